@@ -1,0 +1,284 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+)
+
+// Derivation keeps Out equal to a pure function of other tables. It follows the inputs, finds the keys that a changed
+// row touches, computes the rows of those keys anew and writes what differs: one transaction per pass, and none if
+// nothing differs. What Out holds depends on what the inputs hold and on nothing else: not on the order of changes, not on
+// what was there in between, not on when the derivation started.
+//
+// That holds if Compute reads nothing but its arguments, and if whatever a row contributes to Compute(key) makes On name
+// that key.
+type Derivation[R Row] struct {
+	Name   string
+	Out    *Table[R]
+	Inputs []Input // built with On
+
+	// KeyOf is the derivation key that owns a row of Out: the key for which Compute made it.
+	KeyOf func(R) Key
+
+	// Compute returns all rows of Out that key owns. It may read any input, in a snapshot that is the same for all keys
+	// of a pass. Two keys should not make a row with the same key in Out; if they do, the row of the smaller one stands.
+	Compute func(r Reader, key Key) []R
+
+	// Partial says that others fill Out too. It is then synced when all of them are: name them with Table.MadeBy. A
+	// derivation that is not Partial owns Out, and removes rows that nothing accounts for once the inputs are synced.
+	Partial bool
+
+	db     *DB
+	feeds  []inputFeed
+	last   *Snapshot     // up to which the inputs have been followed
+	rows   map[Key][]Key // derivation key -> Out keys it makes, sorted
+	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict
+	stale  map[Key]bool  // derivation keys to compute once the inputs are synced, since nobody saw what became of them
+	synced bool
+}
+
+// Input is a table that a derivation follows.
+type Input struct {
+	table AnyTable
+	open  func(db *DB) inputFeed
+}
+
+type inputFeed interface {
+	touched(before, now *Snapshot, touch func(Key)) // follows the table to now
+	close()
+}
+
+// On makes a table an input. keys names the derivation keys that a row of it has a part in. It is called for the new
+// version of a changed row, and for the old one with the snapshot in which that was followed; keys may read other inputs.
+func On[I Row](t *Table[I], keys func(r Reader, row I) []Key) Input {
+	return Input{t, func(db *DB) inputFeed { return &feedOf[I]{t.Feed(db), keys} }}
+}
+
+type feedOf[I Row] struct {
+	feed *Feed[I]
+	keys func(r Reader, row I) []Key
+}
+
+func (f *feedOf[I]) touched(before, now *Snapshot, touch func(Key)) {
+	for _, c := range f.feed.until(now) {
+		if c.HadOld {
+			for _, k := range f.keys(before, c.Old) {
+				touch(k)
+			}
+		}
+		if !c.Deleted {
+			for _, k := range f.keys(now, c.Row) {
+				touch(k)
+			}
+		}
+	}
+}
+
+func (f *feedOf[I]) close() { f.feed.Close() }
+
+// Run keeps Out up to date until ctx ends, and returns its error. It marks Out synced in the pass in which it has seen
+// all inputs synced.
+func (d *Derivation[R]) Run(ctx context.Context, db *DB) error {
+	defer d.close()
+	for {
+		d.Step(db)
+		if err := d.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// Step makes one pass over what has changed since the last and tells whether it changed Out.
+func (d *Derivation[R]) Step(db *DB) (changed bool) {
+	d.openFeeds(db)
+	now := db.Snapshot()
+	touched := map[Key]bool{}
+	for _, f := range d.feeds {
+		f.touched(d.last, now, func(k Key) { touched[k] = true })
+	}
+	d.last = now
+	synced := d.inputsSynced(now)
+	if synced && !d.synced {
+		maps.Copy(touched, d.stale)
+		d.stale = nil
+	}
+	markSynced := synced && !d.synced
+	if len(touched) == 0 && !markSynced {
+		return false
+	}
+	put, gone := d.compute(now, touched)
+	must(db.Write(func(tx *Tx) error {
+		before := tx.rev
+		for _, k := range gone {
+			d.Out.Delete(tx, k)
+		}
+		for _, r := range put {
+			d.Out.Put(tx, r)
+		}
+		changed = tx.rev != before
+		if markSynced {
+			d.markSynced(tx)
+		}
+		return nil
+	}))
+	d.synced = synced
+	return changed
+}
+
+// compute evaluates the touched keys, and those they quarrel with, and returns what to put and delete.
+func (d *Derivation[R]) compute(now *Snapshot, touched map[Key]bool) (put []R, gone []Key) {
+	made := map[Key]map[Key]R{} // Out key -> maker -> row, of the keys computed in this pass
+	affected := map[Key]bool{}  // Out keys that were or are made by a computed key
+	todo := slices.Sorted(maps.Keys(touched))
+	for len(todo) > 0 {
+		for _, owner := range todo {
+			for _, k := range d.rows[owner] {
+				affected[k] = true
+			}
+			for k, r := range d.own(now, owner) {
+				affected[k] = true
+				if made[k] == nil {
+					made[k] = map[Key]R{}
+				}
+				made[k][owner] = r
+			}
+		}
+		todo = nil
+		for k := range affected {
+			for _, owner := range d.makers[k] {
+				if !touched[owner] {
+					touched[owner] = true
+					todo = append(todo, owner)
+				}
+			}
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(affected)) {
+		if makers := d.makers[k]; len(makers) > 0 {
+			put = append(put, made[k][makers[0]])
+		} else {
+			gone = append(gone, k)
+		}
+	}
+	return put, gone
+}
+
+// own computes the rows of one owner by Out key and files who makes what.
+func (d *Derivation[R]) own(now *Snapshot, owner Key) map[Key]R {
+	rows := map[Key]R{}
+	for _, r := range d.Compute(now, owner) {
+		if k := d.KeyOf(r); k != owner {
+			panic(fmt.Sprintf("derivation %s: Compute(%s) made a row that KeyOf says belongs to %s: %v", d.Name, owner, k, r.Row()))
+		}
+		rows[d.Out.Key(r)] = r
+	}
+	for _, k := range d.rows[owner] {
+		if _, still := rows[k]; !still {
+			d.makers[k] = slices.DeleteFunc(slices.Clone(d.makers[k]), func(m Key) bool { return m == owner })
+			if len(d.makers[k]) == 0 {
+				delete(d.makers, k)
+			}
+		}
+	}
+	for k := range rows {
+		if at, had := slices.BinarySearch(d.makers[k], owner); !had {
+			d.makers[k] = slices.Insert(slices.Clone(d.makers[k]), at, owner)
+		}
+	}
+	d.rows[owner] = slices.Sorted(maps.Keys(rows))
+	if len(rows) == 0 {
+		delete(d.rows, owner)
+	}
+	return rows
+}
+
+// openFeeds begins to follow the inputs of db. Rows that an earlier run made are computed again once the inputs are
+// synced, since what they were made of may have gone while nobody looked.
+func (d *Derivation[R]) openFeeds(db *DB) {
+	if d.feeds != nil && d.db == db {
+		return
+	}
+	d.check()
+	if d.db != db {
+		d.db, d.rows, d.makers = db, map[Key][]Key{}, map[Key][]Key{}
+	}
+	if !d.Partial {
+		for r := range d.Out.All(db.Snapshot()) {
+			d.adopt(d.KeyOf(r), d.Out.Key(r))
+		}
+	}
+	d.close()
+	d.feeds, d.synced, d.stale = []inputFeed{}, false, map[Key]bool{}
+	for owner := range d.rows {
+		d.stale[owner] = true
+	}
+	d.last = db.Snapshot()
+	for _, in := range d.Inputs {
+		d.feeds = append(d.feeds, in.open(db))
+	}
+}
+
+// adopt takes responsibility for a row found in Out.
+func (d *Derivation[R]) adopt(owner, key Key) {
+	if len(d.makers[key]) == 0 {
+		d.makers[key] = []Key{owner}
+		d.rows[owner] = append(d.rows[owner], key)
+	}
+}
+
+func (d *Derivation[R]) check() {
+	for _, in := range d.Inputs {
+		if in.table.shape() == d.Out.shape() {
+			panic(fmt.Sprintf("derivation %s: %s is both input and output: what it holds would depend on the past", d.Name, d.Out.Name()))
+		}
+	}
+	if d.Partial && !slices.Contains(d.Out.schema.producers, d.Name) {
+		panic(fmt.Sprintf("derivation %s: it is Partial, but table %s is not declared as made by it: name %q in MadeBy where "+
+			"the table is defined, or the table could count as synced before that part of it is there", d.Name, d.Out.Name(), d.Name))
+	}
+}
+
+func (d *Derivation[R]) inputsSynced(s *Snapshot) bool {
+	for _, in := range d.Inputs {
+		if !in.table.Synced(s) {
+			return false
+		}
+	}
+	return true
+}
+
+func (d *Derivation[R]) markSynced(tx *Tx) {
+	if d.Partial {
+		d.Out.MarkSyncedBy(tx, d.Name)
+	} else {
+		d.Out.MarkSynced(tx)
+	}
+}
+
+// wait returns nil when an input is no longer as Step has seen it.
+func (d *Derivation[R]) wait(ctx context.Context) error {
+	cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
+	for _, in := range d.Inputs {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(in.table.WatchAll(d.last))})
+	}
+	if chosen, _, _ := reflect.Select(cases); chosen == 0 {
+		return ctx.Err()
+	}
+	return nil
+}
+
+func (d *Derivation[R]) close() {
+	for _, f := range d.feeds {
+		f.close()
+	}
+	d.feeds = nil
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
