@@ -1,0 +1,156 @@
+package identity
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"unique"
+)
+
+// Sources of labels: what stands before the colon of a label key.
+const (
+	SourceK8s      = "k8s"
+	SourceReserved = "reserved"
+	SourceAny      = "any" // in selectors only: whatever the source
+)
+
+// Labels is an immutable set of labels, each a key with source ("k8s:app") and a value. The zero value is the empty
+// set. It is one pointer wide: == compares in one instruction, and equal sets share their memory.
+type Labels struct {
+	text unique.Handle[string] // canonical text; the zero handle stands for the empty set
+}
+
+// The canonical text is key=value; for each label, sorted by key. What would end a key or a value early is written as
+// %XX, so a semicolon always ends a label and the first equals sign in it always ends its key.
+var (
+	escapeKey   = strings.NewReplacer("%", "%25", ";", "%3B", "=", "%3D")
+	escapeValue = strings.NewReplacer("%", "%25", ";", "%3B")
+	unescape    = strings.NewReplacer("%25", "%", "%3B", ";", "%3D", "=")
+)
+
+// NewLabels makes a set of labels from keys with source ("k8s:app") and values.
+func NewLabels(labels map[string]string) Labels {
+	parts := make([]string, 0, len(labels))
+	size := 0
+	for key, value := range labels {
+		part := escapeKey.Replace(key) + "=" + escapeValue.Replace(value) + ";"
+		parts = append(parts, part)
+		size += len(part)
+	}
+	// '=' sorts after '-', '.', '/' and digits: compare keys, not parts, or "a-b" would come before "a".
+	slices.SortFunc(parts, func(a, b string) int { return strings.Compare(keyOf(a), keyOf(b)) })
+	var text strings.Builder
+	text.Grow(size)
+	for _, part := range parts {
+		text.WriteString(part)
+	}
+	return fromText(text.String())
+}
+
+func keyOf(part string) string {
+	key, _, _ := strings.Cut(part, "=")
+	return key
+}
+
+func fromText(text string) Labels {
+	if text == "" {
+		return Labels{}
+	}
+	return Labels{text: unique.Make(text)}
+}
+
+// ParseLabels reads what String prints. Order is free and the last semicolon may be missing.
+func ParseLabels(text string) (Labels, error) {
+	labels := make(map[string]string)
+	for part := range strings.SplitSeq(strings.TrimSuffix(text, ";"), ";") {
+		if part == "" && text == "" {
+			break
+		}
+		key, value, ok := strings.Cut(part, "=")
+		if !ok || key == "" {
+			return Labels{}, fmt.Errorf("parse labels: %q is not of the form source:key=value", part)
+		}
+		key, value = unescape.Replace(key), unescape.Replace(value)
+		if _, twice := labels[key]; twice {
+			return Labels{}, fmt.Errorf("parse labels: key %q occurs twice", key)
+		}
+		labels[key] = value
+	}
+	return NewLabels(labels), nil
+}
+
+// String is the canonical text: "k8s:app=web;k8s:io.kubernetes.pod.namespace=default;", empty for no labels.
+func (l Labels) String() string {
+	if l == (Labels{}) {
+		return ""
+	}
+	return l.text.Value()
+}
+
+// All yields each key with its value, in order of keys.
+func (l Labels) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for rest := l.String(); rest != ""; {
+			var part string
+			part, rest, _ = strings.Cut(rest, ";")
+			key, value, _ := strings.Cut(part, "=")
+			if !yield(unescape.Replace(key), unescape.Replace(value)) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of labels.
+func (l Labels) Len() int { return strings.Count(l.String(), ";") }
+
+// Map is a copy of the labels as a map.
+func (l Labels) Map() map[string]string {
+	labels := make(map[string]string, l.Len())
+	for key, value := range l.All() {
+		labels[key] = value
+	}
+	return labels
+}
+
+// Value is the value of the label with this key ("k8s:app"), and whether there is one.
+func (l Labels) Value(key string) (string, bool) {
+	rest, want := l.String(), escapeKey.Replace(key)+"="
+	for {
+		at := strings.Index(rest, want)
+		if at < 0 {
+			return "", false
+		}
+		found := at == 0 || rest[at-1] == ';'
+		rest = rest[at+len(want):]
+		if found {
+			value, _, _ := strings.Cut(rest, ";")
+			return unescape.Replace(value), true
+		}
+	}
+}
+
+// ValuesOf yields the values of a key without its source ("app"), of every source, in order of sources.
+func (l Labels) ValuesOf(key string) iter.Seq[string] {
+	want := ":" + escapeKey.Replace(key) + "="
+	return func(yield func(string) bool) {
+		text := l.String()
+		for from := 0; ; {
+			at := strings.Index(text[from:], want)
+			if at < 0 {
+				return
+			}
+			at += from
+			from = at + len(want)
+			source := text[strings.LastIndexByte(text[:at], ';')+1 : at]
+			if strings.ContainsAny(source, ":=") {
+				continue // in the middle of another key, or in a value
+			}
+			value, _, _ := strings.Cut(text[from:], ";")
+			if !yield(unescape.Replace(value)) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+)
+
+// Direction of traffic as the workload sees it. The numbers are those of abi enum direction.
+type Direction uint8
+
+// Directions.
+const (
+	DirectionNone Direction = iota
+	Ingress
+	Egress
+)
+
+func (d Direction) String() string { return name("direction", uint8(d), "none", "ingress", "egress") }
+
+// Verdict on a packet. The numbers are those of abi enum verdict.
+type Verdict uint8
+
+// Verdicts.
+const (
+	VerdictNone Verdict = iota
+	Allow
+	Deny         // a deny term matched
+	DenyImplicit // isolated, and nothing allows
+)
+
+func (v Verdict) String() string {
+	return name("verdict", uint8(v), "none", "allow", "deny", "deny-implicit")
+}
+
+// Match says what an entry looks at. The numbers are those of abi enum match, which are Hubble's policy_match_type.
+type Match uint8
+
+// Matches.
+const (
+	MatchNone      Match = iota // nothing matched: the default
+	MatchL3Only                 // peer
+	MatchL3L4                   // peer, protocol and port
+	MatchL4Only                 // protocol and port
+	MatchAll                    // anything, by a rule that says so or for want of any rule
+	MatchL3Proto                // peer and protocol
+	MatchProtoOnly              // protocol
+)
+
+func (m Match) String() string {
+	return name("match", uint8(m), "none", "l3-only", "l3-l4", "l4-only", "all", "l3-proto", "proto-only")
+}
+
+func name(kind string, n uint8, names ...string) string {
+	if int(n) < len(names) {
+		return names[n]
+	}
+	return fmt.Sprintf("%s %d", kind, n)
+}
+
+// Precedences of entries: the higher wins. The low byte is the kind of rule; the bits above are left for tiers and
+// priorities.
+const (
+	PrecedenceDefault uint32 = 0
+	PrecedenceAllow   uint32 = 1
+	PrecedenceDeny    uint32 = 255
+)
+
+// Entry is one entry of the kernel's policy map, less the set that it belongs to.
+type Entry struct {
+	Direction  Direction
+	Peer       identity.Number // 0: any peer
+	Protocol   uint8           // IP protocol; 0: any
+	Port       uint16          // ICMP: type<<8 | code
+	PortBits   uint8           // leading bits of Port that count, 0 to 16; 0: all ports
+	Verdict    Verdict
+	Match      Match
+	Precedence uint32
+	Rules      []Origin // what made it, sorted and unique; empty: no rule did
+}
+
+// Compare orders entries by their key.
+func (e Entry) Compare(f Entry) int {
+	return cmp.Or(
+		cmp.Compare(e.Direction, f.Direction), cmp.Compare(e.Peer, f.Peer), cmp.Compare(e.Protocol, f.Protocol),
+		cmp.Compare(e.Port, f.Port), cmp.Compare(e.PortBits, f.PortBits),
+	)
+}
+
+// String is e.g. "ingress 300 tcp/80-95 allow by cnp web/allow-db ingress[0]".
+func (e Entry) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s ", e.Direction)
+	switch {
+	case e.Peer == 0:
+		text.WriteString("any")
+	case e.Peer.Name() != "":
+		text.WriteString(e.Peer.Name())
+	default:
+		fmt.Fprint(&text, e.Peer)
+	}
+	fmt.Fprintf(&text, " %s %s", prefix{e.Protocol, e.Port, e.PortBits}, e.Verdict)
+	for i, o := range e.Rules {
+		text.WriteString([...]string{" by ", ", "}[min(i, 1)])
+		text.WriteString(o.String())
+	}
+	return text.String()
+}
+
+// prefix is what an entry matches of (protocol, port): any protocol, one protocol, or a prefix of one protocol's ports.
+type prefix struct {
+	protocol uint8 // 0: any; the rest is zero then
+	port     uint16
+	bits     uint8
+}
+
+func (p prefix) String() string {
+	if p.protocol == 0 {
+		return "any"
+	}
+	names := map[uint8]string{TCP: "tcp", UDP: "udp", SCTP: "sctp", ICMP: "icmp", ICMPv6: "icmp6"}
+	protocol, ok := names[p.protocol]
+	if !ok {
+		protocol = fmt.Sprint(p.protocol)
+	}
+	last := p.port | uint16(0xffff>>p.bits)
+	switch {
+	case p.bits == 0:
+		return protocol
+	case p.protocol == ICMP || p.protocol == ICMPv6:
+		return fmt.Sprintf("%s/%d", protocol, p.port>>8)
+	case p.port == last:
+		return fmt.Sprintf("%s/%d", protocol, p.port)
+	default:
+		return fmt.Sprintf("%s/%d-%d", protocol, p.port, last)
+	}
+}

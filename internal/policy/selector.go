@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+)
+
+// Operator is what a Requirement asks of a label.
+type Operator uint8
+
+// Operators, as in Kubernetes label selectors. NotIn also holds where the label is missing.
+const (
+	OperatorNone Operator = iota
+	In
+	NotIn
+	Exists
+	DoesNotExist
+)
+
+var operatorNames = [...]string{"none", "in", "notin", "exists", "missing"}
+
+func (o Operator) String() string {
+	if int(o) < len(operatorNames) {
+		return operatorNames[o]
+	}
+	return fmt.Sprintf("operator %d", uint8(o))
+}
+
+// Requirement is a condition on one label. Key is source:key; source any, or no source, means a label of whatever
+// source.
+type Requirement struct {
+	Key      string
+	Operator Operator
+	Values   []string // of In and NotIn
+}
+
+// Selector chooses identities by labels: all requirements must hold. The zero value chooses none.
+type Selector struct {
+	requirements []Requirement
+	text         string
+}
+
+// NewSelector makes a selector; without requirements it chooses every identity. Equal requirements give equal
+// selectors, whatever their order.
+func NewSelector(requirements ...Requirement) Selector {
+	own := make([]Requirement, len(requirements))
+	for i, r := range requirements {
+		if !strings.Contains(r.Key, ":") {
+			r.Key = identity.SourceAny + ":" + r.Key
+		}
+		r.Values = slices.Compact(slices.Sorted(slices.Values(r.Values)))
+		own[i] = r
+	}
+	compare := func(a, b Requirement) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
+	}
+	slices.SortFunc(own, compare)
+	own = slices.CompactFunc(own, func(a, b Requirement) bool { return compare(a, b) == 0 })
+	text := make([]string, len(own))
+	for i, r := range own {
+		text[i] = r.String()
+	}
+	return Selector{requirements: own, text: "{" + strings.Join(text, ", ") + "}"}
+}
+
+// Requirements of the selector, sorted; not to be changed.
+func (s Selector) Requirements() []Requirement { return s.requirements }
+
+// String is the same for equal selectors, e.g. {any:app in ["web"], k8s:tier exists}; empty for the zero value.
+func (s Selector) String() string { return s.text }
+
+// IsZero tells that the selector is the zero value, which chooses none.
+func (s Selector) IsZero() bool { return s.text == "" }
+
+// Matches tells whether an identity with these labels is chosen.
+func (s Selector) Matches(l identity.Labels) bool {
+	if s.IsZero() {
+		return false
+	}
+	for _, r := range s.requirements {
+		if !r.matches(l) {
+			return false
+		}
+	}
+	return true
+}
+
+// Uses tells whether a requirement is about this key, whatever the source.
+func (s Selector) Uses(key string) bool {
+	return slices.ContainsFunc(s.requirements, func(r Requirement) bool {
+		_, name, _ := strings.Cut(r.Key, ":")
+		return name == key
+	})
+}
+
+func (r Requirement) String() string {
+	if len(r.Values) == 0 {
+		return r.Key + " " + r.Operator.String()
+	}
+	return fmt.Sprintf("%s %s %q", r.Key, r.Operator, r.Values)
+}
+
+func (r Requirement) matches(l identity.Labels) bool {
+	source, key, _ := strings.Cut(r.Key, ":")
+	found, in := false, false
+	if source == identity.SourceAny {
+		for value := range l.ValuesOf(key) {
+			found = true
+			in = in || slices.Contains(r.Values, value)
+		}
+	} else {
+		var value string
+		if value, found = l.Value(r.Key); found {
+			in = slices.Contains(r.Values, value)
+		}
+	}
+	switch r.Operator {
+	case In:
+		return in
+	case NotIn:
+		return !in
+	case Exists:
+		return found
+	case DoesNotExist:
+		return !found
+	default:
+		return false
+	}
+}
