@@ -68,7 +68,14 @@ type (
 type Reader interface {
 	find(t *schema, key Key) (*object, bool)
 	root(t *schema, index int) node // index -1 is the primary tree; the root stays as it is whatever is written later
-	stat(t *schema) (rows int, synced bool)
+	stat(t *schema) stat
+}
+
+// stat is what a table says of itself.
+type stat struct {
+	rows   int
+	rev    uint64 // of the last change
+	synced bool
 }
 
 // NewTable defines a table. key must depend on nothing but the row. Rows with a method Equal(R) bool are compared by
@@ -106,6 +113,9 @@ func (t *Table[R]) shape() *schema { return &t.schema }
 
 // Key is the key of a row.
 func (t *Table[R]) Key(row R) Key { return t.key(row) }
+
+// Equal tells whether putting b in the place of a would change nothing.
+func (t *Table[R]) Equal(a, b R) bool { return t.schema.equal(a, b) }
 
 // Put inserts a row or replaces the one with its key. A row equal to the one already there changes nothing.
 func (t *Table[R]) Put(tx *Tx, row R) { tx.put(&t.schema, t.key(row), row) }
@@ -154,16 +164,13 @@ func (t *Table[R]) By(r Reader, index string, key Key) iter.Seq[R] {
 }
 
 // Len is the number of rows.
-func (t *Table[R]) Len(r Reader) int {
-	n, _ := r.stat(&t.schema)
-	return n
-}
+func (t *Table[R]) Len(r Reader) int { return r.stat(&t.schema).rows }
+
+// LastRevision is the revision of the last change of the table, 0 if there was none. No row has a greater one.
+func (t *Table[R]) LastRevision(r Reader) uint64 { return r.stat(&t.schema).rev }
 
 // IsSynced tells whether the first full list is in.
-func (t *Table[R]) IsSynced(r Reader) bool {
-	_, synced := r.stat(&t.schema)
-	return synced
-}
+func (t *Table[R]) IsSynced(r Reader) bool { return r.stat(&t.schema).synced }
 
 // Synced is IsSynced for AnyTable.
 func (t *Table[R]) Synced(s *Snapshot) bool { return t.IsSynced(s) }

@@ -289,9 +289,9 @@ func (s *Snapshot) root(t *schema, index int) node {
 	return s.of(t).indexes[index].Root()
 }
 
-func (s *Snapshot) stat(t *schema) (rows int, synced bool) {
+func (s *Snapshot) stat(t *schema) stat {
 	c := s.of(t)
-	return c.rows.Len(), c.synced
+	return stat{c.rows.Len(), c.rev, c.synced}
 }
 
 func (tx *Tx) find(t *schema, key Key) (*object, bool) { return tx.table(t).rows.Get([]byte(key)) }
@@ -305,7 +305,7 @@ func (tx *Tx) root(t *schema, index int) node {
 	return from.Clone().Root() // Clone keeps later writes of this transaction out of the nodes being walked
 }
 
-func (tx *Tx) stat(t *schema) (rows int, synced bool) {
+func (tx *Tx) stat(t *schema) stat {
 	w := tx.table(t)
-	return w.rows.Clone().CommitOnly().Len(), w.synced
+	return stat{w.rows.CommitOnly().Len(), w.rev, w.synced}
 }
