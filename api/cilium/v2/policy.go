@@ -181,7 +181,7 @@ type RuleLog struct {
 	// Value is at most 32 printable characters.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:Pattern=`^\PC*$`
+	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
 	Value string `json:"value,omitempty"`
 }
 

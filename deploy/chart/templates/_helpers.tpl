@@ -1,0 +1,37 @@
+{{/* The namespace. Users' tools and our own roles know these objects in
+kube-system, so any other is refused. */}}
+{{- define "weftnet.namespace" -}}
+{{- if ne .Release.Namespace "kube-system" -}}
+{{- fail (printf "weftnet must be installed into namespace kube-system, not %q: add --namespace kube-system" .Release.Namespace) -}}
+{{- end -}}
+kube-system
+{{- end -}}
+
+{{- define "weftnet.labels" -}}
+app.kubernetes.io/part-of: weftnet
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* The data of cilium-config: strings as they are, null left out. */}}
+{{- define "weftnet.config" -}}
+{{- range $key, $value := .Values.config }}
+{{- if kindIs "float64" $value }}
+{{ $key }}: {{ $value | int64 | toString | quote }}
+{{- else if not (kindIs "invalid" $value) }}
+{{ $key }}: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the API server is, when the service address is not to be used. */}}
+{{- define "weftnet.apiserverEnv" -}}
+{{- with .Values.k8sServiceHost }}
+- name: KUBERNETES_SERVICE_HOST
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.k8sServicePort }}
+- name: KUBERNETES_SERVICE_PORT
+  value: {{ . | toString | quote }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,358 @@
+package test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/engine"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/yaml"
+)
+
+const chartDir = "../chart"
+
+// manifests is where the project's sample YAML lies, beside a checkout.
+const manifests = "../../../shared/manifests"
+
+func loadChart(t *testing.T) *chart.Chart {
+	t.Helper()
+	c, err := loader.Load(chartDir)
+	if err != nil {
+		t.Fatalf("load chart: %v", err)
+	}
+	return c
+}
+
+// render returns the objects by "Kind/name", decoded strictly: an unknown or
+// repeated field in a template is an error.
+func render(t *testing.T, values string) (map[string]runtime.Object, error) {
+	t.Helper()
+	set := map[string]any{}
+	if err := yaml.Unmarshal([]byte(values), &set); err != nil {
+		t.Fatalf("parse values: %v", err)
+	}
+	c := loadChart(t)
+	release := chartutil.ReleaseOptions{Name: "weftnet", Namespace: "kube-system", IsInstall: true}
+	if ns, ok := set["test-namespace"].(string); ok {
+		release.Namespace = ns
+		delete(set, "test-namespace")
+	}
+	merged, err := chartutil.ToRenderValues(c, set, release, &chartutil.Capabilities{
+		KubeVersion: chartutil.KubeVersion{Version: "v1.36.0", Major: "1", Minor: "36"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	files, err := engine.Render(c, merged)
+	if err != nil {
+		return nil, err
+	}
+	decoder := serializer.NewCodecFactory(clientscheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	objects := map[string]runtime.Object{}
+	for name, text := range files {
+		for _, doc := range regexp.MustCompile(`(?m)^---$`).Split(text, -1) {
+			if strings.TrimSpace(doc) == "" || strings.HasSuffix(name, ".tpl") {
+				continue
+			}
+			obj, kind, err := decoder.Decode([]byte(doc), nil, nil)
+			if err != nil {
+				t.Fatalf("decode %s: %v\n%s", name, err, doc)
+			}
+			accessor := obj.(interface{ GetName() string })
+			key := kind.Kind + "/" + accessor.GetName()
+			if _, twice := objects[key]; twice {
+				t.Errorf("%s rendered twice", key)
+			}
+			objects[key] = obj
+		}
+	}
+	return objects, nil
+}
+
+func mustRender(t *testing.T, values string) map[string]runtime.Object {
+	t.Helper()
+	objects, err := render(t, values)
+	if err != nil {
+		t.Fatalf("render: %v", err)
+	}
+	return objects
+}
+
+func find[T runtime.Object](t *testing.T, objects map[string]runtime.Object, key string) T {
+	t.Helper()
+	obj, ok := objects[key].(T)
+	if !ok {
+		t.Fatalf("no %s in the rendered chart", key)
+	}
+	return obj
+}
+
+func agentContainer(t *testing.T, objects map[string]runtime.Object) corev1.Container {
+	t.Helper()
+	pod := find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium").Spec.Template.Spec
+	if len(pod.Containers) != 1 || pod.Containers[0].Name != "cilium-agent" {
+		t.Fatalf("containers = %v, want cilium-agent alone", pod.Containers)
+	}
+	return pod.Containers[0]
+}
+
+func TestAgentHasTheNamesThatToolsLookFor(t *testing.T) {
+	objects := mustRender(t, "")
+	ds := find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium")
+	if ds.Namespace != "kube-system" || ds.Spec.Template.Labels["k8s-app"] != "cilium" {
+		t.Errorf("namespace %q, labels %v", ds.Namespace, ds.Spec.Template.Labels)
+	}
+	agentContainer(t, objects)
+	op := find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator")
+	if op.Spec.Template.Labels["io.cilium/app"] != "operator" || op.Spec.Template.Labels["name"] != "cilium-operator" {
+		t.Errorf("operator labels %v", op.Spec.Template.Labels)
+	}
+}
+
+func TestAgentIsNotPrivilegedAndAsksForFewCapabilities(t *testing.T) {
+	objects := mustRender(t, "")
+	agent := agentContainer(t, objects)
+	sc := agent.SecurityContext
+	if sc.Privileged != nil && *sc.Privileged {
+		t.Error("the agent is privileged")
+	}
+	if want := []corev1.Capability{"BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN"}; !slices.Equal(sc.Capabilities.Add, want) {
+		t.Errorf("capabilities %v, want %v", sc.Capabilities.Add, want)
+	}
+	pods := []corev1.PodSpec{
+		find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium").Spec.Template.Spec,
+		find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator").Spec.Template.Spec,
+	}
+	for _, pod := range pods {
+		if !pod.HostNetwork {
+			t.Error("a pod that makes the network is not on the host network")
+		}
+		if !slices.Equal(pod.Tolerations, []corev1.Toleration{{Operator: corev1.TolerationOpExists}}) {
+			t.Errorf("tolerations %v, want everything", pod.Tolerations)
+		}
+		for _, c := range append(pod.InitContainers, pod.Containers...) {
+			if !slices.Equal(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) {
+				t.Errorf("container %s does not drop all capabilities", c.Name)
+			}
+		}
+	}
+}
+
+func TestEveryMountHasAVolumeAndEveryVolumeAMount(t *testing.T) {
+	pod := find[*appsv1.DaemonSet](t, mustRender(t, ""), "DaemonSet/cilium").Spec.Template.Spec
+	used := map[string]bool{}
+	for _, c := range append(pod.InitContainers, pod.Containers...) {
+		for _, m := range c.VolumeMounts {
+			used[m.Name] = true
+		}
+	}
+	for _, v := range pod.Volumes {
+		if !used[v.Name] {
+			t.Errorf("volume %s is mounted nowhere", v.Name)
+		}
+		delete(used, v.Name)
+	}
+	for name := range used {
+		t.Errorf("mount of %s has no volume", name)
+	}
+}
+
+func TestProbesAskTheLoopbackAddressOnly(t *testing.T) {
+	objects := mustRender(t, "{healthPort: 19879, operator: {healthPort: 19234}}")
+	check := func(c corev1.Container, port int32) {
+		for _, p := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+			if p == nil || p.HTTPGet.Host != "127.0.0.1" || p.HTTPGet.Port.IntVal != port || p.HTTPGet.Path != "/healthz" {
+				t.Errorf("%s: probe %v, want 127.0.0.1:%d/healthz", c.Name, p, port)
+			}
+		}
+	}
+	check(agentContainer(t, objects), 19879)
+	check(find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator").Spec.Template.Spec.Containers[0], 19234)
+}
+
+func TestDefaultsFitTheResourceEnvelopeAndItsFlagsPassThrough(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(manifests, "config/agent-daemonset.yaml"))
+	if err != nil {
+		t.Logf("NOT RUN, the sample manifests are not beside this checkout: %v", err)
+		t.SkipNow()
+	}
+	var want appsv1.DaemonSet
+	if err := yaml.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	envelope := want.Spec.Template.Spec.Containers[0]
+	args, err := yaml.Marshal(map[string]any{"extraArgs": envelope.Args})
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := agentContainer(t, mustRender(t, string(args)))
+	if !slices.Equal(agent.Args, envelope.Args) {
+		t.Errorf("args %v, want %v", agent.Args, envelope.Args)
+	}
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		if got, want := agent.Resources.Requests[name], envelope.Resources.Requests[name]; got.Cmp(want) != 0 {
+			t.Errorf("request of %s is %v, want %v", name, &got, &want)
+		}
+		if got, want := agent.Resources.Limits[name], envelope.Resources.Limits[name]; got.Cmp(want) != 0 {
+			t.Errorf("limit of %s is %v, want %v", name, &got, &want)
+		}
+	}
+}
+
+func TestConfigPassesThroughAsStringsAndNullLeavesAKeyOut(t *testing.T) {
+	objects := mustRender(t, `
+config:
+  enable-ipv6: false
+  tunnel-port: 1234567
+  cluster-name: null
+  hubble-metrics: |
+    dns:query;ignoreAAAA
+    drop
+  some-unknown-key: "yes"
+`)
+	data := find[*corev1.ConfigMap](t, objects, "ConfigMap/cilium-config").Data
+	for key, want := range map[string]string{
+		"enable-ipv6": "false", "tunnel-port": "1234567", "hubble-metrics": "dns:query;ignoreAAAA\ndrop\n",
+		"some-unknown-key": "yes", "ipam": "cluster-pool", "cluster-id": "0",
+	} {
+		if got, ok := data[key]; !ok || got != want {
+			t.Errorf("%s = %q, want %q", key, got, want)
+		}
+	}
+	for _, key := range []string{"cluster-name", "ipv4-native-routing-cidr"} {
+		if got, ok := data[key]; ok {
+			t.Errorf("%s = %q, want it left out", key, got)
+		}
+	}
+}
+
+func TestSampleConfigMapPassesThroughWhole(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(manifests, "config/cilium-config.yaml"))
+	if err != nil {
+		t.Logf("NOT RUN, the sample manifests are not beside this checkout: %v", err)
+		t.SkipNow()
+	}
+	var want corev1.ConfigMap
+	if err := yaml.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	values, err := yaml.Marshal(map[string]any{"config": want.Data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := find[*corev1.ConfigMap](t, mustRender(t, string(values)), "ConfigMap/cilium-config").Data
+	for key, value := range want.Data {
+		if got[key] != value {
+			t.Errorf("%s = %q, want %q", key, got[key], value)
+		}
+	}
+}
+
+func TestAChangedConfigurationRollsAgentsAndOperator(t *testing.T) {
+	digests := func(values string) [2]string {
+		objects := mustRender(t, values)
+		return [2]string{
+			find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium").Spec.Template.Annotations["weftnet.io/config-digest"],
+			find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator").Spec.Template.Annotations["weftnet.io/config-digest"],
+		}
+	}
+	before, after := digests(""), digests("{config: {routing-mode: native}}")
+	if before[0] == "" || before[0] == after[0] || before[1] == after[1] {
+		t.Errorf("digests %v and %v, want them set and different", before, after)
+	}
+}
+
+func TestAnExistingConfigMapIsLeftAlone(t *testing.T) {
+	objects := mustRender(t, "existingConfigMap: true")
+	if _, ok := objects["ConfigMap/cilium-config"]; ok {
+		t.Error("cilium-config is rendered over the user's own")
+	}
+}
+
+func TestRolesGrantNoSecretsNoWildcardsAndNoForeignCRDs(t *testing.T) {
+	objects := mustRender(t, "")
+	for key, obj := range objects {
+		var rules []rbacv1.PolicyRule
+		switch role := obj.(type) {
+		case *rbacv1.ClusterRole:
+			rules = role.Rules
+		case *rbacv1.Role:
+			rules = role.Rules
+		}
+		for _, rule := range rules {
+			all := slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs)
+			if slices.Contains(all, "*") || slices.Contains(rule.Resources, "secrets") {
+				t.Errorf("%s grants %v", key, rule)
+			}
+			crds := slices.Contains(rule.Resources, "customresourcedefinitions")
+			if crds && !slices.Equal(rule.Verbs, []string{"create"}) && len(rule.ResourceNames) != len(crdFiles(t)) {
+				t.Errorf("%s may change CRDs %v, want the %d of the chart", key, rule.ResourceNames, len(crdFiles(t)))
+			}
+		}
+	}
+	if _, ok := objects["ClusterRole/cilium"]; !ok {
+		t.Error("no ClusterRole/cilium")
+	}
+}
+
+func TestAMistakeInValuesIsNamed(t *testing.T) {
+	for values, want := range map[string]string{
+		"operater: {replicas: 2}":          "operater",
+		"config: {routing-mode: tunel}":    "routing-mode",
+		"extraArgs: [enable-foo=true]":     "extraArgs",
+		"capabilities: [ALL]":              "capabilities",
+		"test-namespace: default":          "--namespace kube-system",
+		"cni: {binPath: opt}":              "binPath",
+		"config: {cluster-name: [a, b]}":   "cluster-name",
+		"operator: {healthPort: 92340000}": "healthPort",
+	} {
+		_, err := render(t, values)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("values %q: error %v, want one that names %q", values, err, want)
+		}
+	}
+}
+
+func TestREADMENamesEveryValueAndConfigurationKey(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(chartDir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := loadChart(t)
+	var names []string
+	for key, value := range c.Values {
+		nested, ok := value.(map[string]any)
+		switch {
+		case ok && (key == "operator" || key == "cni"):
+			for sub := range nested {
+				names = append(names, key+"."+sub)
+			}
+		case ok && key == "config":
+			for sub := range nested {
+				names = append(names, sub)
+			}
+		default:
+			names = append(names, key)
+		}
+	}
+	if len(names) < 30 {
+		t.Fatalf("only %d values found", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(string(readme), "`"+name+"`") {
+			t.Errorf("README.md does not name %s", name)
+		}
+	}
+}
