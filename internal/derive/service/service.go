@@ -1,0 +1,115 @@
+// Package service derives the frontends of this node from Services and EndpointSlices.
+//
+// # The world it models
+//
+// Every cluster address of a Service is translated by our datapath: per packet where a pod sends it, so that policy sees
+// the backend and not the service address. What the outside uses to reach a Service (externalIPs, addresses of a load
+// balancer) is translated by kube-proxy in the host's stack for now; such a frontend is in the table with Stack set and
+// without backends, so that the datapath knows to hand its packets to the stack instead of out of the node.
+//
+// Internal package lb decides who serves; this package only brings rows to it and back.
+//
+// # Invariants
+//
+//   - Cluster addresses are unique in a cluster, external ones are whatever users write. When two Services claim one
+//     address and port, a cluster address beats an external one, then the lower namespace and name wins.
+//   - A headless Service, or one of type ExternalName, has no addresses and so no frontends.
+//   - One key is one Service and one of its two kinds of address: a change of an EndpointSlice recomputes that Service
+//     and no other.
+//
+// # Example
+//
+// Service shop/web with ClusterIP 10.96.0.10, port 80, external IP 192.0.2.7 and one ready pod listening on 8080 makes:
+//
+//	ADDRESS     PORT  PROTOCOL  SERVICE   STACK  BACKENDS
+//	10.96.0.10  80    6         shop/web  false  10.244.1.7:8080
+//	192.0.2.7   80    6         shop/web  true   -
+package service
+
+import (
+	"strings"
+
+	"weftnet.io/weftnet/internal/lb"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// New makes the derivation that fills t.Frontends on the node of this name.
+func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
+	d := frontends{t, node}
+	return &state.Derivation[table.Frontend]{
+		Name: "frontends",
+		Out:  t.Frontends,
+		Inputs: []state.Input{
+			state.On(t.Services, func(_ state.Reader, s table.Service) []state.Key { return owners(s.Namespace, s.Name) }),
+			state.On(t.EndpointSlices, func(_ state.Reader, s table.EndpointSlice) []state.Key {
+				return []state.Key{owner(false, s.Namespace, s.Service)}
+			}),
+		},
+		KeyOf:   func(f table.Frontend) state.Key { return owner(f.Stack, f.Namespace, f.Name) },
+		Compute: d.compute,
+	}
+}
+
+// owner is the derivation key of the frontends of one kind of one Service: the kind, then the key of the Service. That of
+// cluster addresses is the smaller one, so they win.
+func owner(stack bool, namespace, name string) state.Key {
+	return state.Join(stack) + table.ObjectKey(namespace, name)
+}
+
+func owners(namespace, name string) []state.Key {
+	return []state.Key{owner(false, namespace, name), owner(true, namespace, name)}
+}
+
+type frontends struct {
+	t    *table.Tables
+	node string
+}
+
+func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
+	object, stack := strings.CutPrefix(string(key), string(state.Join(true)))
+	object = strings.TrimPrefix(object, string(state.Join(false)))
+	service, ok := d.t.Services.One(r, state.Key(object))
+	if !ok {
+		return nil
+	}
+	s := lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal}
+	for _, p := range service.Ports {
+		s.Ports = append(s.Ports, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
+	}
+	var slices []lb.Slice
+	if stack {
+		s.Addresses = service.ExternalIPs
+	} else {
+		for row := range d.t.EndpointSlices.By(r, table.ByService, table.ObjectKey(service.Namespace, service.Name)) {
+			slices = append(slices, slice(row))
+		}
+	}
+	var out []table.Frontend
+	for _, f := range lb.Frontends(s, slices, d.node) {
+		row := table.Frontend{
+			Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
+			AffinitySeconds: service.AffinitySeconds, Stack: stack,
+		}
+		for _, b := range f.Backends {
+			row.Backends = append(row.Backends, table.Backend(b))
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+func slice(row table.EndpointSlice) lb.Slice {
+	var s lb.Slice
+	for _, p := range row.Ports {
+		s.Ports = append(s.Ports, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
+	}
+	for _, e := range row.Endpoints {
+		if len(e.Addresses) > 0 {
+			s.Endpoints = append(s.Endpoints, lb.Endpoint{
+				Address: e.Addresses[0], Node: e.Node, Ready: e.Ready, Serving: e.Serving, Terminating: e.Terminating,
+			})
+		}
+	}
+	return s
+}
