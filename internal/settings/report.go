@@ -1,0 +1,157 @@
+package settings
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// State says what a key does in this version.
+type State uint8
+
+// Values of State.
+const (
+	_              State = iota
+	Effective            // does what it says
+	NotImplemented       // is known, and this value does nothing yet
+	Unknown              // nobody knows this key: a spelling mistake, or a version that is newer than this one
+	Invalid              // the value makes no sense, the default is in use
+)
+
+func (s State) String() string {
+	return [...]string{"", "effective", "not implemented", "unknown", "invalid"}[s]
+}
+
+// Line says what became of one key.
+type Line struct {
+	Key, Value string
+	State      State
+	Protection bool   // the key asks for something that keeps attackers out
+	Message    string // why it is not effective; empty if it is
+}
+
+// Alarm tells whether somebody who relies on this key has not got what they asked for, and is in danger.
+func (l Line) Alarm() bool { return l.Protection && l.State != Effective }
+
+// Report says what becomes of each key that is set, in the order of the keys.
+func Report(values map[string]string) []Line {
+	lines := make([]Line, 0, len(values))
+	for name, value := range values {
+		lines = append(lines, line(name, strings.TrimSpace(value)))
+	}
+	slices.SortFunc(lines, func(a, b Line) int { return cmp.Compare(a.Key, b.Key) })
+	return lines
+}
+
+func line(name, value string) Line {
+	l := Line{Key: name, Value: value, State: Effective}
+	k, known := catalogue[name]
+	if !known {
+		l.State, l.Message = Unknown, "no such key; is it spelled right?"
+		return l
+	}
+	l.Protection = k.Protection
+	if err := k.syntax.check(value); err != nil {
+		l.State, l.Message = Invalid, fmt.Sprintf("%v; using %q", err, k.Default)
+		return l
+	}
+	if !k.works(value) {
+		l.State, l.Message = NotImplemented, cmp.Or(k.Instead, "does nothing yet")
+	}
+	return l
+}
+
+// Key is an entry of the catalogue.
+type Key struct {
+	Name       string
+	Default    string
+	Instead    string // what happens while a value is not implemented
+	Protection bool
+	syntax     syntax
+	have       []string // the values that are implemented; nil: all
+	none       bool     // no value is implemented
+}
+
+func (k Key) works(value string) bool {
+	switch {
+	case k.none:
+		return false
+	case k.have == nil:
+		return true
+	}
+	return slices.ContainsFunc(k.have, func(v string) bool { return same(v, value) })
+}
+
+// same compares values; "1", "t" and "True" are all "true".
+func same(a, b string) bool {
+	x, errX := strconv.ParseBool(a)
+	y, errY := strconv.ParseBool(b)
+	if errX == nil && errY == nil {
+		return x == y
+	}
+	return strings.EqualFold(a, b)
+}
+
+// Keys lists the catalogue in the order of names.
+func Keys() []Key {
+	keys := make([]Key, 0, len(catalogue))
+	for _, k := range catalogue {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b Key) int { return cmp.Compare(a.Name, b.Name) })
+	return keys
+}
+
+// syntax is what the value of a key looks like.
+type syntax string
+
+const (
+	anything syntax = ""
+	boolean  syntax = "boolean"
+	integer  syntax = "integer"
+	prefix   syntax = "prefix"
+	prefixes syntax = "prefixes"
+	// any other syntax is a list of words, of which the value is one: "tunnel|native"
+)
+
+func (s syntax) check(value string) error {
+	switch s {
+	case anything:
+		return nil
+	case boolean:
+		if _, err := strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("is not true or false")
+		}
+	case integer:
+		if _, err := strconv.Atoi(value); err != nil {
+			return fmt.Errorf("is not a whole number")
+		}
+	case prefix:
+		if value == "" {
+			return nil
+		}
+		return checkPrefix(value)
+	case prefixes:
+		for _, w := range words(value) {
+			if err := checkPrefix(w); err != nil {
+				return err
+			}
+		}
+	default:
+		choices := strings.Split(string(s), "|")
+		if !slices.Contains(choices, value) {
+			return fmt.Errorf("is not one of %s", strings.Join(choices, ", "))
+		}
+	}
+	return nil
+}
+
+func checkPrefix(value string) error {
+	if _, err := netip.ParsePrefix(value); err != nil {
+		return fmt.Errorf("is not a prefix such as 10.244.0.0/16 or fd00:244::/48")
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package settings
+
+import (
+	"flag"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func parse(data map[string]string) (Config, []Problem) {
+	return Parse(func(key string) (string, bool) { v, ok := data[key]; return v, ok })
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+var prefixCmp = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+
+func TestNothingSetMeansTheDefaults(t *testing.T) {
+	want := Config{
+		IPv4: true, IPv6: true, ClusterName: "default", IPAM: ClusterPool, Routing: Tunnel, TunnelPort: 8472,
+		Pools: []Pool{
+			{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, NodeBits: 24},
+			{Prefixes: []netip.Prefix{netip.MustParsePrefix("fd00::/104")}, NodeBits: 120},
+		},
+		MasqueradeIPv4: true, MasqueradeIPv6: true, Enforcement: EnforceDefault, Hubble: true,
+		HubbleSocket: "/var/run/cilium/hubble.sock",
+	}
+	have, problems := parse(nil)
+	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {
+		t.Errorf("config (-want +have):\n%s\nproblems: %v", diff, problems)
+	}
+}
+
+func TestOlderNamesCountUnlessTheNewOneIsSet(t *testing.T) {
+	c, _ := parse(map[string]string{"tunnel": "disabled", "native-routing-cidr": "10.0.0.0/8", "enable-policy": "always"})
+	if c.Routing != Native || c.NativeIPv4.String() != "10.0.0.0/8" || c.Enforcement != EnforceAlways {
+		t.Errorf("older names are not read: %+v", c)
+	}
+	c, _ = parse(map[string]string{"tunnel": "disabled", "routing-mode": "tunnel"})
+	if c.Routing != Tunnel {
+		t.Errorf("tunnel: disabled beats routing-mode: tunnel")
+	}
+}
+
+func TestValuesWithoutSenseCountAsAbsentAndAreNamed(t *testing.T) {
+	c, problems := parse(map[string]string{
+		"enable-ipv6": "maybe", "tunnel-port": "70000", "cluster-id": "x", "ipv4-native-routing-cidr": "10.0.0.1",
+		"cluster-pool-ipv4-cidr": "10.1.0.0/16, fd00::/64 10.1.2.0/24 10.9.0.0/25", "cluster-pool-ipv4-mask-size": "24",
+	})
+	var have []string
+	for _, p := range problems {
+		have = append(have, p.String())
+	}
+	want := []string{
+		`enable-ipv6: "maybe" is not true or false; using "true"`,
+		`cluster-id: "x" is not a whole number; using "0"`,
+		`tunnel-port: "70000" is not between 1 and 65535; using "8472"`,
+		`ipv4-native-routing-cidr: "10.0.0.1" is not a prefix such as 10.244.0.0/16 or fd00:244::/48; using ""`,
+		`cluster-pool-ipv4-cidr: "fd00::/64" is not of the family with 32-bit addresses; left out`,
+		`cluster-pool-ipv4-cidr: "10.1.2.0/24" overlaps another prefix of the pool; left out`,
+		`cluster-pool-ipv4-cidr: "10.9.0.0/25" is smaller than the /24 that cluster-pool-ipv4-mask-size gives each node; left out`,
+	}
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("problems (-want +have):\n%s", diff)
+	}
+	if c.TunnelPort != 8472 || !c.IPv6 {
+		t.Errorf("config %+v does not have the defaults", c)
+	}
+}
+
+func TestEveryKeyOfAConfigurationIsReported(t *testing.T) {
+	text, err := os.ReadFile("testdata/cilium-config.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, want, _ := strings.Cut(string(text), "---\n")
+	data := map[string]string{}
+	for line := range strings.Lines(given) {
+		k, v, _ := strings.Cut(strings.TrimSpace(line), " ")
+		data[k] = v
+	}
+	var have strings.Builder
+	for _, l := range Report(data) {
+		mark := " "
+		if l.Alarm() {
+			mark = "!"
+		}
+		have.WriteString(strings.TrimSpace(mark+" "+l.Key+" "+l.Value+": "+l.State.String()+" "+l.Message) + "\n")
+	}
+	if *update {
+		if err := os.WriteFile("testdata/cilium-config.txt", []byte(given+"---\n"+have.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, have.String()); diff != "" {
+		t.Errorf("report (-want +have):\n%s", diff)
+	}
+}
+
+func TestTheDefaultOfEveryKeyIsEffectiveOrSaysWhatHappensInstead(t *testing.T) {
+	for _, k := range Keys() {
+		if k.none {
+			continue
+		}
+		if err := k.syntax.check(k.Default); err != nil {
+			t.Errorf("default %q of %s %v", k.Default, k.Name, err)
+		}
+		if !k.works(k.Default) && k.Instead == "" {
+			t.Errorf("default %q of %s is not implemented, and nothing says what happens instead", k.Default, k.Name)
+		}
+	}
+}
