@@ -1,0 +1,120 @@
+package reconcile
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// outcome is what came of one round.
+type outcome[R state.Row] struct {
+	loop  *Loop[R]
+	tried int                  // attempts, a dump included
+	done  map[state.Key]uint64 // in place, at this revision
+	gone  []state.Key          // removed
+	bad   []keyed[R]           // failed
+	fresh []keyed[R]           // failed in a way that is new
+}
+
+// add takes the result of Set or Unset for a batch.
+func (o *outcome[R]) add(verb string, batch []keyed[R], err error) {
+	rows, rest := byRow(err)
+	for _, j := range batch {
+		o.tried++
+		err, named := rows[j.key]
+		if !named {
+			err = rest
+		}
+		delete(rows, j.key)
+		if err != nil {
+			o.fail(j, fmt.Errorf("%s: %w", verb, err))
+			continue
+		}
+		delete(o.loop.jobs, j.key)
+		if j.rev == 0 {
+			o.gone = append(o.gone, j.key)
+		} else {
+			o.done[j.key] = j.rev
+		}
+	}
+	for k, err := range rows {
+		o.loop.Log.Error("the sink reports a row it was not given", "table", o.loop.Table.Name(), "row", k.String(), "action", verb, "error", err)
+	}
+}
+
+func (o *outcome[R]) fail(j keyed[R], err error) {
+	if j.err == nil || j.err.Error() != err.Error() {
+		o.fresh = append(o.fresh, j)
+	}
+	j.attempts++
+	j.err, j.at = err, time.Now().Add(o.loop.delay(j.attempts))
+	o.bad = append(o.bad, j)
+}
+
+// report logs what fails in a way that is new: a line for a round, however many rows.
+func (o *outcome[R]) report() {
+	if len(o.fresh) > 0 {
+		first := o.fresh[0]
+		o.loop.Log.Warn("rows are not in place", "table", o.loop.Table.Name(), "rows", len(o.fresh),
+			slog.Group("first", "row", first.key.String(), "error", first.err))
+	}
+}
+
+// write puts the outcome into Statuses.
+func (o *outcome[R]) write(s *state.Snapshot) error {
+	l := o.loop
+	return l.db.Write(func(tx *state.Tx) error {
+		for k, rev := range o.done {
+			if l.Brief {
+				Statuses.Delete(tx, statusKey(l.Table, k))
+			} else {
+				Statuses.Put(tx, Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
+			}
+		}
+		for _, k := range o.gone {
+			Statuses.Delete(tx, statusKey(l.Table, k))
+		}
+		for _, j := range o.bad {
+			old, _ := Statuses.One(tx, statusKey(l.Table, j.key))
+			Statuses.Put(tx, Status{Table: l.Table.Name(), Key: j.key, Rev: old.Rev, Attempts: j.attempts, Err: j.err.Error()})
+		}
+		Statuses.Put(tx, o.whole(tx, s))
+		return nil
+	})
+}
+
+// whole is the status of the table, and on the way gives a status to the removals that wait for the table to be synced.
+func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) Status {
+	l := o.loop
+	synced := l.Table.IsSynced(s)
+	w := Status{Table: l.Table.Name(), Rev: l.Table.LastRevision(s), Attempts: l.missed}
+	failing := 0
+	for k, j := range l.jobs {
+		if j.err != nil {
+			failing++
+		} else if j.rev == 0 && !synced {
+			old, _ := Statuses.One(tx, statusKey(l.Table, k))
+			Statuses.Put(tx, Status{Table: w.Table, Key: k, Rev: old.Rev, Err: "its removal waits until " + w.Table + " is synced"})
+		}
+	}
+	switch {
+	case l.dump != nil:
+		w.Err = l.dump.Error()
+	case failing > 0:
+		w.Err = fmt.Sprintf("%d rows are not in place", failing)
+	case !synced:
+		w.Err = w.Table + " is not synced: its first full list is not in"
+	default:
+		w.Done = true
+	}
+	if !synced && l.WaitSynced {
+		w.Rev = 0
+	}
+	return w
+}
+
+func statusKey[R state.Row](t *state.Table[R], key state.Key) state.Key {
+	return state.Join(t.Name(), key)
+}
