@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* from_net: what enters the node, at its physical NICs (tcx ingress): undoes masquerade, takes packets for local
+ * workloads straight in, and names the sender of the rest for the host's stack. */
+#include "lib/forward.h"
+#include "lib/nat.h"
+
+static __always_inline int judge(struct __sk_buff *skb, struct context *c)
+{
+	struct packet *p = &c->packet;
+	struct host *h = host_of(&p->dst, 0);
+	struct flow f = {};
+	int mine = 0;
+
+	c->source = host_identity(host_of(&p->src, 0), p->v6);
+	/* Nobody outside may pass for this node; what it says to itself does not come by wire. */
+	if (c->source == IDENTITY_HOST)
+		c->source = p->v6 ? config_world6 : config_world4;
+	if (host_is_this_node(h)) {
+		mine = nat_in(skb, c);
+		if (mine < 0)
+			return drop(skb, c, -mine);
+		if (mine)
+			h = host_of(&p->dst, 0);
+	}
+	c->destination = host_identity(h, p->v6);
+	if (!host_is_pod_here(h)) {
+		mark_set(skb, c->source, MARK_IDENTITY);
+		return TC_ACT_OK;
+	}
+	ct_find(p, 0, &f);
+	if (f.entry && (f.entry->flags & CT_STACK)) {
+		mark_set(skb, c->source, MARK_IDENTITY);
+		return TC_ACT_OK;
+	}
+	return forward_deliver(skb, c, &f, h->ifindex);
+}
+
+SEC("tc")
+int from_net(struct __sk_buff *skb)
+{
+	struct context *c = context_of(HOOK_FROM_NET);
+	int reason;
+
+	if (!c)
+		return TC_ACT_SHOT;
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return TC_ACT_OK;
+	reason = parse(skb, &c->packet);
+	if (reason == DROP_FRAGMENT_NOT_FOUND)
+		return TC_ACT_OK; /* the host reassembles its own */
+	if (reason)
+		return drop(skb, c, reason);
+	if (addr_is_multicast(&c->packet.dst))
+		return TC_ACT_OK;
+	count(skb, HOOK_FROM_NET, 0);
+	return judge(skb, c);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

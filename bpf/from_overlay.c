@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
+ * VNI, so the outer source must be a node that the cluster knows. */
+#include "lib/forward.h"
+
+#define PACKET_HOST 0
+
+/* Reads the tunnel's header. Returns 0 or a drop reason. */
+static __always_inline int unwrap(struct __sk_buff *skb, struct context *c)
+{
+	struct bpf_tunnel_key key = {};
+	struct addr outer = {};
+	struct host *h;
+
+	if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0))
+		addr_from4(&outer, bpf_htonl(key.remote_ipv4));
+	else if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6))
+		__builtin_memcpy(&outer, key.remote_ipv6, 16);
+	else
+		return DROP_TUNNEL_KEY;
+	h = host_of(&outer, 0);
+	if (!h || !(h->flags & HOST_NODE) || (h->flags & HOST_LOCAL))
+		return DROP_UNKNOWN_SENDER;
+	c->source = key.tunnel_id;
+	if (c->source == IDENTITY_HOST)
+		c->source = IDENTITY_REMOTE_NODE;
+	return c->source ? 0 : DROP_INVALID_IDENTITY;
+}
+
+static __always_inline int judge(struct __sk_buff *skb, struct context *c)
+{
+	struct packet *p = &c->packet;
+	struct host *h = host_of(&p->dst, 0);
+	struct flow f = {};
+
+	c->destination = host_identity(h, p->v6);
+	if (!h || !(h->flags & HOST_LOCAL) || !(host_is_pod_here(h) || host_is_this_node(h)))
+		return drop(skb, c, DROP_STALE);
+	ct_find(p, 0, &f);
+	if (host_is_pod_here(h) && !(f.entry && (f.entry->flags & CT_STACK)))
+		return forward_deliver(skb, c, &f, h->ifindex);
+	bpf_skb_change_type(skb, PACKET_HOST);
+	mark_set(skb, c->source, MARK_IDENTITY);
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int from_overlay(struct __sk_buff *skb)
+{
+	struct context *c = context_of(HOOK_FROM_OVERLAY);
+	int reason;
+
+	if (!c)
+		return TC_ACT_SHOT;
+	reason = unwrap(skb, c);
+	if (!reason)
+		reason = parse(skb, &c->packet);
+	if (reason)
+		return drop(skb, c, reason);
+	count(skb, HOOK_FROM_OVERLAY, 0);
+	return judge(skb, c);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* from_pod: what a workload sends, at the host side of its NIC (tcx ingress). docs/packet-path.md follows a packet. */
+#include "lib/forward.h"
+#include "lib/neighbor.h"
+
+/* A workload speaks for itself alone: its own addresses, and no overlay packet to a node. */
+static __always_inline int check_source(const struct packet *p, const struct nic *n)
+{
+	if (n->flags & NIC_ANY_SOURCE)
+		return 0;
+	if (p->v6 ? !addr_is_zero(&n->ipv6) && addr_equal(&p->src, &n->ipv6) : !addr_is_zero(&n->ipv4) && addr_equal(&p->src, &n->ipv4))
+		return 0;
+	return DROP_INVALID_SOURCE_IP;
+}
+
+static __always_inline int check_target(const struct packet *p, const struct host *h)
+{
+	if (addr_is_multicast(&p->dst))
+		return DROP_UNKNOWN_TARGET;
+	if (h && (h->flags & HOST_NODE) && p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
+		return DROP_ENCAP_PROHIBITED;
+	return 0;
+}
+
+/* A workload that called itself through a service must see somebody else call. */
+static __always_inline int loopback_out(struct __sk_buff *skb, struct context *c)
+{
+	struct packet *p = &c->packet;
+	struct addr from = p->v6 ? config_addr(&config_loopback6) : config_addr(&config_loopback4);
+
+	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
+}
+
+static __always_inline int loopback_back(struct __sk_buff *skb, struct context *c, struct flow *f)
+{
+	struct packet *p = &c->packet;
+	struct addr self = p->src;
+	int reason = forward_service_reply(skb, c, f);
+
+	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &self, p->dst_port);
+}
+
+static __always_inline void open(struct context *c, struct flow *f, int loops)
+{
+	__u32 flags = (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0);
+
+	ct_open(c, f, flags);
+}
+
+static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched)
+{
+	if (f->is_new)
+		f->entry->flags |= CT_STACK;
+	forward_report(skb, c, f, touched, EVENT_TO_STACK);
+	mark_set(skb, c->source, MARK_IDENTITY);
+	return TC_ACT_OK;
+}
+
+/* Where an allowed packet goes. */
+static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow *f, const struct host *h)
+{
+	__u32 touched;
+	int reason;
+
+	if (host_is_pod_here(h) && !(f->entry->flags & CT_STACK))
+		return forward_deliver(skb, c, f, h->ifindex);
+	touched = ct_touch(&c->packet, f);
+	if ((f->entry->flags & CT_STACK) || (c->event_flags & EVENT_TO_STACK) || host_is_this_node(h))
+		return to_stack(skb, c, f, touched);
+	if (h && (h->flags & HOST_LOCAL))
+		return drop(skb, c, DROP_STALE);
+	if (h && config_overlay_ifindex && !(h->flags & HOST_DIRECT) && !addr_is_zero(&h->tunnel)) {
+		reason = forward_encapsulate(skb, h, c->source);
+		if (reason)
+			return drop(skb, c, reason);
+		forward_report(skb, c, f, touched, EVENT_TO_OVERLAY);
+		mark_set(skb, 0, MARK_ENCAPSULATED);
+		return bpf_redirect(config_overlay_ifindex, 0);
+	}
+	forward_report(skb, c, f, touched, EVENT_TO_NETWORK);
+	mark_set(skb, c->source, MARK_IDENTITY);
+	return forward_route(skb, c);
+}
+
+static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)
+{
+	struct packet *p = &c->packet;
+	struct flow f = {};
+	struct host *h;
+	int reason = lb_translate(skb, c), loops = addr_equal(&p->src, &p->dst);
+
+	if (!reason && loops && (c->event_flags & EVENT_SERVICE))
+		reason = loopback_out(skb, c);
+	h = host_of(&p->dst, n->net);
+	c->destination = host_identity(h, p->v6);
+	if (!reason)
+		reason = check_target(p, h);
+	if (reason)
+		return drop(skb, c, reason);
+	if (p->icmp_error && forward_related(skb, c, host_is_pod_here(h))) {
+		struct nic *to = host_is_pod_here(h) ? nic_at(h->ifindex) : NULL;
+
+		if (to)
+			return forward_into(skb, to, h->ifindex);
+		mark_set(skb, c->source, MARK_IDENTITY);
+		return TC_ACT_OK;
+	}
+	ct_find(p, n->net, &f);
+	if (!f.entry)
+		open(c, &f, loops);
+	if (!f.entry)
+		return drop(skb, c, DROP_CT_FULL);
+	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
+		reason = loopback_back(skb, c, &f);
+		return reason ? drop(skb, c, reason) : forward_into(skb, n, skb->ifindex);
+	}
+	if (f.entry->flags & CT_LOOPBACK)
+		return forward_into(skb, n, skb->ifindex);
+	reason = verdict_at(skb, c, &f, n, !f.reply);
+	if (reason) {
+		if (f.is_new)
+			bpf_map_delete_elem(&connections, &f.key);
+		return drop(skb, c, reason);
+	}
+	return send(skb, c, &f, h);
+}
+
+SEC("tc")
+int from_pod(struct __sk_buff *skb)
+{
+	struct context *c = context_of(HOOK_FROM_POD);
+	struct nic *n = nic_at(skb->ifindex);
+	int reason;
+
+	if (!c)
+		return TC_ACT_SHOT;
+	if (!n)
+		return drop(skb, c, DROP_NIC_NOT_READY);
+	c->source = n->identity;
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return neighbor_arp(skb, c, n);
+	reason = parse(skb, &c->packet);
+	if (!reason && neighbor_is_solicit(&c->packet))
+		return neighbor_solicit(skb, c, n);
+	if (!reason)
+		reason = check_source(&c->packet, n);
+	if (reason)
+		return drop(skb, c, reason);
+	count(skb, HOOK_FROM_POD, 0);
+	return judge(skb, c, n);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * abi: every shape that kernel and agent share: map keys, map values, ring-buffer events, numbers.
+ *
+ * Go sees these through bpf/abi.c, from whose BTF tools/abigen writes internal/bpf/abi; nothing here is
+ * written a second time. Addresses are 16 bytes, IPv4 mapped (RFC 4291 2.5.5.2), network byte order, as are
+ * ports that are named *_port in a key. Everything else is host byte order. Enums are append-only, zero is none.
+ */
+#ifndef WEFT_ABI_H
+#define WEFT_ABI_H
+
+#include <linux/types.h>
+
+/* Raised when a pinned map changes its shape; maps of another version are filled anew beside the old ones. */
+#define WEFT_LAYOUT 1
+
+#include "wire.h"
+
+/* hosts: who lives at an address. Hash of exact addresses; prefixes holds true prefixes with the same value. */
+struct host_key {
+	struct addr addr;
+	__u32 net; /* network id, 0 = the pod network */
+	__u32 pad;
+};
+
+struct prefix_key {
+	__u32 bits; /* 32 (net) + prefix length of the mapped address, 0..128 */
+	__u32 net;
+	struct addr addr;
+};
+
+enum host_flag {
+	HOST_LOCAL = 1,	      /* a NIC of this node: ifindex is its host side */
+	HOST_NODE = 2,	      /* an address of a node itself: this one if ifindex is 0 and HOST_LOCAL is set */
+	HOST_CLUSTER = 4,     /* inside the cluster: never masqueraded */
+	HOST_DIRECT = 8,      /* reached by plain routing, not by the overlay */
+};
+
+struct host {
+	__u32 identity;
+	__u32 ifindex; /* host side of a local NIC, else 0 */
+	__u32 flags;   /* enum host_flag */
+	__u32 pad;
+	struct addr tunnel; /* underlay address of the node it lives on; zero: none */
+};
+
+/* nics: a local NIC by the ifindex of its host side. */
+enum nic_flag {
+	NIC_ANY_SOURCE = 1, /* the source check is off for this NIC (annotation) */
+};
+
+struct nic {
+	__u32 incarnation; /* number of this attachment on this node, never used twice */
+	__u32 identity;
+	__u32 set;   /* index into sets */
+	__u32 flags; /* enum nic_flag */
+	struct addr ipv4; /* zero: has none */
+	struct addr ipv6;
+	__u8 mac[6];	  /* of the workload's side */
+	__u8 host_mac[6]; /* of the host's side: the workload's gateway */
+	__u32 net;	  /* network id */
+};
+
+/* sets: which generation of a policy set is in force, and since which revision. */
+struct set {
+	__u64 generation; /* first half of a policy key; one store flips it */
+	__u64 revision;	  /* verdicts older than this are asked again */
+};
+
+/* policy: longest prefix over (protocol, port) inside (generation, peer, direction). */
+struct policy_key {
+	__u32 bits; /* 72 + 0 (any protocol), + 8 (protocol), + 8..24 (protocol and port prefix) */
+	__u32 generation;
+	__u32 peer; /* identity, 0 = any */
+	__u8 direction;
+	__u8 protocol;	  /* IP protocol number */
+	__be16 port; /* of the workload that offers the service; ICMP: type << 8 | code */
+};
+#define POLICY_BITS_FIXED 72
+
+struct policy {
+	__u32 precedence; /* the higher wins between (peer) and (any peer) */
+	__u32 rules;	  /* number of the list of rules that made this entry; 0 = none */
+	__u16 proxy_port;
+	__u8 verdict; /* enum verdict */
+	__u8 match;   /* enum match */
+};
+
+/* ct: one entry per connection. The pair (address, port) that compares lower is `a`: one key for both ways. */
+struct ct_key {
+	struct addr a;
+	struct addr b;
+	__be16 a_port;
+	__be16 b_port;
+	__u16 net; /* network ids are below 65,536 */
+	__u8 protocol;
+	__u8 pad;
+};
+
+/* Verdict of one end. Valid while the set's and the peer's revision are no newer. */
+struct ct_slot {
+	__u64 verdict_revision; /* revision << 8 | enum verdict, one store */
+	__u32 incarnation;	/* of the NIC that gave it; 0: none */
+	__u32 rules;
+};
+
+enum ct_flag {
+	CT_FROM_B = 1,	   /* `b` opened the connection */
+	CT_STACK = 2,	   /* both directions pass the host's netfilter */
+	CT_SERVICE = 4,	   /* opened to service, translated to the other end */
+	CT_CLOSING_A = 8,  /* FIN seen from a */
+	CT_CLOSING_B = 16, /* FIN seen from b */
+	CT_RESET = 32,
+	CT_REPLIED = 64,
+	CT_LOOPBACK = 128, /* a workload that reached itself through a service: source is the loopback address */
+};
+
+struct ct {
+	struct ct_slot egress;	/* at the source NIC */
+	struct ct_slot ingress; /* at the target NIC */
+	__u64 expires;		/* ns, CLOCK_MONOTONIC */
+	__u64 reported;		/* ns, last event */
+	struct addr service;	/* CT_SERVICE: the address the client called */
+	__be16 service_port;
+	__u16 flags;	/* enum ct_flag */
+	__u32 source;	/* identity of who opened it */
+};
+
+/* services: a frontend. Backends are found through slots (0-based). */
+enum service_flag {
+	SERVICE_AFFINITY = 1, /* one client stays with one backend */
+	SERVICE_STACK = 2,    /* kube-proxy translates it: pass to the stack */
+	SERVICE_EMPTY = 4,    /* known to have no backend */
+};
+
+struct service_key {
+	struct addr addr;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	__u32 net;
+};
+
+struct service {
+	__u32 id;
+	__u32 count; /* backends that take new connections */
+	__u32 flags; /* enum service_flag */
+	__u32 affinity_seconds;
+};
+
+struct slot_key {
+	__u32 service; /* service id */
+	__u32 slot;
+};
+
+struct backend {
+	struct addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 id;
+};
+
+struct affinity_key {
+	struct addr client;
+	__u32 service;
+	__u32 pad;
+};
+
+struct affinity {
+	__u32 backend;
+	__u32 pad;
+	__u64 used; /* ns */
+};
+
+/* nat: masquerade, both ways. From inside: the workload's tuple gives the node's; from outside the reverse. */
+struct nat_key {
+	struct addr src;
+	struct addr dst;
+	__be16 src_port; /* ICMP echo: the identifier, dst_port 0 */
+	__be16 dst_port;
+	__u8 protocol;
+	__u8 reverse; /* 1: key is a packet that comes back */
+	__u16 pad;
+};
+
+struct nat {
+	struct addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
+	__u64 used; /* ns */
+};
+
+/* fragments: ports of a datagram, learnt from its first fragment. */
+struct fragment_key {
+	struct addr src;
+	struct addr dst;
+	__u32 id;
+	__u32 protocol;
+};
+
+struct fragment {
+	__be16 src_port;
+	__be16 dst_port;
+};
+
+#define REVISION_BUCKETS 4096 /* peer revisions, by hash of the peer's address */
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* config: what one node's programs are told at load time. Set by internal/datapath, constant to the verifier. */
+#ifndef WEFT_CONFIG_H
+#define WEFT_CONFIG_H
+
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+#include "abi.h"
+
+#define CONFIG volatile const
+
+CONFIG __u32 config_overlay_ifindex; /* the tunnel device; 0: native routing */
+CONFIG __u16 config_tunnel_port;     /* UDP, host byte order */
+CONFIG __u16 config_nat_port_min;    /* masquerade takes ports from here … */
+CONFIG __u16 config_nat_port_max;    /* … to here, outside the host's ephemeral and reserved ranges */
+CONFIG __u32 config_world4 = IDENTITY_WORLD; /* identity of an unknown IPv4 address */
+CONFIG __u32 config_world6 = IDENTITY_WORLD;
+CONFIG struct addr config_masquerade4; /* this node's address towards the outside; zero: no masquerade */
+CONFIG struct addr config_masquerade6;
+CONFIG struct addr config_loopback4; /* source of a workload that reaches itself through a service */
+CONFIG struct addr config_loopback6;
+CONFIG __u32 config_events_per_second = 20000; /* events beyond this are counted as lost */
+
+/* No loader variable is ever written by a program, so a plain read is what `volatile` asks for. */
+static __always_inline struct addr config_addr(const volatile struct addr *a)
+{
+	return *(const struct addr *)a;
+}
+
+#define SECOND 1000000000ULL
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define likely(x) __builtin_expect(!!(x), 1)
+
+/* A function that the verifier checks once, on its own, whatever its callers know: sums instead of products. Its
+ * pointers may be NULL to the verifier (kernels before 6.8 know no better). */
+#define GLOBAL __attribute__((noinline)) int
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* event: what people get to see. One record per new connection, verdict, close and drop, never one per packet.
+ * A budget per CPU keeps a flood from drowning the agent; what it holds back is counted in event_budget.lost. */
+#ifndef WEFT_EVENT_H
+#define WEFT_EVENT_H
+
+#include "parse.h"
+
+/* What a NIC's policy is asked. */
+struct question {
+	__u32 slot;	   /* of the NIC's policy set */
+	__u32 incarnation; /* of the NIC */
+	__u32 peer;	   /* identity */
+	__u8 direction;
+	__u8 protocol;
+	__be16 port; /* of the side that was called */
+	struct addr peer_addr;
+};
+
+/* What the steps of one hook have found out so far. */
+struct context {
+	struct packet packet;
+	__u32 source;	   /* identities */
+	__u32 destination;
+	__u32 incarnation; /* NIC whose policy spoke last */
+	__u32 rules;
+	__u32 event_flags;
+	__u16 service_port;
+	__u8 hook;
+	__u8 direction;
+	__u8 match;
+	__u8 verdict;
+	struct addr service;
+	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
+	struct question question;
+	struct ct fresh;
+	struct packet quoted;
+};
+
+#define CONTEXT_CLEARED __builtin_offsetof(struct context, question)
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct context);
+	__uint(max_entries, 1);
+} scratch SEC(".maps");
+
+/* A fresh context. It lives in a map, one per CPU, since the stack is too small; programs of one CPU do not nest. */
+static __always_inline struct context *context_of(__u32 hook)
+{
+	__u32 zero = 0;
+	struct context *c = bpf_map_lookup_elem(&scratch, &zero);
+
+	if (!c)
+		return NULL;
+	__builtin_memset(c, 0, CONTEXT_CLEARED);
+	c->hook = hook;
+	return c;
+}
+
+static __always_inline int event_allowed(void)
+{
+	__u32 zero = 0;
+	struct bucket *b = bpf_map_lookup_elem(&event_budget, &zero);
+	__u64 now = bpf_ktime_get_ns(), earned;
+
+	if (!b)
+		return 0;
+	earned = (now - b->filled) * config_events_per_second / SECOND;
+	if (earned) {
+		b->tokens += earned;
+		if (b->tokens > config_events_per_second)
+			b->tokens = config_events_per_second;
+		b->filled = now;
+	}
+	if (!b->tokens) {
+		b->lost++;
+		return 0;
+	}
+	b->tokens--;
+	return 1;
+}
+
+GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 reason)
+{
+	struct event *e;
+	__u32 zero = 0;
+
+	if (!c || !event_allowed())
+		return 0;
+	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+	if (!e) {
+		struct bucket *b = bpf_map_lookup_elem(&event_budget, &zero);
+
+		if (b)
+			b->lost++;
+		return 0;
+	}
+	e->time = bpf_ktime_get_ns();
+	e->type = type;
+	e->hook = c->hook;
+	e->direction = c->direction;
+	e->verdict = c->verdict;
+	e->reason = reason;
+	e->match = c->match;
+	e->protocol = c->packet.protocol;
+	e->tcp_flags = c->packet.tcp_flags;
+	e->flags = c->event_flags;
+	e->source = c->source;
+	e->destination = c->destination;
+	e->ifindex = skb->ifindex;
+	e->incarnation = c->incarnation;
+	e->rules = c->rules;
+	e->length = skb->len;
+	if (c->packet.protocol == IPPROTO_ICMP || c->packet.protocol == IPPROTO_ICMPV6) {
+		e->src_port = c->packet.icmp_type;
+		e->dst_port = c->packet.icmp_code;
+	} else {
+		e->src_port = bpf_ntohs(c->packet.src_port);
+		e->dst_port = bpf_ntohs(c->packet.dst_port);
+	}
+	e->service_port = bpf_ntohs(c->service_port);
+	e->pad = 0;
+	e->src = c->packet.src;
+	e->dst = c->packet.dst;
+	e->service = c->service;
+	bpf_ringbuf_submit(e, 0);
+	return 0;
+}
+
+GLOBAL count(struct __sk_buff *skb, __u32 hook, __u32 reason)
+{
+	struct counter_key key = { .reason = reason, .hook = hook };
+	struct counter *n = bpf_map_lookup_elem(&counters, &key);
+
+	if (n) {
+		n->packets++;
+		n->bytes += skb->len;
+		return 0;
+	}
+	struct counter first = { .packets = 1, .bytes = skb->len };
+
+	bpf_map_update_elem(&counters, &key, &first, BPF_NOEXIST);
+	return 0;
+}
+
+/* The one way out for a drop. Multicast chatter of a workload's own stack is counted but tells nobody anything. */
+GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
+{
+	if (!c)
+		return TC_ACT_SHOT;
+	count(skb, c->hook, reason);
+	if (!addr_is_multicast(&c->packet.dst))
+		event_emit(skb, c, EVENT_DROP, reason);
+	return TC_ACT_SHOT;
+}
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* forward: verdicts of the NICs on both ends, and the last step of a packet: into a local workload, the overlay, the
+ * network, or the host's stack. */
+#ifndef WEFT_FORWARD_H
+#define WEFT_FORWARD_H
+
+#include "lb.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+
+static __always_inline struct nic *nic_at(__u32 ifindex)
+{
+	return bpf_map_lookup_elem(&nics, &ifindex);
+}
+
+/* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
+ * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same slot. */
+static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
+{
+	struct packet *p = &c->packet;
+	struct question *q = &c->question;
+	const struct addr *called = f->reply ? &p->src : &p->dst, *caller = f->reply ? &p->dst : &p->src;
+
+	if (f->entry->flags & CT_LOOPBACK)
+		return 0; /* a workload may always talk to itself */
+	q->slot = n->set;
+	q->incarnation = n->incarnation;
+	q->protocol = p->protocol;
+	q->port = policy_port(p, f->reply);
+	if (calls) {
+		q->direction = DIRECTION_EGRESS;
+		q->peer = f->reply ? c->source : c->destination;
+		q->peer_addr = *called;
+		return policy_verdict(skb, c, q, &f->entry->egress);
+	}
+	q->direction = DIRECTION_INGRESS;
+	q->peer = f->reply ? f->entry->source : c->source;
+	q->peer_addr = *caller;
+	return policy_verdict(skb, c, q, &f->entry->ingress);
+}
+
+/* An ICMP error belongs to the connection it quotes. Returns 1 if that is known and not denied. */
+GLOBAL forward_related(struct __sk_buff *skb, struct context *c, int to_client)
+{
+	struct flow f = {};
+	struct packet *q;
+
+	if (!c)
+		return 0;
+	q = &c->quoted;
+	__builtin_memset(q, 0, sizeof(*q));
+	if (parse_quoted(skb, &c->packet, q))
+		return 0;
+	ct_find(q, 0, &f);
+	if (!f.entry)
+		return 0;
+	if (policy_drop_reason(f.entry->egress.verdict_revision & 0xff) == DROP_POLICY_DENY ||
+	    policy_drop_reason(f.entry->ingress.verdict_revision & 0xff) == DROP_POLICY_DENY)
+		return 0;
+	/* The client knows the service, not the backend. */
+	if (to_client && (f.entry->flags & CT_SERVICE) && !f.reply) {
+		struct addr service = f.entry->service;
+
+		rewrite_quoted(skb, &c->packet, q, SIDE_DESTINATION, &service, f.entry->service_port);
+	}
+	return 1;
+}
+
+/* Towards the client of a service its replies come from the service. */
+static __always_inline int forward_service_reply(struct __sk_buff *skb, struct context *c, struct flow *f)
+{
+	struct ct *e = f->entry;
+	struct addr service;
+
+	if (!f->reply || !(e->flags & CT_SERVICE))
+		return 0;
+	service = e->service;
+	c->event_flags |= EVENT_SERVICE;
+	c->service = service;
+	c->service_port = e->service_port;
+	return rewrite(skb, &c->packet, SIDE_SOURCE, &service, e->service_port);
+}
+
+/* Tells people of a beginning, a first answer, an end. */
+static __always_inline void forward_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched, __u32 way)
+{
+	__u32 kept = c->event_flags;
+
+	if (!f->is_new && !touched)
+		return;
+	c->event_flags |= way | touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
+	c->direction = f->reply ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	event_emit(skb, c, EVENT_TRACE, 0);
+	c->event_flags = kept;
+}
+
+/* Into a workload of this node, past its host side (bpf_redirect_peer). */
+static __always_inline int forward_into(struct __sk_buff *skb, const struct nic *n, __u32 ifindex)
+{
+	if (rewrite_macs(skb, n->mac, n->host_mac))
+		return TC_ACT_SHOT;
+	mark_clear(skb);
+	return bpf_redirect_peer(ifindex, 0);
+}
+
+/* Into the overlay, to the node that `h` lives on; the identity travels as the VNI. */
+static __always_inline int forward_encapsulate(struct __sk_buff *skb, const struct host *h, __u32 identity)
+{
+	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
+	__u64 flags = 0;
+
+	if (addr_is4(&h->tunnel)) {
+		key.remote_ipv4 = bpf_ntohl(addr_4(&h->tunnel));
+		flags = BPF_F_ZERO_CSUM_TX;
+	} else {
+		__builtin_memcpy(key.remote_ipv6, &h->tunnel, 16);
+		flags = BPF_F_TUNINFO_IPV6;
+	}
+	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) ? DROP_TUNNEL_KEY : 0;
+}
+
+static __always_inline int forward_ttl(struct __sk_buff *skb, struct packet *p)
+{
+	__u8 ttl = p->ttl - 1;
+
+	if (p->v6)
+		return bpf_skb_store_bytes(skb, p->l3 + 7, &ttl, 1, 0) ? DROP_WRITE : 0;
+	/* The checksum covers (ttl, protocol) as one big-endian word. */
+	__be16 from = bpf_htons(p->ttl << 8 | p->protocol), to = bpf_htons(ttl << 8 | p->protocol);
+
+	if (bpf_l3_csum_replace(skb, p->l3 + 10, from, to, 2) || bpf_skb_store_bytes(skb, p->l3 + 8, &ttl, 1, 0))
+		return DROP_WRITE;
+	return 0;
+}
+
+/* Out of the device that the host's own routes name. What they cannot answer is the stack's to answer (ICMP). */
+GLOBAL forward_route(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return TC_ACT_SHOT;
+	struct packet *p = &c->packet;
+	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
+	struct bpf_redir_neigh hop = {};
+	int found;
+
+	if (p->ttl <= 1)
+		return TC_ACT_OK;
+	if (p->v6) {
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, &p->src, 16);
+		__builtin_memcpy(fib.ipv6_dst, &p->dst, 16);
+	} else {
+		fib.family = AF_INET;
+		fib.ipv4_src = addr_4(&p->src);
+		fib.ipv4_dst = addr_4(&p->dst);
+	}
+	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return TC_ACT_OK;
+	if (forward_ttl(skb, p))
+		return TC_ACT_SHOT;
+	if (found == BPF_FIB_LKUP_RET_SUCCESS) {
+		if (rewrite_macs(skb, fib.dmac, fib.smac))
+			return TC_ACT_SHOT;
+		return bpf_redirect(fib.ifindex, 0);
+	}
+	hop.nh_family = fib.family;
+	if (fib.family == AF_INET)
+		hop.ipv4_nh = fib.ipv4_dst;
+	else
+		__builtin_memcpy(hop.ipv6_nh, fib.ipv6_dst, 16);
+	return bpf_redirect_neigh(fib.ifindex, &hop, sizeof(hop), 0);
+}
+
+/* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. */
+static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
+{
+	struct nic *n = nic_at(ifindex);
+	__u32 touched;
+	int reason;
+
+	if (!n)
+		return drop(skb, c, DROP_NIC_NOT_READY);
+	if (c->packet.icmp_error && forward_related(skb, c, 1))
+		return forward_into(skb, n, ifindex);
+	if (!f->entry) {
+		ct_open(c, f, 0);
+		if (!f->entry)
+			return drop(skb, c, DROP_CT_FULL);
+	}
+	reason = verdict_at(skb, c, f, n, f->reply);
+	if (reason) {
+		if (f->is_new)
+			bpf_map_delete_elem(&connections, &f->key);
+		return drop(skb, c, reason);
+	}
+	touched = ct_touch(&c->packet, f);
+	reason = forward_service_reply(skb, c, f);
+	if (reason)
+		return drop(skb, c, reason);
+	forward_report(skb, c, f, touched, 0);
+	return forward_into(skb, n, ifindex);
+}
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* lb: a workload's packet to a service becomes a packet to one of its backends, before policy sees it. */
+#ifndef WEFT_LB_H
+#define WEFT_LB_H
+
+#include "ct.h"
+#include "rewrite.h"
+
+#define NODE_PORT_MIN 30000 /* Kubernetes' --service-node-port-range */
+#define NODE_PORT_MAX 32767
+
+static __always_inline struct service *lb_service(const struct packet *p, __u32 net)
+{
+	struct service_key key = { .addr = p->dst, .port = p->dst_port, .protocol = p->protocol, .net = net };
+	struct service *s = bpf_map_lookup_elem(&services, &key);
+	__u16 port = bpf_ntohs(p->dst_port);
+
+	if (s || port < NODE_PORT_MIN || port > NODE_PORT_MAX)
+		return s;
+	/* A node port is offered at every address of every node: one row, with no address. */
+	struct host *h = host_of(&p->dst, net);
+
+	if (!h || !(h->flags & HOST_NODE))
+		return NULL;
+	__builtin_memset(&key.addr, 0, sizeof(key.addr));
+	return bpf_map_lookup_elem(&services, &key);
+}
+
+static __always_inline __u32 lb_affine(const struct packet *p, const struct service *s)
+{
+	struct affinity_key key = { .client = p->src, .service = s->id };
+	struct affinity *a;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (!(s->flags & SERVICE_AFFINITY))
+		return 0;
+	a = bpf_map_lookup_elem(&affinities, &key);
+	if (!a || now - a->used > s->affinity_seconds * SECOND)
+		return 0;
+	a->used = now;
+	return a->backend;
+}
+
+/* A backend for a new connection: the client's own where the service asks for it, else any. 0: there is none. */
+static __always_inline __u32 lb_choose(const struct packet *p, const struct service *s)
+{
+	struct slot_key key = { .service = s->id };
+	__u32 id = lb_affine(p, s), *at;
+
+	if (id && bpf_map_lookup_elem(&backends, &id))
+		return id;
+	if (!s->count)
+		return 0;
+	key.slot = bpf_get_prandom_u32() % s->count;
+	at = bpf_map_lookup_elem(&slots, &key);
+	if (!at)
+		return 0;
+	id = *at;
+	if (s->flags & SERVICE_AFFINITY) {
+		struct affinity_key who = { .client = p->src, .service = s->id };
+		struct affinity a = { .backend = id, .used = bpf_ktime_get_ns() };
+
+		bpf_map_update_elem(&affinities, &who, &a, BPF_ANY);
+	}
+	return id;
+}
+
+/* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
+ * c->event_flags tells what was done, c->service what was called. */
+GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return DROP_INVALID;
+	struct packet *p = &c->packet;
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol };
+	struct service *s = lb_service(p, 0);
+	struct backend *b = NULL;
+	__u32 *known, id = 0;
+	int opens = p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+
+	if (!s)
+		return 0;
+	if (s->flags & SERVICE_STACK) {
+		c->event_flags |= EVENT_TO_STACK;
+		return 0;
+	}
+	known = opens ? NULL : bpf_map_lookup_elem(&service_connections, &key);
+	if (known) {
+		id = *known;
+		b = bpf_map_lookup_elem(&backends, &id);
+	}
+	if (!b) {
+		id = lb_choose(p, s);
+		b = id ? bpf_map_lookup_elem(&backends, &id) : NULL;
+		if (!b)
+			return DROP_NO_BACKEND;
+		bpf_map_update_elem(&service_connections, &key, &id, BPF_ANY);
+	}
+	c->event_flags |= EVENT_SERVICE;
+	c->service = p->dst;
+	c->service_port = p->dst_port;
+	struct addr to = b->addr;
+
+	return rewrite(skb, p, SIDE_DESTINATION, &to, b->port);
+}
+
+#endif

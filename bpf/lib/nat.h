@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* nat: masquerade. A workload speaks to the outside with its node's address and a port that nobody else has:
+ * no socket of the host, no mapping of the host's netfilter, and outside the ranges the host hands out itself.
+ */
+#ifndef WEFT_NAT_H
+#define WEFT_NAT_H
+
+#include "ct.h"
+#include "rewrite.h"
+
+#define NAT_TRIES 24
+
+struct nf_conn;
+
+/* include/net/netfilter/nf_conntrack_bpf.h of the kernel, first 12 bytes. */
+struct bpf_ct_opts___weft {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u8 reserved[2];
+};
+
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size,
+					 struct bpf_ct_opts___weft *opts, __u32 opts_size) __ksym __weak;
+extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
+
+static __always_inline __u32 nat_tuple(const struct nat_key *k, struct bpf_sock_tuple *t)
+{
+	if (addr_is4(&k->src)) {
+		t->ipv4.saddr = addr_4(&k->src);
+		t->ipv4.daddr = addr_4(&k->dst);
+		t->ipv4.sport = k->src_port;
+		t->ipv4.dport = k->dst_port;
+		return sizeof(t->ipv4);
+	}
+	__builtin_memcpy(t->ipv6.saddr, &k->src, 16);
+	__builtin_memcpy(t->ipv6.daddr, &k->dst, 16);
+	t->ipv6.sport = k->src_port;
+	t->ipv6.dport = k->dst_port;
+	return sizeof(t->ipv6);
+}
+
+/* Whether the host itself waits for packets like `k` (one that comes back). */
+static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key *k)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *socket = NULL;
+	__u32 size = nat_tuple(k, &t);
+
+	if (k->protocol == IPPROTO_TCP)
+		socket = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	else if (k->protocol == IPPROTO_UDP)
+		socket = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (socket) {
+		bpf_sk_release(socket);
+		return 1;
+	}
+	if (bpf_skb_ct_lookup && bpf_ct_release && (k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP)) {
+		struct bpf_ct_opts___weft opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = k->protocol };
+		struct nf_conn *ct = bpf_skb_ct_lookup(skb, &t, size, &opts, sizeof(opts));
+
+		if (ct) {
+			bpf_ct_release(ct);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static __always_inline __u16 nat_port(__u16 wanted, int try)
+{
+	__u16 span = config_nat_port_max - config_nat_port_min + 1;
+
+	if (!try && wanted >= config_nat_port_min && wanted <= config_nat_port_max)
+		return wanted;
+	return config_nat_port_min + bpf_get_prandom_u32() % (span ? span : 1);
+}
+
+/* Takes a free port for the connection `out` and writes both rows. Returns 0 or a drop reason. */
+GLOBAL nat_open(struct __sk_buff *skb, const struct nat_key *out, struct nat *to)
+{
+	if (!out || !to)
+		return DROP_NAT_NO_MAPPING;
+	struct nat_key in = { .src = out->dst, .dst = to->addr, .src_port = out->dst_port, .protocol = out->protocol, .reverse = 1 };
+	struct nat back = { .addr = out->src, .port = out->src_port, .used = to->used };
+
+	for (int try = 0; try < NAT_TRIES; try++) {
+		in.dst_port = bpf_htons(nat_port(bpf_ntohs(out->src_port), try));
+		if (nat_taken(skb, &in))
+			continue;
+		if (bpf_map_update_elem(&translations, &in, &back, BPF_NOEXIST))
+			continue;
+		to->port = in.dst_port;
+		if (bpf_map_update_elem(&translations, out, to, BPF_ANY)) {
+			bpf_map_delete_elem(&translations, &in);
+			return DROP_NAT_NO_MAPPING;
+		}
+		return 0;
+	}
+	return DROP_NAT_NO_MAPPING;
+}
+
+static __always_inline int nat_has_ports(const struct packet *p)
+{
+	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6;
+}
+
+/* The way out: the node's address for the workload's. */
+GLOBAL nat_out(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return DROP_INVALID;
+	struct packet *p = &c->packet;
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol };
+	struct nat *known, to = {};
+	__u64 now = bpf_ktime_get_ns();
+	int reason;
+
+	if (!nat_has_ports(p))
+		return DROP_NAT_PROTOCOL;
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (known) {
+		if (now - known->used > SECOND)
+			known->used = now;
+		to = *known;
+	} else {
+		to.addr = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+		to.used = now;
+		reason = nat_open(skb, &key, &to);
+		if (reason)
+			return reason;
+	}
+	return rewrite(skb, p, SIDE_SOURCE, &to.addr, to.port);
+}
+
+/* An ICMP error that a workload sends about a packet it got from outside: the other end must find its own. */
+GLOBAL nat_error_out(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return DROP_INVALID;
+	struct packet *p = &c->packet, *q = &c->quoted;
+	struct nat_key key = { .protocol = 0 };
+	struct nat *known, to;
+	int reason;
+
+	__builtin_memset(q, 0, sizeof(*q));
+	if (parse_quoted(skb, p, q))
+		return DROP_CT_INVALID_HEADER;
+	key.src = q->dst;
+	key.dst = q->src;
+	key.src_port = q->dst_port;
+	key.dst_port = q->src_port;
+	key.protocol = q->protocol;
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (!known)
+		return DROP_NAT_NO_MAPPING;
+	to = *known;
+	reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &to.addr, to.port);
+	return reason ? reason : rewrite(skb, p, SIDE_SOURCE, &to.addr, p->src_port);
+}
+
+/* The way back. Returns 1 when the packet was ours, 0 when not, or a negated drop reason. */
+GLOBAL nat_in(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return 0;
+	struct packet *p = &c->packet;
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .reverse = 1 };
+	struct nat *known, to;
+	int reason;
+
+	if (p->icmp_error) {
+		struct packet *q = &c->quoted;
+
+		__builtin_memset(q, 0, sizeof(*q));
+		if (parse_quoted(skb, p, q))
+			return 0;
+		key.src = q->dst;
+		key.dst = q->src;
+		key.src_port = q->dst_port;
+		key.dst_port = q->src_port;
+		key.protocol = q->protocol;
+		known = bpf_map_lookup_elem(&translations, &key);
+		if (!known)
+			return 0;
+		to = *known;
+		reason = rewrite_quoted(skb, p, q, SIDE_SOURCE, &to.addr, to.port);
+		if (!reason)
+			reason = rewrite(skb, p, SIDE_DESTINATION, &to.addr, p->dst_port);
+		return reason ? -reason : 1;
+	}
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (!known)
+		return 0;
+	to = *known;
+	reason = rewrite(skb, p, SIDE_DESTINATION, &to.addr, to.port);
+	return reason ? -reason : 1;
+}
+
+#endif

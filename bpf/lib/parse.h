@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* parse: from bytes to one struct packet for both families. The only file beside rewrite.h that knows families.
+ *
+ * Refuses what would let an address mean two things: IPv4-mapped addresses inside IPv6 (architecture section 5),
+ * truncated headers, IPv4 source routes are left to the workload's stack. Follows IPv6 extension headers (RFC 8200 4)
+ * and learns a datagram's ports from its first fragment.
+ */
+#ifndef WEFT_PARSE_H
+#define WEFT_PARSE_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include "maps.h"
+
+#define ETH_HEADER 14
+/* RFC 792, RFC 4443, RFC 4861. */
+#define ICMP_ECHOREPLY 0
+#define ICMP_DEST_UNREACH 3
+#define ICMP_SOURCE_QUENCH 4
+#define ICMP_REDIRECT 5
+#define ICMP_ECHO 8
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETERPROB 12
+#define ICMP6_ECHO_REQUEST 128
+#define ICMP6_ECHO_REPLY 129
+#define ICMP6_ND_SOLICIT 135
+#define ICMP6_ND_ADVERT 136
+
+struct packet {
+	struct addr src;
+	struct addr dst;
+	__be16 src_port; /* ICMP echo: identifier on the asking side, 0 on the other */
+	__be16 dst_port;
+	__u16 l3;	 /* offsets from the start of the frame */
+	__u16 l4;
+	__u8 protocol;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 v6;
+	__u8 ttl;
+	__u8 later_fragment; /* has no L4 header */
+	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
+};
+
+static __always_inline int addr_equal(const struct addr *x, const struct addr *y)
+{
+	const __u64 *p = (const __u64 *)x, *q = (const __u64 *)y;
+
+	return p[0] == q[0] && p[1] == q[1];
+}
+
+static __always_inline int addr_is_zero(const struct addr *x)
+{
+	const __u64 *p = (const __u64 *)x;
+
+	return !(p[0] | p[1]);
+}
+
+static __always_inline void addr_from4(struct addr *a, __be32 ip)
+{
+	__u32 *w = (__u32 *)a;
+
+	w[0] = 0;
+	w[1] = 0;
+	w[2] = bpf_htonl(0xffff);
+	w[3] = ip;
+}
+
+static __always_inline int addr_is4(const struct addr *a)
+{
+	const __u32 *w = (const __u32 *)a;
+
+	return !w[0] && !w[1] && w[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline __be32 addr_4(const struct addr *a)
+{
+	return ((const __u32 *)a)[3];
+}
+
+static __always_inline int addr_is_multicast(const struct addr *a)
+{
+	if (addr_is4(a))
+		return (a->b[12] & 0xf0) == 0xe0 || addr_4(a) == 0xffffffff;
+	return a->b[0] == 0xff;
+}
+
+static __always_inline int addr_is_link_local6(const struct addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+/* Ports of a later fragment come from what its first one left. */
+static __always_inline int parse_fragment(struct packet *p, __u32 id, int first)
+{
+	struct fragment_key key = { .src = p->src, .dst = p->dst, .id = id, .protocol = p->protocol };
+	struct fragment *f;
+
+	if (first) {
+		struct fragment ports = { .src_port = p->src_port, .dst_port = p->dst_port };
+
+		bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+		return 0;
+	}
+	f = bpf_map_lookup_elem(&fragments, &key);
+	if (!f)
+		return DROP_FRAGMENT_NOT_FOUND;
+	p->src_port = f->src_port;
+	p->dst_port = f->dst_port;
+	return 0;
+}
+
+static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
+{
+	struct {
+		__u8 type, code;
+		__be16 sum, id, sequence;
+	} h;
+
+	if (bpf_skb_load_bytes(skb, p->l4, &h, sizeof(h)))
+		return DROP_CT_INVALID_HEADER;
+	p->icmp_type = h.type;
+	p->icmp_code = h.code;
+	if (p->v6) {
+		if (h.type == ICMP6_ECHO_REQUEST)
+			p->src_port = h.id;
+		else if (h.type == ICMP6_ECHO_REPLY)
+			p->dst_port = h.id;
+		else
+			p->icmp_error = h.type < 128;
+	} else {
+		if (h.type == ICMP_ECHO)
+			p->src_port = h.id;
+		else if (h.type == ICMP_ECHOREPLY)
+			p->dst_port = h.id;
+		else
+			p->icmp_error = h.type == ICMP_DEST_UNREACH || h.type == ICMP_TIME_EXCEEDED ||
+					h.type == ICMP_PARAMETERPROB || h.type == ICMP_SOURCE_QUENCH ||
+					h.type == ICMP_REDIRECT;
+	}
+	return 0;
+}
+
+/* Fills ports, flags and ICMP type from the header at p->l4. */
+static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
+{
+	__be16 ports[2];
+
+	switch (p->protocol) {
+	case IPPROTO_TCP: {
+		__u8 flags;
+
+		if (bpf_skb_load_bytes(skb, p->l4 + 13, &flags, 1))
+			return DROP_CT_INVALID_HEADER;
+		p->tcp_flags = flags;
+	}
+	/* fall through */
+	case IPPROTO_UDP:
+	case IPPROTO_SCTP:
+		if (bpf_skb_load_bytes(skb, p->l4, ports, sizeof(ports)))
+			return DROP_CT_INVALID_HEADER;
+		p->src_port = ports[0];
+		p->dst_port = ports[1];
+		return 0;
+	case IPPROTO_ICMP:
+		return p->v6 ? DROP_UNKNOWN_L4 : parse_icmp(skb, p);
+	case IPPROTO_ICMPV6:
+		return p->v6 ? parse_icmp(skb, p) : DROP_UNKNOWN_L4;
+	default:
+		return 0; /* tracked by addresses and protocol alone */
+	}
+}
+
+static __always_inline int parse4(struct __sk_buff *skb, struct packet *p, __u16 l3)
+{
+	struct iphdr h;
+	int reason, first, more;
+
+	if (bpf_skb_load_bytes(skb, l3, &h, sizeof(h)) || h.version != 4 || h.ihl < 5)
+		return DROP_INVALID;
+	addr_from4(&p->src, h.saddr);
+	addr_from4(&p->dst, h.daddr);
+	p->protocol = h.protocol;
+	p->ttl = h.ttl;
+	p->l4 = l3 + h.ihl * 4;
+	first = !(h.frag_off & bpf_htons(0x1fff));
+	more = h.frag_off & bpf_htons(0x2000);
+	if (!first) {
+		p->later_fragment = 1;
+		return parse_fragment(p, h.id, 0);
+	}
+	reason = parse_l4(skb, p);
+	if (reason)
+		return reason;
+	return more ? parse_fragment(p, h.id, 1) : 0;
+}
+
+#define EXTENSION_HEADERS 6 /* enough for each kind of RFC 8200 section 4.1 once */
+
+static __always_inline int parse6(struct __sk_buff *skb, struct packet *p, __u16 l3)
+{
+	struct ipv6hdr h;
+	__u32 id = 0;
+	int fragment = 0, first = 1, reason;
+
+	if (bpf_skb_load_bytes(skb, l3, &h, sizeof(h)) || h.version != 6)
+		return DROP_INVALID;
+	__builtin_memcpy(&p->src, &h.saddr, 16);
+	__builtin_memcpy(&p->dst, &h.daddr, 16);
+	if (addr_is4(&p->src) || addr_is4(&p->dst))
+		return DROP_INVALID;
+	p->v6 = 1;
+	p->ttl = h.hop_limit;
+	p->protocol = h.nexthdr;
+	p->l4 = l3 + sizeof(h);
+#pragma unroll
+	for (int i = 0; i < EXTENSION_HEADERS; i++) {
+		__u8 e[8];
+
+		if (p->protocol != IPPROTO_HOPOPTS && p->protocol != IPPROTO_ROUTING &&
+		    p->protocol != IPPROTO_DSTOPTS && p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_AH)
+			break;
+		if (bpf_skb_load_bytes(skb, p->l4, e, sizeof(e)))
+			return DROP_INVALID_EXTHDR;
+		if (p->protocol == IPPROTO_FRAGMENT) {
+			fragment = 1;
+			first = !(e[2] || (e[3] & 0xf8));
+			id = *(__u32 *)(e + 4);
+			p->l4 += 8;
+		} else if (p->protocol == IPPROTO_AH) {
+			p->l4 += (e[1] + 2) * 4;
+		} else {
+			p->l4 += (e[1] + 1) * 8;
+		}
+		p->protocol = e[0];
+		if (!first)
+			break;
+	}
+	if (!first) {
+		p->later_fragment = 1;
+		return parse_fragment(p, id, 0);
+	}
+	reason = parse_l4(skb, p);
+	if (reason)
+		return reason;
+	return fragment ? parse_fragment(p, id, 1) : 0;
+}
+
+/* Reads an IP packet behind an Ethernet header. Returns 0 or a drop reason. */
+GLOBAL parse(struct __sk_buff *skb, struct packet *p)
+{
+	if (!p)
+		return DROP_INVALID;
+	p->l3 = ETH_HEADER;
+	switch (skb->protocol) {
+	case bpf_htons(ETH_P_IP):
+		return parse4(skb, p, ETH_HEADER);
+	case bpf_htons(ETH_P_IPV6):
+		return parse6(skb, p, ETH_HEADER);
+	default:
+		return DROP_UNSUPPORTED_L2;
+	}
+}
+
+/* Reads the packet that an ICMP error quotes: its addresses and ports as it was sent (RFC 792, RFC 4443 3). */
+GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *q)
+{
+	__be16 ports[2];
+	__u8 type;
+
+	if (!p || !q)
+		return DROP_INVALID;
+	q->l3 = p->l4 + 8;
+	q->v6 = p->v6;
+	if (p->v6) {
+		struct ipv6hdr h;
+
+		if (bpf_skb_load_bytes(skb, q->l3, &h, sizeof(h)))
+			return DROP_CT_INVALID_HEADER;
+		__builtin_memcpy(&q->src, &h.saddr, 16);
+		__builtin_memcpy(&q->dst, &h.daddr, 16);
+		q->protocol = h.nexthdr;
+		q->l4 = q->l3 + sizeof(h);
+	} else {
+		struct iphdr h;
+
+		if (bpf_skb_load_bytes(skb, q->l3, &h, sizeof(h)) || h.ihl < 5)
+			return DROP_CT_INVALID_HEADER;
+		addr_from4(&q->src, h.saddr);
+		addr_from4(&q->dst, h.daddr);
+		q->protocol = h.protocol;
+		q->l4 = q->l3 + h.ihl * 4;
+	}
+	if (q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6) {
+		if (bpf_skb_load_bytes(skb, q->l4, &type, 1) || bpf_skb_load_bytes(skb, q->l4 + 4, ports, 2))
+			return DROP_CT_INVALID_HEADER;
+		if (type == (q->v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO))
+			q->src_port = ports[0];
+		else
+			q->dst_port = ports[0];
+		return 0;
+	}
+	if (bpf_skb_load_bytes(skb, q->l4, ports, sizeof(ports)))
+		return DROP_CT_INVALID_HEADER;
+	q->src_port = ports[0];
+	q->dst_port = ports[1];
+	return 0;
+}
+
+#endif

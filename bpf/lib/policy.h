@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* policy: the verdict of one NIC on one connection, and the slot of conntrack that remembers it.
+ *
+ * Within one peer the longest (protocol, port) prefix answers; between (peer) and (any peer) the higher precedence
+ * does. internal/policy builds sets for which this equals what the rules mean.
+ */
+#ifndef WEFT_POLICY_H
+#define WEFT_POLICY_H
+
+#include "identity.h"
+
+static __always_inline __u32 bucket_of(const struct addr *a)
+{
+	const __u32 *w = (const __u32 *)a;
+	__u32 h = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu;
+
+	h ^= h >> 15;
+	h *= 0x2c1b3c6du;
+	h ^= h >> 12;
+	return h % REVISION_BUCKETS;
+}
+
+/* The revision that a remembered verdict must have reached to count. */
+static __always_inline __u64 revision_needed(__u32 slot, const struct addr *peer)
+{
+	__u32 bucket = bucket_of(peer);
+	struct set *set = bpf_map_lookup_elem(&sets, &slot);
+	__u64 *changed = bpf_map_lookup_elem(&peer_revisions, &bucket);
+	__u64 needed = set ? set->revision : ~0ULL >> 8;
+
+	return changed && *changed > needed ? *changed : needed;
+}
+
+static __always_inline struct policy *policy_find(__u32 generation, __u32 peer, const struct question *q)
+{
+	struct policy_key key = {
+		.bits = POLICY_BITS_FIXED + 24,
+		.generation = generation,
+		.peer = peer,
+		.direction = q->direction,
+		.protocol = q->protocol,
+		.port = q->port,
+	};
+
+	return bpf_map_lookup_elem(&policies, &key);
+}
+
+static __always_inline int policy_drop_reason(__u32 verdict)
+{
+	switch (verdict) {
+	case VERDICT_ALLOW:
+	case VERDICT_AUDIT:
+		return 0;
+	case VERDICT_DENY:
+		return DROP_POLICY_DENY;
+	case VERDICT_DENY_IMPLICIT:
+		return DROP_POLICY;
+	default:
+		return DROP_NO_CONFIG;
+	}
+}
+
+/* Asks the set, tells people, and writes the slot. Returns 0 or a drop reason. */
+GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct question *q, struct ct_slot *memory)
+{
+	if (!c || !q || !memory)
+		return DROP_NO_CONFIG;
+	__u32 zero = 0, slot = q->slot, generation;
+	__u64 *now = bpf_map_lookup_elem(&revision, &zero); /* before the lookup: a change in between asks again */
+	__u64 at = now ? *(volatile __u64 *)now : 0;
+	struct set *set = bpf_map_lookup_elem(&sets, &slot);
+	struct policy *one, *any, *best;
+
+	c->direction = q->direction;
+	c->incarnation = q->incarnation;
+	c->rules = 0;
+	c->match = 0;
+	c->verdict = VERDICT_NONE;
+	if (!set || !set->generation)
+		return DROP_NO_CONFIG;
+	generation = set->generation;
+	one = policy_find(generation, q->peer, q);
+	any = policy_find(generation, 0, q);
+	best = one && (!any || one->precedence >= any->precedence) ? one : any;
+	if (!best)
+		return DROP_NO_CONFIG;
+	c->rules = best->rules;
+	c->match = best->match;
+	c->verdict = best->verdict;
+	memory->rules = best->rules;
+	memory->incarnation = q->incarnation;
+	*(volatile __u64 *)&memory->verdict_revision = at << 8 | best->verdict;
+	event_emit(skb, c, EVENT_VERDICT, policy_drop_reason(best->verdict));
+	return policy_drop_reason(best->verdict);
+}
+
+/* The verdict of a NIC: remembered while nothing it rests on has changed, else asked. */
+static __always_inline int policy_verdict(struct __sk_buff *skb, struct context *c, const struct question *q, struct ct_slot *memory)
+{
+	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
+
+	if (memory->incarnation == q->incarnation && (known >> 8) >= revision_needed(q->slot, &q->peer_addr)) {
+		int reason = policy_drop_reason(known & 0xff);
+
+		if (reason) {
+			c->direction = q->direction;
+			c->incarnation = q->incarnation;
+			c->rules = memory->rules;
+			c->verdict = known & 0xff;
+		}
+		return reason;
+	}
+	return policy_ask(skb, c, q, memory);
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* to_net: what leaves the node, at its physical NICs (tcx egress): masquerades what workloads say to the outside. */
+#include "lib/forward.h"
+#include "lib/nat.h"
+
+/* A workload's packet that leaves the cluster and answers nobody. */
+static __always_inline int leaves(struct context *c)
+{
+	struct packet *p = &c->packet;
+	struct host *from = host_of(&p->src, 0), *to;
+	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+	struct flow f = {};
+
+	if (!host_is_pod_here(from) || addr_is_zero(&as))
+		return 0;
+	to = host_of(&p->dst, 0);
+	c->source = from->identity;
+	c->destination = host_identity(to, p->v6);
+	if (to && (to->flags & HOST_CLUSTER))
+		return 0;
+	ct_find(p, 0, &f);
+	return !f.entry || !f.reply;
+}
+
+SEC("tc")
+int to_net(struct __sk_buff *skb)
+{
+	struct context *c = context_of(HOOK_TO_NET);
+	int reason;
+
+	if (!c)
+		return TC_ACT_SHOT;
+	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
+		return TC_ACT_OK;
+	reason = parse(skb, &c->packet);
+	if (reason || addr_is_multicast(&c->packet.dst) || !leaves(c))
+		return TC_ACT_OK;
+	count(skb, HOOK_TO_NET, 0);
+	if (c->packet.icmp_error)
+		reason = nat_error_out(skb, c);
+	else
+		reason = nat_out(skb, c);
+	return reason ? drop(skb, c, reason) : TC_ACT_OK;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

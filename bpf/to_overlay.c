@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* to_overlay: what enters the tunnel device (tcx egress). From from_pod it comes with its tunnel key; what the host's
+ * stack routed here gets one now. */
+#include "lib/forward.h"
+
+SEC("tc")
+int to_overlay(struct __sk_buff *skb)
+{
+	struct context *c = context_of(HOOK_TO_OVERLAY);
+	struct host *h;
+	int reason;
+
+	if (!c)
+		return TC_ACT_SHOT;
+	if ((skb->mark & MARK_KIND_MASK) == MARK_ENCAPSULATED) {
+		mark_clear(skb);
+		return TC_ACT_OK;
+	}
+	reason = parse(skb, &c->packet);
+	if (reason)
+		return drop(skb, c, reason);
+	c->source = identity_from_stack(skb, &c->packet);
+	h = host_of(&c->packet.dst, 0);
+	c->destination = host_identity(h, c->packet.v6);
+	if (!h || addr_is_zero(&h->tunnel))
+		return drop(skb, c, DROP_NO_TUNNEL);
+	reason = forward_encapsulate(skb, h, c->source);
+	if (reason)
+		return drop(skb, c, reason);
+	count(skb, HOOK_TO_OVERLAY, 0);
+	mark_clear(skb);
+	return TC_ACT_OK;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* to_pod: what the host's stack sends into a workload, at the host side of its NIC (tcx egress). */
+#include "lib/forward.h"
+
+static __always_inline int is_neighbor_talk(const struct packet *p)
+{
+	return p->v6 && p->protocol == IPPROTO_ICMPV6 && (p->icmp_type == ICMP6_ND_SOLICIT || p->icmp_type == ICMP6_ND_ADVERT);
+}
+
+static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)
+{
+	struct packet *p = &c->packet;
+	struct flow f = {};
+	__u32 touched;
+	int reason;
+
+	if (p->icmp_error && forward_related(skb, c, 1))
+		goto pass;
+	ct_find(p, n->net, &f);
+	if (!f.entry)
+		ct_open(c, &f, CT_STACK);
+	if (!f.entry)
+		return drop(skb, c, DROP_CT_FULL);
+	reason = verdict_at(skb, c, &f, n, f.reply);
+	if (reason) {
+		if (f.is_new)
+			bpf_map_delete_elem(&connections, &f.key);
+		return drop(skb, c, reason);
+	}
+	touched = ct_touch(p, &f);
+	reason = forward_service_reply(skb, c, &f);
+	if (reason)
+		return drop(skb, c, reason);
+	forward_report(skb, c, &f, touched, 0);
+pass:
+	mark_clear(skb);
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int to_pod(struct __sk_buff *skb)
+{
+	struct context *c = context_of(HOOK_TO_POD);
+	struct nic *n = nic_at(skb->ifindex);
+	int reason;
+
+	if (!c)
+		return TC_ACT_SHOT;
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return TC_ACT_OK;
+	if (!n)
+		return drop(skb, c, DROP_NIC_NOT_READY);
+	reason = parse(skb, &c->packet);
+	if (reason)
+		return drop(skb, c, reason);
+	if (is_neighbor_talk(&c->packet))
+		return TC_ACT_OK;
+	c->source = identity_from_stack(skb, &c->packet);
+	c->destination = n->identity;
+	count(skb, HOOK_TO_POD, 0);
+	return judge(skb, c, n);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

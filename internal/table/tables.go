@@ -1,0 +1,139 @@
+package table
+
+import (
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Tables is one node's schema: every table of an agent, made once by New.
+type Tables struct {
+	// What is.
+	Settings       *state.Table[Setting]
+	Nodes          *state.Table[Node]
+	Namespaces     *state.Table[Namespace]
+	Pods           *state.Table[Pod]
+	Identities     *state.Table[Identity]
+	Endpoints      *state.Table[Endpoint]
+	Services       *state.Table[Service]
+	EndpointSlices *state.Table[EndpointSlice]
+	Policies       *state.Table[PolicyObject]
+	Attachments    *state.Table[Attachment]
+	Devices        *state.Table[Device]
+	// What should be.
+	Workloads      *state.Table[Workload]
+	IdentityClaims *state.Table[IdentityClaim]
+	Published      *state.Table[PublishedEndpoint]
+	Links          *state.Table[Link]
+	Tunnels        *state.Table[Tunnel]
+	Routes         *state.Table[Route]
+	PolicySets     *state.Table[PolicySet]
+	RuleLists      *state.Table[RuleList]
+	NICs           *state.Table[NIC]
+	Hosts          *state.Table[Host]
+	Frontends      *state.Table[Frontend]
+	Hooks          *state.Table[Hook]
+	// What came of it.
+	SetStatuses *state.Table[SetStatus]
+	Statuses    *state.Table[Status]
+	Findings    *state.Table[Finding]
+	Ready       *state.Table[Ready]
+}
+
+// Names of secondary indexes.
+const (
+	ByPod      = "pod"      // Attachments, Workloads: ObjectKey of the pod
+	ByLabels   = "labels"   // Identities: label set
+	ByIdentity = "identity" // Workloads, Endpoints, PolicySets: number
+	ByService  = "service"  // EndpointSlices, Frontends: ObjectKey of the service
+	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
+	ByName     = "name"     // Devices: name
+	ByLocal    = "local"    // Nodes: "true" for the local one
+	ByKind     = "kind"     // Policies: namespace
+	BySet      = "set"      // Workloads: key of the policy set
+)
+
+// New makes the tables and the database that holds them.
+func New() (*Tables, *state.DB) {
+	t := &Tables{
+		Settings: state.NewTable("settings", func(r Setting) state.Key { return state.Join(r.Name) }),
+		Nodes: state.NewTable("nodes", func(r Node) state.Key { return state.Join(r.Name) },
+			state.Index[Node]{Name: ByLocal, Keys: func(r Node) []state.Key { return []state.Key{state.Join(r.Local)} }}),
+		Namespaces: state.NewTable("namespaces", func(r Namespace) state.Key { return state.Join(r.Name) }),
+		Pods:       state.NewTable("pods", func(r Pod) state.Key { return ObjectKey(r.Namespace, r.Name) }),
+		Identities: state.NewTable("identities", func(r Identity) state.Key { return state.Join(uint32(r.Number)) },
+			state.Index[Identity]{Name: ByLabels, Keys: func(r Identity) []state.Key { return []state.Key{state.Join(r.Labels.String())} }}),
+		Endpoints: state.NewTable("endpoints", func(r Endpoint) state.Key { return ObjectKey(r.Namespace, r.Name) },
+			byAddress(func(r Endpoint) []netip.Addr { return r.Addresses }),
+			byIdentity(func(r Endpoint) identity.Number { return r.Identity })),
+		Services: state.NewTable("services", func(r Service) state.Key { return ObjectKey(r.Namespace, r.Name) }),
+		EndpointSlices: state.NewTable("endpointslices", func(r EndpointSlice) state.Key { return ObjectKey(r.Namespace, r.Name) },
+			state.Index[EndpointSlice]{Name: ByService, Keys: func(r EndpointSlice) []state.Key {
+				return []state.Key{ObjectKey(r.Namespace, r.Service)}
+			}}),
+		Policies: state.NewTable("policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) }),
+		Attachments: state.NewTable("attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
+			state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
+			byAddress(func(r Attachment) []netip.Addr { return r.Addresses })),
+		Devices: state.NewTable("devices", func(r Device) state.Key { return state.Join(uint32(r.Index)) },
+			state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }}),
+	}
+	t.desired()
+	t.status()
+	return t, state.New(
+		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies,
+		t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
+		t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, t.Statuses, t.Findings, t.Ready,
+	)
+}
+
+func (t *Tables) desired() {
+	t.Workloads = state.NewTable("workloads", func(r Workload) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
+		state.Index[Workload]{Name: ByPod, Keys: func(r Workload) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
+		state.Index[Workload]{Name: BySet, Keys: func(r Workload) []state.Key {
+			if r.Set == "" {
+				return nil
+			}
+			return []state.Key{r.Set}
+		}},
+		byAddress(func(r Workload) []netip.Addr { return r.Addresses }),
+		byIdentity(func(r Workload) identity.Number { return r.Identity }))
+	t.IdentityClaims = state.NewTable("identity-claims", func(r IdentityClaim) state.Key { return state.Join(r.Labels.String()) })
+	t.Published = state.NewTable("published-endpoints", func(r PublishedEndpoint) state.Key { return ObjectKey(r.Namespace, r.Name) })
+	t.Links = state.NewTable("links", func(r Link) state.Key { return state.Join(r.HostName) })
+	t.Tunnels = state.NewTable("tunnels", func(r Tunnel) state.Key { return state.Join(r.Name) })
+	t.Routes = state.NewTable("routes", func(r Route) state.Key { return state.Join(r.Prefix) })
+	t.PolicySets = state.NewTable("policy-sets", func(r PolicySet) state.Key { return SetKey(r.Identity, r.NamedPorts) },
+		byIdentity(func(r PolicySet) identity.Number { return r.Identity }))
+	t.RuleLists = state.NewTable("rule-lists", func(r RuleList) state.Key { return state.Join(r.Number) })
+	t.NICs = state.NewTable("nics", func(r NIC) state.Key { return state.Join(r.Ifindex) })
+	t.Hosts = state.NewTable("hosts", func(r Host) state.Key { return state.Join(r.Network, r.Prefix) })
+	t.Frontends = state.NewTable("frontends", func(r Frontend) state.Key { return state.Join(r.Address, r.Port, r.Protocol) },
+		state.Index[Frontend]{Name: ByService, Keys: func(r Frontend) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Name)} }})
+	t.Hooks = state.NewTable("hooks", func(r Hook) state.Key { return state.Join(r.Device, r.Program) })
+}
+
+func (t *Tables) status() {
+	t.SetStatuses = state.NewTable("set-statuses", func(r SetStatus) state.Key { return r.Set })
+	t.Statuses = state.NewTable("statuses", func(r Status) state.Key { return state.Join(r.Table, string(r.Key)) })
+	t.Findings = state.NewTable("findings", func(r Finding) state.Key { return state.Join(r.Kind, r.Namespace, r.Name, r.Field, r.Message) })
+	t.Ready = state.NewTable("ready", func(r Ready) state.Key { return AttachmentKey(r.ContainerID, r.Interface) })
+}
+
+// SetKey is the key of the policy set that NICs of an identity with these named ports share.
+func SetKey(n identity.Number, namedPorts string) state.Key { return state.Join(uint32(n), namedPorts) }
+
+func byAddress[R state.Row](of func(R) []netip.Addr) state.Index[R] {
+	return state.Index[R]{Name: ByAddress, Keys: func(r R) []state.Key {
+		keys := make([]state.Key, 0, 2)
+		for _, a := range of(r) {
+			keys = append(keys, state.Join(a))
+		}
+		return keys
+	}}
+}
+
+func byIdentity[R state.Row](of func(R) identity.Number) state.Index[R] {
+	return state.Index[R]{Name: ByIdentity, Keys: func(r R) []state.Key { return []state.Key{state.Join(uint32(of(r)))} }}
+}
