@@ -1,9 +1,6 @@
 package v2
 
-import (
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // CiliumBandwidthPolicy limits and marks what endpoints of one namespace send.
 // It is ours: cilium.io upstream has no such kind, but users' YAML does.
@@ -48,8 +45,11 @@ type BandwidthPolicySpec struct {
 // BandwidthRule is a rate limit, for all traffic of an endpoint or for one
 // traffic class.
 type BandwidthRule struct {
-	// Bandwidth is in bits per second, for example 100M or 1G.
-	Bandwidth resource.Quantity `json:"bandwidth"`
+	// Bandwidth is in bits per second, a Kubernetes quantity, for example 100M
+	// or 1.5G. Every text that the schema lets pass is one.
+	// +kubebuilder:validation:MaxLength=18
+	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+)?([kMGT]|[KMGT]i)?$`
+	Bandwidth string `json:"bandwidth"`
 
 	// DSCP restricts the limit to packets with this traffic class (RFC 2474),
 	// 0 to 63; absent is all packets.

@@ -175,6 +175,8 @@ type NamedPort struct {
 	// +optional
 	Name string `json:"name,omitempty"`
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
 	Port uint16 `json:"port,omitempty"`
 	// Protocol is TCP, UDP or SCTP.
 	// +optional

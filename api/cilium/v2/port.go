@@ -1,6 +1,10 @@
 package v2
 
-import "k8s.io/apimachinery/pkg/util/intstr"
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
 
 // PortRule chooses ports and, of allowed traffic, requests (L7).
 type PortRule struct {
@@ -213,6 +217,34 @@ type ICMPField struct {
 	Family string `json:"family,omitempty"`
 
 	// Type is a number (0-255) or a name, for example EchoRequest.
+	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
-	Type *intstr.IntOrString `json:"type"`
+	Type ICMPType `json:"type"`
+}
+
+// ICMPType is an ICMP message type as it was written: a number, in decimal, or
+// a name. YAML may hold it as a number or a string. (intstr.IntOrString would
+// not do: a number above 32 bits passes the schema and fails to decode, and
+// with it would fail the list of all policies.)
+type ICMPType string
+
+// UnmarshalJSON accepts a JSON number or string.
+func (t *ICMPType) UnmarshalJSON(text []byte) error {
+	if len(text) > 0 && text[0] == '"' {
+		return json.Unmarshal(text, (*string)(t))
+	}
+	var number json.Number
+	if err := json.Unmarshal(text, &number); err != nil {
+		return fmt.Errorf("read ICMP type: %w", err)
+	}
+	*t = ICMPType(number)
+	return nil
+}
+
+// MarshalJSON writes a number where the type is one, else a string.
+func (t ICMPType) MarshalJSON() ([]byte, error) {
+	if number, err := strconv.ParseUint(string(t), 10, 64); err == nil {
+		return strconv.AppendUint(nil, number, 10), nil
+	}
+	return json.Marshal(string(t))
 }
