@@ -103,6 +103,20 @@ func (k *kernel) holds(r ...route) bool {
 	return maps.Equal(want, k.has)
 }
 
+func (k *kernel) at(key state.Key) (route, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r, ok := k.has[key]
+	return r, ok
+}
+
+// tamper changes the kernel, or how it fails, behind the loop's back.
+func (k *kernel) tamper(how func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	how()
+}
+
 func (k *kernel) done() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -195,7 +209,7 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 		if err := reconcile.Await(t.Context(), b.db, b.routes, b.routes.Key(r)); err != nil {
 			t.Error(err)
 		}
-		if b.has[b.routes.Key(r)] != r {
+		if is, _ := b.at(b.routes.Key(r)); is != r {
 			t.Errorf("Await returned before %v was in place", r)
 		}
 	}
@@ -207,7 +221,7 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 		if err := reconcile.AwaitGone(t.Context(), b.db, b.routes, key); err != nil {
 			t.Error(err)
 		}
-		if _, ok := b.has[key]; ok {
+		if _, ok := b.at(key); ok {
 			t.Errorf("AwaitGone returned before %s was gone", key)
 		}
 	}
@@ -286,10 +300,10 @@ func TestWhatOthersChangeIsRepaired(t *testing.T) {
 		b.sync()
 		b.run()
 		synctest.Wait()
-		b.mu.Lock()
-		delete(b.has, state.Join("a"))
-		b.has[state.Join("x")] = route{Dst: "x"}
-		b.mu.Unlock()
+		b.tamper(func() {
+			delete(b.has, state.Join("a"))
+			b.has[state.Join("x")] = route{Dst: "x"}
+		})
 		time.Sleep(6 * time.Minute)
 		if !b.holds(route{Dst: "a", Via: "1"}) {
 			t.Errorf("the kernel holds %v", b.has)
@@ -299,9 +313,9 @@ func TestWhatOthersChangeIsRepaired(t *testing.T) {
 
 func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
+		b.refuse["bad"] = errors.New("no such device")
 		b.sync()
 		b.run()
-		b.refuse["bad"] = errors.New("no such device")
 		b.put(route{Dst: "bad"}, route{Dst: "good"})
 		synctest.Wait()
 		if !b.holds(route{Dst: "good"}) || b.status("bad") != "false 1 set: no such device" || b.status("") != "false 1 1 rows are not in place" {
@@ -316,9 +330,7 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 		if b.dumps < 50 || b.dumps > 200 {
 			t.Errorf("%d comparisons in an hour of failure: want them about every minute", b.dumps)
 		}
-		b.mu.Lock()
-		delete(b.refuse, "bad")
-		b.mu.Unlock()
+		b.tamper(func() { delete(b.refuse, "bad") })
 		b.put(route{Dst: "bad", Via: "another"}) // a new version is tried at once
 		synctest.Wait()
 		if !reconcile.Realised(b.db.Snapshot(), b.routes, state.Join("bad")) || b.status("") != "true 0" {
@@ -333,7 +345,7 @@ func TestAwaitIsForThisVersionOfTheRow(t *testing.T) {
 		b.run()
 		b.put(route{Dst: "a", Via: "1"})
 		synctest.Wait()
-		b.refuse["a"] = errors.New("no")
+		b.tamper(func() { b.refuse["a"] = errors.New("no") })
 		b.put(route{Dst: "a", Via: "2"})
 		s := b.db.Snapshot()
 		if reconcile.Realised(s, b.routes, state.Join("a")) || !reconcile.EverRealised(s, b.routes, state.Join("a")) {
@@ -371,9 +383,7 @@ func TestADumpThatFailsIsToldAndTriedAgain(t *testing.T) {
 		if got := b.status(""); !strings.HasSuffix(got, "dump routes: device or resource busy") || b.dumps < 5 {
 			t.Errorf("status %q after %d dumps", got, b.dumps)
 		}
-		b.mu.Lock()
-		b.faults = 0
-		b.mu.Unlock()
+		b.tamper(func() { b.faults = 0 })
 		time.Sleep(2 * time.Minute)
 		if got := b.status(""); got != "true 0" {
 			t.Errorf("status %q", got)
