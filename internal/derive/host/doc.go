@@ -1,0 +1,39 @@
+// Package host derives who lives at an address and how to get there: the rows of the kernel's maps hosts and prefixes.
+//
+// # The world it models
+//
+// Many facts speak of one address: a NIC attached here, a CiliumEndpoint that a node published, the addresses of nodes
+// and devices, the pod prefixes of nodes, the configuration. Each makes a claim to the address (or prefix); the strongest
+// claim becomes the row, whatever came first:
+//
+//	1  an address of this node (its CiliumNode, its devices)   local,node,cluster  identity host
+//	2  a NIC of this node, once its device is there            local,cluster       identity of the workload, ifindex
+//	3  an address of another node                              node,cluster        identity remote-node, underlay
+//	4  a CiliumEndpoint of another node                        cluster             its identity, underlay of its node
+//	5  a pod prefix of this node: nobody lives there           local,cluster       identity unmanaged
+//	6  a pod prefix of another node                            cluster             identity unmanaged, underlay
+//	7  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
+//	8  everything else, 0.0.0.0/0 and ::/0                     -                   identity world
+//
+// Between claims of one strength: of two NICs the one attached later (a replaced container whose DEL has not come yet),
+// of two nodes the one with the lower name, of two endpoints the one with the higher UID. None of that depends on the
+// order of events.
+//
+// With tunnel routing, places on other nodes carry the underlay address of their node; with native routing they carry the
+// flag direct instead. With both families in use, world is world-ipv4 or world-ipv6.
+//
+// # Invariants
+//
+//   - Every row has an identity. A workload without one, or whose device is not there yet, makes no claim, and the
+//     pod prefix of the node answers for its address: nobody is let in by mistake.
+//   - 0.0.0.0/0 and ::/0 are there together, whatever the families in use: the datapath keeps both in one trie. They
+//     come with the first setting, or with this node's own row.
+//   - The key of the derivation is the row's own key (network, prefix), so a change costs the prefixes it speaks of.
+//
+// # Example
+//
+//	endpoint shop/web of node 192.168.0.2 with 10.244.2.5, identity 4711, on node 192.168.0.1:
+//
+//	NETWORK  PREFIX         IDENTITY  IFINDEX  FLAGS    TUNNEL
+//	0        10.244.2.5/32  4711      0        cluster  192.168.0.2
+package host

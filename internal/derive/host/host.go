@@ -1,0 +1,311 @@
+package host
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+var (
+	allIPv4 = netip.MustParsePrefix("0.0.0.0/0")
+	allIPv6 = netip.MustParsePrefix("::/0")
+)
+
+// New makes the derivation that fills t.Hosts.
+func New(t *table.Tables) *state.Derivation[table.Host] {
+	d := newHosts(t)
+	return &state.Derivation[table.Host]{
+		Name: "hosts",
+		Out:  t.Hosts,
+		Inputs: []state.Input{
+			state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key { return keys(w.Network, w.Addresses) }),
+			state.On(t.Attachments, func(r state.Reader, a table.Attachment) []state.Key { return d.ofWorkload(r, t.Attachments.Key(a)) }),
+			state.On(t.Devices, d.ofDevice),
+			state.On(t.Nodes, d.ofNode),
+			state.On(t.Endpoints, func(_ state.Reader, e table.Endpoint) []state.Key { return keys(0, e.Addresses) }),
+			state.On(t.Settings, d.ofSetting),
+		},
+		KeyOf:   func(h table.Host) state.Key { return key(h.Network, h.Prefix) },
+		Compute: d.compute,
+	}
+}
+
+func key(network uint32, p netip.Prefix) state.Key { return state.Join(network, p) }
+
+func keys(network uint32, addresses []netip.Addr) []state.Key {
+	out := make([]state.Key, 0, len(addresses))
+	for _, a := range addresses {
+		out = append(out, key(network, single(a)))
+	}
+	return out
+}
+
+// readKey is the inverse of key.
+func readKey(k state.Key) (network uint32, p netip.Prefix) {
+	number, prefix, _ := strings.Cut(k.String(), "/")
+	n, _ := strconv.ParseUint(number, 10, 32)
+	p, _ = netip.ParsePrefix(prefix)
+	return uint32(n), p
+}
+
+func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
+
+// hosts computes the table. Its views are indexes that the tables do not have.
+type hosts struct {
+	t        *table.Tables
+	config   *view[table.Setting, settings.Config]
+	nodes    *view[table.Node, places]
+	devices  *view[table.Device, map[netip.Addr]bool]          // addresses of this node
+	names    *view[table.Attachment, map[string][]state.Key]   // host side's name -> keys of attachments
+	livingOn *view[table.Endpoint, map[netip.Addr][]state.Key] // address of a node -> keys of the addresses there
+}
+
+// places finds nodes by what they have.
+type places struct {
+	byAddress map[netip.Addr][]table.Node
+	byPrefix  map[netip.Prefix][]table.Node
+	local     []table.Node // at most one
+}
+
+func newHosts(t *table.Tables) *hosts {
+	d := &hosts{t: t}
+	d.config = viewOf(t.Settings, func(r state.Reader) settings.Config {
+		c, _ := settings.Parse(func(name string) (string, bool) {
+			s, ok := t.Settings.One(r, state.Join(name))
+			return s.Value, ok
+		})
+		return c
+	})
+	d.nodes = viewOf(t.Nodes, func(r state.Reader) places {
+		p := places{byAddress: map[netip.Addr][]table.Node{}, byPrefix: map[netip.Prefix][]table.Node{}}
+		for n := range t.Nodes.All(r) {
+			if n.Local {
+				p.local = append(p.local, n)
+			}
+			for _, a := range n.Addresses {
+				p.byAddress[a] = append(p.byAddress[a], n)
+			}
+			for _, c := range n.PodCIDRs {
+				p.byPrefix[c] = append(p.byPrefix[c], n)
+			}
+		}
+		return p
+	})
+	d.devices = viewOf(t.Devices, func(r state.Reader) map[netip.Addr]bool {
+		own := map[netip.Addr]bool{}
+		for dev := range t.Devices.All(r) {
+			for _, a := range global(dev) {
+				own[a] = true
+			}
+		}
+		return own
+	})
+	d.names = viewOf(t.Attachments, func(r state.Reader) map[string][]state.Key {
+		names := map[string][]state.Key{}
+		for a := range t.Attachments.All(r) {
+			names[a.HostName] = append(names[a.HostName], t.Attachments.Key(a))
+		}
+		return names
+	})
+	d.livingOn = viewOf(t.Endpoints, func(r state.Reader) map[netip.Addr][]state.Key {
+		on := map[netip.Addr][]state.Key{}
+		for e := range t.Endpoints.All(r) {
+			on[e.Node] = append(on[e.Node], keys(0, e.Addresses)...)
+		}
+		return on
+	})
+	return d
+}
+
+// global lists the addresses of a device by which other machines may know this one.
+func global(d table.Device) []netip.Addr {
+	var out []netip.Addr
+	for _, p := range d.Addresses {
+		if a := p.Addr(); a.IsGlobalUnicast() {
+			out = append(out, a.WithZone(""))
+		}
+	}
+	return out
+}
+
+func (d *hosts) ofDevice(r state.Reader, dev table.Device) []state.Key {
+	own := global(dev)
+	out := append(keys(0, own), d.living(r, own)...)
+	for _, attachment := range d.names.of(r)[dev.Name] {
+		out = append(out, d.ofWorkload(r, attachment)...)
+	}
+	return out
+}
+
+func (d *hosts) ofWorkload(r state.Reader, attachment state.Key) []state.Key {
+	w, ok := d.t.Workloads.One(r, attachment)
+	if !ok {
+		return nil
+	}
+	return keys(w.Network, w.Addresses)
+}
+
+func (d *hosts) ofNode(r state.Reader, n table.Node) []state.Key {
+	out := keys(0, n.Addresses)
+	for _, p := range n.PodCIDRs {
+		out = append(out, key(0, p))
+	}
+	if n.Local {
+		out = append(out, key(0, allIPv4), key(0, allIPv6))
+	}
+	return append(out, d.living(r, n.Addresses)...)
+}
+
+// living names the addresses of the endpoints on a node that has these addresses.
+func (d *hosts) living(r state.Reader, node []netip.Addr) (out []state.Key) {
+	if len(node) > 0 {
+		on := d.livingOn.of(r)
+		for _, a := range node {
+			out = append(out, on[a]...)
+		}
+	}
+	return out
+}
+
+// ofSetting names everything when a key has changed that every row depends on.
+func (d *hosts) ofSetting(r state.Reader, s table.Setting) []state.Key {
+	out := []state.Key{key(0, allIPv4), key(0, allIPv6)}
+	switch s.Name {
+	case "enable-ipv4", "enable-ipv6", "routing-mode", "tunnel", "ipv4-native-routing-cidr", "ipv6-native-routing-cidr",
+		"native-routing-cidr":
+	default:
+		return out
+	}
+	c := d.config.of(r)
+	out = append(out, key(0, c.NativeIPv4), key(0, c.NativeIPv6))
+	for n := range d.t.Nodes.All(r) {
+		out = append(out, d.ofNode(r, n)...)
+	}
+	for _, there := range d.livingOn.of(r) {
+		out = append(out, there...)
+	}
+	return out
+}
+
+func (d *hosts) compute(r state.Reader, k state.Key) []table.Host {
+	network, p := readKey(k)
+	if !p.IsValid() {
+		return nil
+	}
+	if p.IsSingleIP() {
+		if network == 0 && d.isOwn(r, p.Addr()) {
+			return []table.Host{{Prefix: p, Identity: identity.Host, Flags: table.HostLocal | table.HostNode | table.HostCluster}}
+		}
+		if h, ok := d.attached(r, network, p); ok {
+			return []table.Host{h}
+		}
+	}
+	if network != 0 {
+		return nil
+	}
+	if p.IsSingleIP() {
+		if h, ok := d.elsewhere(r, p); ok {
+			return []table.Host{h}
+		}
+	}
+	if h, ok := d.prefix(r, p); ok {
+		return []table.Host{h}
+	}
+	return nil
+}
+
+func (d *hosts) isOwn(r state.Reader, a netip.Addr) bool {
+	for _, n := range d.nodes.of(r).local {
+		if slices.Contains(n.Addresses, a) {
+			return true
+		}
+	}
+	return d.devices.of(r)[a]
+}
+
+// attached is the claim of the NIC attached here last.
+func (d *hosts) attached(r state.Reader, network uint32, p netip.Prefix) (h table.Host, ok bool) {
+	latest := uint32(0)
+	for w := range d.t.Workloads.By(r, table.ByAddress, state.Join(p.Addr())) {
+		a, attached := d.t.Attachments.One(r, table.AttachmentKey(w.ContainerID, w.Interface))
+		if w.Network != network || w.Identity == 0 || !attached || ok && a.Incarnation < latest {
+			continue
+		}
+		for dev := range d.t.Devices.By(r, table.ByName, state.Join(a.HostName)) {
+			h, ok, latest = table.Host{
+				Network: network, Prefix: p, Identity: w.Identity, Ifindex: uint32(dev.Index),
+				Flags: table.HostLocal | table.HostCluster,
+			}, true, a.Incarnation
+		}
+	}
+	return h, ok
+}
+
+// elsewhere is the claim of another node, or of a workload there.
+func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
+	nodes := d.nodes.of(r)
+	if n := nodes.byAddress[p.Addr()]; len(n) > 0 {
+		h := table.Host{Prefix: p, Identity: identity.RemoteNode, Flags: table.HostNode | table.HostCluster}
+		return d.reach(r, h, n[0].Underlay()), true
+	}
+	var winner table.Endpoint
+	for e := range d.t.Endpoints.By(r, table.ByAddress, state.Join(p.Addr())) {
+		if e.Identity != 0 && e.Node.IsValid() && !d.isOwn(r, e.Node) && cmp.Compare(e.UID, winner.UID) >= 0 {
+			winner = e
+		}
+	}
+	if winner.Identity == 0 {
+		return table.Host{}, false
+	}
+	underlay := winner.Node
+	if n := nodes.byAddress[winner.Node]; len(n) > 0 {
+		underlay = n[0].Underlay()
+	}
+	return d.reach(r, table.Host{Prefix: p, Identity: winner.Identity, Flags: table.HostCluster}, underlay), true
+}
+
+// prefix is the claim of the configuration and of the prefixes of nodes.
+func (d *hosts) prefix(r state.Reader, p netip.Prefix) (table.Host, bool) {
+	c := d.config.of(r)
+	nodes := d.nodes.of(r)
+	owners := nodes.byPrefix[p]
+	switch {
+	case slices.ContainsFunc(owners, func(n table.Node) bool { return n.Local }):
+		return table.Host{Prefix: p, Identity: identity.Unmanaged, Flags: table.HostLocal | table.HostCluster}, true
+	case len(owners) > 0:
+		h := table.Host{Prefix: p, Identity: identity.Unmanaged, Flags: table.HostCluster}
+		return d.reach(r, h, owners[0].Underlay()), true
+	case p == c.NativeIPv4 || p == c.NativeIPv6:
+		return table.Host{Prefix: p, Identity: world(c, p), Flags: table.HostCluster}, true
+	case (p == allIPv4 || p == allIPv6) && (len(nodes.local) > 0 || d.t.Settings.Len(r) > 0):
+		return table.Host{Prefix: p, Identity: world(c, p)}, true
+	}
+	return table.Host{}, false
+}
+
+// reach says how packets get to a place on another node.
+func (d *hosts) reach(r state.Reader, h table.Host, underlay netip.Addr) table.Host {
+	if d.config.of(r).Routing == settings.Native {
+		h.Flags |= table.HostDirect
+	} else {
+		h.Tunnel = underlay
+	}
+	return h
+}
+
+func world(c settings.Config, p netip.Prefix) identity.Number {
+	switch {
+	case !c.IPv4 || !c.IPv6:
+		return identity.World
+	case p.Addr().Is4():
+		return identity.WorldIPv4
+	}
+	return identity.WorldIPv6
+}

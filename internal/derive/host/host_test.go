@@ -1,0 +1,264 @@
+package host
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+func addrs(text ...string) (out []netip.Addr) {
+	for _, a := range text {
+		out = append(out, netip.MustParseAddr(a))
+	}
+	return out
+}
+
+func prefixes(text ...string) (out []netip.Prefix) {
+	for _, p := range text {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}
+
+func show(t *table.Tables, db *state.DB) string {
+	var b strings.Builder
+	if err := state.Fprint(&b, t.Hosts, db.Snapshot()); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+func write(db *state.DB, fn func(tx *state.Tx)) {
+	if err := db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+		panic(err)
+	}
+}
+
+// cluster puts two nodes, a pod here and a pod there.
+func cluster(t *table.Tables, tx *state.Tx) {
+	t.Settings.Put(tx, table.Setting{Name: "enable-ipv6", Value: "false"})
+	t.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Addresses: addrs("192.168.0.1"), PodCIDRs: prefixes("10.244.1.0/24")})
+	t.Nodes.Put(tx, table.Node{Name: "n2", Addresses: addrs("192.168.0.2", "fd00::2"), PodCIDRs: prefixes("10.244.2.0/24")})
+	t.Devices.Put(tx, table.Device{Index: 2, Name: "eth0", Addresses: prefixes("192.168.0.1/24", "172.16.0.1/16", "fe80::1/64")})
+	t.Devices.Put(tx, table.Device{Index: 7, Name: "weft01"})
+	t.Attachments.Put(tx, table.Attachment{ContainerID: "c1", Interface: "eth0", HostName: "weft01", Addresses: addrs("10.244.1.5"), Incarnation: 1})
+	t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: addrs("10.244.1.5"), Identity: 300})
+	t.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "here", UID: "1", Identity: 300, Addresses: addrs("10.244.1.5"), Node: addrs("192.168.0.1")[0]})
+	t.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "gone", UID: "3", Identity: 300, Addresses: addrs("10.244.1.6"), Node: addrs("192.168.0.1")[0]})
+	t.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "there", UID: "2", Identity: 301, Addresses: addrs("10.244.2.5"), Node: addrs("fd00::2")[0]})
+}
+
+func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	write(db, func(tx *state.Tx) { cluster(tables, tx) })
+	d.Step(db)
+	want := `Network  Prefix          Identity  Ifindex  Flags               Tunnel
+0        0.0.0.0/0       2         0        -                   -
+0        10.244.1.0/24   3         0        local,cluster       -
+0        10.244.1.5/32   300       7        local,cluster       -
+0        10.244.2.0/24   3         0        cluster             192.168.0.2
+0        10.244.2.5/32   301       0        cluster             192.168.0.2
+0        172.16.0.1/32   1         0        local,node,cluster  -
+0        192.168.0.1/32  1         0        local,node,cluster  -
+0        192.168.0.2/32  6         0        node,cluster        192.168.0.2
+0        ::/0            2         0        -                   -
+0        fd00::2/128     6         0        node,cluster        192.168.0.2
+`
+	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
+		t.Errorf("hosts (-want +have):\n%s", diff)
+	}
+	write(db, func(tx *state.Tx) {
+		tables.Settings.Put(tx, table.Setting{Name: "routing-mode", Value: "native"})
+		tables.Settings.Put(tx, table.Setting{Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/8"})
+		tables.Settings.Put(tx, table.Setting{Name: "enable-ipv6", Value: "true"})
+	})
+	d.Step(db)
+	want = `Network  Prefix          Identity  Ifindex  Flags                Tunnel
+0        0.0.0.0/0       9         0        -                    -
+0        10.0.0.0/8      9         0        cluster              -
+0        10.244.1.0/24   3         0        local,cluster        -
+0        10.244.1.5/32   300       7        local,cluster        -
+0        10.244.2.0/24   3         0        cluster,direct       -
+0        10.244.2.5/32   301       0        cluster,direct       -
+0        172.16.0.1/32   1         0        local,node,cluster   -
+0        192.168.0.1/32  1         0        local,node,cluster   -
+0        192.168.0.2/32  6         0        node,cluster,direct  -
+0        ::/0            10        0        -                    -
+0        fd00::2/128     6         0        node,cluster,direct  -
+`
+	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
+		t.Errorf("hosts after a change to native routing (-want +have):\n%s", diff)
+	}
+}
+
+func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table.Host {
+	t.Helper()
+	h, _ := tables.Hosts.One(db.Snapshot(), state.Join(0, netip.MustParsePrefix(prefix)))
+	return h
+}
+
+func TestALocalNICBeatsAnEndpointAndTheLatestAttachmentBeatsAll(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Endpoints.Put(tx, table.Endpoint{
+			Namespace: "a", Name: "impostor", UID: "9", Identity: 999, Addresses: addrs("10.244.1.5"), Node: addrs("192.168.0.2")[0],
+		})
+		tables.Attachments.Put(tx, table.Attachment{
+			ContainerID: "c0", Interface: "eth0", HostName: "weft02", Addresses: addrs("10.244.1.5"), Incarnation: 2,
+		})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "c0", Interface: "eth0", Addresses: addrs("10.244.1.5"), Identity: 305})
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.1.5/32"); h.Ifindex != 7 {
+		t.Errorf("%v: want the NIC whose device is there", h.Row())
+	}
+	write(db, func(tx *state.Tx) { tables.Devices.Put(tx, table.Device{Index: 8, Name: "weft02"}) })
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.1.5/32"); h.Ifindex != 8 || h.Identity != 305 {
+		t.Errorf("%v: want the NIC attached last", h.Row())
+	}
+	write(db, func(tx *state.Tx) {
+		tables.Workloads.Delete(tx, table.AttachmentKey("c0", "eth0"))
+		tables.Workloads.Delete(tx, table.AttachmentKey("c1", "eth0"))
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.1.5/32"); h.Identity != 999 {
+		t.Errorf("%v: want the endpoint, since no NIC here has the address any more", h.Row())
+	}
+}
+
+func TestNobodyTakesTheAddressOfANode(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Attachments.Put(tx, table.Attachment{
+			ContainerID: "c1", Interface: "eth0", HostName: "weft01", Addresses: addrs("192.168.0.1"), Incarnation: 1,
+		})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: addrs("192.168.0.1"), Identity: 300})
+		tables.Endpoints.Put(tx, table.Endpoint{
+			Namespace: "a", Name: "impostor", Identity: 999, Addresses: addrs("192.168.0.2"), Node: addrs("192.168.0.2")[0],
+		})
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "192.168.0.1/32"); h.Identity != identity.Host {
+		t.Errorf("%v: want identity host", h.Row())
+	}
+	if h := host(t, tables, db, "192.168.0.2/32"); h.Identity != identity.RemoteNode {
+		t.Errorf("%v: want identity remote-node", h.Row())
+	}
+}
+
+func TestAWorkloadWithoutIdentityOrDeviceMakesNoClaim(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		w, _ := tables.Workloads.One(tx, table.AttachmentKey("c1", "eth0"))
+		w.Identity = 0
+		tables.Workloads.Put(tx, w)
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.1.5/32"); h.Prefix.IsValid() {
+		t.Errorf("%v: want no row while the identity is unknown", h.Row())
+	}
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Devices.Delete(tx, state.Join(7))
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.1.5/32"); h.Prefix.IsValid() {
+		t.Errorf("%v: want no row while the device is missing", h.Row())
+	}
+}
+
+// change makes one random event of few names, so that they meet often.
+func change(rt *rapid.T, t *table.Tables, tx *state.Tx) {
+	address := rapid.SampledFrom(addrs("10.0.0.1", "10.0.0.2", "192.168.0.1", "192.168.0.2", "fd00::1"))
+	some := rapid.SliceOfNDistinct(address, 0, 3, rapid.ID)
+	n := rapid.IntRange(1, 3).Draw(rt, "n")
+	gone := rapid.IntRange(0, 3).Draw(rt, "gone") == 0
+	switch rapid.IntRange(0, 5).Draw(rt, "event") {
+	case 0:
+		node := table.Node{Name: fmt.Sprint("n", n), Local: n == 1, Addresses: some.Draw(rt, "addresses")}
+		node.PodCIDRs = prefixes(rapid.SampledFrom([]string{"10.0.0.0/24", "10.0.1.0/24", "10.0.0.1/32"}).Draw(rt, "cidr"))
+		put(tx, t.Nodes, node, gone)
+	case 1:
+		e := table.Endpoint{Namespace: "a", Name: fmt.Sprint("e", n), UID: fmt.Sprint("u", n), Identity: identity.Number(rapid.IntRange(0, 2).Draw(rt, "identity"))}
+		e.Addresses, e.Node = some.Draw(rt, "addresses"), address.Draw(rt, "node")
+		put(tx, t.Endpoints, e, gone)
+	case 2:
+		a := table.Attachment{ContainerID: fmt.Sprint("c", n), Interface: "eth0", HostName: fmt.Sprint("h", n%2), Incarnation: uint32(n)}
+		a.Addresses = some.Draw(rt, "addresses")
+		put(tx, t.Attachments, a, gone)
+	case 3:
+		w := table.Workload{ContainerID: fmt.Sprint("c", n), Interface: "eth0", Identity: identity.Number(rapid.IntRange(0, 2).Draw(rt, "identity"))}
+		w.Addresses = some.Draw(rt, "addresses")
+		put(tx, t.Workloads, w, gone)
+	case 4:
+		dev := table.Device{Index: n, Name: fmt.Sprint("h", rapid.IntRange(0, 1).Draw(rt, "name"))}
+		for _, a := range some.Draw(rt, "addresses") {
+			dev.Addresses = append(dev.Addresses, single(a))
+		}
+		put(tx, t.Devices, dev, gone)
+	case 5:
+		s := rapid.SampledFrom([]table.Setting{
+			{Name: "routing-mode", Value: "native"}, {Name: "tunnel", Value: "disabled"}, {Name: "enable-ipv6", Value: "false"},
+			{Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/24"}, {Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/8"},
+		}).Draw(rt, "setting")
+		put(tx, t.Settings, s, gone)
+	}
+}
+
+func put[R state.Row](tx *state.Tx, t *state.Table[R], row R, gone bool) {
+	if gone {
+		t.Delete(tx, t.Key(row))
+	} else {
+		t.Put(tx, row)
+	}
+}
+
+func copyRows[R state.Row](tx *state.Tx, to, from *state.Table[R], s *state.Snapshot) {
+	for row := range from.All(s) {
+		to.Put(tx, row)
+	}
+}
+
+func TestHostsDoNotDependOnTheOrderOfEvents(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		tables, db := table.New()
+		d := New(tables)
+		for range rapid.IntRange(1, 40).Draw(rt, "events") {
+			write(db, func(tx *state.Tx) { change(rt, tables, tx) })
+			if rapid.Bool().Draw(rt, "step") {
+				d.Step(db)
+			}
+		}
+		d.Step(db)
+		fresh, freshDB := table.New()
+		s := db.Snapshot()
+		write(freshDB, func(tx *state.Tx) {
+			copyRows(tx, fresh.Nodes, tables.Nodes, s)
+			copyRows(tx, fresh.Endpoints, tables.Endpoints, s)
+			copyRows(tx, fresh.Attachments, tables.Attachments, s)
+			copyRows(tx, fresh.Workloads, tables.Workloads, s)
+			copyRows(tx, fresh.Devices, tables.Devices, s)
+			copyRows(tx, fresh.Settings, tables.Settings, s)
+		})
+		New(fresh).Step(freshDB)
+		if diff := cmp.Diff(show(fresh, freshDB), show(tables, db)); diff != "" {
+			rt.Fatalf("the path matters (-from scratch +along the path):\n%s", diff)
+		}
+	})
+}
