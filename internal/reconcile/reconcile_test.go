@@ -76,11 +76,15 @@ func (k *kernel) each(verb string, rows []route, do func(route)) error {
 	var errs []error
 	for _, r := range rows {
 		err := k.fault()
-		if refused := k.refuse[r.Dst]; refused != nil {
-			err = refused
+		if k.refuse[r.Dst] != nil {
+			errs = append(errs, &reconcile.RowError{Key: k.routes.Key(r), Err: k.refuse[r.Dst]})
+			continue
 		}
 		if err != nil {
 			errs = append(errs, &reconcile.RowError{Key: k.routes.Key(r), Err: err})
+			if rand.IntN(2) == 0 {
+				do(r) // an error does not mean that nothing was done
+			}
 			continue
 		}
 		do(r)
