@@ -156,7 +156,7 @@ struct slot_key {
 struct backend {
 	struct addr addr;
 	__be16 port;
-	__u16 pad;
+	__u16 protocol;
 	__u32 id;
 };
 

@@ -20,6 +20,7 @@ struct question {
 /* What the steps of one hook have found out so far. */
 struct context {
 	struct packet packet;
+	__u64 revision; /* of the node, read before anything that a verdict rests on */
 	__u32 source;	   /* identities */
 	__u32 destination;
 	__u32 incarnation; /* NIC whose policy spoke last */
@@ -51,11 +52,14 @@ static __always_inline struct context *context_of(__u32 hook)
 {
 	__u32 zero = 0;
 	struct context *c = bpf_map_lookup_elem(&scratch, &zero);
+	__u64 *now;
 
 	if (!c)
 		return NULL;
 	__builtin_memset(c, 0, CONTEXT_CLEARED);
 	c->hook = hook;
+	now = bpf_map_lookup_elem(&revision, &zero);
+	c->revision = now ? *(volatile __u64 *)now : 0;
 	return c;
 }
 

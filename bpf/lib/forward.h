@@ -35,7 +35,10 @@ static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, 
 		return policy_verdict(skb, c, q, &f->entry->egress);
 	}
 	q->direction = DIRECTION_INGRESS;
-	q->peer = f->reply ? f->entry->source : c->source;
+	if (!f->reply && f->entry->source != c->source)
+		f->entry->source = c->source;
+	/* Behind the stack an address does not tell who called; elsewhere it tells it fresher than the entry. */
+	q->peer = f->reply && !(f->entry->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : f->entry->source;
 	q->peer_addr = *caller;
 	return policy_verdict(skb, c, q, &f->entry->ingress);
 }

@@ -17,12 +17,15 @@ static __always_inline struct service *lb_service(const struct packet *p, __u32 
 
 	if (s || port < NODE_PORT_MIN || port > NODE_PORT_MAX)
 		return s;
-	/* A node port is offered at every address of every node: one row, with no address. */
+	/* A node port is offered at every address of every node: one row a family, with the unspecified address. */
 	struct host *h = host_of(&p->dst, net);
 
 	if (!h || !(h->flags & HOST_NODE))
 		return NULL;
-	__builtin_memset(&key.addr, 0, sizeof(key.addr));
+	if (p->v6)
+		__builtin_memset(&key.addr, 0, sizeof(key.addr));
+	else
+		addr_from4(&key.addr, 0);
 	return bpf_map_lookup_elem(&services, &key);
 }
 

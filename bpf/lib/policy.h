@@ -65,31 +65,34 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct questio
 {
 	if (!c || !q || !memory)
 		return DROP_NO_CONFIG;
-	__u32 zero = 0, slot = q->slot, generation;
-	__u64 *now = bpf_map_lookup_elem(&revision, &zero); /* before the lookup: a change in between asks again */
-	__u64 at = now ? *(volatile __u64 *)now : 0;
+	__u32 slot = q->slot;
 	struct set *set = bpf_map_lookup_elem(&sets, &slot);
-	struct policy *one, *any, *best;
+	struct policy *one = NULL, *any = NULL, *best;
 
 	c->direction = q->direction;
 	c->incarnation = q->incarnation;
 	c->rules = 0;
 	c->match = 0;
 	c->verdict = VERDICT_NONE;
-	if (!set || !set->generation)
+	if (!set)
 		return DROP_NO_CONFIG;
-	generation = set->generation;
-	one = policy_find(generation, q->peer, q);
-	any = policy_find(generation, 0, q);
+	/* A generation goes with its any-peer default first: without one it was flipped away under our eyes. */
+#pragma unroll
+	for (int try = 0; try < 2 && !any; try++) {
+		__u32 generation = *(volatile __u64 *)&set->generation;
+
+		one = policy_find(generation, q->peer, q);
+		any = policy_find(generation, 0, q);
+	}
 	best = one && (!any || one->precedence >= any->precedence) ? one : any;
-	if (!best)
+	if (!any || !best)
 		return DROP_NO_CONFIG;
 	c->rules = best->rules;
 	c->match = best->match;
 	c->verdict = best->verdict;
 	memory->rules = best->rules;
 	memory->incarnation = q->incarnation;
-	*(volatile __u64 *)&memory->verdict_revision = at << 8 | best->verdict;
+	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | best->verdict;
 	event_emit(skb, c, EVENT_VERDICT, policy_drop_reason(best->verdict));
 	return policy_drop_reason(best->verdict);
 }

@@ -22,6 +22,7 @@ enum identity {
 	IDENTITY_INGRESS = 8,
 	IDENTITY_WORLD_IPV4 = 9,
 	IDENTITY_WORLD_IPV6 = 10,
+	IDENTITY_RESERVED = 255, /* the last that is not a workload's */
 };
 
 enum direction {

@@ -12,8 +12,6 @@ import (
 const (
 	Layout          = 1
 	PolicyBitsFixed = 72
-	MarkKindMask    = 0x0f00
-	MarkMask        = 0xffff0fff
 	RevisionBuckets = 4096
 )
 
@@ -33,6 +31,7 @@ const (
 	IdentityIngress       Identity = 8
 	IdentityWorldIpv4     Identity = 9
 	IdentityWorldIpv6     Identity = 10
+	IdentityReserved      Identity = 255
 )
 
 // String names the value as C does, less the prefix IDENTITY_.
@@ -60,6 +59,8 @@ func (v Identity) String() string {
 		return "world_ipv4"
 	case IdentityWorldIpv6:
 		return "world_ipv6"
+	case IdentityReserved:
+		return "reserved"
 	}
 	return fmt.Sprint(uint32(v))
 }
@@ -675,11 +676,11 @@ type SlotKey struct {
 
 // Backend is C's struct backend, 24 bytes.
 type Backend struct {
-	_    structs.HostLayout
-	Addr Addr
-	Port BePort
-	_    uint16
-	Id   uint32
+	_        structs.HostLayout
+	Addr     Addr
+	Port     BePort
+	Protocol uint16
+	Id       uint32
 }
 
 // AffinityKey is C's struct affinity_key, 24 bytes.

@@ -86,6 +86,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"size of backend", unsafe.Sizeof(Backend{}), 24},
 		{"offset of backend.addr", unsafe.Offsetof(Backend{}.Addr), 0},
 		{"offset of backend.port", unsafe.Offsetof(Backend{}.Port), 16},
+		{"offset of backend.protocol", unsafe.Offsetof(Backend{}.Protocol), 18},
 		{"offset of backend.id", unsafe.Offsetof(Backend{}.Id), 20},
 		{"size of affinity_key", unsafe.Sizeof(AffinityKey{}), 24},
 		{"offset of affinity_key.client", unsafe.Offsetof(AffinityKey{}.Client), 0},

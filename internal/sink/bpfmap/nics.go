@@ -1,0 +1,102 @@
+package bpfmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// NICs keeps the map nics equal to table.NICs.
+type NICs struct {
+	nics      *ebpf.Map
+	revisions *Revisions
+}
+
+// NewNICs works on the maps of a loaded datapath.
+func NewNICs(m Maps, r *Revisions) *NICs { return &NICs{nics: m.Map("nics"), revisions: r} }
+
+// Dump reads the map.
+func (n *NICs) Dump(context.Context) (iter.Seq2[state.Key, table.NIC], error) {
+	rows, err := n.rows()
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(state.Key, table.NIC) bool) {
+		for _, r := range rows {
+			if !yield(state.Join(r.Ifindex), r) {
+				return
+			}
+		}
+	}, nil
+}
+
+func (n *NICs) rows() ([]table.NIC, error) {
+	var rows []table.NIC
+	var ifindex uint32
+	var v abi.Nic
+	each := n.nics.Iterate()
+	for each.Next(&ifindex, &v) {
+		rows = append(rows, table.NIC{
+			Ifindex: ifindex, Incarnation: v.Incarnation, Identity: identity.Number(v.Identity), Slot: v.Set, Network: v.Net,
+			IPv4: v.Ipv4.IP(), IPv6: v.Ipv6.IP(), MAC: net.HardwareAddr(v.Mac[:]).String(), HostMAC: net.HardwareAddr(v.HostMac[:]).String(),
+		})
+	}
+	if err := each.Err(); err != nil {
+		return nil, fmt.Errorf("read map nics: %w", err)
+	}
+	return rows, nil
+}
+
+// Set writes rows. A hash map replaces a value as a whole: no packet sees half of one.
+func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
+	var errs []error
+	for _, r := range rows {
+		v := abi.Nic{
+			Incarnation: r.Incarnation, Identity: uint32(r.Identity), Set: r.Slot, Net: r.Network,
+			Ipv4: abi.From(r.IPv4), Ipv6: abi.From(r.IPv6),
+		}
+		if err := errors.Join(mac(v.Mac[:], r.MAC), mac(v.HostMac[:], r.HostMAC)); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
+			continue
+		}
+		if err := n.nics.Put(r.Ifindex, v); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: full("nics", err)})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Unset removes rows.
+func (n *NICs) Unset(_ context.Context, rows []table.NIC) error {
+	var errs []error
+	for _, r := range rows {
+		if err := n.nics.Delete(r.Ifindex); err != nil && !missing(err) {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func mac(to []byte, text string) error {
+	m, err := net.ParseMAC(text)
+	if err != nil {
+		return err
+	}
+	if copy(to, m) != 6 {
+		return fmt.Errorf("MAC address %s has not 6 bytes", text)
+	}
+	return nil
+}
+
+func isFull(err error) bool { return errors.Is(err, syscall.E2BIG) || errors.Is(err, syscall.ENOSPC) }

@@ -1,0 +1,251 @@
+package bpfmap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Services keeps the maps services, slots and backends equal to table.Frontends. One row is composite and written in
+// order: backends, slots, head; removed the other way round. A frontend and a backend keep their numbers, which
+// connections refer to, for as long as they exist, across agents too.
+type Services struct {
+	services, slots, backends *ebpf.Map
+
+	heads       map[abi.ServiceKey]*head
+	ids         map[place]*numbered // backends
+	lastService uint32
+	lastBackend uint32
+}
+
+type place struct {
+	addr     netip.Addr
+	port     uint16
+	protocol uint8
+}
+
+type numbered struct {
+	id   uint32
+	uses int
+}
+
+type head struct {
+	id    uint32
+	count uint32
+	row   table.Frontend
+	uses  []place
+}
+
+// NewServices reads which numbers are given out.
+func NewServices(m Maps) (*Services, error) {
+	s := &Services{
+		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"),
+		heads: map[abi.ServiceKey]*head{}, ids: map[place]*numbered{},
+	}
+	known := map[uint32]place{}
+	var id uint32
+	var b abi.Backend
+	each := s.backends.Iterate()
+	for each.Next(&id, &b) {
+		p := place{b.Addr.IP(), b.Port.Number(), uint8(b.Protocol)}
+		known[id] = p
+		s.ids[p] = &numbered{id: id}
+		s.lastBackend = max(s.lastBackend, id)
+	}
+	if err := each.Err(); err != nil {
+		return nil, fmt.Errorf("read map backends: %w", err)
+	}
+	var key abi.ServiceKey
+	var v abi.Service
+	each = s.services.Iterate()
+	for each.Next(&key, &v) {
+		s.lastService = max(s.lastService, v.Id)
+		s.heads[key] = s.read(key, v, known)
+	}
+	if err := each.Err(); err != nil {
+		return nil, fmt.Errorf("read map services: %w", err)
+	}
+	return s, nil
+}
+
+// read makes the row again that an earlier agent wrote, less what maps do not hold.
+func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]place) *head {
+	h := &head{id: v.Id, count: v.Count, row: table.Frontend{
+		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
+		AffinitySeconds: v.AffinitySeconds, Stack: v.Flags&abi.ServiceStack != 0,
+	}}
+	for i := range v.Count {
+		var id uint32
+		if s.slots.Lookup(abi.SlotKey{Service: v.Id, Slot: i}, &id) != nil {
+			continue
+		}
+		p := known[id]
+		h.row.Backends = append(h.row.Backends, table.Backend{Address: p.addr, Port: p.port})
+		h.uses = append(h.uses, p)
+		if n := s.ids[p]; n != nil {
+			n.uses++
+		}
+	}
+	return h
+}
+
+// Dump gives the frontends in force.
+func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], error) {
+	return func(yield func(state.Key, table.Frontend) bool) {
+		for _, h := range s.heads {
+			if !yield(frontendKey(h.row), h.row) {
+				return
+			}
+		}
+	}, nil
+}
+
+// Equal leaves out what the maps do not hold: the name.
+func (s *Services) Equal(want, have table.Frontend) bool {
+	return want.AffinitySeconds == have.AffinitySeconds && want.Stack == have.Stack && slices.Equal(want.Backends, have.Backends)
+}
+
+// Set writes frontends.
+func (s *Services) Set(_ context.Context, rows []table.Frontend) error {
+	var errs []error
+	for _, r := range rows {
+		if err := s.set(r); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Services) set(r table.Frontend) error {
+	key := serviceKey(r)
+	h := s.heads[key]
+	if h == nil {
+		s.lastService++
+		h = &head{id: s.lastService}
+	}
+	uses, active, err := s.take(r)
+	if err != nil {
+		s.release(uses)
+		return err
+	}
+	for i, id := range active {
+		if err := s.slots.Put(abi.SlotKey{Service: h.id, Slot: uint32(i)}, id); err != nil {
+			s.release(uses)
+			return fmt.Errorf("write slot %d: %w", i, full("slots", err))
+		}
+	}
+	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
+	if r.AffinitySeconds > 0 {
+		v.Flags |= abi.ServiceAffinity
+	}
+	if r.Stack {
+		v.Flags |= abi.ServiceStack
+	}
+	if len(active) == 0 {
+		v.Flags |= abi.ServiceEmpty
+	}
+	if err := s.services.Put(key, v); err != nil {
+		s.release(uses)
+		return fmt.Errorf("write frontend: %w", full("services", err))
+	}
+	before, had := h.uses, h.count
+	h.row, h.uses, h.count = r, uses, v.Count
+	s.heads[key] = h
+	return errors.Join(s.trim(h.id, v.Count, had), s.release(before))
+}
+
+// take writes the backends of a row and gives the numbers of those that take new connections.
+func (s *Services) take(r table.Frontend) (uses []place, active []uint32, err error) {
+	for _, b := range r.Backends {
+		p := place{b.Address, b.Port, r.Protocol}
+		n := s.ids[p]
+		if n == nil {
+			s.lastBackend++
+			n = &numbered{id: s.lastBackend}
+			v := abi.Backend{Addr: abi.From(b.Address), Port: abi.Port(b.Port), Protocol: uint16(r.Protocol), Id: n.id}
+			if err := s.backends.Put(n.id, v); err != nil {
+				return uses, nil, fmt.Errorf("write backend %s: %w", b, full("backends", err))
+			}
+			s.ids[p] = n
+		}
+		n.uses++
+		uses = append(uses, p)
+		if !b.Terminating {
+			active = append(active, n.id)
+		}
+	}
+	return uses, active, nil
+}
+
+// release lets go of backends; one that nobody uses any more goes.
+func (s *Services) release(uses []place) error {
+	var errs []error
+	for _, p := range uses {
+		n := s.ids[p]
+		if n == nil {
+			continue
+		}
+		if n.uses--; n.uses > 0 {
+			continue
+		}
+		delete(s.ids, p)
+		if err := s.backends.Delete(n.id); err != nil && !missing(err) {
+			errs = append(errs, fmt.Errorf("remove backend %d: %w", n.id, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// trim removes slots beyond the count.
+func (s *Services) trim(id, count, had uint32) error {
+	var errs []error
+	for i := count; i < had; i++ {
+		if err := s.slots.Delete(abi.SlotKey{Service: id, Slot: i}); err != nil && !missing(err) {
+			errs = append(errs, fmt.Errorf("remove slot %d: %w", i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Unset removes frontends.
+func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
+	var errs []error
+	for _, r := range rows {
+		key := serviceKey(r)
+		h := s.heads[key]
+		if h == nil {
+			continue
+		}
+		err := s.services.Delete(key)
+		if err != nil && !missing(err) {
+			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
+			continue
+		}
+		delete(s.heads, key)
+		if err := errors.Join(s.trim(h.id, 0, h.count), s.release(h.uses)); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func serviceKey(r table.Frontend) abi.ServiceKey {
+	return abi.ServiceKey{Addr: abi.From(r.Address), Port: abi.Port(r.Port), Protocol: r.Protocol}
+}
+
+// frontendAddress turns the all-zero key of a node port back into the unspecified address.
+func frontendAddress(a abi.Addr) netip.Addr {
+	return netip.AddrFrom16(a).Unmap()
+}
+
+func frontendKey(r table.Frontend) state.Key { return state.Join(r.Address, r.Port, r.Protocol) }

@@ -1,0 +1,375 @@
+package bpfmap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Sets keeps the maps policies and sets equal to table.PolicySets and tells in table.SetStatuses where each set lives.
+//
+// A set has a slot for life; its entries live under a generation. Peers that come or go edit the generation in place,
+// strongest entry first in and last out; anything else is written as a new generation that one store puts in force.
+type Sets struct {
+	db        *state.DB
+	statuses  *state.Table[table.SetStatus]
+	sets      *ebpf.Map
+	policies  *ebpf.Map
+	nics      *NICs
+	revisions *Revisions
+	// Number of a list of rules, as it shall appear in events.
+	number func([]policy.Origin) uint32
+
+	live       map[state.Key]*liveSet
+	taken      []bool // slots in use, by this agent or by NICs that an earlier one left
+	rest       []uint32 // freed slots, longest first
+	fresh      int      // no slot below was never used
+	generation uint32 // the last one given out
+}
+
+type liveSet struct {
+	row        table.PolicySet
+	slot       uint32
+	generation uint32
+}
+
+// NewSets reads which slots and generations are in use.
+func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
+	s := &Sets{
+		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), nics: NewNICs(m, r), revisions: r,
+		number: number, live: map[state.Key]*liveSet{},
+	}
+	s.taken = make([]bool, s.sets.MaxEntries())
+	s.taken[0] = true // a NIC's zero value must not name a set
+	for slot := range s.taken {
+		var v abi.Set
+		if err := s.sets.Lookup(uint32(slot), &v); err != nil {
+			return nil, fmt.Errorf("read map sets: %w", err)
+		}
+		if v.Generation != 0 {
+			s.taken[slot] = true
+			s.generation = max(s.generation, uint32(v.Generation))
+		}
+	}
+	var key abi.PolicyKey
+	var v abi.Policy
+	each := s.policies.Iterate()
+	for each.Next(&key, &v) {
+		s.generation = max(s.generation, key.Generation)
+	}
+	if err := each.Err(); err != nil {
+		return nil, fmt.Errorf("read map policies: %w", err)
+	}
+	return s, nil
+}
+
+// leftover is the row under which Dump shows a slot that an earlier agent left, so that it is removed in time.
+func leftover(slot uint32) table.PolicySet {
+	return table.PolicySet{NamedPorts: fmt.Sprintf("slot %d of an earlier agent", slot)}
+}
+
+// Dump shows the sets in force, and what an earlier agent left.
+func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], error) {
+	return func(yield func(state.Key, table.PolicySet) bool) {
+		own := map[uint32]bool{0: true}
+		for key, l := range s.live {
+			own[l.slot] = true
+			if !yield(key, l.row) {
+				return
+			}
+		}
+		for slot, taken := range s.taken {
+			if r := leftover(uint32(slot)); taken && !own[uint32(slot)] && !yield(table.SetKey(r.Identity, r.NamedPorts), r) {
+				return
+			}
+		}
+	}, nil
+}
+
+// Set puts sets in force.
+func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
+	var errs []error
+	for _, r := range rows {
+		key := table.SetKey(r.Identity, r.NamedPorts)
+		if err := s.set(key, r); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: key, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Sets) set(key state.Key, row table.PolicySet) error {
+	l := s.live[key]
+	var err error
+	switch {
+	case l == nil:
+		l = &liveSet{}
+		if l.slot, err = s.slot(); err != nil {
+			return err
+		}
+		if err = s.replace(l, row); err != nil {
+			s.free(l.slot)
+			return err
+		}
+		s.live[key] = l
+	case onlyPeers(l.row.Entries, row.Entries):
+		err = s.edit(l, row)
+	default:
+		err = s.replace(l, row)
+	}
+	if err != nil {
+		return err
+	}
+	return s.enforce(key, l)
+}
+
+// enforce raises the set's revision, so that connections ask anew, and tells where the set lives.
+func (s *Sets) enforce(key state.Key, l *liveSet) error {
+	revision, err := s.revisions.Next()
+	if err != nil {
+		return err
+	}
+	if err := s.sets.Put(l.slot, abi.Set{Generation: uint64(l.generation), Revision: revision}); err != nil {
+		return fmt.Errorf("raise revision of set %d: %w", l.slot, err)
+	}
+	return s.db.Write(func(tx *state.Tx) error {
+		s.statuses.Put(tx, table.SetStatus{Set: key, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries)})
+		return nil
+	})
+}
+
+// replace writes a new generation and flips the slot to it. The revision still is the old one: see enforce.
+func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
+	s.generation++
+	generation := s.generation
+	for i, e := range row.Entries {
+		if err := s.put(generation, e); err != nil {
+			s.remove(generation, row.Entries[:i])
+			return err
+		}
+	}
+	var old abi.Set
+	if err := s.sets.Lookup(l.slot, &old); err != nil {
+		return fmt.Errorf("read set %d: %w", l.slot, err)
+	}
+	if err := s.sets.Put(l.slot, abi.Set{Generation: uint64(generation), Revision: old.Revision}); err != nil {
+		s.remove(generation, row.Entries)
+		return fmt.Errorf("flip set %d: %w", l.slot, err)
+	}
+	gone, entries := l.generation, l.row.Entries
+	l.generation, l.row = generation, row
+	if gone != 0 {
+		return s.remove(gone, entries)
+	}
+	return nil
+}
+
+// edit changes the generation in force, for peers that came or went.
+func (s *Sets) edit(l *liveSet, row table.PolicySet) error {
+	have := map[abi.PolicyKey]policy.Entry{}
+	for _, e := range l.row.Entries {
+		have[policyKey(l.generation, e)] = e
+	}
+	want := slices.Clone(row.Entries)
+	slices.SortStableFunc(want, func(a, b policy.Entry) int { return cmp.Compare(b.Precedence, a.Precedence) })
+	for _, e := range want {
+		key := policyKey(l.generation, e)
+		old, there := have[key]
+		delete(have, key)
+		if there && s.value(old) == s.value(e) {
+			continue
+		}
+		if err := s.put(l.generation, e); err != nil {
+			return err
+		}
+	}
+	gone := make([]policy.Entry, 0, len(have))
+	for _, e := range have {
+		gone = append(gone, e)
+	}
+	l.row = row
+	return s.remove(l.generation, gone)
+}
+
+// onlyPeers tells whether two versions of a set differ only in peers that one of them does not mention at all.
+func onlyPeers(have, want []policy.Entry) bool {
+	type side struct {
+		direction policy.Direction
+		peer      identity.Number
+	}
+	group := func(list []policy.Entry) map[side][]policy.Entry {
+		m := map[side][]policy.Entry{}
+		for _, e := range list {
+			k := side{e.Direction, e.Peer}
+			m[k] = append(m[k], e)
+		}
+		return m
+	}
+	a, b := group(have), group(want)
+	for k, entries := range a {
+		if other, both := b[k]; both && !slices.EqualFunc(entries, other, equalEntry) {
+			return false
+		}
+	}
+	return true
+}
+
+func equalEntry(a, b policy.Entry) bool {
+	return a.Compare(b) == 0 && a.Verdict == b.Verdict && a.Match == b.Match && a.Precedence == b.Precedence && slices.Equal(a.Rules, b.Rules)
+}
+
+// Unset takes sets out of force. A set that a NIC still names stays, and the error says which.
+func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
+	nics, err := s.nics.rows()
+	if err != nil {
+		return err
+	}
+	users := map[uint32]uint32{}
+	for _, n := range nics {
+		users[n.Slot] = n.Ifindex
+	}
+	var errs []error
+	for _, r := range rows {
+		key := table.SetKey(r.Identity, r.NamedPorts)
+		if err := s.unset(key, r, users); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: key, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) error {
+	l := s.live[key]
+	if l == nil {
+		var slot uint32
+		if n, _ := fmt.Sscanf(r.NamedPorts, "slot %d of", &slot); n != 1 || int(slot) >= len(s.taken) || !s.taken[slot] {
+			return nil
+		}
+		return s.sweep(slot, users)
+	}
+	if ifindex, used := users[l.slot]; used {
+		return fmt.Errorf("the NIC with device %d still uses it", ifindex)
+	}
+	if err := s.sets.Put(l.slot, abi.Set{}); err != nil {
+		return fmt.Errorf("clear set %d: %w", l.slot, err)
+	}
+	delete(s.live, key)
+	s.free(l.slot)
+	if err := s.remove(l.generation, l.row.Entries); err != nil {
+		return err
+	}
+	return s.db.Write(func(tx *state.Tx) error {
+		s.statuses.Delete(tx, key)
+		return nil
+	})
+}
+
+// sweep removes a set of an earlier agent once no NIC names it.
+func (s *Sets) sweep(slot uint32, users map[uint32]uint32) error {
+	if ifindex, used := users[slot]; used {
+		return fmt.Errorf("the NIC with device %d still uses it", ifindex)
+	}
+	var v abi.Set
+	if err := s.sets.Lookup(slot, &v); err != nil {
+		return err
+	}
+	if err := s.sets.Put(slot, abi.Set{}); err != nil {
+		return err
+	}
+	var keys []abi.PolicyKey
+	var key abi.PolicyKey
+	var entry abi.Policy
+	each := s.policies.Iterate()
+	for each.Next(&key, &entry) {
+		if uint64(key.Generation) == v.Generation {
+			keys = append(keys, key)
+		}
+	}
+	if err := each.Err(); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := s.policies.Delete(key); err != nil && !missing(err) {
+			return err
+		}
+	}
+	s.free(slot)
+	return nil
+}
+
+// slot gives out a slot that was never used, else the one that has rested longest.
+func (s *Sets) slot() (uint32, error) {
+	for ; s.fresh < len(s.taken); s.fresh++ {
+		if !s.taken[s.fresh] && !slices.Contains(s.rest, uint32(s.fresh)) {
+			s.taken[s.fresh] = true
+			return uint32(s.fresh), nil
+		}
+	}
+	if len(s.rest) == 0 {
+		return 0, fmt.Errorf("map sets is full: all %d slots are in use", len(s.taken)-1)
+	}
+	slot := s.rest[0]
+	s.rest = s.rest[1:]
+	s.taken[slot] = true
+	return slot, nil
+}
+
+func (s *Sets) free(slot uint32) {
+	s.taken[slot] = false
+	s.rest = append(s.rest, slot)
+}
+
+func (s *Sets) value(e policy.Entry) abi.Policy {
+	return abi.Policy{Precedence: e.Precedence, Rules: s.rules(e), Verdict: abi.Verdict(e.Verdict), Match: abi.Match(e.Match)}
+}
+
+func (s *Sets) rules(e policy.Entry) uint32 {
+	if len(e.Rules) == 0 {
+		return 0
+	}
+	return s.number(e.Rules)
+}
+
+func (s *Sets) put(generation uint32, e policy.Entry) error {
+	if err := s.policies.Put(policyKey(generation, e), s.value(e)); err != nil {
+		return fmt.Errorf("write %s: %w", e, full("policies", err))
+	}
+	return nil
+}
+
+// remove deletes entries, the any-peer defaults first: their absence tells a program that the generation is gone.
+func (s *Sets) remove(generation uint32, entries []policy.Entry) error {
+	order := slices.Clone(entries)
+	slices.SortStableFunc(order, func(a, b policy.Entry) int {
+		return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.PortBits, b.PortBits), cmp.Compare(a.Precedence, b.Precedence))
+	})
+	var errs []error
+	for _, e := range order {
+		if err := s.policies.Delete(policyKey(generation, e)); err != nil && !missing(err) {
+			errs = append(errs, fmt.Errorf("remove %s: %w", e, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func policyKey(generation uint32, e policy.Entry) abi.PolicyKey {
+	key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: generation, Peer: uint32(e.Peer), Direction: abi.Direction(e.Direction)}
+	if e.Protocol != 0 {
+		key.Bits += 8 + uint32(e.PortBits)
+		key.Protocol = e.Protocol
+		key.Port = abi.Port(e.Port)
+	}
+	return key
+}
