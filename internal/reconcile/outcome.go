@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 )
 
 // outcome is what came of one round.
@@ -62,41 +63,41 @@ func (o *outcome[R]) report() {
 	}
 }
 
-// write puts the outcome into Statuses.
+// write puts the outcome into the status table.
 func (o *outcome[R]) write(s *state.Snapshot) error {
 	l := o.loop
 	return l.db.Write(func(tx *state.Tx) error {
 		for k, rev := range o.done {
 			if l.Brief {
-				Statuses.Delete(tx, statusKey(l.Table, k))
+				status.Statuses.Delete(tx, status.KeyOf(l.Table, k))
 			} else {
-				Statuses.Put(tx, Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
+				status.Statuses.Put(tx, status.Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
 			}
 		}
 		for _, k := range o.gone {
-			Statuses.Delete(tx, statusKey(l.Table, k))
+			status.Statuses.Delete(tx, status.KeyOf(l.Table, k))
 		}
 		for _, j := range o.bad {
-			old, _ := Statuses.One(tx, statusKey(l.Table, j.key))
-			Statuses.Put(tx, Status{Table: l.Table.Name(), Key: j.key, Rev: old.Rev, Attempts: j.attempts, Err: j.err.Error()})
+			old, _ := status.Statuses.One(tx, status.KeyOf(l.Table, j.key))
+			status.Statuses.Put(tx, status.Status{Table: l.Table.Name(), Key: j.key, Rev: old.Rev, Attempts: j.attempts, Err: j.err.Error()})
 		}
-		Statuses.Put(tx, o.whole(tx, s))
+		status.Statuses.Put(tx, o.whole(tx, s))
 		return nil
 	})
 }
 
 // whole is the status of the table, and on the way gives a status to the removals that wait for the table to be synced.
-func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) Status {
+func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) status.Status {
 	l := o.loop
 	synced := l.Table.IsSynced(s)
-	w := Status{Table: l.Table.Name(), Rev: l.Table.LastRevision(s), Attempts: l.missed}
+	w := status.Status{Table: l.Table.Name(), Rev: l.Table.LastRevision(s), Attempts: l.missed}
 	failing := 0
 	for k, j := range l.jobs {
 		if j.err != nil {
 			failing++
 		} else if j.rev == 0 && !synced {
-			old, _ := Statuses.One(tx, statusKey(l.Table, k))
-			Statuses.Put(tx, Status{Table: w.Table, Key: k, Rev: old.Rev, Err: "its removal waits until " + w.Table + " is synced"})
+			old, _ := status.Statuses.One(tx, status.KeyOf(l.Table, k))
+			status.Statuses.Put(tx, status.Status{Table: w.Table, Key: k, Rev: old.Rev, Err: "its removal waits until " + w.Table + " is synced"})
 		}
 	}
 	switch {
@@ -113,8 +114,4 @@ func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) Status {
 		w.Rev = 0
 	}
 	return w
-}
-
-func statusKey[R state.Row](t *state.Table[R], key state.Key) state.Key {
-	return state.Join(t.Name(), key)
 }

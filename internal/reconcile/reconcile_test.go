@@ -15,6 +15,7 @@ import (
 
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 )
 
 type route struct {
@@ -139,7 +140,7 @@ type bench struct {
 func inBubble(t *testing.T, test func(t *testing.T, b *bench)) {
 	synctest.Test(t, func(t *testing.T) {
 		routes := state.NewTable("routes", func(r route) state.Key { return state.Join(r.Dst) })
-		b := &bench{kernel: &kernel{t: t, routes: routes, db: state.New(routes, reconcile.Statuses), has: map[state.Key]route{}, refuse: map[string]error{}}}
+		b := &bench{kernel: &kernel{t: t, routes: routes, db: state.New(routes, status.Statuses), has: map[state.Key]route{}, refuse: map[string]error{}}}
 		b.loop = &reconcile.Loop[route]{Table: routes, Sink: b.kernel}
 		var stop context.CancelFunc
 		b.ctx, stop = context.WithCancel(t.Context())
@@ -169,9 +170,9 @@ func (b *bench) sync() {
 }
 
 func (b *bench) status(dst string) string {
-	s, ok := reconcile.Statuses.One(b.db.Snapshot(), state.Join("routes", state.Join(dst)))
+	s, ok := status.Statuses.One(b.db.Snapshot(), state.Join("routes", state.Join(dst)))
 	if dst == "" {
-		s, ok = reconcile.Statuses.One(b.db.Snapshot(), state.Join("routes", ""))
+		s, ok = status.Statuses.One(b.db.Snapshot(), state.Join("routes", ""))
 	}
 	if !ok {
 		return "none"
@@ -210,7 +211,7 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 	var want []route
 	for r := range b.routes.All(b.db.Snapshot()) {
 		want = append(want, r)
-		if err := reconcile.Await(t.Context(), b.db, b.routes, b.routes.Key(r)); err != nil {
+		if err := status.Await(t.Context(), b.db, b.routes, b.routes.Key(r)); err != nil {
 			t.Error(err)
 		}
 		if is, _ := b.at(b.routes.Key(r)); is != r {
@@ -222,7 +223,7 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 		if b.routes.Revision(b.db.Snapshot(), key) != 0 {
 			continue
 		}
-		if err := reconcile.AwaitGone(t.Context(), b.db, b.routes, key); err != nil {
+		if err := status.AwaitGone(t.Context(), b.db, b.routes, key); err != nil {
 			t.Error(err)
 		}
 		if _, ok := b.at(key); ok {
@@ -233,7 +234,7 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 	if !b.holds(want...) {
 		t.Errorf("the kernel holds %v, want %v", b.has, want)
 	}
-	left := reconcile.Statuses.Len(b.db.Snapshot()) - 1
+	left := status.Statuses.Len(b.db.Snapshot()) - 1
 	if brief && left > 0 || !brief && left != len(want) {
 		t.Errorf("%d statuses for %d rows", left, len(want))
 	}
@@ -270,11 +271,11 @@ func TestAPatientLoopTouchesNothingBeforeTheTableIsSynced(t *testing.T) {
 		b.run()
 		b.put(route{Dst: "a"})
 		time.Sleep(time.Hour)
-		if got := b.done(); got != "" || reconcile.Realised(b.db.Snapshot(), b.routes, state.Join("a")) {
+		if got := b.done(); got != "" || status.Realised(b.db.Snapshot(), b.routes, state.Join("a")) {
 			t.Errorf("it did %q", got)
 		}
 		b.sync()
-		if err := reconcile.Await(t.Context(), b.db, b.routes, state.Join("a")); err != nil || b.done() != "set a " {
+		if err := status.Await(t.Context(), b.db, b.routes, state.Join("a")); err != nil || b.done() != "set a " {
 			t.Errorf("after sync: %v", err)
 		}
 	})
@@ -292,7 +293,7 @@ func TestARestartWritesNothingThatIsInPlace(t *testing.T) {
 		if got := b.done(); got != "set b new, set d , unset c " {
 			t.Errorf("it did %q", got)
 		}
-		if !reconcile.Realised(b.db.Snapshot(), b.routes, state.Join("a")) {
+		if !status.Realised(b.db.Snapshot(), b.routes, state.Join("a")) {
 			t.Error("what was in place already has no status")
 		}
 	})
@@ -327,7 +328,7 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		err := reconcile.Await(ctx, b.db, b.routes, state.Join("bad"))
+		err := status.Await(ctx, b.db, b.routes, state.Join("bad"))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "wait for routes bad: set: no such device (attempt ") {
 			t.Errorf("Await = %v", err)
 		}
@@ -337,7 +338,7 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 		b.tamper(func() { delete(b.refuse, "bad") })
 		b.put(route{Dst: "bad", Via: "another"}) // a new version is tried at once
 		synctest.Wait()
-		if !reconcile.Realised(b.db.Snapshot(), b.routes, state.Join("bad")) || b.status("") != "true 0" {
+		if !status.Realised(b.db.Snapshot(), b.routes, state.Join("bad")) || b.status("") != "true 0" {
 			t.Errorf("status %q, %q", b.status("bad"), b.status(""))
 		}
 	})
@@ -352,12 +353,12 @@ func TestAwaitIsForThisVersionOfTheRow(t *testing.T) {
 		b.tamper(func() { b.refuse["a"] = errors.New("no") })
 		b.put(route{Dst: "a", Via: "2"})
 		s := b.db.Snapshot()
-		if reconcile.Realised(s, b.routes, state.Join("a")) || !reconcile.EverRealised(s, b.routes, state.Join("a")) {
+		if status.Realised(s, b.routes, state.Join("a")) || !status.EverRealised(s, b.routes, state.Join("a")) {
 			t.Error("the new version counts as realised before it was tried, or the old one as never")
 		}
 		synctest.Wait()
 		s = b.db.Snapshot()
-		if reconcile.Realised(s, b.routes, state.Join("a")) || !reconcile.EverRealised(s, b.routes, state.Join("a")) {
+		if status.Realised(s, b.routes, state.Join("a")) || !status.EverRealised(s, b.routes, state.Join("a")) {
 			t.Error("the new version counts as realised though it failed, or the old one as never")
 		}
 	})
@@ -368,11 +369,11 @@ func TestAwaitWaitsForARowThatDoesNotExistYet(t *testing.T) {
 		b.run()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := reconcile.Await(ctx, b.db, b.routes, state.Join("a")); err == nil || !strings.Contains(err.Error(), "no such row") {
+		if err := status.Await(ctx, b.db, b.routes, state.Join("a")); err == nil || !strings.Contains(err.Error(), "no such row") {
 			t.Errorf("Await = %v", err)
 		}
 		go func() { time.Sleep(time.Minute); b.put(route{Dst: "a"}) }()
-		if err := reconcile.Await(t.Context(), b.db, b.routes, state.Join("a")); err != nil {
+		if err := status.Await(t.Context(), b.db, b.routes, state.Join("a")); err != nil {
 			t.Errorf("Await = %v", err)
 		}
 	})

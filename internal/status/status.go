@@ -1,0 +1,143 @@
+// Package status tells how far the world follows the tables: which version of a row is in place, and what stands in the
+// way of the others. Every sink's loop writes it (package reconcile); a CNI ADD waits on it; a derivation that must come
+// after something else reads it like any other table.
+//
+// # The world it models
+//
+// A row of a desired table passes through versions, each named by a revision (Table.Revision). Some are put in place,
+// others are overtaken before anybody tried. A Status says which version was put in place last. So "done" is never a mark
+// on the row itself, and a reader compares: the row I see has revision 7, what is in place is revision 7.
+//
+// # Invariants
+//
+//   - Status never sits in the row it speaks of: writing an outcome must not look like a new wish.
+//   - Realised is true only of the version that the reader's snapshot holds.
+//   - A row whose removal has not succeeded keeps its status.
+//
+// # Example
+//
+//	err := status.Await(ctx, db, table.NICs, key)  // until this NIC is in place
+//
+//	// in a derivation: what needs the set stays out until some version of the set is there
+//	if !status.EverRealised(r, table.Sets, setKey) {
+//		return nil
+//	}
+package status
+
+import (
+	"context"
+	"fmt"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Status is the outcome for one row of one table, or, with an empty Key, for the table as a whole.
+type Status struct {
+	Table string
+	Key   state.Key
+
+	// Done is true if the last attempt succeeded. For the table as a whole: the last comparison succeeded and no row fails.
+	Done bool
+
+	// Rev is the revision of the version of the row that was last put in place, 0 if none ever was: the row is as it
+	// should be when Rev is its Table.Revision. For the table as a whole: every row of no greater revision has been tried.
+	Rev uint64
+
+	Attempts int    // failed in a row; 0 if Done
+	Err      string // of the last attempt; empty if Done
+}
+
+// Statuses holds the outcome of every loop. Register it with the database that loops run on.
+//
+// A row whose removal fails keeps its status until it is gone.
+var Statuses = state.NewTable("statuses", func(s Status) state.Key { return state.Join(s.Table, s.Key) })
+
+// KeyOf is the key under which Statuses files the row of a table; with an empty key, the table as a whole.
+func KeyOf(t interface{ Name() string }, key state.Key) state.Key { return state.Join(t.Name(), key) }
+
+// Header names the columns.
+func (Status) Header() []string { return []string{"TABLE", "KEY", "DONE", "ATTEMPTS", "ERROR"} }
+
+// Row leaves out the revision: it depends on the order in which things happened, and a printed table should not.
+func (s Status) Row() []string {
+	return []string{s.Table, s.Key.String(), fmt.Sprint(s.Done), fmt.Sprint(s.Attempts), s.Err}
+}
+
+// Realised tells whether the row with a key exists and its present version is in place. A derivation that calls it must
+// have both the table and Statuses (see Of) among its inputs.
+func Realised[R state.Row](r state.Reader, t *state.Table[R], key state.Key) bool {
+	rev := t.Revision(r, key)
+	if rev == 0 {
+		return false
+	}
+	if s, ok := Statuses.One(r, KeyOf(t, key)); ok {
+		return s.Done && s.Rev == rev
+	}
+	return tried(r, t.Name()) >= rev // a loop that is Brief keeps no status of what succeeded
+}
+
+// EverRealised tells whether some version of the row was put in place and not removed since: what depends on the row may
+// stay while a new version of it is on the way. It knows nothing of tables whose loop is Brief.
+func EverRealised[R state.Row](r state.Reader, t *state.Table[R], key state.Key) bool {
+	s, ok := Statuses.One(r, KeyOf(t, key))
+	return ok && s.Rev != 0
+}
+
+func tried(r state.Reader, table string) uint64 {
+	s, _ := Statuses.One(r, state.Join(table, ""))
+	return s.Rev
+}
+
+// Await waits until the row with a key exists and its present version is in place. If ctx ends first it returns an error
+// that says what stands in the way and wraps that of ctx.
+func Await[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key) error {
+	return await(ctx, db, t, key, func(s *state.Snapshot) bool { return Realised(s, t, key) })
+}
+
+// AwaitGone waits until there is no row with a key and whatever it stood for has been removed.
+func AwaitGone[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key) error {
+	var since uint64 // a revision at which the row was gone
+	return await(ctx, db, t, key, func(s *state.Snapshot) bool {
+		if t.Revision(s, key) != 0 {
+			since = 0
+			return false
+		}
+		if since == 0 {
+			since = t.LastRevision(s)
+		}
+		_, left := Statuses.One(s, KeyOf(t, key))
+		return !left && tried(s, t.Name()) >= since
+	})
+}
+
+func await[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key, done func(*state.Snapshot) bool) error {
+	for {
+		s := db.Snapshot()
+		if done(s) {
+			return nil
+		}
+		_, exists, row := t.WatchOne(s, key)
+		status, _, one := Statuses.WatchOne(s, KeyOf(t, key))
+		whole, _, all := Statuses.WatchOne(s, state.Join(t.Name(), ""))
+		select {
+		case <-row:
+		case <-one:
+		case <-all:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s %s: %s: %w", t.Name(), key, obstacle(exists, status, whole), context.Cause(ctx))
+		}
+	}
+}
+
+// obstacle says in words why a row is not in place.
+func obstacle(exists bool, row, table Status) string {
+	switch {
+	case row.Err != "":
+		return fmt.Sprintf("%s (attempt %d)", row.Err, row.Attempts)
+	case table.Err != "":
+		return table.Err
+	case !exists:
+		return "there is no such row: what it is derived from is missing or not ready"
+	}
+	return "not done yet"
+}
