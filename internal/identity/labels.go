@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"unique"
@@ -29,28 +30,19 @@ var (
 	unescape    = strings.NewReplacer("%25", "%", "%3B", ";", "%3D", "=")
 )
 
-// NewLabels makes a set of labels from keys with source ("k8s:app") and values.
+// NewLabels makes a set of labels from keys with source ("k8s:app") and values. A label without a key is left out.
 func NewLabels(labels map[string]string) Labels {
-	parts := make([]string, 0, len(labels))
-	size := 0
-	for key, value := range labels {
-		part := escapeKey.Replace(key) + "=" + escapeValue.Replace(value) + ";"
-		parts = append(parts, part)
-		size += len(part)
-	}
-	// '=' sorts after '-', '.', '/' and digits: compare keys, not parts, or "a-b" would come before "a".
-	slices.SortFunc(parts, func(a, b string) int { return strings.Compare(keyOf(a), keyOf(b)) })
 	var text strings.Builder
-	text.Grow(size)
-	for _, part := range parts {
-		text.WriteString(part)
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if key == "" {
+			continue
+		}
+		text.WriteString(escapeKey.Replace(key))
+		text.WriteByte('=')
+		text.WriteString(escapeValue.Replace(labels[key]))
+		text.WriteByte(';')
 	}
 	return fromText(text.String())
-}
-
-func keyOf(part string) string {
-	key, _, _ := strings.Cut(part, "=")
-	return key
 }
 
 func fromText(text string) Labels {
@@ -116,41 +108,58 @@ func (l Labels) Map() map[string]string {
 
 // Value is the value of the label with this key ("k8s:app"), and whether there is one.
 func (l Labels) Value(key string) (string, bool) {
-	rest, want := l.String(), escapeKey.Replace(key)+"="
-	for {
-		at := strings.Index(rest, want)
-		if at < 0 {
+	text := l.String()
+	key = escapedKey(key)
+	for from := 0; ; {
+		at := strings.Index(text[from:], key)
+		if at < 0 || key == "" {
 			return "", false
 		}
-		found := at == 0 || rest[at-1] == ';'
-		rest = rest[at+len(want):]
-		if found {
-			value, _, _ := strings.Cut(rest, ";")
-			return unescape.Replace(value), true
+		at += from
+		from = at + len(key)
+		if (at == 0 || text[at-1] == ';') && text[from] == '=' {
+			return valueAt(text, from+1), true
 		}
 	}
 }
 
 // ValuesOf yields the values of a key without its source ("app"), of every source, in order of sources.
 func (l Labels) ValuesOf(key string) iter.Seq[string] {
-	want := ":" + escapeKey.Replace(key) + "="
 	return func(yield func(string) bool) {
-		text := l.String()
+		text, key := l.String(), escapedKey(key)
 		for from := 0; ; {
-			at := strings.Index(text[from:], want)
-			if at < 0 {
+			at := strings.Index(text[from:], key)
+			if at < 0 || key == "" {
 				return
 			}
 			at += from
-			from = at + len(want)
-			source := text[strings.LastIndexByte(text[:at], ';')+1 : at]
+			from = at + len(key)
+			if at == 0 || text[at-1] != ':' || text[from] != '=' {
+				continue
+			}
+			source := text[strings.LastIndexByte(text[:at-1], ';')+1 : at-1]
 			if strings.ContainsAny(source, ":=") {
 				continue // in the middle of another key, or in a value
 			}
-			value, _, _ := strings.Cut(text[from:], ";")
-			if !yield(unescape.Replace(value)) {
+			if !yield(valueAt(text, from+1)) {
 				return
 			}
 		}
 	}
+}
+
+// Keys and values seldom need escapes, and policies look labels up by the million: a look before each replacement.
+func escapedKey(key string) string {
+	if strings.ContainsAny(key, "%;=") {
+		return escapeKey.Replace(key)
+	}
+	return key
+}
+
+func valueAt(text string, at int) string {
+	value, _, _ := strings.Cut(text[at:], ";")
+	if strings.IndexByte(value, '%') >= 0 {
+		return unescape.Replace(value)
+	}
+	return value
 }

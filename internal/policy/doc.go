@@ -9,7 +9,7 @@
 //	else a rule isolates the subject in this direction     → DenyImplicit
 //	else                                                   → Allow
 //
-// Verdict computes exactly that and nothing else; it is what everything here is tested against. Entries computes a
+// Judge computes exactly that and nothing else; it is what everything here is tested against. Entries computes a
 // table for which the kernel's lookup gives the same answer: the longest (protocol, port) prefix among the entries of
 // the packet's peer, the longest among those of any peer, and of the two the one with the higher precedence (the peer's
 // own when equal). As the longest prefix need not be the strongest rule, Entries leaves out each entry that a stronger

@@ -1,0 +1,139 @@
+package policy
+
+import (
+	"math/bits"
+	"slices"
+
+	"weftnet.io/weftnet/internal/identity"
+)
+
+// cell is what an entry says of the packets that it matches.
+type cell struct {
+	precedence uint32
+	verdict    Verdict
+	rules      []Origin
+}
+
+// cells are the entries of one peer, or of any peer, in one direction.
+type cells map[prefix]cell
+
+// add puts a cell at a prefix. The stronger of two stays; two of the same strength share their rules.
+func (c cells) add(at prefix, n cell) {
+	have, ok := c[at]
+	switch {
+	case !ok || n.precedence > have.precedence:
+		c[at] = n
+	case n.precedence == have.precedence:
+		have.rules = append(have.rules[:len(have.rules):len(have.rules)], n.rules...)
+		c[at] = have
+	}
+}
+
+func (c cells) addAll(prefixes []prefix, n cell) {
+	for _, at := range prefixes {
+		c.add(at, n)
+	}
+}
+
+// settle leaves out what a stronger cell covers, here or among those of any peer. What is left gets stronger (or stays
+// the same) the longer its prefix, so that the longest prefix that matches a packet is the strongest one too. Each cell
+// also gets the rules of those that cover it with the same strength: all of them decide.
+//
+// A cell that one of any peer covers with more strength can go: at every packet it matches, the longest match among
+// those of any peer is at least as strong as the one that covers.
+func (c cells) settle(anyPeer cells) cells {
+	settled := make(cells, len(c))
+	for at, own := range c {
+		strongest := own.precedence
+		rules := slices.Clone(own.rules)
+		visit := func(over cell, ok bool) {
+			if ok {
+				strongest = max(strongest, over.precedence)
+				if over.precedence == own.precedence {
+					rules = append(rules, over.rules...)
+				}
+			}
+		}
+		over, ok := anyPeer[at]
+		visit(over, ok)
+		for p, more := at.parent(); more; p, more = p.parent() {
+			over, ok = c[p]
+			visit(over, ok)
+			over, ok = anyPeer[p]
+			visit(over, ok)
+		}
+		if strongest == own.precedence {
+			own.rules = unite(rules)
+			settled[at] = own
+		}
+	}
+	return settled
+}
+
+// entries appends the cells as entries of a peer, in no order.
+func (c cells) entries(direction Direction, peer identity.Number, entries []Entry) []Entry {
+	for at, own := range c {
+		e := Entry{
+			Direction: direction, Peer: peer, Protocol: at.protocol, Port: at.port, PortBits: at.bits,
+			Verdict: own.verdict, Precedence: own.precedence, Rules: own.rules,
+		}
+		e.Match = e.match()
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+func (e Entry) match() Match {
+	switch {
+	case e.Peer == 0 && e.Protocol == 0 && e.Verdict == DenyImplicit:
+		return MatchNone
+	case e.Peer == 0 && e.Protocol == 0:
+		return MatchAll
+	case e.Peer == 0 && e.PortBits == 0:
+		return MatchProtoOnly
+	case e.Peer == 0:
+		return MatchL4Only
+	case e.Protocol == 0:
+		return MatchL3Only
+	case e.PortBits == 0:
+		return MatchL3Proto
+	default:
+		return MatchL3L4
+	}
+}
+
+// parent is the next shorter prefix: one bit of the port less, then any port, then any protocol.
+func (p prefix) parent() (prefix, bool) {
+	switch {
+	case p.bits > 0:
+		p.bits--
+		p.port &= ^uint16(0xffff >> p.bits)
+		return p, true
+	case p.protocol != 0:
+		return prefix{}, true
+	default:
+		return prefix{}, false
+	}
+}
+
+// matches tells whether a packet is under the prefix.
+func (p prefix) matches(protocol uint8, port uint16) bool {
+	return p.protocol == 0 || p.protocol == protocol && (p.port^port)>>(16-p.bits) == 0
+}
+
+// prefixes appends the fewest prefixes that make up the range, at most 30.
+func (p Port) prefixes(out []prefix) []prefix {
+	if p.Protocol == 0 {
+		return append(out, prefix{})
+	}
+	for first, last := int(p.First), int(p.Last); first <= last; {
+		// The largest block that begins at first and does not pass last.
+		size := bits.TrailingZeros32(uint32(first) | 1<<16)
+		for first+1<<size-1 > last {
+			size--
+		}
+		out = append(out, prefix{p.Protocol, uint16(first), uint8(16 - size)})
+		first += 1 << size
+	}
+	return out
+}

@@ -1,0 +1,263 @@
+package policy
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"weftnet.io/weftnet/internal/identity"
+)
+
+// TestMain asks rapid for more than its usual hundred rule sets, each of which is checked with hundreds of packets.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "rapid.checks" })
+	if !set {
+		_ = flag.Set("rapid.checks", "700")
+	}
+	os.Exit(m.Run())
+}
+
+func labels(kv ...string) identity.Labels {
+	m := map[string]string{}
+	for i := 0; i < len(kv); i += 2 {
+		m[kv[i]] = kv[i+1]
+	}
+	return identity.NewLabels(m)
+}
+
+// world is who there is in these tests: four kinds of pods, and two reserved identities.
+var world = map[identity.Number]identity.Labels{
+	identity.Host:  identity.Reserved(identity.Host),
+	identity.World: identity.Reserved(identity.World),
+	300:            labels("k8s:app", "web", "k8s:tier", "front"),
+	301:            labels("k8s:app", "api", "k8s:tier", "back"),
+	302:            labels("k8s:app", "db", "k8s:tier", "back"),
+	303:            labels("k8s:app", "web", "k8s:tier", "back"),
+}
+
+var worldPorts = map[identity.Number]NamedPorts{
+	300: {{"http", TCP, 80}},
+	301: {{"http", TCP, 81}, {"http", UDP, 85}, {"dns", UDP, 53}},
+	302: {{"http", TCP, 1024}, {"http", TCP, 80}},
+}
+
+func peerPorts(n identity.Number) NamedPorts { return worldPorts[n] }
+
+var genSelector = rapid.Custom(func(t *rapid.T) Selector {
+	n := rapid.IntRange(0, 2).Draw(t, "requirements")
+	var requirements []Requirement
+	for range n {
+		r := Requirement{
+			Key:      rapid.SampledFrom([]string{"app", "k8s:app", "tier", "any:tier", "reserved:host", "reserved:world", "k8s:none"}).Draw(t, "key"),
+			Operator: rapid.SampledFrom([]Operator{In, NotIn, Exists, DoesNotExist}).Draw(t, "operator"),
+		}
+		if r.Operator == In || r.Operator == NotIn {
+			r.Values = rapid.SliceOfN(rapid.SampledFrom([]string{"web", "api", "db", "back", "front", ""}), 1, 2).Draw(t, "values")
+		}
+		requirements = append(requirements, r)
+	}
+	return NewSelector(requirements...)
+})
+
+// edges are the ports that packets are tried with: around the ends of every range that genPort makes.
+var edges = []uint16{0, 1, 79, 80, 81, 84, 85, 86, 90, 1023, 1024, 1025, 2047, 2048, 32768, 65534, 65535}
+
+var genPort = rapid.Custom(func(t *rapid.T) Port {
+	protocol := rapid.SampledFrom([]uint8{TCP, TCP, UDP, ICMP}).Draw(t, "protocol")
+	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	case 0:
+		return AnyPort
+	case 1:
+		return AllPorts(protocol)
+	case 2:
+		return Port{Name: "http", Protocol: rapid.SampledFrom([]uint8{0, TCP, UDP}).Draw(t, "of")}
+	case 3:
+		first := rapid.SampledFrom(edges).Draw(t, "first")
+		last := rapid.SampledFrom(edges).Draw(t, "last")
+		return Port{Protocol: protocol, First: first, Last: last} // may be empty: first > last
+	case 4:
+		return ICMPType(ICMP, rapid.SampledFrom([]uint8{0, 8}).Draw(t, "type"))
+	default:
+		return OnePort(protocol, rapid.SampledFrom(edges).Draw(t, "port"))
+	}
+})
+
+func genTerms(path string) *rapid.Generator[[]Term] {
+	term := rapid.Custom(func(t *rapid.T) Term {
+		return Term{
+			AnyPeer: rapid.IntRange(0, 2).Draw(t, "any") == 0,
+			Peers:   rapid.SliceOfN(genSelector, 0, 2).Draw(t, "peers"),
+			Ports:   rapid.SliceOfN(genPort, 0, 3).Draw(t, "ports"),
+		}
+	})
+	return rapid.Map(rapid.SliceOfN(term, 0, 3), func(terms []Term) []Term {
+		for i := range terms {
+			terms[i].Path = fmt.Sprintf("%s[%d]", path, i)
+		}
+		return terms
+	})
+}
+
+var genRule = rapid.Custom(func(t *rapid.T) Rule {
+	return Rule{
+		Origin:             Origin{Kind: "CiliumNetworkPolicy", Name: rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f"}).Draw(t, "name")},
+		Subject:            rapid.OneOf(rapid.Just(NewSelector()), genSelector).Draw(t, "subject"),
+		Ingress:            genTerms("ingress").Draw(t, "ingress"),
+		IngressDeny:        genTerms("ingressDeny").Draw(t, "ingressDeny"),
+		Egress:             genTerms("egress").Draw(t, "egress"),
+		EgressDeny:         genTerms("egressDeny").Draw(t, "egressDeny"),
+		DefaultDenyIngress: rapid.Bool().Draw(t, "isolates ingress"),
+		DefaultDenyEgress:  rapid.Bool().Draw(t, "isolates egress"),
+	}
+})
+
+var genSubject = rapid.Custom(func(t *rapid.T) Subject {
+	return Subject{
+		Labels:     rapid.SampledFrom([]identity.Labels{world[300], world[301], world[302], world[identity.Host], identity.Reserved(identity.Init)}).Draw(t, "labels"),
+		NamedPorts: rapid.SampledFrom([]NamedPorts{nil, {{"http", TCP, 80}}, {{"http", UDP, 2048}, {"http", TCP, 1023}}}).Draw(t, "named ports"),
+	}
+})
+
+var genOptions = rapid.Custom(func(t *rapid.T) Options {
+	return Options{
+		Enforcement:  rapid.SampledFrom([]Enforcement{EnforceByRule, EnforceByRule, EnforceByRule, EnforceAlways, EnforceNever}).Draw(t, "enforcement"),
+		HostByPolicy: rapid.Bool().Draw(t, "host by policy"),
+	}
+})
+
+func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
+	cases := 0
+	rapid.Check(t, func(t *rapid.T) {
+		rules := rapid.SliceOfN(genRule, 0, 4).Draw(t, "rules")
+		subject := genSubject.Draw(t, "subject")
+		options := genOptions.Draw(t, "options")
+		entries := Entries(rules, subject, maps.All(world), peerPorts, options)
+		wellFormed(t, entries)
+		peers := map[identity.Number]identity.Number{999: 0, 0: 0} // unknown ones
+		for n := range world {
+			peers[n] = n
+		}
+		for _, direction := range []Direction{Ingress, Egress} {
+			for number, known := range peers {
+				peer := Peer{Number: known, Labels: world[known], NamedPorts: worldPorts[known]}
+				for _, protocol := range []uint8{TCP, UDP, ICMP} {
+					for _, port := range edges {
+						cases++
+						same(t, rules, subject, peer, number, Packet{direction, protocol, port}, options, entries)
+					}
+				}
+			}
+		}
+	})
+	t.Logf("%d packets", cases)
+	if cases < 200_000 && !testing.Short() && flag.Lookup("rapid.checks").Value.String() == "700" {
+		t.Errorf("%d packets checked, want 200,000", cases)
+	}
+}
+
+func same(t *rapid.T, rules []Rule, subject Subject, peer Peer, number identity.Number, packet Packet, options Options, entries []Entry) {
+	want, by := Judge(rules, subject, peer, packet, options)
+	have, ok := Lookup(entries, number, packet)
+	if !ok || have.Verdict != want {
+		t.Fatalf("peer %d %+v: kernel says %s (%v), rules say %s by %v\nentries:\n%s", number, packet, have.Verdict, have, want, by, text(entries))
+	}
+	for _, o := range have.Rules {
+		if !slices.Contains(by, o) {
+			t.Fatalf("peer %d %+v: %v names %s, which did not decide: %v did", number, packet, have, o, by)
+		}
+	}
+	if len(have.Rules) == 0 && len(by) > 0 && peer.Number != identity.Host {
+		t.Fatalf("peer %d %+v: %v names no rule, %v decided", number, packet, have, by)
+	}
+}
+
+func wellFormed(t *rapid.T, entries []Entry) {
+	if !slices.IsSortedFunc(entries, Entry.Compare) {
+		t.Fatalf("not sorted:\n%s", text(entries))
+	}
+	defaults := 0
+	for i, e := range entries {
+		if i > 0 && e.Compare(entries[i-1]) == 0 {
+			t.Fatalf("two entries for %v", e)
+		}
+		if e.Peer == 0 && e.Protocol == 0 {
+			defaults++
+		}
+		if e.PortBits < 16 && e.Port&(0xffff>>e.PortBits) != 0 {
+			t.Fatalf("%v has bits outside its prefix", e)
+		}
+		if !slices.IsSortedFunc(e.Rules, Origin.Compare) {
+			t.Fatalf("%v: rules not sorted", e)
+		}
+		// A stronger entry for the same peer leaves no weaker one under it.
+		for _, f := range entries {
+			p, q := prefix{e.Protocol, e.Port, e.PortBits}, prefix{f.Protocol, f.Port, f.PortBits}
+			under := p.protocol == 0 || p.bits < q.bits && p.matches(q.protocol, q.port)
+			if e.Direction == f.Direction && e.Peer == f.Peer && p != q && under && e.Precedence > f.Precedence {
+				t.Fatalf("%v covers %v", e, f)
+			}
+		}
+	}
+	if defaults != 2 {
+		t.Fatalf("%d default entries, want one per direction:\n%s", defaults, text(entries))
+	}
+}
+
+func TestEntriesDoNotDependOnTheOrderOfRulesAndPeers(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rules := rapid.SliceOfN(genRule, 0, 4).Draw(t, "rules")
+		subject := genSubject.Draw(t, "subject")
+		order := rapid.Permutation(slices.Sorted(maps.Keys(world))).Draw(t, "peers")
+		peers := func(yield func(identity.Number, identity.Labels) bool) {
+			for _, n := range order {
+				if !yield(n, world[n]) {
+					return
+				}
+			}
+		}
+		have := Entries(rapid.Permutation(rules).Draw(t, "permuted"), subject, peers, peerPorts, Options{})
+		want := Entries(rules, subject, maps.All(world), peerPorts, Options{})
+		if text(have) != text(want) {
+			t.Fatalf("have\n%s\nwant\n%s", text(have), text(want))
+		}
+	})
+}
+
+func TestARangeIsMadeOfExactlyItsPorts(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := Port{Protocol: TCP, First: rapid.Uint16().Draw(t, "first"), Last: rapid.Uint16().Draw(t, "last")}
+		prefixes := p.prefixes(nil)
+		if len(prefixes) > 30 {
+			t.Fatalf("%d prefixes", len(prefixes))
+		}
+		size := 0
+		for _, at := range prefixes {
+			size += 1 << (16 - at.bits)
+		}
+		if want := max(0, int(p.Last)-int(p.First)+1); size != want {
+			t.Fatalf("%d ports, want %d: %v", size, want, prefixes)
+		}
+		port := rapid.Uint16().Draw(t, "port")
+		for _, port := range []uint16{port, p.First, p.Last, p.First - 1, p.Last + 1} {
+			inside := slices.ContainsFunc(prefixes, func(at prefix) bool { return at.matches(TCP, port) })
+			if inside != p.covers(TCP, port) {
+				t.Fatalf("port %d: %v", port, prefixes)
+			}
+		}
+	})
+}
+
+func text(entries []Entry) string {
+	var s string
+	for _, e := range entries {
+		s += fmt.Sprintf("%s (%s, %d)\n", e, e.Match, e.Precedence)
+	}
+	return s
+}
