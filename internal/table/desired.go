@@ -94,6 +94,7 @@ type RuleList struct {
 
 // NIC is a row of the kernel's map nics.
 type NIC struct {
+	Device      string // name of the host side; the kernel's map does not hold it
 	Ifindex     uint32
 	Incarnation uint32
 	Identity    identity.Number
@@ -150,6 +151,7 @@ type Hook struct {
 	Device  string
 	Ifindex int
 	Program string // from_pod, to_pod, from_net, to_net, from_overlay, to_overlay
+	Old     bool   // only as a sink finds it: another agent's program, to be replaced in place
 }
 
 // Ready says that an attachment's link, datapath and policy are in place: the CNI ADD that waits for it may answer.
@@ -158,16 +160,6 @@ type Ready struct {
 	Interface   string
 	HostName    string
 	Ifindex     int
-}
-
-// Status is the outcome of one row of a desired table at its sink; Revision is that of the row it speaks of.
-type Status struct {
-	Table    string
-	Key      state.Key
-	Revision uint64
-	Done     bool
-	Error    string
-	Attempts int
 }
 
 // Finding is something an engine has to say to people about an object: not enforced, rejected, will not do what it seems to.
@@ -227,11 +219,11 @@ func (s SetStatus) Row() []string {
 func (RuleList) Header() []string { return []string{"Number", "Rules"} }
 func (r RuleList) Row() []string  { return []string{fmt.Sprint(r.Number), join(r.Rules)} }
 func (NIC) Header() []string {
-	return []string{"Ifindex", "Incarnation", "Identity", "Slot", "IPv4", "IPv6", "MAC"}
+	return []string{"Device", "Ifindex", "Incarnation", "Identity", "Slot", "IPv4", "IPv6", "MAC"}
 }
 
 func (n NIC) Row() []string {
-	return []string{fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.Slot), address(n.IPv4), address(n.IPv6), n.MAC}
+	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.Slot), address(n.IPv4), address(n.IPv6), n.MAC}
 }
 func (Host) Header() []string {
 	return []string{"Network", "Prefix", "Identity", "Ifindex", "Flags", "Tunnel"}
@@ -267,18 +259,11 @@ func (b Backend) String() string {
 	}
 	return text
 }
-func (Hook) Header() []string { return []string{"Device", "Ifindex", "Program"} }
-func (h Hook) Row() []string  { return []string{h.Device, fmt.Sprint(h.Ifindex), h.Program} }
+func (Hook) Header() []string  { return []string{"Device", "Ifindex", "Program"} }
+func (h Hook) Row() []string   { return []string{h.Device, fmt.Sprint(h.Ifindex), h.Program} }
 func (Ready) Header() []string { return []string{"ContainerID", "Interface", "HostName", "Ifindex"} }
 func (r Ready) Row() []string {
 	return []string{r.ContainerID, r.Interface, r.HostName, fmt.Sprint(r.Ifindex)}
-}
-func (Status) Header() []string {
-	return []string{"Table", "Key", "Revision", "Done", "Attempts", "Error"}
-}
-
-func (s Status) Row() []string {
-	return []string{s.Table, fmt.Sprintf("%q", s.Key), fmt.Sprint(s.Revision), fmt.Sprint(s.Done), fmt.Sprint(s.Attempts), s.Error}
 }
 func (Finding) Header() []string { return []string{"Kind", "Namespace", "Name", "Field", "Message"} }
 func (f Finding) Row() []string  { return []string{f.Kind, f.Namespace, f.Name, f.Field, f.Message} }

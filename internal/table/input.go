@@ -175,12 +175,14 @@ func labels(m map[string]string) string {
 func (p NamedPort) String() string   { return fmt.Sprintf("%s:%d/%d", p.Name, p.Port, p.Protocol) }
 func (p ServicePort) String() string { return fmt.Sprintf("%s:%d/%d", p.Name, p.Port, p.Protocol) }
 
-func (Setting) Header() []string  { return []string{"Name", "Value"} }
-func (s Setting) Row() []string   { return []string{s.Name, s.Value} }
-func (Node) Header() []string     { return []string{"Name", "Local", "Addresses", "PodCIDRs"} }
-func (n Node) Row() []string      { return []string{n.Name, fmt.Sprint(n.Local), join(n.Addresses), join(n.PodCIDRs)} }
+func (Setting) Header() []string { return []string{"Name", "Value"} }
+func (s Setting) Row() []string  { return []string{s.Name, s.Value} }
+func (Node) Header() []string    { return []string{"Name", "Local", "Addresses", "PodCIDRs"} }
+func (n Node) Row() []string {
+	return []string{n.Name, fmt.Sprint(n.Local), join(n.Addresses), join(n.PodCIDRs)}
+}
 func (Namespace) Header() []string { return []string{"Name", "Labels"} }
-func (n Namespace) Row() []string { return []string{n.Name, labels(n.Labels)} }
+func (n Namespace) Row() []string  { return []string{n.Name, labels(n.Labels)} }
 func (Pod) Header() []string {
 	return []string{"Namespace", "Name", "UID", "ServiceAccount", "HostNetwork", "NamedPorts", "Labels"}
 }

@@ -5,6 +5,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 )
 
 // Tables is one node's schema: every table of an agent, made once by New.
@@ -36,7 +37,6 @@ type Tables struct {
 	Hooks          *state.Table[Hook]
 	// What came of it.
 	SetStatuses *state.Table[SetStatus]
-	Statuses    *state.Table[Status]
 	Findings    *state.Table[Finding]
 	Ready       *state.Table[Ready]
 }
@@ -50,7 +50,7 @@ const (
 	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
 	ByName     = "name"     // Devices: name
 	ByLocal    = "local"    // Nodes: "true" for the local one
-	ByKind     = "kind"     // Policies: namespace
+	ByDevice   = "device"   // Attachments: name of the host side
 	BySet      = "set"      // Workloads: key of the policy set
 )
 
@@ -75,6 +75,7 @@ func New() (*Tables, *state.DB) {
 		Policies: state.NewTable("policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) }),
 		Attachments: state.NewTable("attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
 			state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
+			state.Index[Attachment]{Name: ByDevice, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.HostName)} }},
 			byAddress(func(r Attachment) []netip.Addr { return r.Addresses })),
 		Devices: state.NewTable("devices", func(r Device) state.Key { return state.Join(uint32(r.Index)) },
 			state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }}),
@@ -84,7 +85,7 @@ func New() (*Tables, *state.DB) {
 	return t, state.New(
 		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies,
 		t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
-		t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, t.Statuses, t.Findings, t.Ready,
+		t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, status.Statuses, t.Findings, t.Ready,
 	)
 }
 
@@ -116,7 +117,6 @@ func (t *Tables) desired() {
 
 func (t *Tables) status() {
 	t.SetStatuses = state.NewTable("set-statuses", func(r SetStatus) state.Key { return r.Set })
-	t.Statuses = state.NewTable("statuses", func(r Status) state.Key { return state.Join(r.Table, string(r.Key)) })
 	t.Findings = state.NewTable("findings", func(r Finding) state.Key { return state.Join(r.Kind, r.Namespace, r.Name, r.Field, r.Message) })
 	t.Ready = state.NewTable("ready", func(r Ready) state.Key { return AttachmentKey(r.ContainerID, r.Interface) })
 }

@@ -18,13 +18,18 @@ import (
 )
 
 // NICs keeps the map nics equal to table.NICs.
+//
+// A row whose attachment still stands is never removed: that its facts are not all in yet, as after a restart, is no
+// reason to cut a workload off.
 type NICs struct {
-	nics      *ebpf.Map
-	revisions *Revisions
+	nics  *ebpf.Map
+	stays func(ifindex uint32) bool
 }
 
-// NewNICs works on the maps of a loaded datapath.
-func NewNICs(m Maps, r *Revisions) *NICs { return &NICs{nics: m.Map("nics"), revisions: r} }
+// NewNICs works on the maps of a loaded datapath; stays tells whether an attachment stands for a device.
+func NewNICs(m Maps, stays func(ifindex uint32) bool) *NICs {
+	return &NICs{nics: m.Map("nics"), stays: stays}
+}
 
 // Dump reads the map.
 func (n *NICs) Dump(context.Context) (iter.Seq2[state.Key, table.NIC], error) {
@@ -58,6 +63,12 @@ func (n *NICs) rows() ([]table.NIC, error) {
 	return rows, nil
 }
 
+// Equal leaves out what the map does not hold: the name of the device.
+func (n *NICs) Equal(want, have table.NIC) bool {
+	have.Device = want.Device
+	return want == have
+}
+
 // Set writes rows. A hash map replaces a value as a whole: no packet sees half of one.
 func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 	var errs []error
@@ -81,6 +92,10 @@ func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 func (n *NICs) Unset(_ context.Context, rows []table.NIC) error {
 	var errs []error
 	for _, r := range rows {
+		if n.stays(r.Ifindex) {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: errors.New("its attachment stands, but what its row is made of is not all known yet")})
+			continue
+		}
 		if err := n.nics.Delete(r.Ifindex); err != nil && !missing(err) {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
 		}

@@ -48,7 +48,7 @@ type liveSet struct {
 // NewSets reads which slots and generations are in use.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
-		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), nics: NewNICs(m, r), revisions: r,
+		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), nics: NewNICs(m, nil), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
 	}
 	s.taken = make([]bool, s.sets.MaxEntries())

@@ -1,0 +1,254 @@
+// Package nic derives the last steps of a NIC's way into service, each of which waits for the one before:
+//
+//	policy set in force -> NIC row in the kernel -> programs on its device -> ready, and the CNI ADD answers
+//
+// A step waits for its predecessor once: what is in service stays there while a predecessor changes. The node's own
+// devices get their programs here too: the overlay device, and each device that holds the node's address or a default
+// route.
+package nic
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Runner is a derivation of any row type.
+type Runner interface {
+	Run(ctx context.Context, db *state.DB) error
+	Step(db *state.DB) bool
+}
+
+// Derivations keeps NICs, Hooks and Ready of a node.
+func Derivations(t *table.Tables) []Runner {
+	return []Runner{nics(t), hooks(t), ready(t)}
+}
+
+func nics(t *table.Tables) Runner {
+	named := func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{state.Join(a.HostName)} }
+	return &state.Derivation[table.NIC]{
+		Name:  "nic",
+		Out:   t.NICs,
+		KeyOf: func(n table.NIC) state.Key { return state.Join(n.Device) },
+		Inputs: []state.Input{
+			state.On(t.Attachments, named),
+			state.On(t.Workloads, func(r state.Reader, w table.Workload) []state.Key { return devicesOfWorkload(t, r, w) }),
+			state.On(t.Devices, func(_ state.Reader, d table.Device) []state.Key { return []state.Key{state.Join(d.Name)} }),
+			state.On(t.SetStatuses, func(r state.Reader, s table.SetStatus) []state.Key {
+				var keys []state.Key
+				for w := range t.Workloads.By(r, table.BySet, s.Set) {
+					keys = append(keys, devicesOfWorkload(t, r, w)...)
+				}
+				return keys
+			}),
+		},
+		Compute: func(r state.Reader, name state.Key) []table.NIC {
+			for a := range t.Attachments.By(r, table.ByDevice, name) {
+				return nicOf(t, r, a)
+			}
+			return nil
+		},
+	}
+}
+
+func nicOf(t *table.Tables, r state.Reader, a table.Attachment) []table.NIC {
+	w, known := t.Workloads.One(r, t.Attachments.Key(a))
+	d, exists := device(t, r, a.HostName)
+	if !known || !exists || w.Set == "" {
+		return nil
+	}
+	set, enforced := t.SetStatuses.One(r, w.Set)
+	if !enforced {
+		return nil
+	}
+	row := table.NIC{
+		Device: d.Name, Ifindex: uint32(d.Index), Incarnation: a.Incarnation, Identity: w.Identity, Slot: set.Slot,
+		Network: a.Network, MAC: a.MAC, HostMAC: a.HostMAC,
+	}
+	for _, addr := range a.Addresses {
+		if addr.Is4() {
+			row.IPv4 = addr
+		} else {
+			row.IPv6 = addr
+		}
+	}
+	return []table.NIC{row}
+}
+
+func hooks(t *table.Tables) Runner {
+	device := func(_ state.Reader, d table.Device) []state.Key { return []state.Key{state.Join(d.Name)} }
+	return &state.Derivation[table.Hook]{
+		Name:  "hook",
+		Out:   t.Hooks,
+		KeyOf: func(h table.Hook) state.Key { return state.Join(h.Device) },
+		Inputs: []state.Input{
+			state.On(t.Devices, device),
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{state.Join(a.HostName)} }),
+			state.On(t.Tunnels, func(_ state.Reader, n table.Tunnel) []state.Key { return []state.Key{state.Join(n.Name)} }),
+			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return allDevices(t, r, n) }),
+			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return devicesOfNIC(t, r, s) }),
+		},
+		Compute: func(r state.Reader, key state.Key) []table.Hook { return hooksOf(t, r, key) },
+	}
+}
+
+// hooksOf gives the programs that a device needs.
+func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
+	var d table.Device
+	found := false
+	for d = range t.Devices.By(r, table.ByName, name) {
+		found = true
+	}
+	if !found {
+		return nil
+	}
+	make := func(programs ...string) []table.Hook {
+		list := []table.Hook{}
+		for _, p := range programs {
+			list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: p})
+		}
+		return list
+	}
+	for range t.Attachments.By(r, table.ByDevice, name) {
+		if status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) {
+			return make("from_pod", "to_pod")
+		}
+		return nil
+	}
+	if _, ok := t.Tunnels.One(r, name); ok {
+		return make("from_overlay", "to_overlay")
+	}
+	if outward(t, r, d) {
+		return make("from_net", "to_net")
+	}
+	return nil
+}
+
+// outward tells whether a device connects the node with others: it holds the node's address or a default route.
+func outward(t *table.Tables, r state.Reader, d table.Device) bool {
+	if d.Default {
+		return true
+	}
+	for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
+		if slices.ContainsFunc(d.Addresses, func(p netip.Prefix) bool { return slices.Contains(n.Addresses, p.Addr()) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func ready(t *table.Tables) Runner {
+	return &state.Derivation[table.Ready]{
+		Name:  "ready",
+		Out:   t.Ready,
+		KeyOf: t.Ready.Key,
+		Inputs: []state.Input{
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
+			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return attachmentsOn(t, r, d) }),
+			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return attachmentsOfStatus(t, r, s) }),
+		},
+		Compute: func(r state.Reader, key state.Key) []table.Ready {
+			a, ok := t.Attachments.One(r, key)
+			if !ok {
+				return nil
+			}
+			d, ok := device(t, r, a.HostName)
+			if !ok || !status.EverRealised(r, t.Links, state.Join(a.HostName)) || !status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) ||
+				!status.EverRealised(r, t.Hooks, state.Join(d.Name, "from_pod")) || !status.EverRealised(r, t.Hooks, state.Join(d.Name, "to_pod")) {
+				return nil
+			}
+			for _, addr := range a.Addresses {
+				prefix := netip.PrefixFrom(addr, addr.BitLen())
+				if !status.EverRealised(r, t.Hosts, state.Join(a.Network, prefix)) || !status.EverRealised(r, t.Routes, state.Join(prefix)) {
+					return nil
+				}
+			}
+			return []table.Ready{{ContainerID: a.ContainerID, Interface: a.Interface, HostName: a.HostName, Ifindex: d.Index}}
+		},
+	}
+}
+
+// device is the device with a name.
+func device(t *table.Tables, r state.Reader, name string) (table.Device, bool) {
+	for d := range t.Devices.By(r, table.ByName, state.Join(name)) {
+		return d, true
+	}
+	return table.Device{}, false
+}
+
+func attachmentsOn(t *table.Tables, r state.Reader, d table.Device) []state.Key {
+	var keys []state.Key
+	for a := range t.Attachments.By(r, table.ByDevice, state.Join(d.Name)) {
+		keys = append(keys, t.Attachments.Key(a))
+	}
+	return keys
+}
+
+func allDevices(t *table.Tables, r state.Reader, n table.Node) []state.Key {
+	if !n.Local {
+		return nil
+	}
+	var keys []state.Key
+	for d := range t.Devices.All(r) {
+		keys = append(keys, state.Join(d.Name))
+	}
+	return keys
+}
+
+func devicesOfWorkload(t *table.Tables, r state.Reader, w table.Workload) []state.Key {
+	if a, ok := t.Attachments.One(r, t.Workloads.Key(w)); ok {
+		return []state.Key{state.Join(a.HostName)}
+	}
+	return nil
+}
+
+// devicesOfNIC names the device whose NIC row has a new outcome.
+func devicesOfNIC(t *table.Tables, r state.Reader, s status.Status) []state.Key {
+	if s.Table != t.NICs.Name() {
+		return nil
+	}
+	if d, ok := t.Devices.One(r, s.Key); ok {
+		return []state.Key{state.Join(d.Name)}
+	}
+	return nil
+}
+
+// attachmentsOfStatus names the attachments that wait for the row that has a new outcome.
+func attachmentsOfStatus(t *table.Tables, r state.Reader, s status.Status) []state.Key {
+	var names []state.Key
+	var addr netip.Addr
+	switch s.Table {
+	case t.Links.Name():
+		names = []state.Key{s.Key}
+	case t.NICs.Name():
+		names = devicesOfNIC(t, r, s)
+	case t.Hooks.Name():
+		if h, ok := t.Hooks.One(r, s.Key); ok {
+			names = []state.Key{state.Join(h.Device)}
+		}
+	case t.Hosts.Name():
+		if h, ok := t.Hosts.One(r, s.Key); ok {
+			addr = h.Prefix.Addr()
+		}
+	case t.Routes.Name():
+		if route, ok := t.Routes.One(r, s.Key); ok {
+			addr = route.Prefix.Addr()
+		}
+	}
+	var keys []state.Key
+	for _, name := range names {
+		for a := range t.Attachments.By(r, table.ByDevice, name) {
+			keys = append(keys, t.Attachments.Key(a))
+		}
+	}
+	if addr.IsValid() {
+		for a := range t.Attachments.By(r, table.ByAddress, state.Join(addr)) {
+			keys = append(keys, t.Attachments.Key(a))
+		}
+	}
+	return keys
+}

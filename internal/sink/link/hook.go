@@ -1,0 +1,75 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+
+	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Hooks keeps programs on devices equal to table.Hooks. Programs of an earlier agent are replaced in place.
+//
+// A workload's programs go only after its NIC row: without a row the program drops everything, without a program
+// nothing is checked.
+type Hooks struct {
+	datapath *datapath.Datapath
+	serves   func(ifindex uint32) bool
+}
+
+// NewHooks attaches programs of a loaded datapath; serves tells whether a device has a NIC row in the kernel.
+func NewHooks(d *datapath.Datapath, serves func(ifindex uint32) bool) *Hooks {
+	return &Hooks{datapath: d, serves: serves}
+}
+
+// Dump lists the attachments in the kernel. Those on devices that are gone have a name that no device can have.
+func (h *Hooks) Dump(context.Context) (iter.Seq2[state.Key, table.Hook], error) {
+	list, err := h.datapath.Attachments()
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(state.Key, table.Hook) bool) {
+		for _, a := range list {
+			row := table.Hook{Device: fmt.Sprintf("/gone/%d", a.Ifindex), Ifindex: a.Ifindex, Program: a.Program, Old: !a.Current}
+			if d, err := net.InterfaceByIndex(a.Ifindex); err == nil {
+				row.Device = d.Name
+			}
+			if !yield(state.Join(row.Device, row.Program), row) {
+				return
+			}
+		}
+	}, nil
+}
+
+// Set attaches programs.
+func (h *Hooks) Set(_ context.Context, rows []table.Hook) error {
+	var errs []error
+	for _, r := range rows {
+		if err := h.datapath.Attach(r.Program, r.Ifindex); err != nil {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Device, r.Program), Err: fmt.Errorf("device %s: %w", r.Device, err)})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Unset detaches programs.
+func (h *Hooks) Unset(_ context.Context, rows []table.Hook) error {
+	var errs []error
+	for _, r := range rows {
+		err := error(nil)
+		if h.serves(uint32(r.Ifindex)) {
+			err = errors.New("its NIC is still in service")
+		} else {
+			err = h.datapath.Detach(r.Program, r.Ifindex)
+		}
+		if err != nil {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Device, r.Program), Err: fmt.Errorf("device %s: %w", r.Device, err)})
+		}
+	}
+	return errors.Join(errs...)
+}
