@@ -1,0 +1,19 @@
+// Package filter decides which flows somebody wants to see: Hubble's FlowFilter, compiled.
+//
+// A request has a list of filters to include and one to leave out. A flow is wanted if any of the first matches, or
+// there is none, and none of the second does. A filter matches if each of its fields does; a field is a list of
+// values, of which one is enough. Names of pods and services are prefixes within an optional namespace:
+//
+//	"web-"         pods of any namespace whose names begin with web-
+//	"shop/web-"    the same in namespace shop
+//	"shop/"        all pods of shop
+//
+// Labels are Kubernetes selectors whose keys may carry a source ("k8s:app in (web,api)", "reserved:host"); a key
+// without one matches any source. Node names are patterns of "cluster/node" with *.
+//
+// Invariant: nothing in a filter is ever ignored. A value that makes no sense, a field that this version does not
+// know, and one that it knows but cannot serve yet, are errors that name the field.
+//
+//	want, err := filter.New(request.GetWhitelist(), request.GetBlacklist())
+//	if want(f) { … }
+package filter
