@@ -1,0 +1,169 @@
+package arch
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"path"
+	"slices"
+	"strings"
+)
+
+func (c *checker) checkPackage(p *pkg) {
+	l := layerOf(p.dir)
+	if l == 0 && p.dir != "." {
+		c.report(p.dir, whyNoLayer, "the package is in no layer")
+	}
+	if slices.Contains(forbiddenNames, p.name) || slices.Contains(forbiddenNames, path.Base(p.dir)) {
+		c.report(p.dir, whyName, "the package is named %s", path.Base(p.dir))
+	}
+	if p.lines > maxPackageLines {
+		c.report(p.dir, whyLines, "the package has %d lines", p.lines)
+	}
+	if l == mains && p.lines > maxMainLines {
+		c.report(p.dir, whyMain, "the main has %d lines", p.lines)
+	}
+	c.checkComment(p)
+	c.checkFanOut(p, l)
+	for _, f := range p.files {
+		for to, spec := range imports(f.ast) {
+			c.checkImport(p, l, to, spec)
+		}
+		if l == words || l == engines {
+			c.checkPure(f.ast)
+		}
+		if !f.generated {
+			c.checkFunctions(f.ast)
+		}
+	}
+}
+
+func (c *checker) checkComment(p *pkg) {
+	if p.written == 0 {
+		return // all generated: its generator is where the comment is
+	}
+	for _, f := range p.files {
+		if f.ast.Doc != nil && (p.name == "main" || strings.HasPrefix(f.ast.Doc.Text(), "Package "+p.name+" ")) {
+			return
+		}
+	}
+	c.report(p.dir, whyComment, "no file begins with a comment \"Package %s …\"", p.name)
+}
+
+func (c *checker) checkFanOut(p *pkg, l layer) {
+	own := map[string]bool{}
+	for _, f := range p.files {
+		for to := range imports(f.ast) {
+			if below(to, c.module) {
+				own[to] = true
+			}
+		}
+	}
+	limit := maxFanOut
+	if l == assembly || l == mains || l == tools || l == testing {
+		limit = maxAssemblyOut
+	}
+	if len(own) > limit {
+		c.report(p.dir, whyFanOut, "the package imports %d others of the project", len(own))
+	}
+}
+
+// checkImport holds one import against the layers and the libraries.
+func (c *checker) checkImport(p *pkg, l layer, to string, spec ast.Node) {
+	if !below(to, c.module) {
+		c.checkLibrary(p, l, to, spec)
+		return
+	}
+	dir := strings.TrimPrefix(strings.TrimPrefix(to, c.module), "/")
+	target := layerOf(dir)
+	switch {
+	case l == 0 || target == 0: // reported where the package is
+	case target == testing && l != testing:
+		c.report(c.at(spec), whyTesting, "%s imports %s", p.dir, dir)
+	case l == testing || l == tools || l == schemas && target == schemas:
+	case target == schemas && l < edges, target == tools, target == mains, l == schemas:
+		c.report(c.at(spec), whyLayers, "%s (%s) imports %s (%s)", p.dir, l, dir, target)
+	case target == schemas:
+	case target > l:
+		c.report(c.at(spec), whyLayers, "%s (%s) imports %s (%s)", p.dir, l, dir, target)
+	case l == edges && target == edges && unit(p.dir) != unit(dir) && !slices.Contains(sideways, [2]string{unit(p.dir), unit(dir)}):
+		c.report(c.at(spec), whySideways, "%s imports %s", p.dir, dir)
+	}
+}
+
+func (c *checker) checkLibrary(p *pkg, l layer, to string, spec ast.Node) {
+	if l == testing || l == tools {
+		return
+	}
+	for _, lib := range libraries {
+		if below(to, lib.path) && !slices.ContainsFunc(lib.only, func(dir string) bool { return below(p.dir, dir) }) {
+			c.report(c.at(spec), lib.why, "%s imports %s", p.dir, to)
+		}
+	}
+}
+
+// checkPure looks for what makes a function depend on more than its arguments. A local variable that hides an import is
+// mistaken for it: such a variable deserves another name anyway.
+func (c *checker) checkPure(f *ast.File) {
+	names := map[string]string{}
+	for to, spec := range imports(f) {
+		if slices.ContainsFunc(impure, func(bad string) bool { return below(to, bad) }) {
+			c.report(c.at(spec), whyPure, "import of %s", to)
+		}
+		name := path.Base(to)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		names[name] = to
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			c.report(c.at(n), whyPure, "a goroutine")
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && slices.Contains(impure, names[x.Name]+"."+n.Sel.Name) {
+				c.report(c.at(n), whyPure, "use of %s.%s", names[x.Name], n.Sel.Name)
+			}
+		}
+		return true
+	})
+}
+
+func (c *checker) checkFunctions(f *ast.File) {
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		if n := c.fset.Position(fn.End()).Line - c.fset.Position(fn.Pos()).Line + 1; n > maxFunctionLines {
+			c.report(c.at(fn), whyFunction, "function %s has %d lines", fn.Name.Name, n)
+		}
+	}
+}
+
+// checkC counts the lines of BPF sources.
+func (c *checker) checkC(name string, text []byte) {
+	lines := bytes.Count(text, []byte("\n"))
+	if ok, _ := path.Match("bpf/lib/*.h", name); ok && lines > maxHeaderLines {
+		c.report(name, whyHeader, "the header has %d lines", lines)
+	}
+	if ok, _ := path.Match("bpf/*.c", name); ok && lines > maxProgramLines {
+		c.report(name, whyProgram, "the program has %d lines", lines)
+	}
+}
+
+// checkWords looks for words that belong in no file, in every text of the tree.
+func (c *checker) checkWords(name string, text []byte) {
+	if path.Base(name) == "go.sum" {
+		return
+	}
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		for _, w := range forbiddenWords {
+			if bytes.Contains(line, []byte(w)) {
+				c.report(fmt.Sprintf("%s:%d", name, n), whyWorkplace, "the line says %q", w)
+			}
+		}
+	}
+}
