@@ -10,7 +10,9 @@
 
 #define NAT_TRIES 24
 
-struct nf_conn;
+struct nf_conn {
+	int unknown; /* the kernel fills in what it has */
+};
 
 /* include/net/netfilter/nf_conntrack_bpf.h of the kernel, first 12 bytes. */
 struct bpf_ct_opts___weft {

@@ -1,0 +1,256 @@
+package packet
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/packet"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// bench is one script's kernel: a network namespace of its own on a thread of its own, and a loaded datapath.
+type bench struct {
+	work   chan func()
+	dir    string
+	config datapath.Config
+	dp     *datapath.Datapath
+	tables *table.Tables
+	db     *state.DB
+	hosts  *bpfmap.Hosts
+	nics   *bpfmap.NICs
+	sets   *bpfmap.Sets
+	lb     *bpfmap.Services
+	events *ringbuf.Reader
+
+	devices map[string]table.NIC
+	entries map[string][]policy.Entry
+}
+
+func newBench() (*bench, error) {
+	b := &bench{work: make(chan func()), devices: map[string]table.NIC{}, entries: map[string][]policy.Entry{}}
+	dir, err := os.MkdirTemp("/sys/fs/bpf", "weft-packet-")
+	if err != nil {
+		return nil, fmt.Errorf("%w: mount a BPF file system: mount -t bpf bpf /sys/fs/bpf", err)
+	}
+	b.dir = dir
+	b.config = datapath.Config{NATPortMin: 10000, NATPortMax: 29999, EventsPerSecond: 1_000_000, World4: uint32(identity.WorldIPv4), World6: uint32(identity.WorldIPv6),
+		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57:4546:54::1"),
+		Entries: map[string]uint32{"connections": 1024, "hosts": 1024, "policies": 1024}}
+	started := make(chan error)
+	go func() { // its thread has left the namespace of the others and is never given back
+		runtime.LockOSThread()
+		started <- unix.Unshare(unix.CLONE_NEWNET)
+		for f := range b.work {
+			f()
+		}
+	}()
+	return b, <-started
+}
+
+func (b *bench) do(f func() error) error {
+	done := make(chan error)
+	b.work <- func() { done <- f() }
+	return <-done
+}
+
+func (b *bench) close() {
+	if b.dp != nil {
+		b.events.Close()
+		b.dp.Close()
+	}
+	close(b.work)
+	os.RemoveAll(b.dir)
+}
+
+// open loads the programs, once the configuration is known.
+func (b *bench) open() error {
+	if b.dp != nil {
+		return nil
+	}
+	dp, err := datapath.Open(b.dir, b.config)
+	if err != nil {
+		return err
+	}
+	b.dp = dp
+	tables, db := table.New()
+	b.tables, b.db = tables, db
+	revisions := bpfmap.NewRevisions(dp)
+	b.hosts = bpfmap.NewHosts(dp, revisions)
+	b.nics = bpfmap.NewNICs(dp, func(uint32) bool { return false })
+	if b.lb, err = bpfmap.NewServices(dp); err != nil {
+		return err
+	}
+	if b.events, err = ringbuf.NewReader(dp.Map("events")); err != nil {
+		return err
+	}
+	if b.sets, err = bpfmap.NewSets(db, tables.SetStatuses, dp, revisions, policy.ListNumber); err != nil {
+		return err
+	}
+	for family, id := range map[string]identity.Number{"::ffff:0:0/96": identity.WorldIPv4, "::/0": identity.WorldIPv6} {
+		if err := b.hosts.Set(context.Background(), []table.Host{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addDevice makes a veth pair; its host side gets the name.
+func (b *bench) addDevice(name string) (ifindex uint32, err error) {
+	err = b.do(func() error {
+		link := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name + "-in"}
+		if err := netlink.LinkAdd(link); err != nil {
+			return err
+		}
+		for _, n := range []string{name, name + "-in"} {
+			l, err := netlink.LinkByName(n)
+			if err != nil {
+				return err
+			}
+			if err := netlink.LinkSetUp(l); err != nil {
+				return err
+			}
+			if n == name {
+				ifindex = uint32(l.Attrs().Index)
+			}
+		}
+		return nil
+	})
+	return ifindex, err
+}
+
+func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) error {
+	ifindex, err := b.addDevice(name)
+	if err != nil {
+		return err
+	}
+	row := table.NIC{Device: name, Ifindex: ifindex, Incarnation: ifindex, Identity: id, MAC: mac(ifindex), HostMAC: packet.DstMAC.String()}
+	for _, a := range addrs {
+		if a.Is4() {
+			row.IPv4 = a
+		} else {
+			row.IPv6 = a
+		}
+		if err := b.hosts.Set(context.Background(), []table.Host{{
+			Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.HostLocal | table.HostCluster,
+		}}); err != nil {
+			return err
+		}
+	}
+	b.devices[name] = row
+	for _, d := range []policy.Direction{policy.Ingress, policy.Egress} {
+		b.entries[name] = append(b.entries[name], policy.Entry{Direction: d, Verdict: policy.Allow, Match: policy.MatchAll})
+	}
+	return b.enforce(name)
+}
+
+// enforce puts a NIC's policy set in force and points the NIC at it.
+func (b *bench) enforce(name string) error {
+	set := table.PolicySet{Identity: b.devices[name].Identity, NamedPorts: name, Entries: slices.Clone(b.entries[name])}
+	if err := b.sets.Set(context.Background(), []table.PolicySet{set}); err != nil {
+		return err
+	}
+	status, ok := b.tables.SetStatuses.One(b.db.Snapshot(), table.SetKey(set.Identity, set.NamedPorts))
+	if !ok {
+		return fmt.Errorf("set of %s is not in force", name)
+	}
+	row := b.devices[name]
+	row.Slot = status.Slot
+	b.devices[name] = row
+	return b.nics.Set(context.Background(), []table.NIC{row})
+}
+
+func mac(n uint32) string {
+	return net.HardwareAddr{2, 0, 0, 1, byte(n >> 8), byte(n)}.String()
+}
+
+// skb is struct __sk_buff up to what a test may set or read.
+type skb struct {
+	Len, PktType, Mark, QueueMapping, Protocol, VlanPresent, VlanTCI, VlanProto, Priority uint32
+	IngressIfindex, Ifindex                                                              uint32
+	_                                                                                    [148]byte
+}
+
+// send runs a packet through a program and tells in words what became of it.
+func (b *bench) send(program string, ifindex uint32, mark, iif uint32, line string) (string, error) {
+	frame, err := packet.Parse(line)
+	if err != nil {
+		return "", err
+	}
+	in, out := skb{Ifindex: ifindex, Mark: mark, IngressIfindex: iif}, skb{}
+	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: in, ContextOut: &out}
+	var verdict uint32
+	if err := b.do(func() error {
+		verdict, err = b.dp.Program(program).Run(options)
+		return err
+	}); err != nil {
+		return "", fmt.Errorf("run %s: %w", program, err)
+	}
+	names := map[uint32]string{0: "stack", 2: "drop", 7: "redirect"}
+	text := names[verdict]
+	if text == "" {
+		text = fmt.Sprintf("verdict %d", verdict)
+	}
+	if verdict != 2 {
+		if out.Mark != 0 {
+			text += fmt.Sprintf(" mark=%#x", out.Mark)
+		}
+		text += " " + packet.Format(options.DataOut)
+	}
+	events, err := b.drain()
+	return text + "\n" + events, err
+}
+
+// drain prints the events that are there, one a line.
+func (b *bench) drain() (string, error) {
+	var text strings.Builder
+	b.events.SetDeadline(time.Unix(1, 0)) // only what is there already
+	for {
+		record, err := b.events.Read()
+		if err != nil {
+			return text.String(), nil //nolint:nilerr // past the deadline: nothing more is there
+		}
+		var e abi.Event
+		if _, err := binary.Decode(record.RawSample, binary.NativeEndian, &e); err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&text, "%s %s %d>%d", strings.ToLower(e.Type.String()), e.Hook, e.Source, e.Destination)
+		switch e.Type {
+		case abi.EventDrop:
+			fmt.Fprintf(&text, " %s", flow.DropText(uint32(e.Reason)))
+		case abi.EventVerdict:
+			fmt.Fprintf(&text, " %s %s", e.Direction, e.Verdict)
+		case abi.EventTrace:
+			fmt.Fprintf(&text, " %s", e.Flags)
+		}
+		text.WriteString("\n")
+	}
+}
+
+func number(text string) uint32 {
+	n, err := strconv.ParseUint(text, 0, 32)
+	if err != nil {
+		panic(err)
+	}
+	return uint32(n)
+}

@@ -1,0 +1,177 @@
+package packet
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
+)
+
+type command = func(ts *testscript.TestScript, neg bool, args []string)
+
+func commands() map[string]command {
+	return map[string]command{
+		"config": with(func(b *bench, ts *testscript.TestScript, args []string) { b.configure(ts, options(args)) }),
+		"nic": opened(func(b *bench, ts *testscript.TestScript, args []string) {
+			ts.Check(b.addNIC(args[0], addrs(args[1]), identity.Number(number(options(args)["identity"]))))
+		}),
+		"node": opened(func(b *bench, ts *testscript.TestScript, args []string) {
+			for _, a := range addrs(args[0]) {
+				ts.Check(b.hosts.Set(context.Background(), []table.Host{{
+					Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: identity.Host, Flags: table.HostLocal | table.HostNode | table.HostCluster,
+				}}))
+			}
+		}),
+		"device": opened(func(b *bench, ts *testscript.TestScript, args []string) {
+			ifindex, err := b.addDevice(args[0])
+			ts.Check(err)
+			b.devices[args[0]] = table.NIC{Ifindex: ifindex}
+		}),
+		"host":    opened(host),
+		"policy":  opened(policyEntry),
+		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
+		"service": opened(service),
+		"send":    opened(send),
+	}
+}
+
+func with(f func(*bench, *testscript.TestScript, []string)) command {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg {
+			ts.Fatalf("a packet command is not to be negated")
+		}
+		f(ts.Value("bench").(*bench), ts, args)
+	}
+}
+
+func opened(f func(*bench, *testscript.TestScript, []string)) command {
+	return with(func(b *bench, ts *testscript.TestScript, args []string) {
+		ts.Check(b.open())
+		f(b, ts, args)
+	})
+}
+
+func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
+	for k, v := range o {
+		switch k {
+		case "overlay":
+			ifindex, err := b.addDevice(v)
+			ts.Check(err)
+			b.config.OverlayIfindex = ifindex
+			b.devices[v] = table.NIC{Ifindex: ifindex}
+		case "port":
+			b.config.TunnelPort = uint16(number(v))
+		case "masquerade4":
+			b.config.Masquerade4 = netip.MustParseAddr(v)
+		case "masquerade6":
+			b.config.Masquerade6 = netip.MustParseAddr(v)
+		default:
+			ts.Fatalf("config has no %s", k)
+		}
+	}
+}
+
+func host(b *bench, ts *testscript.TestScript, args []string) {
+	o := options(args)
+	prefix, err := netip.ParsePrefix(args[0])
+	if err != nil {
+		a := netip.MustParseAddr(args[0])
+		prefix = netip.PrefixFrom(a, a.BitLen())
+	}
+	row := table.Host{Prefix: prefix, Identity: identity.Number(number(o["identity"]))}
+	for _, f := range strings.Split(o["flags"], ",") {
+		row.Flags |= map[string]table.HostFlag{"local": table.HostLocal, "node": table.HostNode, "cluster": table.HostCluster, "direct": table.HostDirect}[f]
+	}
+	if t := o["tunnel"]; t != "" {
+		row.Tunnel = netip.MustParseAddr(t)
+	}
+	ts.Check(b.hosts.Set(context.Background(), []table.Host{row}))
+}
+
+var protocols = map[string]uint8{"any": 0, "icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132}
+
+func policyEntry(b *bench, ts *testscript.TestScript, args []string) {
+	e := policy.Entry{Peer: identity.Number(number(args[2])), Verdict: policy.Allow, Precedence: policy.PrecedenceAllow, Match: policy.MatchL3L4}
+	e.Direction = map[string]policy.Direction{"ingress": policy.Ingress, "egress": policy.Egress}[args[1]]
+	protocol, port, hasPort := strings.Cut(args[3], "/")
+	e.Protocol = protocols[protocol]
+	if hasPort {
+		e.Port, e.PortBits = uint16(number(port)), 16
+	}
+	switch args[4] {
+	case "deny":
+		e.Verdict, e.Precedence = policy.Deny, policy.PrecedenceDeny
+	case "implicit":
+		e.Verdict, e.Precedence, e.Match = policy.DenyImplicit, policy.PrecedenceDefault, policy.MatchNone
+	}
+	list := b.entries[args[0]]
+	for i := range list {
+		if list[i].Compare(e) == 0 {
+			list[i] = e
+			return
+		}
+	}
+	b.entries[args[0]] = append(list, e)
+}
+
+func service(b *bench, ts *testscript.TestScript, args []string) {
+	o := options(args)
+	at, protocol, _ := strings.Cut(args[0], "/")
+	front := netip.MustParseAddrPort(at)
+	row := table.Frontend{Address: front.Addr(), Port: front.Port(), Protocol: protocols[protocol], Name: "service"}
+	if s := o["affinity"]; s != "" {
+		row.AffinitySeconds = number(s)
+	}
+	for _, a := range args[1:] {
+		if strings.Contains(a, "=") {
+			continue
+		}
+		back := netip.MustParseAddrPort(a)
+		row.Backends = append(row.Backends, table.Backend{Address: back.Addr(), Port: back.Port()})
+	}
+	ts.Check(b.lb.Set(context.Background(), []table.Frontend{row}))
+}
+
+func send(b *bench, ts *testscript.TestScript, args []string) {
+	name, rest, _ := strings.Cut(args[1], ",")
+	o := options(strings.Split(rest, ","))
+	var mark, iif uint32
+	if o["mark"] != "" {
+		mark = number(o["mark"])
+	}
+	if o["iif"] != "" {
+		iif = b.devices[o["iif"]].Ifindex
+	}
+	n, ok := b.devices[name]
+	ifindex := n.Ifindex
+	if !ok {
+		ts.Fatalf("no device %s", name)
+	}
+	text, err := b.send(args[0], ifindex, mark, iif, args[2])
+	ts.Check(err)
+	_, err = ts.Stdout().Write([]byte(text))
+	ts.Check(err)
+}
+
+func addrs(text string) []netip.Addr {
+	var list []netip.Addr
+	for _, a := range strings.Split(text, ",") {
+		list = append(list, netip.MustParseAddr(a))
+	}
+	return list
+}
+
+func options(args []string) map[string]string {
+	o := map[string]string{}
+	for _, a := range args {
+		if k, v, ok := strings.Cut(a, "="); ok {
+			o[k] = v
+		}
+	}
+	return o
+}

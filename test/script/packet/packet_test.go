@@ -1,0 +1,27 @@
+package packet
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestScripts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: runs programs in the kernel")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: ".",
+		Setup: func(e *testscript.Env) error {
+			b, err := newBench()
+			if err != nil {
+				return err
+			}
+			e.Values["bench"] = b
+			e.Defer(b.close)
+			return nil
+		},
+		Cmds: commands(),
+	})
+}
