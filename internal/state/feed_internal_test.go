@@ -1,6 +1,9 @@
 package state
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 type fact struct{ ID int }
 
@@ -55,5 +58,46 @@ func TestTheGraveyardIsEmptyOnceAllFeedsHavePassed(t *testing.T) {
 	write(func(tx *Tx) { facts.Put(tx, fact{7}) })
 	if n := graves(); n != 0 {
 		t.Errorf("%d graves after the feeds closed", n)
+	}
+}
+
+func TestAFeedDeliversInTheOrderOfLastChange(t *testing.T) {
+	facts := NewTable("facts", func(f fact) Key { return Join(f.ID) })
+	db := New(facts)
+	do := func(id int, put bool) {
+		_ = db.Write(func(tx *Tx) error {
+			if put {
+				facts.Put(tx, fact{id})
+			} else {
+				facts.Delete(tx, Join(id))
+			}
+			return nil
+		})
+	}
+	feed := facts.Feed(db)
+	defer feed.Close()
+	for _, id := range []int{1, 2, 3, 4} {
+		do(id, true)
+	}
+	feed.Next()
+	do(9, true)
+	do(2, false)
+	do(1, false)
+	do(8, true)
+	do(2, true)
+	do(4, false)
+	do(7, true)
+	do(7, false)
+	changes, _, _ := feed.Next()
+	var got []int
+	for _, c := range changes {
+		if c.Deleted {
+			got = append(got, -c.Row.ID)
+		} else {
+			got = append(got, c.Row.ID)
+		}
+	}
+	if want := []int{9, -1, 8, 2, -4}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v (minus is a deletion)", got, want)
 	}
 }
