@@ -1,0 +1,68 @@
+package kube
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// number reads the number of an identity, which is 24 bits and not 0.
+func number(text string) (identity.Number, bool) {
+	n, err := strconv.ParseUint(text, 10, 24)
+	return identity.Number(n), err == nil && n != 0
+}
+
+func identityRow(o *v2.CiliumIdentity) (table.Identity, bool) {
+	n, ok := number(o.Name)
+	if !ok || n.IsReserved() {
+		return table.Identity{}, false // a reserved number has the labels that it has
+	}
+	return table.Identity{Number: n, Labels: identity.NewLabels(o.SecurityLabels)}, true
+}
+
+func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {
+	row := table.Endpoint{Namespace: o.Namespace, Name: o.Name, UID: string(o.UID)}
+	if id := o.Status.Identity; id != nil {
+		row.Identity, _ = number(strconv.FormatInt(id.ID, 10))
+	}
+	net := o.Status.Networking
+	if net == nil {
+		return row, false
+	}
+	for _, pair := range net.Addressing {
+		if pair.Network == "" {
+			row.Addresses = append(row.Addresses, addresses(pair.IPV4, pair.IPV6)...)
+		}
+	}
+	if node := addresses(net.NodeIP); len(node) > 0 {
+		row.Node = node[0]
+	}
+	for _, p := range o.Status.NamedPorts {
+		if proto, known := protocols[corev1.Protocol(p.Protocol)]; known && p.Name != "" && p.Port != 0 {
+			row.NamedPorts = append(row.NamedPorts, table.NamedPort{Name: p.Name, Protocol: proto, Port: p.Port})
+		}
+	}
+	return row, len(row.Addresses) > 0
+}
+
+func nodeRow(o *v2.CiliumNode) (table.Node, bool) {
+	row := table.Node{Name: o.Name}
+	for _, a := range o.Spec.Addresses {
+		if a.Type == v2.NodeInternalIP {
+			row.Addresses = append(row.Addresses, addresses(a.IP)...)
+		}
+	}
+	slices.SortStableFunc(row.Addresses, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	for _, text := range o.Spec.IPAM.PodCIDRs {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			row.PodCIDRs = append(row.PodCIDRs, p.Masked())
+		}
+	}
+	return row, true
+}

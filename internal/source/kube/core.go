@@ -1,0 +1,133 @@
+package kube
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"weftnet.io/weftnet/internal/table"
+)
+
+// ConfigNamespace and ConfigName say where the configuration is.
+const (
+	ConfigNamespace = "kube-system"
+	ConfigName      = "cilium-config"
+)
+
+// protocols are IP protocol numbers by the names Kubernetes has for them. An absent protocol is TCP.
+var protocols = map[corev1.Protocol]uint8{"": 6, corev1.ProtocolTCP: 6, corev1.ProtocolUDP: 17, corev1.ProtocolSCTP: 132}
+
+func namespaceRow(o metav1.Object) (table.Namespace, bool) {
+	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels()}, true
+}
+
+func podRow(p *corev1.Pod) (table.Pod, bool) {
+	row := table.Pod{
+		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Labels: p.Labels,
+		ServiceAccount: p.Spec.ServiceAccountName, HostNetwork: p.Spec.HostNetwork,
+		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+	}
+	containers := p.Spec.Containers
+	for _, c := range p.Spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways { // a sidecar serves like any other
+			containers = append(containers[:len(containers):len(containers)], c)
+		}
+	}
+	for _, c := range containers {
+		for _, port := range c.Ports {
+			proto, known := protocols[port.Protocol]
+			if port.Name != "" && known && port.ContainerPort > 0 && port.ContainerPort < 1<<16 {
+				row.NamedPorts = append(row.NamedPorts, table.NamedPort{
+					Name: port.Name, Protocol: proto, Port: uint16(port.ContainerPort),
+				})
+			}
+		}
+	}
+	return row, true
+}
+
+func serviceRow(s *corev1.Service) (table.Service, bool) {
+	row := table.Service{
+		Namespace: s.Namespace, Name: s.Name,
+		Headless:      s.Spec.ClusterIP == corev1.ClusterIPNone,
+		InternalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
+	}
+	if s.Spec.Type == corev1.ServiceTypeExternalName || row.Headless {
+		return row, true // only DNS knows it
+	}
+	clusterIPs := s.Spec.ClusterIPs
+	if len(clusterIPs) == 0 {
+		clusterIPs = []string{s.Spec.ClusterIP}
+	}
+	row.ClusterIPs = addresses(clusterIPs...)
+	row.ExternalIPs = addresses(s.Spec.ExternalIPs...)
+	for _, in := range s.Status.LoadBalancer.Ingress {
+		if in.IPMode == nil || *in.IPMode == corev1.LoadBalancerIPModeVIP { // a proxy wants to see its packets itself
+			row.ExternalIPs = append(row.ExternalIPs, addresses(in.IP)...)
+		}
+	}
+	if s.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+		row.AffinitySeconds = uint32(corev1.DefaultClientIPServiceAffinitySeconds)
+		if c := s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil && *c.ClientIP.TimeoutSeconds > 0 {
+			row.AffinitySeconds = uint32(*c.ClientIP.TimeoutSeconds)
+		}
+	}
+	for _, p := range s.Spec.Ports {
+		if proto, known := protocols[p.Protocol]; known {
+			row.Ports = append(row.Ports, table.ServicePort{
+				Name: p.Name, Protocol: proto, Port: uint16(p.Port), NodePort: uint16(p.NodePort),
+			})
+		}
+	}
+	return row, true
+}
+
+func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) {
+	row := table.EndpointSlice{Namespace: s.Namespace, Name: s.Name, Service: s.Labels[discoveryv1.LabelServiceName]}
+	if s.AddressType == discoveryv1.AddressTypeFQDN || row.Service == "" {
+		return row, false
+	}
+	for _, p := range s.Ports {
+		var port table.NamedPort
+		if p.Name != nil {
+			port.Name = *p.Name
+		}
+		if p.Port != nil {
+			port.Port = uint16(*p.Port)
+		}
+		var proto corev1.Protocol
+		if p.Protocol != nil {
+			proto = *p.Protocol
+		}
+		var known bool
+		if port.Protocol, known = protocols[proto]; known {
+			row.Ports = append(row.Ports, port)
+		}
+	}
+	for _, e := range s.Endpoints {
+		end := table.SliceEndpoint{
+			Addresses: addresses(e.Addresses...),
+			Ready:     e.Conditions.Ready == nil || *e.Conditions.Ready, // nil is unknown, to be taken as true
+			Serving:   e.Conditions.Serving == nil || *e.Conditions.Serving,
+		}
+		end.Terminating = e.Conditions.Terminating != nil && *e.Conditions.Terminating
+		if e.NodeName != nil {
+			end.Node = *e.NodeName
+		}
+		row.Endpoints = append(row.Endpoints, end)
+	}
+	return row, true
+}
+
+// addresses parses what is an address, and leaves out the rest. An IPv4-mapped address becomes the IPv4 one.
+func addresses(text ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, t := range text {
+		if a, err := netip.ParseAddr(t); err == nil {
+			out = append(out, a.Unmap().WithZone(""))
+		}
+	}
+	return out
+}

@@ -1,0 +1,195 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// follow keeps the rows of one resource up to date until ctx ends.
+func (s *Source) follow(ctx context.Context, r resource) {
+	var example any = r.example
+	if r.metadata {
+		example = &metav1.PartialObjectMetadata{}
+	}
+	backoff := wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 30 * time.Second}
+	clock := stoppable{ctx: ctx}
+	reflector := cache.NewReflectorWithOptions(s.listWatch(r), example, &store{s, ctx, s.rows.kinds[r.kind]},
+		cache.ReflectorOptions{Name: r.name, TypeDescription: r.kind, Clock: clock, Backoff: &backoff})
+	again := backoff.DelayWithReset(clock, 2*time.Minute)
+	_ = again.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+		_ = reflector.ListAndWatchWithContext(ctx) // listWatch has logged it
+		return false, nil
+	})
+}
+
+// listWatch asks for a resource, and logs what goes wrong: the reflector keeps some errors to itself.
+func (s *Source) listWatch(r resource) *cache.ListWatch {
+	health := &health{log: s.config.Log.With("resource", r.name)}
+	list := func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+		return s.clients[r.gv].Get().Namespace(r.space).Resource(r.name).VersionedParams(&o, metav1.ParameterCodec).Do(ctx).Get()
+	}
+	follow := func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		o.Watch = true
+		return s.clients[r.gv].Get().Namespace(r.space).Resource(r.name).VersionedParams(&o, metav1.ParameterCodec).Watch(ctx)
+	}
+	if r.metadata {
+		meta := s.metadata.Resource(r.gv.WithResource(r.name))
+		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return meta.List(ctx, o) }
+		follow = meta.Watch
+	}
+	narrow := func(o metav1.ListOptions) metav1.ListOptions {
+		o.FieldSelector, o.LabelSelector = r.list.FieldSelector, r.list.LabelSelector
+		return o
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			objects, err := list(ctx, narrow(o))
+			health.note(ctx, "list", err)
+			return objects, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			w, err := follow(ctx, narrow(o))
+			health.note(ctx, "watch", err)
+			return w, err
+		},
+	}
+}
+
+// health logs when something begins to fail, fails in another way, or works again.
+type health struct {
+	log  *slog.Logger
+	last string
+}
+
+func (h *health) note(ctx context.Context, action string, err error) {
+	switch {
+	case ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err):
+		// The end; or the ordinary way in which a watch asks for a new list; or a server that cannot stream a first list
+		// (before Kubernetes 1.32), which the reflector then asks for a plain one.
+	case err == nil && h.last != "":
+		h.last = ""
+		h.log.Info("can read the API server again")
+	case err != nil && err.Error() != h.last:
+		h.last = err.Error()
+		h.log.Warn("cannot read the API server; what it said last stays in force", "action", action, "error", err)
+	}
+}
+
+// whenPresent calls start for each resource of cilium.io once the API server serves it, and returns after the last.
+func (s *Source) whenPresent(ctx context.Context, missing []resource, start func(resource)) {
+	health := &health{log: s.config.Log.With("resource", "customresourcedefinitions")}
+	said := false
+	for len(missing) > 0 {
+		served, err := s.served(ctx)
+		health.note(ctx, "discover", err)
+		var still []resource
+		var names []string
+		for _, r := range missing {
+			if served[r.name] {
+				start(r)
+			} else {
+				still, names = append(still, r), append(names, r.name)
+			}
+		}
+		missing = still
+		if err == nil && len(missing) > 0 && !said {
+			said = true
+			s.config.Log.Info("waiting for CRDs of "+v2.SchemeGroupVersion.String()+": install those of the chart (deploy/chart/crds)", "missing", names)
+		}
+		if len(missing) > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(s.poll):
+			}
+		}
+	}
+}
+
+// served lists the resources of cilium.io/v2 that the API server has.
+func (s *Source) served(ctx context.Context) (map[string]bool, error) {
+	text, err := s.clients[v2.SchemeGroupVersion].Get().AbsPath("/apis", v2.SchemeGroupVersion.String()).Do(ctx).Raw()
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	var list metav1.APIResourceList
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	}
+	names := map[string]bool{}
+	for _, r := range list.APIResources {
+		names[r.Name] = true
+	}
+	return names, err
+}
+
+// store hands what a reflector learns to the tables and keeps nothing.
+type store struct {
+	source *Source
+	ctx    context.Context //nolint:containedctx // of the reflector that calls
+	kind   kind
+}
+
+func (s *store) do(op func(tx *state.Tx)) error {
+	select {
+	case s.source.ops <- op:
+		return nil
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	}
+}
+
+func (s *store) Add(object any) error    { return s.do(func(tx *state.Tx) { s.kind.put(tx, object) }) }
+func (s *store) Update(object any) error { return s.do(func(tx *state.Tx) { s.kind.put(tx, object) }) }
+func (s *store) Delete(object any) error {
+	return s.do(func(tx *state.Tx) { s.kind.remove(tx, object) })
+}
+func (s *store) Resync() error { return nil }
+
+func (s *store) Replace(objects []any, _ string) error {
+	return s.do(func(tx *state.Tx) { s.kind.replace(tx, objects) })
+}
+
+// Transformer makes the objects of a first list small while the reflector collects them.
+func (s *store) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) {
+		if o, err := meta.Accessor(object); err == nil {
+			o.SetManagedFields(nil)
+			o.SetAnnotations(nil)
+		}
+		return object, nil
+	}
+}
+
+// stoppable is a clock whose alarms ring at the end of a context too, so that nobody sleeps through it.
+type stoppable struct {
+	clock.RealClock
+	ctx context.Context //nolint:containedctx // that is its purpose
+}
+
+func (c stoppable) After(d time.Duration) <-chan time.Time {
+	rung := make(chan time.Time, 1)
+	ring := func() {
+		select {
+		case rung <- time.Now():
+		default:
+		}
+	}
+	timer := time.AfterFunc(d, ring)
+	context.AfterFunc(c.ctx, func() { timer.Stop(); ring() })
+	return rung
+}

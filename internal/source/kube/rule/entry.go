@@ -1,0 +1,114 @@
+package rule
+
+import (
+	"fmt"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/policy"
+)
+
+// entry is one element of ingress, ingressDeny, egress or egressDeny.
+type entry struct {
+	scope
+	field   string // spec.ingress[0]
+	path    string // ingress[0]
+	ingress bool
+	deny    bool
+
+	peers          peers
+	ports          []v2.PortRule
+	icmps          []v2.ICMPRule
+	authentication *v2.Authentication
+
+	closed    bool // something in it is not enforced
+	everybody bool // … of what restricts whom it denies
+}
+
+// lacks notes a part that is not enforced, and closes the entry.
+func (e *entry) lacks(field, why string) {
+	e.closed = true
+	effect := "allows nothing"
+	if e.deny {
+		effect = "denies more than it says, as if this were not there"
+	}
+	e.note(field, "%s; so %s %s", why, e.path, effect)
+}
+
+// terms reads the entry: no term if it chooses nobody or nothing.
+func (e *entry) terms() []policy.Term {
+	e.checkPeers()
+	if len(e.icmps) > 0 && len(e.ports) > 0 {
+		e.reject(e.field, "the ICMPs block may only be present without ToPorts. Define a separate rule to use ToPorts")
+	}
+	whom := policy.Term{Path: e.path}
+	e.choose(&whom)
+	if a := e.authentication; a != nil && a.Mode != v2.AuthenticationDisabled && a.Mode != "" {
+		e.lacks(e.field+".authentication", fmt.Sprintf("mutual authentication (mode %s) is not enforced yet", a.Mode))
+	}
+	var out []policy.Term
+	for _, t := range e.portTerms() {
+		t.AnyPeer, t.Peers = whom.AnyPeer, whom.Peers
+		if t.Path == "" {
+			t.Path = e.path
+		}
+		out = append(out, t)
+	}
+	if e.closed && !e.deny || !whom.AnyPeer && len(whom.Peers) == 0 {
+		return nil
+	}
+	return out
+}
+
+// choose reads whom the entry is about.
+func (e *entry) choose(t *policy.Term) {
+	chooses := false
+	for _, m := range e.peers.members() {
+		chooses = chooses || m.present
+		if m.count > 0 && m.lacks != "" {
+			e.lacks(e.field+"."+e.peers.prefix+m.name, m.lacks)
+			e.everybody = e.deny
+		}
+	}
+	for i := range e.peers.endpoints {
+		t.Peers = append(t.Peers, e.peer(&e.peers.endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.peers.prefix, i)))
+	}
+	for i, name := range e.peers.entities {
+		switch name {
+		case "all":
+			t.AnyPeer = true
+		case "kube-apiserver":
+			e.lacks(fmt.Sprintf("%s.%sEntities[%d]", e.field, e.peers.prefix, i), "entity kube-apiserver is not enforced yet")
+			e.everybody = e.deny
+		default:
+			t.Peers = append(t.Peers, entities[name]...)
+		}
+	}
+	if !chooses && len(e.ports)+len(e.icmps) > 0 || e.everybody {
+		t.AnyPeer = true
+	}
+	if t.AnyPeer {
+		t.Peers = nil
+	}
+}
+
+// portTerms gives a term with ports for each alternative: an element of toPorts, all of icmps, or everything if there are
+// neither.
+func (e *entry) portTerms() []policy.Term {
+	if len(e.ports) == 0 && len(e.icmps) == 0 {
+		return []policy.Term{{Ports: []policy.Port{policy.AnyPort}}}
+	}
+	var out []policy.Term
+	for i := range e.ports {
+		at := fmt.Sprintf(".toPorts[%d]", i)
+		if ports := e.portRule(&e.ports[i], e.field+at); len(ports) > 0 {
+			out = append(out, policy.Term{Path: e.path + at, Ports: ports})
+		}
+	}
+	for i, rule := range e.icmps {
+		at := fmt.Sprintf(".icmps[%d]", i)
+		if ports := e.icmpRule(rule, e.field+at); len(ports) > 0 {
+			out = append(out, policy.Term{Path: e.path + at, Ports: ports})
+		}
+	}
+	return out
+}

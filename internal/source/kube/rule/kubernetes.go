@@ -1,0 +1,151 @@
+package rule
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Kubernetes reads a NetworkPolicy. A direction that policyTypes does not name is left as it is; without policyTypes,
+// that is egress if the policy has no egress entries.
+func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
+	r := newReader(KindKubernetes, &p.ObjectMeta)
+	if r.object.Namespace == "" {
+		r.object.Namespace = metav1.NamespaceDefault
+	}
+	types := p.Spec.PolicyTypes
+	out := policy.Rule{
+		Origin:             r.origin(""),
+		Subject:            policy.NewSelector(append(r.labels(&p.Spec.PodSelector, "", "spec.podSelector"), inNamespace(r.object.Namespace))...),
+		DefaultDenyIngress: len(types) == 0 || slices.Contains(types, networkingv1.PolicyTypeIngress),
+		DefaultDenyEgress:  len(types) == 0 && len(p.Spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress),
+	}
+	for i, in := range p.Spec.Ingress {
+		e := kubernetesEntry{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
+		out.Ingress = append(out.Ingress, e.terms()...)
+	}
+	for i, in := range p.Spec.Egress {
+		e := kubernetesEntry{reader: r, path: fmt.Sprintf("egress[%d]", i), member: "to", peers: in.To, ports: in.Ports}
+		out.Egress = append(out.Egress, e.terms()...)
+	}
+	if !out.DefaultDenyIngress {
+		out.Ingress = nil
+	}
+	if !out.DefaultDenyEgress {
+		out.Egress = nil
+	}
+	r.object.Rules = []policy.Rule{out}
+	return r.row()
+}
+
+// labels reads a selector over labels of pods (prefix empty) or of namespaces.
+func (r *reader) labels(in *metav1.LabelSelector, prefix, field string) []policy.Requirement {
+	var out []policy.Requirement
+	for key, value := range in.MatchLabels {
+		out = append(out, policy.Requirement{Key: identity.SourceK8s + ":" + prefix + key, Operator: policy.In, Values: []string{value}})
+	}
+	for i, e := range in.MatchExpressions {
+		operator, known := operators[string(e.Operator)]
+		if !known {
+			r.reject(fmt.Sprintf("%s.matchExpressions[%d].operator", field, i), "%q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
+		}
+		out = append(out, policy.Requirement{Key: identity.SourceK8s + ":" + prefix + e.Key, Operator: operator, Values: slices.Clone(e.Values)})
+	}
+	return out
+}
+
+// kubernetesEntry is an element of ingress or egress. Without peers it is about everybody, without ports about all.
+type kubernetesEntry struct {
+	*reader
+	path   string // ingress[0]
+	member string // from or to
+	peers  []networkingv1.NetworkPolicyPeer
+	ports  []networkingv1.NetworkPolicyPort
+	closed bool // something in it is not enforced
+}
+
+func (e *kubernetesEntry) lacks(field, why string) {
+	e.closed = true
+	e.note(field, "%s; so %s allows nothing", why, e.path)
+}
+
+func (e *kubernetesEntry) terms() []policy.Term {
+	t := policy.Term{Path: e.path, AnyPeer: len(e.peers) == 0}
+	for i, p := range e.peers {
+		at := fmt.Sprintf("spec.%s.%s[%d]", e.path, e.member, i)
+		if p.IPBlock != nil {
+			e.lacks(at+".ipBlock", "peers by address are not enforced yet")
+			continue
+		}
+		if p.PodSelector == nil && p.NamespaceSelector == nil {
+			e.reject(at, "must specify a peer")
+			continue
+		}
+		t.Peers = append(t.Peers, e.peer(p, at))
+	}
+	if len(e.ports) == 0 {
+		t.Ports = []policy.Port{policy.AnyPort}
+	}
+	for i, p := range e.ports {
+		t.Ports = e.port(p, fmt.Sprintf("spec.%s.ports[%d]", e.path, i), t.Ports)
+	}
+	if e.closed {
+		return nil
+	}
+	return []policy.Term{t}
+}
+
+// peer is the pods of the policy's namespace, or of the namespaces that namespaceSelector chooses.
+func (e *kubernetesEntry) peer(p networkingv1.NetworkPolicyPeer, field string) policy.Selector {
+	own := []policy.Requirement{{Key: keyNamespace, Operator: policy.In, Values: []string{e.object.Namespace}}}
+	if p.NamespaceSelector != nil {
+		own = append(e.labels(p.NamespaceSelector, identity.LabelNamespacePrefix, field+".namespaceSelector"), pods)
+	}
+	if p.PodSelector != nil {
+		own = append(own, e.labels(p.PodSelector, "", field+".podSelector")...)
+	}
+	if !has(own, identity.LabelCluster) {
+		own = append(own, policy.Requirement{Key: keyCluster, Operator: policy.Same})
+	}
+	return policy.NewSelector(own...)
+}
+
+var kubernetesProtocols = map[corev1.Protocol]uint8{
+	corev1.ProtocolTCP: policy.TCP, corev1.ProtocolUDP: policy.UDP, corev1.ProtocolSCTP: policy.SCTP,
+}
+
+func (e *kubernetesEntry) port(in networkingv1.NetworkPolicyPort, field string, out []policy.Port) []policy.Port {
+	protocol := policy.TCP
+	if in.Protocol != nil {
+		number, known := kubernetesProtocols[*in.Protocol]
+		if !known {
+			e.reject(field+".protocol", "%q is not one of TCP, UDP, SCTP", *in.Protocol)
+			return out
+		}
+		protocol = number
+	}
+	switch {
+	case in.Port == nil:
+		return append(out, policy.AllPorts(protocol))
+	case in.Port.Type == intstr.String:
+		return append(out, policy.Port{Name: in.Port.StrVal, Protocol: protocol})
+	}
+	first := in.Port.IntVal
+	last := first
+	if in.EndPort != nil {
+		last = *in.EndPort
+	}
+	if first < 1 || last > 0xffff || last < first {
+		e.reject(field, "ports %d to %d are not a range within 1 to 65535", first, last)
+		return out
+	}
+	return append(out, policy.Port{Protocol: protocol, First: uint16(first), Last: uint16(last)})
+}

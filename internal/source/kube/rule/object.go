@@ -1,0 +1,182 @@
+package rule
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Kinds of policy objects.
+const (
+	KindCilium      = "CiliumNetworkPolicy"
+	KindClusterwide = "CiliumClusterwideNetworkPolicy"
+	KindKubernetes  = "NetworkPolicy"
+)
+
+// Cilium reads a CiliumNetworkPolicy. Without a namespace it is one of namespace default.
+func Cilium(p *v2.CiliumNetworkPolicy) table.PolicyObject {
+	r := newReader(KindCilium, &p.ObjectMeta)
+	if r.object.Namespace == "" {
+		r.object.Namespace = metav1.NamespaceDefault
+	}
+	return r.cilium(p.Spec, p.Specs)
+}
+
+// Clusterwide reads a CiliumClusterwideNetworkPolicy.
+func Clusterwide(p *v2.CiliumClusterwideNetworkPolicy) table.PolicyObject {
+	r := newReader(KindClusterwide, &p.ObjectMeta)
+	r.object.Namespace = ""
+	return r.cilium(p.Spec, p.Specs)
+}
+
+// reader reads one object.
+type reader struct {
+	object  table.PolicyObject
+	invalid []string // errors, each naming its field
+}
+
+func newReader(kind string, meta *metav1.ObjectMeta) *reader {
+	return &reader{object: table.PolicyObject{
+		Kind: kind, Namespace: meta.Namespace, Name: meta.Name, UID: string(meta.UID), Valid: true,
+	}}
+}
+
+// reject says what makes the object invalid; because is in the words of Cilium where it has a check for it.
+func (r *reader) reject(field, because string, args ...any) {
+	r.invalid = append(r.invalid, field+": "+fmt.Sprintf(because, args...))
+}
+
+// note says what people should know of a field.
+func (r *reader) note(field, what string, args ...any) {
+	r.object.Problems = append(r.object.Problems, field+": "+fmt.Sprintf(what, args...))
+}
+
+func (r *reader) origin(path string) policy.Origin {
+	o := r.object
+	return policy.Origin{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name, UID: o.UID, Path: path}
+}
+
+// row is the result: of an invalid object, only what is wrong with it.
+func (r *reader) row() table.PolicyObject {
+	if len(r.invalid) > 0 {
+		r.object.Valid, r.object.Rules, r.object.Problems = false, nil, r.invalid
+	}
+	return r.object
+}
+
+func (r *reader) cilium(spec *v2.Rule, specs []v2.Rule) table.PolicyObject {
+	if spec == nil && len(specs) == 0 {
+		r.reject("spec", "empty policy: it has neither spec nor specs")
+	}
+	if spec != nil {
+		r.rule(spec, "spec", "")
+	}
+	for i := range specs {
+		at := fmt.Sprintf("specs[%d]", i)
+		r.rule(&specs[i], at, at)
+	}
+	return r.row()
+}
+
+// rule reads one element of spec or specs. field is its path for people who read YAML, path that of origins, which
+// leaves out a plain spec.
+func (r *reader) rule(in *v2.Rule, field, path string) {
+	if len(in.Ingress)+len(in.IngressDeny)+len(in.Egress)+len(in.EgressDeny) == 0 {
+		r.reject(field, "rule must have at least one of Ingress, IngressDeny, Egress, EgressDeny")
+	}
+	switch {
+	case in.EndpointSelector == nil && in.NodeSelector == nil:
+		r.reject(field, "rule must have one of EndpointSelector or NodeSelector; endpointSelector: {} selects all endpoints")
+	case in.EndpointSelector != nil && in.NodeSelector != nil:
+		r.reject(field, "rule cannot have both EndpointSelector and NodeSelector")
+	case in.NodeSelector != nil && r.object.Kind == KindCilium:
+		r.reject(field+".nodeSelector", "rule cannot have NodeSelector; only a %s can", KindClusterwide)
+	}
+	out := policy.Rule{
+		Origin:             r.origin(path),
+		DefaultDenyIngress: len(in.Ingress)+len(in.IngressDeny) > 0,
+		DefaultDenyEgress:  len(in.Egress)+len(in.EgressDeny) > 0,
+	}
+	if d := in.EnableDefaultDeny; d != nil {
+		if d.Ingress != nil {
+			out.DefaultDenyIngress = *d.Ingress
+		}
+		if d.Egress != nil {
+			out.DefaultDenyEgress = *d.Egress
+		}
+	}
+	s := scope{reader: r, clusterwide: r.object.Kind == KindClusterwide, namespace: r.object.Namespace}
+	if in.EndpointSelector != nil {
+		s.init = mentions(in.EndpointSelector, keyInit)
+		out.Subject = s.subject(in.EndpointSelector, field+".endpointSelector")
+	}
+	if in.NodeSelector != nil {
+		s.requirements(in.NodeSelector, field+".nodeSelector")
+		r.note(field+".nodeSelector", "rules for nodes are not enforced until there is a host firewall; this rule has no effect")
+	}
+	if in.Log != nil && in.Log.Value != "" {
+		r.note(field+".log.value", "not shown in flows yet; the rule itself is enforced")
+	}
+	r.entries(in, &out, s, field, path)
+	if in.NodeSelector == nil {
+		r.object.Rules = append(r.object.Rules, out)
+	}
+}
+
+func (r *reader) entries(in *v2.Rule, out *policy.Rule, s scope, field, path string) {
+	at := func(name string, i int) entry {
+		e := entry{scope: s, path: fmt.Sprintf("%s[%d]", name, i)}
+		e.field = field + "." + e.path
+		if path != "" {
+			e.path = path + "." + e.path
+		}
+		return e
+	}
+	for i, in := range in.Ingress {
+		e := at("ingress", i)
+		e.ingress = true
+		e.peers = fromPeers(in.IngressPeer)
+		e.ports, e.icmps, e.authentication = in.ToPorts, in.ICMPs, in.Authentication
+		out.Ingress = append(out.Ingress, e.terms()...)
+	}
+	for i, in := range in.IngressDeny {
+		e := at("ingressDeny", i)
+		e.ingress, e.deny = true, true
+		e.peers = fromPeers(in.IngressPeer)
+		e.ports, e.icmps = denied(in.ToPorts), in.ICMPs
+		out.IngressDeny = append(out.IngressDeny, e.terms()...)
+	}
+	for i, in := range in.Egress {
+		e := at("egress", i)
+		e.peers = toPeers(in.EgressPeer)
+		e.peers.fqdns = in.ToFQDNs
+		e.ports, e.icmps, e.authentication = in.ToPorts, in.ICMPs, in.Authentication
+		out.Egress = append(out.Egress, e.terms()...)
+	}
+	for i, in := range in.EgressDeny {
+		e := at("egressDeny", i)
+		e.deny = true
+		e.peers = toPeers(in.EgressPeer)
+		e.ports, e.icmps = denied(in.ToPorts), in.ICMPs
+		out.EgressDeny = append(out.EgressDeny, e.terms()...)
+	}
+}
+
+func denied(ports []v2.PortDenyRule) []v2.PortRule {
+	var out []v2.PortRule
+	for _, p := range ports {
+		out = append(out, v2.PortRule{Ports: p.Ports})
+	}
+	return out
+}
+
+const (
+	keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
+	keyCluster   = identity.SourceK8s + ":" + identity.LabelCluster
+	keyInit      = identity.SourceReserved + ":init"
+)

@@ -1,0 +1,362 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/source/kube/apitest"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// world is a source that runs against a server.
+type world struct {
+	*testing.T
+	*apitest.Server
+	tables *table.Tables
+	db     *state.DB
+	log    *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+var ciliumResources = []string{
+	v2.NodeResource, v2.IdentityResource, v2.EndpointResource, v2.NetworkPolicyResource, v2.ClusterwideNetworkPolicyResource,
+}
+
+func start(t *testing.T, server *apitest.Server, flags map[string]string) *world {
+	t.Helper()
+	tables, db := table.New()
+	w := &world{T: t, Server: server, tables: tables, db: db, log: &syncBuffer{}}
+	s, err := New(Config{API: server.Config(), Node: "n1", Flags: flags, Log: slog.New(slog.NewTextHandler(w.log, nil))}, db, tables)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.poll = time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return w
+}
+
+// await blocks until a table prints as want.
+func await[R state.Row](w *world, t *state.Table[R], want string) {
+	w.Helper()
+	want = strings.TrimSpace(want) + "\n"
+	var have string
+	until(w, t, func(s *state.Snapshot) bool {
+		var b strings.Builder
+		_ = state.Fprint(&b, t, s)
+		have = b.String()
+		return have == want
+	}, func() string { return cmp.Diff(want, have) })
+}
+
+func until[R state.Row](w *world, t *state.Table[R], ok func(*state.Snapshot) bool, why func() string) {
+	w.Helper()
+	deadline, cancel := context.WithTimeout(w.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		s := w.db.Snapshot()
+		changed := t.WatchAll(s)
+		if ok(s) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline.Done():
+			w.Fatalf("table %s (-want +have):\n%s\nlog:\n%s", t.Name(), why(), w.log)
+		}
+	}
+}
+
+func synced[R state.Row](w *world, t *state.Table[R]) {
+	w.Helper()
+	until(w, t, t.Synced, func() string { return "want it synced" })
+}
+
+const podsPath = "/api/v1/namespaces/shop/pods/"
+
+func podOn(node string, labels map[string]string) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Labels: labels},
+		Spec: corev1.PodSpec{
+			NodeName: node, ServiceAccountName: "default",
+			Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}},
+		},
+	}
+}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestObjectsBecomeRowsAndFollowTheirChanges(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(ciliumResources...)
+	server.Put(podsPath+"web", podOn("n1", map[string]string{"app": "web"}))
+	server.Put(podsPath+"other", podOn("n2", nil))
+	w := start(t, server, nil)
+	const header = "Namespace  Name  UID    ServiceAccount  HostNetwork  NamedPorts   Labels\n"
+	await(w, w.tables.Pods, header+"shop       web   uid-1  default         false        http:8080/6  app=web")
+	server.Put(podsPath+"web", podOn("n1", map[string]string{"app": "api"}))
+	await(w, w.tables.Pods, header+"shop       web   uid-1  default         false        http:8080/6  app=api")
+	server.Delete(podsPath + "web")
+	await(w, w.tables.Pods, "Namespace  Name  UID  ServiceAccount  HostNetwork  NamedPorts  Labels")
+	synced(w, w.tables.Pods)
+	synced(w, w.tables.Policies)
+	synced(w, w.tables.Nodes)
+}
+
+func TestNodesJoinWhatTwoKindsSay(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(ciliumResources...)
+	server.Put("/api/v1/nodes/n1", &corev1.Node{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"zone": "a"}}})
+	server.Put("/apis/cilium.io/v2/ciliumnodes/n1", &v2.CiliumNode{Spec: v2.NodeSpec{
+		Addresses: []v2.NodeAddress{{Type: "InternalIP", IP: "fd00::1"}, {Type: "InternalIP", IP: "192.168.0.1"}, {Type: "CiliumInternalIP", IP: "10.0.0.1"}},
+		IPAM:      v2.NodeIPAM{PodCIDRs: []string{"10.244.1.0/24", "nonsense"}},
+	}})
+	w := start(t, server, nil)
+	await(w, w.tables.Nodes, `
+Name  Local  Addresses            PodCIDRs
+n1    true   192.168.0.1,fd00::1  10.244.1.0/24`)
+	until(w, w.tables.Nodes, func(s *state.Snapshot) bool {
+		n, _ := w.tables.Nodes.One(s, state.Join("n1"))
+		return n.Labels["zone"] == "a"
+	}, func() string { return "n1 has no label of its Node" })
+	server.Delete("/apis/cilium.io/v2/ciliumnodes/n1")
+	await(w, w.tables.Nodes, "Name  Local  Addresses  PodCIDRs")
+}
+
+func TestSettingsAreTheConfigMapAndFlagsWin(t *testing.T) {
+	server := apitest.New(t)
+	const path = "/api/v1/namespaces/kube-system/configmaps/"
+	server.Put(path+"other", &corev1.ConfigMap{Data: map[string]string{"x": "y"}})
+	server.Put(path+"cilium-config", &corev1.ConfigMap{Data: map[string]string{"mtu": "1400", "debug": "true"}})
+	w := start(t, server, map[string]string{"mtu": "9000"})
+	await(w, w.tables.Settings, `
+Name   Value
+debug  true
+mtu    9000`)
+	server.Delete(path + "cilium-config")
+	await(w, w.tables.Settings, `
+Name  Value
+mtu   9000`)
+}
+
+func TestNothingOfCiliumIsAskedForBeforeItsCRDIsThere(t *testing.T) {
+	server := apitest.New(t)
+	server.Put("/apis/cilium.io/v2/ciliumidentities/300", &v2.CiliumIdentity{SecurityLabels: map[string]string{"k8s:app": "web"}})
+	w := start(t, server, nil)
+	synced(w, w.tables.Services)
+	if w.tables.Identities.IsSynced(w.db.Snapshot()) {
+		t.Error("identities are synced although there is no such CRD")
+	}
+	server.Serve(v2.IdentityResource)
+	await(w, w.tables.Identities, `
+Number  Labels
+300     k8s:app=web;`)
+	if log := w.log.String(); strings.Contains(log, "WARN") {
+		t.Errorf("waiting for CRDs is not quiet:\n%s", log)
+	}
+}
+
+func TestRowsOutliveAnAPIServerThatIsAway(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(ciliumResources...)
+	server.Put(podsPath+"web", podOn("n1", nil))
+	w := start(t, server, nil)
+	const header = "Namespace  Name  UID    ServiceAccount  HostNetwork  NamedPorts   Labels\n"
+	await(w, w.tables.Pods, header+"shop       web   uid-1  default         false        http:8080/6  -")
+	failed := make(chan struct{}, 100)
+	server.Fail(func(r *http.Request) int {
+		if strings.HasSuffix(r.URL.Path, "/pods") {
+			select {
+			case failed <- struct{}{}:
+			default:
+			}
+		}
+		return http.StatusServiceUnavailable
+	})
+	server.Forget() // every watch expires, every new list fails
+	<-failed
+	if w.tables.Pods.Len(w.db.Snapshot()) != 1 {
+		t.Error("rows went away with the API server")
+	}
+	server.Delete(podsPath + "web")
+	server.Put(podsPath+"new", podOn("n1", nil))
+	server.Fail(nil)
+	until(w, w.tables.Pods, func(s *state.Snapshot) bool {
+		_, old := w.tables.Pods.One(s, table.ObjectKey("shop", "web"))
+		_, now := w.tables.Pods.One(s, table.ObjectKey("shop", "new"))
+		return !old && now
+	}, func() string { return "want shop/new alone" })
+}
+
+func TestTablesEqualTheServerThoughATenthOfRequestsFails(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(ciliumResources...)
+	random := rand.New(rand.NewPCG(1, 2))
+	server.Fail(func(*http.Request) int {
+		if random.IntN(10) == 0 {
+			return []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusGone}[random.IntN(3)]
+		}
+		return 0
+	})
+	w := start(t, server, nil)
+	names := []string{"a", "b", "c", "d"}
+	for i := range 200 {
+		path := podsPath + names[(i*7)%4]
+		switch {
+		case i%5 == 0:
+			server.Delete(path)
+		case i%23 == 0:
+			server.Forget()
+		default:
+			server.Put(path, podOn([]string{"n1", "n2"}[i%2], map[string]string{"i": string(rune('a' + i%7))}))
+		}
+	}
+	server.Put(podsPath+"last", podOn("n1", nil))
+	var want []string
+	for _, path := range server.Paths(podsPath) {
+		var p corev1.Pod
+		if server.Get(path, &p); p.Spec.NodeName == "n1" {
+			want = append(want, p.Name+" "+p.Labels["i"])
+		}
+	}
+	var have []string
+	until(w, w.tables.Pods, func(s *state.Snapshot) bool {
+		have = nil
+		for p := range w.tables.Pods.All(s) {
+			have = append(have, p.Name+" "+p.Labels["i"])
+		}
+		return cmp.Equal(want, have)
+	}, func() string { return cmp.Diff(want, have) })
+}
+
+func TestAResyncOfEqualObjectsChangesNothing(t *testing.T) {
+	tables, db := table.New()
+	rows := NewRows(tables, "n1", nil)
+	pods := []any{podOn("n1", map[string]string{"app": "web"})}
+	write := func(fn func(tx *state.Tx)) {
+		if err := db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(func(tx *state.Tx) { rows.kinds[pod].replace(tx, pods) })
+	changed := tables.Pods.WatchAll(db.Snapshot())
+	write(func(tx *state.Tx) { rows.kinds[pod].replace(tx, pods) })
+	select {
+	case <-changed:
+		t.Error("the table changed")
+	default:
+	}
+}
+
+func TestRowsOfKinds(t *testing.T) {
+	ip := func(list ...string) string {
+		var b []string
+		for _, a := range list {
+			b = append(b, netip.MustParseAddr(a).String())
+		}
+		return strings.Join(b, ",")
+	}
+	vip, proxy := corev1.LoadBalancerIPModeVIP, corev1.LoadBalancerIPModeProxy
+	for name, c := range map[string]struct {
+		object runtime.Object
+		table  func(*table.Tables) state.AnyTable
+		want   string
+	}{
+		"a headless service has no addresses": {
+			&corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: "None", ClusterIPs: []string{"None"}}},
+			func(t *table.Tables) state.AnyTable { return t.Services }, "|||||0",
+		},
+		"a service of type ExternalName has no addresses": {
+			&corev1.Service{Spec: corev1.ServiceSpec{Type: "ExternalName", ExternalIPs: []string{"192.0.2.1"}}},
+			func(t *table.Tables) state.AnyTable { return t.Services }, "|||||0",
+		},
+		"a service of both families with addresses of a load balancer": {
+			&corev1.Service{
+				Spec: corev1.ServiceSpec{
+					ClusterIP: "10.96.0.1", ClusterIPs: []string{"10.96.0.1", "fd00::1"}, ExternalIPs: []string{"192.0.2.1", "x"},
+					SessionAffinity: "ClientIP", Ports: []corev1.ServicePort{{Name: "s", Protocol: "SCTP", Port: 9}},
+				},
+				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{
+					{IP: "192.0.2.2", IPMode: &vip}, {IP: "192.0.2.3", IPMode: &proxy}, {Hostname: "lb.example"},
+				}}},
+			},
+			func(t *table.Tables) state.AnyTable { return t.Services },
+			"||" + ip("10.96.0.1", "fd00::1") + "|" + ip("192.0.2.1", "192.0.2.2") + "|s:9/132|10800",
+		},
+		"an endpoint without addresses is none": {
+			&v2.CiliumEndpoint{Status: v2.EndpointStatus{Networking: &v2.EndpointNetworking{NodeIP: "192.168.0.1"}}},
+			func(t *table.Tables) state.AnyTable { return t.Endpoints }, "",
+		},
+		"an endpoint's secondary networks are not the pod network": {
+			&v2.CiliumEndpoint{Status: v2.EndpointStatus{
+				Identity: &v2.EndpointIdentity{ID: 4711},
+				Networking: &v2.EndpointNetworking{NodeIP: "192.168.0.1", Addressing: []v2.AddressPair{
+					{IPV4: "10.244.1.5", IPV6: "fd00::5"}, {IPV4: "10.9.9.9", Network: "shop/storage"},
+				}},
+			}},
+			func(t *table.Tables) state.AnyTable { return t.Endpoints }, "||4711|10.244.1.5,fd00::5|192.168.0.1",
+		},
+		"an identity whose name is no number is none": {
+			&v2.CiliumIdentity{ObjectMeta: metav1.ObjectMeta{Name: "web"}},
+			func(t *table.Tables) state.AnyTable { return t.Identities }, "",
+		},
+		"a reserved identity is not for objects to define": {
+			&v2.CiliumIdentity{ObjectMeta: metav1.ObjectMeta{Name: "1"}, SecurityLabels: map[string]string{"k8s:app": "web"}},
+			func(t *table.Tables) state.AnyTable { return t.Identities }, "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tables, db := table.New()
+			if err := db.Write(func(tx *state.Tx) error { return NewRows(tables, "n1", nil).Put(tx, c.object) }); err != nil {
+				t.Fatal(err)
+			}
+			var have []string
+			for _, row := range c.table(tables).Rows(db.Snapshot()) {
+				have = append(have, strings.Join(row.Row(), "|"))
+			}
+			if diff := cmp.Diff(c.want, strings.Join(have, "\n")); diff != "" {
+				t.Errorf("row (-want +have):\n%s", diff)
+			}
+		})
+	}
+}
