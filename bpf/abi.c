@@ -30,7 +30,6 @@ SHOW_STRUCT(counter_key);
 SHOW_STRUCT(counter);
 SHOW_ENUM(identity);
 SHOW_ENUM(host_flag);
-SHOW_ENUM(nic_flag);
 SHOW_ENUM(direction);
 SHOW_ENUM(verdict);
 SHOW_ENUM(match);

@@ -6,11 +6,9 @@
 /* A workload speaks for itself alone: its own addresses, and no overlay packet to a node. */
 static __always_inline int check_source(const struct packet *p, const struct nic *n)
 {
-	if (n->flags & NIC_ANY_SOURCE)
-		return 0;
-	if (p->v6 ? !addr_is_zero(&n->ipv6) && addr_equal(&p->src, &n->ipv6) : !addr_is_zero(&n->ipv4) && addr_equal(&p->src, &n->ipv4))
-		return 0;
-	return DROP_INVALID_SOURCE_IP;
+	const struct addr *own = p->v6 ? &n->ipv6 : &n->ipv4;
+
+	return !addr_is_zero(own) && addr_equal(&p->src, own) ? 0 : DROP_INVALID_SOURCE_IP;
 }
 
 static __always_inline int check_target(const struct packet *p, const struct host *h)
@@ -65,7 +63,7 @@ static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow
 	if (host_is_pod_here(h) && !(f->entry->flags & CT_STACK))
 		return forward_deliver(skb, c, f, h->ifindex);
 	touched = ct_touch(&c->packet, f);
-	if ((f->entry->flags & CT_STACK) || (c->event_flags & EVENT_TO_STACK) || host_is_this_node(h))
+	if ((f->entry->flags & CT_STACK) || host_is_this_node(h))
 		return to_stack(skb, c, f, touched);
 	if (h && (h->flags & HOST_LOCAL))
 		return drop(skb, c, DROP_STALE);

@@ -45,15 +45,11 @@ struct host {
 };
 
 /* nics: a local NIC by the ifindex of its host side. */
-enum nic_flag {
-	NIC_ANY_SOURCE = 1, /* the source check is off for this NIC (annotation) */
-};
-
 struct nic {
 	__u32 incarnation; /* number of this attachment on this node, never used twice */
 	__u32 identity;
 	__u32 set;   /* index into sets */
-	__u32 flags; /* enum nic_flag */
+	__u32 pad;
 	struct addr ipv4; /* zero: has none */
 	struct addr ipv6;
 	__u8 mac[6];	  /* of the workload's side */
@@ -129,7 +125,6 @@ struct ct {
 /* services: a frontend. Backends are found through slots (0-based). */
 enum service_flag {
 	SERVICE_AFFINITY = 1, /* one client stays with one backend */
-	SERVICE_STACK = 2,    /* kube-proxy translates it: pass to the stack */
 	SERVICE_EMPTY = 4,    /* known to have no backend */
 };
 

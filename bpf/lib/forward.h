@@ -5,6 +5,7 @@
 #define WEFT_FORWARD_H
 
 #include "lb.h"
+#include "quoted.h"
 
 #define AF_INET 2
 #define AF_INET6 10

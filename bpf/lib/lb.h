@@ -83,10 +83,6 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 
 	if (!s)
 		return 0;
-	if (s->flags & SERVICE_STACK) {
-		c->event_flags |= EVENT_TO_STACK;
-		return 0;
-	}
 	known = opens ? NULL : bpf_map_lookup_elem(&service_connections, &key);
 	if (known) {
 		id = *known;

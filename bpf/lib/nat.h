@@ -6,6 +6,7 @@
 #define WEFT_NAT_H
 
 #include "ct.h"
+#include "quoted.h"
 #include "rewrite.h"
 
 #define NAT_TRIES 24

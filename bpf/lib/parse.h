@@ -267,49 +267,4 @@ GLOBAL parse(struct __sk_buff *skb, struct packet *p)
 	}
 }
 
-/* Reads the packet that an ICMP error quotes: its addresses and ports as it was sent (RFC 792, RFC 4443 3). */
-GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *q)
-{
-	__be16 ports[2];
-	__u8 type;
-
-	if (!p || !q)
-		return DROP_INVALID;
-	q->l3 = p->l4 + 8;
-	q->v6 = p->v6;
-	if (p->v6) {
-		struct ipv6hdr h;
-
-		if (bpf_skb_load_bytes(skb, q->l3, &h, sizeof(h)))
-			return DROP_CT_INVALID_HEADER;
-		__builtin_memcpy(&q->src, &h.saddr, 16);
-		__builtin_memcpy(&q->dst, &h.daddr, 16);
-		q->protocol = h.nexthdr;
-		q->l4 = q->l3 + sizeof(h);
-	} else {
-		struct iphdr h;
-
-		if (bpf_skb_load_bytes(skb, q->l3, &h, sizeof(h)) || h.ihl < 5)
-			return DROP_CT_INVALID_HEADER;
-		addr_from4(&q->src, h.saddr);
-		addr_from4(&q->dst, h.daddr);
-		q->protocol = h.protocol;
-		q->l4 = q->l3 + h.ihl * 4;
-	}
-	if (q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6) {
-		if (bpf_skb_load_bytes(skb, q->l4, &type, 1) || bpf_skb_load_bytes(skb, q->l4 + 4, ports, 2))
-			return DROP_CT_INVALID_HEADER;
-		if (type == (q->v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO))
-			q->src_port = ports[0];
-		else
-			q->dst_port = ports[0];
-		return 0;
-	}
-	if (bpf_skb_load_bytes(skb, q->l4, ports, sizeof(ports)))
-		return DROP_CT_INVALID_HEADER;
-	q->src_port = ports[0];
-	q->dst_port = ports[1];
-	return 0;
-}
-
 #endif

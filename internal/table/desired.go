@@ -127,7 +127,8 @@ type Host struct {
 	Tunnel   netip.Addr // underlay address of its node; zero: none
 }
 
-// Frontend is an address and port that the datapath translates, with its backends.
+// Frontend is an address and port that the datapath translates for workloads, with its backends. The unspecified address
+// (0.0.0.0, ::) stands for every address of every node: a node port.
 type Frontend struct {
 	Address         netip.Addr
 	Port            uint16
@@ -135,7 +136,7 @@ type Frontend struct {
 	Namespace       string // of the Service
 	Name            string
 	AffinitySeconds uint32
-	Stack           bool // kube-proxy translates it
+	Outside         bool // an external address or a node port, not a cluster address
 	Backends        []Backend
 }
 
@@ -245,11 +246,11 @@ func (f HostFlag) String() string {
 }
 
 func (Frontend) Header() []string {
-	return []string{"Address", "Port", "Protocol", "Service", "Affinity", "Stack", "Backends"}
+	return []string{"Address", "Port", "Protocol", "Service", "Affinity", "Outside", "Backends"}
 }
 
 func (f Frontend) Row() []string {
-	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, fmt.Sprint(f.AffinitySeconds), fmt.Sprint(f.Stack), join(f.Backends)}
+	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, fmt.Sprint(f.AffinitySeconds), fmt.Sprint(f.Outside), join(f.Backends)}
 }
 
 func (b Backend) String() string {

@@ -101,27 +101,6 @@ func (v HostFlag) String() string {
 	return strings.Join(text, ",")
 }
 
-// NicFlag is C's enum nic_flag.
-type NicFlag uint32
-
-// Values of NicFlag.
-const (
-	NicAnySource NicFlag = 1
-)
-
-// String names the value as C does, less the prefix NIC_ANY_.
-func (v NicFlag) String() string {
-	var text []string
-	if v&NicAnySource != 0 {
-		text = append(text, "source")
-		v &^= NicAnySource
-	}
-	if v != 0 {
-		text = append(text, fmt.Sprintf("%#x", uint32(v)))
-	}
-	return strings.Join(text, ",")
-}
-
 // Direction is C's enum direction.
 type Direction uint8
 
@@ -274,7 +253,6 @@ type ServiceFlag uint32
 // Values of ServiceFlag.
 const (
 	ServiceAffinity ServiceFlag = 1
-	ServiceStack    ServiceFlag = 2
 	ServiceEmpty    ServiceFlag = 4
 )
 
@@ -284,10 +262,6 @@ func (v ServiceFlag) String() string {
 	if v&ServiceAffinity != 0 {
 		text = append(text, "affinity")
 		v &^= ServiceAffinity
-	}
-	if v&ServiceStack != 0 {
-		text = append(text, "stack")
-		v &^= ServiceStack
 	}
 	if v&ServiceEmpty != 0 {
 		text = append(text, "empty")
@@ -579,7 +553,7 @@ type Nic struct {
 	Incarnation uint32
 	Identity    uint32
 	Set         uint32
-	Flags       NicFlag
+	_           uint32
 	Ipv4        Addr
 	Ipv6        Addr
 	Mac         [6]uint8

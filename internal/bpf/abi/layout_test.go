@@ -28,7 +28,6 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of nic.incarnation", unsafe.Offsetof(Nic{}.Incarnation), 0},
 		{"offset of nic.identity", unsafe.Offsetof(Nic{}.Identity), 4},
 		{"offset of nic.set", unsafe.Offsetof(Nic{}.Set), 8},
-		{"offset of nic.flags", unsafe.Offsetof(Nic{}.Flags), 12},
 		{"offset of nic.ipv4", unsafe.Offsetof(Nic{}.Ipv4), 16},
 		{"offset of nic.ipv6", unsafe.Offsetof(Nic{}.Ipv6), 32},
 		{"offset of nic.mac", unsafe.Offsetof(Nic{}.Mac), 48},

@@ -2,10 +2,11 @@
 //
 // # The world it models
 //
-// Every cluster address of a Service is translated by our datapath: per packet where a pod sends it, so that policy sees
-// the backend and not the service address. What the outside uses to reach a Service (externalIPs, addresses of a load
-// balancer) is translated by kube-proxy in the host's stack for now; such a frontend is in the table with Stack set and
-// without backends, so that the datapath knows to hand its packets to the stack instead of out of the node.
+// What a workload sends to a Service is translated by our datapath, per packet where it is sent, so that policy sees the
+// backend and not the service address. That holds for cluster addresses and for those that the outside uses too
+// (externalIPs, addresses of a load balancer, node ports): a workload's connection never depends on the translation
+// of the host's netfilter, which keeps to what comes from outside and from the node's own processes. As for kube-proxy,
+// a workload that calls an external address reaches every backend, whatever externalTrafficPolicy says.
 //
 // Internal package lb decides who serves; this package only brings rows to it and back.
 //
@@ -21,12 +22,13 @@
 //
 // Service shop/web with ClusterIP 10.96.0.10, port 80, external IP 192.0.2.7 and one ready pod listening on 8080 makes:
 //
-//	ADDRESS     PORT  PROTOCOL  SERVICE   STACK  BACKENDS
-//	10.96.0.10  80    6         shop/web  false  10.244.1.7:8080
-//	192.0.2.7   80    6         shop/web  true   -
+//	ADDRESS     PORT  PROTOCOL  SERVICE   OUTSIDE  BACKENDS
+//	10.96.0.10  80    6         shop/web  false    10.244.1.7:8080
+//	192.0.2.7   80    6         shop/web  true     10.244.1.7:8080
 package service
 
 import (
+	"net/netip"
 	"strings"
 
 	"weftnet.io/weftnet/internal/lb"
@@ -43,18 +45,18 @@ func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 		Inputs: []state.Input{
 			state.On(t.Services, func(_ state.Reader, s table.Service) []state.Key { return owners(s.Namespace, s.Name) }),
 			state.On(t.EndpointSlices, func(_ state.Reader, s table.EndpointSlice) []state.Key {
-				return []state.Key{owner(false, s.Namespace, s.Service)}
+				return owners(s.Namespace, s.Service)
 			}),
 		},
-		KeyOf:   func(f table.Frontend) state.Key { return owner(f.Stack, f.Namespace, f.Name) },
+		KeyOf:   func(f table.Frontend) state.Key { return owner(f.Outside, f.Namespace, f.Name) },
 		Compute: d.compute,
 	}
 }
 
 // owner is the derivation key of the frontends of one kind of one Service: the kind, then the key of the Service. That of
 // cluster addresses is the smaller one, so they win.
-func owner(stack bool, namespace, name string) state.Key {
-	return state.Join(stack) + table.ObjectKey(namespace, name)
+func owner(outside bool, namespace, name string) state.Key {
+	return state.Join(outside) + table.ObjectKey(namespace, name)
 }
 
 func owners(namespace, name string) []state.Key {
@@ -67,36 +69,53 @@ type frontends struct {
 }
 
 func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
-	object, stack := strings.CutPrefix(string(key), string(state.Join(true)))
+	object, outside := strings.CutPrefix(string(key), string(state.Join(true)))
 	object = strings.TrimPrefix(object, string(state.Join(false)))
 	service, ok := d.t.Services.One(r, state.Key(object))
 	if !ok {
 		return nil
 	}
-	s := lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal}
-	for _, p := range service.Ports {
-		s.Ports = append(s.Ports, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
-	}
 	var slices []lb.Slice
-	if stack {
-		s.Addresses = service.ExternalIPs
-	} else {
-		for row := range d.t.EndpointSlices.By(r, table.ByService, table.ObjectKey(service.Namespace, service.Name)) {
-			slices = append(slices, slice(row))
-		}
+	for row := range d.t.EndpointSlices.By(r, table.ByService, table.ObjectKey(service.Namespace, service.Name)) {
+		slices = append(slices, slice(row))
 	}
 	var out []table.Frontend
-	for _, f := range lb.Frontends(s, slices, d.node) {
-		row := table.Frontend{
-			Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
-			AffinitySeconds: service.AffinitySeconds, Stack: stack,
+	for _, kind := range kinds(service, outside) {
+		for _, f := range lb.Frontends(kind, slices, d.node) {
+			row := table.Frontend{
+				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
+				AffinitySeconds: service.AffinitySeconds, Outside: outside,
+			}
+			for _, b := range f.Backends {
+				row.Backends = append(row.Backends, table.Backend(b))
+			}
+			out = append(out, row)
 		}
-		for _, b := range f.Backends {
-			row.Backends = append(row.Backends, table.Backend(b))
-		}
-		out = append(out, row)
 	}
 	return out
+}
+
+// kinds lists what a Service is offered at: its cluster addresses, or its external ones and its node ports.
+func kinds(service table.Service, outside bool) []lb.Service {
+	var ports, nodePorts []lb.Port
+	for _, p := range service.Ports {
+		ports = append(ports, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
+		if p.NodePort != 0 {
+			nodePorts = append(nodePorts, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.NodePort})
+		}
+	}
+	if !outside {
+		return []lb.Service{{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}}
+	}
+	var everyNode []netip.Addr
+	for _, a := range service.ClusterIPs {
+		if a.Is4() {
+			everyNode = append(everyNode, netip.IPv4Unspecified())
+		} else {
+			everyNode = append(everyNode, netip.IPv6Unspecified())
+		}
+	}
+	return []lb.Service{{Addresses: service.ExternalIPs, Ports: ports}, {Addresses: everyNode, Ports: nodePorts}}
 }
 
 func slice(row table.EndpointSlice) lb.Slice {

@@ -38,7 +38,7 @@ func write(db *state.DB, fn func(tx *state.Tx)) {
 func web() table.Service {
 	return table.Service{
 		Namespace: "shop", Name: "web", ClusterIPs: addrs("10.96.0.10", "fd00:96::10"), ExternalIPs: addrs("192.0.2.7"),
-		Ports: []table.ServicePort{{Name: "http", Protocol: 6, Port: 80}}, AffinitySeconds: 60,
+		Ports: []table.ServicePort{{Name: "http", Protocol: 6, Port: 80, NodePort: 30080}}, AffinitySeconds: 60,
 	}
 }
 
@@ -58,10 +58,12 @@ func TestAServiceAndItsSliceBecomeFrontends(t *testing.T) {
 		tables.Services.Put(tx, table.Service{Namespace: "shop", Name: "headless", Headless: true, Ports: web().Ports})
 	})
 	d.Step(db)
-	want := `Address      Port  Protocol  Service   Affinity  Stack  Backends
-10.96.0.10   80    6         shop/web  60        false  10.244.1.7:8080
-192.0.2.7    80    6         shop/web  60        true   -
-fd00:96::10  80    6         shop/web  60        false  -
+	want := `Address      Port   Protocol  Service   Affinity  Outside  Backends
+0.0.0.0      30080  6         shop/web  60        true     10.244.1.7:8080
+10.96.0.10   80     6         shop/web  60        false    10.244.1.7:8080
+192.0.2.7    80     6         shop/web  60        true     10.244.1.7:8080
+::           30080  6         shop/web  60        true     -
+fd00:96::10  80     6         shop/web  60        false    -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("frontends (-want +have):\n%s", diff)
@@ -82,7 +84,7 @@ func TestAClusterAddressBeatsAnExternalOneWhoeverComesFirst(t *testing.T) {
 	write(db, func(tx *state.Tx) { tables.Services.Put(tx, web()) })
 	d.Step(db)
 	f, ok := tables.Frontends.One(db.Snapshot(), state.Join(netip.MustParseAddr("10.96.0.10"), 80, 6))
-	if !ok || f.Name != "web" || f.Stack {
+	if !ok || f.Name != "web" || f.Outside {
 		t.Errorf("10.96.0.10:80 belongs to %s/%s, want shop/web", f.Namespace, f.Name)
 	}
 }

@@ -82,7 +82,7 @@ func NewServices(m Maps) (*Services, error) {
 func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]place) *head {
 	h := &head{id: v.Id, count: v.Count, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
-		AffinitySeconds: v.AffinitySeconds, Stack: v.Flags&abi.ServiceStack != 0,
+		AffinitySeconds: v.AffinitySeconds,
 	}}
 	for i := range v.Count {
 		var id uint32
@@ -110,9 +110,9 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 	}, nil
 }
 
-// Equal leaves out what the maps do not hold: the name.
+// Equal leaves out what the maps do not hold: whose it is.
 func (s *Services) Equal(want, have table.Frontend) bool {
-	return want.AffinitySeconds == have.AffinitySeconds && want.Stack == have.Stack && slices.Equal(want.Backends, have.Backends)
+	return want.AffinitySeconds == have.AffinitySeconds && slices.Equal(want.Backends, have.Backends)
 }
 
 // Set writes frontends.
@@ -147,9 +147,6 @@ func (s *Services) set(r table.Frontend) error {
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
 	if r.AffinitySeconds > 0 {
 		v.Flags |= abi.ServiceAffinity
-	}
-	if r.Stack {
-		v.Flags |= abi.ServiceStack
 	}
 	if len(active) == 0 {
 		v.Flags |= abi.ServiceEmpty

@@ -33,10 +33,10 @@ type Sets struct {
 	number func([]policy.Origin) uint32
 
 	live       map[state.Key]*liveSet
-	taken      []bool // slots in use, by this agent or by NICs that an earlier one left
+	taken      []bool   // slots in use, by this agent or by NICs that an earlier one left
 	rest       []uint32 // freed slots, longest first
 	fresh      int      // no slot below was never used
-	generation uint32 // the last one given out
+	generation uint32   // the last one given out
 }
 
 type liveSet struct {
