@@ -1,0 +1,258 @@
+// Package cli is the command line of weft-lab: it turns flags into calls of the packages below and prints what they return.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"weftnet.io/weftnet/lab/internal/cluster"
+	"weftnet.io/weftnet/lab/internal/node"
+	"weftnet.io/weftnet/lab/internal/progress"
+)
+
+const defaultDir = "/var/tmp/weft-lab"
+
+const about = `weft-lab runs a real Kubernetes cluster on this one machine, for trying and testing Weftnet.
+
+The control plane is one process; every node is a set of Linux namespaces with its own containerd
+and kubelet. There is no Docker and no registry: everything is built from source the first time
+(about 20 minutes on two cores) and kept below --dir. Needs root.`
+
+const example = `  weft-lab up                                   three dual-stack nodes, network Weftnet
+  weft-lab up --set config.routing-mode=native  the same cluster with another chart value
+  weft-lab kubectl -- get pods -A
+  weft-lab node-exec node1 -- ip route
+  weft-lab e2e --focus '\[sig-network\].*\[Conformance\]'
+  weft-lab down`
+
+// Main runs the program and returns its exit status.
+func Main() int {
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer cancel()
+	err := root().ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode() // the program we ran has said why
+	}
+	fmt.Fprintln(os.Stderr, "weft-lab:", err)
+	return 1
+}
+
+// options that every command takes.
+type options struct{ dir, source string }
+
+func (o *options) open() (*cluster.Lab, error) {
+	source, err := findSource(o.source)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.Open(o.dir, source, progress.New(os.Stdout))
+}
+
+// findSource looks for the repository: where the user says, or upward from the working directory. None is an empty result.
+func findSource(given string) (string, error) {
+	dir := given
+	if dir == "" {
+		wd, err := os.Getwd()
+		if err != nil {
+			return "", err
+		}
+		dir = wd
+	}
+	for d, err := filepath.Abs(dir); err == nil; d = filepath.Dir(d) {
+		b, err := os.ReadFile(filepath.Join(d, "lab/go.mod"))
+		if err == nil && strings.HasPrefix(string(b), "module weftnet.io/weftnet/lab") {
+			return d, nil
+		}
+		if d == "/" {
+			break
+		}
+	}
+	if given != "" {
+		return "", fmt.Errorf("--source %s: no checkout of Weftnet there", given)
+	}
+	return "", nil
+}
+
+func root() *cobra.Command {
+	var o options
+	c := &cobra.Command{
+		Use: "weft-lab", Short: "A real Kubernetes cluster on one machine", Long: about, Example: example,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	dir := defaultDir
+	if d := os.Getenv("WEFT_LAB_DIR"); d != "" {
+		dir = d
+	}
+	c.PersistentFlags().StringVar(&o.dir, "dir", dir, "where programs, images and the running cluster are kept (environment: WEFT_LAB_DIR)")
+	c.PersistentFlags().StringVar(&o.source, "source", "", "checkout of Weftnet to build from (default: the one around the working directory)")
+	c.AddCommand(up(&o), down(&o), status(&o), build(&o), kubectl(&o), logs(&o), nodeExec(&o), nodeInit())
+	return c
+}
+
+func up(o *options) *cobra.Command {
+	var c cluster.Config
+	cmd := &cobra.Command{
+		Use: "up", Short: "Build what changed and bring the cluster up", Args: cobra.NoArgs,
+		Long: `Build what changed and bring the cluster up.
+
+On a running cluster of the same shape, up builds and rolls out only what changed in the sources.
+After a crash, or for another shape, it removes what is there and starts anew.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			if err := l.Up(cmd.Context(), c); err != nil {
+				return err
+			}
+			l.Progress.Note("up: %s. Try: weft-lab kubectl -- get pods -A -o wide", c)
+			return nil
+		},
+	}
+	shape(cmd, &c)
+	return cmd
+}
+
+// shape declares the flags that describe a cluster.
+func shape(cmd *cobra.Command, c *cluster.Config) {
+	f := cmd.Flags()
+	f.IntVar(&c.Nodes, "nodes", 3, "number of nodes, 1 to 9")
+	f.StringVar(&c.Family, "family", "dual", "address families: dual, v4 or v6")
+	f.StringVar(&c.Network, "network", cluster.NetworkWeft, "pod network: weft, bridge (standard CNI plugins, no policy) or none")
+	f.StringVar(&c.KubeProxy, "kube-proxy", "nftables", "service proxy of the nodes: nftables, iptables or none")
+	f.StringArrayVar(&c.Set, "set", nil, "value of Weftnet's chart, as in helm --set; may be repeated")
+}
+
+func down(o *options) *cobra.Command {
+	var purge bool
+	cmd := &cobra.Command{
+		Use: "down", Short: "Remove the cluster from the machine, whatever state it is in", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			if err := l.Down(); err != nil {
+				return err
+			}
+			if purge {
+				return l.Purge()
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&purge, "purge", false, "remove the built programs and images as well")
+	return cmd
+}
+
+func status(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show nodes, restarts and pods that are not ready", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			return l.Status(cmd.Context(), os.Stdout)
+		},
+	}
+}
+
+func build(o *options) *cobra.Command {
+	var network string
+	var conformance bool
+	cmd := &cobra.Command{
+		Use: "build", Short: "Build programs and images without starting anything", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			if err := l.Build(cmd.Context(), network); err != nil || !conformance {
+				return err
+			}
+			return l.BuildConformance(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&network, "network", cluster.NetworkWeft, "pod network to build for: weft, bridge or none")
+	cmd.Flags().BoolVar(&conformance, "e2e", false, "also build the official end-to-end tests")
+	return cmd
+}
+
+func kubectl(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "kubectl -- ARGS…", Short: "Run kubectl as the cluster's administrator",
+		Example: "  weft-lab kubectl -- get pods -A -o wide",
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			if _, err := l.Config(); err != nil {
+				return err
+			}
+			env := append(os.Environ(), "KUBECONFIG="+l.Kubeconfig())
+			return syscall.Exec(l.Bin("kubectl"), append([]string{"kubectl"}, args...), env)
+		},
+	}
+}
+
+func logs(o *options) *cobra.Command {
+	var lines int
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "logs [NAME]", Short: "Print logs of the control plane, a node, or a component of the nodes", Args: cobra.MaximumNArgs(1),
+		Example: "  weft-lab logs                 list the names\n  weft-lab logs control-plane\n  weft-lab logs node2\n  weft-lab logs kubelet -f      of all nodes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			return l.Logs(strings.Join(args, ""), lines, follow)
+		},
+	}
+	cmd.Flags().IntVarP(&lines, "lines", "n", 50, "lines of each log")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing")
+	return cmd
+}
+
+func nodeExec(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use: "node-exec NODE -- COMMAND…", Short: "Run a command inside a node, or on the host outside the cluster",
+		Example: "  weft-lab node-exec node1 -- bpftool net\n  weft-lab node-exec outside -- ping -c1 10.80.0.11",
+		Args:    cobra.MinimumNArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			return l.Exec(args[0], args[1:], os.Stdin, os.Stdout, os.Stderr)
+		},
+	}
+}
+
+func nodeInit() *cobra.Command {
+	return &cobra.Command{
+		Use: "node-init SPEC", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			spec, err := node.LoadSpec(args[0])
+			if err != nil {
+				return err
+			}
+			return node.Init(spec)
+		},
+	}
+}
