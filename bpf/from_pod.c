@@ -140,6 +140,8 @@ int from_pod(struct __sk_buff *skb)
 	reason = parse(skb, &c->packet);
 	if (!reason && neighbor_is_solicit(&c->packet))
 		return neighbor_solicit(skb, c, n);
+	if (!reason && neighbor_is_answer(&c->packet, n))
+		return TC_ACT_OK;
 	if (!reason)
 		reason = check_source(&c->packet, n);
 	if (reason)

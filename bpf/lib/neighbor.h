@@ -29,8 +29,12 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 	__u8 target[4];
 	__u8 macs[12];
 
-	if (bpf_skb_load_bytes(skb, ETH_HEADER, &a, sizeof(a)) || a.hardware != bpf_htons(ARP_ETHERNET) ||
-	    a.operation != bpf_htons(ARP_REQUEST))
+	if (bpf_skb_load_bytes(skb, ETH_HEADER, &a, sizeof(a)) || a.hardware != bpf_htons(ARP_ETHERNET))
+		return drop(skb, c, DROP_UNSUPPORTED_L2);
+	/* The host asked who has the workload's address. */
+	if (a.operation == bpf_htons(ARP_REPLY) && !__builtin_memcmp(a.sender, (__u8 *)&n->ipv4 + 12, 4))
+		return TC_ACT_OK;
+	if (a.operation != bpf_htons(ARP_REQUEST))
 		return drop(skb, c, DROP_UNSUPPORTED_L2);
 	/* Gratuitous requests and address probes (RFC 5227) want silence. */
 	if (!__builtin_memcmp(a.target, (__u8 *)&n->ipv4 + 12, 4))
@@ -51,6 +55,12 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 static __always_inline int neighbor_is_solicit(const struct packet *p)
 {
 	return p->v6 && p->protocol == IPPROTO_ICMPV6 && p->icmp_type == ICMP6_ND_SOLICIT;
+}
+
+/* The workload answers the host: its own address, to this link alone (RFC 4861 7.1.2). */
+static __always_inline int neighbor_is_answer(const struct packet *p, const struct nic *n)
+{
+	return p->v6 && p->protocol == IPPROTO_ICMPV6 && p->icmp_type == ICMP6_ND_ADVERT && p->ttl == 255 && addr_equal(&p->src, &n->ipv6);
 }
 
 /* Turns the solicitation into its advertisement in place: 24 bytes and one option of 8. */
