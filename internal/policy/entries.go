@@ -104,11 +104,11 @@ func newBuilder(rules []Rule, subject Subject, direction Direction, options Opti
 		}
 		for _, r := range rules {
 			if r.Subject.Matches(subject.Labels) {
-				b.bindRule(r, subject.NamedPorts)
+				b.bindRule(r, subject)
 			}
 		}
 		if isolated && hostPasses(subject.Labels, direction, options) {
-			b.bind(fromHost, cell{precedence: PrecedenceAllow, verdict: Allow}, nil)
+			b.bind(fromHost, cell{precedence: PrecedenceAllow, verdict: Allow}, subject)
 		}
 	}
 	b.anyPeer.add(prefix{}, base)
@@ -120,7 +120,7 @@ func newBuilder(rules []Rule, subject Subject, direction Direction, options Opti
 	return b
 }
 
-func (b *builder) bindRule(r Rule, named NamedPorts) {
+func (b *builder) bindRule(r Rule, subject Subject) {
 	allow, deny := r.Ingress, r.IngressDeny
 	if b.direction == Egress {
 		allow, deny = r.Egress, r.EgressDeny
@@ -131,14 +131,14 @@ func (b *builder) bindRule(r Rule, named NamedPorts) {
 		return []Origin{origin}
 	}
 	for _, t := range allow {
-		b.bind(t, cell{precedence: PrecedenceAllow, verdict: Allow, rules: at(t)}, named)
+		b.bind(t, cell{precedence: PrecedenceAllow, verdict: Allow, rules: at(t)}, subject)
 	}
 	for _, t := range deny {
-		b.bind(t, cell{precedence: PrecedenceDeny, verdict: Deny, rules: at(t)}, named)
+		b.bind(t, cell{precedence: PrecedenceDeny, verdict: Deny, rules: at(t)}, subject)
 	}
 }
 
-func (b *builder) bind(t Term, c cell, named NamedPorts) {
+func (b *builder) bind(t Term, c cell, subject Subject) {
 	bound := boundTerm{cell: c, anyPeer: t.AnyPeer}
 	for _, p := range t.Ports {
 		if p.Name != "" && b.direction == Egress {
@@ -146,12 +146,13 @@ func (b *builder) bind(t Term, c cell, named NamedPorts) {
 			b.named = true
 			continue
 		}
-		for _, resolved := range p.resolve(named, nil) {
+		for _, resolved := range p.resolve(subject.NamedPorts, nil) {
 			bound.prefixes = resolved.prefixes(bound.prefixes)
 		}
 	}
 	if !t.AnyPeer {
 		for _, s := range t.Peers {
+			s = s.For(subject.Labels)
 			at, ok := b.known[s.String()]
 			if !ok {
 				at = len(b.selectors)

@@ -136,6 +136,21 @@ func TestSelectorsFollowKubernetesOperators(t *testing.T) {
 	}
 }
 
+func TestSameIsWhatTheSubjectHas(t *testing.T) {
+	same := NewSelector(Requirement{"k8s:tier", Same, nil}, Requirement{"role", Same, nil})
+	for n, want := range map[identity.Number]bool{300: true, 301: false, 302: false, 303: false, identity.Host: false} {
+		if have := same.For(world[300]).Matches(world[n]); have != want {
+			t.Errorf("%d: %v", n, have)
+		}
+	}
+	if same.Matches(world[300]) {
+		t.Error("chooses somebody without a subject")
+	}
+	if !same.For(identity.Labels{}).Matches(world[identity.Host]) {
+		t.Error("two without the label are not the same")
+	}
+}
+
 func TestEqualSelectorsPrintAlike(t *testing.T) {
 	a := NewSelector(Requirement{"app", In, []string{"b", "a", "b"}}, Requirement{"tier", Exists, nil}, Requirement{"tier", Exists, nil})
 	b := NewSelector(Requirement{"any:tier", Exists, nil}, Requirement{"any:app", In, []string{"a", "b"}})

@@ -67,7 +67,9 @@ func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Opti
 }
 
 func (t Term) matches(subject Subject, peer Peer, packet Packet) bool {
-	chosen := t.AnyPeer || peer.Number != 0 && slices.ContainsFunc(t.Peers, func(s Selector) bool { return s.Matches(peer.Labels) })
+	chosen := t.AnyPeer || peer.Number != 0 && slices.ContainsFunc(t.Peers, func(s Selector) bool {
+		return s.For(subject.Labels).Matches(peer.Labels)
+	})
 	if !chosen {
 		return false
 	}

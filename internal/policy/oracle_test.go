@@ -56,7 +56,7 @@ var genSelector = rapid.Custom(func(t *rapid.T) Selector {
 	for range n {
 		r := Requirement{
 			Key:      rapid.SampledFrom([]string{"app", "k8s:app", "tier", "any:tier", "reserved:host", "reserved:world", "k8s:none"}).Draw(t, "key"),
-			Operator: rapid.SampledFrom([]Operator{In, NotIn, Exists, DoesNotExist}).Draw(t, "operator"),
+			Operator: rapid.SampledFrom([]Operator{In, NotIn, Exists, DoesNotExist, Same}).Draw(t, "operator"),
 		}
 		if r.Operator == In || r.Operator == NotIn {
 			r.Values = rapid.SliceOfN(rapid.SampledFrom([]string{"web", "api", "db", "back", "front", ""}), 1, 2).Draw(t, "values")

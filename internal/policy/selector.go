@@ -12,16 +12,18 @@ import (
 // Operator is what a Requirement asks of a label.
 type Operator uint8
 
-// Operators, as in Kubernetes label selectors. NotIn also holds where the label is missing.
+// Operators, as in Kubernetes label selectors, and Same. NotIn also holds where the label is missing. Same holds for
+// nobody until Selector.For says who the subject is.
 const (
 	OperatorNone Operator = iota
 	In
 	NotIn
 	Exists
 	DoesNotExist
+	Same // the value is the subject's own, or both have none: "in the same cluster"
 )
 
-var operatorNames = [...]string{"none", "in", "notin", "exists", "missing"}
+var operatorNames = [...]string{"none", "in", "notin", "exists", "missing", "same"}
 
 func (o Operator) String() string {
 	if int(o) < len(operatorNames) {
@@ -42,6 +44,7 @@ type Requirement struct {
 type Selector struct {
 	requirements []Requirement
 	text         string
+	relative     bool // some requirement is Same
 }
 
 // NewSelector makes a selector; without requirements it chooses every identity. Equal requirements give equal
@@ -61,10 +64,42 @@ func NewSelector(requirements ...Requirement) Selector {
 	slices.SortFunc(own, compare)
 	own = slices.CompactFunc(own, func(a, b Requirement) bool { return compare(a, b) == 0 })
 	text := make([]string, len(own))
+	relative := false
 	for i, r := range own {
 		text[i] = r.String()
+		relative = relative || r.Operator == Same
 	}
-	return Selector{requirements: own, text: "{" + strings.Join(text, ", ") + "}"}
+	return Selector{requirements: own, text: "{" + strings.Join(text, ", ") + "}", relative: relative}
+}
+
+// For is the selector as seen by a subject with these labels: Same has become what the subject's own label says.
+func (s Selector) For(subject identity.Labels) Selector {
+	if !s.relative {
+		return s
+	}
+	own := slices.Clone(s.requirements)
+	for i, r := range own {
+		if r.Operator != Same {
+			continue
+		}
+		if values := r.valuesIn(subject); len(values) > 0 {
+			own[i] = Requirement{Key: r.Key, Operator: In, Values: values}
+		} else {
+			own[i] = Requirement{Key: r.Key, Operator: DoesNotExist}
+		}
+	}
+	return NewSelector(own...)
+}
+
+// valuesIn lists the values that a set of labels has for the requirement's key.
+func (r Requirement) valuesIn(l identity.Labels) []string {
+	if source, key, _ := strings.Cut(r.Key, ":"); source == identity.SourceAny {
+		return slices.Collect(l.ValuesOf(key))
+	}
+	if value, ok := l.Value(r.Key); ok {
+		return []string{value}
+	}
+	return nil
 }
 
 // Requirements of the selector, sorted; not to be changed.

@@ -63,11 +63,12 @@ func (e *entry) terms() []policy.Term {
 func (e *entry) choose(t *policy.Term) {
 	chooses := false
 	for _, m := range e.peers.members() {
-		chooses = chooses || m.present
 		if m.count > 0 && m.lacks != "" {
 			e.lacks(e.field+"."+e.peers.prefix+m.name, m.lacks)
-			e.everybody = e.deny
+			// The last member restricts the others: ignoring it leaves them.
+			e.everybody = e.everybody || e.deny && (m.name != requires || !chooses)
 		}
+		chooses = chooses || m.present
 	}
 	for i := range e.peers.endpoints {
 		t.Peers = append(t.Peers, e.peer(&e.peers.endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.peers.prefix, i)))
@@ -78,7 +79,7 @@ func (e *entry) choose(t *policy.Term) {
 			t.AnyPeer = true
 		case "kube-apiserver":
 			e.lacks(fmt.Sprintf("%s.%sEntities[%d]", e.field, e.peers.prefix, i), "entity kube-apiserver is not enforced yet")
-			e.everybody = e.deny
+			e.everybody = e.everybody || e.deny
 		default:
 			t.Peers = append(t.Peers, entities[name]...)
 		}

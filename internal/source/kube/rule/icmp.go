@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"k8s.io/apimachinery/pkg/util/intstr"
-
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/policy"
 )
@@ -38,16 +36,16 @@ func (e *entry) icmpRule(in v2.ICMPRule, field string) []policy.Port {
 	return out
 }
 
-func icmpType(in *intstr.IntOrString, names map[string]uint8) (uint8, error) {
-	if in == nil {
+func icmpType(in v2.ICMPType, names map[string]uint8) (uint8, error) {
+	if in == "" {
 		return 0, fmt.Errorf("ICMP type must be specified")
 	}
-	if n, ok := names[in.String()]; ok {
+	if n, ok := names[string(in)]; ok {
 		return n, nil
 	}
-	n, err := strconv.ParseUint(in.String(), 10, 8)
+	n, err := strconv.ParseUint(string(in), 10, 8)
 	if err != nil {
-		return 0, fmt.Errorf("ICMP type %q is neither a number from 0 to 255 nor a name of this family's types", in.String())
+		return 0, fmt.Errorf("ICMP type %q is neither a number from 0 to 255 nor a name of this family's types", string(in))
 	}
 	return uint8(n), nil
 }

@@ -117,15 +117,24 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 	}
 	if in.NodeSelector != nil {
 		s.requirements(in.NodeSelector, field+".nodeSelector")
-		r.note(field+".nodeSelector", "rules for nodes are not enforced until there is a host firewall; this rule has no effect")
 	}
+	problems := len(r.object.Problems)
 	if in.Log != nil && in.Log.Value != "" {
 		r.note(field+".log.value", "not shown in flows yet; the rule itself is enforced")
+	}
+	if in.Ingress != nil && len(in.Ingress) == 0 {
+		r.note(field+".ingress", "an empty list restricts nothing; to deny all, write ingress: [{}]")
+	}
+	if in.Egress != nil && len(in.Egress) == 0 {
+		r.note(field+".egress", "an empty list restricts nothing; to deny all, write egress: [{}]")
 	}
 	r.entries(in, &out, s, field, path)
 	if in.NodeSelector == nil {
 		r.object.Rules = append(r.object.Rules, out)
+		return
 	}
+	r.object.Problems = r.object.Problems[:problems] // nothing of the rule is in effect
+	r.note(field+".nodeSelector", "rules for nodes are not enforced until there is a host firewall; this rule has no effect")
 }
 
 func (r *reader) entries(in *v2.Rule, out *policy.Rule, s scope, field, path string) {

@@ -37,6 +37,9 @@ func toPeers(p v2.EgressPeer) peers {
 	}
 }
 
+// requires is the member that chooses nobody, but puts a condition on whom the others choose.
+const requires = "Requires"
+
 // member is one of the lists of peers.
 type member struct {
 	name    string // less from or to
@@ -55,16 +58,16 @@ func (p peers) members() []member {
 		{"Groups", p.groups != nil, len(p.groups), "peers by groups of a cloud provider are not enforced yet"},
 		{"Services", p.services != nil, len(p.services), "peers by service are not enforced yet"},
 		{"FQDNs", p.fqdns != nil, len(p.fqdns), "peers by DNS name are not enforced yet"},
-		{"Requires", p.requires != nil, len(p.requires), "it was removed from the language; write the condition into the selectors"},
+		{requires, p.requires != nil, len(p.requires), "it was removed from the language; write the condition into the selectors"},
 	}
 }
 
-// check rejects what no version of the language has.
+// checkPeers rejects what no version of the language has.
 func (e *entry) checkPeers() {
 	p := e.peers
 	first := ""
 	for _, m := range p.members() {
-		if m.count == 0 || m.name == "Requires" {
+		if m.count == 0 || m.name == requires {
 			continue
 		}
 		name := strings.ToUpper(p.prefix[:1]) + p.prefix[1:] + m.name

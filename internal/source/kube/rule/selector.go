@@ -75,10 +75,10 @@ func (s scope) subject(in *v2.LabelSelector, field string) policy.Selector {
 		return policy.NewSelector(requirements...)
 	}
 	requirements = slices.DeleteFunc(requirements, func(r policy.Requirement) bool {
-		if r.Key != keyNamespace || r.Operator != policy.In {
+		if !has([]policy.Requirement{r}, identity.LabelNamespace) || r.Operator != policy.In {
 			return false
 		}
-		if !slices.Equal(r.Values, []string{s.namespace}) {
+		if !slices.Contains(r.Values, s.namespace) {
 			s.note(field, "%s %q is ignored: a %s is for its own namespace, %s", identity.LabelNamespace, r.Values, s.object.Kind, s.namespace)
 		}
 		return true

@@ -1,0 +1,200 @@
+package rule
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// read turns YAML documents into rows; objects that are no policies are left out.
+func read(t *testing.T, text []byte) []table.PolicyObject {
+	t.Helper()
+	var rows []table.PolicyObject
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err == io.EOF {
+			return rows
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		var kind struct{ Kind string }
+		if len(raw) == 0 {
+			continue
+		}
+		if err := json.Unmarshal(raw, &kind); err != nil {
+			t.Fatal(err)
+		}
+		switch kind.Kind {
+		case KindCilium:
+			rows = append(rows, Cilium(decode[v2.CiliumNetworkPolicy](t, raw)))
+		case KindClusterwide:
+			rows = append(rows, Clusterwide(decode[v2.CiliumClusterwideNetworkPolicy](t, raw)))
+		case KindKubernetes:
+			rows = append(rows, Kubernetes(decode[networkingv1.NetworkPolicy](t, raw)))
+		}
+	}
+}
+
+func decode[T any](t *testing.T, raw []byte) *T {
+	t.Helper()
+	object := new(T)
+	if err := json.Unmarshal(raw, object); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	return object
+}
+
+func print(rows []table.PolicyObject) string {
+	var out strings.Builder
+	for _, row := range rows {
+		o := policy.Origin{Kind: row.Kind, Namespace: row.Namespace, Name: row.Name}
+		fmt.Fprintf(&out, "%s: valid %v\n", o, row.Valid)
+		for _, p := range row.Problems {
+			fmt.Fprintf(&out, "  ! %s\n", p)
+		}
+		for _, r := range row.Rules {
+			fmt.Fprintf(&out, "  %s\n    for %s\n", r.Origin, r.Subject)
+			if r.DefaultDenyIngress {
+				fmt.Fprintf(&out, "    isolates ingress\n")
+			}
+			if r.DefaultDenyEgress {
+				fmt.Fprintf(&out, "    isolates egress\n")
+			}
+			for _, section := range []struct {
+				name  string
+				terms []policy.Term
+			}{{"allow in", r.Ingress}, {"deny in", r.IngressDeny}, {"allow out", r.Egress}, {"deny out", r.EgressDeny}} {
+				for _, t := range section.terms {
+					fmt.Fprintf(&out, "    %s %s: %v", section.name, t.Path, t.Ports)
+					if t.AnyPeer {
+						fmt.Fprintf(&out, " anybody")
+					}
+					for _, s := range t.Peers {
+						fmt.Fprintf(&out, "\n      %s", s)
+					}
+					fmt.Fprintln(&out)
+				}
+			}
+		}
+	}
+	return out.String()
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, have string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(have), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if have != string(want) {
+		t.Errorf("%s differs (go test -update writes it anew); have\n%s\nwant\n%s", file, have, want)
+	}
+}
+
+func TestPoliciesReadAsTheGoldenFilesSay(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no testdata", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name, print(read(t, text)))
+		})
+	}
+}
+
+func TestPoliciesOfUsersReadAsTheGoldenFileSays(t *testing.T) {
+	folder := filepath.Join("..", "..", "..", "..", "..", "shared", "manifests", "policies")
+	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if len(files) == 0 {
+		t.Skipf("%s does not exist: the manifests of users lie outside of this repository", folder)
+	}
+	var have strings.Builder
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&have, "# %s\n%s", filepath.Base(file), print(read(t, text)))
+	}
+	golden(t, "users", have.String())
+}
+
+func FuzzCilium(f *testing.F) {
+	f.Add([]byte(`{"spec":{"endpointSelector":{},"ingress":[{}]}}`))
+	f.Add([]byte(`{"specs":[{"nodeSelector":{},"egress":[{"toFQDNs":[{"matchName":"a"}],"toPorts":[{"ports":[{"port":"010","endPort":9,"protocol":"tcp"}],"rules":{"http":[{"path":"("}]}}]}]}]}`))
+	f.Add([]byte(`{"metadata":{"namespace":"a"},"spec":{"endpointSelector":{"matchExpressions":[{"key":"","operator":"x"}]},"egressDeny":[{"toCIDRSet":[{"cidr":"10.0.0.0/8","except":["x"]}]}],"ingress":[{"icmps":[{"fields":[{"type":8}]}],"fromEntities":["all"]}]}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, read := range []func() (table.PolicyObject, error){
+			func() (table.PolicyObject, error) {
+				var p v2.CiliumNetworkPolicy
+				err := json.Unmarshal(text, &p)
+				return Cilium(&p), err
+			},
+			func() (table.PolicyObject, error) {
+				var p v2.CiliumClusterwideNetworkPolicy
+				err := json.Unmarshal(text, &p)
+				return Clusterwide(&p), err
+			},
+		} {
+			if row, err := read(); err == nil {
+				checkRow(t, row)
+			}
+		}
+	})
+}
+
+func FuzzKubernetes(f *testing.F) {
+	f.Add([]byte(`{"spec":{"podSelector":{},"ingress":[{}],"policyTypes":["Ingress","Egress"]}}`))
+	f.Add([]byte(`{"spec":{"podSelector":{"matchLabels":{"a":"b"}},"egress":[{"to":[{"ipBlock":{"cidr":"10.0.0.0/8"}},{}],"ports":[{"port":-1,"endPort":70000,"protocol":"X"},{"port":"dns"}]}]}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var p networkingv1.NetworkPolicy
+		if err := json.Unmarshal(text, &p); err == nil {
+			checkRow(t, Kubernetes(&p))
+		}
+	})
+}
+
+// checkRow checks what holds for every row, and that the engine takes its rules.
+func checkRow(t *testing.T, row table.PolicyObject) {
+	if !row.Valid && (len(row.Rules) > 0 || len(row.Problems) == 0) {
+		t.Fatalf("rejected, but with rules or without a problem: %+v", row)
+	}
+	for _, p := range row.Problems {
+		if !strings.HasPrefix(p, "spec") {
+			t.Fatalf("problem names no field: %s", p)
+		}
+	}
+	policy.Entries(row.Rules, policy.Subject{}, nobody, nil, policy.Options{})
+}
+
+func nobody(func(identity.Number, identity.Labels) bool) {}
