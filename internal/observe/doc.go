@@ -1,0 +1,28 @@
+// Package observe makes flows of what the datapath reports, keeps the last ones, and serves them as Hubble does.
+//
+//	ring buffer -> Decode -> abi.Event -> enrich (tables) -> flow -> store -> observer.Observer (gRPC), followers
+//
+// The kernel writes one record per new connection, first answer, close, verdict and drop (bpf/lib/event.h), never one
+// per packet. A record has numbers only: addresses, identities, an ifindex, the number of a list of rules. Enrichment
+// looks them up in the tables as they are at that moment: pods and labels (workloads, endpoints, identities), services
+// (frontends), interfaces (devices), and the policies that decided (rule-lists): of an allow those that allow, of a
+// deny those that deny, of a missing allow those that isolate the pod.
+//
+// An allowed TCP connection between pods of one node shows as
+//
+//	shop/web-1:4000 (ID:4711) -> shop/db-0:5432 (ID:815) policy-verdict:L3-L4 EGRESS ALLOWED (TCP Flags: SYN)
+//	shop/web-1:4000 (ID:4711) -> shop/db-0:5432 (ID:815) policy-verdict:L3-L4 INGRESS ALLOWED (TCP Flags: SYN)
+//	shop/web-1:4000 (ID:4711) -> shop/db-0:5432 (ID:815) to-endpoint FORWARDED (TCP Flags: SYN)
+//	shop/web-1:4000 (ID:4711) <- shop/db-0:5432 (ID:815) to-endpoint FORWARDED (TCP Flags: SYN, ACK)
+//
+// Invariants: a flow is never changed once it is stored; the store holds the last N whatever the load, readers never
+// hold up the writer, and whoever is too slow is told how many it missed (LostEvent); so is everybody of what the
+// kernel had to hold back. A record that makes no sense is counted and passed over.
+//
+// The server listens where the caller says: the node's unix socket, whose mode is its only protection. Port 4244 needs
+// mutual TLS and is not served here.
+//
+//	o := observe.New(tables, db, observe.Options{Node: "n1", Cluster: "default"})
+//	go o.Run(ctx, ring)
+//	err := o.Serve(ctx, listener)
+package observe

@@ -1,0 +1,79 @@
+package observe
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+)
+
+// Ring is the kernel's ring buffer `events` as a Source.
+type Ring struct {
+	reader *ringbuf.Reader
+	record ringbuf.Record // its memory is used again
+}
+
+// OpenRing begins to read the map `events`. Records that were written before and not read come first. Only one reader
+// may exist at a time: it moves the position that all share.
+func OpenRing(events *ebpf.Map) (*Ring, error) {
+	r, err := ringbuf.NewReader(events)
+	if err != nil {
+		return nil, fmt.Errorf("open ring buffer of events: %w", err)
+	}
+	return &Ring{reader: r}, nil
+}
+
+// Read waits for the next record.
+func (r *Ring) Read() ([]byte, error) {
+	if err := r.reader.ReadInto(&r.record); err != nil {
+		return nil, err
+	}
+	return r.record.RawSample, nil
+}
+
+// Close ends a Read that waits.
+func (r *Ring) Close() error { return r.reader.Close() }
+
+// bucket is C's struct bucket of bpf/lib/maps.h, the value of map event_budget.
+type bucket struct{ Tokens, Filled, Lost uint64 }
+
+// LostOf gives the function that Options.Lost wants: the sum over all CPUs of map event_budget.
+func LostOf(budget *ebpf.Map) func() (uint64, error) {
+	return func() (uint64, error) {
+		var each []bucket
+		if err := budget.Lookup(uint32(0), &each); err != nil {
+			return 0, fmt.Errorf("read map event_budget: %w", err)
+		}
+		var sum uint64
+		for _, b := range each {
+			sum += b.Lost
+		}
+		return sum, nil
+	}
+}
+
+// CountersOf gives the function that NewCollector wants: map counters, summed over all CPUs.
+func CountersOf(counters *ebpf.Map) func() (map[abi.CounterKey]abi.Counter, error) {
+	return func() (map[abi.CounterKey]abi.Counter, error) {
+		var (
+			key   abi.CounterKey
+			each  []abi.Counter
+			total = map[abi.CounterKey]abi.Counter{}
+		)
+		list := counters.Iterate()
+		for list.Next(&key, &each) {
+			var sum abi.Counter
+			for _, c := range each {
+				sum.Packets += c.Packets
+				sum.Bytes += c.Bytes
+			}
+			total[key] = sum
+		}
+		if err := list.Err(); err != nil {
+			return nil, fmt.Errorf("read map counters: %w", err)
+		}
+		return total, nil
+	}
+}

@@ -1,0 +1,258 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	observerpb "github.com/cilium/cilium/api/v1/observer"
+	relaypb "github.com/cilium/cilium/api/v1/relay"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/flow/filter"
+)
+
+// Serve answers Hubble clients on the listener until the context ends. It closes the listener.
+func (o *Observer) Serve(ctx context.Context, listener net.Listener) error {
+	s := grpc.NewServer()
+	observerpb.RegisterObserverServer(s, &server{o: o})
+	healthpb.RegisterHealthServer(s, health.NewServer()) // `hubble status` asks it first
+	stop := context.AfterFunc(ctx, s.Stop)
+	defer stop()
+	if err := s.Serve(listener); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("serve flows on %s: %w", listener.Addr(), err)
+	}
+	return nil
+}
+
+// server is Hubble's observer.Observer. What it does not serve (agent and debug events) answers Unimplemented.
+type server struct {
+	observerpb.UnimplementedObserverServer
+	o *Observer
+}
+
+// query is a GetFlows request, checked.
+type query struct {
+	want         filter.Func
+	mask         flow.Mask
+	number       uint64 // 0: no limit
+	first        bool
+	follow       bool
+	since, until time.Time // zero: none
+}
+
+func newQuery(r *observerpb.GetFlowsRequest) (query, error) {
+	q := query{number: r.GetNumber(), first: r.GetFirst(), follow: r.GetFollow()}
+	var err error
+	if q.want, err = filter.New(r.GetWhitelist(), r.GetBlacklist()); err != nil {
+		return query{}, err
+	}
+	if q.mask, err = flow.NewMask(r.GetFieldMask().GetPaths()); err != nil {
+		return query{}, err
+	}
+	for _, bound := range []struct {
+		name string
+		at   *timestamppb.Timestamp
+		to   *time.Time
+	}{{"since", r.GetSince(), &q.since}, {"until", r.GetUntil(), &q.until}} {
+		if bound.at == nil {
+			continue
+		}
+		if err := bound.at.CheckValid(); err != nil {
+			return query{}, fmt.Errorf("%s: %w", bound.name, err)
+		}
+		*bound.to = bound.at.AsTime()
+	}
+	switch {
+	case q.first && q.follow:
+		return query{}, fmt.Errorf("first: asks for the oldest flows, follow for those to come; say one of them")
+	case !q.since.IsZero() && !q.until.IsZero() && q.until.Before(q.since):
+		return query{}, fmt.Errorf("until: %s is before since %s", q.until.Format(time.RFC3339), q.since.Format(time.RFC3339))
+	}
+	return q, nil
+}
+
+// GetFlows sends what is stored, and with follow what comes after it.
+func (s *server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
+	q, err := newQuery(r)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	oldest, next := s.o.store.bounds()
+	switch {
+	case q.number > 0 && !q.first:
+		for _, e := range s.last(q, oldest, next) {
+			if err := s.send(stream, q, e); err != nil {
+				return err
+			}
+		}
+	case q.follow && q.since.IsZero():
+		// nothing of the past was asked for
+	default:
+		if done, err := s.forward(stream, q, oldest, next); done || err != nil {
+			return err
+		}
+	}
+	if !q.follow {
+		return nil
+	}
+	return s.followFrom(stream, q, next)
+}
+
+// last finds the last q.number flows, and the news of losses between them, in the order in which they came.
+func (s *server) last(q query, oldest, next uint64) []*entry {
+	var (
+		found []*entry
+		flows uint64
+	)
+	for n := next; n > oldest && flows < q.number; n-- {
+		e := s.o.store.at(n - 1)
+		if e == nil {
+			break // overwritten while we looked, as is all that is older
+		}
+		if !q.takes(e) {
+			continue
+		}
+		if e.flow != nil {
+			flows++
+		}
+		found = append(found, e)
+	}
+	slices.Reverse(found)
+	return found
+}
+
+// forward sends from the oldest on; done tells that the request is answered.
+func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, oldest, next uint64) (done bool, err error) {
+	var sent uint64
+	for n := oldest; n < next; n++ {
+		e := s.o.store.at(n)
+		if e == nil || !q.takes(e) {
+			continue
+		}
+		if err := s.send(stream, q, e); err != nil {
+			return true, err
+		}
+		if e.flow != nil {
+			sent++
+		}
+		if q.number > 0 && sent == q.number {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// followFrom sends what comes, until the client leaves or time until is over.
+func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, next uint64) error {
+	var over <-chan time.Time
+	if !q.until.IsZero() {
+		timer := time.NewTimer(q.until.Sub(s.o.o.Now()))
+		defer timer.Stop()
+		over = timer.C
+	}
+	for {
+		select {
+		case <-stream.Context().Done():
+			return nil // the client knows best why
+		case <-over:
+			return nil
+		case <-s.o.store.wait(next):
+		}
+		oldest, now := s.o.store.bounds()
+		if oldest > next {
+			if err := s.missed(stream, oldest-next); err != nil {
+				return err
+			}
+			next = oldest
+		}
+		for ; next < now; next++ {
+			e := s.o.store.at(next)
+			if e == nil {
+				break // overwritten just now: look at the bounds again
+			}
+			if !q.takes(e) {
+				continue
+			}
+			if err := s.send(stream, q, e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// missed tells a client that it was too slow.
+func (s *server) missed(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], n uint64) error {
+	s.o.losses[lostByFollower].Add(n)
+	return s.send(stream, query{}, &entry{time: s.o.o.Now(), lost: &flowpb.LostEvent{
+		Source: flowpb.LostEventSource_HUBBLE_RING_BUFFER, NumEventsLost: n,
+	}})
+}
+
+// takes tells whether an entry is asked for. News of losses are for everybody.
+func (q query) takes(e *entry) bool {
+	if !q.since.IsZero() && e.time.Before(q.since) || !q.until.IsZero() && e.time.After(q.until) {
+		return false
+	}
+	return e.lost != nil || q.want(e.flow)
+}
+
+func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, e *entry) error {
+	r := &observerpb.GetFlowsResponse{NodeName: s.o.nodeName(), Time: timestamppb.New(e.time)}
+	if e.flow != nil {
+		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(e.flow)}
+	} else {
+		r.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: e.lost}
+	}
+	return stream.Send(r)
+}
+
+// ServerStatus tells how full the store is.
+func (s *server) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
+	now := s.o.o.Now()
+	uptime := now.Sub(s.o.started)
+	return &observerpb.ServerStatusResponse{
+		NumFlows: s.o.store.size(), MaxFlows: uint64(s.o.o.Capacity), SeenFlows: s.o.seen.Load(),
+		UptimeNs: uint64(uptime), Version: s.o.o.Version, FlowsRate: s.o.rate.perSecond(now, uptime),
+	}, nil
+}
+
+// GetNodes knows this node alone; a relay knows all.
+func (s *server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*observerpb.GetNodesResponse, error) {
+	self, err := s.ServerStatus(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &observerpb.GetNodesResponse{Nodes: []*observerpb.Node{{
+		Name: s.o.nodeName(), Version: s.o.o.Version, State: relaypb.NodeState_NODE_CONNECTED, UptimeNs: self.GetUptimeNs(),
+		NumFlows: self.GetNumFlows(), MaxFlows: self.GetMaxFlows(), SeenFlows: self.GetSeenFlows(),
+	}}}, nil
+}
+
+// GetNamespaces lists the namespaces that had flows in the last hour.
+func (s *server) GetNamespaces(context.Context, *observerpb.GetNamespacesRequest) (*observerpb.GetNamespacesResponse, error) {
+	r := &observerpb.GetNamespacesResponse{}
+	for _, name := range s.o.recent(s.o.o.Now()) {
+		r.Namespaces = append(r.Namespaces, &observerpb.Namespace{Cluster: s.o.o.Cluster, Namespace: name})
+	}
+	return r, nil
+}
+
+// GetAgentEvents is not served.
+func (s *server) GetAgentEvents(*observerpb.GetAgentEventsRequest, grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
+	return status.Error(codes.Unimplemented, "this agent keeps flows, no agent events: see `weft status` and the log of weft-agent")
+}
+
+// GetDebugEvents is not served.
+func (s *server) GetDebugEvents(*observerpb.GetDebugEventsRequest, grpc.ServerStreamingServer[observerpb.GetDebugEventsResponse]) error {
+	return status.Error(codes.Unimplemented, "the datapath has no debug events")
+}
