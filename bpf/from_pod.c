@@ -20,24 +20,6 @@ static __always_inline int check_target(const struct packet *p, const struct hos
 	return 0;
 }
 
-/* A workload that called itself through a service must see somebody else call. */
-static __always_inline int loopback_out(struct __sk_buff *skb, struct context *c)
-{
-	struct packet *p = &c->packet;
-	struct addr from = p->v6 ? config_addr(&config_loopback6) : config_addr(&config_loopback4);
-
-	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
-}
-
-static __always_inline int loopback_back(struct __sk_buff *skb, struct context *c, struct flow *f)
-{
-	struct packet *p = &c->packet;
-	struct addr self = p->src;
-	int reason = forward_service_reply(skb, c, f);
-
-	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &self, p->dst_port);
-}
-
 static __always_inline void open(struct context *c, struct flow *f, int loops)
 {
 	__u32 flags = (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0);
@@ -88,7 +70,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	int reason = lb_translate(skb, c), loops = addr_equal(&p->src, &p->dst);
 
 	if (!reason && loops && (c->event_flags & EVENT_SERVICE))
-		reason = loopback_out(skb, c);
+		reason = forward_loopback(skb, c);
 	h = host_of(&p->dst, n->net);
 	c->destination = host_identity(h, p->v6);
 	if (!reason)
@@ -109,7 +91,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	if (!f.entry)
 		return drop(skb, c, DROP_CT_FULL);
 	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
-		reason = loopback_back(skb, c, &f);
+		reason = forward_loopback_reply(skb, c, &f);
 		return reason ? drop(skb, c, reason) : forward_into(skb, n, skb->ifindex);
 	}
 	if (f.entry->flags & CT_LOOPBACK)

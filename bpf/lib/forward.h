@@ -86,6 +86,24 @@ static __always_inline int forward_service_reply(struct __sk_buff *skb, struct c
 	return rewrite(skb, &c->packet, SIDE_SOURCE, &service, e->service_port);
 }
 
+/* A workload that called itself through a service must see somebody else call. */
+static __always_inline int forward_loopback(struct __sk_buff *skb, struct context *c)
+{
+	struct packet *p = &c->packet;
+	struct addr from = p->v6 ? config_addr(&config_loopback6) : config_addr(&config_loopback4);
+
+	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
+}
+
+static __always_inline int forward_loopback_reply(struct __sk_buff *skb, struct context *c, struct flow *f)
+{
+	struct packet *p = &c->packet;
+	struct addr self = p->src;
+	int reason = forward_service_reply(skb, c, f);
+
+	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &self, p->dst_port);
+}
+
 /* Tells people of a beginning, a first answer, an end. */
 static __always_inline void forward_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched, __u32 way)
 {

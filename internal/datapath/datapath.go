@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
 )
 
 // Config is what one node's programs are told when they are loaded; see bpf/lib/config.h.
@@ -53,6 +54,9 @@ type Datapath struct {
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
 // a mounted BPF file system. A pinned map of another shape is an error that names it.
 func Open(dir string, config Config) (*Datapath, error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("raise the limit of locked memory, which kernels before 5.11 count BPF memory as: %w", err)
+	}
 	if err := os.MkdirAll(filepath.Join(dir, "links"), 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
 	}
