@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -46,9 +47,9 @@ const (
 	ciliumEndpoint   = "CiliumEndpoint"
 	service          = "Service"
 	endpointSlice    = "EndpointSlice"
-	policy           = "CiliumNetworkPolicy"
-	clusterPolicy    = "CiliumClusterwideNetworkPolicy"
-	kubernetesPolicy = "NetworkPolicy"
+	policy           = rule.KindCilium
+	clusterPolicy    = rule.KindClusterwide
+	kubernetesPolicy = rule.KindKubernetes
 )
 
 // NewRows makes rows as the node of this name sees them. Flags are settings that win over those of the ConfigMap; they
@@ -75,9 +76,9 @@ func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 			n, _ := number(o.Name)
 			return state.Join(uint32(n))
 		}),
-		policy:           policyKind(r, policy, policyRow),
-		clusterPolicy:    policyKind(r, clusterPolicy, clusterPolicyRow),
-		kubernetesPolicy: policyKind(r, kubernetesPolicy, kubernetesPolicyRow),
+		policy:           policyKind(r, policy, rule.Cilium),
+		clusterPolicy:    policyKind(r, clusterPolicy, rule.Clusterwide),
+		kubernetesPolicy: policyKind(r, kubernetesPolicy, rule.Kubernetes),
 	}
 	return r
 }
@@ -199,11 +200,18 @@ func (m mapped[O, R]) replace(tx *state.Tx, objects []any) {
 }
 
 // policyKind is one of the kinds that share the table Policies.
-func policyKind[O metav1.Object](r *Rows, name string, row func(O) (table.PolicyObject, bool)) kind {
+func policyKind[O metav1.Object](r *Rows, name string, read func(O) table.PolicyObject) kind {
 	policies := r.t.Policies
 	return mapped[O, table.PolicyObject]{
-		policies, row,
-		func(o O) state.Key { return state.Join(name, o.GetNamespace(), o.GetName()) },
+		policies,
+		func(o O) (table.PolicyObject, bool) { return read(o), true },
+		func(o O) state.Key {
+			namespace := o.GetNamespace()
+			if namespace == "" && name != clusterPolicy {
+				namespace = metav1.NamespaceDefault // as read does: a file may leave it out
+			}
+			return state.Join(name, namespace, o.GetName())
+		},
 		func(reader state.Reader) iter.Seq[table.PolicyObject] {
 			return policies.Prefix(reader, state.Join(name))
 		},

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -285,6 +286,48 @@ func TestAResyncOfEqualObjectsChangesNothing(t *testing.T) {
 	case <-changed:
 		t.Error("the table changed")
 	default:
+	}
+}
+
+func TestThreeKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
+	tables, db := table.New()
+	rows := NewRows(tables, "n1", nil)
+	meta := metav1.ObjectMeta{Name: "deny"}
+	write := func(fn func(tx *state.Tx)) {
+		if err := db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have := func() string {
+		var names []string
+		for p := range tables.Policies.All(db.Snapshot()) {
+			names = append(names, p.Kind+" "+p.Namespace+"/"+p.Name)
+		}
+		return strings.Join(names, ", ")
+	}
+	write(func(tx *state.Tx) { rows.kinds[policy].replace(tx, []any{&v2.CiliumNetworkPolicy{ObjectMeta: meta}}) })
+	write(func(tx *state.Tx) {
+		rows.kinds[clusterPolicy].replace(tx, []any{&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta}})
+	})
+	if tables.Policies.IsSynced(db.Snapshot()) {
+		t.Error("synced before the third kind was listed")
+	}
+	write(func(tx *state.Tx) {
+		rows.kinds[kubernetesPolicy].replace(tx, []any{&networkingv1.NetworkPolicy{ObjectMeta: meta}})
+	})
+	if !tables.Policies.IsSynced(db.Snapshot()) {
+		t.Error("not synced although all kinds were listed")
+	}
+	const all = "CiliumClusterwideNetworkPolicy /deny, CiliumNetworkPolicy default/deny, NetworkPolicy default/deny"
+	if diff := cmp.Diff(all, have()); diff != "" {
+		t.Errorf("policies (-want +have):\n%s", diff)
+	}
+	write(func(tx *state.Tx) {
+		rows.kinds[kubernetesPolicy].replace(tx, nil)
+		rows.kinds[policy].remove(tx, &v2.CiliumNetworkPolicy{ObjectMeta: meta})
+	})
+	if diff := cmp.Diff("CiliumClusterwideNetworkPolicy /deny", have()); diff != "" {
+		t.Errorf("policies (-want +have):\n%s", diff)
 	}
 }
 

@@ -268,3 +268,10 @@ func refuse(w http.ResponseWriter, code int, reason metav1.StatusReason, message
 		Status:   metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message,
 	})
 }
+
+// Changed returns a channel that closes with the next change of anything.
+func (s *Server) Changed() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
