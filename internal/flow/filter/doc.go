@@ -4,9 +4,10 @@
 // there is none, and none of the second does. A filter matches if each of its fields does; a field is a list of
 // values, of which one is enough. Names of pods and services are prefixes within an optional namespace:
 //
-//	"web-"         pods of any namespace whose names begin with web-
+//	"web-"         pods of namespace default whose names begin with web-
 //	"shop/web-"    the same in namespace shop
 //	"shop/"        all pods of shop
+//	"/web-"        the same in any namespace
 //
 // Labels are Kubernetes selectors whose keys may carry a source ("k8s:app in (web,api)", "reserved:host"); a key
 // without one matches any source. Node names are patterns of "cluster/node" with *.

@@ -182,7 +182,7 @@ func ips(values []string, have func(*flowpb.Flow) string) (Func, error) {
 	}, nil
 }
 
-// names takes [namespace/]prefix.
+// names takes [namespace/]prefix. Without a slash the namespace is default, with nothing before it any.
 func names(values []string, have func(*flowpb.Flow) (string, string)) (Func, error) {
 	type name struct{ namespace, prefix string }
 	var list []name
@@ -192,7 +192,7 @@ func names(values []string, have func(*flowpb.Flow) (string, string)) (Func, err
 		}
 		namespace, prefix, slash := strings.Cut(value, "/")
 		if !slash {
-			namespace, prefix = "", value
+			namespace, prefix = "default", value
 		}
 		list = append(list, name{namespace, prefix})
 	}

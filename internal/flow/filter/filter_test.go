@@ -120,7 +120,7 @@ func TestListsAddUpAndTheSecondTakesAway(t *testing.T) {
 		want    bool
 	}{
 		{nil, nil, true},
-		{[]string{`{"verdict":["AUDIT"]}`, `{"source_pod":["web"]}`}, nil, true},
+		{[]string{`{"verdict":["AUDIT"]}`, `{"source_pod":["/web"]}`}, nil, true},
 		{[]string{`{"verdict":["AUDIT"]}`}, nil, false},
 		{nil, []string{`{"verdict":["AUDIT"]}`}, true},
 		{[]string{`{}`}, []string{`{"verdict":["AUDIT"]}`, `{"reply":[false]}`}, false},
