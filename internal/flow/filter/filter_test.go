@@ -51,7 +51,7 @@ func TestAFilterMatchesIfEachOfItsFieldsDoes(t *testing.T) {
 		`{"destination_ip":["fd00::/64"]}`:           true,
 		`{"source_ip_xlated":["10.0.0.5"]}`:          false,
 		`{"source_pod":["shop/web"]}`:                true,
-		`{"source_pod":["web-"]}`:                    true,
+		`{"source_pod":["web-"]}`:                    false,
 		`{"source_pod":["/web-"]}`:                   true,
 		`{"source_pod":["shop/"]}`:                   true,
 		`{"source_pod":["store/web-1"]}`:             false,
