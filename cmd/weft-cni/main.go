@@ -1,0 +1,16 @@
+// weft-cni is the CNI plugin of Weftnet, also installed as cilium-cni. It hands each call of the container runtime to
+// the agent of the node; package internal/source/cni/plugin says what it does when there is none.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/source/cni/plugin"
+)
+
+func main() {
+	about := filepath.Base(os.Args[0]) + ": CNI plugin of Weftnet. A container runtime runs it; see https://www.cni.dev/docs/spec/"
+	os.Exit(plugin.Plugin{StateDir: journal.StateDir, Out: os.Stdout}.Run(about))
+}

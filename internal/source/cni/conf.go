@@ -1,0 +1,55 @@
+package cni
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"weftnet.io/weftnet/internal/source/cni/journal"
+)
+
+// ConfName is the name of the configuration that container runtimes find. The smallest name in the folder wins.
+const ConfName = "05-weft.conflist"
+
+// Conf is what a node's CNI configuration says; empty fields are left to weft-cni's defaults.
+type Conf struct {
+	Type    string // weft-cni or cilium-cni; empty: weft-cni
+	Socket  string
+	LogFile string
+}
+
+// WriteConf makes the node's CNI configuration, whole, and lets it take the place of one that is there: from then on the
+// runtime counts the node's network as ready. An equal one is left alone. Nothing ever takes it away, for pods may be
+// created while the agent restarts (their ADD is repeated until it is back), and configurations of other plugins are
+// not touched.
+//
+// Its version is 1.0.0, not 1.1.0, on purpose: from 1.1.0 on runtimes ask for STATUS every few seconds and report the whole
+// node as not ready when it fails, so each restart of the agent would take the node's pods out of their services.
+//
+// The chained portmap plugin serves hostPort; its snat lets a pod reach itself through its own hostPort.
+func WriteConf(dir string, c Conf) error {
+	weft := map[string]any{"type": "weft-cni"}
+	for key, value := range map[string]string{"type": c.Type, "socket": c.Socket, "log-file": c.LogFile} {
+		if value != "" {
+			weft[key] = value
+		}
+	}
+	portmap := map[string]any{"type": "portmap", "snat": true, "capabilities": map[string]bool{"portMappings": true}}
+	data, err := json.MarshalIndent(map[string]any{"cniVersion": "1.0.0", "name": "weft", "plugins": []any{weft, portmap}}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode CNI configuration: %w", err)
+	}
+	data = append(data, '\n')
+	path := filepath.Join(dir, ConfName)
+	if had, err := os.ReadFile(path); err == nil && string(had) == string(data) {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("write CNI configuration: %w", err)
+	}
+	if err := journal.Write(path, data, 0o644); err != nil {
+		return fmt.Errorf("write CNI configuration: %w", err)
+	}
+	return nil
+}

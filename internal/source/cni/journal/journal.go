@@ -1,0 +1,153 @@
+// Package journal keeps small facts on disk that must outlive the process: a fact is one file, and a file is there
+// whole or not at all, whatever moment the machine loses power.
+//
+// # The world it models
+//
+// A Dir is a directory of records of one type, each a JSON file NAME.json. Put writes a hidden temporary file, syncs
+// it, renames it and syncs the directory: when it returns, the record survives. A crash before leaves the record as it
+// was, and a temporary file that All sweeps away. A file that cannot be read is moved aside to NAME.json.damaged and
+// reported once; it never keeps the others from being read.
+//
+// # Example
+//
+//	d := journal.Dir[Attachment]{Path: "/var/lib/weft/attachments"}
+//	err := d.Put("c0ffee-eth0", a)
+//	records, damaged, err := d.All()
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Dir is a directory of records; it is made when the first one is put. A T that has a method Valid() error is asked
+// when it is read.
+type Dir[T any] struct{ Path string }
+
+const (
+	suffix  = ".json"
+	aside   = ".damaged"
+	hidden  = ".tmp-"
+	maxSize = 1 << 20
+)
+
+// Record is one file of a Dir.
+type Record[T any] struct {
+	Name  string
+	Value T
+}
+
+// Put writes a record for good, in place of one of that name. A name is a file name without a leading dot.
+func (d Dir[T]) Put(name string, value T) error {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode record %s: %w", name, err)
+	}
+	if err := os.MkdirAll(d.Path, 0o700); err != nil {
+		return fmt.Errorf("write record %s: %w", name, err)
+	}
+	return Write(d.file(name), append(data, '\n'), 0o600)
+}
+
+// Delete removes a record for good. It is no error if there is none.
+func (d Dir[T]) Delete(name string) error {
+	if err := os.Remove(d.file(name)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("delete record: %w", err)
+	}
+	return syncDir(d.Path)
+}
+
+// One reads a record. It is no error if there is none.
+func (d Dir[T]) One(name string) (value T, ok bool, err error) {
+	value, err = read[T](d.file(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return value, false, nil
+	} else if err != nil {
+		return value, false, fmt.Errorf("read record %s: %w", d.file(name), err)
+	}
+	return value, true, nil
+}
+
+// All reads every record, in order of name. damaged tells of each file that could not be read, and where it is now.
+func (d Dir[T]) All() (records []Record[T], damaged []error, err error) {
+	entries, err := os.ReadDir(d.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	} else if err != nil {
+		return nil, nil, fmt.Errorf("read records: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(d.Path, e.Name())
+		if strings.HasPrefix(e.Name(), hidden) {
+			_ = os.Remove(path) // left by a crash; the next All tries again
+			continue
+		}
+		name, ok := strings.CutSuffix(e.Name(), suffix)
+		if !ok || e.IsDir() {
+			continue
+		}
+		r := Record[T]{Name: name}
+		if r.Value, err = read[T](path); err == nil {
+			records = append(records, r)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			damaged = append(damaged, errors.Join(fmt.Errorf("read record, which is now %s: %w", path+aside, err), os.Rename(path, path+aside)))
+		}
+	}
+	return records, damaged, nil
+}
+
+func (d Dir[T]) file(name string) string { return filepath.Join(d.Path, name+suffix) }
+
+// read takes an empty file and a value that does not hold together for damaged, too: Put never makes one, but broken
+// file systems and people do.
+func read[T any](path string) (value T, err error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return value, err
+	}
+	if len(data) > maxSize {
+		return value, fmt.Errorf("%d bytes are no record", len(data))
+	}
+	if err := json.Unmarshal(data, &value); err != nil {
+		return value, err
+	}
+	if v, ok := any(value).(interface{ Valid() error }); ok {
+		return value, v.Valid()
+	}
+	return value, nil
+}
+
+// Write puts a file where it is meant to be, whole and for good, or leaves what was there. Its directory must exist.
+func Write(path string, data []byte, mode fs.FileMode) error {
+	dir, name := filepath.Split(path)
+	f, err := os.CreateTemp(dir, hidden+name+"-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync folder %s: %w", path, err)
+	}
+	return nil
+}

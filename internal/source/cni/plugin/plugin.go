@@ -1,0 +1,156 @@
+// Package plugin is what the program weft-cni does: it hands a CNI call over to the agent and prints the answer.
+//
+// # The world it models
+//
+// A container runtime starts the program anew for each call (https://www.cni.dev/docs/spec/, section 2): parameters in
+// the environment, the network configuration on standard input, the result on standard output. The agent knows all
+// there is to know; the program knows what to do when there is no agent:
+//
+//	ADD, CHECK  fail with code 11 (try again later); the runtime repeats them
+//	DEL         is written to a queue on disk and succeeds: runtimes give up on a DEL, and what they forget leaks. The
+//	            agent empties the queue when it starts and later
+//	STATUS      fails with code 50 (the plugin is not available)
+//	GC          fails with code 11; what it would have found is found by the next one
+//	VERSION     never needs the agent
+//
+// Queueing leaves no gap: a DEL that finds no agent is put in the queue and then offered once more. Either the agent
+// that has started in between answers, or it will read the queue when it starts.
+//
+// # Example
+//
+//	{"cniVersion": "1.0.0", "name": "weft", "type": "weft-cni", "socket": "/var/run/cilium/weft.sock", "log-file": "/var/log/weft-cni.log"}
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/version"
+
+	agent "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/source/cni/journal"
+)
+
+// How long the agent may take. An ADD gives up in the agent first, which knows what it waits for.
+const (
+	slow  = 100 * time.Second // ADD, GC
+	quick = 40 * time.Second  // DEL, CHECK
+	brief = 10 * time.Second  // STATUS
+)
+
+const advice = "see that weft-agent runs on this node: kubectl -n kube-system get pods -l k8s-app=cilium -o wide"
+
+// Plugin is one run of the program.
+type Plugin struct {
+	StateDir string    // of the agent: holds the queue of DELs
+	Out      io.Writer // where the result goes
+}
+
+// settings are the keys of the network configuration that the program itself reads; the agent reads the others.
+type settings struct {
+	Socket  string `json:"socket"`
+	LogFile string `json:"log-file"`
+}
+
+// Run makes the call that the environment and standard input describe and returns the exit code. about is printed when
+// nobody makes a call, as to a person who tries the program.
+func (p Plugin) Run(about string) int {
+	funcs := skel.CNIFuncs{Add: p.add, Del: p.del, Check: p.check, Status: p.status, GC: p.gc}
+	err := skel.PluginMainFuncsWithError(funcs, version.PluginSupports("0.3.1", "0.4.0", "1.0.0", "1.1.0"), about)
+	if err == nil {
+		return 0
+	}
+	_ = json.NewEncoder(p.Out).Encode(err) // the exit code tells if nobody can read it
+	return 1
+}
+
+func (p Plugin) add(args *skel.CmdArgs) error {
+	return p.relay(args, "ADD", agent.PathAdd, slow, types.ErrTryAgainLater)
+}
+
+func (p Plugin) check(args *skel.CmdArgs) error {
+	return p.relay(args, "CHECK", agent.PathCheck, quick, types.ErrTryAgainLater)
+}
+
+func (p Plugin) gc(args *skel.CmdArgs) error {
+	return p.relay(args, "GC", agent.PathGC, slow, types.ErrTryAgainLater)
+}
+
+func (p Plugin) status(args *skel.CmdArgs) error {
+	return p.relay(args, "STATUS", agent.PathStatus, brief, types.ErrPluginNotAvailable)
+}
+
+// relay prints the agent's answer. Without one it fails with a code.
+func (p Plugin) relay(args *skel.CmdArgs, command, path string, patience time.Duration, code uint) error {
+	return logged(args, command, func(s settings) error {
+		answer, err := p.call(args, s, path, patience)
+		if away := (*agent.UnreachableError)(nil); errors.As(err, &away) {
+			return types.NewError(code, away.Error(), advice)
+		} else if err != nil {
+			return err
+		}
+		if _, err := p.Out.Write(answer); err != nil {
+			return types.NewError(types.ErrIOFailure, fmt.Sprintf("print result: %v", err), "")
+		}
+		return nil
+	})
+}
+
+func (p Plugin) del(args *skel.CmdArgs) error {
+	return logged(args, "DEL", func(s settings) error {
+		_, err := p.call(args, s, agent.PathDel, quick)
+		away := (*agent.UnreachableError)(nil)
+		if !errors.As(err, &away) {
+			return err
+		}
+		queue, name := journal.Queue(p.StateDir), journal.Name(args.ContainerID, args.IfName)
+		if err := queue.Put(name, request(args)); err != nil {
+			return types.NewError(types.ErrIOFailure, fmt.Sprintf("%v; and the DEL cannot be kept for later: %v", away, err), advice)
+		}
+		if _, err := p.call(args, s, agent.PathDel, brief); err == nil {
+			_ = queue.Delete(name) // to find it done again harms nobody
+		}
+		return nil
+	})
+}
+
+func (p Plugin) call(args *skel.CmdArgs, s settings, path string, patience time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return agent.Call(ctx, s.Socket, path, request(args))
+}
+
+func request(args *skel.CmdArgs) agent.Request {
+	return agent.Request{ContainerID: args.ContainerID, Netns: args.Netns, Interface: args.IfName, Args: args.Args, Config: args.StdinData}
+}
+
+// logged runs a call and writes a line about it to the log file that the configuration names.
+func logged(args *skel.CmdArgs, command string, call func(settings) error) error {
+	s := settings{Socket: agent.Socket}
+	if err := json.Unmarshal(args.StdinData, &s); err != nil {
+		return types.NewError(types.ErrDecodingFailure, fmt.Sprintf("network configuration: %v", err), "")
+	}
+	if s.Socket == "" {
+		s.Socket = agent.Socket
+	}
+	began := time.Now()
+	err := call(s)
+	if s.LogFile != "" {
+		if f, openErr := os.OpenFile(s.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); openErr == nil {
+			outcome := "done"
+			if err != nil {
+				outcome = err.Error()
+			}
+			fmt.Fprintf(f, "%s %s %s %s in %v: %s\n", began.UTC().Format(time.RFC3339Nano), command, args.ContainerID, args.IfName, time.Since(began).Round(time.Millisecond), outcome)
+			_ = f.Close() // a log that cannot be written must not keep a pod from starting
+		}
+	}
+	return err
+}
