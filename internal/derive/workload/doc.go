@@ -1,0 +1,28 @@
+// Package workload derives who the workloads of this node are.
+//
+// # The world it models
+//
+// A CNI ADD leaves an Attachment: a NIC of some pod. What the pod is called there is known at once, what it is labelled
+// only when Kubernetes has told us of the pod and of its namespace. From then on the NIC is a workload with labels; and
+// once the cluster has agreed on a number for those labels, it has an identity and a policy set, and the cluster may know
+// where it is:
+//
+//	Attachments + Pods + Namespaces + Settings -> labels      Workloads
+//	labels without a number                    -> a claim     IdentityClaims   (sink/kube makes a CiliumIdentity)
+//	labels + Identities                        -> identity    Workloads        (Identity, Set)
+//	workloads of a pod with an identity        -> endpoint    Published        (sink/kube makes a CiliumEndpoint)
+//
+// # Invariants
+//
+//   - A NIC gets labels only from the pod that it was made for: same namespace, name and UID. A pod that was made anew
+//     under its old name takes nothing over.
+//   - Two numbers for one label set are tolerated: the lower one counts, on every node.
+//   - The label with a virtual machine's name is part of an identity while some policy asks for it, and only then.
+//   - Of several sandboxes of one pod, the one attached last is published.
+//
+// # Example
+//
+//	attachment c1 eth0 of pod shop/web, 10.244.1.5; pod shop/web {app=web}; identity 4711 for its labels
+//	-> workload c1 eth0 shop/web 10.244.1.5 identity 4711, set (4711, "http:6/80")
+//	-> endpoint shop/web 10.244.1.5 identity 4711 on node 192.168.0.1
+package workload

@@ -1,0 +1,107 @@
+package workload
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// newClaims computes IdentityClaims: label sets of workloads that have no number yet.
+func newClaims(t *table.Tables) Runner {
+	claimKey := func(l identity.Labels) state.Key { return t.IdentityClaims.Key(table.IdentityClaim{Labels: l}) }
+	return &state.Derivation[table.IdentityClaim]{
+		Name:  "identity-claims",
+		Out:   t.IdentityClaims,
+		KeyOf: func(c table.IdentityClaim) state.Key { return claimKey(c.Labels) },
+		Inputs: []state.Input{state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key {
+			if w.Identity != 0 || w.Labels.Len() == 0 {
+				return nil
+			}
+			return []state.Key{claimKey(w.Labels)}
+		})},
+		Compute: func(r state.Reader, key state.Key) []table.IdentityClaim {
+			for w := range t.Workloads.By(r, table.ByIdentity, state.Join(uint32(0))) {
+				if w.Labels.Len() > 0 && claimKey(w.Labels) == key {
+					return []table.IdentityClaim{{Labels: w.Labels}}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// newPublished computes Published: an endpoint for each local pod with an identity.
+func newPublished(t *table.Tables) Runner {
+	p := published{t}
+	return &state.Derivation[table.PublishedEndpoint]{
+		Name:  "published-endpoints",
+		Out:   t.Published,
+		KeyOf: func(e table.PublishedEndpoint) state.Key { return table.ObjectKey(e.Namespace, e.Name) },
+		Inputs: []state.Input{
+			state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key {
+				return []state.Key{table.ObjectKey(w.Namespace, w.Pod)}
+			}),
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
+				return []state.Key{table.ObjectKey(a.Namespace, a.Pod)}
+			}),
+			state.On(t.Nodes, func(r state.Reader, n table.Node) (keys []state.Key) {
+				if n.Local {
+					for w := range t.Workloads.All(r) {
+						keys = append(keys, table.ObjectKey(w.Namespace, w.Pod))
+					}
+				}
+				return keys
+			}),
+		},
+		Compute: p.compute,
+	}
+}
+
+type published struct{ t *table.Tables }
+
+func (p published) compute(r state.Reader, key state.Key) []table.PublishedEndpoint {
+	node, ok := p.node(r)
+	if !ok {
+		return nil
+	}
+	var nics []table.Workload
+	container, latest := "", uint32(0)
+	for w := range p.t.Workloads.By(r, table.ByPod, key) {
+		a, attached := p.t.Attachments.One(r, p.t.Workloads.Key(w))
+		if !attached || w.Identity == 0 || w.Pod == "" || w.Network != 0 {
+			continue
+		}
+		nics = append(nics, w)
+		if a.Incarnation >= latest {
+			container, latest = w.ContainerID, a.Incarnation
+		}
+	}
+	nics = slices.DeleteFunc(nics, func(w table.Workload) bool { return w.ContainerID != container })
+	if len(nics) == 0 {
+		return nil
+	}
+	slices.SortFunc(nics, func(a, b table.Workload) int { return cmp.Compare(a.Interface, b.Interface) })
+	first := nics[0]
+	e := table.PublishedEndpoint{
+		Namespace: first.Namespace, Name: first.Pod, PodUID: first.UID, Identity: first.Identity, Labels: first.Labels,
+		Node: node, NamedPorts: first.NamedPorts,
+	}
+	for _, w := range nics {
+		e.Addresses = append(e.Addresses, w.Addresses...)
+	}
+	return []table.PublishedEndpoint{e}
+}
+
+// node is the address by which other nodes know this one.
+func (p published) node(r state.Reader) (netip.Addr, bool) {
+	for n := range p.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
+		if len(n.Addresses) > 0 {
+			return n.Addresses[0], true
+		}
+	}
+	return netip.Addr{}, false
+}

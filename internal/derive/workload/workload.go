@@ -1,0 +1,195 @@
+package workload
+
+import (
+	"context"
+	"slices"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Runner is a derivation of any row type.
+type Runner interface {
+	Run(ctx context.Context, db *state.DB) error
+	Step(db *state.DB) bool
+}
+
+// Derivations keeps Workloads, IdentityClaims and Published of a node.
+func Derivations(t *table.Tables) []Runner {
+	return []Runner{newWorkloads(t), newClaims(t), newPublished(t)}
+}
+
+// workloads computes table Workloads.
+type workloads struct {
+	t    *table.Tables
+	who  *memo[who]
+	byVM *memo[bool] // whether some policy asks for names of virtual machines
+}
+
+// who says which labels the NICs have whose pod is known.
+type who struct {
+	labels map[state.Key]identity.Labels // of an attachment
+	having map[identity.Labels][]state.Key
+}
+
+func newWorkloads(t *table.Tables) Runner {
+	w := &workloads{t: t}
+	w.byVM = &memo[bool]{tables: []state.AnyTable{t.Policies}, build: w.asksForVM}
+	w.who = &memo[who]{tables: []state.AnyTable{t.Attachments, t.Pods, t.Namespaces, t.Settings, t.Policies}, build: w.identify}
+	return &state.Derivation[table.Workload]{
+		Name:  "workloads",
+		Out:   t.Workloads,
+		KeyOf: func(w table.Workload) state.Key { return table.AttachmentKey(w.ContainerID, w.Interface) },
+		Inputs: []state.Input{
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
+			state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return w.ofPod(r, p.Namespace, p.Name) }),
+			state.On(t.Namespaces, w.ofNamespace),
+			state.On(t.Identities, func(r state.Reader, i table.Identity) []state.Key { return w.who.of(r).having[i.Labels] }),
+			state.On(t.Settings, w.ofSetting),
+			state.On(t.Policies, w.ofPolicy),
+		},
+		Compute: w.compute,
+	}
+}
+
+// every names all workloads.
+func (w *workloads) every(r state.Reader) (keys []state.Key) {
+	for a := range w.t.Attachments.All(r) {
+		keys = append(keys, w.t.Attachments.Key(a))
+	}
+	return keys
+}
+
+func (w *workloads) ofPod(r state.Reader, namespace, name string) (keys []state.Key) {
+	for a := range w.t.Attachments.By(r, table.ByPod, table.ObjectKey(namespace, name)) {
+		keys = append(keys, w.t.Attachments.Key(a))
+	}
+	return keys
+}
+
+func (w *workloads) ofNamespace(r state.Reader, n table.Namespace) (keys []state.Key) {
+	for a := range w.t.Attachments.All(r) {
+		if a.Namespace == n.Name {
+			keys = append(keys, w.t.Attachments.Key(a))
+		}
+	}
+	return keys
+}
+
+func (w *workloads) ofSetting(r state.Reader, s table.Setting) []state.Key {
+	if s.Name == "labels" || s.Name == "cluster-name" {
+		return w.every(r)
+	}
+	return nil
+}
+
+func (w *workloads) ofPolicy(r state.Reader, p table.PolicyObject) []state.Key {
+	if slices.ContainsFunc(p.Rules, usesVMName) {
+		return w.every(r)
+	}
+	return nil
+}
+
+func usesVMName(r policy.Rule) bool { return r.Uses(identity.LabelVMName) }
+
+func (w *workloads) asksForVM(r state.Reader) bool {
+	for p := range w.t.Policies.All(r) {
+		if slices.ContainsFunc(p.Rules, usesVMName) {
+			return true
+		}
+	}
+	return false
+}
+
+// identify gives all NICs their labels. Each label set is worked out once per pod.
+func (w *workloads) identify(r state.Reader) who {
+	out := who{labels: map[state.Key]identity.Labels{}, having: map[identity.Labels][]state.Key{}}
+	config, _ := settings.Parse(func(name string) (string, bool) {
+		s, ok := w.t.Settings.One(r, state.Join(name))
+		return s.Value, ok
+	})
+	filter := filterOf(config.Labels)
+	if w.byVM.of(r) {
+		filter = filter.WithVMName()
+	}
+	for a := range w.t.Attachments.All(r) {
+		pod, namespace, ok := w.podOf(r, a)
+		if !ok {
+			continue
+		}
+		key := w.t.Attachments.Key(a)
+		labels := identity.ForPod(filter, config.ClusterName, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
+		out.labels[key] = labels
+		out.having[labels] = append(out.having[labels], key)
+	}
+	return out
+}
+
+// filterOf makes the label filter of setting labels. A pattern that does not parse is left out; settings reports it.
+func filterOf(patterns []string) identity.Filter {
+	f, err := identity.NewFilter(patterns)
+	if err == nil {
+		return f
+	}
+	good := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool {
+		_, err := identity.NewFilter([]string{p})
+		return err != nil
+	})
+	f, _ = identity.NewFilter(good)
+	return f
+}
+
+// podOf finds the pod that a NIC was made for, and its namespace.
+func (w *workloads) podOf(r state.Reader, a table.Attachment) (table.Pod, table.Namespace, bool) {
+	pod, ok := w.t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod))
+	if !ok || a.UID != "" && a.UID != pod.UID {
+		return table.Pod{}, table.Namespace{}, false
+	}
+	namespace, ok := w.t.Namespaces.One(r, state.Join(a.Namespace))
+	return pod, namespace, ok
+}
+
+func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
+	a, ok := w.t.Attachments.One(r, key)
+	if !ok {
+		return nil
+	}
+	row := table.Workload{
+		ContainerID: a.ContainerID, Interface: a.Interface, Namespace: a.Namespace, Pod: a.Pod, UID: a.UID,
+		Network: a.Network, Addresses: a.Addresses,
+	}
+	if labels, known := w.who.of(r).labels[key]; known {
+		pod, _, _ := w.podOf(r, a)
+		row.UID = pod.UID
+		row.Labels = labels
+		row.NamedPorts = pod.NamedPorts
+		row.Identity = numberOf(w.t, r, labels)
+	}
+	if row.Identity != 0 {
+		row.Set = table.SetKey(row.Identity, portsText(row.NamedPorts))
+	}
+	return []table.Workload{row}
+}
+
+// numberOf is the lowest number that the cluster agreed on for a label set, 0 if there is none.
+func numberOf(t *table.Tables, r state.Reader, labels identity.Labels) identity.Number {
+	var lowest identity.Number
+	for i := range t.Identities.By(r, table.ByLabels, state.Join(labels.String())) {
+		if lowest == 0 || i.Number < lowest {
+			lowest = i.Number
+		}
+	}
+	return lowest
+}
+
+// portsText is the canonical text of named ports, part of the key of a policy set.
+func portsText(ports []table.NamedPort) string {
+	named := make(policy.NamedPorts, len(ports))
+	for i, p := range ports {
+		named[i] = policy.NamedPort(p)
+	}
+	return named.String()
+}

@@ -1,0 +1,279 @@
+package workload
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// bed is a node's database with this package's derivations.
+type bed struct {
+	*table.Tables
+	db   *state.DB
+	runs []Runner
+}
+
+func newBed() *bed {
+	tables, db := table.New()
+	return &bed{tables, db, Derivations(tables)}
+}
+
+func (b *bed) write(fn func(tx *state.Tx)) {
+	if err := b.db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+		panic(err)
+	}
+}
+
+// settle runs the derivations until nothing changes.
+func (b *bed) settle() {
+	for changed := true; changed; {
+		changed = false
+		for _, d := range b.runs {
+			changed = d.Step(b.db) || changed
+		}
+	}
+}
+
+func (b *bed) show() string {
+	b.settle()
+	var out strings.Builder
+	s := b.db.Snapshot()
+	for w := range b.Workloads.All(s) {
+		fmt.Fprintf(&out, "workload %s %s %s/%s %v %d %s set %q\n", w.ContainerID, w.Interface, w.Namespace, w.Pod, w.Addresses, w.Identity, short(w.Labels), w.Set.String())
+	}
+	for c := range b.IdentityClaims.All(s) {
+		fmt.Fprintf(&out, "claim %s\n", short(c.Labels))
+	}
+	for e := range b.Published.All(s) {
+		fmt.Fprintf(&out, "endpoint %s/%s %s %v %d on %s %v\n", e.Namespace, e.Name, e.PodUID, e.Addresses, e.Identity, e.Node, e.NamedPorts)
+	}
+	return out.String()
+}
+
+var shortener = strings.NewReplacer("k8s:io.kubernetes.pod.namespace=", "ns=", "k8s:io.cilium.k8s.policy.", "", "k8s:io.cilium.k8s.namespace.labels.", "ns.", "k8s:", "")
+
+func short(l identity.Labels) string { return shortener.Replace(l.String()) }
+
+func webLabels(extra ...string) identity.Labels {
+	pod := map[string]string{"app": "web"}
+	for i := 0; i < len(extra); i += 2 {
+		pod[extra[i]] = extra[i+1]
+	}
+	return identity.ForPod(identity.Filter{}.WithVMName(), "default", "shop", "sa", pod, map[string]string{"team": "blue"})
+}
+
+func web() table.Pod {
+	return table.Pod{
+		Namespace: "shop", Name: "web", UID: "u1", Labels: map[string]string{"app": "web", "vm.kubevirt.io/name": "vm1"},
+		ServiceAccount: "sa", NamedPorts: []table.NamedPort{{Name: "http", Protocol: 6, Port: 80}},
+	}
+}
+
+func attachment(container, iface, address string, incarnation uint32) table.Attachment {
+	return table.Attachment{
+		ContainerID: container, Interface: iface, Namespace: "shop", Pod: "web", UID: "u1", Incarnation: incarnation,
+		Addresses: []netip.Addr{netip.MustParseAddr(address)},
+	}
+}
+
+func (b *bed) check(t *testing.T, want string) {
+	t.Helper()
+	if diff := cmp.Diff(strings.ReplaceAll(strings.TrimLeft(want, "\n"), "\t", ""), b.show()); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+}
+
+func TestAPodGetsItsLabelsThenItsIdentityThenItsEndpoint(t *testing.T) {
+	b := newBed()
+	b.write(func(tx *state.Tx) { b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1)) })
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 0  set ""
+`)
+	b.write(func(tx *state.Tx) { b.Pods.Put(tx, web()) })
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 0  set ""
+`)
+	b.write(func(tx *state.Tx) {
+		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+	})
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 0 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop; set ""
+		claim app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop;
+`)
+	b.write(func(tx *state.Tx) {
+		b.Identities.Put(tx, table.Identity{Number: 4712, Labels: webLabels()})
+		b.Identities.Put(tx, table.Identity{Number: 4711, Labels: webLabels()})
+		b.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.1")}})
+	})
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 4711 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop; set "4711/http:6/80"
+		endpoint shop/web u1 [10.0.0.1] 4711 on 192.168.0.1 [http:80/6]
+`)
+	b.write(func(tx *state.Tx) {
+		b.Settings.Put(tx, table.Setting{Name: "cluster-name", Value: "north"})
+		b.Settings.Put(tx, table.Setting{Name: "labels", Value: "( !io\\.cilium"})
+	})
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 0 app=web;ns.team=blue;cluster=north;serviceaccount=sa;ns=shop; set ""
+		claim app=web;ns.team=blue;cluster=north;serviceaccount=sa;ns=shop;
+`)
+	b.write(func(tx *state.Tx) { b.Attachments.Delete(tx, table.AttachmentKey("c1", "eth0")) })
+	b.check(t, "")
+}
+
+func TestAPodMadeAnewUnderItsOldNameTakesNothingOver(t *testing.T) {
+	b := newBed()
+	b.write(func(tx *state.Tx) {
+		b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1))
+		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+		pod := web()
+		pod.UID = "u2"
+		b.Pods.Put(tx, pod)
+		b.Identities.Put(tx, table.Identity{Number: 4711, Labels: webLabels()})
+	})
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 0  set ""
+`)
+}
+
+func TestTheNameOfAVirtualMachineCountsWhileAPolicyAsksForIt(t *testing.T) {
+	b := newBed()
+	asks := table.PolicyObject{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "p", Rules: []policy.Rule{{
+		Ingress: []policy.Term{{Peers: []policy.Selector{policy.NewSelector(policy.Requirement{Key: "vm.kubevirt.io/name", Operator: policy.Exists})}}},
+	}}}
+	b.write(func(tx *state.Tx) {
+		b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1))
+		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+		b.Pods.Put(tx, web())
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels()})
+		b.Identities.Put(tx, table.Identity{Number: 301, Labels: webLabels("vm.kubevirt.io/name", "vm1")})
+		b.Policies.Put(tx, asks)
+	})
+	number := func() identity.Number {
+		b.settle()
+		w, _ := b.Workloads.One(b.db.Snapshot(), table.AttachmentKey("c1", "eth0"))
+		return w.Identity
+	}
+	if n := number(); n != 301 {
+		t.Errorf("identity %d while a policy asks for the name", n)
+	}
+	b.write(func(tx *state.Tx) { b.Policies.Delete(tx, b.Policies.Key(asks)) })
+	if n := number(); n != 300 {
+		t.Errorf("identity %d while no policy asks for the name", n)
+	}
+}
+
+func TestTheSandboxAttachedLastIsPublishedWithAllItsNICs(t *testing.T) {
+	b := newBed()
+	b.write(func(tx *state.Tx) {
+		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+		b.Pods.Put(tx, web())
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels()})
+		b.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.1")}})
+		b.Attachments.Put(tx, attachment("c1", "net1", "10.0.0.1", 2))
+		b.Attachments.Put(tx, attachment("c2", "net1", "10.0.0.2", 4))
+		b.Attachments.Put(tx, attachment("c2", "eth0", "10.0.0.3", 1))
+		b.Attachments.Put(tx, attachment("c3", "eth0", "10.0.0.4", 3))
+		other := attachment("c2", "net2", "10.0.0.5", 5)
+		other.Network = 7
+		b.Attachments.Put(tx, other)
+	})
+	b.settle()
+	e, _ := b.Published.One(b.db.Snapshot(), table.ObjectKey("shop", "web"))
+	if fmt.Sprint(e.Addresses) != "[10.0.0.3 10.0.0.2]" {
+		t.Errorf("published with %v", e.Addresses)
+	}
+}
+
+func TestTablesDoNotDependOnTheOrderOfEvents(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b := newBed()
+		for range rapid.IntRange(1, 40).Draw(rt, "events") {
+			b.write(func(tx *state.Tx) { event(rt, b, tx) })
+			if rapid.Bool().Draw(rt, "step") {
+				rapid.SampledFrom(b.runs).Draw(rt, "derivation").Step(b.db)
+			}
+		}
+		have := b.show()
+		fresh := &bed{b.Tables, b.db, Derivations(b.Tables)}
+		if again := fresh.show(); again != have {
+			rt.Fatalf("derived anew:\n%s\nwas\n%s", again, have)
+		}
+		// The same inputs in a new database.
+		anew := newBed()
+		s := b.db.Snapshot()
+		anew.write(func(tx *state.Tx) {
+			copyAll(tx, s, b.Attachments, anew.Attachments)
+			copyAll(tx, s, b.Pods, anew.Pods)
+			copyAll(tx, s, b.Namespaces, anew.Namespaces)
+			copyAll(tx, s, b.Identities, anew.Identities)
+			copyAll(tx, s, b.Settings, anew.Settings)
+			copyAll(tx, s, b.Policies, anew.Policies)
+			copyAll(tx, s, b.Nodes, anew.Nodes)
+		})
+		if want := anew.show(); want != have {
+			rt.Fatalf("have\n%s\nwant\n%s", have, want)
+		}
+	})
+}
+
+func copyAll[R state.Row](tx *state.Tx, s *state.Snapshot, from, to *state.Table[R]) {
+	for row := range from.All(s) {
+		to.Put(tx, row)
+	}
+}
+
+// event changes an input at random.
+func event(rt *rapid.T, b *bed, tx *state.Tx) {
+	n := func(name string, high int) int { return rapid.IntRange(0, high).Draw(rt, name) }
+	remove := rapid.Bool().Draw(rt, "remove")
+	namespace, name, uid := fmt.Sprint("ns", n("namespace", 1)), fmt.Sprint("pod", n("pod", 1)), fmt.Sprint(n("uid", 1))
+	labels := map[string]string{"app": fmt.Sprint(n("app", 1)), "vm.kubevirt.io/name": name}
+	switch n("event", 6) {
+	case 0:
+		a := table.Attachment{
+			ContainerID: fmt.Sprint("c", n("container", 2)), Interface: "eth0", Namespace: namespace, Pod: name, UID: uid,
+			Incarnation: uint32(n("incarnation", 5)), Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(n("address", 3))})},
+		}
+		put(tx, b.Attachments, a, remove)
+	case 1:
+		put(tx, b.Pods, table.Pod{Namespace: namespace, Name: name, UID: uid, Labels: labels}, remove)
+	case 2:
+		put(tx, b.Namespaces, table.Namespace{Name: namespace, Labels: map[string]string{"team": fmt.Sprint(n("team", 1))}}, remove)
+	case 3:
+		filter := identity.Filter{}
+		if rapid.Bool().Draw(rt, "with name") {
+			filter = filter.WithVMName()
+		}
+		l := identity.ForPod(filter, fmt.Sprint(n("cluster", 1)), namespace, "", labels, map[string]string{"team": fmt.Sprint(n("team", 1))})
+		put(tx, b.Identities, table.Identity{Number: identity.Number(300 + n("number", 9)), Labels: l}, remove)
+	case 4:
+		put(tx, b.Settings, table.Setting{Name: "cluster-name", Value: fmt.Sprint(n("cluster", 1))}, remove)
+	case 5:
+		key := rapid.SampledFrom([]string{"app", "vm.kubevirt.io/name"}).Draw(rt, "key")
+		put(tx, b.Policies, table.PolicyObject{Name: fmt.Sprint(n("policy", 1)), Rules: []policy.Rule{{
+			Subject: policy.NewSelector(policy.Requirement{Key: key, Operator: policy.Exists}),
+		}}}, remove)
+	case 6:
+		put(tx, b.Nodes, table.Node{
+			Name: fmt.Sprint(n("node", 1)), Local: n("node", 1) == 0, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 0, byte(n("host", 3))})},
+		}, remove)
+	}
+}
+
+func put[R state.Row](tx *state.Tx, t *state.Table[R], row R, remove bool) {
+	if remove {
+		t.Delete(tx, t.Key(row))
+	} else {
+		t.Put(tx, row)
+	}
+}
