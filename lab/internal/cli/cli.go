@@ -11,10 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"weftnet.io/weftnet/lab/internal/cluster"
+	"weftnet.io/weftnet/lab/internal/conformance"
+	"weftnet.io/weftnet/lab/internal/demo"
 	"weftnet.io/weftnet/lab/internal/node"
 	"weftnet.io/weftnet/lab/internal/progress"
 )
@@ -98,7 +101,7 @@ func root() *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&o.dir, "dir", dir, "where programs, images and the running cluster are kept (environment: WEFT_LAB_DIR)")
 	c.PersistentFlags().StringVar(&o.source, "source", "", "checkout of Weftnet to build from (default: the one around the working directory)")
-	c.AddCommand(up(&o), down(&o), status(&o), build(&o), kubectl(&o), logs(&o), nodeExec(&o), nodeInit())
+	c.AddCommand(up(&o), down(&o), status(&o), build(&o), kubectl(&o), logs(&o), nodeExec(&o), e2e(&o), demonstrate(&o), nodeInit())
 	return c
 }
 
@@ -242,6 +245,61 @@ func nodeExec(o *options) *cobra.Command {
 			return l.Exec(args[0], args[1:], os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
+}
+
+func e2e(o *options) *cobra.Command {
+	var r conformance.Run
+	cmd := &cobra.Command{
+		Use: "e2e", Short: "Run the official Kubernetes end-to-end tests against the cluster", Args: cobra.NoArgs,
+		Example: "  weft-lab e2e --focus '\\[sig-network\\].*\\[Conformance\\]' --skip Serial",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			c, err := l.Config()
+			if err != nil {
+				return err
+			}
+			if err := l.BuildConformance(cmd.Context()); err != nil {
+				return err
+			}
+			r.Nodes, r.Bin, r.Kubeconfig, r.Report = c.Nodes, l.Bin(""), l.Kubeconfig(), l.Run("e2e")
+			return r.Execute(cmd.Context(), os.Stdout)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.Focus, "focus", `\[sig-network\].*\[Conformance\]`, "run tests whose name matches this expression")
+	f.StringVar(&r.Skip, "skip", "", "but not those whose name matches this one")
+	f.IntVar(&r.Procs, "procs", 6, "processes that run tests at the same time")
+	f.DurationVar(&r.Timeout, "timeout", 30*time.Minute, "give up after this time")
+	return cmd
+}
+
+func demonstrate(o *options) *cobra.Command {
+	example := ""
+	cmd := &cobra.Command{
+		Use: "demo", Short: "Run the example application and show what its policy does", Args: cobra.NoArgs,
+		Long: `Run the example application and show what its policy does.
+
+Prints who reaches whom before and after the policy, each cell a real dial, and for each connection
+that closed the flow and the policy that decided. Fails if an outcome is not what the example says.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			if example == "" {
+				if l.Source == "" {
+					return errors.New("the example is in the sources, and there are none here: run inside a checkout of Weftnet, or give --example")
+				}
+				example = filepath.Join(l.Source, "examples/three-tiers")
+			}
+			return (&demo.Demo{Lab: l, Example: example, Out: os.Stdout}).Run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&example, "example", "", "folder with app.yaml, policy.yaml and open.txt (default: examples/three-tiers of the sources)")
+	return cmd
 }
 
 func nodeInit() *cobra.Command {
