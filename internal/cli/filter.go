@@ -1,0 +1,438 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/identity"
+)
+
+// filterFlags turns flags, in the order in which they are said, into FlowFilters.
+type filterFlags struct {
+	include, exclude pair
+	negate           bool // --not was said and waits for its filter
+}
+
+// pair is a filter for flows from, and one for flows to, what the flags for either side name. A flow matches if
+// either does; without such flags the two are equal.
+type pair struct {
+	from, to   flowpb.FlowFilter
+	said       []string
+	namespaces [3][]string // either, from, to
+}
+
+// end says which end of a flow a flag is about.
+type end int
+
+// Values of end.
+const (
+	either end = iota
+	source
+	destination
+)
+
+// filterFlag is one flag.
+type filterFlag struct {
+	name, short, usage string
+	bare               string // value of the flag without one; empty: it needs one
+	values             []string
+	set                func(p *pair, value string) error
+}
+
+func (ff *filterFlags) register(c *cobra.Command) {
+	c.Flags().Var(&filterValue{filters: ff, not: true}, "not", "negate the next filter")
+	c.Flags().Lookup("not").NoOptDefVal = "true"
+	for _, flag := range allFilterFlags() {
+		c.Flags().VarP(&filterValue{filters: ff, flag: flag}, flag.name, flag.short, flag.usage)
+		c.Flags().Lookup(flag.name).NoOptDefVal = flag.bare
+		if flag.values != nil {
+			_ = c.RegisterFlagCompletionFunc(flag.name, cobra.FixedCompletions(flag.values, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+}
+
+// filterValue is a flag as pflag wants it.
+type filterValue struct {
+	filters *filterFlags
+	flag    filterFlag
+	not     bool
+}
+
+var _ pflag.Value = (*filterValue)(nil)
+
+func (v *filterValue) String() string { return "" }
+
+func (v *filterValue) Type() string {
+	if v.not || v.flag.bare != "" {
+		return ""
+	}
+	return strings.ToUpper(v.flag.name[strings.LastIndexByte(v.flag.name, '-')+1:])
+}
+
+func (v *filterValue) Set(value string) error {
+	if v.not {
+		if v.filters.negate {
+			return errors.New("--not negates the filter after it, and --not is none")
+		}
+		v.filters.negate = true
+		return nil
+	}
+	p := &v.filters.include
+	if v.filters.negate {
+		p = &v.filters.exclude
+	}
+	v.filters.negate = false
+	p.said = append(p.said, v.flag.name)
+	if err := p.conflict(); err != nil {
+		return err
+	}
+	return v.flag.set(p, value)
+}
+
+// conflict refuses flags for either side beside flags for one side of the same thing: nobody could say what is meant.
+func (p *pair) conflict() error {
+	for _, about := range []struct{ both, one []string }{
+		{[]string{"pod", "namespace", "all-namespaces", "service"}, []string{"from-pod", "to-pod", "from-namespace", "to-namespace", "from-service", "to-service"}},
+		{[]string{"ip"}, []string{"from-ip", "to-ip"}},
+		{[]string{"label"}, []string{"from-label", "to-label"}},
+		{[]string{"port"}, []string{"from-port", "to-port"}},
+		{[]string{"identity"}, []string{"from-identity", "to-identity"}},
+	} {
+		both := slices.IndexFunc(p.said, func(name string) bool { return slices.Contains(about.both, name) })
+		one := slices.IndexFunc(p.said, func(name string) bool { return slices.Contains(about.one, name) })
+		if both >= 0 && one >= 0 {
+			return fmt.Errorf("--%s (either side) and --%s (one side) cannot be combined", p.said[both], p.said[one])
+		}
+	}
+	return nil
+}
+
+// filters gives what the flags have said.
+func (ff *filterFlags) filters() (include, exclude []*flowpb.FlowFilter, err error) {
+	if ff.negate {
+		return nil, nil, errors.New("--not has no filter after it")
+	}
+	if include, err = ff.include.filters(); err != nil {
+		return nil, nil, err
+	}
+	exclude, err = ff.exclude.filters()
+	return include, exclude, err
+}
+
+func (p *pair) filters() ([]*flowpb.FlowFilter, error) {
+	if len(p.said) == 0 {
+		return nil, nil
+	}
+	for _, side := range []struct {
+		f    *flowpb.FlowFilter
+		from []string
+		to   []string
+	}{{&p.from, slices.Concat(p.namespaces[either], p.namespaces[source]), p.namespaces[destination]}, {&p.to, p.namespaces[source], slices.Concat(p.namespaces[either], p.namespaces[destination])}} {
+		if err := qualify(side.from, &side.f.SourcePod, &side.f.SourceService); err != nil {
+			return nil, err
+		}
+		if err := qualify(side.to, &side.f.DestinationPod, &side.f.DestinationService); err != nil {
+			return nil, err
+		}
+	}
+	if proto.Equal(&p.from, &p.to) {
+		return []*flowpb.FlowFilter{&p.from}, nil
+	}
+	return []*flowpb.FlowFilter{&p.from, &p.to}, nil
+}
+
+// qualify puts names of pods and services into namespaces; without names, all pods of the namespaces are meant.
+func qualify(namespaces []string, pods, services *[]string) error {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	if len(*pods) == 0 && len(*services) == 0 {
+		*pods = []string{""}
+	}
+	for _, list := range []*[]string{pods, services} {
+		var out []string
+		for _, name := range *list {
+			namespace, _, has := strings.Cut(name, "/")
+			if has {
+				if namespace != "" && !slices.Contains(namespaces, namespace) && !slices.Contains(namespaces, "") {
+					return fmt.Errorf("%s is not in namespace %s", name, strings.Join(namespaces, " or "))
+				}
+				out = append(out, name)
+				continue
+			}
+			for _, namespace := range namespaces {
+				out = append(out, namespace+"/"+name)
+			}
+		}
+		*list = out
+	}
+	return nil
+}
+
+// field is a list in a filter: at one end, at the other.
+type field func(*flowpb.FlowFilter) *[]string
+
+// sided makes the three flags of something that either end of a flow has.
+func sided(name, short, usage string, from, to field, parse func(string) (string, error)) []filterFlag {
+	add := func(e end) func(*pair, string) error {
+		return func(p *pair, value string) error {
+			if parse != nil {
+				var err error
+				if value, err = parse(value); err != nil {
+					return err
+				}
+			}
+			push := func(list *[]string) { *list = append(*list, value) }
+			switch e {
+			case either:
+				push(from(&p.from))
+				push(to(&p.to))
+			case source:
+				push(from(&p.from))
+				push(from(&p.to))
+			default:
+				push(to(&p.from))
+				push(to(&p.to))
+			}
+			return nil
+		}
+	}
+	return []filterFlag{
+		{name: name, short: short, usage: usage, set: add(either)},
+		{name: "from-" + name, usage: "the same of the source only", set: add(source)},
+		{name: "to-" + name, usage: "the same of the destination only", set: add(destination)},
+	}
+}
+
+// both makes a flag that is about a flow as a whole.
+func both(name, short, usage string, values []string, set func(*flowpb.FlowFilter, string) error) filterFlag {
+	return filterFlag{name: name, short: short, usage: usage, values: values, set: func(p *pair, value string) error {
+		if err := set(&p.from, value); err != nil {
+			return err
+		}
+		return set(&p.to, value)
+	}}
+}
+
+func namespaceFlags() []filterFlag {
+	var out []filterFlag
+	for _, f := range []struct {
+		e                  end
+		name, short, usage string
+		bare               string
+	}{
+		{either, "namespace", "n", "namespace of either end", ""},
+		{source, "from-namespace", "", "the same of the source only", ""},
+		{destination, "to-namespace", "", "the same of the destination only", ""},
+		{either, "all-namespaces", "A", "pods and services of any namespace", "true"},
+	} {
+		out = append(out, filterFlag{name: f.name, short: f.short, usage: f.usage, bare: f.bare, set: func(p *pair, value string) error {
+			if f.bare != "" {
+				value = ""
+			}
+			p.namespaces[f.e] = append(p.namespaces[f.e], value)
+			return nil
+		}})
+	}
+	return out
+}
+
+func identityFlags() []filterFlag {
+	var out []filterFlag
+	for _, f := range []struct {
+		e           end
+		name, usage string
+	}{
+		{either, "identity", "identity of either end: a number, or host, world, remote-node, …"},
+		{source, "from-identity", "the same of the source only"},
+		{destination, "to-identity", "the same of the destination only"},
+	} {
+		out = append(out, filterFlag{name: f.name, usage: f.usage, values: identityNames(), set: func(p *pair, value string) error {
+			n, err := parseIdentity(value)
+			if err != nil {
+				return err
+			}
+			if f.e != destination {
+				p.from.SourceIdentity = append(p.from.SourceIdentity, n)
+			}
+			if f.e == source {
+				p.to.SourceIdentity = append(p.to.SourceIdentity, n)
+			}
+			if f.e == destination {
+				p.from.DestinationIdentity = append(p.from.DestinationIdentity, n)
+			}
+			if f.e != source {
+				p.to.DestinationIdentity = append(p.to.DestinationIdentity, n)
+			}
+			return nil
+		}})
+	}
+	return out
+}
+
+func identityNames() []string {
+	var names []string
+	for _, n := range identity.ReservedNumbers() {
+		names = append(names, n.Name())
+	}
+	return names
+}
+
+func parseIdentity(text string) (uint32, error) {
+	for _, n := range identity.ReservedNumbers() {
+		if n.Name() == text {
+			return uint32(n), nil
+		}
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("%q is neither a number nor one of %s", text, strings.Join(identityNames(), ", "))
+	}
+	return uint32(n), nil
+}
+
+func allFilterFlags() []filterFlag {
+	list := sided("pod", "", "pod of either end: [NAMESPACE/]PREFIX",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePod }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPod }, nonEmpty)
+	list = append(list, namespaceFlags()...)
+	list = append(list, sided("ip", "", "address or prefix of either end",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceIp }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationIp }, nil)...)
+	list = append(list, sided("port", "", "port of either end",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePort }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPort }, nil)...)
+	list = append(list, sided("label", "l", "label selector of either end, e.g. 'app=web' or 'reserved:world'",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceLabel }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationLabel }, nil)...)
+	list = append(list, sided("service", "", "service of either end: [NAMESPACE/]PREFIX",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceService }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationService }, nonEmpty)...)
+	list = append(list, identityFlags()...)
+	return append(list, wholeFlags()...)
+}
+
+func nonEmpty(value string) (string, error) {
+	if value == "" {
+		return "", errors.New("must not be empty")
+	}
+	return value, nil
+}
+
+// wholeFlags are about a flow as a whole.
+func wholeFlags() []filterFlag {
+	verdicts := []string{"FORWARDED", "DROPPED", "DENIED", "AUDIT", "REDIRECTED", "ERROR", "TRACED", "TRANSLATED"}
+	version := func(name, short string, v flowpb.IPVersion) filterFlag {
+		f := both(name, short, "flows of "+v.String()+" only", nil, func(f *flowpb.FlowFilter, _ string) error {
+			f.IpVersion = append(f.IpVersion, v)
+			return nil
+		})
+		f.bare = "true"
+		return f
+	}
+	return []filterFlag{
+		both("verdict", "", "verdict: "+strings.Join(verdicts, ", ")+" (DENIED is DROPPED)", verdicts, setVerdict),
+		both("type", "t", "type of event: "+strings.Join(flow.EventTypes(), ", ")+"; or TYPE:SUBTYPE, e.g. trace:to-endpoint", typeNames(), setType),
+		both("protocol", "", "tcp, udp, sctp, icmp, icmpv4, icmpv6, dns, http, …", []string{"tcp", "udp", "sctp", "icmp", "icmpv4", "icmpv6"}, func(f *flowpb.FlowFilter, value string) error {
+			f.Protocol = append(f.Protocol, value)
+			return nil
+		}),
+		both("tcp-flags", "", "TCP flags that must all be set, e.g. SYN,ACK", nil, setTCPFlags),
+		both("drop-reason-desc", "", "reason of a drop by its name in Hubble's API, e.g. POLICY_DENIED", nil, func(f *flowpb.FlowFilter, value string) error {
+			n, known := flowpb.DropReason_value[strings.ToUpper(value)]
+			if !known {
+				return fmt.Errorf("%q is no drop reason, as POLICY_DENIED or INVALID_SOURCE_IP are", value)
+			}
+			f.DropReasonDesc = append(f.DropReasonDesc, flowpb.DropReason(n))
+			return nil
+		}),
+		both("traffic-direction", "", "ingress or egress, seen from the pod whose policy or NIC saw it", []string{"ingress", "egress"}, func(f *flowpb.FlowFilter, value string) error {
+			n := flowpb.TrafficDirection_value[strings.ToUpper(value)]
+			if n == 0 {
+				return fmt.Errorf("%q is neither ingress nor egress", value)
+			}
+			f.TrafficDirection = append(f.TrafficDirection, flowpb.TrafficDirection(n))
+			return nil
+		}),
+		version("ipv4", "4", flowpb.IPVersion_IPv4),
+		version("ipv6", "6", flowpb.IPVersion_IPv6),
+		both("interface", "", "name of the device where it was seen", nil, func(f *flowpb.FlowFilter, value string) error {
+			f.Interface = append(f.Interface, &flowpb.NetworkInterface{Name: value})
+			return nil
+		}),
+		both("node-name", "", "node that saw it: [CLUSTER/]NAME, with * for any characters", nil, func(f *flowpb.FlowFilter, value string) error {
+			f.NodeName = append(f.NodeName, value)
+			return nil
+		}),
+		both("uuid", "", "the one flow with this unique id", nil, func(f *flowpb.FlowFilter, value string) error {
+			f.Uuid = append(f.Uuid, value)
+			return nil
+		}),
+	}
+}
+
+func setVerdict(f *flowpb.FlowFilter, value string) error {
+	name := strings.ToUpper(value)
+	if name == "DENIED" {
+		name = flowpb.Verdict_DROPPED.String()
+	}
+	n, known := flowpb.Verdict_value[name]
+	if !known {
+		return fmt.Errorf("%q is no verdict", value)
+	}
+	f.Verdict = append(f.Verdict, flowpb.Verdict(n))
+	return nil
+}
+
+func typeNames() []string {
+	names := flow.EventTypes()
+	for _, point := range flow.Points() {
+		names = append(names, "trace:"+point)
+	}
+	return names
+}
+
+func setType(f *flowpb.FlowFilter, value string) error {
+	name, sub, hasSub := strings.Cut(value, ":")
+	kind, known := flow.EventType(name)
+	if !known {
+		n, err := strconv.ParseUint(name, 10, 31)
+		if err != nil {
+			return fmt.Errorf("%q is no type of event (%s)", name, strings.Join(flow.EventTypes(), ", "))
+		}
+		kind = int32(n)
+	}
+	filter := &flowpb.EventTypeFilter{Type: kind, MatchSubType: hasSub}
+	if hasSub {
+		n, known := flow.PointSubType(sub)
+		if !known || kind != flow.EventTrace {
+			parsed, err := strconv.ParseUint(sub, 10, 31)
+			if err != nil {
+				return fmt.Errorf("%q is no subtype of %s (of trace: %s)", sub, name, strings.Join(flow.Points(), ", "))
+			}
+			n = int32(parsed)
+		}
+		filter.SubType = n
+	}
+	f.EventType = append(f.EventType, filter)
+	return nil
+}
+
+func setTCPFlags(f *flowpb.FlowFilter, value string) error {
+	flags := &flowpb.TCPFlags{}
+	m := flags.ProtoReflect()
+	for name := range strings.SplitSeq(strings.ToUpper(value), ",") {
+		field := m.Descriptor().Fields().ByTextName(strings.TrimSpace(name))
+		if field == nil {
+			return fmt.Errorf("%q is no TCP flag (FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, NS)", name)
+		}
+		m.Set(field, protoreflect.ValueOfBool(true))
+	}
+	f.TcpFlags = append(f.TcpFlags, flags)
+	return nil
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+)
+
+// Version is set by the linker: -X weftnet.io/weftnet/internal/cli.Version=v1.2.3.
+var Version string
+
+// Environment is what a command line lives in; tests have their own.
+type Environment struct {
+	Out, Err io.Writer
+	Terminal bool // Out is a terminal that shows colours
+	Now      func() time.Time
+	Getenv   func(string) string
+	Self     string                                 // path of this program
+	LookPath func(file string) (string, error)      // finds programs
+	Exec     func(path string, args []string) error // becomes another program
+}
+
+// System is the environment of this process.
+func System() Environment {
+	self, _ := os.Executable()
+	if real, err := filepath.EvalSymlinks(self); err == nil {
+		self = real
+	}
+	info, err := os.Stdout.Stat()
+	return Environment{
+		Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath,
+		Terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "",
+		Exec: func(path string, args []string) error {
+			return syscall.Exec(path, append([]string{path}, args...), os.Environ())
+		},
+	}
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// Run runs a command line and gives its exit status.
+func Run(ctx context.Context, env Environment, args []string) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := rootCommand(&env)
+	root.SetArgs(args)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil || (ctx.Err() != nil && errors.Is(err, context.Canceled)) {
+		return 0
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") { // one line for each of several errors
+		fmt.Fprintf(env.Err, "%s: %s\n", command.CommandPath(), line)
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
+		return 2
+	}
+	return 1
+}
+
+func rootCommand(env *Environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "weft",
+		Short: "Weftnet: pods, virtual machines and their traffic on every NIC",
+		Long: `weft asks the Weftnet agent of this node how it is and what its network does.
+
+It speaks with the agent on two unix sockets, which only root may use:
+  ` + agentv1.Socket + `     status and tables
+  /var/run/cilium/hubble.sock   flows (Hubble's API; any Hubble client works there as well)
+
+Exit status: 0 if all is well; 1 if something is not, or the agent does not answer; 2 if the
+command line makes no sense.`,
+		Example: `  weft status
+  weft observe -f --namespace shop --verdict DENIED --print-policy-names
+  weft table workloads
+  weft lab up`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
+		Args:          unknownCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), labCommand(env), versionCommand(env))
+	for _, c := range root.Commands() {
+		if check := c.Args; check != nil {
+			c.Args = func(c *cobra.Command, args []string) error {
+				if err := check(c, args); err != nil {
+					return usageError{err}
+				}
+				return nil
+			}
+		}
+	}
+	return root
+}
+
+// unknownCommand refuses a command that does not exist, and names those that sound like it.
+func unknownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	if similar := root.SuggestionsFor(args[0]); len(similar) > 0 {
+		text += "; did you mean " + strings.Join(similar, " or ") + "?"
+	}
+	return usageError{errors.New(text)}
+}
+
+func version() string {
+	if Version != "" {
+		return Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func versionCommand(env *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of this program",
+		Long: `version prints the version of this program, of the Go release that built it, and for which machine.
+The version of the agent is in 'weft status'.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(env.Out, "weft %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}
