@@ -74,12 +74,15 @@ func (v *filterValue) String() string { return "" }
 
 func (v *filterValue) Type() string {
 	if v.not || v.flag.bare != "" {
-		return ""
+		return "bool" // stands alone
 	}
 	return strings.ToUpper(v.flag.name[strings.LastIndexByte(v.flag.name, '-')+1:])
 }
 
 func (v *filterValue) Set(value string) error {
+	if v.Type() == "bool" && value != "true" {
+		return fmt.Errorf("takes no value, and %q not at all", value)
+	}
 	if v.not {
 		if v.filters.negate {
 			return errors.New("--not negates the filter after it, and --not is none")

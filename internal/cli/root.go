@@ -96,8 +96,8 @@ command line makes no sense.`,
 		SilenceErrors: true,
 
 		SuggestionsMinimumDistance: 2,
-		Args:          unknownCommand,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:                       unknownCommand,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), labCommand(env), versionCommand(env))
