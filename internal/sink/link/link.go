@@ -7,12 +7,12 @@ import (
 	"iter"
 	"net"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
+	"sync"
 
+	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/attach"
@@ -21,273 +21,280 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// aliasPrefix begins the alias of a device that is ours; the number of its attachment follows.
-const aliasPrefix = "weft:"
+// Options are where the host is seen.
+type Options struct {
+	Root string // prefix of host paths of network namespaces, e.g. /host; empty: none
+	Proc string // a proc file system that may be written; empty: /proc
+}
 
-// Links keeps veth pairs equal to table.Links.
-type Links struct{ procSys string }
+// Links keeps veth pairs equal to table.Links. It works in the network namespace it was made in.
+type Links struct {
+	Options
+	handles chan *netlink.Handle // one per link that is worked on: a handle does one thing at a time
+}
 
-// NewLinks makes pairs in the caller's network namespace; procSys is where its /proc/sys is seen.
-func NewLinks(procSys string) *Links { return &Links{procSys} }
+const (
+	aliasPrefix = "weft:"
+	parallel    = 8 // links made or removed at once: the kernel waits for its own readers meanwhile
+)
 
-// Dump lists the host's sides that are ours, with what can be seen of them from here.
-func (*Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) {
-	list, err := netlink.LinkList()
+// NewLinks opens netlink sockets of the current network namespace.
+func NewLinks(o Options) (*Links, error) {
+	if o.Proc == "" {
+		o.Proc = "/proc"
+	}
+	l := &Links{Options: o, handles: make(chan *netlink.Handle, parallel)}
+	for range parallel {
+		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return nil, fmt.Errorf("open netlink socket: %w", err)
+		}
+		l.handles <- h
+	}
+	return l, nil
+}
+
+// with lends a handle.
+func (l *Links) with(do func(h *netlink.Handle) error) error {
+	h := <-l.handles
+	defer func() { l.handles <- h }()
+	return do(h)
+}
+
+// Dump lists our devices with what the host's side tells. A device that was never finished has incarnation 0.
+func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) {
+	var devices []netlink.Link
+	err := l.with(func(h *netlink.Handle) (err error) { devices, err = h.LinkList(); return err })
 	if err != nil {
-		return nil, fmt.Errorf("list links: %w", err)
+		return nil, fmt.Errorf("list devices: %w", err)
 	}
 	return func(yield func(state.Key, table.Link) bool) {
-		for _, l := range list {
-			if row, ours := seen(l); ours && !yield(state.Join(row.HostName), row) {
+		for _, d := range devices {
+			if row, ok := ours(d); ok && !yield(state.Join(row.HostName), row) {
 				return
 			}
 		}
 	}, nil
 }
 
-// seen is what the host's side tells of a link.
-func seen(l netlink.Link) (table.Link, bool) {
-	a := l.Attrs()
-	number, marked := strings.CutPrefix(a.Alias, aliasPrefix)
-	if l.Type() != "veth" || !marked && !attach.IsHostName(a.Name) {
-		return table.Link{}, false
+// ours reads a device that is a link of this package, finished or not.
+func ours(d netlink.Link) (row table.Link, ok bool) {
+	a := d.Attrs()
+	text, finished := strings.CutPrefix(a.Alias, aliasPrefix)
+	if d.Type() != "veth" || !finished && (a.Alias != "" || !attach.IsHostName(a.Name)) {
+		return row, false
 	}
-	incarnation, _ := strconv.ParseUint(number, 10, 32)
-	row := table.Link{HostName: a.Name, HostMAC: a.HardwareAddr.String(), MTU: a.MTU, Incarnation: uint32(incarnation)}
+	incarnation, _ := strconv.ParseUint(text, 10, 32)
+	row = table.Link{HostName: a.Name, HostMAC: a.HardwareAddr.String(), MTU: a.MTU, Incarnation: uint32(incarnation)}
+	if a.Flags&net.FlagUp == 0 {
+		row.MTU = 0 // unlike any that is wanted: Set brings it up
+	}
 	return row, true
 }
 
-// Equal compares what can be seen from here.
-func (*Links) Equal(want, have table.Link) bool {
-	return want.HostName == have.HostName && want.HostMAC == have.HostMAC && want.MTU == have.MTU && want.Incarnation == have.Incarnation
+// Equal compares what Dump can tell. The far side belongs to the workload.
+func (l *Links) Equal(want, have table.Link) bool {
+	return want.HostName == have.HostName && want.HostMAC == have.HostMAC && want.Incarnation == have.Incarnation && have.MTU != 0 &&
+		(want.MTU == 0 || want.MTU == have.MTU)
 }
 
-// Set makes links.
-func (s *Links) Set(_ context.Context, rows []table.Link) error {
-	var errs []error
-	for _, r := range rows {
-		if err := s.set(r); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: state.Join(r.HostName), Err: err})
-		}
+// Set makes links, and repairs the host's side of those that are there.
+func (l *Links) Set(ctx context.Context, rows []table.Link) error { return l.each(ctx, rows, l.ensure) }
+
+// Unset removes links.
+func (l *Links) Unset(ctx context.Context, rows []table.Link) error {
+	return l.each(ctx, rows, l.remove)
+}
+
+// each does something to every row, several at once.
+func (l *Links) each(ctx context.Context, rows []table.Link, do func(*netlink.Handle, table.Link) error) error {
+	errs := make([]error, len(rows))
+	var group sync.WaitGroup
+	for i, row := range rows {
+		group.Go(func() {
+			err := l.with(func(h *netlink.Handle) error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				return do(h, row)
+			})
+			if err != nil {
+				errs[i] = &reconcile.RowError{Key: state.Join(row.HostName), Err: err}
+			}
+		})
 	}
+	group.Wait()
 	return errors.Join(errs...)
 }
 
-func (s *Links) set(row table.Link) error {
-	ns, err := netns.GetFromPath(row.Netns)
+func (l *Links) ensure(h *netlink.Handle, want table.Link) error {
+	d, err := find(h, want.HostName)
 	if err != nil {
-		return fmt.Errorf("open network namespace %s: %w", row.Netns, err)
-	}
-	defer ns.Close()
-	inside, err := netlink.NewHandleAt(ns)
-	if err != nil {
-		return fmt.Errorf("enter network namespace %s: %w", row.Netns, err)
-	}
-	defer inside.Close()
-	if err := s.pair(row, ns); err != nil {
 		return err
 	}
-	if err := workloadSide(inside, row); err != nil {
-		return fmt.Errorf("configure %s inside %s: %w", row.Interface, row.Netns, err)
-	}
-	return s.hostSide(row)
-}
-
-// pair makes the two devices, unless they are there as they should be.
-func (s *Links) pair(row table.Link, ns netns.NsHandle) error {
-	if old, err := netlink.LinkByName(row.HostName); err == nil {
-		have, ours := seen(old)
-		if !ours {
-			return fmt.Errorf("device %s is there already and not ours (kind %s)", row.HostName, old.Type())
+	if d != nil {
+		have, mine := ours(d)
+		switch {
+		case !mine:
+			return taken(d)
+		case have.Incarnation == want.Incarnation:
+			return l.repair(h, d, want)
 		}
-		have.MTU = row.MTU // is changed in place
-		if s.Equal(row, have) {
-			return netlink.LinkSetMTU(old, row.MTU)
-		}
-		if err := netlink.LinkDel(old); err != nil {
-			return fmt.Errorf("remove the former device %s: %w", row.HostName, err)
+		if err := h.LinkDel(d); err != nil {
+			return fmt.Errorf("delete device %s of an earlier incarnation: %w", want.HostName, err)
 		}
 	}
-	hostMAC, err1 := net.ParseMAC(row.HostMAC)
-	mac, err2 := net.ParseMAC(row.MAC)
-	if err := errors.Join(err1, err2); err != nil {
+	if err := l.create(h, want); err != nil {
+		if d, _ := find(h, want.HostName); d != nil {
+			err = errors.Join(err, h.LinkDel(d))
+		}
 		return err
-	}
-	veth := &netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: row.HostName, HardwareAddr: hostMAC, MTU: row.MTU, NumTxQueues: 1, NumRxQueues: 1},
-		PeerName:  row.Interface, PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(ns),
-	}
-	err := netlink.LinkAdd(veth)
-	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("make %s: the network namespace %s has a device %s already", row.HostName, row.Netns, row.Interface)
-	}
-	if err != nil {
-		return fmt.Errorf("make veth pair %s: %w", row.HostName, err)
 	}
 	return nil
 }
 
-// workloadSide configures the device in the workload's namespace.
-func workloadSide(h *netlink.Handle, row table.Link) error {
-	l, err := h.LinkByName(row.Interface)
+func taken(d netlink.Link) error {
+	return fmt.Errorf("device %s is not ours (kind %s, alias %q): delete or rename it", d.Attrs().Name, d.Type(), d.Attrs().Alias)
+}
+
+// find gives the device with a name, nil if there is none.
+func find(h *netlink.Handle, name string) (netlink.Link, error) {
+	d, err := h.LinkByName(name)
+	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
+		return nil, nil //nolint:nilnil // none is no error
+	} else if err != nil {
+		return nil, fmt.Errorf("find device %s: %w", name, err)
+	}
+	return d, nil
+}
+
+func (l *Links) remove(h *netlink.Handle, row table.Link) error {
+	d, err := find(h, row.HostName)
+	if d == nil {
+		return err
+	}
+	if _, mine := ours(d); !mine {
+		return taken(d)
+	}
+	if err := h.LinkDel(d); err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("delete device %s: %w", row.HostName, err)
+	}
+	return nil
+}
+
+// create makes a link. The alias comes last: it says that the rest is done.
+func (l *Links) create(h *netlink.Handle, want table.Link) error {
+	inside, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
+		return fmt.Errorf("enter the workload's network namespace %s: %w; the container is gone, or its folder is not mounted here", want.Netns, err)
+	}
+	defer inside.Close()
+	hostMAC, err := net.ParseMAC(want.HostMAC)
+	if err != nil {
+		return fmt.Errorf("MAC address of the host's side: %w", err)
+	}
+	mac, err := net.ParseMAC(want.MAC)
+	if err != nil {
+		return fmt.Errorf("MAC address of the workload's side: %w", err)
+	}
+	pair := netlink.NewVeth(netlink.LinkAttrs{
+		Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1,
+	})
+	pair.PeerName, pair.PeerHardwareAddr, pair.PeerMTU = want.Interface, mac, uint32(want.MTU)
+	pair.PeerNamespace, pair.PeerNumTxQueues, pair.PeerNumRxQueues = netlink.NsFd(int(inside.Fd())), 1, 1
+	if err := h.LinkAdd(pair); errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("make veth pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Interface, want.Netns)
+	} else if err != nil {
+		return fmt.Errorf("make veth pair %s: %w", want.HostName, err)
+	}
+	if err := inside.Do(func(ns.NetNS) error { return l.furnish(want) }); err != nil {
+		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
+	}
+	d, err := h.LinkByName(want.HostName)
+	if err != nil {
+		return fmt.Errorf("find device %s just made: %w", want.HostName, err)
+	}
+	if err := l.outfit(h, d, want); err != nil {
 		return err
 	}
-	if err := errors.Join(h.LinkSetMTU(l, row.MTU), h.LinkSetUp(l)); err != nil {
+	if err := h.LinkSetAlias(d, aliasPrefix+strconv.FormatUint(uint64(want.Incarnation), 10)); err != nil {
+		return fmt.Errorf("set alias of %s: %w", want.HostName, err)
+	}
+	return nil
+}
+
+// outfit brings the host's side into its final state, from whatever state it is in.
+func (l *Links) outfit(h *netlink.Handle, d netlink.Link, want table.Link) error {
+	if err := apply(l.Proc, scopeHost, want.HostName); err != nil {
 		return err
 	}
-	if lo, err := h.LinkByName("lo"); err == nil {
-		if err := h.LinkSetUp(lo); err != nil {
-			return fmt.Errorf("set lo up: %w", err)
+	if err := h.LinkSetUp(d); err != nil {
+		return fmt.Errorf("set %s up: %w", want.HostName, err)
+	}
+	mac, err := net.ParseMAC(want.MAC)
+	if err != nil {
+		return fmt.Errorf("MAC address of the workload's side: %w", err)
+	}
+	for _, a := range want.Addresses {
+		if err := h.NeighSet(neighbour(d, a, mac)); err != nil {
+			return fmt.Errorf("neighbour %s on %s: %w", a, want.HostName, err)
 		}
 	}
-	gatewayMAC, err := net.ParseMAC(row.HostMAC)
-	if err != nil {
-		return err
+	return nil
+}
+
+// neighbour is a permanent entry of the neighbour table.
+func neighbour(d netlink.Link, a netip.Addr, mac net.HardwareAddr) *netlink.Neigh {
+	family := netlink.FAMILY_V6
+	if a.Is4() {
+		family = netlink.FAMILY_V4
 	}
-	for _, a := range row.Addresses {
-		if err := h.AddrReplace(l, &netlink.Addr{IPNet: single(a), Flags: unix.IFA_F_NODAD}); err != nil {
-			return fmt.Errorf("add address %s (is the family disabled in the namespace?): %w", a, err)
+	return &netlink.Neigh{LinkIndex: d.Attrs().Index, Family: family, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: mac}
+}
+
+// repair brings a finished link up to what is wanted now. Inside the workload that is the MTU alone.
+func (l *Links) repair(h *netlink.Handle, d netlink.Link, want table.Link) error {
+	mac, err := net.ParseMAC(want.HostMAC)
+	if err != nil {
+		return fmt.Errorf("MAC address of the host's side: %w", err)
+	}
+	if a := d.Attrs(); a.HardwareAddr.String() != mac.String() {
+		if err := h.LinkSetHardwareAddr(d, mac); err != nil {
+			return fmt.Errorf("set MAC address of %s: %w", want.HostName, err)
 		}
-		if err := workloadRoute(h, l, attach.Gateway(a), gatewayMAC); err != nil {
+	}
+	if want.MTU != 0 && d.Attrs().MTU != want.MTU {
+		if err := l.resize(h, d, want); err != nil {
 			return err
 		}
 	}
-	return nil
+	return l.outfit(h, d, want)
 }
 
-func workloadRoute(h *netlink.Handle, l netlink.Link, gateway netip.Addr, mac net.HardwareAddr) error {
-	family, zero := netlink.FAMILY_V4, net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
-	if gateway.Is6() {
-		family, zero = netlink.FAMILY_V6, net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}
-	}
-	index := l.Attrs().Index
-	err := h.NeighSet(&netlink.Neigh{LinkIndex: index, Family: family, State: netlink.NUD_PERMANENT, IP: gateway.AsSlice(), HardwareAddr: mac})
+// resize sets the MTU of both sides. The far one is found by its index: the workload may have renamed it.
+func (l *Links) resize(h *netlink.Handle, d netlink.Link, want table.Link) error {
+	inside, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
-		return fmt.Errorf("set neighbour %s: %w", gateway, err)
+		return fmt.Errorf("enter the workload's network namespace %s: %w", want.Netns, err)
 	}
-	on := &netlink.Route{LinkIndex: index, Dst: single(gateway), Scope: netlink.SCOPE_LINK}
-	if err := h.RouteReplace(on); err != nil {
-		return fmt.Errorf("set route to gateway %s: %w", gateway, err)
-	}
-	def := &netlink.Route{LinkIndex: index, Dst: &zero, Gw: gateway.AsSlice(), Flags: int(netlink.FLAG_ONLINK)}
-	if err := h.RouteReplace(def); err != nil {
-		return fmt.Errorf("set default route by %s: %w", gateway, err)
-	}
-	return nil
-}
-
-// hostSide marks the device as ours and sets it up.
-func (s *Links) hostSide(row table.Link) error {
-	l, err := netlink.LinkByName(row.HostName)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", row.HostName, err)
-	}
-	if err := netlink.LinkSetIP6AddrGenMode(l, nl6None); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-		return fmt.Errorf("keep %s from giving itself an address: %w", row.HostName, err)
-	}
-	if err := applyDevice(s.procSys, row.HostName); err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(l); err != nil {
-		return fmt.Errorf("set %s up: %w", row.HostName, err)
-	}
-	mac, err := net.ParseMAC(row.MAC)
-	if err != nil {
-		return err
-	}
-	for _, a := range row.Addresses {
-		family := netlink.FAMILY_V4
-		if a.Is6() {
-			family = netlink.FAMILY_V6
+	defer inside.Close()
+	err = inside.Do(func(ns.NetNS) error {
+		there, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
 		}
-		n := &netlink.Neigh{LinkIndex: l.Attrs().Index, Family: family, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: mac}
-		if err := netlink.NeighSet(n); err != nil {
-			return fmt.Errorf("set neighbour %s on %s: %w", a, row.HostName, err)
+		defer there.Close()
+		peer, err := there.LinkByIndex(d.Attrs().ParentIndex)
+		if err != nil {
+			return err
 		}
+		return there.LinkSetMTU(peer, want.MTU)
+	})
+	if err != nil {
+		return fmt.Errorf("set MTU of %s in network namespace %s to %d: %w", want.Interface, want.Netns, want.MTU, err)
 	}
-	// The mark comes last: a device that has it is whole.
-	if err := netlink.LinkSetAlias(l, fmt.Sprint(aliasPrefix, row.Incarnation)); err != nil {
-		return fmt.Errorf("mark %s: %w", row.HostName, err)
+	if err := h.LinkSetMTU(d, want.MTU); err != nil {
+		return fmt.Errorf("set MTU of %s to %d: %w", want.HostName, want.MTU, err)
 	}
 	return nil
-}
-
-// nl6None is IN6_ADDR_GEN_MODE_NONE: the device gets no link-local address by itself.
-const nl6None = 1
-
-// Unset removes links.
-func (*Links) Unset(_ context.Context, rows []table.Link) error {
-	var errs []error
-	for _, r := range rows {
-		if err := unset(r.HostName); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: state.Join(r.HostName), Err: err})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func unset(name string) error {
-	l, err := netlink.LinkByName(name)
-	var gone netlink.LinkNotFoundError
-	if errors.As(err, &gone) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("find %s: %w", name, err)
-	}
-	if _, ours := seen(l); !ours {
-		return nil
-	}
-	if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("remove %s: %w", name, err)
-	}
-	return nil
-}
-
-// Check compares a link with what is really there, both sides. The error says what differs.
-func (s *Links) Check(_ context.Context, row table.Link) error {
-	l, err := netlink.LinkByName(row.HostName)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", row.HostName, err)
-	}
-	have, _ := seen(l)
-	if !s.Equal(row, have) {
-		return fmt.Errorf("%s has MAC %s, MTU %d and number %d, want %s, %d and %d", row.HostName, have.HostMAC, have.MTU, have.Incarnation, row.HostMAC, row.MTU, row.Incarnation)
-	}
-	ns, err := netns.GetFromPath(row.Netns)
-	if err != nil {
-		return fmt.Errorf("open network namespace %s: %w", row.Netns, err)
-	}
-	defer ns.Close()
-	h, err := netlink.NewHandleAt(ns)
-	if err != nil {
-		return fmt.Errorf("enter network namespace %s: %w", row.Netns, err)
-	}
-	defer h.Close()
-	inside, err := h.LinkByName(row.Interface)
-	if err != nil {
-		return fmt.Errorf("find %s inside %s: %w", row.Interface, row.Netns, err)
-	}
-	if mac := inside.Attrs().HardwareAddr.String(); mac != row.MAC {
-		return fmt.Errorf("%s inside has MAC %s, want %s", row.Interface, mac, row.MAC)
-	}
-	addrs, err := h.AddrList(inside, netlink.FAMILY_ALL)
-	if err != nil {
-		return err
-	}
-	for _, want := range row.Addresses {
-		found := false
-		for _, a := range addrs {
-			found = found || a.IPNet.String() == single(want).String()
-		}
-		if !found {
-			return fmt.Errorf("%s inside lacks address %s", row.Interface, want)
-		}
-	}
-	return nil
-}
-
-func single(a netip.Addr) *net.IPNet {
-	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}
 }

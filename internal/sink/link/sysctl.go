@@ -3,64 +3,105 @@ package link
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// setting is a kernel parameter this project sets. %s in a path is the device.
-type setting struct {
-	path   string
-	value  string
-	reason string
+// Sysctl is a kernel setting that Weftnet needs, below /proc/sys/net.
+type Sysctl struct {
+	Scope  string // node, host (host's side of a link), workload (its other side), tunnel
+	Path   string // DEVICE stands for the device
+	Value  string
+	Reason string
 }
 
-// Of the node. Both are global because the kernel looks at nothing narrower.
-var nodeSettings = []setting{
-	{"net/ipv4/ip_forward", "1", "the stack forwards between workloads and services of kube-proxy"},
-	{"net/ipv6/conf/all/forwarding", "1", "ip6_forward() of kernels before 6.17 asks this one alone"},
+// Scopes of a Sysctl.
+const (
+	scopeNode     = "node"
+	scopeHost     = "host"
+	scopeWorkload = "workload"
+	scopeTunnel   = "tunnel"
+)
+
+// Sysctls are all kernel settings that Weftnet changes on a node.
+func Sysctls() []Sysctl {
+	return []Sysctl{
+		{scopeNode, "ipv4/ip_forward", "1", "the stack forwards what the programs leave to it: native routing, traffic to and from the node's services"},
+		{scopeNode, "ipv6/conf/all/forwarding", "1", "the same for IPv6; the kernel forwards nothing unless this is on"},
+		{scopeNode, "ipv6/conf/default/forwarding", "1", "devices that come later forward, too"},
+
+		{scopeHost, "ipv4/conf/DEVICE/forwarding", "1", "what comes from the workload is forwarded even where the node's default for new devices is off"},
+		{scopeHost, "ipv4/conf/DEVICE/rp_filter", "0", "from_pod has checked the source already and counts what it drops; the kernel's check costs a route lookup per packet and drops silently. " +
+			"Where conf/all sets it none the less, the /32 route to the workload satisfies it"},
+		{scopeHost, "ipv4/conf/DEVICE/proxy_arp", "0", "the programs answer ARP; the kernel would answer for every address it has a route to"},
+		{scopeHost, "ipv4/conf/DEVICE/send_redirects", "0", "a workload that reaches itself through a service goes out where it came in; there is no shorter way to tell it of"},
+		{scopeHost, "ipv6/conf/DEVICE/disable_ipv6", "0", "IPv6 is wanted here even where it is off for new devices"},
+		{scopeHost, "ipv6/conf/DEVICE/addr_gen_mode", "1", "no link-local address: nobody speaks to it, and duplicate address detection would bother the workload"},
+		{scopeHost, "ipv6/conf/DEVICE/accept_ra", "0", "a workload must not become the node's router by advertising itself"},
+		{scopeHost, "ipv6/conf/DEVICE/forwarding", "1", "what comes from the workload is forwarded as it is for IPv4"},
+		{scopeHost, "ipv6/conf/DEVICE/proxy_ndp", "0", "the programs answer neighbour solicitations"},
+
+		{scopeWorkload, "ipv6/conf/DEVICE/disable_ipv6", "0", "runtimes may switch IPv6 off in new namespaces"},
+		{scopeWorkload, "ipv6/conf/DEVICE/dad_transmits", "0", "addresses are unique already; duplicate address detection would hold up the first packets for a second"},
+		{scopeWorkload, "ipv6/conf/DEVICE/accept_ra", "0", "nobody advertises routers here but somebody who pretends to be one"},
+
+		{scopeTunnel, "ipv4/conf/DEVICE/forwarding", "1", "what arrives for workloads and has to pass netfilter is forwarded"},
+		{scopeTunnel, "ipv4/conf/DEVICE/rp_filter", "2", "packets from other nodes' own addresses arrive here and are answered elsewhere. " +
+			"The larger of this and conf/all counts: 2 (loose) wins over 1 (strict), 0 would not"},
+		{scopeTunnel, "ipv6/conf/DEVICE/disable_ipv6", "0", "IPv6 is wanted here even where it is off for new devices"},
+		{scopeTunnel, "ipv6/conf/DEVICE/addr_gen_mode", "1", "no link-local address: nobody speaks to it"},
+		{scopeTunnel, "ipv6/conf/DEVICE/accept_ra", "0", "other nodes' workloads must not become this node's router"},
+		{scopeTunnel, "ipv6/conf/DEVICE/forwarding", "1", "what arrives for workloads and has to pass netfilter is forwarded"},
+	}
 }
 
-// Of the host's side of a workload's NIC, and of the overlay device.
-var deviceSettings = []setting{
-	{"net/ipv4/conf/%s/forwarding", "1", "bpf_fib_lookup refuses a device that does not forward"},
-	{"net/ipv4/conf/%s/rp_filter", "0", "replies may come in past the stack and go out by it; from_pod checks sources"},
-	{"net/ipv6/conf/%s/forwarding", "1", "as for IPv4"},
-	{"net/ipv6/conf/%s/accept_ra", "0", "a workload is no router of its node"},
-}
-
-// Prepare sets what a node needs before anything is forwarded. procSys is where the host's /proc/sys is seen.
-func Prepare(procSys string) error {
+// apply writes the settings of a scope for a device, below proc (/proc, or where the host's is seen). Those of a family
+// that the kernel does not have are left out. What is right already is not written: it may be read-only.
+func apply(proc, scope, device string) error {
 	var errs []error
-	for _, s := range nodeSettings {
-		errs = append(errs, s.apply(procSys, ""))
+	for _, s := range Sysctls() {
+		if s.Scope != scope {
+			continue
+		}
+		if err := write(proc, strings.ReplaceAll(s.Path, "DEVICE", device), s.Value); err != nil {
+			errs = append(errs, fmt.Errorf("set %s to %s (%s): %w", s.Path, s.Value, s.Reason, err))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s setting) apply(procSys, device string) error {
-	path := s.path
-	if device != "" {
-		path = fmt.Sprintf(s.path, device)
-	}
-	file := filepath.Join(procSys, path)
-	if have, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(have)) == s.value {
-		return nil
-	}
-	err := os.WriteFile(file, []byte(s.value), 0)
-	if errors.Is(err, os.ErrNotExist) && strings.HasPrefix(s.path, "net/ipv6") {
-		return nil // this kernel runs without IPv6
+func write(proc, path, value string) error {
+	file := filepath.Join(proc, "sys/net", path)
+	have, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		family, _, _ := strings.Cut(path, "/")
+		if _, err := os.Stat(filepath.Join(proc, "sys/net", family)); errors.Is(err, fs.ErrNotExist) {
+			return nil // a kernel without it, as with ipv6.disable=1
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("set %s to %s (%s): %w", strings.ReplaceAll(path, "/", "."), s.value, s.reason, err)
+		return err
 	}
-	return nil
+	if strings.TrimSpace(string(have)) == value {
+		return nil
+	}
+	return os.WriteFile(file, []byte(value), 0o644)
 }
 
-func applyDevice(procSys, device string) error {
-	var errs []error
-	for _, s := range deviceSettings {
-		errs = append(errs, s.apply(procSys, device))
+// PrepareNode writes the node-wide settings, below proc. A node that has its own IPv6 routes from router advertisements
+// keeps them: the kernel ignores advertisements on a node that forwards unless told not to (accept_ra 2).
+func PrepareNode(proc string) error {
+	if forwards, err := os.ReadFile(filepath.Join(proc, "sys/net/ipv6/conf/all/forwarding")); err == nil && strings.TrimSpace(string(forwards)) == "0" {
+		files, _ := filepath.Glob(filepath.Join(proc, "sys/net/ipv6/conf/*/accept_ra")) // the pattern is fine
+		for _, f := range files {
+			if have, err := os.ReadFile(f); err == nil && strings.TrimSpace(string(have)) == "1" {
+				if err := os.WriteFile(f, []byte("2"), 0o644); err != nil {
+					return fmt.Errorf("keep router advertisements: %w", err)
+				}
+			}
+		}
 	}
-	return errors.Join(errs...)
+	return apply(proc, scopeNode, "")
 }

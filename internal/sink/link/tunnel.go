@@ -5,141 +5,173 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// tunnelAlias marks the overlay device as ours.
+// Tunnels keeps the overlay device equal to table.Tunnels.
+type Tunnels struct {
+	proc   string
+	handle *netlink.Handle
+}
+
 const tunnelAlias = aliasPrefix + "tunnel"
 
-// Tunnels keeps the overlay device equal to table.Tunnels: a VXLAN device whose packets bring their own tunnel key
-// (collect metadata, ip-link(8) "external"), that learns and resolves nothing.
-type Tunnels struct{ procSys string }
-
-// NewTunnels makes devices in the caller's network namespace; procSys is where its /proc/sys is seen.
-func NewTunnels(procSys string) *Tunnels { return &Tunnels{procSys} }
-
-// Dump lists the overlay devices that are ours.
-func (*Tunnels) Dump(context.Context) (iter.Seq2[state.Key, table.Tunnel], error) {
-	list, err := netlink.LinkList()
+// NewTunnels opens the netlink socket of the current network namespace.
+func NewTunnels(o Options) (*Tunnels, error) {
+	if o.Proc == "" {
+		o.Proc = "/proc"
+	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("list links: %w", err)
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return &Tunnels{proc: o.Proc, handle: h}, nil
+}
+
+// Dump lists our overlay devices. One that is not as this package makes them has port 0.
+func (t *Tunnels) Dump(context.Context) (iter.Seq2[state.Key, table.Tunnel], error) {
+	devices, err := t.handle.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
 	}
 	return func(yield func(state.Key, table.Tunnel) bool) {
-		for _, l := range list {
-			v, ok := l.(*netlink.Vxlan)
-			if !ok || v.Alias != tunnelAlias {
-				continue
-			}
-			if row := tunnelRow(v); !yield(state.Join(row.Name), row) {
-				return
+		for _, d := range devices {
+			if a := d.Attrs(); a.Name == attach.TunnelDevice || a.Alias == tunnelAlias {
+				row := read(d)
+				if !yield(state.Join(row.Name), row) {
+					return
+				}
 			}
 		}
 	}, nil
 }
 
-func tunnelRow(v *netlink.Vxlan) table.Tunnel {
-	return table.Tunnel{Name: v.Name, Kind: "vxlan", Port: uint16(v.Port), MTU: v.MTU}
+// read tells what an overlay device of ours is like.
+func read(d netlink.Link) table.Tunnel {
+	a := d.Attrs()
+	row := table.Tunnel{Name: a.Name, Kind: d.Type(), MTU: a.MTU}
+	if v, ok := d.(*netlink.Vxlan); ok && v.FlowBased && !v.Learning && a.RawFlags&unix.IFF_NOARP != 0 && a.Alias == tunnelAlias {
+		row.Port, row.Underlay6 = uint16(v.Port), v.UDP6ZeroCSumRx
+	}
+	if a.Flags&net.FlagUp == 0 {
+		row.MTU = 0
+	}
+	return row
 }
 
-// Equal leaves out what a device does not tell.
-func (*Tunnels) Equal(want, have table.Tunnel) bool {
-	have.Underlay6 = want.Underlay6
-	return want == have
+// Equal compares what matters of a device: with both families as underlay it is the same device.
+func (t *Tunnels) Equal(want, have table.Tunnel) bool {
+	return want.Name == have.Name && want.Kind == have.Kind && want.Port == have.Port && have.MTU != 0 && (want.MTU == 0 || want.MTU == have.MTU)
 }
 
-// Set makes the device, or changes its MTU in place.
-func (s *Tunnels) Set(_ context.Context, rows []table.Tunnel) error {
+// Set makes or repairs overlay devices.
+func (t *Tunnels) Set(_ context.Context, rows []table.Tunnel) error {
 	var errs []error
 	for _, r := range rows {
-		if err := s.set(r); err != nil {
+		if err := t.ensure(r); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Name), Err: err})
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Tunnels) set(row table.Tunnel) error {
-	l, err := s.device(row)
-	if err != nil {
-		return err
-	}
-	if err := netlink.LinkSetMTU(l, row.MTU); err != nil {
-		return fmt.Errorf("set MTU of %s to %d: %w", row.Name, row.MTU, err)
-	}
-	if err := netlink.LinkSetARPOff(l); err != nil {
-		return fmt.Errorf("keep %s from resolving neighbours: %w", row.Name, err)
-	}
-	if err := netlink.LinkSetIP6AddrGenMode(l, nl6None); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-		return fmt.Errorf("keep %s from giving itself an address: %w", row.Name, err)
-	}
-	if err := applyDevice(s.procSys, row.Name); err != nil {
-		return err
-	}
-	err = netlink.LinkSetUp(l)
-	if errors.Is(err, unix.EADDRINUSE) {
-		return fmt.Errorf("set %s up: UDP port %d is taken by %s: remove it, or set another tunnel-port", row.Name, row.Port, holder(row))
-	}
-	if err != nil {
-		return fmt.Errorf("set %s up: %w", row.Name, err)
-	}
-	return netlink.LinkSetAlias(l, tunnelAlias)
-}
-
-// device finds the device, or makes it; one of another port or kind is replaced if it is ours.
-func (s *Tunnels) device(row table.Tunnel) (netlink.Link, error) {
-	if l, err := netlink.LinkByName(row.Name); err == nil {
-		v, ok := l.(*netlink.Vxlan)
-		if ok && v.FlowBased && uint16(v.Port) == row.Port {
-			return l, nil
-		}
-		if l.Attrs().Alias != tunnelAlias {
-			return nil, fmt.Errorf("device %s is there already and not ours (kind %s)", row.Name, l.Type())
-		}
-		if err := netlink.LinkDel(l); err != nil {
-			return nil, fmt.Errorf("remove the former %s: %w", row.Name, err)
-		}
-	}
-	v := &netlink.Vxlan{
-		LinkAttrs: netlink.LinkAttrs{Name: row.Name, MTU: row.MTU}, FlowBased: true, Learning: false, Port: int(row.Port),
-		UDP6ZeroCSumRx: true,
-	}
-	if err := netlink.LinkAdd(v); err != nil {
-		return nil, fmt.Errorf("make %s: %w", row.Name, err)
-	}
-	return netlink.LinkByName(row.Name)
-}
-
-// holder names who else listens on the tunnel's port.
-func holder(row table.Tunnel) string {
-	list, err := netlink.LinkList()
-	if err != nil {
-		return "another program"
-	}
-	for _, l := range list {
-		if v, ok := l.(*netlink.Vxlan); ok && v.Name != row.Name && uint16(v.Port) == row.Port {
-			return "device " + v.Name
-		}
-	}
-	return "another program"
-}
-
-// Unset removes devices.
-func (*Tunnels) Unset(_ context.Context, rows []table.Tunnel) error {
+// Unset removes overlay devices.
+func (t *Tunnels) Unset(_ context.Context, rows []table.Tunnel) error {
 	var errs []error
 	for _, r := range rows {
-		l, err := netlink.LinkByName(r.Name)
-		if err != nil || l.Attrs().Alias != tunnelAlias {
-			continue // gone, or another's
+		d, err := t.handle.LinkByName(r.Name)
+		if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
+			continue
 		}
-		if err := netlink.LinkDel(l); err != nil && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Name), Err: fmt.Errorf("remove %s: %w", r.Name, err)})
+		if err == nil {
+			err = t.handle.LinkDel(d)
+		}
+		if err != nil {
+			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Name), Err: fmt.Errorf("delete device %s: %w", r.Name, err)})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (t *Tunnels) ensure(want table.Tunnel) error {
+	if want.Kind != "vxlan" {
+		return fmt.Errorf("a tunnel of kind %q is not known", want.Kind)
+	}
+	d, err := t.handle.LinkByName(want.Name)
+	missing := netlink.LinkNotFoundError{}
+	switch {
+	case errors.As(err, &missing):
+		d = nil
+	case err != nil:
+		return fmt.Errorf("find device %s: %w", want.Name, err)
+	case read(d).Port != want.Port: // the kernel changes neither port nor mode of a device
+		if err := t.handle.LinkDel(d); err != nil {
+			return fmt.Errorf("delete device %s, which is not as it should be: %w", want.Name, err)
+		}
+		d = nil
+	}
+	if d == nil {
+		if d, err = t.create(want); err != nil {
+			return err
+		}
+	}
+	if want.MTU != 0 && d.Attrs().MTU != want.MTU {
+		if err := t.handle.LinkSetMTU(d, want.MTU); err != nil {
+			return fmt.Errorf("set MTU of %s to %d: %w", want.Name, want.MTU, err)
+		}
+	}
+	if err := apply(t.proc, scopeTunnel, want.Name); err != nil {
+		return err
+	}
+	if err := t.handle.LinkSetUp(d); err != nil {
+		return t.explain(want, fmt.Errorf("set %s up: %w", want.Name, err))
+	}
+	return nil
+}
+
+// create makes the device. It stays down for now: the kernel opens its socket when it comes up.
+func (t *Tunnels) create(want table.Tunnel) (netlink.Link, error) {
+	device := &netlink.Vxlan{
+		LinkAttrs: netlink.LinkAttrs{Name: want.Name, MTU: want.MTU, TxQLen: -1},
+		FlowBased: true, Port: int(want.Port), UDP6ZeroCSumTx: true, UDP6ZeroCSumRx: true,
+	}
+	if err := t.handle.LinkAdd(device); err != nil {
+		return nil, t.explain(want, fmt.Errorf("make VXLAN device %s: %w", want.Name, err))
+	}
+	d, err := t.handle.LinkByName(want.Name)
+	if err != nil {
+		return nil, fmt.Errorf("find device %s just made: %w", want.Name, err)
+	}
+	if err := t.handle.LinkSetARPOff(d); err != nil {
+		return nil, fmt.Errorf("switch ARP off on %s: %w", want.Name, err)
+	}
+	if err := t.handle.LinkSetAlias(d, tunnelAlias); err != nil {
+		return nil, fmt.Errorf("set alias of %s: %w", want.Name, err)
+	}
+	return t.handle.LinkByIndex(d.Attrs().Index)
+}
+
+// explain names who holds the tunnel's port if that is what an error is about.
+func (t *Tunnels) explain(want table.Tunnel, err error) error {
+	if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	devices, listErr := t.handle.LinkList()
+	if listErr != nil {
+		return errors.Join(err, listErr)
+	}
+	for _, d := range devices {
+		if v, ok := d.(*netlink.Vxlan); ok && v.Port == int(want.Port) && v.Name != want.Name {
+			return fmt.Errorf("%w: device %s holds UDP port %d: delete it (ip link del %s), or choose another port with the setting tunnel-port, the same on all nodes", err, v.Name, want.Port, v.Name)
+		}
+	}
+	return fmt.Errorf("%w: a process holds UDP port %d (ss -ulpn sport = :%d): stop it, or choose another port with the setting tunnel-port, the same on all nodes", err, want.Port, want.Port)
 }

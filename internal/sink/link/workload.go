@@ -1,0 +1,161 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/containernetworking/plugins/pkg/ns"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// furnish configures the workload's side. It runs on a thread that is inside the workload's network namespace.
+func (l *Links) furnish(want table.Link) error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink socket: %w", err)
+	}
+	defer h.Close()
+	d, err := h.LinkByName(want.Interface)
+	if err != nil {
+		return fmt.Errorf("find device just made: %w", err)
+	}
+	if slices.ContainsFunc(want.Addresses, netip.Addr.Is6) {
+		if err := apply(l.Proc, scopeWorkload, want.Interface); err != nil {
+			return err
+		}
+	}
+	for _, a := range want.Addresses {
+		address := &netlink.Addr{IPNet: ipNet(attach.Single(a))}
+		if a.Is6() {
+			address.Flags = unix.IFA_F_NODAD
+		}
+		if err := h.AddrAdd(d, address); err != nil {
+			return fmt.Errorf("add address %s: %w", a, err)
+		}
+	}
+	if err := h.LinkSetUp(d); err != nil {
+		return fmt.Errorf("set up: %w", err)
+	}
+	hostMAC, err := net.ParseMAC(want.HostMAC)
+	if err != nil {
+		return fmt.Errorf("MAC address of the host's side: %w", err)
+	}
+	for _, a := range want.Addresses {
+		gateway := attach.Gateway(a)
+		if err := h.NeighSet(neighbour(d, gateway, hostMAC)); err != nil {
+			return fmt.Errorf("neighbour %s: %w", gateway, err)
+		}
+		for _, r := range workloadRoutes(d.Attrs().Index, a) {
+			err := h.RouteAdd(&r)
+			if errors.Is(err, unix.EEXIST) && r.Gw != nil {
+				continue // a workload's first interface has the default route; this is a further one
+			}
+			if err != nil {
+				return fmt.Errorf("add route %s: %w", r, err)
+			}
+		}
+	}
+	return nil
+}
+
+// workloadRoutes are what a workload needs for an address of its: the way to the gateway, which is in no subnet of it, and
+// through the gateway to everything else.
+func workloadRoutes(index int, a netip.Addr) []netlink.Route {
+	gateway := attach.Gateway(a)
+	everything := netlink.Route{LinkIndex: index, Dst: ipNet(netip.PrefixFrom(a, 0).Masked()), Gw: gateway.AsSlice()}
+	if a.Is6() {
+		everything.Flags = int(netlink.FLAG_ONLINK)
+		return []netlink.Route{everything}
+	}
+	return []netlink.Route{{LinkIndex: index, Dst: ipNet(attach.Single(gateway)), Scope: netlink.SCOPE_LINK}, everything}
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// Check compares all of a link with what was made, its inside too: what a CNI CHECK asks for. All that differs is in the
+// error.
+func (l *Links) Check(_ context.Context, want table.Link) error {
+	var d netlink.Link
+	err := l.with(func(h *netlink.Handle) (err error) { d, err = find(h, want.HostName); return err })
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		return fmt.Errorf("device %s is gone", want.HostName)
+	}
+	have, mine := ours(d)
+	if !mine {
+		return taken(d)
+	}
+	var errs []error
+	if !l.Equal(want, have) {
+		errs = append(errs, fmt.Errorf("device %s has MAC %s, MTU %d, incarnation %d (MTU 0: it is down), not %s, %d, %d",
+			want.HostName, have.HostMAC, have.MTU, have.Incarnation, want.HostMAC, want.MTU, want.Incarnation))
+	}
+	inside, err := ns.GetNS(l.Root + want.Netns)
+	if err != nil {
+		return errors.Join(append(errs, fmt.Errorf("network namespace %s: %w", want.Netns, err))...)
+	}
+	defer inside.Close()
+	return errors.Join(append(errs, inside.Do(func(ns.NetNS) error { return compare(want, d.Attrs().ParentIndex) }))...)
+}
+
+// compare looks at the workload's side, from inside its network namespace.
+func compare(want table.Link, index int) error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink socket: %w", err)
+	}
+	defer h.Close()
+	d, err := h.LinkByName(want.Interface)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", want.Interface, err)
+	}
+	var errs []error
+	complain := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	a := d.Attrs()
+	if a.Index != index {
+		complain("%s is not the other side of %s", want.Interface, want.HostName)
+	}
+	if a.HardwareAddr.String() != want.MAC {
+		complain("%s has MAC %s, not %s", want.Interface, a.HardwareAddr, want.MAC)
+	}
+	if a.Flags&net.FlagUp == 0 {
+		complain("%s is down", want.Interface)
+	}
+	addresses, err := h.AddrList(d, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list addresses: %w", err)
+	}
+	routes, err := h.RouteList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("list routes: %w", err)
+	}
+	for _, x := range want.Addresses {
+		if !slices.ContainsFunc(addresses, func(have netlink.Addr) bool { return have.IPNet.String() == attach.Single(x).String() }) {
+			complain("address %s is not on %s", attach.Single(x), want.Interface)
+		}
+		if !slices.ContainsFunc(routes, func(have netlink.Route) bool { return isDefault(have) && have.Gw.Equal(attach.Gateway(x).AsSlice()) }) {
+			complain("there is no default route via %s", attach.Gateway(x))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isDefault(r netlink.Route) bool {
+	if r.Dst == nil {
+		return true
+	}
+	ones, _ := r.Dst.Mask.Size()
+	return ones == 0
+}
