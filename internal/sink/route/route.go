@@ -1,7 +1,23 @@
-// Package route keeps this node's own routes in the kernel equal to table Routes.
+// Package route makes the node's routes equal to table.Routes.
 //
-// Its routes are in the main table, of protocol kernel (systemd-networkd deletes what it does not know of any other) and
-// of metric 44, by which they are recognised: nobody else's route is ever touched.
+// # The world it models
+//
+// Routes lie in the node's main table, among those of others. Ours have protocol kernel (systemd-networkd deletes routes
+// of protocols it does not know when it restarts) and metric 44, which the kernel itself never gives a route of that
+// protocol. By these two marks Dump finds them, and by nothing else.
+//
+// A route needs its device. When a device goes, the kernel takes its routes along; when it comes back, the derivation
+// makes the row anew, so Set needs to know nothing of the past.
+//
+// # Invariants
+//
+//   - A route without both marks is never changed or removed.
+//   - Set replaces a route of ours in one step: there is no moment without one.
+//
+// # Example
+//
+//	routes, err := route.New()
+//	loop := &reconcile.Loop[table.Route]{Table: tables.Routes, Sink: routes}
 package route
 
 import (
@@ -20,122 +36,104 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Metric marks the routes of this project, and is lower (stronger) than that of routes an administrator or DHCP sets.
+// Metric marks our routes, together with protocol kernel.
 const Metric = 44
 
-// Sink writes routes. It acts in the network namespace of its caller.
-type Sink struct{}
+// Routes keeps routes of the network namespace it was made in.
+type Routes struct{ handle *netlink.Handle }
 
-// New makes a sink.
-func New() *Sink { return &Sink{} }
+// New opens the netlink socket of the current network namespace.
+func New() (*Routes, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return &Routes{h}, nil
+}
 
-// Dump lists the routes that bear the mark.
-func (*Sink) Dump(context.Context) (iter.Seq2[state.Key, table.Route], error) {
-	filter := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_KERNEL}
-	list, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+// Dump lists our routes.
+func (s *Routes) Dump(context.Context) (iter.Seq2[state.Key, table.Route], error) {
+	devices, err := s.handle.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	names := map[int]string{}
+	for _, d := range devices {
+		names[d.Attrs().Index] = d.Attrs().Name
+	}
+	marks := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_KERNEL}
+	list, err := s.handle.RouteListFiltered(netlink.FAMILY_ALL, marks, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
-	names := map[int]string{}
-	var rows []table.Route
-	for _, r := range list {
-		if r.Priority != Metric || r.Dst == nil {
-			continue
-		}
-		if _, ok := names[r.LinkIndex]; !ok {
-			if l, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
-				names[r.LinkIndex] = l.Attrs().Name
-			}
-		}
-		ones, _ := r.Dst.Mask.Size()
-		row := table.Route{Prefix: netip.PrefixFrom(addr(r.Dst.IP), ones), Device: names[r.LinkIndex], Gateway: addr(r.Gw), Source: addr(r.Src), MTU: r.MTU}
-		rows = append(rows, row)
-	}
 	return func(yield func(state.Key, table.Route) bool) {
-		for _, r := range rows {
-			if !yield(state.Join(r.Prefix), r) {
+		for _, r := range list {
+			row, ok := read(r, names)
+			if ok && !yield(state.Join(row.Prefix), row) {
 				return
 			}
 		}
 	}, nil
 }
 
-// Equal compares what a row says: a row with a gateway may leave the device to the kernel.
-func (*Sink) Equal(want, have table.Route) bool {
-	if want.Device == "" {
-		have.Device = ""
+func read(r netlink.Route, names map[int]string) (row table.Route, ok bool) {
+	if r.Dst == nil || r.Priority != Metric {
+		return row, false
 	}
-	return want == have
+	ones, _ := r.Dst.Mask.Size()
+	row = table.Route{Prefix: netip.PrefixFrom(address(r.Dst.IP), ones), Device: names[r.LinkIndex], Gateway: address(r.Gw), Source: address(r.Src), MTU: r.MTU}
+	return row, row.Prefix.IsValid()
 }
 
-// Set creates or replaces routes.
-func (*Sink) Set(_ context.Context, rows []table.Route) error {
+func address(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
+}
+
+// Set adds or replaces routes.
+func (s *Routes) Set(_ context.Context, rows []table.Route) error {
+	return each(rows, func(r table.Route) error {
+		d, err := s.handle.LinkByName(r.Device)
+		if err != nil {
+			return fmt.Errorf("find device %s: %w", r.Device, err)
+		}
+		want := marked(r.Prefix)
+		want.LinkIndex, want.Gw, want.Src, want.MTU = d.Attrs().Index, ip(r.Gateway), ip(r.Source), r.MTU
+		if r.Prefix.Addr().Is4() && !r.Gateway.IsValid() {
+			want.Scope = netlink.SCOPE_LINK
+		}
+		if err := s.handle.RouteReplace(want); err != nil {
+			return fmt.Errorf("replace route %s: %w", want, err)
+		}
+		return nil
+	})
+}
+
+// Unset removes routes.
+func (s *Routes) Unset(_ context.Context, rows []table.Route) error {
+	return each(rows, func(r table.Route) error {
+		gone := marked(r.Prefix)
+		gone.Scope = netlink.SCOPE_NOWHERE // whatever it has
+		if err := s.handle.RouteDel(gone); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("delete route %s: %w", r.Prefix, err)
+		}
+		return nil
+	})
+}
+
+func each(rows []table.Route, do func(table.Route) error) error {
 	var errs []error
 	for _, r := range rows {
-		if err := set(r); err != nil {
+		if err := do(r); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Prefix), Err: err})
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func set(row table.Route) error {
-	r, err := route(row)
-	if err != nil {
-		return err
-	}
-	if err := netlink.RouteReplace(&r); err != nil {
-		return fmt.Errorf("set route %s via %s: %w", row.Prefix, via(row), err)
-	}
-	return nil
+func marked(p netip.Prefix) *netlink.Route {
+	dst := &net.IPNet{IP: ip(p.Addr()), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+	return &netlink.Route{Dst: dst, Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_KERNEL, Priority: Metric}
 }
 
-// Unset removes routes.
-func (*Sink) Unset(_ context.Context, rows []table.Route) error {
-	var errs []error
-	for _, row := range rows {
-		r := netlink.Route{Dst: network(row.Prefix), Priority: Metric, Protocol: unix.RTPROT_KERNEL, Table: unix.RT_TABLE_MAIN}
-		if err := netlink.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENODEV) {
-			errs = append(errs, &reconcile.RowError{Key: state.Join(row.Prefix), Err: fmt.Errorf("remove route %s: %w", row.Prefix, err)})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func route(row table.Route) (netlink.Route, error) {
-	r := netlink.Route{
-		Dst: network(row.Prefix), Priority: Metric, Protocol: unix.RTPROT_KERNEL, Table: unix.RT_TABLE_MAIN, MTU: row.MTU,
-		Scope: netlink.SCOPE_LINK,
-	}
-	if row.Device != "" {
-		l, err := netlink.LinkByName(row.Device)
-		if err != nil {
-			return r, fmt.Errorf("find device %s of route %s: %w", row.Device, row.Prefix, err)
-		}
-		r.LinkIndex = l.Attrs().Index
-	}
-	if row.Gateway.IsValid() {
-		r.Gw = row.Gateway.AsSlice()
-		r.Scope = netlink.SCOPE_UNIVERSE
-	}
-	if row.Source.IsValid() {
-		r.Src = row.Source.AsSlice()
-	}
-	return r, nil
-}
-
-func via(r table.Route) string {
-	if r.Gateway.IsValid() {
-		return r.Gateway.String()
-	}
-	return r.Device
-}
-
-func network(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
-func addr(ip net.IP) netip.Addr {
-	a, _ := netip.AddrFromSlice(ip)
-	return a.Unmap()
-}
+func ip(a netip.Addr) net.IP { return a.AsSlice() }
