@@ -1,0 +1,45 @@
+// Package policy derives the policy sets of this node: what each kind of workload here may send and receive, as entries
+// for the kernel.
+//
+// # The world it models
+//
+// Workloads with the same identity and the same named ports share a set. Internal package policy says what is in a set;
+// this package says when to ask it again, and brings rows to it and back:
+//
+//	Workloads                      which sets there are, and for whom (PolicySet)
+//	Policies                       rules; a changed object touches the sets whose labels one of its rules selects
+//	Identities                     peers; one that comes or goes touches the sets with a rule that asks for its labels
+//	Endpoints, Workloads           named ports of peers, for the sets with egress rules that name ports
+//	Settings                       policy-enforcement-mode, enable-policy, allow-localhost
+//	PolicySets                     lists of rules behind entries get numbers, which events carry (RuleList)
+//	Policies, Settings             what people should know of their policies (Finding)
+//
+// # Invariants
+//
+//   - A set is there as long as a workload is in it, whatever Policies hold: without rules it allows everything.
+//   - A rule list's number depends on which lists there are, and on no order in which they came.
+//
+// # Example
+//
+//	workload shop/web (identity 4711, no named ports), policy shop/allow-api: ingress from app=api to 80
+//	-> set (4711, ""): ingress any deny-implicit; ingress host allow; ingress 4712 tcp/80 allow by cnp shop/allow-api …
+//	-> rule lists 2166136261: cnp shop/allow-api …
+package policy
+
+import (
+	"context"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Runner is a derivation of any row type.
+type Runner interface {
+	Run(ctx context.Context, db *state.DB) error
+	Step(db *state.DB) bool
+}
+
+// Derivations keeps PolicySets, RuleLists and Findings of a node.
+func Derivations(t *table.Tables) []Runner {
+	return []Runner{newSets(t), newLists(t), newFindings(t)}
+}

@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// newFindings computes Findings: the problems of policy objects, and selectors that ask for labels no identity has.
+func newFindings(t *table.Tables) Runner {
+	key := func(kind, namespace, name string) state.Key {
+		return t.Policies.Key(table.PolicyObject{Kind: kind, Namespace: namespace, Name: name})
+	}
+	f := &findings{t: t}
+	f.filter = &memo[identity.Filter]{tables: []state.AnyTable{t.Settings}, build: f.readFilter}
+	return &state.Derivation[table.Finding]{
+		Name:  "policy-findings",
+		Out:   t.Findings,
+		KeyOf: func(f table.Finding) state.Key { return key(f.Kind, f.Namespace, f.Name) },
+		Inputs: []state.Input{
+			state.On(t.Policies, func(_ state.Reader, p table.PolicyObject) []state.Key { return []state.Key{t.Policies.Key(p)} }),
+			state.On(t.Settings, func(r state.Reader, s table.Setting) (keys []state.Key) {
+				if s.Name == "labels" {
+					for p := range t.Policies.All(r) {
+						keys = append(keys, t.Policies.Key(p))
+					}
+				}
+				return keys
+			}),
+		},
+		Compute: f.compute,
+	}
+}
+
+type findings struct {
+	t      *table.Tables
+	filter *memo[identity.Filter]
+}
+
+// readFilter reads setting labels. A virtual machine's name counts as seen: asking for it lets it in.
+func (f *findings) readFilter(r state.Reader) identity.Filter {
+	config, _ := settings.Parse(func(name string) (string, bool) {
+		s, ok := f.t.Settings.One(r, state.Join(name))
+		return s.Value, ok
+	})
+	filter, _ := identity.NewFilter(config.Labels)
+	return filter.WithVMName()
+}
+
+func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) {
+	p, ok := f.t.Policies.One(r, key)
+	if !ok {
+		return nil
+	}
+	add := func(field, message string) {
+		out = append(out, table.Finding{Kind: p.Kind, Namespace: p.Namespace, Name: p.Name, UID: p.UID, Field: field, Message: message})
+	}
+	for _, problem := range p.Problems {
+		field, message, _ := strings.Cut(problem, ": ")
+		if !p.Valid {
+			message = "rejected: " + message
+		}
+		add(field, message)
+	}
+	filter := f.filter.of(r)
+	for _, rule := range p.Rules {
+		for _, label := range unseen(filter, rule) {
+			add(cmp.Or(rule.Origin.Path, "spec"), fmt.Sprintf("label %s is left out of identities (setting labels has the filter), so no selector sees it", label))
+		}
+	}
+	return out
+}
+
+// unseen lists the labels that a rule asks for and that the filter keeps out of every pod's identity, sorted.
+func unseen(filter identity.Filter, rule engine.Rule) (labels []string) {
+	look := func(s engine.Selector) {
+		for _, r := range s.Requirements() {
+			source, name, _ := strings.Cut(r.Key, ":")
+			if (source == identity.SourceK8s || source == identity.SourceAny) && !filter.Keeps(identity.SourceK8s, name) {
+				labels = append(labels, name)
+			}
+		}
+	}
+	look(rule.Subject)
+	for _, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
+		for _, t := range terms {
+			for _, s := range t.Peers {
+				look(s)
+			}
+		}
+	}
+	slices.Sort(labels)
+	return slices.Compact(labels)
+}

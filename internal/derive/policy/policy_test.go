@@ -1,0 +1,319 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"weftnet.io/weftnet/internal/identity"
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+type bed struct {
+	*table.Tables
+	db   *state.DB
+	runs []Runner
+}
+
+func newBed() *bed {
+	tables, db := table.New()
+	return &bed{tables, db, Derivations(tables)}
+}
+
+func (b *bed) write(fn func(tx *state.Tx)) {
+	if err := b.db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+		panic(err)
+	}
+}
+
+func (b *bed) show() string {
+	for changed := true; changed; {
+		changed = false
+		for _, d := range b.runs {
+			changed = d.Step(b.db) || changed
+		}
+	}
+	var out strings.Builder
+	s := b.db.Snapshot()
+	for set := range b.PolicySets.All(s) {
+		fmt.Fprintf(&out, "set %d %q\n", set.Identity, set.NamedPorts)
+		for _, e := range set.Entries {
+			fmt.Fprintf(&out, "  %s\n", e)
+		}
+	}
+	var lists []string
+	for l := range b.RuleLists.All(s) {
+		if l.Number != Number(b.Tables, b.db)(l.Rules) {
+			fmt.Fprintf(&out, "list %d is found under another number\n", l.Number)
+		}
+		lists = append(lists, fmt.Sprintln("list", l.Rules))
+	}
+	slices.Sort(lists)
+	out.WriteString(strings.Join(lists, ""))
+	for f := range b.Findings.All(s) {
+		fmt.Fprintf(&out, "finding %s %s/%s %s: %s\n", f.Kind, f.Namespace, f.Name, f.Field, f.Message)
+	}
+	return out.String()
+}
+
+func (b *bed) check(t *testing.T, want string) {
+	t.Helper()
+	if diff := cmp.Diff(strings.ReplaceAll(strings.TrimLeft(want, "\n"), "\t", ""), b.show()); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+}
+
+func app(name string) identity.Labels {
+	return identity.ForPod(identity.Filter{}, "default", "shop", "sa", map[string]string{"app": name}, nil)
+}
+
+func selector(name string) engine.Selector {
+	return engine.NewSelector(engine.Requirement{Key: "app", Operator: engine.In, Values: []string{name}})
+}
+
+func workload(container, name string, n identity.Number, ports ...table.NamedPort) table.Workload {
+	named := engine.NamedPorts{}
+	for _, p := range ports {
+		named = append(named, engine.NamedPort(p))
+	}
+	return table.Workload{
+		ContainerID: container, Interface: "eth0", Labels: app(name), Identity: n, NamedPorts: ports, Set: table.SetKey(n, named.String()),
+	}
+}
+
+func object(name string, rules ...engine.Rule) table.PolicyObject {
+	for i := range rules {
+		rules[i].Origin = engine.Origin{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: name}
+	}
+	return table.PolicyObject{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: name, Rules: rules, Valid: true}
+}
+
+func TestASetFollowsItsRulesItsPeersAndTheirPorts(t *testing.T) {
+	b := newBed()
+	b.write(func(tx *state.Tx) {
+		b.Workloads.Put(tx, workload("c1", "web", 300))
+		b.Workloads.Put(tx, workload("c2", "web", 300))
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: app("web")})
+	})
+	b.check(t, `
+		set 300 ""
+		  ingress any any allow
+		  egress any any allow
+`)
+	toDB := object("to-db", engine.Rule{
+		Subject: selector("web"), DefaultDenyEgress: true,
+		Egress: []engine.Term{{Path: "egress[0]", Peers: []engine.Selector{selector("db")}, Ports: []engine.Port{{Name: "sql"}}}},
+	})
+	b.write(func(tx *state.Tx) { b.Policies.Put(tx, toDB) })
+	b.check(t, `
+		set 300 ""
+		  ingress any any allow
+		  egress any any deny-implicit by cnp shop/to-db
+		list [cnp shop/to-db]
+`)
+	b.write(func(tx *state.Tx) { b.Identities.Put(tx, table.Identity{Number: 301, Labels: app("db")}) })
+	b.check(t, `
+		set 300 ""
+		  ingress any any allow
+		  egress any any deny-implicit by cnp shop/to-db
+		list [cnp shop/to-db]
+`)
+	b.write(func(tx *state.Tx) {
+		b.Endpoints.Put(tx, table.Endpoint{Namespace: "shop", Name: "db", Identity: 301, NamedPorts: []table.NamedPort{{Name: "sql", Protocol: 6, Port: 5432}}})
+	})
+	b.check(t, `
+		set 300 ""
+		  ingress any any allow
+		  egress any any deny-implicit by cnp shop/to-db
+		  egress 301 tcp/5432 allow by cnp shop/to-db egress[0]
+		list [cnp shop/to-db egress[0]]
+		list [cnp shop/to-db]
+`)
+	b.write(func(tx *state.Tx) {
+		b.Settings.Put(tx, table.Setting{Name: "enable-policy", Value: "always"})
+		b.Endpoints.Delete(tx, table.ObjectKey("shop", "db"))
+		b.Workloads.Put(tx, workload("c3", "db", 301, table.NamedPort{Name: "sql", Protocol: 6, Port: 5433}))
+	})
+	b.check(t, `
+		set 300 ""
+		  ingress any any deny-implicit
+		  ingress host any allow
+		  egress any any deny-implicit by cnp shop/to-db
+		  egress 301 tcp/5433 allow by cnp shop/to-db egress[0]
+		set 301 "sql:6/5433"
+		  ingress any any deny-implicit
+		  ingress host any allow
+		  egress any any deny-implicit
+		list [cnp shop/to-db egress[0]]
+		list [cnp shop/to-db]
+`)
+	b.write(func(tx *state.Tx) {
+		b.Settings.Put(tx, table.Setting{Name: "enable-policy", Value: "never"})
+		b.Workloads.Delete(tx, table.AttachmentKey("c1", "eth0"))
+		b.Workloads.Delete(tx, table.AttachmentKey("c3", "eth0"))
+	})
+	b.check(t, `
+		set 300 ""
+		  ingress any any allow
+		  egress any any allow
+`)
+	b.write(func(tx *state.Tx) {
+		b.Settings.Delete(tx, state.Join("enable-policy"))
+		b.Settings.Put(tx, table.Setting{Name: "allow-localhost", Value: "policy"})
+		b.Policies.Delete(tx, b.Policies.Key(toDB))
+		b.Policies.Put(tx, object("closed", engine.Rule{Subject: selector("web"), DefaultDenyIngress: true}))
+	})
+	b.check(t, `
+		set 300 ""
+		  ingress any any deny-implicit by cnp shop/closed
+		  egress any any allow
+		list [cnp shop/closed]
+`)
+}
+
+func TestOnlySetsThatAskForAnIdentityAreTouchedByIt(t *testing.T) {
+	tables, db := table.New()
+	d := &sets{t: tables}
+	d.local = &memo[local]{tables: []state.AnyTable{tables.Workloads, tables.Policies}, build: d.survey}
+	if err := db.Write(func(tx *state.Tx) error {
+		tables.Workloads.Put(tx, workload("c1", "web", 300))
+		tables.Workloads.Put(tx, workload("c2", "db", 301))
+		tables.Policies.Put(tx, object("p", engine.Rule{Subject: selector("db"), Ingress: []engine.Term{{Peers: []engine.Selector{selector("web")}}}}))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s := db.Snapshot()
+	if have := d.ofIdentity(s, table.Identity{Number: 300, Labels: app("web")}); !slices.Equal(have, []state.Key{table.SetKey(301, "")}) {
+		t.Errorf("web touches %v", have)
+	}
+	if have := d.ofIdentity(s, table.Identity{Number: 302, Labels: app("api")}); len(have) != 0 {
+		t.Errorf("api touches %v", have)
+	}
+}
+
+func TestProblemsBecomeFindings(t *testing.T) {
+	b := newBed()
+	b.write(func(tx *state.Tx) {
+		bad := object("bad")
+		bad.Valid, bad.Problems = false, []string{"spec: rule must have one of EndpointSelector or NodeSelector: really"}
+		b.Policies.Put(tx, bad)
+		odd := object("odd", engine.Rule{Subject: engine.NewSelector(
+			engine.Requirement{Key: "statefulset.kubernetes.io/pod-name", Operator: engine.Exists},
+			engine.Requirement{Key: identity.LabelVMName, Operator: engine.Exists},
+			engine.Requirement{Key: "k8s:app", Operator: engine.Exists},
+			engine.Requirement{Key: "reserved:host", Operator: engine.DoesNotExist},
+		)})
+		odd.Problems = []string{"spec.ingress[0].fromCIDR: peers by address are not enforced yet; so ingress[0] allows nothing"}
+		b.Policies.Put(tx, odd)
+	})
+	b.check(t, `
+		finding CiliumNetworkPolicy shop/bad spec: rejected: rule must have one of EndpointSelector or NodeSelector: really
+		finding CiliumNetworkPolicy shop/odd spec: label statefulset.kubernetes.io/pod-name is left out of identities (setting labels has the filter), so no selector sees it
+		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromCIDR: peers by address are not enforced yet; so ingress[0] allows nothing
+`)
+	b.write(func(tx *state.Tx) {
+		b.Settings.Put(tx, table.Setting{Name: "labels", Value: `k8s:statefulset\.kubernetes\.io/pod-name.*`})
+		b.Policies.Delete(tx, state.Join("CiliumNetworkPolicy", "shop", "bad"))
+	})
+	b.check(t, `
+		finding CiliumNetworkPolicy shop/odd spec: label app is left out of identities (setting labels has the filter), so no selector sees it
+		finding CiliumNetworkPolicy shop/odd spec: label statefulset.kubernetes.io/pod-name is left out of identities (setting labels has the filter), so no selector sees it
+		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromCIDR: peers by address are not enforced yet; so ingress[0] allows nothing
+`)
+}
+
+func TestListsThatWantOneNumberGetTheirOwnInAnyOrder(t *testing.T) {
+	lists := [][]engine.Origin{{{Name: "a"}}, {{Name: "b"}}, {{Name: "c"}}, {{Name: "d"}}, {{Name: "a"}}}
+	wants := func(l []engine.Origin) uint32 {
+		return map[string]uint32{"a": 1<<32 - 1, "b": 1<<32 - 1, "c": 1<<32 - 1, "d": 1}[l[0].Name]
+	}
+	want := map[string]uint32{"a": 1<<32 - 1, "b": 2, "c": 3, "d": 1}
+	rapid.Check(t, func(t *rapid.T) {
+		rows := number(rapid.Permutation(lists).Draw(t, "lists"), wants)
+		if len(rows) != len(want) {
+			t.Fatalf("%v", rows)
+		}
+		for _, row := range rows {
+			if row.Number != want[row.Rules[0].Name] {
+				t.Fatalf("%v", rows)
+			}
+		}
+	})
+}
+
+func TestTablesDoNotDependOnTheOrderOfEvents(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		b := newBed()
+		for range rapid.IntRange(1, 40).Draw(rt, "events") {
+			b.write(func(tx *state.Tx) { event(rt, b, tx) })
+			if rapid.Bool().Draw(rt, "step") {
+				rapid.SampledFrom(b.runs).Draw(rt, "derivation").Step(b.db)
+			}
+		}
+		have := b.show()
+		anew := newBed()
+		s := b.db.Snapshot()
+		anew.write(func(tx *state.Tx) {
+			copyAll(tx, s, b.Workloads, anew.Workloads)
+			copyAll(tx, s, b.Policies, anew.Policies)
+			copyAll(tx, s, b.Identities, anew.Identities)
+			copyAll(tx, s, b.Endpoints, anew.Endpoints)
+			copyAll(tx, s, b.Settings, anew.Settings)
+		})
+		if want := anew.show(); want != have {
+			rt.Fatalf("have\n%s\nwant\n%s", have, want)
+		}
+	})
+}
+
+func copyAll[R state.Row](tx *state.Tx, s *state.Snapshot, from, to *state.Table[R]) {
+	for row := range from.All(s) {
+		to.Put(tx, row)
+	}
+}
+
+var apps = []string{"web", "api", "db"}
+
+// event changes an input at random.
+func event(rt *rapid.T, b *bed, tx *state.Tx) {
+	n := func(name string, high int) int { return rapid.IntRange(0, high).Draw(rt, name) }
+	remove := rapid.Bool().Draw(rt, "remove")
+	which := n("app", 2)
+	var ports []table.NamedPort
+	if rapid.Bool().Draw(rt, "named") {
+		ports = append(ports, table.NamedPort{Name: "http", Protocol: 6, Port: uint16(80 + n("port", 1))})
+	}
+	switch n("event", 4) {
+	case 0:
+		put(tx, b.Workloads, workload(fmt.Sprint("c", n("container", 3)), apps[which], identity.Number(300+which), ports...), remove)
+	case 1:
+		put(tx, b.Identities, table.Identity{Number: identity.Number(300 + n("number", 5)), Labels: app(apps[which])}, remove)
+	case 2:
+		put(tx, b.Endpoints, table.Endpoint{Name: fmt.Sprint(n("endpoint", 2)), Identity: identity.Number(300 + n("number", 5)), NamedPorts: ports}, remove)
+	case 3:
+		put(tx, b.Settings, table.Setting{Name: "enable-policy", Value: []string{"default", "always", "never"}[which]}, remove)
+	case 4:
+		term := engine.Term{
+			Path: "x", AnyPeer: n("any", 3) == 0, Peers: []engine.Selector{selector(apps[n("peer", 2)])},
+			Ports: []engine.Port{rapid.SampledFrom([]engine.Port{engine.AnyPort, engine.OnePort(6, 80), {Name: "http"}}).Draw(rt, "ports")},
+		}
+		rule := engine.Rule{Subject: selector(apps[which]), DefaultDenyIngress: rapid.Bool().Draw(rt, "isolates")}
+		*rapid.SampledFrom([]*[]engine.Term{&rule.Ingress, &rule.IngressDeny, &rule.Egress, &rule.EgressDeny}).Draw(rt, "section") = []engine.Term{term}
+		put(tx, b.Policies, object(fmt.Sprint("p", n("policy", 2)), rule), remove)
+	}
+}
+
+func put[R state.Row](tx *state.Tx, t *state.Table[R], row R, remove bool) {
+	if remove {
+		t.Delete(tx, t.Key(row))
+	} else {
+		t.Put(tx, row)
+	}
+}

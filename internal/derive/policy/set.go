@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"iter"
+	"slices"
+
+	"weftnet.io/weftnet/internal/identity"
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// sets computes table PolicySets.
+type sets struct {
+	t     *table.Tables
+	local *memo[local]
+}
+
+// local is what Workloads and Policies say together: the sets that there must be, and what each depends on.
+type local struct {
+	sets  map[state.Key]*member
+	peers map[string]*watched // by text of a selector that some rule of some set chooses peers with
+	named []state.Key         // sets with an egress rule that names a port
+}
+
+// member is one set.
+type member struct {
+	number  identity.Number
+	text    string // of the named ports
+	subject engine.Subject
+	rules   []engine.Rule // that select the subject
+}
+
+type watched struct {
+	selector engine.Selector
+	sets     []state.Key
+}
+
+func newSets(t *table.Tables) Runner {
+	d := &sets{t: t}
+	d.local = &memo[local]{tables: []state.AnyTable{t.Workloads, t.Policies}, build: d.survey}
+	return &state.Derivation[table.PolicySet]{
+		Name:  "policy-sets",
+		Out:   t.PolicySets,
+		KeyOf: func(s table.PolicySet) state.Key { return table.SetKey(s.Identity, s.NamedPorts) },
+		Inputs: []state.Input{
+			state.On(t.Workloads, d.ofWorkload),
+			state.On(t.Policies, d.ofPolicy),
+			state.On(t.Identities, d.ofIdentity),
+			state.On(t.Endpoints, d.ofEndpoint),
+			state.On(t.Settings, d.ofSetting),
+		},
+		Compute: d.compute,
+	}
+}
+
+// survey looks at all workloads and all rules.
+func (d *sets) survey(r state.Reader) local {
+	out := local{sets: map[state.Key]*member{}, peers: map[string]*watched{}}
+	for w := range d.t.Workloads.All(r) {
+		if w.Set == "" || out.sets[w.Set] != nil {
+			continue
+		}
+		named := make(engine.NamedPorts, len(w.NamedPorts))
+		for i, p := range w.NamedPorts {
+			named[i] = engine.NamedPort(p)
+		}
+		m := &member{number: w.Identity, text: named.String(), subject: engine.Subject{Labels: w.Labels, NamedPorts: named}}
+		for p := range d.t.Policies.All(r) {
+			for _, rule := range p.Rules {
+				if rule.Subject.Matches(w.Labels) {
+					m.rules = append(m.rules, rule)
+				}
+			}
+		}
+		out.add(w.Set, m)
+	}
+	return out
+}
+
+func (l *local) add(set state.Key, m *member) {
+	l.sets[set] = m
+	seen := map[string]bool{}
+	named := false
+	for _, rule := range m.rules {
+		for i, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
+			for _, t := range terms {
+				named = named || i >= 2 && slices.ContainsFunc(t.Ports, func(p engine.Port) bool { return p.Name != "" })
+				for _, s := range t.Peers {
+					s = s.For(m.subject.Labels)
+					if seen[s.String()] {
+						continue
+					}
+					seen[s.String()] = true
+					if l.peers[s.String()] == nil {
+						l.peers[s.String()] = &watched{selector: s}
+					}
+					l.peers[s.String()].sets = append(l.peers[s.String()].sets, set)
+				}
+			}
+		}
+	}
+	if named {
+		l.named = append(l.named, set)
+	}
+}
+
+func (d *sets) ofWorkload(r state.Reader, w table.Workload) []state.Key {
+	if w.Set == "" {
+		return nil
+	}
+	keys := []state.Key{w.Set}
+	if len(w.NamedPorts) > 0 {
+		keys = append(keys, d.local.of(r).named...)
+	}
+	return keys
+}
+
+func (d *sets) ofPolicy(r state.Reader, p table.PolicyObject) (keys []state.Key) {
+	for set, m := range d.local.of(r).sets {
+		if slices.ContainsFunc(p.Rules, func(rule engine.Rule) bool { return rule.Subject.Matches(m.subject.Labels) }) {
+			keys = append(keys, set)
+		}
+	}
+	return keys
+}
+
+func (d *sets) ofIdentity(r state.Reader, i table.Identity) []state.Key {
+	l := d.local.of(r)
+	keys := slices.Clone(l.named)
+	for _, w := range l.peers {
+		if w.selector.Matches(i.Labels) {
+			keys = append(keys, w.sets...)
+		}
+	}
+	return keys
+}
+
+func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
+	if len(e.NamedPorts) == 0 {
+		return nil
+	}
+	return d.local.of(r).named
+}
+
+func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
+	switch s.Name {
+	case "policy-enforcement-mode", "enable-policy", "allow-localhost":
+		for set := range d.local.of(r).sets {
+			keys = append(keys, set)
+		}
+	}
+	return keys
+}
+
+func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
+	m := d.local.of(r).sets[key]
+	if m == nil {
+		return nil
+	}
+	ports := func(n identity.Number) engine.NamedPorts { return d.portsOf(r, n) }
+	return []table.PolicySet{{
+		Identity: m.number, NamedPorts: m.text, Entries: engine.Entries(m.rules, m.subject, d.peers(r), ports, d.options(r)),
+	}}
+}
+
+// peers are all identities of the cluster and the reserved ones.
+func (d *sets) peers(r state.Reader) iter.Seq2[identity.Number, identity.Labels] {
+	return func(yield func(identity.Number, identity.Labels) bool) {
+		for _, n := range identity.ReservedNumbers() {
+			if !yield(n, identity.Reserved(n)) {
+				return
+			}
+		}
+		for i := range d.t.Identities.All(r) {
+			if !i.Number.IsReserved() && !yield(i.Number, i.Labels) {
+				return
+			}
+		}
+	}
+}
+
+// portsOf are the named ports of all workloads of an identity, here and on other nodes.
+func (d *sets) portsOf(r state.Reader, n identity.Number) (ports engine.NamedPorts) {
+	key := state.Join(uint32(n))
+	for e := range d.t.Endpoints.By(r, table.ByIdentity, key) {
+		for _, p := range e.NamedPorts {
+			ports = append(ports, engine.NamedPort(p))
+		}
+	}
+	for w := range d.t.Workloads.By(r, table.ByIdentity, key) {
+		for _, p := range w.NamedPorts {
+			ports = append(ports, engine.NamedPort(p))
+		}
+	}
+	return ports
+}
+
+func (d *sets) options(r state.Reader) engine.Options {
+	setting := func(name string) (string, bool) {
+		s, ok := d.t.Settings.One(r, state.Join(name))
+		return s.Value, ok
+	}
+	var o engine.Options
+	config, _ := settings.Parse(setting)
+	switch config.Enforcement {
+	case settings.EnforceAlways:
+		o.Enforcement = engine.EnforceAlways
+	case settings.EnforceNever:
+		o.Enforcement = engine.EnforceNever
+	}
+	localhost, _ := setting("allow-localhost")
+	o.HostByPolicy = localhost == "policy"
+	return o
+}
