@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -70,18 +71,20 @@ func mustParse(texts ...string) []pattern {
 }
 
 // NewFilter appends a user's patterns (the words of setting `labels`) to the default filter. A pattern is
-// [source:][!]regexp; with ! it excludes.
+// [source:][!]regexp; with ! it excludes. The filter leaves out patterns that do not parse; the error names each.
 func NewFilter(patterns []string) (Filter, error) {
 	var f Filter
+	var errs []error
 	for _, text := range patterns {
 		p, err := parsePattern(text)
 		if err != nil {
-			return Filter{}, err
+			errs = append(errs, err)
+			continue
 		}
 		f.user = append(f.user, p)
 		f.allowList = f.allowList || !p.exclude
 	}
-	return f, nil
+	return f, errors.Join(errs...)
 }
 
 // WithVMName is the filter that lets the name of a KubeVirt virtual machine into identities.

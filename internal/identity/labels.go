@@ -108,41 +108,26 @@ func (l Labels) Map() map[string]string {
 
 // Value is the value of the label with this key ("k8s:app"), and whether there is one.
 func (l Labels) Value(key string) (string, bool) {
-	text := l.String()
 	key = escapedKey(key)
-	for from := 0; ; {
-		at := strings.Index(text[from:], key)
-		if at < 0 || key == "" {
-			return "", false
-		}
-		at += from
-		from = at + len(key)
-		if (at == 0 || text[at-1] == ';') && text[from] == '=' {
-			return valueAt(text, from+1), true
+	for rest := l.String(); rest != ""; rest = rest[strings.IndexByte(rest, ';')+1:] {
+		if len(rest) > len(key) && rest[len(key)] == '=' && rest[:len(key)] == key {
+			return valueAt(rest, len(key)+1), true
 		}
 	}
+	return "", false
 }
 
 // ValuesOf yields the values of a key without its source ("app"), of every source, in order of sources.
 func (l Labels) ValuesOf(key string) iter.Seq[string] {
+	key = escapedKey(key)
 	return func(yield func(string) bool) {
-		text, key := l.String(), escapedKey(key)
-		for from := 0; ; {
-			at := strings.Index(text[from:], key)
-			if at < 0 || key == "" {
-				return
-			}
-			at += from
-			from = at + len(key)
-			if at == 0 || text[at-1] != ':' || text[from] != '=' {
-				continue
-			}
-			source := text[strings.LastIndexByte(text[:at-1], ';')+1 : at-1]
-			if strings.ContainsAny(source, ":=") {
-				continue // in the middle of another key, or in a value
-			}
-			if !yield(valueAt(text, from+1)) {
-				return
+		for rest := l.String(); rest != ""; rest = rest[strings.IndexByte(rest, ';')+1:] {
+			from := strings.IndexByte(rest, ':') + 1 // of a key without source, this is in its value or in the next label
+			to := from + len(key)
+			if from > 0 && to < len(rest) && rest[to] == '=' && rest[from:to] == key && !strings.ContainsAny(rest[:from], "=;") {
+				if !yield(valueAt(rest, to+1)) {
+					return
+				}
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	set := false
 	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "rapid.checks" })
 	if !set {
-		_ = flag.Set("rapid.checks", "700")
+		_ = flag.Set("rapid.checks", "400")
 	}
 	os.Exit(m.Run())
 }
@@ -157,7 +157,7 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 		}
 	})
 	t.Logf("%d packets", cases)
-	if cases < 200_000 && !testing.Short() && flag.Lookup("rapid.checks").Value.String() == "700" {
+	if cases < 200_000 && !testing.Short() && flag.Lookup("rapid.checks").Value.String() == "400" {
 		t.Errorf("%d packets checked, want 200,000", cases)
 	}
 }

@@ -59,7 +59,7 @@ func NewSelector(requirements ...Requirement) Selector {
 		own[i] = r
 	}
 	compare := func(a, b Requirement) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
+		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
 	}
 	slices.SortFunc(own, compare)
 	own = slices.CompactFunc(own, func(a, b Requirement) bool { return compare(a, b) == 0 })
@@ -130,6 +130,18 @@ func (s Selector) Uses(key string) bool {
 		_, name, _ := strings.Cut(r.Key, ":")
 		return name == key
 	})
+}
+
+// rank orders requirements by what they cost and sort out: the namespace first, what looks through all sources last.
+func (r Requirement) rank() int {
+	switch {
+	case r.Key == identity.SourceK8s+":"+identity.LabelNamespace:
+		return 0
+	case strings.HasPrefix(r.Key, identity.SourceAny+":"):
+		return 2
+	default:
+		return 1
+	}
 }
 
 func (r Requirement) String() string {

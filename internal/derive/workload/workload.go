@@ -111,7 +111,7 @@ func (w *workloads) identify(r state.Reader) who {
 		s, ok := w.t.Settings.One(r, state.Join(name))
 		return s.Value, ok
 	})
-	filter := filterOf(config.Labels)
+	filter, _ := identity.NewFilter(config.Labels) // settings reports patterns that do not parse
 	if w.byVM.of(r) {
 		filter = filter.WithVMName()
 	}
@@ -126,20 +126,6 @@ func (w *workloads) identify(r state.Reader) who {
 		out.having[labels] = append(out.having[labels], key)
 	}
 	return out
-}
-
-// filterOf makes the label filter of setting labels. A pattern that does not parse is left out; settings reports it.
-func filterOf(patterns []string) identity.Filter {
-	f, err := identity.NewFilter(patterns)
-	if err == nil {
-		return f
-	}
-	good := slices.DeleteFunc(slices.Clone(patterns), func(p string) bool {
-		_, err := identity.NewFilter([]string{p})
-		return err != nil
-	})
-	f, _ = identity.NewFilter(good)
-	return f
 }
 
 // podOf finds the pod that a NIC was made for, and its namespace.

@@ -31,6 +31,6 @@
 //
 // in namespace shop is the rule
 //
-//	for {any:app in ["db"], k8s:io.kubernetes.pod.namespace in ["shop"]}, isolated in ingress
-//	ingress[0].toPorts[0]: tcp/5432 of {any:app in ["web"], k8s:io.cilium.k8s.policy.cluster same, k8s:io.kubernetes.pod.namespace in ["shop"]}
+//	for {k8s:io.kubernetes.pod.namespace in ["shop"], any:app in ["db"]}, isolated in ingress
+//	ingress[0].toPorts[0]: tcp/5432 of {k8s:io.kubernetes.pod.namespace in ["shop"], k8s:io.cilium.k8s.policy.cluster same, any:app in ["web"]}
 package rule
