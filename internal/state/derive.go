@@ -6,6 +6,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync/atomic"
 )
 
 // Derivation keeps Out equal to a pure function of other tables. It follows the inputs, finds the keys that a changed
@@ -38,6 +39,8 @@ type Derivation[R Row] struct {
 	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict
 	stale  map[Key]bool  // derivation keys to compute once the inputs are synced, since nobody saw what became of them
 	synced bool
+
+	done atomic.Pointer[Snapshot] // what follows from the inputs as they are here is in Out
 }
 
 // Input is a table that a derivation follows.
@@ -107,6 +110,7 @@ func (d *Derivation[R]) Step(db *DB) (changed bool) {
 	}
 	markSynced := synced && !d.synced
 	if len(touched) == 0 && !markSynced {
+		d.done.Store(now)
 		return false
 	}
 	put, gone := d.compute(now, touched)
@@ -125,7 +129,23 @@ func (d *Derivation[R]) Step(db *DB) (changed bool) {
 		return nil
 	}))
 	d.synced = synced
+	d.done.Store(now)
 	return changed
+}
+
+// CaughtUp tells whether Out holds, in s or in what was written while you asked, all that follows from the inputs as s
+// has them. When everyone has caught up with a snapshot and it is still the latest, nothing more follows from it.
+func (d *Derivation[R]) CaughtUp(s *Snapshot) bool {
+	done := d.done.Load()
+	if done == nil || done.db != s.db {
+		return false
+	}
+	for _, in := range d.Inputs {
+		if in.table.WatchAll(done) != in.table.WatchAll(s) { // a version of a table has a channel of its own
+			return false
+		}
+	}
+	return true
 }
 
 // compute evaluates the touched keys, and those they quarrel with, and returns what to put and delete.

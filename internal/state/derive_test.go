@@ -323,3 +323,26 @@ func TestMistakesOfADerivationAreNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestADerivationKnowsWhetherItHasCaughtUp(t *testing.T) {
+	w := newWorld()
+	d := w.backendsOf()
+	if d.CaughtUp(w.db.Snapshot()) {
+		t.Error("it has never run, and says that it has caught up")
+	}
+	for _, p := range []pod{{Name: "a", Labels: "x"}, {Name: "b", Labels: "y"}} {
+		before := w.db.Snapshot()
+		_ = w.db.Write(func(tx *state.Tx) error { w.pods.Put(tx, p); return nil })
+		if d.CaughtUp(w.db.Snapshot()) {
+			t.Errorf("it has not seen %s, and says that it has caught up", p.Name)
+		}
+		d.Step(w.db)
+		if !d.CaughtUp(w.db.Snapshot()) || d.CaughtUp(before) {
+			t.Errorf("it has seen %s, and does not say so", p.Name)
+		}
+	}
+	_ = w.db.Write(func(tx *state.Tx) error { w.owners.Put(tx, owner{Pod: "a"}); return nil })
+	if !d.CaughtUp(w.db.Snapshot()) {
+		t.Error("a table that it does not follow has changed, and it feels behind")
+	}
+}
