@@ -16,6 +16,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	if (c->source == IDENTITY_HOST)
 		c->source = p->v6 ? config_world6 : config_world4;
 	if (host_is_this_node(h)) {
+		if (p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
+			return TC_ACT_OK; /* from_overlay sees what is inside */
 		mine = nat_in(skb, c);
 		if (mine < 0)
 			return drop(skb, c, -mine);

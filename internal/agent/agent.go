@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/settings"
+	sinklink "weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/source/cni"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Options are what an agent is started with; everything else is configuration in the tables.
+type Options struct {
+	Node     string // name of this node
+	Root     string // where files of the host are seen, e.g. /host; empty: at /
+	Socket   string // of the agent itself
+	StateDir string // journal of attachments
+	PinDir   string // below a BPF file system
+	Proc     string // a proc file system in which the host's network settings may be written; empty: /proc
+	CNIConf  string // folder for the CNI configuration; empty: none is written
+	Health   string // address for /healthz and /readyz, e.g. 127.0.0.1:9879; empty: none
+	Metrics  string // address for /metrics; empty: none
+	Hubble   string // socket of the flow service; empty: as the configuration says
+	Version  string
+	Flags    map[string]string // configuration keys given as flags; they win over the ConfigMap
+	Log      *slog.Logger
+
+	// Kubeconfig says how to reach the API server; empty: as a pod does.
+	Kubeconfig string
+	// Alone runs without an API server: facts come from whoever writes to the tables (scripts, benchmarks).
+	Alone bool
+}
+
+// Agent is one node's network.
+type Agent struct {
+	Options
+	Tables *table.Tables
+	DB     *state.DB
+
+	datapath *datapath.Datapath
+	links    *sinklink.Links
+	cni      *cni.Server
+	started  time.Time
+
+	mu       sync.Mutex
+	stage    string // what start is waiting for; empty: started
+	problems []settings.Problem
+	parts    []check // of Unsettled
+}
+
+// New makes an agent with empty tables.
+func New(o Options) *Agent {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	tables, db := table.New()
+	return &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
+}
+
+// Run works until ctx ends. An error says what part could not go on.
+func (a *Agent) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	run := func(name string, f func(context.Context) error) {
+		g.Go(func() error {
+			if err := f(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	listener, err := a.listen()
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	a.handle(mux)
+	run("socket", serve(mux, listener))
+	if a.Health != "" {
+		health, err := net.Listen("tcp", a.Health)
+		if err != nil {
+			return fmt.Errorf("listen for health probes: %w (is another agent running on this node?)", err)
+		}
+		run("health", serve(a.healthMux(), health))
+	}
+	if !a.Alone {
+		if err := a.runCluster(run); err != nil {
+			return err
+		}
+	}
+	if err := sinklink.PrepareNode(a.Proc); err != nil {
+		return err
+	}
+	a.runDerivations(run)
+	if err := a.runLinks(run); err != nil {
+		return err
+	}
+	run("start", func(ctx context.Context) error { return a.start(ctx, run, mux) })
+	return g.Wait()
+}
+
+func (a *Agent) listen() (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(a.Socket), 0o755); err != nil {
+		return nil, fmt.Errorf("make folder of the agent's socket: %w", err)
+	}
+	return agentv1.Listen(a.Socket)
+}
+
+// serve answers HTTP until the context ends.
+func serve(handler http.Handler, l net.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+		defer stop()
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (a *Agent) waitsFor(stage string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stage = stage
+	if stage != "" {
+		a.Log.Info("waiting", "for", stage)
+	}
+}
+
+// Stage says what the start is waiting for, in words; empty when the node serves.
+func (a *Agent) Stage() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stage
+}

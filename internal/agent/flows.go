@@ -1,0 +1,72 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/settings"
+)
+
+// runObserver makes flows of the kernel's events and serves them on Hubble's socket; metrics come from the same place.
+func (a *Agent) runObserver(run runFunc, config settings.Config) error {
+	ring, err := observe.OpenRing(a.datapath.Map("events"))
+	if err != nil {
+		return err
+	}
+	o := observe.New(a.Tables, a.DB, observe.Options{
+		Node: a.Node, Cluster: config.ClusterName, Version: a.Version, Log: a.Log, Lost: observe.LostOf(a.datapath.Map("event_budget")),
+	})
+	run("flows", func(ctx context.Context) error { return o.Run(ctx, ring) })
+	if config.Hubble {
+		socket := cmp.Or(a.Hubble, config.HubbleSocket)
+		listener, err := hubbleSocket(socket)
+		if err != nil {
+			return err
+		}
+		run("flow service", func(ctx context.Context) error { return o.Serve(ctx, listener) })
+	}
+	if a.Metrics == "" {
+		return nil
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		observe.NewCollector(o, observe.CountersOf(a.datapath.Map("counters"))), newCollector(a), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	l, err := net.Listen("tcp", a.Metrics)
+	if err != nil {
+		return fmt.Errorf("listen for metrics: %w", err)
+	}
+	run("metrics", serve(mux, l))
+	return nil
+}
+
+// hubbleSocket opens the flow service's socket, for root alone, in place of one that an earlier agent left.
+func hubbleSocket(path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make folder of the flow socket: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("remove former flow socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen for flow clients: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("keep the flow socket to root: %w", err)
+	}
+	return l, nil
+}

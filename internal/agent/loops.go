@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"weftnet.io/weftnet/internal/derive/host"
+	"weftnet.io/weftnet/internal/derive/link"
+	"weftnet.io/weftnet/internal/derive/nic"
+	"weftnet.io/weftnet/internal/derive/policy"
+	"weftnet.io/weftnet/internal/derive/service"
+	"weftnet.io/weftnet/internal/derive/workload"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
+	sinklink "weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/sink/route"
+	"weftnet.io/weftnet/internal/source/netdev"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// derivation is one of any row type.
+type derivation interface {
+	Run(ctx context.Context, db *state.DB) error
+	CaughtUp(s *state.Snapshot) bool
+}
+
+func (a *Agent) runDerivations(run runFunc) {
+	t := a.Tables
+	list := []derivation{host.New(t), service.New(t, a.Node)}
+	for _, d := range nic.Derivations(t) {
+		list = append(list, d.(derivation))
+	}
+	for _, d := range workload.Derivations(t) {
+		list = append(list, d.(derivation))
+	}
+	for _, d := range policy.Derivations(t) {
+		list = append(list, d.(derivation))
+	}
+	for _, d := range link.Derivations(t) {
+		list = append(list, d.(derivation))
+	}
+	for _, d := range list {
+		a.checks(derives(d))
+		run("derivation", func(ctx context.Context) error { return d.Run(ctx, a.DB) })
+	}
+}
+
+// follow runs the loop that keeps a sink equal to a table.
+func follow[R state.Row](a *Agent, run runFunc, t *state.Table[R], sink reconcile.Sink[R], waitSynced bool) {
+	loop := &reconcile.Loop[R]{Table: t, Sink: sink, WaitSynced: waitSynced, Log: a.Log, Every: 5 * time.Minute}
+	a.checks(realises(t))
+	run(t.Name(), func(ctx context.Context) error { return loop.Run(ctx, a.DB) })
+}
+
+// runLinks starts what needs no datapath: devices, links, routes.
+func (a *Agent) runLinks(run runFunc) error {
+	o := sinklink.Options{Root: a.Root, Proc: a.Proc}
+	links, err := sinklink.NewLinks(o)
+	if err != nil {
+		return err
+	}
+	tunnels, err := sinklink.NewTunnels(o)
+	if err != nil {
+		return err
+	}
+	routes, err := route.New()
+	if err != nil {
+		return err
+	}
+	devices, err := netdev.New(a.Tables.Devices, a.DB, a.Log)
+	if err != nil {
+		return err
+	}
+	a.links = links
+	run("devices", devices.Run)
+	follow(a, run, a.Tables.Links, reconcile.Sink[table.Link](links), false)
+	follow(a, run, a.Tables.Tunnels, reconcile.Sink[table.Tunnel](tunnels), false)
+	follow(a, run, a.Tables.Routes, reconcile.Sink[table.Route](routes), false)
+	return nil
+}
+
+// runMaps starts what lives in the datapath's maps, and its programs on devices.
+func (a *Agent) runMaps(run runFunc) error {
+	t, revisions := a.Tables, bpfmap.NewRevisions(a.datapath)
+	sets, err := bpfmap.NewSets(a.DB, t.SetStatuses, a.datapath, revisions, policy.Number(t, a.DB))
+	if err != nil {
+		return err
+	}
+	services, err := bpfmap.NewServices(a.datapath)
+	if err != nil {
+		return err
+	}
+	follow(a, run, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false)
+	follow(a, run, t.Frontends, reconcile.Sink[table.Frontend](services), false)
+	follow(a, run, t.PolicySets, reconcile.Sink[table.PolicySet](sets), true)
+	follow(a, run, t.NICs, reconcile.Sink[table.NIC](bpfmap.NewNICs(a.datapath, a.attached)), false)
+	follow(a, run, t.Hooks, reconcile.Sink[table.Hook](sinklink.NewHooks(a.datapath, a.served)), false)
+	return nil
+}

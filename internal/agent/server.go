@@ -1,0 +1,120 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+)
+
+// handle adds what people ask an agent: its status and its tables.
+func (a *Agent) handle(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, a.status()) })
+	mux.HandleFunc("GET /v1/tables", func(w http.ResponseWriter, _ *http.Request) {
+		s := a.DB.Snapshot()
+		list := []agentv1.TableInfo{}
+		for _, t := range a.DB.Tables() {
+			list = append(list, agentv1.TableInfo{Name: t.Name(), Rows: len(t.Rows(s)), Synced: t.Synced(s)})
+		}
+		writeJSON(w, list)
+	})
+	mux.HandleFunc("GET /v1/tables/{name}", a.table)
+}
+
+// table writes one table as its rows print themselves.
+func (a *Agent) table(w http.ResponseWriter, r *http.Request) {
+	t, ok := a.DB.Table(r.PathValue("name"))
+	if !ok {
+		var names []string
+		for _, t := range a.DB.Tables() {
+			names = append(names, t.Name())
+		}
+		http.Error(w, fmt.Sprintf("there is no table %q; there are %s", r.PathValue("name"), strings.Join(names, ", ")), http.StatusNotFound)
+		return
+	}
+	s := a.DB.Snapshot()
+	doc := agentv1.Table{TableInfo: agentv1.TableInfo{Name: t.Name(), Synced: t.Synced(s)}, Header: t.Header(), Cells: [][]string{}}
+	for _, row := range t.Rows(s) {
+		doc.Cells = append(doc.Cells, row.Row())
+	}
+	doc.Rows = len(doc.Cells)
+	writeJSON(w, doc)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the reader has gone
+}
+
+// healthMux answers the kubelet: alive, and ready when the node serves.
+func (a *Agent) healthMux() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := a.health(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+// health says what keeps the node from taking workloads.
+func (a *Agent) health() error {
+	if stage := a.Stage(); stage != "" {
+		return fmt.Errorf("the agent is starting: it waits for %s", stage)
+	}
+	return nil
+}
+
+// status is the document behind `weft status`.
+func (a *Agent) status() agentv1.NodeStatus {
+	s := a.DB.Snapshot()
+	doc := agentv1.NodeStatus{Version: a.Version, Node: a.Node, Cluster: "default", Started: a.started, Ready: a.Stage() == ""}
+	if c, ok := a.Tables.Settings.One(s, state.Join("cluster-name")); ok {
+		doc.Cluster = c.Value
+	}
+	if stage := a.Stage(); stage != "" {
+		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
+	}
+	for row := range status.Statuses.All(s) {
+		if row.Key != "" {
+			continue
+		}
+		c := agentv1.Component{Name: row.Table, Health: agentv1.HealthOK, Message: row.Err}
+		switch {
+		case !row.Done && row.Rev == 0:
+			c.Health = agentv1.HealthStarting
+		case !row.Done:
+			c.Health = agentv1.HealthDegraded
+		}
+		doc.Components = append(doc.Components, c)
+	}
+	for _, t := range a.DB.Tables() {
+		doc.Counts = append(doc.Counts, agentv1.Count{Name: t.Name(), Value: uint64(len(t.Rows(s)))})
+	}
+	for _, line := range a.report() {
+		doc.Settings = append(doc.Settings, agentv1.Setting{Name: line.Key, Value: line.Value, State: agentv1.SettingState(line.State.String()), Note: line.Message})
+		if line.Protection {
+			doc.Protections = append(doc.Protections, agentv1.Protection{
+				Name: line.Key, Requested: true, By: line.Key + "=" + line.Value, Active: !line.Alarm(), Note: line.Message,
+			})
+		}
+	}
+	return doc
+}
+
+// report says what becomes of each key of the configuration.
+func (a *Agent) report() []settings.Line {
+	values := map[string]string{}
+	for row := range a.Tables.Settings.All(a.DB.Snapshot()) {
+		values[row.Name] = row.Value
+	}
+	return settings.Report(values)
+}
