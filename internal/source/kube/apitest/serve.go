@@ -112,7 +112,8 @@ func kindOf(p place) string {
 		"configmaps": "ConfigMap", "nodes": "Node", "namespaces": "Namespace", "pods": "Pod", "services": "Service",
 		"events": "Event", "endpointslices": "EndpointSlice", "networkpolicies": "NetworkPolicy", "ciliumnodes": "CiliumNode",
 		"ciliumidentities": "CiliumIdentity", "ciliumendpoints": "CiliumEndpoint", "ciliumnetworkpolicies": "CiliumNetworkPolicy",
-		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy",
+		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "ciliumbandwidthpolicies": "CiliumBandwidthPolicy",
+		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool",
 	}[p.resource]
 }
 

@@ -29,7 +29,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -40,9 +39,15 @@ import (
 	"k8s.io/client-go/rest"
 )
 
+// Test is what of a *testing.T the server needs.
+type Test interface {
+	Errorf(format string, args ...any)
+	Cleanup(func())
+}
+
 // Server is the API server.
 type Server struct {
-	t    testing.TB
+	t    Test
 	http *httptest.Server
 
 	mu      sync.Mutex
@@ -65,7 +70,7 @@ type event struct {
 }
 
 // New starts a server that ends with the test.
-func New(t testing.TB) *Server {
+func New(t Test) *Server {
 	s := &Server{
 		t: t, objects: map[string]*unstructured.Unstructured{}, served: map[string]bool{},
 		changed: make(chan struct{}), closed: make(chan struct{}),

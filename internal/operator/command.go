@@ -1,0 +1,57 @@
+package operator
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weftnet.io/weftnet/internal/source/kube"
+)
+
+// Command is weft-operator's command line.
+func Command(version string) *cobra.Command {
+	var kubeconfig string
+	var debug bool
+	c := Config{Name: os.Getenv("POD_NAME")}
+	command := &cobra.Command{
+		Use:   "weft-operator",
+		Short: "Do what a cluster with Weftnet needs once and not on every node",
+		Long: `weft-operator gives nodes their pod prefixes, removes identities and endpoints that nobody uses any more, and
+writes into the status of policies what is enforced of them.
+
+Its configuration is ConfigMap kube-system/cilium-config, which it follows: a change of the pools needs no restart. Any
+number of replicas may run; the one that holds the Lease cilium-operator-resource-lock acts. The CRDs must be installed;
+the chart has them, and until they are there the operator waits and says which are missing.`,
+		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true, Version: version,
+		RunE: func(command *cobra.Command, _ []string) (err error) {
+			level := slog.LevelInfo
+			if debug {
+				level = slog.LevelDebug
+			}
+			c.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+			if c.API, err = kube.Connect(kubeconfig, "weft-operator"); err != nil {
+				return err
+			}
+			c.Log.Info("starting", "version", version, "api", c.API.Host)
+			return Run(command.Context(), c)
+		},
+	}
+	f := command.Flags()
+	f.StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "how to reach the API server; empty: as a pod does")
+	f.StringVar(&c.Namespace, "namespace", ownNamespace(), "namespace of the Lease")
+	f.StringVar(&c.HealthAddress, "operator-api-serve-addr", "127.0.0.1:9234", "address of /healthz; empty: none")
+	f.StringVar(&c.MetricsAddress, "operator-prometheus-serve-addr", ":9963", "address of /metrics; empty: none")
+	f.BoolVar(&debug, "debug", false, "log more")
+	return command
+}
+
+// ownNamespace is that of the pod this runs in, else that of the configuration.
+func ownNamespace() string {
+	text, err := os.ReadFile("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+	if name := strings.TrimSpace(string(text)); err == nil && name != "" {
+		return name
+	}
+	return configNamespace
+}

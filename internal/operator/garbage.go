@@ -1,0 +1,210 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/sink/kube"
+)
+
+const (
+	identityEvery = time.Minute
+	identityRest  = 15 * time.Minute // longer than any gap in a watch that a node outlives
+	endpointEvery = 5 * time.Minute
+)
+
+var (
+	identityEntries = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "cilium_operator_identity_gc_entries", Help: "Identities alive after, and deleted in, the last look for unused ones.",
+	}, []string{"status"})
+	identityRuns = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "cilium_operator_identity_gc_runs", Help: "Looks for unused identities, by outcome.",
+	}, []string{"outcome"})
+	endpointObjects = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "cilium_operator_endpoint_gc_objects", Help: "CiliumEndpoints deleted because their pod is gone, by outcome.",
+	}, []string{"outcome"})
+)
+
+func init() { metrics.Registry.MustRegister(identityEntries, identityRuns, endpointObjects) }
+
+// every runs a sweep again and again while this replica leads. A failure is logged; the next sweep is the retry.
+func every(m manager.Manager, log *slog.Logger, name string, interval time.Duration, sweep func(context.Context) error) error {
+	return m.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("a sweep did not do all it should; it will try again", "sweep", name, "again", interval, "error", err)
+			}
+		}
+	}))
+}
+
+// identities deletes CiliumIdentities that no CiliumEndpoint uses. See package sink/kube for how agents keep one alive.
+type identities struct {
+	client client.Client
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+func addIdentities(m manager.Manager, log *slog.Logger) error {
+	s := &identities{m.GetClient(), log, time.Now}
+	return every(m, log, "identities", identityEvery, s.sweep)
+}
+
+func (s *identities) sweep(ctx context.Context) error {
+	// Identities first: one that is claimed in between is then not in the list.
+	var list v2.CiliumIdentityList
+	if err := s.client.List(ctx, &list); err != nil {
+		return fmt.Errorf("list CiliumIdentities: %w", err)
+	}
+	var endpoints v2.CiliumEndpointList
+	if err := s.client.List(ctx, &endpoints); err != nil {
+		return fmt.Errorf("list CiliumEndpoints: %w", err)
+	}
+	used := map[string]bool{}
+	for i := range endpoints.Items {
+		if id := endpoints.Items[i].Status.Identity; id != nil {
+			used[strconv.FormatInt(id.ID, 10)] = true
+		}
+	}
+	var errs []error
+	deleted := 0
+	for i := range list.Items {
+		o := &list.Items[i]
+		gone, err := s.judge(ctx, o, used[o.Name])
+		if gone {
+			deleted++
+		}
+		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) { // somebody has just touched it: next time
+			errs = append(errs, err)
+		}
+	}
+	identityEntries.WithLabelValues("alive").Set(float64(len(list.Items) - deleted))
+	identityEntries.WithLabelValues("deleted").Set(float64(deleted))
+	outcome := "success"
+	if len(errs) > 0 {
+		outcome = "fail"
+	}
+	identityRuns.WithLabelValues(outcome).Inc()
+	return errors.Join(errs...)
+}
+
+// judge marks an identity, takes its mark away, or deletes it.
+func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool) (gone bool, err error) {
+	mark, marked := o.Annotations[kube.UnusedSince]
+	since, err := time.Parse(time.RFC3339, mark)
+	switch {
+	case used && marked:
+		delete(o.Annotations, kube.UnusedSince)
+		err = s.client.Update(ctx, o)
+	case used:
+		err = nil
+	case !marked || err != nil || since.After(s.now()):
+		if o.Annotations == nil {
+			o.Annotations = map[string]string{}
+		}
+		o.Annotations[kube.UnusedSince] = s.now().UTC().Format(time.RFC3339)
+		err = s.client.Update(ctx, o)
+	case s.now().Sub(since) >= identityRest:
+		if err = deleteExactly(ctx, s.client, o); err == nil {
+			s.log.Info("deleted an identity that nobody used", "identity", o.Name, "labels", o.SecurityLabels, "unused-since", mark)
+			return true, nil
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("collect CiliumIdentity %s: %w", o.Name, err)
+	}
+	return false, nil
+}
+
+// endpoints deletes CiliumEndpoints whose pod is gone. Kubernetes does so for those that name their pod as owner; this is
+// for those that do not, or whose owner is another pod of the same name.
+type endpoints struct {
+	client client.Client
+	live   client.Reader
+	log    *slog.Logger
+	orphan map[types.UID]bool // without a pod when last looked
+}
+
+func addEndpoints(m manager.Manager, log *slog.Logger) error {
+	s := &endpoints{m.GetClient(), m.GetAPIReader(), log, nil}
+	return every(m, log, "endpoints", endpointEvery, s.sweep)
+}
+
+func (s *endpoints) sweep(ctx context.Context) error {
+	var list v2.CiliumEndpointList
+	if err := s.client.List(ctx, &list); err != nil {
+		return fmt.Errorf("list CiliumEndpoints: %w", err)
+	}
+	orphan := map[types.UID]bool{}
+	var errs []error
+	for i := range list.Items {
+		o := &list.Items[i]
+		lives, err := alive(ctx, s.client, o)
+		if err == nil && !lives && s.orphan[o.UID] {
+			lives, err = alive(ctx, s.live, o)
+			if err == nil && !lives {
+				err = s.remove(ctx, o)
+				lives = err == nil
+			}
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if !lives {
+			orphan[o.UID] = true
+		}
+	}
+	s.orphan = orphan
+	return errors.Join(errs...)
+}
+
+func (s *endpoints) remove(ctx context.Context, o *v2.CiliumEndpoint) error {
+	err := deleteExactly(ctx, s.client, o)
+	if apierrors.IsConflict(err) {
+		return nil // its node has just written it: look again next time
+	}
+	if err != nil {
+		endpointObjects.WithLabelValues("fail").Inc()
+		return fmt.Errorf("delete CiliumEndpoint %s/%s, whose pod is gone: %w", o.Namespace, o.Name, err)
+	}
+	endpointObjects.WithLabelValues("success").Inc()
+	s.log.Info("deleted a CiliumEndpoint whose pod is gone", "endpoint", o.Namespace+"/"+o.Name)
+	return nil
+}
+
+// alive tells whether the pod of an endpoint exists.
+func alive(ctx context.Context, r client.Reader, o *v2.CiliumEndpoint) (bool, error) {
+	pod := podMetadata()
+	err := r.Get(ctx, client.ObjectKeyFromObject(o), pod)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read Pod %s/%s: %w", o.Namespace, o.Name, err)
+	}
+	for _, ref := range o.OwnerReferences {
+		if ref.Kind == "Pod" {
+			return ref.UID == pod.UID, nil
+		}
+	}
+	return true, nil
+}

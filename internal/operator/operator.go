@@ -1,0 +1,259 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+)
+
+const (
+	configNamespace = "kube-system"
+	configName      = "cilium-config"
+	lease           = "cilium-operator-resource-lock"
+	renew           = 10 * time.Second // within which the holder must renew it: the manager's default
+)
+
+// Config says how to run.
+type Config struct {
+	API            *rest.Config
+	Name           string // of this replica, as holder of the Lease; empty: one is made up
+	Namespace      string // of the Lease
+	HealthAddress  string // of GET /healthz; empty: none
+	MetricsAddress string // of GET /metrics; empty: none
+	Log            *slog.Logger
+}
+
+// Run works until ctx ends, which is no error, or until something makes it impossible, such as the loss of the Lease.
+func Run(ctx context.Context, c Config) error {
+	logger := logr.FromSlogHandler(c.Log.Handler())
+	log.SetLogger(logger)
+	klog.SetLogger(logger)
+	stop, err := serveHealth(c)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	networks, err := awaitCRDs(ctx, c.API, c.Log, 5*time.Second)
+	if err != nil {
+		return ignoreEnd(ctx, err)
+	}
+	lock, err := newLock(c)
+	if err != nil {
+		return err
+	}
+	m, err := newManager(c, lock, logger)
+	if err != nil {
+		return fmt.Errorf("connect to the API server %s: %w", c.API.Host, err)
+	}
+	for name, add := range map[string]func(manager.Manager, *slog.Logger) error{
+		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": addStatuses,
+	} {
+		if err := add(m, c.Log); err != nil {
+			return fmt.Errorf("prepare the control of %s: %w", name, err)
+		}
+	}
+	if networks {
+		if err := addNetworks(m); err != nil {
+			return fmt.Errorf("prepare the control of networks: %w", err)
+		}
+	}
+	return ignoreEnd(ctx, m.Start(ctx))
+}
+
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// newScheme knows the kinds that the operator works with.
+func newScheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, networkingv1.AddToScheme, v2.AddToScheme, cncfv1.AddToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			panic(err) // two types claim one name: a mistake in this program
+		}
+	}
+	return scheme
+}
+
+// newLock makes the Lease that decides which replica acts.
+func newLock(c Config) (resourcelock.Interface, error) {
+	name := c.Name
+	if name == "" {
+		host, _ := os.Hostname()
+		name = fmt.Sprintf("%s-%08x", host, rand.Uint32())
+	}
+	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, c.Namespace, lease,
+		resourcelock.ResourceLockConfig{Identity: name}, c.API, renew)
+	if err != nil {
+		return nil, fmt.Errorf("prepare Lease %s/%s: %w", c.Namespace, lease, err)
+	}
+	return lock, nil
+}
+
+// newManager makes the manager, whose cache keeps of each object what is used.
+func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (manager.Manager, error) {
+	metrics := c.MetricsAddress
+	if metrics == "" {
+		metrics = "0" // none
+	}
+	return manager.New(c.API, manager.Options{
+		Scheme: newScheme(), Logger: logger,
+		LeaderElection: true, LeaderElectionResourceLockInterface: lock, LeaderElectionReleaseOnCancel: true,
+		Metrics: server.Options{BindAddress: metrics}, HealthProbeBindAddress: "0",
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.ConfigMap{}: {
+					Namespaces: map[string]cache.Config{configNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", configName),
+				},
+				&corev1.Node{}:       {Transform: keepIdentity},
+				podMetadata():        {Transform: keepIdentity},
+				&v2.CiliumEndpoint{}: {Transform: keepEndpoint},
+			},
+		},
+	})
+}
+
+// keepIdentity leaves of an object its name, uid and version.
+func keepIdentity(object any) (any, error) {
+	o, ok := object.(metav1.Object)
+	if !ok {
+		return object, nil
+	}
+	meta := metav1.ObjectMeta{Name: o.GetName(), Namespace: o.GetNamespace(), UID: o.GetUID(), ResourceVersion: o.GetResourceVersion()}
+	switch o := object.(type) {
+	case *corev1.Node:
+		return &corev1.Node{ObjectMeta: meta}, nil
+	case *metav1.PartialObjectMetadata:
+		return &metav1.PartialObjectMetadata{TypeMeta: o.TypeMeta, ObjectMeta: meta}, nil
+	}
+	return object, nil
+}
+
+// keepEndpoint leaves of an endpoint its identity and owner too.
+func keepEndpoint(object any) (any, error) {
+	o, ok := object.(*v2.CiliumEndpoint)
+	if !ok {
+		return object, nil
+	}
+	kept := &v2.CiliumEndpoint{ObjectMeta: metav1.ObjectMeta{
+		Name: o.Name, Namespace: o.Namespace, UID: o.UID, ResourceVersion: o.ResourceVersion, OwnerReferences: o.OwnerReferences,
+		CreationTimestamp: o.CreationTimestamp,
+	}}
+	if o.Status.Identity != nil {
+		kept.Status.Identity = &v2.EndpointIdentity{ID: o.Status.Identity.ID}
+	}
+	return kept, nil
+}
+
+// required are the resources whose CRDs the chart installs.
+var required = []string{
+	v2.NetworkPolicyResource, v2.ClusterwideNetworkPolicyResource, v2.IdentityResource, v2.EndpointResource, v2.NodeResource,
+	v2.LoadBalancerIPPoolResource, v2.BandwidthPolicyResource,
+}
+
+// awaitCRDs waits until the API server serves all kinds of cilium.io that are needed, and tells whether it knows
+// NetworkAttachmentDefinitions too.
+func awaitCRDs(ctx context.Context, api *rest.Config, log *slog.Logger, poll time.Duration) (networks bool, err error) {
+	d, err := discovery.NewDiscoveryClientForConfig(api)
+	if err != nil {
+		return false, fmt.Errorf("connect to the API server %s: %w", api.Host, err)
+	}
+	said := ""
+	for {
+		missing, err := lacking(ctx, d, v2.SchemeGroupVersion, required)
+		if err == nil && len(missing) == 0 {
+			without, err := lacking(ctx, d, cncfv1.SchemeGroupVersion, []string{cncfv1.NetworkAttachmentDefinitionResource})
+			if err == nil {
+				return len(without) == 0, nil
+			}
+		}
+		obstacle := fmt.Sprint(err, missing)
+		if obstacle != said && ctx.Err() == nil {
+			said = obstacle
+			if err != nil {
+				log.Warn("waiting for the API server", "error", err)
+			} else {
+				log.Warn("waiting for CRDs of cilium.io: install those of the chart (kubectl apply --server-side -f deploy/chart/crds)",
+					"missing", missing)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(poll):
+		}
+	}
+}
+
+// lacking lists the resources of a group that the API server does not serve.
+func lacking(ctx context.Context, d *discovery.DiscoveryClient, gv schema.GroupVersion, resources []string) ([]string, error) {
+	text, err := d.RESTClient().Get().AbsPath("/apis", gv.String()).Do(ctx).Raw()
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("ask which kinds of %s there are: %w", gv, err)
+	}
+	var list metav1.APIResourceList
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	} else {
+		err = nil
+	}
+	missing := slices.DeleteFunc(slices.Clone(resources), func(name string) bool {
+		return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == name })
+	})
+	return missing, err
+}
+
+// serveHealth answers GET /healthz for as long as the program can run at all.
+func serveHealth(c Config) (stop func(), err error) {
+	if c.HealthAddress == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", c.HealthAddress)
+	if err != nil {
+		return nil, fmt.Errorf("serve /healthz: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := s.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			c.Log.Error("/healthz is not served any more", "error", err)
+		}
+	}()
+	return func() { _ = s.Close() }, nil
+}

@@ -1,0 +1,422 @@
+package operator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/sink/kube"
+	"weftnet.io/weftnet/internal/source/kube/apitest"
+	"weftnet.io/weftnet/internal/source/kube/rule"
+)
+
+const cilium = "/apis/cilium.io/v2/"
+
+// world is a server, a client to it that reads what is there now, a clock that stands, and a log.
+type world struct {
+	*testing.T
+	*apitest.Server
+	client client.Client
+	now    time.Time
+	log    bytes.Buffer
+	told   []string // events
+}
+
+func newWorld(t *testing.T) *world {
+	server := apitest.New(t)
+	server.Serve(required...)
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for gvk := range newScheme().AllKnownTypes() {
+		scope := meta.RESTScopeNamespace
+		if slices.Contains([]string{"Node", "CiliumNode", "CiliumIdentity", "CiliumClusterwideNetworkPolicy", "CiliumLoadBalancerIPPool"}, gvk.Kind) {
+			scope = meta.RESTScopeRoot
+		}
+		mapper.Add(gvk, scope)
+	}
+	c, err := client.New(server.Config(), client.Options{Scheme: newScheme(), Mapper: mapper})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{T: t, Server: server, client: c, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+// Eventf makes the world an event recorder.
+func (w *world) Eventf(about, _ runtime.Object, _, reason, _, note string, args ...any) {
+	name := about.(metav1.Object).GetName()
+	w.told = append(w.told, name+" "+reason+": "+fmt.Sprintf(note, args...))
+}
+
+func (w *world) logger() *slog.Logger { return slog.New(slog.NewTextHandler(&w.log, nil)) }
+
+// tenth lets a tenth of all requests fail.
+func (w *world) tenth() {
+	random := rand.New(rand.NewPCG(5, 6))
+	w.Fail(func(*http.Request) int {
+		if random.IntN(10) == 0 {
+			return http.StatusInternalServerError
+		}
+		return 0
+	})
+}
+
+// until repeats what fails, as a work queue would.
+func (w *world) until(try func() error) {
+	w.Helper()
+	var err error
+	for range 100 {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	w.Fatalf("does not succeed: %v", err)
+}
+
+func (w *world) config(data map[string]string) {
+	w.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{Data: data})
+}
+
+func (w *world) node(name string, prefixes ...string) {
+	w.Put("/api/v1/nodes/"+name, &corev1.Node{})
+	w.Put(cilium+"ciliumnodes/"+name, &v2.CiliumNode{Spec: v2.NodeSpec{IPAM: v2.NodeIPAM{PodCIDRs: prefixes}}})
+}
+
+func (w *world) nodes() *nodes {
+	return &nodes{
+		client: w.client, live: w.client, events: w, log: w.logger(), now: func() time.Time { return w.now },
+		held: map[netip.Prefix]bool{}, resting: map[netip.Prefix]time.Time{}, gone: map[string]time.Time{},
+	}
+}
+
+// prefixes prints what each node has, and what it lacks.
+func (w *world) prefixes() string {
+	var lines []string
+	for _, path := range w.Paths(cilium + "ciliumnodes/") {
+		var o v2.CiliumNode
+		w.Get(path, &o)
+		lines = append(lines, strings.TrimSpace(fmt.Sprint(o.Name, " ", o.Spec.IPAM.PodCIDRs, " ", o.Status.IPAM.OperatorStatus.Error)))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (w *world) want(what, want, have string) {
+	w.Helper()
+	if diff := cmp.Diff(want, have); diff != "" {
+		w.Errorf("%s (-want +have):\n%s", what, diff)
+	}
+}
+
+func step(r reconcile.Reconciler) func() error {
+	return func() error {
+		_, err := r.Reconcile(context.Background(), reconcile.Request{})
+		return err
+	}
+}
+
+var smallPools = map[string]string{
+	"cluster-pool-ipv4-cidr": "10.244.0.0/23", "cluster-pool-ipv4-mask-size": "24",
+	"cluster-pool-ipv6-cidr": "fd00:244::/56", "cluster-pool-ipv6-mask-size": "64",
+}
+
+func TestNodesGetPrefixesThoughATenthOfRequestsFails(t *testing.T) {
+	w := newWorld(t)
+	w.config(smallPools)
+	w.node("n1")
+	w.node("n2", "10.244.0.0/24")
+	w.node("n3")
+	w.tenth()
+	r := w.nodes()
+	w.until(step(r))
+	w.want("nodes", `n1 [10.244.1.0/24 fd00:244::/64]
+n2 [10.244.0.0/24 fd00:244:0:1::/64]
+n3 [fd00:244:0:2::/64] no free /24 in 10.244.0.0/23 for node n3 (2 in use)`, w.prefixes())
+	w.want("events", "n3 NoPodPrefix: no free /24 in 10.244.0.0/23 for node n3 (2 in use)", strings.Join(w.told, "\n"))
+
+	w.until(step(w.nodes())) // a restart changes nothing and says nothing again
+	if len(w.told) != 1 {
+		t.Errorf("events after a restart: %v", w.told)
+	}
+	larger := map[string]string{}
+	for k, v := range smallPools {
+		larger[k] = v
+	}
+	larger["cluster-pool-ipv4-cidr"] = "10.244.0.0/23 10.250.0.0/16"
+	w.config(larger)
+	w.until(step(r))
+	w.want("nodes", `n1 [10.244.1.0/24 fd00:244::/64]
+n2 [10.244.0.0/24 fd00:244:0:1::/64]
+n3 [fd00:244:0:2::/64 10.250.0.0/24]`, w.prefixes())
+}
+
+func TestInModeKubernetesTheOperatorGivesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.config(map[string]string{"ipam": "kubernetes"})
+	w.node("n1")
+	w.until(step(w.nodes()))
+	w.want("nodes", "n1 []", w.prefixes())
+}
+
+func TestWithoutConfigurationNothingIsGivenAndTheErrorSaysSo(t *testing.T) {
+	w := newWorld(t)
+	w.node("n1")
+	err := step(w.nodes())()
+	if err == nil || !strings.Contains(err.Error(), "ConfigMap kube-system/cilium-config") {
+		t.Errorf("error %v, want one that names the ConfigMap", err)
+	}
+	w.want("nodes", "n1 []", w.prefixes())
+}
+
+func TestACiliumNodeOutlivesItsNodeForAWhileAndItsPrefixRests(t *testing.T) {
+	w := newWorld(t)
+	w.config(map[string]string{"enable-ipv6": "false", "cluster-pool-ipv4-cidr": "10.244.0.0/23"})
+	w.node("n1")
+	w.node("n2")
+	r := w.nodes()
+	w.until(step(r))
+	w.Delete("/api/v1/nodes/n1")
+	result, err := r.Reconcile(t.Context(), reconcile.Request{})
+	if err != nil || result.RequeueAfter != nodeGrace {
+		t.Errorf("look again after %v (%v), want %v", result.RequeueAfter, err, nodeGrace)
+	}
+	w.want("nodes", "n1 [10.244.0.0/24]\nn2 [10.244.1.0/24]", w.prefixes())
+
+	w.now = w.now.Add(nodeGrace - time.Second)
+	w.Put("/api/v1/nodes/n1", &corev1.Node{}) // registered anew, in time
+	w.until(step(r))
+	w.Delete("/api/v1/nodes/n1")
+	w.until(step(r))
+	w.now = w.now.Add(time.Minute)
+	w.until(step(r))
+	w.want("nodes", "n1 [10.244.0.0/24]\nn2 [10.244.1.0/24]", w.prefixes())
+
+	w.now = w.now.Add(nodeGrace)
+	w.until(step(r))
+	w.until(step(r))
+	w.want("nodes", "n2 [10.244.1.0/24]", w.prefixes())
+
+	larger := map[string]string{"enable-ipv6": "false", "cluster-pool-ipv4-cidr": "10.244.0.0/22"}
+	w.config(larger)
+	w.node("n3")
+	w.until(step(r))
+	w.want("nodes", "n2 [10.244.1.0/24]\nn3 [10.244.2.0/24]", w.prefixes())
+	w.now = w.now.Add(prefixRest)
+	w.node("n4")
+	w.until(step(r))
+	w.want("nodes", "n2 [10.244.1.0/24]\nn3 [10.244.2.0/24]\nn4 [10.244.0.0/24]", w.prefixes())
+}
+
+func TestTheYoungerOfTwoNodesWithOnePrefixGetsAnotherAndPeopleAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.config(map[string]string{"enable-ipv6": "false", "cluster-pool-ipv4-cidr": "10.244.0.0/16"})
+	w.node("a", "10.244.7.0/24")
+	w.node("b", "10.244.7.0/24")
+	w.until(step(w.nodes()))
+	w.want("nodes", "a [10.244.7.0/24]\nb [10.244.0.0/24]", w.prefixes())
+	if len(w.told) != 1 || !strings.HasPrefix(w.told[0], "b PodPrefixConflict") {
+		t.Errorf("events %v", w.told)
+	}
+}
+
+func (w *world) identity(name string) *v2.CiliumIdentity {
+	var o v2.CiliumIdentity
+	if !w.Get(cilium+"ciliumidentities/"+name, &o) {
+		return nil
+	}
+	return &o
+}
+
+func TestAnIdentityGoesAfterItHasBeenOutOfUseForLong(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"300", "301"} {
+		w.Put(cilium+"ciliumidentities/"+name, &v2.CiliumIdentity{SecurityLabels: map[string]string{"k8s:app": name}})
+	}
+	const endpoint = cilium + "namespaces/shop/ciliumendpoints/web"
+	used := &v2.CiliumEndpoint{Status: v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 300}}}
+	w.Put(endpoint, used)
+	w.tenth()
+	s := &identities{w.client, w.logger(), func() time.Time { return w.now }}
+	sweep := func() { w.until(func() error { return s.sweep(t.Context()) }) }
+	sweep()
+	if w.identity("300").Annotations[kube.UnusedSince] != "" || w.identity("301").Annotations[kube.UnusedSince] == "" {
+		t.Error("want 301 marked, and 300, which is used, not")
+	}
+	w.now = w.now.Add(identityRest - time.Second)
+	w.Delete(endpoint) // 300 goes out of use
+	sweep()
+	if w.identity("301") == nil {
+		t.Fatal("301 is gone before its time")
+	}
+	w.now = w.now.Add(time.Second)
+	sweep()
+	if w.identity("301") != nil {
+		t.Error("301 is still there")
+	}
+	w.now = w.now.Add(identityRest - 2*time.Second)
+	w.Put(endpoint, used) // 300 is in use again
+	sweep()
+	if o := w.identity("300"); o == nil || o.Annotations[kube.UnusedSince] != "" {
+		t.Errorf("300, in use again, is %+v", o)
+	}
+}
+
+func TestAnIdentityThatIsTouchedWhileItIsJudgedStays(t *testing.T) {
+	w := newWorld(t)
+	mark := map[string]string{kube.UnusedSince: w.now.Add(-time.Hour).Format(time.RFC3339)}
+	path := cilium + "ciliumidentities/300"
+	w.Put(path, &v2.CiliumIdentity{ObjectMeta: metav1.ObjectMeta{Annotations: mark}})
+	var stale v2.CiliumIdentity
+	w.Get(path, &stale)
+	w.Put(path, &v2.CiliumIdentity{}) // an agent takes the mark away
+	s := &identities{w.client, w.logger(), func() time.Time { return w.now }}
+	if gone, err := s.judge(t.Context(), &stale, false); gone || err == nil || w.identity("300") == nil {
+		t.Errorf("deleted an identity that an agent had just claimed (%v)", err)
+	}
+}
+
+func TestAnEndpointGoesWhenItsPodWasMissingTwice(t *testing.T) {
+	w := newWorld(t)
+	owned := func(uid string) *v2.CiliumEndpoint {
+		return &v2.CiliumEndpoint{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "v1", Kind: "Pod", Name: "x", UID: types.UID(uid)},
+		}}}
+	}
+	const ceps, pods = cilium + "namespaces/shop/ciliumendpoints/", "/api/v1/namespaces/shop/pods/"
+	w.Put(pods+"lives", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "a"}})
+	w.Put(pods+"replaced", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "c"}})
+	w.Put(ceps+"lives", owned("a"))
+	w.Put(ceps+"replaced", owned("b"))
+	w.Put(ceps+"gone", &v2.CiliumEndpoint{})
+	w.Put(ceps+"late", &v2.CiliumEndpoint{}) // its pod comes to the cache a little later
+	s := &endpoints{w.client, w.client, w.logger(), nil}
+	if err := s.sweep(t.Context()); err != nil || len(w.Paths(ceps)) != 4 {
+		t.Errorf("the first sweep leaves %v (%v)", w.Paths(ceps), err)
+	}
+	w.Put(pods+"late", &corev1.Pod{})
+	w.tenth()
+	w.until(func() error { return s.sweep(t.Context()) })
+	w.until(func() error { return s.sweep(t.Context()) })
+	w.want("endpoints", ceps+"late\n"+ceps+"lives", strings.Join(w.Paths(ceps), "\n"))
+}
+
+func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
+	w := newWorld(t)
+	path := cilium + "namespaces/shop/ciliumnetworkpolicies/"
+	web := &v2.LabelSelector{}
+	w.Put(path+"whole", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web, Ingress: []v2.IngressRule{{
+		IngressPeer: v2.IngressPeer{FromEndpoints: []v2.LabelSelector{{}}},
+	}}}})
+	w.Put(path+"part", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web, Egress: []v2.EgressRule{{
+		ToFQDNs: []v2.FQDNSelector{{MatchName: "example.com"}},
+	}}}})
+	w.Put(path+"bad", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web}})
+	s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
+		w.client, func(o *v2.CiliumNetworkPolicy) verdict { return verdictOf(rule.Cilium(o)) },
+		func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
+	}
+	var have []string
+	for _, name := range []string{"whole", "part", "bad", "missing"} {
+		request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}}
+		for range 2 {
+			if _, err := s.Reconcile(t.Context(), request); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var o v2.CiliumNetworkPolicy
+		w.Get(path+name, &o)
+		for _, c := range o.Status.Conditions {
+			names := strings.Contains(c.Message, "spec.egress[0].toFQDNs") || strings.Contains(c.Message, "at least one of Ingress")
+			have = append(have, fmt.Sprint(name, " ", c.Type, "=", c.Status, " ", c.Reason, " names the field: ", names))
+		}
+	}
+	w.want("conditions", `whole Valid=True WellFormed names the field: false
+whole Enforced=True Enforced names the field: false
+part Valid=True WellFormed names the field: true
+part Enforced=False NotImplemented names the field: true
+bad Valid=False Invalid names the field: true
+bad Enforced=False Invalid names the field: false`, strings.Join(have, "\n"))
+}
+
+func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {
+	w := newWorld(t)
+	w.Put("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny", &networkingv1.NetworkPolicy{})
+	problems := []string{"spec.egress[0].to[0].ipBlock: not enforced yet"}
+	s := &reports[networkingv1.NetworkPolicy, *networkingv1.NetworkPolicy]{
+		w.client, w, func(*networkingv1.NetworkPolicy) verdict { return verdict{true, problems} },
+	}
+	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "deny"}}
+	result, err := s.Reconcile(t.Context(), request)
+	if err != nil || result.RequeueAfter != remind {
+		t.Errorf("again after %v (%v)", result.RequeueAfter, err)
+	}
+	w.want("events", "deny NotImplemented: "+problems[0], strings.Join(w.told, "\n"))
+	problems = nil
+	if result, _ = s.Reconcile(t.Context(), request); result.RequeueAfter != 0 || len(w.told) != 1 {
+		t.Errorf("an object without problems: again after %v, events %v", result.RequeueAfter, w.told)
+	}
+}
+
+func TestTheOperatorWaitsForCRDsAndSaysWhichAreMissing(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(required[1:]...)
+	ctx, cancel := context.WithCancel(t.Context())
+	log := &firstLine{then: cancel}
+	_, err := awaitCRDs(ctx, server.Config(), slog.New(slog.NewTextHandler(log, nil)), time.Millisecond)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(log.String(), "missing=["+required[0]+"]") {
+		t.Errorf("error %v, log %s", err, log)
+	}
+	server.Serve(required[0])
+	networks, err := awaitCRDs(t.Context(), server.Config(), slog.New(slog.DiscardHandler), time.Millisecond)
+	if err != nil || networks {
+		t.Errorf("networks %v, error %v; want none of both", networks, err)
+	}
+}
+
+// firstLine calls then when a line is logged.
+type firstLine struct {
+	bytes.Buffer
+	then func()
+}
+
+func (l *firstLine) Write(p []byte) (int, error) {
+	defer l.then()
+	return l.Buffer.Write(p)
+}
+
+func TestTheCacheKeepsOfAnEndpointWhatIsUsed(t *testing.T) {
+	o := &v2.CiliumEndpoint{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", UID: "a", Labels: map[string]string{"x": "y"}},
+		Status:     v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 7, Labels: []string{"k8s:app=web"}}, State: "ready"},
+	}
+	kept, _ := keepEndpoint(o)
+	want := &v2.CiliumEndpoint{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", UID: "a"}, Status: v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 7}},
+	}
+	if diff := cmp.Diff(want, kept); diff != "" {
+		t.Errorf("kept (-want +have):\n%s", diff)
+	}
+	pod := podMetadata()
+	pod.Name, pod.Annotations = "web", map[string]string{"x": "y"}
+	slim, _ := keepIdentity(pod)
+	if p := slim.(*metav1.PartialObjectMetadata); p.Name != "web" || p.Annotations != nil || p.Kind != "Pod" {
+		t.Errorf("kept %+v", p)
+	}
+}
