@@ -1,236 +1,314 @@
-// Package netdev follows the network devices of the host's namespace and writes them into table Devices: name, kind,
-// MAC, MTU, addresses, and whether a default route leaves by it.
+// Package netdev keeps table Devices equal to the network devices of the node.
 //
 // # The world it models
 //
-// Netlink tells every change, in order, but may lose some when it is too busy (ENOBUFS; netlink(7)). After a loss, and at
-// the start, everything is listed anew and the table made equal to it. Changes come as a burst more often than not (a
-// veth pair is a dozen messages), so all that is there is taken at once, as one transaction.
+// The kernel tells of devices by netlink (rtnetlink(7)): what is there when asked, and every change as it happens. The
+// source listens first and asks then, so nothing falls between. A change of a device becomes its row at once, since a CNI
+// ADD waits for it. Addresses and default routes change rarely on a node (its workloads' host sides have none) and
+// are listed anew when one does.
 //
-//	err := netdev.Follow(ctx, db, tables, log) // until ctx ends
+// All changes come through one socket and so in order. When they come faster than they are read, the kernel drops some
+// and says so (ENOBUFS): the source throws away what waits, and asks for everything again.
+//
+// # Invariants
+//
+//   - Once the kernel is quiet, the table is what the kernel would answer.
+//   - The table is synced after the first full list, and never while half of one is in.
+//   - A device that is made anew under its old name has another index and so another row.
+//
+// # Example
+//
+//	source, err := netdev.New(tables.Devices, db, log)
+//	go source.Run(ctx)
 package netdev
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// pause between attempts when the kernel refuses to tell.
-const pause = time.Second
+// Source reads the devices of the network namespace it was made in.
+type Source struct {
+	devices *state.Table[table.Device]
+	db      *state.DB
+	log     *slog.Logger
+	handle  *netlink.Handle
+	changes *nl.NetlinkSocket
 
-// Follow keeps t.Devices equal to the devices of the network namespace that the caller is in, until ctx ends.
-func Follow(ctx context.Context, db *state.DB, t *table.Tables, log *slog.Logger) error {
-	for {
-		err := follow(ctx, db, t)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		log.Warn("follow network devices: listing anew", "error", err)
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
-		}
-	}
+	links     map[int]table.Device // without addresses and default
+	addresses map[int][]netip.Prefix
+	defaults  map[int]bool
+	written   map[int]bool // has a row
 }
 
-// follow subscribes, lists, and works until the subscription breaks.
-func follow(ctx context.Context, db *state.DB, t *table.Tables) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	broken := make(chan error, 3)
-	note := func(err error) {
-		select {
-		case broken <- err:
-		default:
-		}
+const buffer = 4 << 20 // bytes of changes that may wait: the veths of a few thousand pods
+
+// New begins to listen. The table is filled by Run.
+func New(devices *state.Table[table.Device], db *state.DB, log *slog.Logger) (*Source, error) {
+	s := &Source{devices: devices, db: db, log: log, written: map[int]bool{}}
+	var err error
+	if s.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	links, addrs, routes := make(chan netlink.LinkUpdate, 256), make(chan netlink.AddrUpdate, 256), make(chan netlink.RouteUpdate, 256)
-	done := ctx.Done()
-	if err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{ErrorCallback: note}); err != nil {
-		return fmt.Errorf("subscribe to links: %w", err)
+	s.changes, err = nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("listen for changes of devices: %w", err)
 	}
-	if err := netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{ErrorCallback: note}); err != nil {
-		return fmt.Errorf("subscribe to addresses: %w", err)
+	if err := s.changes.SetReceiveBufferSize(buffer, true); err != nil {
+		log.Info("devices: the kernel's buffer for changes stays small; under load all devices are listed more often", "error", err)
 	}
-	if err := netlink.RouteSubscribeWithOptions(routes, done, netlink.RouteSubscribeOptions{ErrorCallback: note}); err != nil {
-		return fmt.Errorf("subscribe to routes: %w", err)
-	}
-	if err := replace(db, t); err != nil {
+	return s, nil
+}
+
+// Run follows the kernel until ctx ends, and returns its error, or until netlink fails.
+func (s *Source) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { s.changes.Close() })()
+	defer s.handle.Close()
+	if err := s.list(ctx); err != nil {
 		return err
 	}
-	for {
-		touched := map[int]bool{}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-broken:
-			return err
-		case u := <-links:
-			touched[int(u.Index)] = true
-		case u := <-addrs:
-			touched[u.LinkIndex] = true
-		case u := <-routes:
-			touchRoute(touched, u)
-		}
-		drain(touched, links, addrs, routes)
-		if err := refresh(db, t, touched); err != nil {
-			return err
-		}
-	}
-}
-
-// drain takes what else is there already.
-func drain(touched map[int]bool, links chan netlink.LinkUpdate, addrs chan netlink.AddrUpdate, routes chan netlink.RouteUpdate) {
-	for {
-		select {
-		case u := <-links:
-			touched[int(u.Index)] = true
-		case u := <-addrs:
-			touched[u.LinkIndex] = true
-		case u := <-routes:
-			touchRoute(touched, u)
-		default:
-			return
-		}
-	}
-}
-
-func touchRoute(touched map[int]bool, u netlink.RouteUpdate) {
-	if !isDefault(u.Route) {
-		return
-	}
-	touched[u.LinkIndex] = true
-	for _, hop := range u.MultiPath {
-		touched[hop.LinkIndex] = true
-	}
-}
-
-func isDefault(r netlink.Route) bool {
-	if r.Table != unix.RT_TABLE_MAIN || r.Type != unix.RTN_UNICAST {
-		return false
-	}
-	if r.Dst == nil {
-		return true
-	}
-	ones, _ := r.Dst.Mask.Size()
-	return ones == 0
-}
-
-// replace lists everything and makes the table equal to it.
-func replace(db *state.DB, t *table.Tables) error {
-	list, err := netlink.LinkList()
-	if err != nil {
-		return fmt.Errorf("list links: %w", err)
-	}
-	defaults, err := defaultDevices()
-	if err != nil {
-		return err
-	}
-	rows := map[state.Key]table.Device{}
-	for _, l := range list {
-		d, err := device(l, defaults)
-		if err != nil {
-			return err
-		}
-		rows[t.Devices.Key(d)] = d
-	}
-	return db.Write(func(tx *state.Tx) error {
-		for d := range t.Devices.All(db.Snapshot()) {
-			if _, ok := rows[t.Devices.Key(d)]; !ok {
-				t.Devices.Delete(tx, t.Devices.Key(d))
-			}
-		}
-		for _, d := range rows {
-			t.Devices.Put(tx, d)
-		}
-		t.Devices.MarkSynced(tx)
+	err := s.db.Write(func(tx *state.Tx) error {
+		s.write(tx, s.everything())
+		s.devices.MarkSynced(tx)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for {
+		messages, _, err := s.changes.Receive()
+		seen := change{}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, unix.ENOBUFS):
+			s.log.Info("devices: changes came faster than they were read; listing all")
+			if err := s.drain(); err != nil {
+				return err
+			}
+			seen.all = true
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return fmt.Errorf("read changes of devices: %w", err)
+		}
+		for _, m := range messages {
+			s.note(&seen, m.Header.Type, m.Data)
+		}
+		if err := s.follow(ctx, seen); err != nil {
+			return err
+		}
+	}
 }
 
-// refresh reads some devices again.
-func refresh(db *state.DB, t *table.Tables, touched map[int]bool) error {
+// drain throws away the changes that wait. After the kernel has dropped one, it says nothing of others that it drops until
+// there is nothing left to read; only what is listed then is sure to miss none.
+func (s *Source) drain() error {
+	waste := make([]byte, 64<<10)
+	for {
+		_, _, err := unix.Recvfrom(s.changes.GetFd(), waste, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		case err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("read changes of devices: %w", err)
+		}
+	}
+}
+
+// change is what a batch of messages is about.
+type change struct {
+	all, addresses, defaults bool
+	links                    []int // indexes
+}
+
+// note takes up a message: a device at once, of the rest only that something has changed.
+func (s *Source) note(seen *change, kind uint16, data []byte) {
+	switch kind {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if len(data) < unix.SizeofIfInfomsg {
+			return
+		}
+		head := nl.DeserializeIfInfomsg(data)
+		if head.Family != unix.AF_UNSPEC {
+			return // of a bridge port: the device itself stays
+		}
+		if kind == unix.RTM_DELLINK {
+			delete(s.links, int(head.Index))
+			delete(s.addresses, int(head.Index))
+			delete(s.defaults, int(head.Index))
+			seen.links = append(seen.links, int(head.Index))
+			return
+		}
+		if d, err := netlink.LinkDeserialize(nil, data); err != nil {
+			s.log.Warn("devices: a change could not be read; listing all", "error", err)
+			seen.all = true
+		} else if d.Attrs().Name != "" { // else an event of a wireless driver, with nothing in it
+			s.links[d.Attrs().Index] = device(d)
+			seen.links = append(seen.links, d.Attrs().Index)
+		}
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		seen.addresses = true
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		if len(data) >= unix.SizeofRtMsg && nl.DeserializeRtMsg(data).Dst_len == 0 {
+			seen.defaults = true
+		}
+	}
+}
+
+// follow brings the table up to what has changed.
+func (s *Source) follow(ctx context.Context, seen change) error {
+	var err error
+	if seen.all {
+		err = s.list(ctx)
+	}
+	if seen.addresses && !seen.all {
+		err = s.listAddresses(ctx)
+	}
+	if seen.defaults && !seen.all && err == nil {
+		err = s.listDefaults(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	touched := seen.links
+	if seen.all || seen.addresses || seen.defaults {
+		touched = s.everything()
+	}
 	if len(touched) == 0 {
 		return nil
 	}
-	defaults, err := defaultDevices()
+	return s.db.Write(func(tx *state.Tx) error { s.write(tx, touched); return nil })
+}
+
+// list asks for everything.
+func (s *Source) list(ctx context.Context) error {
+	links, err := whole(ctx, s.handle.LinkList)
 	if err != nil {
+		return fmt.Errorf("list devices: %w", err)
+	}
+	s.links = map[int]table.Device{}
+	for _, d := range links {
+		s.links[d.Attrs().Index] = device(d)
+	}
+	if err := s.listAddresses(ctx); err != nil {
 		return err
 	}
-	rows := map[int]table.Device{}
-	for index := range touched {
-		l, err := netlink.LinkByIndex(index)
-		if err != nil {
-			continue // gone
-		}
-		if rows[index], err = device(l, defaults); err != nil {
-			delete(rows, index) // went while it was read
-		}
-	}
-	return db.Write(func(tx *state.Tx) error {
-		for index := range touched {
-			if d, ok := rows[index]; ok {
-				t.Devices.Put(tx, d)
-			} else {
-				t.Devices.Delete(tx, state.Join(index))
-			}
-		}
-		return nil
-	})
+	return s.listDefaults(ctx)
 }
 
-func device(l netlink.Link, defaults map[int]bool) (table.Device, error) {
-	a := l.Attrs()
-	d := table.Device{
-		Index: a.Index, Name: a.Name, Kind: l.Type(), MAC: a.HardwareAddr.String(), MTU: a.MTU,
-		Up: a.RawFlags&unix.IFF_UP != 0, Master: a.MasterIndex, Default: defaults[a.Index],
-	}
-	if d.Kind == "device" { // the library's word for hardware
-		d.Kind = ""
-	}
-	list, err := netlink.AddrList(l, netlink.FAMILY_ALL)
+func (s *Source) listAddresses(ctx context.Context) error {
+	list, err := whole(ctx, func() ([]netlink.Addr, error) { return s.handle.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
-		return d, fmt.Errorf("list addresses of %s: %w", a.Name, err)
+		return fmt.Errorf("list addresses: %w", err)
 	}
-	for _, x := range list {
-		ip, ok := netip.AddrFromSlice(x.IP)
-		ones, _ := x.Mask.Size()
-		if ok {
-			d.Addresses = append(d.Addresses, netip.PrefixFrom(ip.Unmap(), ones))
+	s.addresses = map[int][]netip.Prefix{}
+	for _, a := range list {
+		if p, ok := prefix(a.IPNet); ok {
+			s.addresses[a.LinkIndex] = append(s.addresses[a.LinkIndex], p)
 		}
 	}
-	slices.SortFunc(d.Addresses, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
-	return d, nil
+	for _, of := range s.addresses {
+		slices.SortFunc(of, func(a, b netip.Prefix) int {
+			return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
+		})
+	}
+	return nil
 }
 
-// defaultDevices are those by which a default route of either family leaves.
-func defaultDevices() (map[int]bool, error) {
-	routes, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
+func (s *Source) listDefaults(ctx context.Context) error {
+	list, err := whole(ctx, func() ([]netlink.Route, error) { return s.handle.RouteList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
-		return nil, fmt.Errorf("list routes: %w", err)
+		return fmt.Errorf("list routes: %w", err)
 	}
-	devices := map[int]bool{}
-	for _, r := range routes {
-		if !isDefault(r) {
+	s.defaults = map[int]bool{}
+	for _, r := range list {
+		if p, ok := prefix(r.Dst); ok && p.Bits() != 0 || r.Type != unix.RTN_UNICAST {
 			continue
 		}
-		if r.LinkIndex > 0 {
-			devices[r.LinkIndex] = true
-		}
+		s.defaults[r.LinkIndex] = true
 		for _, hop := range r.MultiPath {
-			devices[hop.LinkIndex] = true
+			s.defaults[hop.LinkIndex] = true
 		}
 	}
-	return devices, nil
+	return nil
+}
+
+// whole repeats a list until nothing has changed while the kernel wrote it down. That comes: changes are of finite number,
+// and every try that fails leaves more time.
+func whole[T any](ctx context.Context, list func() ([]T, error)) ([]T, error) {
+	pause := time.Millisecond
+	for {
+		rows, err := list()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return rows, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+			pause = min(2*pause, 200*time.Millisecond)
+		}
+	}
+}
+
+// everything is every index that is, or was, in use.
+func (s *Source) everything() []int {
+	all := maps.Clone(s.written)
+	for index := range s.links {
+		all[index] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// write makes the rows of devices what is known now.
+func (s *Source) write(tx *state.Tx, indexes []int) {
+	for _, index := range indexes {
+		d, there := s.links[index]
+		if !there {
+			s.devices.Delete(tx, state.Join(uint32(index)))
+			delete(s.written, index)
+			continue
+		}
+		d.Addresses, d.Default = s.addresses[index], s.defaults[index]
+		s.devices.Put(tx, d)
+		s.written[index] = true
+	}
+}
+
+func device(d netlink.Link) table.Device {
+	a := d.Attrs()
+	row := table.Device{Index: a.Index, Name: a.Name, Kind: d.Type(), MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, Master: a.MasterIndex}
+	if len(a.HardwareAddr) > 0 {
+		row.MAC = a.HardwareAddr.String()
+	}
+	if row.Kind == "device" {
+		row.Kind = "" // netlink's word for a device without a kind
+	}
+	return row
+}
+
+// prefix is an address with its prefix length; not ok if there is none.
+func prefix(n *net.IPNet) (netip.Prefix, bool) {
+	if n == nil {
+		return netip.Prefix{}, false
+	}
+	a, ok := netip.AddrFromSlice(n.IP)
+	ones, _ := n.Mask.Size()
+	return netip.PrefixFrom(a.Unmap(), ones), ok
 }

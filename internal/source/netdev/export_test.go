@@ -1,0 +1,4 @@
+package netdev
+
+// Shrink leaves the kernel hardly any room for changes that wait.
+func (s *Source) Shrink() error { return s.changes.SetReceiveBufferSize(4096, false) }
