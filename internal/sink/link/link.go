@@ -64,7 +64,7 @@ func (l *Links) with(do func(h *netlink.Handle) error) error {
 // Dump lists our devices with what the host's side tells. A device that was never finished has incarnation 0.
 func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) {
 	var devices []netlink.Link
-	err := l.with(func(h *netlink.Handle) (err error) { devices, err = h.LinkList(); return err })
+	err := l.with(func(h *netlink.Handle) (err error) { devices, err = whole(h.LinkList); return err })
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
@@ -297,4 +297,14 @@ func (l *Links) resize(h *netlink.Handle, d netlink.Link, want table.Link) error
 		return fmt.Errorf("set MTU of %s to %d: %w", want.HostName, want.MTU, err)
 	}
 	return nil
+}
+
+// whole repeats a list that changed while the kernel wrote it down. Should it never come to rest, the loop comes back later.
+func whole[T any](list func() ([]T, error)) (rows []T, err error) {
+	for range 5 {
+		if rows, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return rows, err
 }

@@ -38,7 +38,7 @@ func NewTunnels(o Options) (*Tunnels, error) {
 
 // Dump lists our overlay devices. One that is not as this package makes them has port 0.
 func (t *Tunnels) Dump(context.Context) (iter.Seq2[state.Key, table.Tunnel], error) {
-	devices, err := t.handle.LinkList()
+	devices, err := whole(t.handle.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
@@ -164,7 +164,7 @@ func (t *Tunnels) explain(want table.Tunnel, err error) error {
 	if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	devices, listErr := t.handle.LinkList()
+	devices, listErr := whole(t.handle.LinkList)
 	if listErr != nil {
 		return errors.Join(err, listErr)
 	}

@@ -133,11 +133,11 @@ func compare(want table.Link, index int) error {
 	if a.Flags&net.FlagUp == 0 {
 		complain("%s is down", want.Interface)
 	}
-	addresses, err := h.AddrList(d, netlink.FAMILY_ALL)
+	addresses, err := whole(func() ([]netlink.Addr, error) { return h.AddrList(d, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
-	routes, err := h.RouteList(nil, netlink.FAMILY_ALL)
+	routes, err := whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list routes: %w", err)
 	}

@@ -53,7 +53,7 @@ func New() (*Routes, error) {
 
 // Dump lists our routes.
 func (s *Routes) Dump(context.Context) (iter.Seq2[state.Key, table.Route], error) {
-	devices, err := s.handle.LinkList()
+	devices, err := whole(s.handle.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
@@ -62,7 +62,9 @@ func (s *Routes) Dump(context.Context) (iter.Seq2[state.Key, table.Route], error
 		names[d.Attrs().Index] = d.Attrs().Name
 	}
 	marks := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_KERNEL}
-	list, err := s.handle.RouteListFiltered(netlink.FAMILY_ALL, marks, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	list, err := whole(func() ([]netlink.Route, error) {
+		return s.handle.RouteListFiltered(netlink.FAMILY_ALL, marks, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
@@ -137,3 +139,13 @@ func marked(p netip.Prefix) *netlink.Route {
 }
 
 func ip(a netip.Addr) net.IP { return a.AsSlice() }
+
+// whole repeats a list that changed while the kernel wrote it down. Should it never come to rest, the loop comes back later.
+func whole[T any](list func() ([]T, error)) (rows []T, err error) {
+	for range 5 {
+		if rows, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return rows, err
+}
