@@ -1,0 +1,67 @@
+# Weftnet. The two commands to know: `make lab` (a real cluster on this machine, with a demo) and `make test` (everything).
+
+LAB_DIR ?= /var/tmp/weft-lab
+FOCUS   ?= \[sig-network\].*\[Conformance\]
+SKIP    ?=
+
+export CGO_ENABLED = 0
+export WEFT_LAB_DIR = $(LAB_DIR)
+
+LINT     = go tool -modfile=$(CURDIR)/tools/lint/go.mod
+WEFT_LAB = $(LAB_DIR)/bin/weft-lab
+# Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
+LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
+
+.PHONY: help lab lab-down check test e2e bench setup generate fmt vet lint unit fresh weft-lab
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+lab: setup weft-lab ## build everything, bring the cluster up, run the demo (root)
+	$(WEFT_LAB) up
+	$(WEFT_LAB) demo
+
+lab-down: weft-lab ## remove the cluster; leaves nothing behind (root)
+	$(WEFT_LAB) down
+
+check: fmt fresh vet lint unit ## format, generated files, vet, lint, unit tests and control scripts (no root)
+
+test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
+	go test ./test/script/...
+	$(WEFT_LAB) smoke
+
+e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
+	$(WEFT_LAB) e2e --focus '$(FOCUS)' --skip '$(SKIP)'
+
+bench: ## measure throughput and latency beside a bare veth pair and the bridge plugin (root)
+	go run ./test/bench
+
+setup: ## install what is lacking on a Debian machine (root)
+	@tools/setup
+
+generate: ## make generated code and manifests anew (clang-19)
+	go generate ./...
+
+weft-lab:
+	@cd lab && go build -buildvcs=false -o $(WEFT_LAB) ./cmd/weft-lab
+
+fmt:
+	@files=$$($(LINT) gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	test -z "$$files" || { echo "not formatted (run: $(LINT) gofumpt -w FILE):" $$files; exit 1; }
+
+fresh:
+	@tools/fresh
+
+vet:
+	go vet ./...
+	cd lab && go vet $(LAB_PACKAGES)
+	cd deploy/test && go vet ./...
+
+lint:
+	$(LINT) staticcheck ./...
+	cd lab && $(LINT) staticcheck $(LAB_PACKAGES)
+
+unit:
+	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net)
+	cd lab && go test $(LAB_PACKAGES)
+	cd deploy/test && go test ./...
