@@ -52,7 +52,7 @@ func Render(dir, kubeVersion string, values Values) ([]*unstructured.Unstructure
 	caps := chartutil.DefaultCapabilities.Copy()
 	version, err := chartutil.ParseKubeVersion(kubeVersion)
 	if err != nil {
-		return nil, fmt.Errorf("Kubernetes version %q: %w", kubeVersion, err)
+		return nil, fmt.Errorf("parse Kubernetes version %q: %w", kubeVersion, err)
 	}
 	caps.KubeVersion = *version
 	options := chartutil.ReleaseOptions{Name: Release, Namespace: Namespace, Revision: 1, IsInstall: true}

@@ -101,7 +101,7 @@ func root() *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&o.dir, "dir", dir, "where programs, images and the running cluster are kept (environment: WEFT_LAB_DIR)")
 	c.PersistentFlags().StringVar(&o.source, "source", "", "checkout of Weftnet to build from (default: the one around the working directory)")
-	c.AddCommand(up(&o), down(&o), status(&o), build(&o), kubectl(&o), logs(&o), nodeExec(&o), e2e(&o), demonstrate(&o), nodeInit())
+	c.AddCommand(up(&o), down(&o), status(&o), build(&o), kubectl(&o), logs(&o), nodeExec(&o), e2e(&o), demonstrate(&o), smoke(&o), nodeInit())
 	return c
 }
 
@@ -289,16 +289,52 @@ that closed the flow and the policy that decided. Fails if an outcome is not wha
 			if err != nil {
 				return err
 			}
-			if example == "" {
-				if l.Source == "" {
-					return errors.New("the example is in the sources, and there are none here: run inside a checkout of Weftnet, or give --example")
-				}
-				example = filepath.Join(l.Source, "examples/three-tiers")
-			}
-			return (&demo.Demo{Lab: l, Example: example, Out: os.Stdout}).Run(cmd.Context())
+			return runDemo(cmd.Context(), l, example)
 		},
 	}
 	cmd.Flags().StringVar(&example, "example", "", "folder with app.yaml, policy.yaml and open.txt (default: examples/three-tiers of the sources)")
+	return cmd
+}
+
+func runDemo(ctx context.Context, l *cluster.Lab, example string) error {
+	if example == "" {
+		if l.Source == "" {
+			return errors.New("the example is in the sources, and there are none here: run inside a checkout of Weftnet, or give --example")
+		}
+		example = filepath.Join(l.Source, "examples/three-tiers")
+	}
+	return (&demo.Demo{Lab: l, Example: example, Out: os.Stdout}).Run(ctx)
+}
+
+func smoke(o *options) *cobra.Command {
+	var c cluster.Config
+	cmd := &cobra.Command{
+		Use: "smoke", Short: "Test everything once: up, demo, down", Args: cobra.NoArgs,
+		Long: `Test everything once: up, demo, down.
+
+The cluster is always made anew, and always removed, also after a failure; its state is printed first.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := o.open()
+			if err != nil {
+				return err
+			}
+			if err := l.Down(); err != nil {
+				return err
+			}
+			err = l.Up(cmd.Context(), c)
+			if err == nil {
+				err = runDemo(cmd.Context(), l, "")
+			}
+			if err != nil {
+				fmt.Println()
+				if serr := l.Status(context.WithoutCancel(cmd.Context()), os.Stdout); serr != nil {
+					fmt.Println(serr)
+				}
+			}
+			return errors.Join(err, l.Down())
+		},
+	}
+	shape(cmd, &c)
 	return cmd
 }
 

@@ -82,7 +82,23 @@ func (l *Lab) sweep() error {
 	if err := os.Remove(ownerLink); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		try(err)
 	}
+	try(l.leftovers())
 	return errors.Join(problems...)
+}
+
+// leftovers names what of a lab is still on the machine.
+func (l *Lab) leftovers() error {
+	links, namespaces, err := namespace.Leftovers()
+	if err != nil {
+		return err
+	}
+	if l.groups.Exists(topology.CgroupName) {
+		namespaces = append(namespaces, "cgroup "+topology.CgroupName)
+	}
+	if left := append(links, namespaces...); len(left) > 0 {
+		return fmt.Errorf("still there after all: %s", strings.Join(left, ", "))
+	}
+	return nil
 }
 
 // killRecorded ends processes that were written down and are still the same. The cgroup has taken them all; this is for a machine

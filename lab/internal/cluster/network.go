@@ -100,7 +100,9 @@ func (l *Lab) installChart(ctx context.Context, c Config, t topology.Cluster, cl
 			})
 		})
 		if err != nil {
-			return fmt.Errorf("%w\n(its log: weft-lab kubectl -- -n %s logs %s/%s --all-containers)", err, o.GetNamespace(), o.GetKind(), o.GetName())
+			words, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			return fmt.Errorf("%s does not run: %w%s", kube.Name(o), err, client.LastWords(words, o.GetKind(), o.GetNamespace(), o.GetName()))
 		}
 	}
 	return nil

@@ -271,6 +271,44 @@ func (c *Client) trouble(ctx context.Context, namespace string, selector *metav1
 	return out.String()
 }
 
+// LastWords returns the end of the log of every container of a DaemonSet or Deployment that is not ready, the previous life of a
+// container that was restarted included. It is for error messages and returns what it can get.
+func (c *Client) LastWords(ctx context.Context, kind, namespace, name string) string {
+	var selector *metav1.LabelSelector
+	switch kind {
+	case "DaemonSet":
+		if d, err := c.Typed.AppsV1().DaemonSets(namespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
+			selector = d.Spec.Selector
+		}
+	case "Deployment":
+		if d, err := c.Typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{}); err == nil {
+			selector = d.Spec.Selector
+		}
+	}
+	pods, err := c.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(selector)})
+	if selector == nil || err != nil {
+		return ""
+	}
+	var out strings.Builder
+	lines := int64(12)
+	for _, p := range pods.Items {
+		for _, s := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+			if s.Ready {
+				continue
+			}
+			for _, previous := range []bool{true, false} {
+				opts := &corev1.PodLogOptions{Container: s.Name, Previous: previous, TailLines: &lines}
+				b, err := c.Typed.CoreV1().Pods(namespace).GetLogs(p.Name, opts).DoRaw(ctx)
+				if err == nil && len(b) > 0 {
+					fmt.Fprintf(&out, "\n  %s on %s, container %s:\n    %s", p.Name, p.Spec.NodeName, s.Name,
+						strings.ReplaceAll(strings.TrimSpace(string(b)), "\n", "\n    "))
+				}
+			}
+		}
+	}
+	return out.String()
+}
+
 // Waiting says why a pod is not ready, or nothing if it is.
 func Waiting(p *corev1.Pod) string {
 	for _, c := range p.Status.Conditions {
