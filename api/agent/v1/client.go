@@ -21,7 +21,8 @@ import (
 // maxBody bounds what either side reads, in bytes: a GC list of thousands of containers fits.
 const maxBody = 8 << 20
 
-// UnreachableError says that the agent did not answer: it is not running, is starting, or went away in between.
+// UnreachableError says that the agent did not answer: it is not running, has not opened the node for workloads yet, or
+// went away in between.
 type UnreachableError struct {
 	Socket string
 	Err    error
@@ -34,7 +35,7 @@ func (e *UnreachableError) Error() string {
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // Call posts a request as JSON to a path of the agent and returns the body of the answer. The error is an
-// *UnreachableError when there was no answer, and a *types.Error when the agent refused.
+// *UnreachableError when there was no answer to the request itself, and a *types.Error when the agent refused.
 func Call(ctx context.Context, socket, path string, request any) ([]byte, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
@@ -56,10 +57,10 @@ func Call(ctx context.Context, socket, path string, request any) ([]byte, error)
 		return answer, nil
 	}
 	refused := &types.Error{}
-	if err := json.Unmarshal(answer, refused); err != nil || refused.Code == 0 {
-		return nil, types.NewError(types.ErrInternal, fmt.Sprintf("weft-agent answered %s with status %d", path, status), strings.TrimSpace(string(answer)))
+	if err := json.Unmarshal(answer, refused); err == nil && refused.Code != 0 {
+		return nil, refused
 	}
-	return nil, refused
+	return nil, &UnreachableError{socket, fmt.Errorf("nobody serves %s (status %d %s): the agent is starting; weft status tells what it waits for", path, status, strings.TrimSpace(string(answer)))}
 }
 
 // roundTrip speaks HTTP/1.0 (RFC 1945): one request per connection and no chunks.

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,7 @@ const (
 
 // NewLinks opens netlink sockets of the current network namespace.
 func NewLinks(o Options) (*Links, error) {
-	if o.Proc == "" {
-		o.Proc = "/proc"
-	}
+	o.Proc = cmp.Or(o.Proc, "/proc")
 	l := &Links{Options: o, handles: make(chan *netlink.Handle, parallel)}
 	for range parallel {
 		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)

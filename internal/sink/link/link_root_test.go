@@ -172,7 +172,7 @@ func TestEverySettingIsInForceAndHasAReason(t *testing.T) {
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/lo/accept_ra", []byte("1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := link.PrepareNode("/proc"); err != nil {
+	if err := link.PrepareNode(""); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile("/proc/sys/net/ipv6/conf/lo/accept_ra"); string(got) != "2\n" {

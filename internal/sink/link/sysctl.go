@@ -1,6 +1,7 @@
 package link
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,9 +91,10 @@ func write(proc, path, value string) error {
 	return os.WriteFile(file, []byte(value), 0o644)
 }
 
-// PrepareNode writes the node-wide settings, below proc. A node that has its own IPv6 routes from router advertisements
+// PrepareNode writes the node-wide settings, below proc (empty: /proc). A node that has its own IPv6 routes from router advertisements
 // keeps them: the kernel ignores advertisements on a node that forwards unless told not to (accept_ra 2).
 func PrepareNode(proc string) error {
+	proc = cmp.Or(proc, "/proc")
 	if forwards, err := os.ReadFile(filepath.Join(proc, "sys/net/ipv6/conf/all/forwarding")); err == nil && strings.TrimSpace(string(forwards)) == "0" {
 		files, _ := filepath.Glob(filepath.Join(proc, "sys/net/ipv6/conf/*/accept_ra")) // the pattern is fine
 		for _, f := range files {

@@ -174,6 +174,21 @@ func TestWithoutAnAgentAddFailsForNowAndDelSucceedsForGood(t *testing.T) {
 	l.Close()
 }
 
+func TestAnAgentThatIsStillStartingIsAsGoodAsNone(t *testing.T) {
+	r := newRuntime(t)
+	r.serve(t, 404, "404 page not found\n")
+	exit, out := r.call(t, "ADD", "1.1.0")
+	if message, _ := out["msg"].(string); exit != 1 || out["code"] != 11.0 || !strings.Contains(message, "the agent is starting") {
+		t.Errorf("ADD: exit code %d, %v", exit, out)
+	}
+	if exit, out := r.call(t, "DEL", "1.1.0"); exit != 0 {
+		t.Errorf("DEL: exit code %d, %v", exit, out)
+	}
+	if queued, _, _ := journal.Queue(r.dir).All(); len(queued) != 1 {
+		t.Errorf("queued: %v", queued)
+	}
+}
+
 func TestADelThatCannotBeKeptFails(t *testing.T) {
 	r := newRuntime(t)
 	if err := os.WriteFile(r.dir+"/"+journal.Deletes, nil, 0o600); err != nil {
