@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -60,12 +61,13 @@ func every(m manager.Manager, log *slog.Logger, name string, interval time.Durat
 // identities deletes CiliumIdentities that no CiliumEndpoint uses. See package sink/kube for how agents keep one alive.
 type identities struct {
 	client client.Client
+	live   client.Reader
 	log    *slog.Logger
 	now    func() time.Time
 }
 
 func addIdentities(m manager.Manager, log *slog.Logger) error {
-	s := &identities{m.GetClient(), log, time.Now}
+	s := &identities{m.GetClient(), m.GetAPIReader(), log, time.Now}
 	return every(m, log, "identities", identityEvery, s.sweep)
 }
 
@@ -75,15 +77,13 @@ func (s *identities) sweep(ctx context.Context) error {
 	if err := s.client.List(ctx, &list); err != nil {
 		return fmt.Errorf("list CiliumIdentities: %w", err)
 	}
-	var endpoints v2.CiliumEndpointList
-	if err := s.client.List(ctx, &endpoints); err != nil {
-		return fmt.Errorf("list CiliumEndpoints: %w", err)
+	used, err := inUse(ctx, s.client)
+	due := func(o v2.CiliumIdentity) bool { return !used[o.Name] && s.rested(&o) }
+	if err == nil && slices.ContainsFunc(list.Items, due) {
+		used, err = inUse(ctx, s.live, client.Limit(500)) // the cache may not have the endpoint that has just begun to use it
 	}
-	used := map[string]bool{}
-	for i := range endpoints.Items {
-		if id := endpoints.Items[i].Status.Identity; id != nil {
-			used[strconv.FormatInt(id.ID, 10)] = true
-		}
+	if err != nil {
+		return err
 	}
 	var errs []error
 	deleted := 0
@@ -107,6 +107,31 @@ func (s *identities) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// inUse lists the numbers that endpoints have, page by page if the options limit pages.
+func inUse(ctx context.Context, r client.Reader, options ...client.ListOption) (map[string]bool, error) {
+	used := map[string]bool{}
+	for next := ""; ; {
+		var page v2.CiliumEndpointList
+		if err := r.List(ctx, &page, append(options, client.Continue(next))...); err != nil {
+			return nil, fmt.Errorf("list CiliumEndpoints: %w", err)
+		}
+		for i := range page.Items {
+			if id := page.Items[i].Status.Identity; id != nil {
+				used[strconv.FormatInt(id.ID, 10)] = true
+			}
+		}
+		if next = page.Continue; next == "" {
+			return used, nil
+		}
+	}
+}
+
+// rested tells whether an identity has been marked for long enough.
+func (s *identities) rested(o *v2.CiliumIdentity) bool {
+	since, err := time.Parse(time.RFC3339, o.Annotations[kube.UnusedSince])
+	return err == nil && s.now().Sub(since) >= identityRest
+}
+
 // judge marks an identity, takes its mark away, or deletes it.
 func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool) (gone bool, err error) {
 	mark, marked := o.Annotations[kube.UnusedSince]
@@ -123,7 +148,7 @@ func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool)
 		}
 		o.Annotations[kube.UnusedSince] = s.now().UTC().Format(time.RFC3339)
 		err = s.client.Update(ctx, o)
-	case s.now().Sub(since) >= identityRest:
+	case s.rested(o):
 		if err = deleteExactly(ctx, s.client, o); err == nil {
 			s.log.Info("deleted an identity that nobody used", "identity", o.Name, "labels", o.SecurityLabels, "unused-since", mark)
 			return true, nil

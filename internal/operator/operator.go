@@ -54,7 +54,7 @@ type Config struct {
 
 // Run works until ctx ends, which is no error, or until something makes it impossible, such as the loss of the Lease.
 func Run(ctx context.Context, c Config) error {
-	logger := logr.FromSlogHandler(c.Log.Handler())
+	logger := logr.FromSlogHandler(quiet{c.Log.Handler()})
 	log.SetLogger(logger)
 	klog.SetLogger(logger)
 	stop, err := serveHealth(c)
@@ -86,8 +86,28 @@ func Run(ctx context.Context, c Config) error {
 			return fmt.Errorf("prepare the control of networks: %w", err)
 		}
 	}
+	go func() {
+		select {
+		case <-m.Elected():
+			c.Log.Info("holding the Lease: this replica acts", "lease", c.Namespace+"/"+lease)
+		case <-ctx.Done():
+		}
+	}()
 	return ignoreEnd(ctx, m.Start(ctx))
 }
+
+// quiet takes the libraries' word on their own progress for details, to be seen with --debug only.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	if level < slog.LevelWarn {
+		level = slog.LevelDebug
+	}
+	return q.Handler.Enabled(ctx, level)
+}
+
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
+func (q quiet) WithGroup(name string) slog.Handler   { return quiet{q.Handler.WithGroup(name)} }
 
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {

@@ -253,7 +253,7 @@ func TestAnIdentityGoesAfterItHasBeenOutOfUseForLong(t *testing.T) {
 	used := &v2.CiliumEndpoint{Status: v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 300}}}
 	w.Put(endpoint, used)
 	w.tenth()
-	s := &identities{w.client, w.logger(), func() time.Time { return w.now }}
+	s := &identities{w.client, w.client, w.logger(), func() time.Time { return w.now }}
 	sweep := func() { w.until(func() error { return s.sweep(t.Context()) }) }
 	sweep()
 	if w.identity("300").Annotations[kube.UnusedSince] != "" || w.identity("301").Annotations[kube.UnusedSince] == "" {
@@ -286,9 +286,32 @@ func TestAnIdentityThatIsTouchedWhileItIsJudgedStays(t *testing.T) {
 	var stale v2.CiliumIdentity
 	w.Get(path, &stale)
 	w.Put(path, &v2.CiliumIdentity{}) // an agent takes the mark away
-	s := &identities{w.client, w.logger(), func() time.Time { return w.now }}
+	s := &identities{w.client, w.client, w.logger(), func() time.Time { return w.now }}
 	if gone, err := s.judge(t.Context(), &stale, false); gone || err == nil || w.identity("300") == nil {
 		t.Errorf("deleted an identity that an agent had just claimed (%v)", err)
+	}
+}
+
+// behind is a cache that has not heard of any endpoint.
+type behind struct{ client.Client }
+
+func (b behind) List(ctx context.Context, list client.ObjectList, o ...client.ListOption) error {
+	if _, ok := list.(*v2.CiliumEndpointList); ok {
+		return nil
+	}
+	return b.Client.List(ctx, list, o...)
+}
+
+func TestAnIdentityThatTheCacheDoesNotKnowToBeUsedStays(t *testing.T) {
+	w := newWorld(t)
+	mark := map[string]string{kube.UnusedSince: w.now.Add(-time.Hour).Format(time.RFC3339)}
+	w.Put(cilium+"ciliumidentities/300", &v2.CiliumIdentity{ObjectMeta: metav1.ObjectMeta{Annotations: mark}})
+	w.Put(cilium+"namespaces/shop/ciliumendpoints/web", &v2.CiliumEndpoint{
+		Status: v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 300}},
+	})
+	s := &identities{behind{w.client}, w.client, w.logger(), func() time.Time { return w.now }}
+	if err := s.sweep(t.Context()); err != nil || w.identity("300") == nil {
+		t.Errorf("deleted an identity in use, on the word of a cache (%v)", err)
 	}
 }
 
