@@ -20,6 +20,7 @@ import (
 	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -102,6 +103,14 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 	}
 	if err := sinklink.PrepareNode(a.Proc); err != nil {
+		return err
+	}
+	// What came of rows is known from now on, and nothing of it from an earlier life: these are complete as they are.
+	if err := a.DB.Write(func(tx *state.Tx) error {
+		status.Statuses.MarkSynced(tx)
+		a.Tables.SetStatuses.MarkSynced(tx)
+		return nil
+	}); err != nil {
 		return err
 	}
 	a.runDerivations(run)
