@@ -38,7 +38,7 @@ var layers = map[string]layer{
 
 	"internal/agent": assembly, "internal/operator": assembly, "internal/relay": assembly, "internal/cli": assembly, "internal/webui": assembly,
 
-	"internal/arch": testing, "test": testing,
+	"internal/arch": testing, "internal/nettest": testing, "test": testing,
 
 	"cmd": mains, "tools": tools, "api": schemas, "deploy": schemas,
 }

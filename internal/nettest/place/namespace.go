@@ -1,0 +1,184 @@
+// Package place is somewhere that one can dial from and to: a network namespace of this machine, with servers that tell
+// whom they saw call, dials, pings, and raw frames.
+//
+// # The world it models
+//
+// Linux keeps a namespace per thread, Go moves goroutines between threads. So whatever enters a namespace does so on a
+// thread of its own, which ends with it; sockets stay where they were opened, and are used from anywhere.
+//
+// # Invariants
+//
+//   - A namespace is held by an open file of this process, and has no name that outlives it.
+//   - A dial tells silence (ErrSilence: packets are dropped) from refusal (somebody answered).
+//
+// # Example
+//
+//	web, err := place.New("web")
+//	err = web.Serve(80)
+//	answer, err := client.Dial(ctx, "tcp", netip.AddrPortFrom(web.Addresses[0], 80), 0) // "web saw 10.0.0.5"
+package place
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Namespace is a network namespace, held by an open file. Some have file systems of their own, too.
+type Namespace struct {
+	Name  string
+	net   *os.File
+	mount *os.File // nil: that of this process
+}
+
+// isolated runs f on a fresh thread, which ends with it: whatever f does to its thread concerns nobody else.
+func isolated(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		done <- f()
+	}()
+	return <-done
+}
+
+// NewNamespace makes a namespace with its loopback up. One with bpf has a BPF file system of its own at /sys/fs/bpf.
+func NewNamespace(name string, bpf bool) (*Namespace, error) {
+	n := &Namespace{Name: name}
+	err := isolated(func() (err error) {
+		flags := unix.CLONE_NEWNET
+		if bpf {
+			flags |= unix.CLONE_NEWNS | unix.CLONE_FS
+		}
+		if err := unix.Unshare(flags); err != nil {
+			return fmt.Errorf("unshare: %w (are you root?)", err)
+		}
+		task := fmt.Sprintf("/proc/self/task/%d/ns/", unix.Gettid())
+		if bpf {
+			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+				return fmt.Errorf("keep mounts to itself: %w", err)
+			}
+			if err := unix.Mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"); err != nil {
+				return fmt.Errorf("mount a BPF file system: %w", err)
+			}
+			if n.mount, err = os.Open(task + "mnt"); err != nil {
+				return err
+			}
+		}
+		if n.net, err = os.Open(task + "net"); err != nil {
+			return err
+		}
+		return up("lo")
+	})
+	if err != nil {
+		n.Close()
+		return nil, fmt.Errorf("make network namespace %s: %w", name, err)
+	}
+	return n, nil
+}
+
+// Fd is the open file of the network namespace.
+func (n *Namespace) Fd() int { return int(n.net.Fd()) }
+
+// Path names the network namespace for other processes, as long as this one lives.
+func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.net.Fd()) }
+
+// Close lets go of it. It ends when nobody is inside and no socket of it is open.
+func (n *Namespace) Close() {
+	for _, f := range []*os.File{n.net, n.mount} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// Do runs f inside. Sockets that it opens stay inside.
+func (n *Namespace) Do(f func() error) error {
+	return isolated(func() error {
+		if n.mount != nil {
+			if err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Setns(int(n.mount.Fd()), unix.CLONE_NEWNS)); err != nil {
+				return fmt.Errorf("enter file systems of %s: %w", n.Name, err)
+			}
+		}
+		if err := unix.Setns(int(n.net.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter network namespace %s: %w", n.Name, err)
+		}
+		return f()
+	})
+}
+
+// Start starts a program inside.
+func (n *Namespace) Start(c *exec.Cmd) error { return n.Do(c.Start) }
+
+func up(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	if err := netlink.LinkSetUp(l); err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	return nil
+}
+
+// Assign gives a device addresses that work at once, and sets it up.
+func Assign(name string, addrs ...netip.Prefix) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", name, err)
+	}
+	if err := netlink.LinkSetUp(l); err != nil {
+		return fmt.Errorf("set %s up: %w", name, err)
+	}
+	for _, p := range addrs {
+		a := &netlink.Addr{IPNet: ipNet(p), Flags: unix.IFA_F_NODAD}
+		if err := netlink.AddrReplace(l, a); err != nil {
+			return fmt.Errorf("give %s to %s: %w", p, name, err)
+		}
+	}
+	return nil
+}
+
+// RouteVia makes the default routes of the namespace that the caller is in.
+func RouteVia(gateways ...netip.Addr) error {
+	for _, g := range gateways {
+		zero := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		if g.Is4() {
+			zero = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		}
+		if err := netlink.RouteReplace(&netlink.Route{Dst: ipNet(zero), Gw: g.AsSlice()}); err != nil {
+			return fmt.Errorf("set default route by %s: %w", g, err)
+		}
+	}
+	return nil
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// Sysctl sets parameters of the network namespace that the caller is in.
+func Sysctl(names ...string) error {
+	for _, n := range names {
+		if err := os.WriteFile("/proc/sys/net/"+n, []byte("1"), 0); err != nil {
+			return fmt.Errorf("set net/%s: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// dial connects from inside.
+func (n *Namespace) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
+	err = n.Do(func() error {
+		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}

@@ -1,0 +1,219 @@
+package place
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Place is a namespace with addresses.
+type Place struct {
+	*Namespace
+	Addresses []netip.Addr // IPv4 first
+
+	mu      sync.Mutex
+	serving map[uint16][]io.Closer
+	heard   []string
+}
+
+// New makes a place of a namespace.
+func New(name string, ns *Namespace, addrs ...netip.Addr) *Place {
+	ns.Name = name
+	return &Place{Namespace: ns, Addresses: addrs, serving: map[uint16][]io.Closer{}}
+}
+
+// Close ends its servers and lets go of the namespace.
+func (p *Place) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, list := range p.serving {
+		for _, s := range list {
+			s.Close()
+		}
+	}
+	p.Namespace.Close()
+}
+
+// Address is the address of a family, 4 or 6.
+func (p *Place) Address(family int) (netip.Addr, bool) {
+	for _, a := range p.Addresses {
+		if a.Is4() == (family == 4) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// Serve answers on a TCP and a UDP port from now on, in both families, with who it is and whom it saw call.
+func (p *Place) Serve(port uint16) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.serving[port] != nil {
+		return nil
+	}
+	at := fmt.Sprintf(":%d", port)
+	return p.Do(func() error {
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			return fmt.Errorf("serve on %s: %w", p.Name, err)
+		}
+		u, err := net.ListenPacket("udp", at)
+		if err != nil {
+			l.Close()
+			return fmt.Errorf("serve on %s: %w", p.Name, err)
+		}
+		p.serving[port] = []io.Closer{l, u}
+		go p.accept(l)
+		go p.receive(u)
+		return nil
+	})
+}
+
+func (p *Place) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			_ = p.converse(conn) // the caller tells how it went
+		}()
+	}
+}
+
+// converse answers lines. "bulk N" is followed by N bytes, and so is its answer.
+func (p *Place) converse(conn net.Conn) error {
+	in := bufio.NewReader(conn)
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		n := int64(0)
+		if _, err := fmt.Sscanf(line, "bulk %d", &n); err == nil {
+			if _, err := io.CopyN(io.Discard, in, n); err != nil {
+				return err
+			}
+		}
+		if _, err := io.WriteString(conn, p.answer(line, conn.RemoteAddr())); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(conn, zeros{}, n); err != nil {
+			return err
+		}
+	}
+}
+
+// zeros is an endless reader.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+func (p *Place) receive(u net.PacketConn) {
+	b := make([]byte, 1<<16)
+	for {
+		n, from, err := u.ReadFrom(b)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err == nil {
+			_, _ = u.WriteTo([]byte(p.answer(string(b[:n]), from)), from) // the caller misses it
+		}
+	}
+}
+
+func (p *Place) answer(line string, from net.Addr) string {
+	line = strings.TrimSpace(line)
+	a, _ := netip.ParseAddrPort(from.String())
+	saw := a.Addr().Unmap().WithZone("").String()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = append(p.heard, fmt.Sprintf("%s from %s", line, saw))
+	return fmt.Sprintf("%s saw %s\n", p.Name, saw)
+}
+
+// Heard lists what its servers were told, and by whom.
+func (p *Place) Heard() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.heard...)
+}
+
+// ErrSilence is the error of a dial, a ping or a word on an open connection that got no answer at all, as when packets
+// are dropped. A refusal is another error.
+var ErrSilence = errors.New("no answer")
+
+func silence(err error) error {
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return ErrSilence
+	}
+	return err
+}
+
+// Conversation is an open connection to a server.
+type Conversation struct {
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+// Open connects to a server; network is tcp or udp. It gives up when ctx ends.
+func (p *Place) Open(ctx context.Context, network string, to netip.AddrPort) (*Conversation, error) {
+	conn, err := p.dial(ctx, network, to.String())
+	if err != nil {
+		return nil, silence(err)
+	}
+	return &Conversation{conn, bufio.NewReader(conn)}, nil
+}
+
+// Close ends it.
+func (c *Conversation) Close() { c.conn.Close() }
+
+// Say sends a line, and bulk bytes, and returns the answer when as many have come back.
+func (c *Conversation) Say(ctx context.Context, line string, bulk int64) (string, error) {
+	if end, ok := ctx.Deadline(); ok {
+		_ = c.conn.SetDeadline(end) // it is a TCP or UDP connection
+	} else {
+		_ = c.conn.SetDeadline(time.Time{})
+	}
+	if bulk > 0 {
+		line = fmt.Sprintf("bulk %d", bulk)
+	}
+	if _, err := io.WriteString(c.conn, line+"\n"); err != nil {
+		return "", silence(err)
+	}
+	if _, err := io.CopyN(c.conn, zeros{}, bulk); err != nil {
+		return "", silence(err)
+	}
+	answer, err := c.in.ReadString('\n')
+	if err != nil {
+		return "", silence(err)
+	}
+	if _, err := io.CopyN(io.Discard, c.in, bulk); err != nil {
+		return "", silence(err)
+	}
+	return strings.TrimSpace(answer), nil
+}
+
+// Dial opens, says hello and returns the answer.
+func (p *Place) Dial(ctx context.Context, network string, to netip.AddrPort, bulk int64) (string, error) {
+	c, err := p.Open(ctx, network, to)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	answer, err := c.Say(ctx, "hello", bulk)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", ErrSilence
+	}
+	return answer, err
+}

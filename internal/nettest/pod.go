@@ -1,0 +1,114 @@
+package nettest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	corev1 "k8s.io/api/core/v1"
+
+	"weftnet.io/weftnet/internal/nettest/place"
+)
+
+// PodSpec is what a pod shall be.
+type PodSpec struct {
+	Namespace string // empty: default
+	Name      string
+	Labels    map[string]string
+	Ports     map[string]uint16 // named ones, TCP
+}
+
+// Pod is a network namespace that a CNI ADD has attached to a node.
+type Pod struct {
+	*place.Place
+	PodSpec PodSpec
+
+	node      *Node
+	container string
+}
+
+// AddPod makes a pod: its object, its network namespace, and its attachment by the CNI plugin. It returns when every
+// node knows it.
+func (n *Node) AddPod(ctx context.Context, s PodSpec) (*Pod, error) {
+	if s.Namespace == "" {
+		s.Namespace = corev1.NamespaceDefault
+	}
+	ns, err := place.NewNamespace(n.Name+"/"+s.Name, false)
+	if err != nil {
+		return nil, err
+	}
+	c := n.cluster
+	c.mu.Lock()
+	c.uid++
+	p := &Pod{Place: place.New(n.Name+"/"+s.Name, ns), PodSpec: s, node: n, container: fmt.Sprintf("%s-%d", s.Name, c.uid)}
+	c.mu.Unlock()
+	n.mu.Lock()
+	n.pods[s.Name] = p
+	n.mu.Unlock()
+	if err := c.change(func() error {
+		if err := c.ensureNamespace(s.Namespace); err != nil {
+			return err
+		}
+		return c.put(podObject(n, s))
+	}); err != nil {
+		return nil, err
+	}
+	if _, err := p.Add(); err != nil {
+		return nil, err
+	}
+	if err := c.change(func() error {
+		o := podObject(n, s)
+		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
+		return c.put(o)
+	}); err != nil {
+		return nil, err
+	}
+	return p, c.Settle(ctx)
+}
+
+// Add makes the CNI ADD and gives the plugin's answer. It may be repeated.
+func (p *Pod) Add() (string, error) {
+	out, err := p.call("ADD")
+	if err != nil {
+		return "", err
+	}
+	var result types100.Result
+	if err := json.Unmarshal(out, &result); err != nil {
+		return "", fmt.Errorf("CNI ADD of %s: %w: %s", p.Place.Name, err, out)
+	}
+	p.Addresses = nil
+	for _, ip := range result.IPs {
+		a, _ := netip.AddrFromSlice(ip.Address.IP)
+		p.Addresses = append(p.Addresses, a.Unmap())
+	}
+	return string(out), nil
+}
+
+// Del makes the CNI DEL. It may be repeated.
+func (p *Pod) Del() error {
+	_, err := p.call("DEL")
+	return err
+}
+
+func (p *Pod) call(command string) ([]byte, error) {
+	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s", p.PodSpec.Namespace, p.PodSpec.Name)
+	return p.node.plugin(command, p.container, p.Path(), args)
+}
+
+// Remove ends the pod: DEL, its network namespace, its object.
+func (p *Pod) Remove(ctx context.Context) error {
+	if err := p.Del(); err != nil {
+		return err
+	}
+	p.Close()
+	n, c := p.node, p.node.cluster
+	n.mu.Lock()
+	delete(n.pods, p.PodSpec.Name)
+	n.mu.Unlock()
+	if err := c.change(func() error { c.remove(keyOf(podObject(n, p.PodSpec))); return nil }); err != nil {
+		return err
+	}
+	return c.Settle(ctx)
+}

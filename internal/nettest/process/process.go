@@ -1,0 +1,291 @@
+// Package process is an agent in a process of its own, inside the network namespace of its node. It hears objects on its
+// standard input and says on its standard output what the node publishes: lines of JSON (Request, Message).
+//
+// # The world it models
+//
+//	cluster --Request--> [rows of the input tables] -> agent -> kernel
+//	cluster <--Message-- [claims for numbers, endpoints of local pods]
+//
+// The program is the test's own binary once more, told by a variable of its Environment what it is (Main). It ends with
+// its standard input, so it never outlives the test.
+//
+// # Invariants
+//
+//   - What it hears is written in the order in which it came.
+//   - The answer to Settle comes when all that it has heard is in the kernel, and after all that follows for others.
+//   - A publication is everything that the node has to say; the former one is replaced.
+package process
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/agent"
+	"weftnet.io/weftnet/internal/source/cni/plugin"
+	"weftnet.io/weftnet/internal/source/kube"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Environment is the variable that tells a process of this binary what it is.
+const Environment = "WEFT_NETTEST"
+
+// Role is what the variable holds.
+type Role struct {
+	Plugin   bool // weft-cni; else an agent
+	Node     string
+	Socket   string
+	StateDir string
+	Hubble   string
+	Settings map[string]string
+	Debug    bool
+}
+
+// patience is how long settling may take, on a machine that is busy.
+const patience = 30 * time.Second
+
+// pinDir is where agents pin: each node has a file system of its own there.
+const pinDir = "/sys/fs/bpf/weft"
+
+// Main is the agent, or the CNI plugin, if this process was started as one, and then never returns. Call it first of all
+// in main or TestMain.
+func Main() {
+	text, ok := os.LookupEnv(Environment)
+	if !ok {
+		return
+	}
+	var r Role
+	err := json.Unmarshal([]byte(text), &r)
+	switch {
+	case err != nil:
+	case r.Plugin:
+		os.Exit(plugin.Plugin{StateDir: r.StateDir, Out: os.Stdout}.Run("weft-cni of a test"))
+	default:
+		err = newProcess(r).run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agent of node", r.Node+":", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Request is what an agent's process is told, one line of JSON each.
+type Request struct {
+	ID     uint64 // 0: no answer is wanted
+	Put    []json.RawMessage
+	Delete []json.RawMessage
+	Synced bool   // all that exists has been put
+	Ask    string // settle, kernel or programs
+}
+
+// Message is what it says.
+type Message struct {
+	ID        uint64       // of the request; 0: a publication
+	Err       string       // why not
+	Text      string       // kernel
+	Programs  []Program    // programs
+	Published *Publication // replaces the former one
+}
+
+// Publication is all that a node has to tell the cluster.
+type Publication struct {
+	Claims    []string // label sets without a number
+	Endpoints []*v2.CiliumEndpoint
+}
+
+// process is an agent that hears and speaks through pipes.
+type process struct {
+	Role
+	agent *agent.Agent
+	rows  *kube.Rows
+
+	mu   sync.Mutex // guards what is below, and the order of what is said
+	out  *json.Encoder
+	last []byte
+}
+
+func newProcess(r Role) *process {
+	level := slog.LevelInfo
+	if r.Debug {
+		level = slog.LevelDebug
+	}
+	a := agent.New(agent.Options{
+		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: pinDir, Version: "test",
+		Flags: r.Settings, Alone: true, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+	})
+	return &process{Role: r, agent: a, rows: kube.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}
+}
+
+// run works until standard input ends, or the agent does.
+func (p *process) run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	go func() {
+		defer stop()
+		if err := p.hear(ctx); !errors.Is(err, io.EOF) {
+			fmt.Fprintln(os.Stderr, "hear the cluster:", err)
+		}
+	}()
+	go p.publishAll(ctx)
+	if err := p.agent.Run(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (p *process) hear(ctx context.Context) error {
+	in := json.NewDecoder(os.Stdin)
+	for {
+		var r Request
+		if err := in.Decode(&r); err != nil {
+			return err
+		}
+		if err := p.write(r); err != nil {
+			fmt.Fprintln(os.Stderr, "write what the cluster says:", err)
+		}
+		if r.Ask != "" {
+			go p.answer(ctx, r)
+		}
+	}
+}
+
+func (p *process) write(r Request) error {
+	put, err := Decode(r.Put)
+	if err != nil {
+		return err
+	}
+	gone, err := Decode(r.Delete)
+	if err != nil {
+		return err
+	}
+	return p.agent.DB.Write(func(tx *state.Tx) error {
+		for _, o := range gone {
+			if err := p.rows.Delete(tx, o); err != nil {
+				return err
+			}
+		}
+		for _, o := range put {
+			if err := p.rows.Put(tx, o); err != nil {
+				return err
+			}
+		}
+		if r.Synced {
+			p.rows.MarkSynced(tx)
+		}
+		return nil
+	})
+}
+
+var decoder = sync.OnceValue(func() runtime.Decoder {
+	return serializer.NewCodecFactory(kube.Scheme()).UniversalDeserializer()
+})
+
+// Decode reads objects of the kinds that agents know.
+func Decode(list []json.RawMessage) ([]runtime.Object, error) {
+	var out []runtime.Object
+	for _, text := range list {
+		o, _, err := decoder().Decode(text, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, nil
+}
+
+func (p *process) answer(ctx context.Context, r Request) {
+	m := Message{ID: r.ID}
+	var err error
+	switch r.Ask {
+	case "settle":
+		err = p.settle(ctx)
+	case "kernel":
+		m.Text, err = kernelText()
+	case "programs":
+		m.Programs, err = programs()
+	}
+	if err != nil {
+		m.Err = err.Error()
+	}
+	p.say(m)
+}
+
+func (p *process) say(m Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.out.Encode(m) // a test that has gone does not listen
+}
+
+// settle returns when everything that is known is in the kernel, and all that follows for others has been said.
+func (p *process) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	look := time.NewTicker(2 * time.Millisecond)
+	defer look.Stop()
+	for {
+		what := p.agent.Unsettled()
+		if what == "" {
+			if p.publish(); p.agent.Unsettled() == "" {
+				return nil
+			}
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("not settled after %v: %s", patience, what)
+		}
+	}
+}
+
+// publishAll says what is new until ctx ends.
+func (p *process) publishAll(ctx context.Context) {
+	for {
+		s := p.agent.DB.Snapshot()
+		claims, published := p.agent.Tables.IdentityClaims.WatchAll(s), p.agent.Tables.Published.WatchAll(s)
+		p.publish()
+		select {
+		case <-ctx.Done():
+			return
+		case <-claims:
+		case <-published:
+		}
+	}
+}
+
+// publish says what the node publishes, if that has changed.
+func (p *process) publish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t, s := p.agent.Tables, p.agent.DB.Snapshot()
+	if !t.Published.IsSynced(s) {
+		return // what an earlier agent has said still holds
+	}
+	said := Publication{}
+	for c := range t.IdentityClaims.All(s) {
+		said.Claims = append(said.Claims, c.Labels.String())
+	}
+	for e := range t.Published.All(s) {
+		said.Endpoints = append(said.Endpoints, endpoint(e))
+	}
+	text, err := json.Marshal(said)
+	if err != nil || slices.Equal(text, p.last) {
+		return
+	}
+	p.last = bytes.Clone(text)
+	_ = p.out.Encode(Message{Published: &said})
+}

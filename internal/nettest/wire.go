@@ -1,0 +1,125 @@
+package nettest
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+
+	"weftnet.io/weftnet/internal/nettest/place"
+)
+
+// What the wire looks like; see the package comment.
+var (
+	router4, router6     = netip.MustParsePrefix("172.30.0.254/24"), netip.MustParsePrefix("fd30::fe/64")
+	frontier4, frontier6 = netip.MustParsePrefix("192.0.2.254/24"), netip.MustParsePrefix("2001:db8::fe/64")
+	outside4, outside6   = netip.MustParsePrefix("192.0.2.9/24"), netip.MustParsePrefix("2001:db8::9/64")
+)
+
+const (
+	bridge   = "br0"
+	frontier = "out0" // of the wire, towards outside
+)
+
+// wire connects nodes with each other and with outside.
+type wire struct {
+	*place.Namespace
+	outside *place.Namespace
+}
+
+func newWire() (w *wire, err error) {
+	w = &wire{}
+	if w.Namespace, err = place.NewNamespace("wire", false); err != nil {
+		return nil, err
+	}
+	if w.outside, err = place.NewNamespace("outside", false); err != nil {
+		w.Namespace.Close()
+		return nil, err
+	}
+	err = w.Do(func() error {
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}, MulticastSnooping: new(bool)}); err != nil {
+			return fmt.Errorf("make bridge: %w", err)
+		}
+		if err := place.Assign(bridge, router4, router6); err != nil {
+			return err
+		}
+		if err := cable(frontier, w.outside); err != nil {
+			return err
+		}
+		if err := place.Assign(frontier, frontier4, frontier6); err != nil {
+			return err
+		}
+		return place.Sysctl("ipv4/ip_forward", "ipv6/conf/all/forwarding")
+	})
+	if err == nil {
+		err = w.outside.Do(func() error {
+			if err := place.Assign(place.Port, outside4, outside6); err != nil {
+				return err
+			}
+			return place.RouteVia(frontier4.Addr(), frontier6.Addr())
+		})
+	}
+	if err != nil {
+		w.close()
+		return nil, fmt.Errorf("lay the wire: %w", err)
+	}
+	return w, nil
+}
+
+func (w *wire) close() {
+	w.Namespace.Close()
+	w.outside.Close()
+}
+
+// connect plugs a node in, with the n-th addresses.
+func (w *wire) connect(n int, node *place.Namespace) error {
+	name := fmt.Sprintf("node%d", n)
+	err := w.Do(func() error {
+		if err := cable(name, node); err != nil {
+			return err
+		}
+		br, err := netlink.LinkByName(bridge)
+		if err != nil {
+			return err
+		}
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetMaster(l, br); err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(l)
+	})
+	if err == nil {
+		err = node.Do(func() error {
+			a4, a6 := nodeAddresses(n)
+			if err := place.Assign(place.Port, netip.PrefixFrom(a4, 24), netip.PrefixFrom(a6, 64)); err != nil {
+				return err
+			}
+			return place.RouteVia(router4.Addr(), router6.Addr())
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("connect node %s: %w", node.Name, err)
+	}
+	return nil
+}
+
+// cable makes a pair of devices: name here, eth0 there.
+func cable(name string, there *place.Namespace) error {
+	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd())}
+	if err := netlink.LinkAdd(v); err != nil {
+		return fmt.Errorf("make %s: %w", name, err)
+	}
+	return nil
+}
+
+func nodeAddresses(n int) (v4, v6 netip.Addr) {
+	return netip.AddrFrom4([4]byte{172, 30, 0, byte(n)}), netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x30, 15: byte(n)})
+}
+
+func podPrefixes(n int) (v4, v6 netip.Prefix) {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 244, byte(n), 0}), 24),
+		netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 0x00, 0x02, 0x44, 7: byte(n)}), 64)
+}

@@ -1,0 +1,31 @@
+// Package net runs the net scripts: whole clusters whose nodes are network namespaces, real agents, real CNI calls, real
+// packets (package nettest). Each *.txtar is a sentence about what a user gets. They need root.
+//
+// # Places
+//
+// A node is called by its name (a), a pod by its node's and its own (a/web), the machine beyond all nodes is outside, and
+// svc/NAME is a service of namespace default. Addresses stand in the environment: $a4 and $a6 of node a, $web4 and $web6
+// of pod web, $outside4 and $outside6.
+//
+// # Commands
+//
+//	node NAME… [KEY=VALUE…]        nodes with agents that run with these keys of the configuration
+//	pod NODE/NAME [LABEL=VALUE…]   a pod, attached by CNI ADD; namespace=N and port-NAME=N are no labels
+//	remove NODE/NAME               its end, with CNI DEL
+//	add|del NODE/NAME              only the CNI call, once more
+//	apply|delete FILE…             objects as YAML; returns when that is in all kernels
+//	serve PLACE PORT               a TCP and a UDP server that say whom they saw call; dial starts them by itself
+//	dial [-4|-6] [-u] FROM TO:PORT [bulk=BYTES]
+//	                               one call, in both families unless told, TCP unless -u; prints the answers. With bulk
+//	                               that many bytes go each way. ! wants silence, or with -e an error such as a refusal
+//	ping [-4|-6] FROM TO [size=BYTES]      ICMP echo, never fragmented
+//	open NAME [-4|-6] FROM TO:PORT         a TCP connection
+//	say NAME                               a word on it, and the answer
+//	send PLACE PACKET                      a frame (package packet) from its eth0
+//	heard PLACE                            what its servers were told
+//	flows NODE [verdict=V] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
+//	                               waits for such a flow and prints it, with the policies
+//	stop|kill|start NODE           its agent
+//	kernel NODE                    what its kernel holds of Weftnet
+//	show NODE TABLE                a table of its agent
+package net

@@ -1,0 +1,93 @@
+package net
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/process"
+)
+
+func TestMain(m *testing.M) {
+	process.Main()
+	os.Exit(m.Run())
+}
+
+func TestScripts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes network namespaces")
+	}
+	testscript.Run(t, testscript.Params{Dir: ".", Setup: setup, Cmds: commands(), ContinueOnError: false})
+}
+
+type labKey struct{}
+
+// lab is one script's cluster.
+type lab struct {
+	*nettest.Cluster
+	talks map[string]*place.Conversation
+}
+
+func setup(e *testscript.Env) error {
+	dir, err := os.MkdirTemp("", "weft") // a socket's path is short
+	if err != nil {
+		return err
+	}
+	e.Defer(func() { os.RemoveAll(dir) })
+	c, err := nettest.New(dir)
+	if err != nil {
+		return err
+	}
+	l := &lab{c, map[string]*place.Conversation{}}
+	e.Values[labKey{}] = l
+	e.Defer(func() {
+		for _, talk := range l.talks {
+			talk.Close()
+		}
+		if e.T().(interface{ Failed() bool }).Failed() {
+			for _, n := range c.Nodes() {
+				e.T().Log("agent of node", n.Name, "said:\n"+tail(n.Log(), 40)+"\nand its tables, as far as they have a say in it:\n"+tables(n))
+			}
+		}
+		c.Close()
+	})
+	setAddresses(e.Setenv, c.Outside, "outside")
+	return nil
+}
+
+// tables shows what stands in the way of a node.
+func tables(n *nettest.Node) string {
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	var text strings.Builder
+	for _, name := range []string{"statuses", "workloads", "nics", "hooks", "findings"} {
+		t, err := n.Table(ctx, name)
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&text, "%s (synced %v)\n", name, t.Synced)
+		for _, row := range t.Cells {
+			fmt.Fprintf(&text, "  %s\n", strings.Join(row, "  "))
+		}
+	}
+	return text.String()
+}
+
+func tail(text string, lines int) string {
+	list := strings.Split(text, "\n")
+	return strings.Join(list[max(0, len(list)-lines):], "\n")
+}
+
+func setAddresses(setenv func(name, value string), p *place.Place, name string) {
+	for _, family := range []int{4, 6} {
+		if a, ok := p.Address(family); ok {
+			setenv(fmt.Sprint(name, family), a.String())
+		}
+	}
+}
