@@ -77,10 +77,10 @@ func (s *identities) sweep(ctx context.Context) error {
 	if err := s.client.List(ctx, &list); err != nil {
 		return fmt.Errorf("list CiliumIdentities: %w", err)
 	}
-	used, err := inUse(ctx, s.client)
+	used, err := inUse(ctx, s.client, 0)
 	due := func(o v2.CiliumIdentity) bool { return !used[o.Name] && s.rested(&o) }
 	if err == nil && slices.ContainsFunc(list.Items, due) {
-		used, err = inUse(ctx, s.live, client.Limit(500)) // the cache may not have the endpoint that has just begun to use it
+		used, err = inUse(ctx, s.live, 500) // the cache may not have the endpoint that has just begun to use it
 	}
 	if err != nil {
 		return err
@@ -107,12 +107,13 @@ func (s *identities) sweep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// inUse lists the numbers that endpoints have, page by page if the options limit pages.
-func inUse(ctx context.Context, r client.Reader, options ...client.ListOption) (map[string]bool, error) {
+// inUse lists the numbers that endpoints have: in pages of this size, or all at once if it is 0, as a cache must be asked.
+func inUse(ctx context.Context, r client.Reader, size int64) (map[string]bool, error) {
 	used := map[string]bool{}
-	for next := ""; ; {
+	next := &client.ListOptions{Limit: size}
+	for {
 		var page v2.CiliumEndpointList
-		if err := r.List(ctx, &page, append(options, client.Continue(next))...); err != nil {
+		if err := r.List(ctx, &page, next); err != nil {
 			return nil, fmt.Errorf("list CiliumEndpoints: %w", err)
 		}
 		for i := range page.Items {
@@ -120,7 +121,7 @@ func inUse(ctx context.Context, r client.Reader, options ...client.ListOption) (
 				used[strconv.FormatInt(id.ID, 10)] = true
 			}
 		}
-		if next = page.Continue; next == "" {
+		if next.Continue = page.Continue; size == 0 || next.Continue == "" {
 			return used, nil
 		}
 	}

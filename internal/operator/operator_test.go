@@ -296,7 +296,13 @@ func TestAnIdentityThatIsTouchedWhileItIsJudgedStays(t *testing.T) {
 type behind struct{ client.Client }
 
 func (b behind) List(ctx context.Context, list client.ObjectList, o ...client.ListOption) error {
-	if _, ok := list.(*v2.CiliumEndpointList); ok {
+	if list, ok := list.(*v2.CiliumEndpointList); ok {
+		for _, o := range o {
+			if o, ok := o.(*client.ListOptions); ok && o.Continue != "" {
+				return errors.New("continue list option is not supported by the cache")
+			}
+		}
+		list.Continue = "continue-not-supported" // as the real one does
 		return nil
 	}
 	return b.Client.List(ctx, list, o...)
