@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
@@ -60,10 +61,16 @@ func (n *Node) Run(ctx context.Context) error {
 	own := cache.NewFilteredListWatchFromClient(n.core.client, "nodes", "", func(o *metav1.ListOptions) {
 		o.FieldSelector = "metadata.name=" + n.name
 	})
+	// The cap bounds how long the end takes while the API server is away: the reflector sleeps through that of ctx.
+	backoff := wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4, Cap: 3 * time.Second}
+	r := cache.NewReflectorWithOptions(own, &corev1.Node{}, ownNode{n}, cache.ReflectorOptions{Name: "own node", Backoff: &backoff})
 	var reflector sync.WaitGroup
 	defer reflector.Wait()
 	reflector.Go(func() {
-		cache.NewReflectorWithOptions(own, &corev1.Node{}, ownNode{n}, cache.ReflectorOptions{Name: "own node"}).RunWithContext(ctx)
+		_ = backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+			_ = r.ListAndWatchWithContext(ctx) // source/kube has logged what keeps everybody from reading nodes
+			return false, nil
+		})
 	})
 	failures, last := 0, ""
 	for {

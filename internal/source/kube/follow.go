@@ -3,7 +3,10 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net/url"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,7 +41,6 @@ func (s *Source) follow(ctx context.Context, r resource) {
 
 // listWatch asks for a resource, and logs what goes wrong: the reflector keeps some errors to itself.
 func (s *Source) listWatch(r resource) *cache.ListWatch {
-	health := &health{log: s.config.Log.With("resource", r.name)}
 	list := func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 		return s.clients[r.gv].Get().Namespace(r.space).Resource(r.name).VersionedParams(&o, metav1.ParameterCodec).Do(ctx).Get()
 	}
@@ -47,9 +49,9 @@ func (s *Source) listWatch(r resource) *cache.ListWatch {
 		return s.clients[r.gv].Get().Namespace(r.space).Resource(r.name).VersionedParams(&o, metav1.ParameterCodec).Watch(ctx)
 	}
 	if r.metadata {
-		meta := s.metadata.Resource(r.gv.WithResource(r.name))
-		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return meta.List(ctx, o) }
-		follow = meta.Watch
+		api := s.metadata.Resource(r.gv.WithResource(r.name))
+		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, o) }
+		follow = api.Watch
 	}
 	narrow := func(o metav1.ListOptions) metav1.ListOptions {
 		o.FieldSelector, o.LabelSelector = r.list.FieldSelector, r.list.LabelSelector
@@ -58,44 +60,67 @@ func (s *Source) listWatch(r resource) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			objects, err := list(ctx, narrow(o))
-			health.note(ctx, "list", err)
+			s.health.note(ctx, "list", r.name, err)
 			return objects, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			w, err := follow(ctx, narrow(o))
-			health.note(ctx, "watch", err)
+			s.health.note(ctx, "watch", r.name, err)
 			return w, err
 		},
 	}
 }
 
-// health logs when something begins to fail, fails in another way, or works again.
+// health logs when something begins to fail, fails in another way, or works again. What fails for many resources alike,
+// as when the API server is away, is one line.
 type health struct {
-	log  *slog.Logger
-	last string
+	log     *slog.Logger
+	mu      sync.Mutex
+	failing map[string]string // resource -> why
+	said    bool
 }
 
-func (h *health) note(ctx context.Context, action string, err error) {
-	switch {
-	case ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err):
+func (h *health) note(ctx context.Context, action, resource string, err error) {
+	if ctx.Err() != nil || apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || apierrors.IsInvalid(err) {
 		// The end; or the ordinary way in which a watch asks for a new list; or a server that cannot stream a first list
 		// (before Kubernetes 1.32), which the reflector then asks for a plain one.
-	case err == nil && h.last != "":
-		h.last = ""
-		h.log.Info("can read the API server again")
-	case err != nil && err.Error() != h.last:
-		h.last = err.Error()
-		h.log.Warn("cannot read the API server; what it said last stays in force", "action", action, "error", err)
+		return
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err == nil {
+		if delete(h.failing, resource); len(h.failing) == 0 && h.said {
+			h.said = false
+			h.log.Info("can read everything from the API server again")
+		}
+		return
+	}
+	why := cause(err)
+	for _, known := range h.failing {
+		if known == why {
+			h.failing[resource] = why
+			return
+		}
+	}
+	h.failing[resource], h.said = why, true
+	h.log.Warn("cannot read from the API server; what it said last stays in force", "action", action, "resource", resource, "error", why)
+}
+
+// cause leaves out of an error the address that was asked, which differs from time to time.
+func cause(err error) string {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err.Error()
+	}
+	return err.Error()
 }
 
 // whenPresent calls start for each resource of cilium.io once the API server serves it, and returns after the last.
 func (s *Source) whenPresent(ctx context.Context, missing []resource, start func(resource)) {
-	health := &health{log: s.config.Log.With("resource", "customresourcedefinitions")}
 	said := false
 	for len(missing) > 0 {
 		served, err := s.served(ctx)
-		health.note(ctx, "discover", err)
+		s.health.note(ctx, "discover", v2.SchemeGroupVersion.String(), err)
 		var still []resource
 		var names []string
 		for _, r := range missing {
@@ -122,11 +147,15 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 
 // served lists the resources of cilium.io/v2 that the API server has.
 func (s *Source) served(ctx context.Context) (map[string]bool, error) {
-	text, err := s.clients[v2.SchemeGroupVersion].Get().AbsPath("/apis", v2.SchemeGroupVersion.String()).Do(ctx).Raw()
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+	answer := s.clients[v2.SchemeGroupVersion].Get().AbsPath("/apis", v2.SchemeGroupVersion.String()).Do(ctx)
+	if err := answer.Error(); err != nil {
+		if apierrors.IsNotFound(err) {
+			err = nil
+		}
+		return nil, err
 	}
 	var list metav1.APIResourceList
+	text, err := answer.Raw()
 	if err == nil {
 		err = json.Unmarshal(text, &list)
 	}

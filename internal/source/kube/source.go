@@ -37,6 +37,7 @@ type Source struct {
 	rows     *Rows
 	clients  map[schema.GroupVersion]*rest.RESTClient
 	metadata metadata.Interface
+	health   *health
 	ops      chan func(*state.Tx) // what has happened, in order
 	poll     time.Duration        // between looks for a missing CRD
 }
@@ -48,7 +49,8 @@ func New(c Config, db *state.DB, t *table.Tables) (*Source, error) {
 	}
 	s := &Source{
 		config: c, db: db, rows: NewRows(t, c.Node, c.Flags), clients: map[schema.GroupVersion]*rest.RESTClient{},
-		ops: make(chan func(*state.Tx), 1024), poll: 5 * time.Second,
+		health: &health{log: c.Log, failing: map[string]string{}},
+		ops:    make(chan func(*state.Tx), 1024), poll: 5 * time.Second,
 	}
 	codecs := serializer.NewCodecFactory(Scheme())
 	for _, gv := range []schema.GroupVersion{

@@ -229,6 +229,32 @@ func TestRowsOutliveAnAPIServerThatIsAway(t *testing.T) {
 	}, func() string { return "want shop/new alone" })
 }
 
+func TestAnAPIServerThatIsAwayIsOneLineInTheLog(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(ciliumResources...)
+	away := func(*http.Request) int { return http.StatusServiceUnavailable }
+	server.Fail(away)
+	w := start(t, server, nil)
+	// The first list that succeeds comes after all resources have failed at least once.
+	asked := map[string]bool{}
+	all := make(chan struct{})
+	server.Fail(func(r *http.Request) int {
+		before := len(asked)
+		asked[r.URL.Path] = true
+		if before == 7 && len(asked) == 8 { // seven resources of Kubernetes, and which there are of cilium.io
+			close(all)
+		}
+		return away(r)
+	})
+	<-all
+	server.Fail(nil)
+	synced(w, w.tables.Pods)
+	synced(w, w.tables.Services)
+	if n := strings.Count(w.log.String(), "cannot read from the API server"); n != 1 {
+		t.Errorf("%d lines, want one:\n%s", n, w.log)
+	}
+}
+
 func TestTablesEqualTheServerThoughATenthOfRequestsFails(t *testing.T) {
 	server := apitest.New(t)
 	server.Serve(ciliumResources...)
