@@ -32,7 +32,7 @@ var known = []Key{
 	{Name: "enable-ipv6", Default: "true", syntax: boolean},
 	{Name: "cluster-name", Default: "default"},
 	{Name: "cluster-id", Default: "0", syntax: integer},
-	{Name: "debug", Default: "false", syntax: boolean},
+	{Name: "debug", Default: "false", syntax: boolean, have: off, Instead: "programs log more with a flag of their own"},
 
 	{
 		Name: "ipam", Default: ClusterPool, have: []string{ClusterPool, Kubernetes},
@@ -76,15 +76,10 @@ var known = []Key{
 		Instead: "packets between pods go past the host's stack where they can",
 	},
 
-	{Name: "labels"},
-	{
-		Name: "policy-enforcement-mode", Default: EnforceDefault, syntax: "default|always|never",
-		have: []string{EnforceDefault}, Protection: true, Instead: "the mode is \"default\"",
-	},
-	{
-		Name: "enable-policy", Default: EnforceDefault, syntax: "default|always|never",
-		have: []string{EnforceDefault}, Protection: true, Instead: "the mode is \"default\"",
-	},
+	{Name: "labels", syntax: patterns},
+	{Name: "policy-enforcement-mode", Default: EnforceDefault, syntax: "default|always|never"},
+	{Name: "enable-policy", Default: EnforceDefault, syntax: "default|always|never"},
+	{Name: "allow-localhost", Default: "auto", syntax: "auto|always|policy"},
 	{
 		Name: "policy-audit-mode", Default: "false", syntax: boolean, have: off,
 		Instead: "policies are enforced, not audited",
@@ -142,7 +137,7 @@ var known = []Key{
 // notYet are the keys of the versions that people come from which do nothing here yet and endanger nobody by it.
 const notYet = `
 agent-health-port agent-health-require-k8s-connectivity agent-labels agent-liveness-update-interval agent-not-ready-taint-key
-allocator-list-timeout allow-icmp-frag-needed allow-localhost annotate-k8s-node api-rate-limit arping-refresh-period
+allocator-list-timeout allow-icmp-frag-needed annotate-k8s-node api-rate-limit arping-refresh-period
 auto-create-cilium-node-resource auto-create-default-pod-network auto-create-network-policy
 bgp-announce-lb-ip bgp-announce-pod-cidr bgp-config-path bgp-router-id-allocation-ip-pool bgp-router-id-allocation-mode
 bgp-secrets-namespace blacklist-conflicting-routes

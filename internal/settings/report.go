@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
 )
 
 // State says what a key does in this version.
@@ -56,6 +58,9 @@ func line(name, value string) Line {
 	l.Protection = k.Protection
 	if err := k.syntax.check(value); err != nil {
 		l.State, l.Message = Invalid, fmt.Sprintf("%v; using %q", err, k.Default)
+		if k.syntax == patterns {
+			l.Message = err.Error() // the others are in use
+		}
 		return l
 	}
 	if !k.works(value) {
@@ -114,6 +119,7 @@ const (
 	integer  syntax = "integer"
 	prefix   syntax = "prefix"
 	prefixes syntax = "prefixes"
+	patterns syntax = "patterns"
 	// any other syntax is a list of words, of which the value is one: "tunnel|native"
 )
 
@@ -139,6 +145,10 @@ func (s syntax) check(value string) error {
 			if err := checkPrefix(w); err != nil {
 				return err
 			}
+		}
+	case patterns:
+		if _, err := identity.NewFilter(words(value)); err != nil {
+			return fmt.Errorf("has patterns that are left out: %w", err)
 		}
 	default:
 		choices := strings.Split(string(s), "|")

@@ -30,6 +30,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
 )
 
 // Routing is how packets for pods of other nodes travel.
@@ -112,7 +114,7 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		DirectRoutes:   r.flag("auto-direct-node-routes"),
 		MasqueradeIPv4: r.flag("enable-ipv4-masquerade"),
 		MasqueradeIPv6: r.flag("enable-ipv6-masquerade"),
-		Labels:         words(r.text("labels")),
+		Labels:         r.patterns("labels"),
 		Enforcement:    r.text("policy-enforcement-mode"),
 		Hubble:         r.flag("enable-hubble"),
 		HubbleSocket:   r.text("hubble-socket-path"),
@@ -209,6 +211,19 @@ func (r *reader) prefix(key string) netip.Prefix {
 	}
 	p := netip.MustParsePrefix(v) // its syntax was checked
 	return p.Masked()
+}
+
+// patterns gives the patterns of a list that make sense.
+func (r *reader) patterns(key string) (out []string) {
+	list, _ := r.get(key)
+	for _, w := range words(list) {
+		if _, err := identity.NewFilter([]string{w}); err != nil {
+			r.problem(key, w, fmt.Sprintf("is left out: %v", err))
+			continue
+		}
+		out = append(out, w)
+	}
+	return out
 }
 
 func (r *reader) pool(cidrs, size string, width int) Pool {

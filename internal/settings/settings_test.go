@@ -49,6 +49,7 @@ func TestOlderNamesCountUnlessTheNewOneIsSet(t *testing.T) {
 func TestValuesWithoutSenseCountAsAbsentAndAreNamed(t *testing.T) {
 	c, problems := parse(map[string]string{
 		"enable-ipv6": "maybe", "tunnel-port": "70000", "cluster-id": "x", "ipv4-native-routing-cidr": "10.0.0.1",
+		"labels":                 "k8s:app ![ !pod-hash",
 		"cluster-pool-ipv4-cidr": "10.1.0.0/16, fd00::/64 10.1.2.0/24 10.9.0.0/25", "cluster-pool-ipv4-mask-size": "24",
 	})
 	var have []string
@@ -60,6 +61,7 @@ func TestValuesWithoutSenseCountAsAbsentAndAreNamed(t *testing.T) {
 		`cluster-id: "x" is not a whole number; using "0"`,
 		`tunnel-port: "70000" is not between 1 and 65535; using "8472"`,
 		`ipv4-native-routing-cidr: "10.0.0.1" is not a prefix such as 10.244.0.0/16 or fd00:244::/48; using ""`,
+		"labels: \"![\" is left out: parse label pattern \"![\": error parsing regexp: missing closing ]: `[)`",
 		`cluster-pool-ipv4-cidr: "fd00::/64" is not of the family with 32-bit addresses; left out`,
 		`cluster-pool-ipv4-cidr: "10.1.2.0/24" overlaps another prefix of the pool; left out`,
 		`cluster-pool-ipv4-cidr: "10.9.0.0/25" is smaller than the /24 that cluster-pool-ipv4-mask-size gives each node; left out`,
@@ -67,7 +69,7 @@ func TestValuesWithoutSenseCountAsAbsentAndAreNamed(t *testing.T) {
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("problems (-want +have):\n%s", diff)
 	}
-	if c.TunnelPort != 8472 || !c.IPv6 {
+	if c.TunnelPort != 8472 || !c.IPv6 || !cmp.Equal(c.Labels, []string{"k8s:app", "!pod-hash"}) {
 		t.Errorf("config %+v does not have the defaults", c)
 	}
 }
