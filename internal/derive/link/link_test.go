@@ -207,8 +207,10 @@ func (w *world) change(t *rapid.T, tx *state.Tx) {
 		}
 	case 5:
 		key := pick("setting", "routing-mode", "auto-direct-node-routes", "mtu", "tunnel-port", "tunnel", "debug")
-		value := map[string][]string{"routing-mode": {"native", "tunnel"}, "auto-direct-node-routes": {"true", "false"}, "mtu": {"1400", "9000"},
-			"tunnel-port": {"4789", "x"}, "tunnel": {"disabled", "vxlan"}, "debug": {"true", "false"}}[key]
+		value := map[string][]string{
+			"routing-mode": {"native", "tunnel"}, "auto-direct-node-routes": {"true", "false"}, "mtu": {"1400", "9000"},
+			"tunnel-port": {"4789", "x"}, "tunnel": {"disabled", "vxlan"}, "debug": {"true", "false"},
+		}[key]
 		w.Settings.Put(tx, table.Setting{Name: key, Value: pick("value", value...)})
 	case 6:
 		n := table.Node{Name: fmt.Sprint("n", id), Local: id == 1}

@@ -107,8 +107,8 @@ func named(tables *table.Tables, r state.Reader, name string) (d table.Device) {
 }
 
 func TestEveryChangeOfADeviceIsSeen(t *testing.T) {
-	ip(t, "link set lo up")
 	tables, await := follow(t)
+	ip(t, "link set lo up")
 	is := func(name string, check func(d table.Device) bool) func(r state.Reader) bool {
 		return func(r state.Reader) bool { return tables.Devices.IsSynced(r) && check(named(tables, r, name)) }
 	}
@@ -188,8 +188,10 @@ func TestWhenTheKernelIsQuietTheTableIsWhatItWouldAnswer(t *testing.T) {
 				there = append(there, n)
 				continue
 			}
-			change := rapid.SampledFrom([]string{"link set aN up", "link set aN down", "link set aN mtu 1300", "link set bN up", "addr replace 192.0.2.N/24 dev aN",
-				"addr flush dev aN", "addr replace 2001:db8::N/64 dev aN nodad", "link del aN"}).Draw(r, "change")
+			change := rapid.SampledFrom([]string{
+				"link set aN up", "link set aN down", "link set aN mtu 1300", "link set bN up", "addr replace 192.0.2.N/24 dev aN",
+				"addr flush dev aN", "addr replace 2001:db8::N/64 dev aN nodad", "link del aN",
+			}).Draw(r, "change")
 			lines = append(lines, strings.ReplaceAll(change, "N", fmt.Sprint(n)))
 			if change == "link del aN" {
 				there = slices.DeleteFunc(there, func(x int) bool { return x == n })

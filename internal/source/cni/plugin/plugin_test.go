@@ -44,8 +44,10 @@ func newRuntime(t *testing.T) runtime {
 func (r runtime) call(t *testing.T, command, version string) (exit int, out map[string]any) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = []string{"WEFT_TEST_STATE=" + r.dir, "CNI_COMMAND=" + command, "CNI_PATH=/opt/cni/bin", "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0",
-		"CNI_NETNS=/var/run/netns/none", "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAME=web"}
+	cmd.Env = []string{
+		"WEFT_TEST_STATE=" + r.dir, "CNI_COMMAND=" + command, "CNI_PATH=/opt/cni/bin", "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0",
+		"CNI_NETNS=/var/run/netns/none", "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAME=web",
+	}
 	cmd.Stdin = strings.NewReader(`{"cniVersion":"` + version + `","name":"weft","type":"weft-cni","socket":"` + r.socket + `"` + r.keys + `}`)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -223,8 +225,10 @@ func TestTheSocketIsForRootAloneAndReplacesAnOldOne(t *testing.T) {
 }
 
 func TestAnAnswerThatIsNoneIsAnError(t *testing.T) {
-	for _, answer := range []string{"", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
-		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}"} {
+	for _, answer := range []string{
+		"", "nonsense\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{}", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}",
+		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n{}",
+	} {
 		socket := filepath.Join(t.TempDir(), "s")
 		l, err := agent.Listen(socket)
 		if err != nil {
