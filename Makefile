@@ -28,7 +28,7 @@ check: fmt fresh vet lint unit ## format, generated files, vet, lint, unit tests
 
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
 	go test ./test/script/...
-	$(WEFT_LAB) smoke
+	$(WEFT_LAB) smoke -- go test -count=1 -tags e2e ./test/e2e
 
 e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
 	$(WEFT_LAB) e2e --focus '$(FOCUS)' --skip '$(SKIP)'
@@ -53,7 +53,7 @@ fresh:
 	@tools/fresh
 
 vet:
-	go vet ./...
+	go vet ./... && go vet -tags e2e ./test/e2e
 	cd lab && go vet $(LAB_PACKAGES)
 	cd deploy/test && go vet ./...
 
