@@ -107,6 +107,7 @@ func root() *cobra.Command {
 
 func up(o *options) *cobra.Command {
 	var c cluster.Config
+	var patience time.Duration
 	cmd := &cobra.Command{
 		Use: "up", Short: "Build what changed and bring the cluster up", Args: cobra.NoArgs,
 		Long: `Build what changed and bring the cluster up.
@@ -118,6 +119,7 @@ After a crash, or for another shape, it removes what is there and starts anew.`,
 			if err != nil {
 				return err
 			}
+			l.Patience = patience
 			if err := l.Up(cmd.Context(), c); err != nil {
 				return err
 			}
@@ -126,6 +128,7 @@ After a crash, or for another shape, it removes what is there and starts anew.`,
 		},
 	}
 	shape(cmd, &c)
+	cmd.Flags().DurationVar(&patience, "timeout", 5*time.Minute, "give up when one step takes longer, on a slow machine")
 	return cmd
 }
 
@@ -309,11 +312,12 @@ func runDemo(ctx context.Context, l *cluster.Lab, example string) error {
 func smoke(o *options) *cobra.Command {
 	var c cluster.Config
 	cmd := &cobra.Command{
-		Use: "smoke", Short: "Test everything once: up, demo, down", Args: cobra.NoArgs,
-		Long: `Test everything once: up, demo, down.
+		Use: "smoke [-- COMMAND…]", Short: "Test everything once: up, demo, a command, down",
+		Long: `Test everything once: up, demo, the command if there is one, down.
 
 The cluster is always made anew, and always removed, also after a failure; its state is printed first.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Example: "  weft-lab smoke -- go test -tags e2e ./test/e2e",
+		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := o.open()
 			if err != nil {
 				return err
@@ -324,6 +328,9 @@ The cluster is always made anew, and always removed, also after a failure; its s
 			err = l.Up(cmd.Context(), c)
 			if err == nil {
 				err = runDemo(cmd.Context(), l, "")
+			}
+			if err == nil && len(args) > 0 {
+				err = l.Progress.Do(strings.Join(args, " "), func() error { return runBeside(cmd.Context(), l, args) })
 			}
 			if err != nil {
 				fmt.Println()
@@ -336,6 +343,17 @@ The cluster is always made anew, and always removed, also after a failure; its s
 	}
 	shape(cmd, &c)
 	return cmd
+}
+
+// runBeside runs a program of the machine that finds the lab through its environment.
+func runBeside(ctx context.Context, l *cluster.Lab, argv []string) error {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "WEFT_LAB_DIR="+l.Dir, "KUBECONFIG="+l.Kubeconfig(), "PATH="+l.Bin("")+":"+os.Getenv("PATH"))
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %s", strings.Join(argv, " "), err) // not wrapped: its status is not ours
+	}
+	return nil
 }
 
 func nodeInit() *cobra.Command {

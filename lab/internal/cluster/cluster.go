@@ -94,6 +94,7 @@ type Lab struct {
 	Dir      string
 	Source   string // root of the repository; empty when only what is built already can be used
 	Progress *progress.Printer
+	Patience time.Duration // how long one step of Up may take; what has died is noticed at once
 
 	groups cgroup.Hierarchies
 }
@@ -111,7 +112,7 @@ func Open(dir, source string, p *progress.Printer) (*Lab, error) {
 	if dir, err = filepath.EvalSymlinks(dir); err != nil {
 		return nil, fmt.Errorf("lab directory: %w", err)
 	}
-	l := &Lab{Dir: dir, Source: source, Progress: p}
+	l := &Lab{Dir: dir, Source: source, Progress: p, Patience: 5 * time.Minute}
 	if l.groups, err = cgroup.Detect(); err != nil {
 		return nil, err
 	}
@@ -247,14 +248,18 @@ func tail(path string) string {
 	return "; the end of " + path + ":\n    " + strings.Join(lines, "\n    ")
 }
 
-// await polls until ask returns nil. It gives up when a process of the cluster has died, or after the timeout with ask's last answer.
-func (l *Lab) await(ctx context.Context, t topology.Cluster, timeout time.Duration, ask func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+// await polls until ask returns nil. It gives up when a process of the cluster has died, or when its patience ends, with ask's last
+// answer.
+func (l *Lab) await(ctx context.Context, t topology.Cluster, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, l.Patience)
 	defer cancel()
 	for {
 		err := ask(ctx)
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, kube.ErrHopeless) {
+			return err
 		}
 		if dead := l.health(t, true); dead != nil {
 			return dead
@@ -262,7 +267,7 @@ func (l *Lab) await(ctx context.Context, t topology.Cluster, timeout time.Durati
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("still not after %s: %w", timeout, err)
+				return fmt.Errorf("still not after %s: %w", l.Patience, err)
 			}
 			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):

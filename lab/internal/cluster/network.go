@@ -26,7 +26,7 @@ func (l *Lab) installBridge(ctx context.Context, t topology.Cluster, client *kub
 			return err
 		}
 		n := bridge.Node{Host: h, Root: NodeRoot(pid)}
-		err = l.await(ctx, t, time.Minute, func(ctx context.Context) error {
+		err = l.await(ctx, t, func(ctx context.Context) error {
 			got, err := client.Typed.CoreV1().Nodes().Get(ctx, h.Name, metav1.GetOptions{})
 			if err != nil {
 				return err
@@ -95,7 +95,7 @@ func (l *Lab) installChart(ctx context.Context, c Config, t topology.Cluster, cl
 			continue
 		}
 		err := l.Progress.Do(kube.Name(o)+" runs", func() error {
-			return l.await(ctx, t, 3*time.Minute, func(ctx context.Context) error {
+			return l.await(ctx, t, func(ctx context.Context) error {
 				return client.RolledOut(ctx, o.GetKind(), o.GetNamespace(), o.GetName())
 			})
 		})

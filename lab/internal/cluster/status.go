@@ -152,11 +152,13 @@ func (l *Lab) Exec(name string, argv []string, in io.Reader, out, errout io.Writ
 		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errout
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(l.Dir, "bin")+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+		// The command must not outlive us. The signal follows the thread, and this one lives until the command ends.
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 		if name != topology.OutsideName {
 			group, err := os.Open(l.NodeCgroup(name))
 			if err == nil {
 				defer group.Close()
-				cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.Fd())}
+				cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
 			}
 		}
 		return cmd.Run()

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -93,7 +92,7 @@ func (l *Lab) start(ctx context.Context, c Config, t topology.Cluster) error {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return l.Progress.Do("API server is ready", func() error { return l.await(gctx, t, 2*time.Minute, l.apiReady) })
+		return l.Progress.Do("API server is ready", func() error { return l.await(gctx, t, l.apiReady) })
 	})
 	g.Go(func() error {
 		return l.Progress.Do("load images into the nodes", func() error { return l.loadImages(gctx, t, l.images(c.Network)) })
@@ -106,7 +105,7 @@ func (l *Lab) start(ctx context.Context, c Config, t topology.Cluster) error {
 		if err != nil {
 			return err
 		}
-		return l.await(ctx, t, 2*time.Minute, func(ctx context.Context) error { return client.NodesRegistered(ctx, t.Nodes) })
+		return l.await(ctx, t, func(ctx context.Context) error { return client.NodesRegistered(ctx, t.Nodes) })
 	})
 }
 
@@ -224,7 +223,7 @@ func (l *Lab) loadImages(ctx context.Context, t topology.Cluster, files []string
 			}
 			// The socket is reached through the node's root, and the path of a socket has at most 107 bytes.
 			socket := NodeRoot(pid) + node.Socket
-			if err := l.await(ctx, t, time.Minute, func(context.Context) error { return dial(socket) }); err != nil {
+			if err := l.await(ctx, t, func(context.Context) error { return dial(socket) }); err != nil {
 				return fmt.Errorf("containerd of %s: %w", h.Name, err)
 			}
 			for _, f := range files {
@@ -281,7 +280,7 @@ func (l *Lab) deploy(ctx context.Context, c Config, t topology.Cluster, client *
 			return err
 		}
 	}
-	err := l.Progress.Do("all nodes are Ready", func() error { return l.await(ctx, t, 3*time.Minute, client.NodesReady) })
+	err := l.Progress.Do("all nodes are Ready", func() error { return l.await(ctx, t, client.NodesReady) })
 	if err != nil {
 		return err
 	}
@@ -293,7 +292,7 @@ func (l *Lab) deploy(ctx context.Context, c Config, t topology.Cluster, client *
 		if err := client.Apply(ctx, objects...); err != nil {
 			return err
 		}
-		return l.await(ctx, t, 2*time.Minute, func(ctx context.Context) error {
+		return l.await(ctx, t, func(ctx context.Context) error {
 			return client.RolledOut(ctx, "Deployment", "kube-system", "coredns")
 		})
 	})

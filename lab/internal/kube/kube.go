@@ -253,22 +253,39 @@ func (c *Client) RolledOut(ctx context.Context, kind, namespace, name string) er
 	if observed == generation && want > 0 && have >= want && updated >= want {
 		return nil
 	}
-	return fmt.Errorf("%d of %d pods of %s %s/%s are available%s", have, want, kind, namespace, name, c.trouble(ctx, namespace, selector))
+	trouble, hopeless := c.trouble(ctx, namespace, selector)
+	err := fmt.Errorf("%d of %d pods of %s %s/%s are available%s", have, want, kind, namespace, name, trouble)
+	if hopeless {
+		return fmt.Errorf("%w%w", err, ErrHopeless)
+	}
+	return err
 }
 
+// ErrHopeless marks an answer that waiting will not change: a container ends again and again.
+var ErrHopeless = errors.New("") // the answer itself says enough
+
+// hopelessRestarts is how often a container may end before waiting for it is given up.
+const hopelessRestarts = 3
+
 // trouble explains in a few words why pods are not ready.
-func (c *Client) trouble(ctx context.Context, namespace string, selector *metav1.LabelSelector) string {
+func (c *Client) trouble(ctx context.Context, namespace string, selector *metav1.LabelSelector) (words string, hopeless bool) {
 	pods, err := c.Typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(selector)})
 	if err != nil {
-		return ""
+		return "", false
 	}
-	var out strings.Builder
 	for _, p := range pods.Items {
-		if why := Waiting(&p); why != "" {
-			fmt.Fprintf(&out, "\n    %s on %s: %s", p.Name, p.Spec.NodeName, why)
+		why := Waiting(&p)
+		if why == "" {
+			continue
+		}
+		words += fmt.Sprintf("\n    %s on %s: %s", p.Name, p.Spec.NodeName, why)
+		for _, s := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
+			if w := s.State.Waiting; w != nil && w.Reason == "CrashLoopBackOff" && s.RestartCount >= hopelessRestarts {
+				hopeless = true
+			}
 		}
 	}
-	return out.String()
+	return words, hopeless
 }
 
 // LastWords returns the end of the log of every container of a DaemonSet or Deployment that is not ready, the previous life of a
@@ -311,12 +328,15 @@ func (c *Client) LastWords(ctx context.Context, kind, namespace, name string) st
 
 // Waiting says why a pod is not ready, or nothing if it is.
 func Waiting(p *corev1.Pod) string {
+	why := "not ready"
 	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue {
+		switch {
+		case c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue:
 			return "not scheduled: " + c.Message
-		}
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+		case c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue:
 			return ""
+		case c.Type == corev1.PodReady && c.Message != "":
+			why = c.Message
 		}
 	}
 	for _, s := range append(p.Status.InitContainerStatuses, p.Status.ContainerStatuses...) {
@@ -327,5 +347,5 @@ func Waiting(p *corev1.Pod) string {
 			return fmt.Sprintf("container %s ended with status %d %s", s.Name, t.ExitCode, t.Message)
 		}
 	}
-	return "not ready"
+	return why
 }

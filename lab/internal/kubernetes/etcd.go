@@ -41,8 +41,8 @@ func startEtcd(c controlplane.Etcd) (*embed.Etcd, error) {
 		return e, nil
 	case err := <-e.Err():
 		return nil, fmt.Errorf("etcd: %w", err)
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		e.Close()
-		return nil, errors.New("etcd: not ready after a minute")
+		return nil, errors.New("etcd: not ready after five minutes")
 	}
 }

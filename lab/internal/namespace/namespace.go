@@ -22,8 +22,8 @@ import (
 	"weftnet.io/weftnet/lab/internal/topology"
 )
 
-// Dir is where `ip netns` looks for named network namespaces.
-const Dir = "/run/netns"
+// Dir holds the files that name network namespaces. It is not that of `ip netns`: other tools mount things over it.
+const Dir = "/run/weftlab"
 
 // isolated runs f on a fresh thread and throws the thread away.
 func isolated(f func() error) error {

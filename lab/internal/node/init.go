@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	containerdDeadline = time.Minute
+	containerdDeadline = 5 * time.Minute
 	restartDelay       = time.Second
 )
 
