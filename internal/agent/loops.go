@@ -19,28 +19,32 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// derivation is one of any row type.
-type derivation interface {
+// Derivation is one of any row type.
+type Derivation interface {
 	Run(ctx context.Context, db *state.DB) error
 	CaughtUp(s *state.Snapshot) bool
 }
 
-func (a *Agent) runDerivations(run runFunc) {
-	t := a.Tables
-	list := []derivation{host.New(t), service.New(t, a.Node)}
+// Derivations are all that make an agent's tables of others; node is its name.
+func Derivations(t *table.Tables, node string) []Derivation {
+	list := []Derivation{host.New(t), service.New(t, node)}
 	for _, d := range nic.Derivations(t) {
-		list = append(list, d.(derivation))
+		list = append(list, d.(Derivation))
 	}
 	for _, d := range workload.Derivations(t) {
-		list = append(list, d.(derivation))
+		list = append(list, d.(Derivation))
 	}
 	for _, d := range policy.Derivations(t) {
-		list = append(list, d.(derivation))
+		list = append(list, d.(Derivation))
 	}
 	for _, d := range link.Derivations(t) {
-		list = append(list, d.(derivation))
+		list = append(list, d.(Derivation))
 	}
-	for _, d := range list {
+	return list
+}
+
+func (a *Agent) runDerivations(run runFunc) {
+	for _, d := range Derivations(a.Tables, a.Node) {
 		a.checks(derives(d))
 		run("derivation", func(ctx context.Context) error { return d.Run(ctx, a.DB) })
 	}

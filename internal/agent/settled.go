@@ -34,7 +34,7 @@ func (a *Agent) Unsettled() string {
 }
 
 // derives is the check of a derivation.
-func derives(d derivation) check {
+func derives(d Derivation) check {
 	return func(s *state.Snapshot) string {
 		if d.CaughtUp(s) {
 			return ""
