@@ -78,8 +78,10 @@ func (h Hierarchies) Create(path string) error {
 	}
 	dir := h.Unified
 	for _, part := range strings.Split(path, "/") {
-		if err := handDown(dir); err != nil {
-			return fmt.Errorf("create cgroup %s: %w", path, err)
+		if len(h.Legacy) == 0 { // else kubelet uses the controllers of version 1
+			if err := handDown(dir); err != nil {
+				return fmt.Errorf("create cgroup %s: %w", path, err)
+			}
 		}
 		dir = filepath.Join(dir, part)
 		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {

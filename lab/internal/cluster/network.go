@@ -13,6 +13,7 @@ import (
 	"weftnet.io/weftnet/lab/internal/bridge"
 	"weftnet.io/weftnet/lab/internal/chart"
 	"weftnet.io/weftnet/lab/internal/kube"
+	"weftnet.io/weftnet/lab/internal/namespace"
 	"weftnet.io/weftnet/lab/internal/rootfs"
 	"weftnet.io/weftnet/lab/internal/topology"
 )
@@ -103,6 +104,35 @@ func (l *Lab) installChart(ctx context.Context, c Config, t topology.Cluster, cl
 			words, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 			defer cancel()
 			return fmt.Errorf("%s does not run: %w%s", kube.Name(o), err, client.LastWords(words, o.GetKind(), o.GetNamespace(), o.GetName()))
+		}
+	}
+	return l.routeToPods(ctx, t, client)
+}
+
+// routeToPods lets the machine reach every node's pods by that node. The control plane runs here, outside the cluster, and
+// the API server connects to pods itself (the proxy sub-resources, webhooks).
+func (l *Lab) routeToPods(ctx context.Context, t topology.Cluster, client *kube.Client) error {
+	for _, h := range t.All() {
+		var prefixes []netip.Prefix
+		err := l.await(ctx, t, func(ctx context.Context) (err error) {
+			prefixes, err = client.Prefixes(ctx, h.Name)
+			if err == nil && len(prefixes) < len(t.PodCIDRs()) {
+				err = fmt.Errorf("%s has no prefixes for its pods yet", h.Name)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range prefixes {
+			for _, gw := range h.IPs() {
+				if gw.Is4() != p.Addr().Is4() {
+					continue
+				}
+				if err := namespace.RouteVia("", p, gw); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

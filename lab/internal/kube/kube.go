@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -348,4 +349,26 @@ func Waiting(p *corev1.Pod) string {
 		}
 	}
 	return why
+}
+
+// Prefixes gives the prefixes that the operator has given to a node for its pods: CiliumNode spec.ipam.podCIDRs.
+func (c *Client) Prefixes(ctx context.Context, node string) ([]netip.Prefix, error) {
+	resource := schema.GroupVersionResource{Group: "cilium.io", Version: "v2", Resource: "ciliumnodes"}
+	o, err := c.dynamic.Resource(resource).Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read CiliumNode %s: %w", node, err)
+	}
+	list, _, err := unstructured.NestedStringSlice(o.Object, "spec", "ipam", "podCIDRs")
+	if err != nil {
+		return nil, fmt.Errorf("CiliumNode %s: %w", node, err)
+	}
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fmt.Errorf("CiliumNode %s: spec.ipam.podCIDRs: %w", node, err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
