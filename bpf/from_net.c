@@ -4,6 +4,18 @@
 #include "lib/forward.h"
 #include "lib/nat.h"
 
+/* Who a packet off the wire is from. What would have come another way is not from whom it says: this node's own
+ * addresses never come by wire, and workloads behind the overlay come by the overlay. */
+static __always_inline __u32 source_of(const struct packet *p)
+{
+	struct host *from = host_of(&p->src, 0);
+
+	if (from && ((from->flags & HOST_LOCAL) ||
+		     (config_overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) && !addr_is_zero(&from->tunnel))))
+		from = NULL;
+	return host_identity(from, p->v6);
+}
+
 static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
@@ -11,10 +23,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct flow f = {};
 	int mine = 0;
 
-	c->source = host_identity(host_of(&p->src, 0), p->v6);
-	/* Nobody outside may pass for this node; what it says to itself does not come by wire. */
-	if (c->source == IDENTITY_HOST)
-		c->source = p->v6 ? config_world6 : config_world4;
+	c->source = source_of(p);
 	if (host_is_this_node(h)) {
 		if (p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
 			return TC_ACT_OK; /* from_overlay sees what is inside */
@@ -54,8 +63,7 @@ int from_net(struct __sk_buff *skb)
 		return drop(skb, c, reason);
 	if (addr_is_multicast(&c->packet.dst))
 		return TC_ACT_OK;
-	count(skb, HOOK_FROM_NET, 0);
-	return judge(skb, c);
+	return counted(skb, c, judge(skb, c));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

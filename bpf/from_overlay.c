@@ -57,8 +57,7 @@ int from_overlay(struct __sk_buff *skb)
 		reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);
-	count(skb, HOOK_FROM_OVERLAY, 0);
-	return judge(skb, c);
+	return counted(skb, c, judge(skb, c));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -128,8 +128,7 @@ int from_pod(struct __sk_buff *skb)
 		reason = check_source(&c->packet, n);
 	if (reason)
 		return drop(skb, c, reason);
-	count(skb, HOOK_FROM_POD, 0);
-	return judge(skb, c, n);
+	return counted(skb, c, judge(skb, c, n));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -35,12 +35,11 @@ int to_net(struct __sk_buff *skb)
 	reason = parse(skb, &c->packet);
 	if (reason || addr_is_multicast(&c->packet.dst) || !leaves(c))
 		return TC_ACT_OK;
-	count(skb, HOOK_TO_NET, 0);
 	if (c->packet.icmp_error)
 		reason = nat_error_out(skb, c);
 	else
 		reason = nat_out(skb, c);
-	return reason ? drop(skb, c, reason) : TC_ACT_OK;
+	return counted(skb, c, reason ? drop(skb, c, reason) : TC_ACT_OK);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

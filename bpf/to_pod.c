@@ -57,8 +57,7 @@ int to_pod(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	c->source = identity_from_stack(skb, &c->packet);
 	c->destination = n->identity;
-	count(skb, HOOK_TO_POD, 0);
-	return judge(skb, c, n);
+	return counted(skb, c, judge(skb, c, n));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

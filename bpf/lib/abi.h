@@ -115,7 +115,6 @@ struct ct {
 	struct ct_slot egress;	/* at the source NIC */
 	struct ct_slot ingress; /* at the target NIC */
 	__u64 expires;		/* ns, CLOCK_MONOTONIC */
-	__u64 reported;		/* ns, last event */
 	struct addr service;	/* CT_SERVICE: the address the client called */
 	__be16 service_port;
 	__u16 flags;	/* enum ct_flag */

@@ -10,7 +10,6 @@
 #define CT_TCP_CLOSING (10 * SECOND)
 #define CT_DATAGRAM_NEW (30 * SECOND)
 #define CT_DATAGRAM (120 * SECOND)
-#define CT_REPORT_AFTER (5 * SECOND)
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02

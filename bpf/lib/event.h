@@ -160,4 +160,12 @@ GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
 	return TC_ACT_SHOT;
 }
 
+/* What was not dropped counts as forwarded. */
+static __always_inline int counted(struct __sk_buff *skb, struct context *c, int action)
+{
+	if (action != TC_ACT_SHOT)
+		count(skb, c->hook, 0);
+	return action;
+}
+
 #endif

@@ -52,9 +52,17 @@ func (a *Agent) runDerivations(run runFunc) {
 
 // follow runs the loop that keeps a sink equal to a table.
 func follow[R state.Row](a *Agent, run runFunc, t *state.Table[R], sink reconcile.Sink[R], waitSynced bool) {
-	loop := &reconcile.Loop[R]{Table: t, Sink: sink, WaitSynced: waitSynced, Log: a.Log, Every: 5 * time.Minute}
+	loop := &reconcile.Loop[R]{Table: t, Sink: sink, WaitSynced: waitSynced, Log: a.Log, Every: every(t.Name() == a.Tables.IdentityClaims.Name())}
 	a.checks(realises(t))
 	run(t.Name(), func(ctx context.Context) error { return loop.Run(ctx, a.DB) })
+}
+
+// every is the time between full comparisons. Identities are few, and one that was deleted while in use hurts at once.
+func every(short bool) time.Duration {
+	if short {
+		return 15 * time.Second
+	}
+	return 5 * time.Minute
 }
 
 // runLinks starts what needs no datapath: devices, links, routes.

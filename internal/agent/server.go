@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
@@ -103,7 +104,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 		doc.Settings = append(doc.Settings, agentv1.Setting{Name: line.Key, Value: line.Value, State: agentv1.SettingState(line.State.String()), Note: line.Message})
 		if line.Protection {
 			doc.Protections = append(doc.Protections, agentv1.Protection{
-				Name: line.Key, Requested: true, By: line.Key + "=" + line.Value, Active: !line.Alarm(), Note: line.Message,
+				Name: line.Key, Requested: !slices.Contains([]string{"", "false", "never", "disabled"}, line.Value), By: line.Key + "=" + line.Value, Active: !line.Alarm(), Note: line.Message,
 			})
 		}
 	}

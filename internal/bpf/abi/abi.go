@@ -408,16 +408,12 @@ const (
 	DropUnsupportedL2    DropReason = 166
 	DropNatNoMapping     DropReason = 167
 	DropNatProtocol      DropReason = 168
-	DropFib              DropReason = 169
 	DropEncapProhibited  DropReason = 170
 	DropInvalidIdentity  DropReason = 171
 	DropUnknownSender    DropReason = 172
 	DropFragmentNotFound DropReason = 175
 	DropForbiddenIcmp6   DropReason = 176
 	DropPolicyDeny       DropReason = 181
-	DropVlan             DropReason = 182
-	DropInvalidVni       DropReason = 183
-	DropTtl              DropReason = 196
 	DropNicNotReady      DropReason = 203
 )
 
@@ -460,8 +456,6 @@ func (v DropReason) String() string {
 		return "nat_no_mapping"
 	case DropNatProtocol:
 		return "nat_protocol"
-	case DropFib:
-		return "fib"
 	case DropEncapProhibited:
 		return "encap_prohibited"
 	case DropInvalidIdentity:
@@ -474,12 +468,6 @@ func (v DropReason) String() string {
 		return "forbidden_icmp6"
 	case DropPolicyDeny:
 		return "policy_deny"
-	case DropVlan:
-		return "vlan"
-	case DropInvalidVni:
-		return "invalid_vni"
-	case DropTtl:
-		return "ttl"
 	case DropNicNotReady:
 		return "nic_not_ready"
 	}
@@ -609,13 +597,12 @@ type CtSlot struct {
 	Rules           uint32
 }
 
-// Ct is C's struct ct, 72 bytes.
+// Ct is C's struct ct, 64 bytes.
 type Ct struct {
 	_           structs.HostLayout
 	Egress      CtSlot
 	Ingress     CtSlot
 	Expires     uint64
-	Reported    uint64
 	Service     Addr
 	ServicePort BePort
 	Flags       CtFlag
