@@ -49,6 +49,9 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	}
 	defer dp.Close()
 	a.datapath = dp
+	for _, name := range dp.Renewed() {
+		a.Log.Warn("a map of an earlier version has another shape: it begins empty", "map", name)
+	}
 	if err := a.runMaps(run); err != nil {
 		return err
 	}

@@ -49,10 +49,11 @@ type Datapath struct {
 	dir      string
 	programs map[string]*ebpf.Program
 	maps     map[string]*ebpf.Map
+	renewed  []string
 }
 
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
-// a mounted BPF file system. A pinned map of another shape is an error that names it.
+// a mounted BPF file system. A pinned map of another shape gives way to a new one, and Renewed names it.
 func Open(dir string, config Config) (*Datapath, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory, which kernels before 5.11 count BPF memory as: %w", err)
@@ -78,6 +79,9 @@ func (d *Datapath) load(name string, config Config) error {
 	if err := config.apply(spec); err != nil {
 		return fmt.Errorf("configure program %s: %w", name, err)
 	}
+	if err := d.renew(spec); err != nil {
+		return err
+	}
 	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.dir}, MapReplacements: map[string]*ebpf.Map{}}
 	for pinned, m := range d.maps {
 		if _, used := spec.Maps[pinned]; used {
@@ -102,6 +106,40 @@ func (d *Datapath) load(name string, config Config) error {
 	}
 	return nil
 }
+
+// renew takes away the pins of maps whose shape is not that of this program any more: they are made anew, empty. The
+// programs of the earlier agent keep the old ones until they are replaced.
+func (d *Datapath) renew(spec *ebpf.CollectionSpec) error {
+	for name, m := range spec.Maps {
+		if m.Pinning != ebpf.PinByName || d.maps[name] != nil {
+			continue
+		}
+		path := filepath.Join(d.dir, name)
+		old, err := ebpf.LoadPinnedMap(path, nil)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("open pinned map %s: %w", name, err)
+		}
+		err = m.Compatible(old)
+		old.Close()
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, ebpf.ErrMapIncompatible) {
+			return fmt.Errorf("compare pinned map %s: %w", name, err)
+		}
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("take away pinned map %s of another shape: %w", name, err)
+		}
+		d.renewed = append(d.renewed, name)
+	}
+	return nil
+}
+
+// Renewed names the maps that an earlier agent left in another shape and that begin empty.
+func (d *Datapath) Renewed() []string { return d.renewed }
 
 // Program is a loaded program by name.
 func (d *Datapath) Program(name string) *ebpf.Program { return d.programs[name] }
