@@ -240,12 +240,12 @@ func nodeExec(o *options) *cobra.Command {
 		Use: "node-exec NODE -- COMMAND…", Short: "Run a command inside a node, or on the host outside the cluster",
 		Example: "  weft-lab node-exec node1 -- bpftool net\n  weft-lab node-exec outside -- ping -c1 10.80.0.11",
 		Args:    cobra.MinimumNArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := o.open()
 			if err != nil {
 				return err
 			}
-			return l.Exec(args[0], args[1:], os.Stdin, os.Stdout, os.Stderr)
+			return l.Exec(cmd.Context(), args[0], args[1:], os.Stdin, os.Stdout, os.Stderr)
 		},
 	}
 }

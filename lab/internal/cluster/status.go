@@ -147,19 +147,20 @@ func (l *Lab) Logs(what string, lines int, follow bool) error {
 }
 
 // Exec runs a command inside a node, or in the network namespace "outside", with the caller's standard streams.
-func (l *Lab) Exec(name string, argv []string, in io.Reader, out, errout io.Writer) error {
+func (l *Lab) Exec(ctx context.Context, name string, argv []string, in io.Reader, out, errout io.Writer) error {
 	run := func() error {
-		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd.WaitDelay = 5 * time.Second
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errout
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(l.Dir, "bin")+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-		// The command must not outlive us. The signal follows the thread, and this one lives until the command ends.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if name != topology.OutsideName {
-			group, err := os.Open(l.NodeCgroup(name))
-			if err == nil {
-				defer group.Close()
-				cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
-			}
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+		if name == topology.OutsideName {
+			// The command must not outlive us. (Inside a node a process cannot see its parent, and this would kill it at once.)
+			cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+		} else if group, err := os.Open(l.NodeCgroup(name)); err == nil {
+			defer group.Close()
+			cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
 		}
 		return cmd.Run()
 	}

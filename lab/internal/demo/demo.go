@@ -251,7 +251,7 @@ func (d *Demo) explain(ctx context.Context, open map[Connection]bool) error {
 	fmt.Fprint(d.Out, "\nWhy each of them is closed, from the flow log of the nodes\n\n")
 	var missing []string
 	for deadline := time.Now().Add(settleTimeout); ; {
-		flows, err := d.flows()
+		flows, err := d.flows(ctx)
 		if err != nil {
 			return err
 		}
@@ -294,7 +294,7 @@ func (d *Demo) match(flows []flow, open map[Connection]bool) (lines, missing []s
 }
 
 // flows asks every node that runs a peer, as a person would.
-func (d *Demo) flows() ([]flow, error) {
+func (d *Demo) flows(ctx context.Context) ([]flow, error) {
 	var nodes []string
 	for _, p := range d.peers {
 		if !slices.Contains(nodes, p.Node) {
@@ -305,7 +305,7 @@ func (d *Demo) flows() ([]flow, error) {
 	for _, n := range nodes {
 		var out, errout bytes.Buffer
 		argv := []string{d.Lab.Bin("weft"), "observe", "--last", "2000", "--verdict", "DROPPED", "-o", "json"}
-		if err := d.Lab.Exec(n, argv, strings.NewReader(""), &out, &errout); err != nil {
+		if err := d.Lab.Exec(ctx, n, argv, strings.NewReader(""), &out, &errout); err != nil {
 			return nil, fmt.Errorf("weft observe on %s: %w: %s", n, errors.New(strings.TrimSpace(errout.String())), err)
 		}
 		flows, err := parseFlows(out.Bytes())
