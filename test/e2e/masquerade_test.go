@@ -44,7 +44,7 @@ func TestTheOutsideSeesAPodUnderItsNodesAddress(t *testing.T) {
 	for _, server := range outsideAddresses(t) {
 		target := netip.AddrPortFrom(server, 8000).String()
 		// curl asks again while the server is not listening yet
-		got := run(t, name, "curl", "-sS", "-m", "20", "--retry", "20", "--retry-delay", "1", "--retry-connrefused", "http://"+target+"/clientip")
+		got := run(t, name, "curl", "-sS", "-m", "5", "--retry", "5", "--retry-delay", "1", "--retry-connrefused", "http://"+target+"/clientip")
 		client, err := netip.ParseAddrPort(got)
 		if err != nil {
 			t.Fatalf("%s answered %q: %v", target, got, err)
