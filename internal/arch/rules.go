@@ -45,8 +45,10 @@ var layers = map[string]layer{
 
 // sideways lists what an edge may import of another edge: from, to.
 var sideways = [][2]string{
-	{"internal/sink/bpfmap", "internal/reconcile"}, {"internal/sink/link", "internal/reconcile"},
-	{"internal/sink/route", "internal/reconcile"}, {"internal/sink/kube", "internal/reconcile"},
+	{"internal/sink/bpfmap", "internal/reconcile"},
+	{"internal/sink/link", "internal/reconcile"},
+	{"internal/sink/route", "internal/reconcile"},
+	{"internal/sink/kube", "internal/reconcile"},
 	{"internal/sink/link", "internal/datapath"},
 }
 

@@ -140,8 +140,15 @@ func flagsText(f *flowpb.TCPFlags) string {
 		set  bool
 		name string
 	}{
-		{f.GetSYN(), "SYN"}, {f.GetACK(), "ACK"}, {f.GetRST(), "RST"}, {f.GetFIN(), "FIN"}, {f.GetPSH(), "PSH"},
-		{f.GetURG(), "URG"}, {f.GetECE(), "ECE"}, {f.GetCWR(), "CWR"}, {f.GetNS(), "NS"},
+		{f.GetSYN(), "SYN"},
+		{f.GetACK(), "ACK"},
+		{f.GetRST(), "RST"},
+		{f.GetFIN(), "FIN"},
+		{f.GetPSH(), "PSH"},
+		{f.GetURG(), "URG"},
+		{f.GetECE(), "ECE"},
+		{f.GetCWR(), "CWR"},
+		{f.GetNS(), "NS"},
 	} {
 		if flag.set {
 			text = append(text, flag.name)

@@ -141,27 +141,39 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 		change func(*abi.Event)
 		want   string
 	}{
-		{"an egress allow", func(e *abi.Event) { e.Rules = 9 },
-			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:L3-L4 EGRESS ALLOWED BY db (CiliumNetworkPolicy), lock (NetworkPolicy) (TCP Flags: SYN)"},
-		{"an allow by the absence of policies", func(e *abi.Event) { e.Direction, e.Match = abi.DirectionIngress, abi.MatchAll },
-			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:all INGRESS ALLOWED (TCP Flags: SYN)"},
+		{
+			"an egress allow", func(e *abi.Event) { e.Rules = 9 },
+			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:L3-L4 EGRESS ALLOWED BY db (CiliumNetworkPolicy), lock (NetworkPolicy) (TCP Flags: SYN)",
+		},
+		{
+			"an allow by the absence of policies", func(e *abi.Event) { e.Direction, e.Match = abi.DirectionIngress, abi.MatchAll },
+			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:all INGRESS ALLOWED (TCP Flags: SYN)",
+		},
 		{"a missing allow", func(e *abi.Event) {
 			e.Direction, e.Match, e.Verdict, e.Rules = abi.DirectionIngress, abi.MatchNone, abi.VerdictDenyImplicit, 9
 		}, "shop/web-1:4000 (ID:300) <> shop/db-0:5432 (ID:400) policy-verdict:none INGRESS DENIED BY db (CiliumNetworkPolicy), lock (NetworkPolicy) (TCP Flags: SYN)"},
-		{"an audit", func(e *abi.Event) { e.Verdict, e.Rules = abi.VerdictAudit, 9 },
-			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:L3-L4 EGRESS AUDITED BY db (CiliumNetworkPolicy), lock (NetworkPolicy) (TCP Flags: SYN)"},
-		{"a drop", func(e *abi.Event) { e.Type, e.Verdict, e.Reason = abi.EventDrop, abi.VerdictDeny, abi.DropPolicyDeny },
-			"shop/web-1:4000 (ID:300) <> shop/db-0:5432 (ID:400) Policy denied by denylist DROPPED (TCP Flags: SYN)"},
-		{"a delivery", func(e *abi.Event) { e.Type, e.Flags = abi.EventTrace, abi.EventNew },
-			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) to-endpoint FORWARDED (TCP Flags: SYN)"},
+		{
+			"an audit", func(e *abi.Event) { e.Verdict, e.Rules = abi.VerdictAudit, 9 },
+			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:L3-L4 EGRESS AUDITED BY db (CiliumNetworkPolicy), lock (NetworkPolicy) (TCP Flags: SYN)",
+		},
+		{
+			"a drop", func(e *abi.Event) { e.Type, e.Verdict, e.Reason = abi.EventDrop, abi.VerdictDeny, abi.DropPolicyDeny },
+			"shop/web-1:4000 (ID:300) <> shop/db-0:5432 (ID:400) Policy denied by denylist DROPPED (TCP Flags: SYN)",
+		},
+		{
+			"a delivery", func(e *abi.Event) { e.Type, e.Flags = abi.EventTrace, abi.EventNew },
+			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) to-endpoint FORWARDED (TCP Flags: SYN)",
+		},
 		{"an answer", func(e *abi.Event) {
 			e.Type, e.Flags, e.TcpFlags = abi.EventTrace, abi.EventReply, 0x12
 			e.Src, e.Dst, e.SrcPort, e.DstPort, e.Source, e.Destination = e.Dst, e.Src, 5432, 4000, 400, 300
 		}, "shop/web-1:4000 (ID:300) <- shop/db-0:5432 (ID:400) to-endpoint FORWARDED (TCP Flags: SYN, ACK)"},
-		{"a way into the overlay", func(e *abi.Event) {
-			e.Type, e.Flags, e.Dst = abi.EventTrace, abi.EventNew|abi.EventToOverlay, addr("fd00::9")
+		{
+			"a way into the overlay", func(e *abi.Event) {
+				e.Type, e.Flags, e.Dst = abi.EventTrace, abi.EventNew|abi.EventToOverlay, addr("fd00::9")
+			},
+			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) to-overlay FORWARDED (TCP Flags: SYN)",
 		},
-			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) to-overlay FORWARDED (TCP Flags: SYN)"},
 		{"a way to the stack", func(e *abi.Event) {
 			e.Type, e.Flags, e.Dst, e.Destination = abi.EventTrace, abi.EventToStack, addr("192.168.0.1"), 1
 		}, "shop/web-1:4000 (ID:300) -> 192.168.0.1:5432 (host) to-stack FORWARDED (TCP Flags: SYN)"},
@@ -172,8 +184,10 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 		{"a service without backends", func(e *abi.Event) {
 			e.Type, e.Direction, e.Reason, e.Dst, e.DstPort, e.Destination = abi.EventDrop, 0, abi.DropNoBackend, addr("10.96.0.1"), 80, 0
 		}, "shop/web-1:4000 (ID:300) <> shop/db:80 (unknown) Service backend not found DROPPED (TCP Flags: SYN)"},
-		{"a packet that is no packet", func(e *abi.Event) { *e = abi.Event{Type: abi.EventDrop, Reason: abi.DropUnsupportedL2, Time: e.Time} },
-			" (unknown) <>  (unknown) Unsupported L2 protocol DROPPED ()"},
+		{
+			"a packet that is no packet", func(e *abi.Event) { *e = abi.Event{Type: abi.EventDrop, Reason: abi.DropUnsupportedL2, Time: e.Time} },
+			" (unknown) <>  (unknown) Unsupported L2 protocol DROPPED ()",
+		},
 	} {
 		o := observer(t, func(*Options) {})
 		o.record(syn(c.change))

@@ -35,17 +35,22 @@ func TestPrefixesAreAssigned(t *testing.T) {
 	}{
 		"each node gets one of each pool, the first free": {
 			[]settings.Pool{v4, v6},
-			[]holder{node("b", 1), node("a", 1), node("c", 9, "10.244.1.0/24", "fd00:244::/64")}, nil,
+			[]holder{node("b", 1), node("a", 1), node("c", 9, "10.244.1.0/24", "fd00:244::/64")},
+			nil,
 			map[string]string{
 				"a": "[10.244.0.0/24 fd00:244:0:1::/64]", "b": "[10.244.2.0/24 fd00:244:0:2::/64]", "c": "[10.244.1.0/24 fd00:244::/64]",
 			},
 		},
 		"the younger of two that share a prefix gets another": {
-			[]settings.Pool{v4}, []holder{node("young", 1, "10.244.1.0/24"), node("old", 2, "10.244.1.0/24")}, nil,
+			[]settings.Pool{v4},
+			[]holder{node("young", 1, "10.244.1.0/24"), node("old", 2, "10.244.1.0/24")},
+			nil,
 			map[string]string{"old": "[10.244.1.0/24]", "young": "[10.244.0.0/24]"},
 		},
 		"of two as old the lower name keeps it, also if it is part of the other's": {
-			[]settings.Pool{v4}, []holder{node("b", 1, "10.244.0.0/23"), node("a", 1, "10.244.1.0/25")}, nil,
+			[]settings.Pool{v4},
+			[]holder{node("b", 1, "10.244.0.0/23"), node("a", 1, "10.244.1.0/25")},
+			nil,
 			map[string]string{"a": "[10.244.1.0/25]", "b": "[10.244.0.0/24]"},
 		},
 		"a prefix outside the pools stays, since pods use it": {
@@ -53,25 +58,32 @@ func TestPrefixesAreAssigned(t *testing.T) {
 		},
 		"what rests is taken last": {
 			[]settings.Pool{v4},
-			[]holder{node("a", 1), node("b", 1), node("c", 1), node("d", 1)}, []string{"10.244.0.0/24", "10.244.1.0/24"},
+			[]holder{node("a", 1), node("b", 1), node("c", 1), node("d", 1)},
+			[]string{"10.244.0.0/24", "10.244.1.0/24"},
 			map[string]string{"a": "[10.244.2.0/24]", "b": "[10.244.3.0/24]", "c": "[10.244.0.0/24]", "d": "[10.244.1.0/24]"},
 		},
 		"a full pool says so, and what else there is is given": {
-			[]settings.Pool{pool(24, "10.244.0.0/24"), v6}, []holder{node("n1", 1, "10.244.0.0/24", "fd00:244::/64"), node("n7", 1)}, nil,
+			[]settings.Pool{pool(24, "10.244.0.0/24"), v6},
+			[]holder{node("n1", 1, "10.244.0.0/24", "fd00:244::/64"), node("n7", 1)},
+			nil,
 			map[string]string{
 				"n1": "[10.244.0.0/24 fd00:244::/64]",
 				"n7": "[fd00:244:0:1::/64] no free /24 in 10.244.0.0/24 for node n7 (1 in use)",
 			},
 		},
 		"the second prefix of a pool comes when the first is full": {
-			[]settings.Pool{pool(24, "10.1.0.0/24", "10.2.0.0/24")}, []holder{node("a", 2), node("b", 1)}, nil,
+			[]settings.Pool{pool(24, "10.1.0.0/24", "10.2.0.0/24")},
+			[]holder{node("a", 2), node("b", 1)},
+			nil,
 			map[string]string{"a": "[10.1.0.0/24]", "b": "[10.2.0.0/24]"},
 		},
 		"a node of a cluster with one family keeps what it has of the other": {
 			[]settings.Pool{v4}, []holder{node("a", 1, "fd00::/64")}, nil, map[string]string{"a": "[fd00::/64 10.244.0.0/24]"},
 		},
 		"the last prefix of all addresses ends the search": {
-			[]settings.Pool{pool(24, "255.255.255.0/24")}, []holder{node("a", 2), node("b", 1)}, nil,
+			[]settings.Pool{pool(24, "255.255.255.0/24")},
+			[]holder{node("a", 2), node("b", 1)},
+			nil,
 			map[string]string{"a": "[255.255.255.0/24]", "b": "[] no free /24 in 255.255.255.0/24 for node b (1 in use)"},
 		},
 	} {

@@ -85,8 +85,10 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			egress 302 tcp/80 allow by cnp shop/a egress[1] (l3-l4)
 			egress 302 tcp/1024 allow by cnp shop/a egress[0], cnp shop/a egress[1] (l3-l4)`},
 		{"a term without ports or without peers opens nothing", []Rule{
-			{Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, DefaultDenyEgress: true,
-				Ingress: []Term{{AnyPeer: true}, {Ports: []Port{AnyPort}}, {Peers: []Selector{{}}, Ports: []Port{AnyPort}}}},
+			{
+				Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, DefaultDenyEgress: true,
+				Ingress: []Term{{AnyPeer: true}, {Ports: []Port{AnyPort}}, {Peers: []Selector{{}}, Ports: []Port{AnyPort}}},
+			},
 			{Origin: cnp("b"), Ingress: []Term{{AnyPeer: true, Ports: []Port{AnyPort}}}}, // no subject either
 		}, `
 			ingress any any deny-implicit by cnp shop/a (none)
@@ -162,8 +164,17 @@ func TestEqualSelectorsPrintAlike(t *testing.T) {
 func TestListNumbersAreNeverZeroAndDependOnEveryField(t *testing.T) {
 	seen := map[uint32]string{}
 	for _, list := range [][]Origin{
-		nil, {{}}, {{}, {}}, {cnp("a")}, {cnp("b")}, {cnp("a"), cnp("b")},
-		{{Kind: "ab"}}, {{Kind: "a", Namespace: "b"}}, {{Kind: "a", Name: "b"}}, {{Kind: "a", UID: "b"}}, {{Kind: "a", Path: "b"}},
+		nil,
+		{{}},
+		{{}, {}},
+		{cnp("a")},
+		{cnp("b")},
+		{cnp("a"), cnp("b")},
+		{{Kind: "ab"}},
+		{{Kind: "a", Namespace: "b"}},
+		{{Kind: "a", Name: "b"}},
+		{{Kind: "a", UID: "b"}},
+		{{Kind: "a", Path: "b"}},
 	} {
 		n := ListNumber(list)
 		if n == 0 || seen[n] != "" {

@@ -226,6 +226,7 @@ func (NIC) Header() []string {
 func (n NIC) Row() []string {
 	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.Slot), address(n.IPv4), address(n.IPv6), n.MAC}
 }
+
 func (Host) Header() []string {
 	return []string{"Network", "Prefix", "Identity", "Ifindex", "Flags", "Tunnel"}
 }

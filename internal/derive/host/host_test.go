@@ -214,8 +214,11 @@ func change(rt *rapid.T, t *table.Tables, tx *state.Tx) {
 		put(tx, t.Devices, dev, gone)
 	case 5:
 		s := rapid.SampledFrom([]table.Setting{
-			{Name: "routing-mode", Value: "native"}, {Name: "tunnel", Value: "disabled"}, {Name: "enable-ipv6", Value: "false"},
-			{Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/24"}, {Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/8"},
+			{Name: "routing-mode", Value: "native"},
+			{Name: "tunnel", Value: "disabled"},
+			{Name: "enable-ipv6", Value: "false"},
+			{Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/24"},
+			{Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/8"},
 		}).Draw(rt, "setting")
 		put(tx, t.Settings, s, gone)
 	}

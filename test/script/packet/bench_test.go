@@ -54,9 +54,11 @@ func newBench() (*bench, error) {
 		return nil, fmt.Errorf("%w: mount a BPF file system: mount -t bpf bpf /sys/fs/bpf", err)
 	}
 	b.dir = dir
-	b.config = datapath.Config{NATPortMin: 10000, NATPortMax: 29999, EventsPerSecond: 1_000_000, World4: uint32(identity.WorldIPv4), World6: uint32(identity.WorldIPv6),
+	b.config = datapath.Config{
+		NATPortMin: 10000, NATPortMax: 29999, EventsPerSecond: 1_000_000, World4: uint32(identity.WorldIPv4), World6: uint32(identity.WorldIPv6),
 		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57:4546:54::1"),
-		Entries: map[string]uint32{"connections": 1024, "hosts": 1024, "policies": 1024}}
+		Entries: map[string]uint32{"connections": 1024, "hosts": 1024, "policies": 1024},
+	}
 	started := make(chan error)
 	go func() { // its thread has left the namespace of the others and is never given back
 		runtime.LockOSThread()
@@ -187,8 +189,8 @@ func mac(n uint32) string {
 // skb is struct __sk_buff up to what a test may set or read.
 type skb struct {
 	Len, PktType, Mark, QueueMapping, Protocol, VlanPresent, VlanTCI, VlanProto, Priority uint32
-	IngressIfindex, Ifindex                                                              uint32
-	_                                                                                    [148]byte
+	IngressIfindex, Ifindex                                                               uint32
+	_                                                                                     [148]byte
 }
 
 // send runs a packet through a program and tells in words what became of it.

@@ -31,8 +31,10 @@ func (e *entry) portRule(in *v2.PortRule, field string) []policy.Port {
 		there bool
 		name  string
 	}{
-		{in.TerminatingTLS != nil, "terminatingTLS"}, {in.OriginatingTLS != nil, "originatingTLS"},
-		{len(in.ServerNames) > 0, "serverNames"}, {in.Listener != nil, "listener"},
+		{in.TerminatingTLS != nil, "terminatingTLS"},
+		{in.OriginatingTLS != nil, "originatingTLS"},
+		{len(in.ServerNames) > 0, "serverNames"},
+		{in.Listener != nil, "listener"},
 	} {
 		if part.there {
 			e.lacks(field+"."+part.name, "it needs a proxy, and there is none yet")
@@ -122,8 +124,11 @@ func l7Families(rules *v2.L7Rules) (out []string) {
 		name  string
 		there bool
 	}{
-		{"http", len(rules.HTTP) > 0}, {"dns", len(rules.DNS) > 0}, {"kafka", len(rules.Kafka) > 0},
-		{"l7proto", rules.L7Proto != ""}, {"l7", len(rules.L7) > 0},
+		{"http", len(rules.HTTP) > 0},
+		{"dns", len(rules.DNS) > 0},
+		{"kafka", len(rules.Kafka) > 0},
+		{"l7proto", rules.L7Proto != ""},
+		{"l7", len(rules.L7) > 0},
 	} {
 		if family.there {
 			out = append(out, family.name)
