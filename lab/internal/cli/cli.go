@@ -200,8 +200,9 @@ func build(o *options) *cobra.Command {
 
 func kubectl(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "kubectl -- ARGS…", Short: "Run kubectl as the cluster's administrator",
-		Example: "  weft-lab kubectl -- get pods -A -o wide",
+		Use: "kubectl ARGS…", Short: "Run kubectl as the cluster's administrator",
+		Example:            "  weft-lab kubectl get pods -A -o wide",
+		DisableFlagParsing: true, // they are kubectl's
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := o.open()
 			if err != nil {
@@ -209,6 +210,9 @@ func kubectl(o *options) *cobra.Command {
 			}
 			if _, err := l.Config(); err != nil {
 				return err
+			}
+			if len(args) > 0 && args[0] == "--" {
+				args = args[1:]
 			}
 			env := append(os.Environ(), "KUBECONFIG="+l.Kubeconfig())
 			return syscall.Exec(l.Bin("kubectl"), append([]string{"kubectl"}, args...), env)

@@ -149,7 +149,11 @@ func (l *Lab) Logs(what string, lines int, follow bool) error {
 // Exec runs a command inside a node, or in the network namespace "outside", with the caller's standard streams.
 func (l *Lab) Exec(ctx context.Context, name string, argv []string, in io.Reader, out, errout io.Writer) error {
 	run := func() error {
-		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		program := argv[0]
+		if own := l.Bin(program); filepath.Base(program) == program && exists(own) {
+			program = own // the lab's programs need no path
+		}
+		cmd := exec.CommandContext(ctx, program, argv[1:]...)
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = 5 * time.Second
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errout
@@ -172,4 +176,9 @@ func (l *Lab) Exec(ctx context.Context, name string, argv []string, in io.Reader
 		return err
 	}
 	return namespace.InProcess(pid, run)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
