@@ -18,6 +18,7 @@ import (
 	"weftnet.io/weftnet/lab/internal/cluster"
 	"weftnet.io/weftnet/lab/internal/conformance"
 	"weftnet.io/weftnet/lab/internal/demo"
+	"weftnet.io/weftnet/lab/internal/machine"
 	"weftnet.io/weftnet/lab/internal/node"
 	"weftnet.io/weftnet/lab/internal/progress"
 )
@@ -41,6 +42,7 @@ const example = `  weft-lab up                                   three dual-stac
 func Main() int {
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
+	context.AfterFunc(ctx, cancel) // a second interrupt kills
 	err := root().ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -48,6 +50,10 @@ func Main() int {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitCode() // the program we ran has said why
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "weft-lab: interrupted; run the command again, or `weft-lab down` to remove what is there")
+		return 130
 	}
 	fmt.Fprintln(os.Stderr, "weft-lab:", err)
 	return 1
@@ -57,6 +63,9 @@ func Main() int {
 type options struct{ dir, source string }
 
 func (o *options) open() (*cluster.Lab, error) {
+	if err := machine.Root(); err != nil {
+		return nil, err
+	}
 	source, err := findSource(o.source)
 	if err != nil {
 		return nil, err
@@ -224,8 +233,8 @@ func logs(o *options) *cobra.Command {
 	var lines int
 	var follow bool
 	cmd := &cobra.Command{
-		Use: "logs [NAME]", Short: "Print logs of the control plane, a node, or a component of the nodes", Args: cobra.MaximumNArgs(1),
-		Example: "  weft-lab logs                 list the names\n  weft-lab logs control-plane\n  weft-lab logs node2\n  weft-lab logs kubelet -f      of all nodes",
+		Use: "logs [NAME]", Short: "Print logs of the control plane, a node, a component of the nodes, or pods", Args: cobra.MaximumNArgs(1),
+		Example: "  weft-lab logs                 list the names\n  weft-lab logs control-plane\n  weft-lab logs node2\n  weft-lab logs kubelet -f      of all nodes\n  weft-lab logs cilium-agent    of the pods with such a container",
 		RunE: func(_ *cobra.Command, args []string) error {
 			l, err := o.open()
 			if err != nil {

@@ -108,34 +108,46 @@ func (l *Lab) podStatus(ctx context.Context, out io.Writer, client *kube.Client)
 	return nil
 }
 
-// Logs prints the end of the log files whose name begins with what; all names if what is empty. With follow it does not return.
+// Logs prints the end of the logs of what: a process (control-plane, node1), a component of all nodes (kubelet), or a container of
+// pods (cilium-agent). They are files, so a cluster that is broken has them, too. Without what, Logs lists what there is. With follow
+// it does not return.
 func (l *Lab) Logs(what string, lines int, follow bool) error {
-	all, err := filepath.Glob(l.Run("log/*.log"))
+	processes, err := filepath.Glob(l.Run("log/*.log"))
 	if err != nil {
 		return err
 	}
-	var names, files []string
-	for _, f := range all {
-		name := strings.TrimSuffix(filepath.Base(f), ".log")
-		names = append(names, name)
-		if name == what {
-			files = []string{f}
-			break
-		}
-		if strings.HasPrefix(name, what+"-") || strings.HasSuffix(name, "-"+what) {
-			files = append(files, f)
-		}
+	// kubelet's layout: NAMESPACE_POD_UID/CONTAINER/RESTARTS.log
+	containers, err := filepath.Glob(l.Run("node*/log/pods/*/*/*.log"))
+	if err != nil {
+		return err
 	}
-	if len(names) == 0 {
+	if len(processes) == 0 {
 		return fmt.Errorf("there are no logs in %s: no lab has been up since the last `weft-lab down`", l.Run("log"))
 	}
-	if what == "" || len(files) == 0 {
-		list := "logs: " + strings.Join(names, " ")
-		if what != "" {
-			return fmt.Errorf("no log %q; %s", what, list)
+	var names, files []string
+	note := func(name, file string, match bool) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
+		if match {
+			files = append(files, file)
+		}
+	}
+	for _, f := range processes {
+		name := strings.TrimSuffix(filepath.Base(f), ".log")
+		note(name, f, name == what || strings.HasSuffix(name, "-"+what))
+	}
+	for _, f := range containers {
+		name := filepath.Base(filepath.Dir(f))
+		note(name, f, name == what)
+	}
+	list := "logs: " + strings.Join(names, " ")
+	if what == "" {
 		fmt.Println(list)
 		return nil
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("no log %q; %s", what, list)
 	}
 	args := []string{"-n", fmt.Sprint(lines)}
 	if follow {

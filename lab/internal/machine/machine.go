@@ -56,9 +56,6 @@ func Check(dir string, built bool) error {
 			problems = append(problems, err)
 		}
 	}
-	if os.Geteuid() != 0 {
-		return errors.New("the lab needs root: it makes network namespaces, mounts and cgroups (try: sudo make lab)")
-	}
 	// sbin is missing from the path of many logins
 	os.Setenv(searchPath, os.Getenv(searchPath)+":/usr/local/sbin:/usr/sbin:/sbin")
 	add(packages())
@@ -75,7 +72,30 @@ func Check(dir string, built bool) error {
 	}
 	add(diskSpace(dir, need))
 	add(memorySize())
+	add(bridgeFirewall())
 	return errors.Join(problems...)
+}
+
+// Root fails for everybody but root.
+func Root() error {
+	if os.Geteuid() != 0 {
+		return errors.New("the lab needs root: it makes network namespaces, mounts and cgroups (try sudo)")
+	}
+	return nil
+}
+
+// bridgeFirewall notices a machine that filters what its bridges forward, as one with Docker does. Nodes could not reach each other.
+func bridgeFirewall() error {
+	b, err := os.ReadFile("/proc/sys/net/bridge/bridge-nf-call-iptables")
+	if err != nil || strings.TrimSpace(string(b)) != "1" {
+		return nil //nolint:nilerr // br_netfilter is not loaded
+	}
+	rules, err := exec.Command("iptables", "-S", "FORWARD").Output()
+	if err != nil || !strings.Contains(string(rules), "-P FORWARD DROP") {
+		return nil //nolint:nilerr // no such firewall
+	}
+	return errors.New("this machine's firewall drops what bridges forward, so nodes could not reach each other (Docker sets this up): " +
+		"run `sysctl -w net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0`")
 }
 
 func packages() error {
