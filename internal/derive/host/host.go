@@ -60,11 +60,11 @@ func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) 
 // hosts computes the table. Its views are indexes that the tables do not have.
 type hosts struct {
 	t        *table.Tables
-	config   *view[table.Setting, settings.Config]
-	nodes    *view[table.Node, places]
-	devices  *view[table.Device, map[netip.Addr]bool]          // addresses of this node
-	names    *view[table.Attachment, map[string][]state.Key]   // host side's name -> keys of attachments
-	livingOn *view[table.Endpoint, map[netip.Addr][]state.Key] // address of a node -> keys of the addresses there
+	config   *state.Memo[settings.Config]
+	nodes    *state.Memo[places]
+	devices  *state.Memo[map[netip.Addr]bool]        // addresses of this node
+	names    *state.Memo[map[string][]state.Key]     // host side's name -> keys of attachments
+	livingOn *state.Memo[map[netip.Addr][]state.Key] // address of a node -> keys of the addresses there
 }
 
 // places finds nodes by what they have.
@@ -76,14 +76,14 @@ type places struct {
 
 func newHosts(t *table.Tables) *hosts {
 	d := &hosts{t: t}
-	d.config = viewOf(t.Settings, func(r state.Reader) settings.Config {
+	d.config = state.NewMemo(func(r state.Reader) settings.Config {
 		c, _ := settings.Parse(func(name string) (string, bool) {
 			s, ok := t.Settings.One(r, state.Join(name))
 			return s.Value, ok
 		})
 		return c
-	})
-	d.nodes = viewOf(t.Nodes, func(r state.Reader) places {
+	}, t.Settings)
+	d.nodes = state.NewMemo(func(r state.Reader) places {
 		p := places{byAddress: map[netip.Addr][]table.Node{}, byPrefix: map[netip.Prefix][]table.Node{}}
 		for n := range t.Nodes.All(r) {
 			if n.Local {
@@ -97,8 +97,8 @@ func newHosts(t *table.Tables) *hosts {
 			}
 		}
 		return p
-	})
-	d.devices = viewOf(t.Devices, func(r state.Reader) map[netip.Addr]bool {
+	}, t.Nodes)
+	d.devices = state.NewMemo(func(r state.Reader) map[netip.Addr]bool {
 		own := map[netip.Addr]bool{}
 		for dev := range t.Devices.All(r) {
 			for _, a := range global(dev) {
@@ -106,21 +106,21 @@ func newHosts(t *table.Tables) *hosts {
 			}
 		}
 		return own
-	})
-	d.names = viewOf(t.Attachments, func(r state.Reader) map[string][]state.Key {
+	}, t.Devices)
+	d.names = state.NewMemo(func(r state.Reader) map[string][]state.Key {
 		names := map[string][]state.Key{}
 		for a := range t.Attachments.All(r) {
 			names[a.HostName] = append(names[a.HostName], t.Attachments.Key(a))
 		}
 		return names
-	})
-	d.livingOn = viewOf(t.Endpoints, func(r state.Reader) map[netip.Addr][]state.Key {
+	}, t.Attachments)
+	d.livingOn = state.NewMemo(func(r state.Reader) map[netip.Addr][]state.Key {
 		on := map[netip.Addr][]state.Key{}
 		for e := range t.Endpoints.All(r) {
 			on[e.Node] = append(on[e.Node], keys(0, e.Addresses)...)
 		}
 		return on
-	})
+	}, t.Endpoints)
 	return d
 }
 
@@ -138,7 +138,7 @@ func global(d table.Device) []netip.Addr {
 func (d *hosts) ofDevice(r state.Reader, dev table.Device) []state.Key {
 	own := global(dev)
 	out := append(keys(0, own), d.living(r, own)...)
-	for _, attachment := range d.names.of(r)[dev.Name] {
+	for _, attachment := range d.names.Of(r)[dev.Name] {
 		out = append(out, d.ofWorkload(r, attachment)...)
 	}
 	return out
@@ -166,7 +166,7 @@ func (d *hosts) ofNode(r state.Reader, n table.Node) []state.Key {
 // living names the addresses of the endpoints on a node that has these addresses.
 func (d *hosts) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 	if len(node) > 0 {
-		on := d.livingOn.of(r)
+		on := d.livingOn.Of(r)
 		for _, a := range node {
 			out = append(out, on[a]...)
 		}
@@ -183,12 +183,12 @@ func (d *hosts) ofSetting(r state.Reader, s table.Setting) []state.Key {
 	default:
 		return out
 	}
-	c := d.config.of(r)
+	c := d.config.Of(r)
 	out = append(out, key(0, c.NativeIPv4), key(0, c.NativeIPv6))
 	for n := range d.t.Nodes.All(r) {
 		out = append(out, d.ofNode(r, n)...)
 	}
-	for _, there := range d.livingOn.of(r) {
+	for _, there := range d.livingOn.Of(r) {
 		out = append(out, there...)
 	}
 	return out
@@ -222,12 +222,12 @@ func (d *hosts) compute(r state.Reader, k state.Key) []table.Host {
 }
 
 func (d *hosts) isOwn(r state.Reader, a netip.Addr) bool {
-	for _, n := range d.nodes.of(r).local {
+	for _, n := range d.nodes.Of(r).local {
 		if slices.Contains(n.Addresses, a) {
 			return true
 		}
 	}
-	return d.devices.of(r)[a]
+	return d.devices.Of(r)[a]
 }
 
 // attached is the claim of the NIC attached here last.
@@ -250,7 +250,7 @@ func (d *hosts) attached(r state.Reader, network uint32, p netip.Prefix) (h tabl
 
 // elsewhere is the claim of another node, or of a workload there.
 func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
-	nodes := d.nodes.of(r)
+	nodes := d.nodes.Of(r)
 	if n := nodes.byAddress[p.Addr()]; len(n) > 0 {
 		h := table.Host{Prefix: p, Identity: identity.RemoteNode, Flags: table.HostNode | table.HostCluster}
 		return d.reach(r, h, n[0].Underlay()), true
@@ -273,8 +273,8 @@ func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
 
 // prefix is the claim of the configuration and of the prefixes of nodes.
 func (d *hosts) prefix(r state.Reader, p netip.Prefix) (table.Host, bool) {
-	c := d.config.of(r)
-	nodes := d.nodes.of(r)
+	c := d.config.Of(r)
+	nodes := d.nodes.Of(r)
 	owners := nodes.byPrefix[p]
 	switch {
 	case slices.ContainsFunc(owners, func(n table.Node) bool { return n.Local }):
@@ -292,7 +292,7 @@ func (d *hosts) prefix(r state.Reader, p netip.Prefix) (table.Host, bool) {
 
 // reach says how packets get to a place on another node.
 func (d *hosts) reach(r state.Reader, h table.Host, underlay netip.Addr) table.Host {
-	if d.config.of(r).Routing == settings.Native {
+	if d.config.Of(r).Routing == settings.Native {
 		h.Flags |= table.HostDirect
 	} else {
 		h.Tunnel = underlay

@@ -19,7 +19,7 @@ func newFindings(t *table.Tables) Runner {
 		return t.Policies.Key(table.PolicyObject{Kind: kind, Namespace: namespace, Name: name})
 	}
 	f := &findings{t: t}
-	f.filter = &memo[identity.Filter]{tables: []state.AnyTable{t.Settings}, build: f.readFilter}
+	f.filter = state.NewMemo(f.readFilter, t.Settings)
 	return &state.Derivation[table.Finding]{
 		Name:  "policy-findings",
 		Out:   t.Findings,
@@ -41,7 +41,7 @@ func newFindings(t *table.Tables) Runner {
 
 type findings struct {
 	t      *table.Tables
-	filter *memo[identity.Filter]
+	filter *state.Memo[identity.Filter]
 }
 
 // readFilter reads setting labels. A virtual machine's name counts as seen: asking for it lets it in.
@@ -69,7 +69,7 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		}
 		add(field, message)
 	}
-	filter := f.filter.of(r)
+	filter := f.filter.Of(r)
 	for _, rule := range p.Rules {
 		for _, label := range unseen(filter, rule) {
 			add(cmp.Or(rule.Origin.Path, "spec"), fmt.Sprintf("label %s is left out of identities (setting labels has the filter), so no selector sees it", label))

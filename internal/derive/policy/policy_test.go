@@ -180,7 +180,7 @@ func TestASetFollowsItsRulesItsPeersAndTheirPorts(t *testing.T) {
 func TestOnlySetsThatAskForAnIdentityAreTouchedByIt(t *testing.T) {
 	tables, db := table.New()
 	d := &sets{t: tables}
-	d.local = &memo[local]{tables: []state.AnyTable{tables.Workloads, tables.Policies}, build: d.survey}
+	d.local = state.NewMemo(d.survey, tables.Workloads, tables.Policies)
 	if err := db.Write(func(tx *state.Tx) error {
 		tables.Workloads.Put(tx, workload("c1", "web", 300))
 		tables.Workloads.Put(tx, workload("c2", "db", 301))

@@ -14,7 +14,7 @@ import (
 // sets computes table PolicySets.
 type sets struct {
 	t     *table.Tables
-	local *memo[local]
+	local *state.Memo[local]
 }
 
 // local is what Workloads and Policies say together: the sets that there must be, and what each depends on.
@@ -39,7 +39,7 @@ type watched struct {
 
 func newSets(t *table.Tables) Runner {
 	d := &sets{t: t}
-	d.local = &memo[local]{tables: []state.AnyTable{t.Workloads, t.Policies}, build: d.survey}
+	d.local = state.NewMemo(d.survey, t.Workloads, t.Policies)
 	return &state.Derivation[table.PolicySet]{
 		Name:  "policy-sets",
 		Out:   t.PolicySets,
@@ -112,13 +112,13 @@ func (d *sets) ofWorkload(r state.Reader, w table.Workload) []state.Key {
 	}
 	keys := []state.Key{w.Set}
 	if len(w.NamedPorts) > 0 {
-		keys = append(keys, d.local.of(r).named...)
+		keys = append(keys, d.local.Of(r).named...)
 	}
 	return keys
 }
 
 func (d *sets) ofPolicy(r state.Reader, p table.PolicyObject) (keys []state.Key) {
-	for set, m := range d.local.of(r).sets {
+	for set, m := range d.local.Of(r).sets {
 		if slices.ContainsFunc(p.Rules, func(rule engine.Rule) bool { return rule.Subject.Matches(m.subject.Labels) }) {
 			keys = append(keys, set)
 		}
@@ -127,7 +127,7 @@ func (d *sets) ofPolicy(r state.Reader, p table.PolicyObject) (keys []state.Key)
 }
 
 func (d *sets) ofIdentity(r state.Reader, i table.Identity) []state.Key {
-	l := d.local.of(r)
+	l := d.local.Of(r)
 	keys := slices.Clone(l.named)
 	for _, w := range l.peers {
 		if w.selector.Matches(i.Labels) {
@@ -141,13 +141,13 @@ func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
 	if len(e.NamedPorts) == 0 {
 		return nil
 	}
-	return d.local.of(r).named
+	return d.local.Of(r).named
 }
 
 func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
 	switch s.Name {
 	case "policy-enforcement-mode", "enable-policy", "allow-localhost":
-		for set := range d.local.of(r).sets {
+		for set := range d.local.Of(r).sets {
 			keys = append(keys, set)
 		}
 	}
@@ -155,7 +155,7 @@ func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
 }
 
 func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
-	m := d.local.of(r).sets[key]
+	m := d.local.Of(r).sets[key]
 	if m == nil {
 		return nil
 	}

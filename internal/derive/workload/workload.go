@@ -25,8 +25,8 @@ func Derivations(t *table.Tables) []Runner {
 // workloads computes table Workloads.
 type workloads struct {
 	t    *table.Tables
-	who  *memo[who]
-	byVM *memo[bool] // whether some policy asks for names of virtual machines
+	who  *state.Memo[who]
+	byVM *state.Memo[bool] // whether some policy asks for names of virtual machines
 }
 
 // who says which labels the NICs have whose pod is known.
@@ -37,8 +37,8 @@ type who struct {
 
 func newWorkloads(t *table.Tables) Runner {
 	w := &workloads{t: t}
-	w.byVM = &memo[bool]{tables: []state.AnyTable{t.Policies}, build: w.asksForVM}
-	w.who = &memo[who]{tables: []state.AnyTable{t.Attachments, t.Pods, t.Namespaces, t.Settings, t.Policies}, build: w.identify}
+	w.byVM = state.NewMemo(w.asksForVM, t.Policies)
+	w.who = state.NewMemo(w.identify, t.Attachments, t.Pods, t.Namespaces, t.Settings, t.Policies)
 	return &state.Derivation[table.Workload]{
 		Name:  "workloads",
 		Out:   t.Workloads,
@@ -47,7 +47,7 @@ func newWorkloads(t *table.Tables) Runner {
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
 			state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return w.ofPod(r, p.Namespace, p.Name) }),
 			state.On(t.Namespaces, w.ofNamespace),
-			state.On(t.Identities, func(r state.Reader, i table.Identity) []state.Key { return w.who.of(r).having[i.Labels] }),
+			state.On(t.Identities, func(r state.Reader, i table.Identity) []state.Key { return w.who.Of(r).having[i.Labels] }),
 			state.On(t.Settings, w.ofSetting),
 			state.On(t.Policies, w.ofPolicy),
 		},
@@ -112,7 +112,7 @@ func (w *workloads) identify(r state.Reader) who {
 		return s.Value, ok
 	})
 	filter, _ := identity.NewFilter(config.Labels) // settings reports patterns that do not parse
-	if w.byVM.of(r) {
+	if w.byVM.Of(r) {
 		filter = filter.WithVMName()
 	}
 	for a := range w.t.Attachments.All(r) {
@@ -147,7 +147,7 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 		ContainerID: a.ContainerID, Interface: a.Interface, Namespace: a.Namespace, Pod: a.Pod, UID: a.UID,
 		Network: a.Network, Addresses: a.Addresses,
 	}
-	if labels, known := w.who.of(r).labels[key]; known {
+	if labels, known := w.who.Of(r).labels[key]; known {
 		pod, _, _ := w.podOf(r, a)
 		row.UID = pod.UID
 		row.Labels = labels
