@@ -1,0 +1,119 @@
+package nic
+
+import (
+	"net/netip"
+	"testing"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// bench is a node's tables, and the three derivations stepped by hand.
+type bench struct {
+	*testing.T
+	t    *table.Tables
+	db   *state.DB
+	runs []Runner
+}
+
+func newBench(t *testing.T) *bench {
+	tables, db := table.New()
+	return &bench{t, tables, db, Derivations(tables)}
+}
+
+func (b *bench) write(fn func(tx *state.Tx)) {
+	b.Helper()
+	if err := b.db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+		b.Fatal(err)
+	}
+	for range 3 {
+		for _, r := range b.runs {
+			r.Step(b.db)
+		}
+	}
+}
+
+// done tells that a sink has put a row in place.
+func (b *bench) done(tx *state.Tx, t interface{ Name() string }, key state.Key) {
+	status.Statuses.Put(tx, status.Status{Table: t.Name(), Key: key, Done: true, Rev: 1})
+}
+
+var web = table.Attachment{
+	ContainerID: "c1", Interface: "eth0", HostName: "weft0123456789", Incarnation: 7, MAC: "02:00:00:00:00:01", HostMAC: "02:00:00:00:00:02",
+	Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.5"), netip.MustParseAddr("fd00::5")},
+}
+
+func (b *bench) expect(nics, hooks, ready int) {
+	b.Helper()
+	s := b.db.Snapshot()
+	if n, h, r := b.t.NICs.Len(s), b.t.Hooks.Len(s), b.t.Ready.Len(s); n != nics || h != hooks || r != ready {
+		b.Errorf("%d NICs, %d hooks, %d ready; want %d, %d, %d", n, h, r, nics, hooks, ready)
+	}
+}
+
+func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T) {
+	b := newBench(t)
+	set := table.SetKey(300, "")
+	b.write(func(tx *state.Tx) {
+		b.t.Attachments.Put(tx, web)
+		b.t.Devices.Put(tx, table.Device{Index: 9, Name: web.HostName, Up: true})
+		b.t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Identity: 300, Set: set, Addresses: web.Addresses})
+	})
+	b.expect(0, 0, 0) // its policy is not in force
+	b.write(func(tx *state.Tx) { b.t.SetStatuses.Put(tx, table.SetStatus{Set: set, Slot: 4, Revision: 1}) })
+	b.expect(1, 0, 0) // it has a row, which is not in the kernel yet
+	b.write(func(tx *state.Tx) { b.done(tx, b.t.NICs, state.Join(uint32(9))) })
+	b.expect(1, 2, 0)
+	b.write(func(tx *state.Tx) {
+		b.done(tx, b.t.Links, state.Join(web.HostName))
+		b.done(tx, b.t.Hooks, state.Join(web.HostName, "from_pod"))
+		b.done(tx, b.t.Hooks, state.Join(web.HostName, "to_pod"))
+		for _, a := range web.Addresses {
+			p := netip.PrefixFrom(a, a.BitLen())
+			b.t.Hosts.Put(tx, table.Host{Prefix: p, Identity: 300})
+			b.done(tx, b.t.Hosts, state.Join(uint32(0), p))
+			b.t.Routes.Put(tx, table.Route{Prefix: p, Device: web.HostName})
+		}
+	})
+	b.expect(1, 2, 0) // the host has no routes to it yet
+	b.write(func(tx *state.Tx) {
+		for _, a := range web.Addresses {
+			b.done(tx, b.t.Routes, state.Join(netip.PrefixFrom(a, a.BitLen())))
+		}
+	})
+	b.expect(1, 2, 1)
+	// Its identity changes: the row is written again, and nothing goes out of service for that.
+	b.write(func(tx *state.Tx) {
+		status.Statuses.Put(tx, status.Status{Table: b.t.NICs.Name(), Key: state.Join(uint32(9)), Rev: 1, Attempts: 1, Err: "busy"})
+	})
+	b.expect(1, 2, 1)
+	b.write(func(tx *state.Tx) { b.t.Attachments.Delete(tx, b.t.Attachments.Key(web)) })
+	b.expect(0, 0, 0)
+}
+
+func TestTheNodesOwnDevicesGetTheirPrograms(t *testing.T) {
+	b := newBench(t)
+	b.write(func(tx *state.Tx) {
+		b.t.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.1")}})
+		b.t.Tunnels.Put(tx, table.Tunnel{Name: "weft_vxlan", Kind: "vxlan", Port: 8472, MTU: 1450})
+		b.t.Devices.Put(tx, table.Device{Index: 1, Name: "lo"})
+		b.t.Devices.Put(tx, table.Device{Index: 2, Name: "eth0", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.0.1/24")}})
+		b.t.Devices.Put(tx, table.Device{Index: 3, Name: "weft_vxlan", Kind: "vxlan"})
+		b.t.Devices.Put(tx, table.Device{Index: 4, Name: "eth1", Default: true})
+		b.t.Devices.Put(tx, table.Device{Index: 5, Name: "docker0", Kind: "bridge"})
+	})
+	got := map[string]bool{}
+	for h := range b.t.Hooks.All(b.db.Snapshot()) {
+		got[h.Device+" "+h.Program] = true
+	}
+	for _, want := range []string{"eth0 from_net", "eth0 to_net", "eth1 from_net", "eth1 to_net", "weft_vxlan from_overlay", "weft_vxlan to_overlay"} {
+		if !got[want] {
+			t.Errorf("%s is missing", want)
+		}
+		delete(got, want)
+	}
+	if len(got) != 0 {
+		t.Errorf("too much: %v", got)
+	}
+}
