@@ -252,8 +252,17 @@ func TestAnADDThatCannotWorkSaysWhatTheKernelSaid(t *testing.T) {
 	n.Do(func(ns.NetNS) error { return exec.Command("ip", "link", "add", "eth0", "type", "bridge").Run() })
 	r := h.request("c1")
 	r.Netns = n.Path()
-	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { // the runtime loses patience once the kernel has said no
+		defer cancel()
+		for {
+			_, failed, changed := status.Statuses.WatchOne(h.db.Snapshot(), status.KeyOf(h.Links, state.Join(attach.HostName("c1", "eth0", 0))))
+			if failed {
+				return
+			}
+			<-changed
+		}
+	}()
 	_, err := h.server.Add(ctx, r)
 	refused(t, err, 11, "link: set: make veth pair: eth0 exists already in network namespace "+n.Path())
 	if got := h.addresses(); got != "" {

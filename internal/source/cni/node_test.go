@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,9 +34,13 @@ type node struct {
 	log     strings.Builder
 	ifindex int
 
-	broken func() bool                     // tells whether an attempt of the fake kernel fails
-	hold   func(a table.Attachment) string // what keeps an attachment from becoming ready, "" if nothing
+	broken atomic.Pointer[func() bool]                     // tells whether an attempt of the fake kernel fails
+	holds  atomic.Pointer[func(a table.Attachment) string] // what keeps an attachment from becoming ready, "" if nothing
 }
+
+func (n *node) fail(when func() bool) { n.broken.Store(&when) }
+
+func (n *node) hold(why func(a table.Attachment) string) { n.holds.Store(&why) }
 
 func newNode(t testing.TB, cidrs ...string) *node {
 	dir := tempDir(t)
@@ -63,8 +68,8 @@ func tempDir(t testing.TB) string {
 // reset is what a restart of the agent does to its tables: they are empty, and the API server fills them again.
 func (n *node) reset(cidrs ...string) {
 	n.Tables, n.db = table.New()
-	n.broken = func() bool { return rand.IntN(10) == 0 }
-	n.hold = func(table.Attachment) string { return "" }
+	n.fail(func() bool { return rand.IntN(10) == 0 })
+	n.hold(func(table.Attachment) string { return "" })
 	n.write(func(tx *state.Tx) {
 		n.Settings.MarkSynced(tx)
 		n.own(tx, cidrs...)
@@ -126,11 +131,11 @@ func (n *node) attach(a table.Attachment) {
 	link := table.Link{HostName: a.HostName, ContainerID: a.ContainerID, Interface: a.Interface, Incarnation: a.Incarnation, MTU: 1450}
 	n.write(func(tx *state.Tx) { n.Links.Put(tx, link) })
 	st := status.Status{Table: n.Links.Name(), Key: n.Links.Key(link)}
-	for n.broken() {
+	for (*n.broken.Load())() {
 		st.Attempts, st.Err = st.Attempts+1, "make veth: device or resource busy"
 		n.write(func(tx *state.Tx) { status.Statuses.Put(tx, st) })
 	}
-	if why := n.hold(a); why != "" {
+	if why := (*n.holds.Load())(a); why != "" {
 		st.Attempts, st.Err = st.Attempts+1, why
 		n.write(func(tx *state.Tx) { status.Statuses.Put(tx, st); n.caughtUp(tx) })
 		return
@@ -150,7 +155,7 @@ func (n *node) detach(a table.Attachment) {
 		n.Links.Delete(tx, state.Join(a.HostName))
 		n.Ready.Delete(tx, table.AttachmentKey(a.ContainerID, a.Interface))
 	})
-	for n.broken() {
+	for (*n.broken.Load())() {
 	}
 	n.write(func(tx *state.Tx) {
 		for d := range n.Devices.By(tx, table.ByName, state.Join(a.HostName)) {

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -188,13 +189,13 @@ func TestAnADDThatWaitsInVainSaysForWhatAndLeavesNothingBehind(t *testing.T) {
 		"no identity for labels k8s:app=web; yet": func(n *node) { n.pod("default", "web", 0) },
 		"link: make veth: no buffer space (attempt ": func(n *node) {
 			n.pod("default", "web", 4711)
-			n.hold = func(table.Attachment) string { return "make veth: no buffer space" }
+			n.hold(func(table.Attachment) string { return "make veth: no buffer space" })
 		},
 	} {
 		on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
 			prepare(n)
-			if n.hold(table.Attachment{}) == "" {
-				n.hold = func(table.Attachment) string { return " " }
+			if (*n.holds.Load())(table.Attachment{}) == "" {
+				n.hold(func(table.Attachment) string { return " " })
 			}
 			_, err := s.Add(ctx, inPod(n.request("c1")))
 			refused(t, err, 11, "pod default/web eth0 is not connected after 60 s: "+want)
@@ -204,7 +205,7 @@ func TestAnADDThatWaitsInVainSaysForWhatAndLeavesNothingBehind(t *testing.T) {
 			if files, _ := filepath.Glob(n.dir + "/attachments/*"); len(files) != 0 {
 				t.Errorf("%s: left behind: %s", want, files)
 			}
-			n.hold = func(table.Attachment) string { return "" }
+			n.hold(func(table.Attachment) string { return "" })
 			if _, err := s.Add(ctx, n.request("c2")); err != nil {
 				t.Error(err)
 			}
@@ -217,7 +218,7 @@ func TestAnADDThatWaitsInVainSaysForWhatAndLeavesNothingBehind(t *testing.T) {
 
 func TestAnADDWhoseCallerGoesAwayIsTakenBack(t *testing.T) {
 	on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
-		n.hold = func(table.Attachment) string { return "never" }
+		n.hold(func(table.Attachment) string { return "never" })
 		gone, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		_, err := s.Add(gone, n.request("c1"))
@@ -257,19 +258,20 @@ func TestADELReturnsOnlyWhenTheLinkIsGone(t *testing.T) {
 		if _, err := s.Add(ctx, n.request("c1")); err != nil {
 			t.Fatal(err)
 		}
-		stuck := true
-		n.broken = func() bool {
-			if stuck {
+		var stuck atomic.Bool
+		stuck.Store(true)
+		n.fail(func() bool {
+			if stuck.Load() {
 				time.Sleep(time.Second)
 			}
-			return stuck
-		}
+			return stuck.Load()
+		})
 		_, err := s.Del(ctx, n.request("c1"))
 		refused(t, err, 11, "container c1 eth0 is not detached yet")
 		if _, err := s.Add(ctx, n.request("c2")); err == nil || n.addresses() == "c2 [10.244.1.2]" {
 			t.Errorf("an address whose link is still there was given away: %s", n.addresses())
 		}
-		stuck = false
+		stuck.Store(false)
 		if _, err := s.Del(ctx, n.request("c1")); err != nil {
 			t.Error(err)
 		}
