@@ -336,6 +336,7 @@ func PoliciesText(policies []*flowpb.Policy) string {
 }
 
 func summaryText(f *flowpb.Flow) string {
+	//lint:ignore SA1019 clients before 1.15 read it
 	text := f.GetSummary() //nolint:staticcheck // deprecated upstream for years and still what every client prints
 	if text == "" {
 		text = Summary(f.GetL4())

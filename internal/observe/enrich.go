@@ -35,7 +35,8 @@ func (n enricher) flow(r state.Reader, e abi.Event) *flowpb.Flow {
 		Interface:   n.device(r, e.Ifindex),
 		EventType:   &flowpb.CiliumEventType{},
 	}
-	f.Summary = flow.Summary(f.GetL4()) //nolint:staticcheck // deprecated upstream, and what older clients print
+	//lint:ignore SA1019 clients before 1.15 read it
+	f.Summary = flow.Summary(f.GetL4())
 	n.services(r, e, f)
 	switch e.Type {
 	case abi.EventVerdict:
@@ -177,7 +178,8 @@ func drop(e abi.Event, f *flowpb.Flow) {
 }
 
 func setReason(f *flowpb.Flow, reason abi.DropReason) {
-	f.DropReason = uint32(reason) //nolint:staticcheck // deprecated upstream, and what older clients read
+	//lint:ignore SA1019 clients before 1.15 read it
+	f.DropReason = uint32(reason)
 	f.DropReasonDesc = flowpb.DropReason(reason)
 }
 
@@ -209,7 +211,8 @@ func trace(e abi.Event, f *flowpb.Flow) {
 	f.Verdict = flowpb.Verdict_FORWARDED
 	f.TraceObservationPoint = point
 	f.IsReply = wrapperspb.Bool(reply)
-	f.Reply = reply //nolint:staticcheck // deprecated upstream, and what older clients read
+	//lint:ignore SA1019 clients before 1.15 read it
+	f.Reply = reply
 	switch {
 	case reply:
 		f.TraceReason = flowpb.TraceReason_REPLY
