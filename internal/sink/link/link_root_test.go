@@ -54,7 +54,7 @@ func newNetns(t testing.TB) ns.NetNS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { testutils.UnmountNS(n); n.Close() })
+	t.Cleanup(func() { n.Close(); testutils.UnmountNS(n) })
 	return n
 }
 

@@ -157,7 +157,7 @@ func readyWithoutPrograms(t *table.Tables) *state.Derivation[table.Ready] {
 func container(t testing.TB) ns.NetNS {
 	t.Helper()
 	n := try[ns.NetNS](t)(testutils.NewNS())
-	t.Cleanup(func() { testutils.UnmountNS(n); n.Close() })
+	t.Cleanup(func() { n.Close(); testutils.UnmountNS(n) })
 	n.Do(func(ns.NetNS) error { return exec.Command("ip", "link", "set", "lo", "up").Run() }) // as runtimes do
 	return n
 }
@@ -236,6 +236,7 @@ func TestAContainerIsWholeAfterARestartAndGoneAfterItsDEL(t *testing.T) {
 	_, err = h.server.Check(context.Background(), r)
 	refused(t, err, 999, "address 10.244.1.2/32 is not on eth0", "fd00:244:1::2/128", "no default route via 169.254.1.1")
 
+	a.Close()
 	testutils.UnmountNS(a) // the namespace goes before the DEL comes
 	if _, err := h.server.Del(context.Background(), agent.Request{ContainerID: "c1", Interface: "eth0", Netns: r.Netns}); err != nil {
 		t.Error(err)
@@ -307,8 +308,8 @@ func BenchmarkADD(b *testing.B) {
 				}
 				group.Wait()
 				for _, n := range containers {
-					testutils.UnmountNS(n)
 					n.Close()
+					testutils.UnmountNS(n)
 				}
 				b.StartTimer()
 			}
