@@ -32,17 +32,20 @@ func programCosts(ctx context.Context, c *nettest.Cluster, d time.Duration) ([]c
 	for _, way := range []struct {
 		name           string
 		client, server *place.Place
+		load           func(client, server *place.Place, d time.Duration) error
 	}{
-		{"pod to pod, one node", a.Pod("a0").Place, a.Pod("a1").Place},
-		{"pod to pod, two nodes", a.Pod("a0").Place, b.Pod("b0").Place},
-		{"pod to outside", a.Pod("a0").Place, c.Outside},
-		{"node to pod", a.Place, a.Pod("a0").Place},
+		{"transactions, pod to pod of one node", a.Pod("a0").Place, a.Pod("a1").Place, transactions},
+		{"transactions, pod to pod of two nodes", a.Pod("a0").Place, b.Pod("b0").Place, transactions},
+		{"transactions, pod to outside", a.Pod("a0").Place, c.Outside, transactions},
+		{"transactions, node to pod", a.Place, a.Pod("a0").Place, transactions},
+		{"datagrams without a pause, pod to pod of one node", a.Pod("a0").Place, a.Pod("a1").Place, flood},
+		{"datagrams without a pause, pod to pod of two nodes", a.Pod("a0").Place, b.Pod("b0").Place, flood},
 	} {
 		before, err := totals(ctx, a, b)
 		if err != nil {
 			return nil, err
 		}
-		if _, err := pingPong(way.client, way.server, d); err != nil {
+		if err := way.load(way.client, way.server, d); err != nil {
 			return nil, fmt.Errorf("%s: %w", way.name, err)
 		}
 		after, err := totals(ctx, a, b)
@@ -58,6 +61,11 @@ func programCosts(ctx context.Context, c *nettest.Cluster, d time.Duration) ([]c
 		}
 	}
 	return list, nil
+}
+
+func transactions(client, server *place.Place, d time.Duration) error {
+	_, err := pingPong(client, server, d)
+	return err
 }
 
 // totals adds up what each program did on all devices of some nodes.

@@ -66,7 +66,7 @@ func table(o options, machine string, peers []*peer, costs []cost) string {
 	}
 	fmt.Fprintf(&b, "\nA/A, the second Weftnet to the first: throughput %.3f, transactions %.3f. A difference smaller than that says nothing.\n",
 		ratio(again.throughput, weft.throughput), ratio(again.transactions, weft.transactions))
-	fmt.Fprintf(&b, "\n| way of a transaction | program | ns per packet | packets |\n|---|---|--:|--:|\n")
+	fmt.Fprintf(&b, "\n| way | program | ns per packet | packets |\n|---|---|--:|--:|\n")
 	for _, c := range costs {
 		fmt.Fprintf(&b, "| %s | `%s` | %d | %d |\n", c.way, c.program, c.each.Nanoseconds(), c.packets)
 	}
