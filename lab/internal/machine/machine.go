@@ -128,6 +128,9 @@ func diskSpace(dir string, need uint64) error {
 	if err := unix.Statfs(dir, &st); err != nil {
 		return fmt.Errorf("look at disk of %s: %w", dir, err)
 	}
+	if st.Type == unix.OVERLAYFS_SUPER_MAGIC {
+		return fmt.Errorf("%s is on an overlay file system, as in a container, and containers need a plain one: choose another folder with --dir", dir)
+	}
 	if free := st.Bavail * uint64(st.Bsize); free < need {
 		return fmt.Errorf("%s has %.1f GiB free, the lab needs %d: free some, or choose another disk with --dir", dir, float64(free)/(1<<30), need>>30)
 	}

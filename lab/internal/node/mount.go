@@ -112,14 +112,20 @@ func (s Spec) showMachine(m *mounter, root string) {
 			m.err = os.Symlink(target, root+d)
 		case errors.Is(err, fs.ErrNotExist):
 		default:
-			m.bind(d, root+d, unix.MS_REC)
-			m.mount("", root+d, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
+			m.copyOnWrite(d, root)
 		}
 	}
-	m.dir(root + "/etc")
-	m.dir(root + "/.etc/changes")
-	m.dir(root + "/.etc/work")
-	m.mount("etc", root+"/etc", "overlay", 0, "lowerdir=/etc,upperdir="+root+"/.etc/changes,workdir="+root+"/.etc/work")
+	m.copyOnWrite("/etc", root)
+}
+
+// copyOnWrite shows a folder of the machine below root; what the node changes in it stays in memory. A pod may well change /usr: the
+// runtime makes host paths that are missing, such as /lib/modules on a machine whose kernel has none.
+func (m *mounter) copyOnWrite(dir, root string) {
+	changes, work := root+"/.changes"+dir, root+"/.work"+dir
+	m.dir(root + dir)
+	m.dir(changes)
+	m.dir(work)
+	m.mount(filepath.Base(dir), root+dir, "overlay", 0, "lowerdir="+dir+",upperdir="+changes+",workdir="+work)
 }
 
 // showKernel mounts the kernel's file systems: devices and cgroups are the machine's, the others belong to the node's namespaces.

@@ -1,11 +1,10 @@
 // Package node is one node of the lab: a handful of namespaces that look to Kubernetes like a machine.
 //
 // The network namespace is made beforehand; mount, host name, IPC and process namespaces are born with PID 1, which is this very
-// program under the name `weft-lab node-init`. PID 1 builds a root file system in memory, shows the machine's programs (/usr)
-// read-only in it, and leaves the machine's mounts behind entirely:
+// program under the name `weft-lab node-init`. PID 1 builds a root file system in memory, shows the machine's programs in it, and
+// leaves the machine's mounts behind entirely:
 //
-//	/usr, /bin, …                     the machine's, read-only
-//	/etc                              the machine's, changes stay in memory
+//	/usr, /bin, …, /etc               the machine's; changes stay in memory
 //	/var/lib/{kubelet,containerd}, /var/log, /opt/cni   the node's own, on disk below the lab directory
 //	/run, /tmp, the rest              the node's own, in memory
 //	/sys/fs/bpf                       a bpffs of its own: two nodes never see each other's pins
