@@ -281,7 +281,7 @@ func TestEndpointsEqualTheTableThoughATenthOfRequestsFails(t *testing.T) {
 }
 
 // keep runs the keeper of the CiliumNode of n1.
-func keep(t *testing.T, server *apitest.Server, ipam string) {
+func keep(t *testing.T, server *apitest.Server, ipam string) (seen func()) {
 	t.Helper()
 	tables, db := table.New()
 	write(db, func(tx *state.Tx) {
@@ -316,6 +316,17 @@ func keep(t *testing.T, server *apitest.Server, ipam string) {
 		cancel()
 		running.Wait()
 	})
+	// The agent hears of a CiliumNode that goes only if it has heard of it before.
+	return func() {
+		t.Helper()
+		for {
+			_, there, changed := tables.Nodes.WatchOne(db.Snapshot(), state.Join("n1"))
+			if there {
+				return
+			}
+			<-changed
+		}
+	}
 }
 
 // await blocks until the CiliumNode of n1 is as ok wants.
@@ -350,7 +361,7 @@ func TestTheCiliumNodeHasTheAddressesOfItsNodeAndKeepsThePrefixesOfTheOperator(t
 	server := serve(t)
 	tenth(server)
 	server.Put("/api/v1/nodes/n1", kubeNode("192.168.0.1", "10.9.0.0/24"))
-	keep(t, server, "cluster-pool")
+	seen := keep(t, server, "cluster-pool")
 	address := func(o v2.CiliumNode) string {
 		if len(o.Spec.Addresses) != 1 {
 			return ""
@@ -368,6 +379,7 @@ func TestTheCiliumNodeHasTheAddressesOfItsNodeAndKeepsThePrefixesOfTheOperator(t
 	await(t, server, func(n v2.CiliumNode) bool {
 		return address(n) == "192.168.0.9" && cmp.Equal(n.Spec.IPAM.PodCIDRs, []string{"10.0.1.0/24"})
 	})
+	seen()
 	server.Delete(nodes + "n1")
 	await(t, server, func(n v2.CiliumNode) bool { return cmp.Equal(n.Spec.IPAM.PodCIDRs, []string{"10.0.1.0/24"}) })
 }

@@ -80,6 +80,7 @@ func (n *Node) Run(ctx context.Context) error {
 		var again <-chan time.Time
 		if err := n.ensure(ctx, s); err == nil {
 			failures, last = 0, ""
+			again = time.After(recheck + rand.N(recheck/2))
 		} else if ctx.Err() == nil {
 			if failures++; err.Error() != last {
 				last = err.Error()
@@ -97,6 +98,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// recheck bounds how long a CiliumNode stays away that went while nobody could hear of it.
+const recheck = 2 * time.Minute
 
 // ensure makes the CiliumNode as it should be. It does nothing while the Node or the settings are not known.
 func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
