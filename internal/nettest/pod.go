@@ -68,6 +68,20 @@ func (n *Node) AddPod(ctx context.Context, s PodSpec) (*Pod, error) {
 	return p, c.Settle(ctx)
 }
 
+// Label gives the pod other labels and returns when every node knows it by them.
+func (p *Pod) Label(ctx context.Context, labels map[string]string) error {
+	p.PodSpec.Labels = labels
+	c := p.node.cluster
+	if err := c.change(func() error {
+		o := podObject(p.node, p.PodSpec)
+		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
+		return c.put(o)
+	}); err != nil {
+		return err
+	}
+	return c.Settle(ctx)
+}
+
 // Add makes the CNI ADD and gives the plugin's answer. It may be repeated.
 func (p *Pod) Add() (string, error) {
 	out, err := p.call("ADD")

@@ -106,6 +106,22 @@ func (w *wire) connect(n int, node *place.Namespace) error {
 	return nil
 }
 
+// Narrow lets only packets of up to mtu bytes pass between the wire and outside.
+func (c *Cluster) Narrow(mtu int) error {
+	for ns, name := range map[*place.Namespace]string{c.wire.Namespace: frontier, c.wire.outside: place.Port} {
+		if err := ns.Do(func() error {
+			l, err := netlink.LinkByName(name)
+			if err != nil {
+				return err
+			}
+			return netlink.LinkSetMTU(l, mtu)
+		}); err != nil {
+			return fmt.Errorf("set MTU of %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 // cable makes a pair of devices: name here, eth0 there.
 func cable(name string, there *place.Namespace) error {
 	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd())}

@@ -204,14 +204,15 @@ func (c *Conversation) Say(ctx context.Context, line string, bulk int64) (string
 	return strings.TrimSpace(answer), nil
 }
 
-// Dial opens, says hello and returns the answer.
-func (p *Place) Dial(ctx context.Context, network string, to netip.AddrPort, bulk int64) (string, error) {
+// Dial opens, says hello in a message of at least size bytes, and returns the answer. With bulk, so many bytes follow each
+// way.
+func (p *Place) Dial(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (string, error) {
 	c, err := p.Open(ctx, network, to)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	answer, err := c.Say(ctx, "hello", bulk)
+	answer, err := c.Say(ctx, fmt.Sprintf("%-*s", size, "hello"), bulk)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return "", ErrSilence
 	}

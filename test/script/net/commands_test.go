@@ -44,6 +44,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
 		"serve": serve, "dial": dial, "ping": ping, "open": open, "say": say, "send": send, "heard": heard, "flows": flows,
 		"stop": agentDo((*nettest.Node).Stop), "kill": agentDo((*nettest.Node).Kill), "start": start, "kernel": kernel, "show": show,
+		"label": label, "narrow": narrow,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 	}
@@ -167,6 +168,22 @@ func addPod(l *line) error {
 	}
 	setAddresses(l.ts.Setenv, p.Place, name)
 	return nil
+}
+
+func label(l *line) error {
+	p, err := l.pod(l.arg(0))
+	if err != nil {
+		return err
+	}
+	return p.Label(l.ctx, l.opts)
+}
+
+func narrow(l *line) error {
+	mtu, err := strconv.Atoi(l.arg(0))
+	if err != nil {
+		return err
+	}
+	return l.Narrow(mtu)
 }
 
 func removePod(l *line) error {
@@ -329,10 +346,11 @@ func dial(l *line) error {
 		network = "udp"
 	}
 	bulk, _ := strconv.ParseInt(l.opts["bulk"], 10, 64)
+	size, _ := strconv.Atoi(l.opts["size"])
 	return each(l, targets, func(to netip.AddrPort) error {
 		ctx, cancel := l.patience()
 		defer cancel()
-		answer, err := from.Dial(ctx, network, to, bulk)
+		answer, err := from.Dial(ctx, network, to, size, bulk)
 		if err != nil {
 			return err
 		}

@@ -11,13 +11,15 @@
 //
 //	node NAME… [KEY=VALUE…]        nodes with agents that run with these keys of the configuration
 //	pod NODE/NAME [LABEL=VALUE…]   a pod, attached by CNI ADD; namespace=N and port-NAME=N are no labels
+//	label NODE/NAME LABEL=VALUE…   other labels for it
 //	remove NODE/NAME               its end, with CNI DEL
 //	add|del NODE/NAME              only the CNI call, once more
 //	apply|delete FILE…             objects as YAML; returns when that is in all kernels
 //	serve PLACE PORT               a TCP and a UDP server that say whom they saw call; dial starts them by itself
-//	dial [-4|-6] [-u] FROM TO:PORT [bulk=BYTES]
-//	                               one call, in both families unless told, TCP unless -u; prints the answers. With bulk
-//	                               that many bytes go each way. ! wants silence, or with -e an error such as a refusal
+//	dial [-4|-6] [-u] FROM TO:PORT [size=BYTES] [bulk=BYTES]
+//	                               one call, in both families unless told, TCP unless -u; prints the answers. What it
+//	                               says is size bytes long; with bulk that many follow each way. ! wants silence, or with
+//	                               -e an error such as a refusal
 //	ping [-4|-6] FROM TO [size=BYTES]      ICMP echo, never fragmented
 //	open NAME [-4|-6] FROM TO:PORT         a TCP connection
 //	say NAME                               a word on it, and the answer
@@ -25,6 +27,7 @@
 //	heard PLACE                            what its servers were told
 //	flows NODE [verdict=V] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
 //	                               waits for such a flow and prints it, with the policies
+//	narrow BYTES                   the MTU between the wire and outside
 //	stop|kill|start NODE           its agent
 //	kernel NODE                    what its kernel holds of Weftnet
 //	show NODE TABLE                a table of its agent
