@@ -331,7 +331,11 @@ func (c *Cluster) ClusterIPs(namespace, name string) (list []netip.Addr, err err
 	if !ok {
 		return nil, fmt.Errorf("there is no service %s/%s", namespace, name)
 	}
-	for _, text := range o.Object.(*corev1.Service).Spec.ClusterIPs {
+	spec := o.Object.(*corev1.Service).Spec
+	if len(spec.ClusterIPs) == 0 {
+		spec.ClusterIPs = []string{spec.ClusterIP} // the API server would
+	}
+	for _, text := range spec.ClusterIPs {
 		a, err := netip.ParseAddr(text)
 		if err != nil {
 			return nil, fmt.Errorf("service %s/%s: clusterIPs: %w", namespace, name, err)

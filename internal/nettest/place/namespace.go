@@ -174,10 +174,18 @@ func Sysctl(names ...string) error {
 	return nil
 }
 
-// dial connects from inside.
-func (n *Namespace) dial(ctx context.Context, network, address string) (conn net.Conn, err error) {
+// dial connects from inside, from a port; 0: any.
+func (n *Namespace) dial(ctx context.Context, network string, port int, address string) (conn net.Conn, err error) {
+	dialer := net.Dialer{}
+	switch {
+	case port == 0:
+	case network == "udp":
+		dialer.LocalAddr = &net.UDPAddr{Port: port}
+	default:
+		dialer.LocalAddr = &net.TCPAddr{Port: port}
+	}
 	err = n.Do(func() error {
-		conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		conn, err = dialer.DialContext(ctx, network, address)
 		return err
 	})
 	return conn, err

@@ -166,9 +166,9 @@ type Conversation struct {
 	in   *bufio.Reader
 }
 
-// Open connects to a server; network is tcp or udp. It gives up when ctx ends.
-func (p *Place) Open(ctx context.Context, network string, to netip.AddrPort) (*Conversation, error) {
-	conn, err := p.dial(ctx, network, to.String())
+// Open connects to a server from a port (0: any); network is tcp or udp. It gives up when ctx ends.
+func (p *Place) Open(ctx context.Context, network string, port int, to netip.AddrPort) (*Conversation, error) {
+	conn, err := p.dial(ctx, network, port, to.String())
 	if err != nil {
 		return nil, silence(err)
 	}
@@ -207,7 +207,7 @@ func (c *Conversation) Say(ctx context.Context, line string, bulk int64) (string
 // Dial opens, says hello in a message of at least size bytes, and returns the answer. With bulk, so many bytes follow each
 // way.
 func (p *Place) Dial(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (string, error) {
-	c, err := p.Open(ctx, network, to)
+	c, err := p.Open(ctx, network, 0, to)
 	if err != nil {
 		return "", err
 	}

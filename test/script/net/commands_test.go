@@ -148,7 +148,7 @@ func addPod(l *line) error {
 	if err != nil {
 		return err
 	}
-	s := nettest.PodSpec{Name: name, Labels: map[string]string{}, Ports: map[string]uint16{}}
+	s := nettest.PodSpec{Labels: map[string]string{}, Ports: map[string]uint16{}}
 	for k, v := range l.opts {
 		if k == "namespace" {
 			s.Namespace = v
@@ -162,12 +162,34 @@ func addPod(l *line) error {
 			s.Labels[k] = v
 		}
 	}
+	s.Name = name
+	if count, _ := strconv.Atoi(l.arg(1)); count > 0 {
+		return l.crowd(n, s, count)
+	}
 	p, err := n.AddPod(l.ctx, s)
 	if err != nil {
 		return err
 	}
 	setAddresses(l.ts.Setenv, p.Place, name)
 	return nil
+}
+
+// crowd makes many pods at once.
+func (l *line) crowd(n *nettest.Node, s nettest.PodSpec, count int) error {
+	made := make(chan error, count)
+	for i := range count {
+		one := s
+		one.Name = fmt.Sprint(s.Name, i)
+		go func() {
+			_, err := n.AddPod(l.ctx, one)
+			made <- err
+		}()
+	}
+	var errs []error
+	for range count {
+		errs = append(errs, <-made)
+	}
+	return errors.Join(errs...)
 }
 
 func label(l *line) error {
@@ -187,11 +209,28 @@ func narrow(l *line) error {
 }
 
 func removePod(l *line) error {
-	p, err := l.pod(l.arg(0))
-	if err != nil {
-		return err
+	var pods []*nettest.Pod
+	count, _ := strconv.Atoi(l.arg(1))
+	for i := range max(count, 1) {
+		name := l.arg(0)
+		if count > 0 {
+			name += fmt.Sprint(i)
+		}
+		p, err := l.pod(name)
+		if err != nil {
+			return err
+		}
+		pods = append(pods, p)
 	}
-	return p.Remove(l.ctx)
+	gone := make(chan error, len(pods))
+	for _, p := range pods {
+		go func() { gone <- p.Remove(l.ctx) }()
+	}
+	var errs []error
+	for range pods {
+		errs = append(errs, <-gone)
+	}
+	return errors.Join(errs...)
 }
 
 func callAdd(l *line) error {
@@ -395,7 +434,12 @@ func open(l *line) error {
 	if err != nil {
 		return err
 	}
-	l.talks[l.arg(0)], err = from.Open(l.ctx, "tcp", targets[0])
+	network := "tcp"
+	if l.sets["u"] {
+		network = "udp"
+	}
+	port, _ := strconv.Atoi(l.opts["port"])
+	l.talks[l.arg(0)], err = from.Open(l.ctx, network, port, targets[0])
 	return err
 }
 

@@ -10,9 +10,11 @@
 // # Commands
 //
 //	node NAME… [KEY=VALUE…]        nodes with agents that run with these keys of the configuration
-//	pod NODE/NAME [LABEL=VALUE…]   a pod, attached by CNI ADD; namespace=N and port-NAME=N are no labels
+//	pod NODE/NAME [N] [LABEL=VALUE…]
+//	                               a pod, attached by CNI ADD, or N at once, NAME0 and so on; namespace=N and port-NAME=N
+//	                               are no labels
 //	label NODE/NAME LABEL=VALUE…   other labels for it
-//	remove NODE/NAME               its end, with CNI DEL
+//	remove NODE/NAME [N]           its end, with CNI DEL, or that of N
 //	add|del NODE/NAME              only the CNI call, once more
 //	apply|delete FILE…             objects as YAML; returns when that is in all kernels
 //	serve PLACE PORT               a TCP and a UDP server that say whom they saw call; dial starts them by itself
@@ -21,7 +23,8 @@
 //	                               says is size bytes long; with bulk that many follow each way. ! wants silence, or with
 //	                               -e an error such as a refusal
 //	ping [-4|-6] FROM TO [size=BYTES]      ICMP echo, never fragmented
-//	open NAME [-4|-6] FROM TO:PORT         a TCP connection
+//	open NAME [-4|-6] [-u] FROM TO:PORT [port=N]
+//	                               a TCP connection (-u: UDP socket), from a certain port
 //	say NAME                               a word on it, and the answer
 //	send PLACE PACKET                      a frame (package packet) from its eth0
 //	heard PLACE                            what its servers were told
