@@ -173,7 +173,7 @@ func TestProbesAskTheLoopbackAddressOnly(t *testing.T) {
 	objects := mustRender(t, "{healthPort: 19879, operator: {healthPort: 19234}}")
 	check := func(c corev1.Container, port int32) {
 		for _, p := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
-			if p == nil || p.HTTPGet.Host != "127.0.0.1" || p.HTTPGet.Port.IntVal != port || p.HTTPGet.Path != "/healthz" {
+			if p == nil || p.HTTPGet.Host != "127.0.0.1" || p.HTTPGet.Port.IntVal != port || (p.HTTPGet.Path != "/healthz" && p.HTTPGet.Path != "/readyz") {
 				t.Errorf("%s: probe %v, want 127.0.0.1:%d/healthz", c.Name, p, port)
 			}
 		}
