@@ -70,10 +70,12 @@ func (r Run) Execute(ctx context.Context, out io.Writer) error {
 	switch {
 	case len(result.Failed) > 0:
 		return fmt.Errorf("%d of %d tests failed", len(result.Failed), result.Ran())
+	case result.Ran() == 0 && runErr != nil:
+		return fmt.Errorf("the tests were cut short: %s", runErr) // not wrapped: its status is not ours
 	case result.Ran() == 0:
 		return fmt.Errorf("no test matches --focus %q --skip %q", r.Focus, r.Skip)
 	case runErr != nil:
-		return fmt.Errorf("the tests passed, but ginkgo: %w", runErr)
+		return fmt.Errorf("the tests passed, but ginkgo: %s", runErr)
 	}
 	return nil
 }
