@@ -38,7 +38,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;
 	}
-	ct_find(p, 0, &f);
+	ct_find(c, p, 0, &f);
 	if (f.entry && (f.entry->flags & CT_STACK)) {
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;

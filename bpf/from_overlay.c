@@ -36,7 +36,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	c->destination = host_identity(h, p->v6);
 	if (!h || !(h->flags & HOST_LOCAL) || !(host_is_pod_here(h) || host_is_this_node(h)))
 		return drop(skb, c, DROP_STALE);
-	ct_find(p, 0, &f);
+	ct_find(c, p, 0, &f);
 	if (host_is_pod_here(h) && !(f.entry && (f.entry->flags & CT_STACK)))
 		return forward_deliver(skb, c, &f, h->ifindex);
 	bpf_skb_change_type(skb, PACKET_HOST);

@@ -20,11 +20,11 @@ static __always_inline int check_target(const struct packet *p, const struct hos
 	return 0;
 }
 
-static __always_inline void open(struct context *c, struct flow *f, int loops)
+static __always_inline int open(struct context *c, struct flow *f, int loops)
 {
 	__u32 flags = (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0);
 
-	ct_open(c, f, flags);
+	return ct_open(c, f, flags);
 }
 
 static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched)
@@ -44,7 +44,7 @@ static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow
 
 	if (host_is_pod_here(h) && !(f->entry->flags & CT_STACK))
 		return forward_deliver(skb, c, f, h->ifindex);
-	touched = ct_touch(&c->packet, f);
+	touched = ct_touch(c, f);
 	if ((f->entry->flags & CT_STACK) || host_is_this_node(h))
 		return to_stack(skb, c, f, touched);
 	if (h && (h->flags & HOST_LOCAL))
@@ -67,11 +67,16 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	struct packet *p = &c->packet;
 	struct flow f = {};
 	struct host *h;
-	int reason = lb_translate(skb, c), loops = addr_equal(&p->src, &p->dst);
+	int reason = 0, loops = 0;
 
-	if (!reason && loops && (c->event_flags & EVENT_SERVICE))
-		reason = forward_loopback(skb, c);
-	h = host_of(&p->dst, n->net);
+	h = host_at(&p->dst, n->net);
+	if (!host_is_workload(h)) {
+		reason = lb_translate(skb, c);
+		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
+		if (!reason && loops)
+			reason = forward_loopback(skb, c);
+		h = host_of(&p->dst, n->net);
+	}
 	c->destination = host_identity(h, p->v6);
 	if (!reason)
 		reason = check_target(p, h);
@@ -85,11 +90,12 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;
 	}
-	ct_find(p, n->net, &f);
-	if (!f.entry)
-		open(c, &f, loops);
-	if (!f.entry)
-		return drop(skb, c, DROP_CT_FULL);
+	ct_find(c, p, n->net, &f);
+	if (!f.entry) {
+		reason = open(c, &f, loops);
+		if (reason)
+			return drop(skb, c, reason);
+	}
 	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
 		reason = forward_loopback_reply(skb, c, &f);
 		return reason ? drop(skb, c, reason) : forward_into(skb, n, skb->ifindex);
@@ -99,7 +105,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	reason = verdict_at(skb, c, &f, n, !f.reply);
 	if (reason) {
 		if (f.is_new)
-			bpf_map_delete_elem(&connections, &f.key);
+			ct_remove(f.key);
 		return drop(skb, c, reason);
 	}
 	return send(skb, c, &f, h);
@@ -117,6 +123,7 @@ int from_pod(struct __sk_buff *skb)
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->source = n->identity;
+	c->packet.owner = n->incarnation;
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return neighbor_arp(skb, c, n);
 	reason = parse(skb, &c->packet);

@@ -10,6 +10,7 @@ static __always_inline int leaves(struct context *c)
 	struct host *from = host_of(&p->src, 0), *to;
 	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
 	struct flow f = {};
+	struct nic *n;
 
 	if (!host_is_pod_here(from) || addr_is_zero(&as))
 		return 0;
@@ -18,8 +19,12 @@ static __always_inline int leaves(struct context *c)
 	c->destination = host_identity(to, p->v6);
 	if (to && (to->flags & HOST_CLUSTER))
 		return 0;
-	ct_find(p, 0, &f);
-	return !f.entry || !f.reply;
+	ct_find(c, p, 0, &f);
+	if (f.entry && f.reply)
+		return 0;
+	n = nic_at(from->ifindex);
+	p->owner = n ? n->incarnation : 0;
+	return 1;
 }
 
 SEC("tc")

@@ -16,18 +16,19 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 
 	if (p->icmp_error && forward_related(skb, c, 1))
 		goto pass;
-	ct_find(p, n->net, &f);
-	if (!f.entry)
-		ct_open(c, &f, CT_STACK);
-	if (!f.entry)
-		return drop(skb, c, DROP_CT_FULL);
+	ct_find(c, p, n->net, &f);
+	if (!f.entry) {
+		reason = ct_open(c, &f, CT_STACK);
+		if (reason)
+			return drop(skb, c, reason);
+	}
 	reason = verdict_at(skb, c, &f, n, f.reply);
 	if (reason) {
 		if (f.is_new)
-			bpf_map_delete_elem(&connections, &f.key);
+			ct_remove(f.key);
 		return drop(skb, c, reason);
 	}
-	touched = ct_touch(p, &f);
+	touched = ct_touch(c, &f);
 	reason = forward_service_reply(skb, c, &f);
 	if (reason)
 		return drop(skb, c, reason);
@@ -50,6 +51,7 @@ int to_pod(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
+	c->packet.owner = n->incarnation;
 	reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);

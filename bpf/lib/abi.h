@@ -119,6 +119,23 @@ struct ct {
 	__be16 service_port;
 	__u16 flags;	/* enum ct_flag */
 	__u32 source;	/* identity of who opened it */
+	__u32 owner;	/* whose share holds it: key of shares */
+	__u32 pad;
+};
+
+/* shares: how much of what all use together one NIC holds. Key: incarnation of the NIC that opened the connection, or
+ * that was called from elsewhere; 0: what concerns no NIC of this node. Nobody holds more than config_*_limit. */
+enum shared {
+	SHARED_CONNECTIONS = 0,
+	SHARED_TRANSLATIONS = 1,
+	SHARED_FRAGMENTS = 2,
+};
+#define SHARED_KINDS 3
+#define SWEEP_KEYS 512 /* that one run of sweep looks at */
+
+struct share {
+	__s64 held[SHARED_KINDS];    /* by enum shared */
+	__u64 refused[SHARED_KINDS]; /* new ones that found the share used up */
 };
 
 /* services: a frontend. Backends are found through slots (0-based). */
@@ -166,14 +183,20 @@ struct affinity {
 	__u64 used; /* ns */
 };
 
-/* nat: masquerade, both ways. From inside: the workload's tuple gives the node's; from outside the reverse. */
+/* translations: of a connection's addresses, alive as long as it is in conntrack. */
+enum nat_kind {
+	NAT_OUT = 0,	 /* masquerade: the workload's tuple gives the node's address and port */
+	NAT_BACK = 1,	 /* its answers, as they come: gives the workload's address and port */
+	NAT_SERVICE = 2, /* what a client called gives the backend that it has */
+};
+
 struct nat_key {
 	struct addr src;
 	struct addr dst;
 	__be16 src_port; /* ICMP echo: the identifier, dst_port 0 */
 	__be16 dst_port;
 	__u8 protocol;
-	__u8 reverse; /* 1: key is a packet that comes back */
+	__u8 kind; /* enum nat_kind */
 	__u16 pad;
 };
 
@@ -181,8 +204,10 @@ struct nat {
 	struct addr addr;
 	__be16 port;
 	__u16 pad;
+	__u32 backend; /* NAT_SERVICE: its id */
+	__u64 opened;  /* ns, CLOCK_MONOTONIC */
+	__u32 owner;   /* whose share holds it; NAT_BACK counts with its NAT_OUT */
 	__u32 pad2;
-	__u64 used; /* ns */
 };
 
 /* fragments: ports of a datagram, learnt from its first fragment. */
@@ -196,6 +221,8 @@ struct fragment_key {
 struct fragment {
 	__be16 src_port;
 	__be16 dst_port;
+	__u32 owner;   /* whose share holds it */
+	__u64 expires; /* ns, CLOCK_MONOTONIC */
 };
 
 #define REVISION_BUCKETS 4096 /* peer revisions, by hash of the peer's address */

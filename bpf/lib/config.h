@@ -11,6 +11,11 @@
 
 #define CONFIG volatile const
 
+/* Default sizes of what all NICs share. */
+#define CONNECTIONS 131072
+#define TRANSLATIONS 131072
+#define FRAGMENTS 8192
+
 CONFIG __u32 config_overlay_ifindex; /* the tunnel device; 0: native routing */
 CONFIG __u16 config_tunnel_port;     /* UDP, host byte order */
 CONFIG __u16 config_nat_port_min;    /* masquerade takes ports from here … */
@@ -21,6 +26,10 @@ CONFIG struct addr config_masquerade4; /* this node's address towards the outsid
 CONFIG struct addr config_masquerade6;
 CONFIG struct addr config_loopback4; /* source of a workload that reaches itself through a service */
 CONFIG struct addr config_loopback6;
+/* What one NIC may hold of connections, translations and fragments: a quarter of each map. */
+CONFIG __u32 config_connections_limit = CONNECTIONS / 4;
+CONFIG __u32 config_translations_limit = TRANSLATIONS / 4;
+CONFIG __u32 config_fragments_limit = FRAGMENTS / 4;
 CONFIG __u32 config_events_per_second = 20000; /* events beyond this are counted as lost */
 
 /* Word by word: a plain copy would let the compiler take the zero that stands here at compile time. */

@@ -17,7 +17,7 @@
 #define TCP_ACK 0x10
 
 struct flow {
-	struct ct_key key;
+	struct ct_key *key; /* in the context: the stack is small */
 	struct ct *entry; /* NULL: none, or expired */
 	__u8 from_b;	  /* this packet's source is key.b */
 	__u8 reply;	  /* against the direction that opened */
@@ -35,35 +35,41 @@ static __always_inline int addr_less(const struct addr *x, const struct addr *y,
 	return xp <= yp;
 }
 
+static __always_inline __u64 ct_life(__u32 owner, __u64 life)
+{
+	return share_life(owner, SHARED_CONNECTIONS, config_connections_limit, life);
+}
+
 static __always_inline void ct_key_of(const struct packet *p, __u32 net, struct flow *f)
 {
-	f->key.net = net;
-	f->key.protocol = p->protocol;
-	f->key.pad = 0;
+	f->key->net = net;
+	f->key->protocol = p->protocol;
+	f->key->pad = 0;
 	f->from_b = !addr_less(&p->src, &p->dst, p->src_port, p->dst_port);
 	if (f->from_b) {
-		f->key.a = p->dst;
-		f->key.b = p->src;
-		f->key.a_port = p->dst_port;
-		f->key.b_port = p->src_port;
+		f->key->a = p->dst;
+		f->key->b = p->src;
+		f->key->a_port = p->dst_port;
+		f->key->b_port = p->src_port;
 	} else {
-		f->key.a = p->src;
-		f->key.b = p->dst;
-		f->key.a_port = p->src_port;
-		f->key.b_port = p->dst_port;
+		f->key->a = p->src;
+		f->key->b = p->dst;
+		f->key->a_port = p->src_port;
+		f->key->b_port = p->dst_port;
 	}
 }
 
-static __always_inline void ct_find(const struct packet *p, __u32 net, struct flow *f)
+static __always_inline void ct_find(struct context *c, const struct packet *p, __u32 net, struct flow *f)
 {
 	struct ct *e;
 
+	f->key = p == &c->packet ? &c->key : &c->quoted_key;
 	ct_key_of(p, net, f);
 	f->is_new = 0;
 	f->reply = 0;
 	f->entry = NULL;
-	e = bpf_map_lookup_elem(&connections, &f->key);
-	if (!e || e->expires < bpf_ktime_get_ns())
+	e = bpf_map_lookup_elem(&connections, f->key);
+	if (!e || e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
 	if (p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
@@ -73,31 +79,57 @@ static __always_inline void ct_find(const struct packet *p, __u32 net, struct fl
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 }
 
-/* Opens a connection in the direction of this packet. `f->entry` stays NULL when the table is full. */
-static __always_inline void ct_open(struct context *c, struct flow *f, __u32 flags)
+/* Takes an entry out, and gives it back to its owner's share: whoever deletes it first does. */
+GLOBAL ct_remove(const struct ct_key *key)
+{
+	struct ct *e;
+	__u32 owner;
+
+	if (!key)
+		return 0;
+	e = bpf_map_lookup_elem(&connections, key);
+	if (!e)
+		return 0;
+	owner = e->owner;
+	if (!bpf_map_delete_elem(&connections, key))
+		share_give(owner, SHARED_CONNECTIONS);
+	return 0;
+}
+
+/* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
+static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 {
 	const struct packet *p = &c->packet;
 	struct ct *e = &c->fresh;
-	__u64 now = bpf_ktime_get_ns();
+	int reason;
 
 	__builtin_memset(e, 0, sizeof(*e));
+	ct_remove(f->key); /* one past its time may still be there */
+	reason = share_take(p->owner, SHARED_CONNECTIONS, config_connections_limit);
+	if (reason)
+		return reason;
+	e->owner = p->owner;
 	e->flags = flags | (f->from_b ? CT_FROM_B : 0);
 	e->source = c->source;
 	if (flags & CT_SERVICE) {
 		e->service = c->service;
 		e->service_port = c->service_port;
 	}
-	e->expires = now + (p->protocol == IPPROTO_TCP ? CT_TCP_OPENING : CT_DATAGRAM_NEW);
-	bpf_map_update_elem(&connections, &f->key, e, BPF_ANY);
-	f->entry = bpf_map_lookup_elem(&connections, &f->key);
-	f->is_new = 1;
+	e->expires = c->now + ct_life(p->owner, p->protocol == IPPROTO_TCP ? CT_TCP_OPENING : CT_DATAGRAM_NEW);
+	if (bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST))
+		share_give(p->owner, SHARED_CONNECTIONS); /* full, or another CPU was faster */
+	else
+		f->is_new = 1;
+	f->entry = bpf_map_lookup_elem(&connections, f->key);
+	return f->entry ? 0 : DROP_CT_FULL;
 }
 
 /* Life goes on: expiry follows what TCP says (RFC 9293 3.3.2), or traffic for the rest. Returns event flags to report. */
-static __always_inline __u32 ct_touch(const struct packet *p, struct flow *f)
+static __always_inline __u32 ct_touch(const struct context *c, struct flow *f)
 {
+	const struct packet *p = &c->packet;
 	struct ct *e = f->entry;
-	__u64 now = bpf_ktime_get_ns(), until;
+	__u64 now = c->now, until;
 	__u16 flags = e->flags;
 	__u32 report = 0;
 
@@ -125,7 +157,7 @@ static __always_inline __u32 ct_touch(const struct packet *p, struct flow *f)
 		e->flags = flags;
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + until;
+		e->expires = now + (until == CT_TCP_OPEN ? until : ct_life(e->owner, until));
 	return report;
 }
 

@@ -21,6 +21,7 @@ struct question {
 struct context {
 	struct packet packet;
 	__u64 revision; /* of the node, read before anything that a verdict rests on */
+	__u64 now;	/* ns, CLOCK_MONOTONIC */
 	__u32 source;	   /* identities */
 	__u32 destination;
 	__u32 incarnation; /* NIC whose policy spoke last */
@@ -36,6 +37,9 @@ struct context {
 	struct question question;
 	struct ct fresh;
 	struct packet quoted;
+	struct nat nat;
+	struct ct_key key;
+	struct ct_key quoted_key;
 };
 
 #define CONTEXT_CLEARED __builtin_offsetof(struct context, question)
@@ -58,6 +62,7 @@ static __always_inline struct context *context_of(__u32 hook)
 		return NULL;
 	__builtin_memset(c, 0, CONTEXT_CLEARED);
 	c->hook = hook;
+	c->now = bpf_ktime_get_ns();
 	now = bpf_map_lookup_elem(&revision, &zero);
 	c->revision = now ? *(volatile __u64 *)now : 0;
 	return c;
@@ -133,20 +138,15 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 	return 0;
 }
 
-GLOBAL count(struct __sk_buff *skb, __u32 hook, __u32 reason)
+static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reason)
 {
-	struct counter_key key = { .reason = reason, .hook = hook };
-	struct counter *n = bpf_map_lookup_elem(&counters, &key);
+	__u32 at = hook << 8 | (reason & 0xff);
+	struct counter *n = bpf_map_lookup_elem(&counters, &at);
 
 	if (n) {
 		n->packets++;
 		n->bytes += skb->len;
-		return 0;
 	}
-	struct counter first = { .packets = 1, .bytes = skb->len };
-
-	bpf_map_update_elem(&counters, &key, &first, BPF_NOEXIST);
-	return 0;
 }
 
 /* The one way out for a drop. Multicast chatter of a workload's own stack is counted but tells nobody anything. */

@@ -56,7 +56,7 @@ GLOBAL forward_related(struct __sk_buff *skb, struct context *c, int to_client)
 	__builtin_memset(q, 0, sizeof(*q));
 	if (parse_quoted(skb, &c->packet, q))
 		return 0;
-	ct_find(q, 0, &f);
+	ct_find(c, q, 0, &f);
 	if (!f.entry)
 		return 0;
 	if (policy_drop_reason(f.entry->egress.verdict_revision & 0xff) == DROP_POLICY_DENY ||
@@ -207,17 +207,18 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 	if (c->packet.icmp_error && forward_related(skb, c, 1))
 		return forward_into(skb, n, ifindex);
 	if (!f->entry) {
-		ct_open(c, f, 0);
-		if (!f->entry)
-			return drop(skb, c, DROP_CT_FULL);
+		c->packet.owner = n->incarnation;
+		reason = ct_open(c, f, 0);
+		if (reason)
+			return drop(skb, c, reason);
 	}
 	reason = verdict_at(skb, c, f, n, f->reply);
 	if (reason) {
 		if (f->is_new)
-			bpf_map_delete_elem(&connections, &f->key);
+			ct_remove(f->key);
 		return drop(skb, c, reason);
 	}
-	touched = ct_touch(&c->packet, f);
+	touched = ct_touch(c, f);
 	reason = forward_service_reply(skb, c, f);
 	if (reason)
 		return drop(skb, c, reason);

@@ -27,14 +27,27 @@ static __always_inline void mark_clear(struct __sk_buff *skb)
 	skb->mark = skb->mark & ~MARK_MASK;
 }
 
+/* The row of exactly this address. */
+static __always_inline struct host *host_at(const struct addr *a, __u32 net)
+{
+	struct host_key key = { .addr = *a, .net = net };
+
+	return bpf_map_lookup_elem(&hosts, &key);
+}
+
 /* The place of an address: an exact row first, then the longest prefix. NULL: nothing is known, not even a default. */
 static __always_inline struct host *host_of(const struct addr *a, __u32 net)
 {
-	struct host_key key = { .addr = *a, .net = net };
 	struct prefix_key prefix = { .bits = 32 + 128, .net = net, .addr = *a };
-	struct host *h = bpf_map_lookup_elem(&hosts, &key);
+	struct host *h = host_at(a, net);
 
 	return h ? h : bpf_map_lookup_elem(&prefixes, &prefix);
+}
+
+/* The address of a workload: nobody offers a service there but itself. */
+static __always_inline int host_is_workload(const struct host *h)
+{
+	return h && !(h->flags & HOST_NODE) && (h->flags & HOST_CLUSTER) && h->identity > IDENTITY_RESERVED;
 }
 
 static __always_inline __u32 host_identity(const struct host *h, int v6)

@@ -44,6 +44,30 @@ static __always_inline __u32 lb_affine(const struct packet *p, const struct serv
 	return a->backend;
 }
 
+/* Keeps the backend of a connection for its later packets, at the cost of the client. Returns 0 or a drop reason. */
+GLOBAL lb_keep(const struct nat_key *key, struct nat *to)
+{
+	struct nat *old;
+	__u32 owner;
+	int reason;
+
+	if (!key || !to)
+		return DROP_NAT_FULL;
+	old = bpf_map_lookup_elem(&translations, key);
+	if (old) {
+		owner = old->owner;
+		if (!bpf_map_delete_elem(&translations, key))
+			share_give(owner, SHARED_TRANSLATIONS);
+	}
+	reason = share_take(to->owner, SHARED_TRANSLATIONS, config_translations_limit);
+	if (reason)
+		return reason;
+	if (!bpf_map_update_elem(&translations, key, to, BPF_NOEXIST))
+		return 0;
+	share_give(to->owner, SHARED_TRANSLATIONS);
+	return DROP_NAT_FULL;
+}
+
 /* A backend for a new connection: the client's own where the service asks for it, else any. 0: there is none. */
 static __always_inline __u32 lb_choose(const struct packet *p, const struct service *s)
 {
@@ -75,17 +99,18 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 	if (!c)
 		return DROP_INVALID;
 	struct packet *p = &c->packet;
-	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol };
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_SERVICE };
 	struct service *s = lb_service(p, 0);
 	struct backend *b = NULL;
-	__u32 *known, id = 0;
+	struct nat *known;
+	__u32 id = 0;
 	int opens = p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
 	if (!s)
 		return 0;
-	known = opens ? NULL : bpf_map_lookup_elem(&service_connections, &key);
+	known = opens ? NULL : bpf_map_lookup_elem(&translations, &key);
 	if (known) {
-		id = *known;
+		id = known->backend;
 		b = bpf_map_lookup_elem(&backends, &id);
 	}
 	if (!b) {
@@ -93,7 +118,18 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 		b = id ? bpf_map_lookup_elem(&backends, &id) : NULL;
 		if (!b)
 			return DROP_NO_BACKEND;
-		bpf_map_update_elem(&service_connections, &key, &id, BPF_ANY);
+		struct nat *to = &c->nat;
+		int reason;
+
+		__builtin_memset(to, 0, sizeof(*to));
+		to->addr = b->addr;
+		to->port = b->port;
+		to->backend = id;
+		to->opened = c->now;
+		to->owner = p->owner;
+		reason = lb_keep(&key, to);
+		if (reason)
+			return reason;
 	}
 	c->event_flags |= EVENT_SERVICE;
 	c->service = p->dst;

@@ -26,15 +26,15 @@ MAP(BPF_MAP_TYPE_ARRAY, sets, __u32, struct set, 16384, 0);
 MAP(BPF_MAP_TYPE_LPM_TRIE, policies, struct policy_key, struct policy, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_ARRAY, revision, __u32, __u64, 1, 0); /* of the node: only grows */
 MAP(BPF_MAP_TYPE_ARRAY, peer_revisions, __u32, __u64, REVISION_BUCKETS, 0);
-MAP(BPF_MAP_TYPE_LRU_HASH, connections, struct ct_key, struct ct, 131072, 0);
+MAP(BPF_MAP_TYPE_HASH, connections, struct ct_key, struct ct, CONNECTIONS, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, services, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, slots, struct slot_key, __u32, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, backends, __u32, struct backend, 131072, BPF_F_NO_PREALLOC);
-MAP(BPF_MAP_TYPE_LRU_HASH, service_connections, struct nat_key, __u32, 65536, 0);
 MAP(BPF_MAP_TYPE_LRU_HASH, affinities, struct affinity_key, struct affinity, 65536, 0);
-MAP(BPF_MAP_TYPE_LRU_HASH, translations, struct nat_key, struct nat, 131072, 0);
-MAP(BPF_MAP_TYPE_LRU_HASH, fragments, struct fragment_key, struct fragment, 8192, 0);
-MAP(BPF_MAP_TYPE_PERCPU_HASH, counters, struct counter_key, struct counter, 2048, 0);
+MAP(BPF_MAP_TYPE_HASH, translations, struct nat_key, struct nat, TRANSLATIONS, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, fragments, struct fragment_key, struct fragment, FRAGMENTS, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, shares, __u32, struct share, 16384, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_PERCPU_ARRAY, counters, __u32, struct counter, COUNTERS, 0);
 MAP(BPF_MAP_TYPE_PERCPU_ARRAY, event_budget, __u32, struct bucket, 1, 0);
 
 struct {

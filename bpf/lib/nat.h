@@ -10,6 +10,7 @@
 #include "rewrite.h"
 
 #define NAT_TRIES 24
+#define E2BIG 7 /* what a full hash map says */
 
 struct nf_conn {
 	int unknown; /* the kernel fills in what it has */
@@ -85,23 +86,35 @@ GLOBAL nat_open(struct __sk_buff *skb, const struct nat_key *out, struct nat *to
 {
 	if (!out || !to)
 		return DROP_NAT_NO_MAPPING;
-	struct nat_key in = { .src = out->dst, .dst = to->addr, .src_port = out->dst_port, .protocol = out->protocol, .reverse = 1 };
-	struct nat back = { .addr = out->src, .port = out->src_port, .used = to->used };
+	struct nat_key in = { .src = out->dst, .dst = to->addr, .src_port = out->dst_port, .protocol = out->protocol, .kind = NAT_BACK };
+	struct nat back = { .addr = out->src, .port = out->src_port, .opened = to->opened };
+	int reason = share_take(to->owner, SHARED_TRANSLATIONS, config_translations_limit);
 
+	if (reason)
+		return reason;
+	reason = DROP_NAT_NO_MAPPING;
 	for (int try = 0; try < NAT_TRIES; try++) {
+		int failed;
+
 		in.dst_port = bpf_htons(nat_port(bpf_ntohs(out->src_port), try));
 		if (nat_taken(skb, &in))
 			continue;
-		if (bpf_map_update_elem(&translations, &in, &back, BPF_NOEXIST))
+		failed = bpf_map_update_elem(&translations, &in, &back, BPF_NOEXIST);
+		if (failed == -E2BIG) {
+			reason = DROP_NAT_FULL;
+			break;
+		}
+		if (failed)
 			continue;
 		to->port = in.dst_port;
-		if (bpf_map_update_elem(&translations, out, to, BPF_ANY)) {
-			bpf_map_delete_elem(&translations, &in);
-			return DROP_NAT_NO_MAPPING;
-		}
-		return 0;
+		if (!bpf_map_update_elem(&translations, out, to, BPF_ANY))
+			return 0;
+		bpf_map_delete_elem(&translations, &in);
+		reason = DROP_NAT_FULL;
+		break;
 	}
-	return DROP_NAT_NO_MAPPING;
+	share_give(to->owner, SHARED_TRANSLATIONS);
+	return reason;
 }
 
 static __always_inline int nat_has_ports(const struct packet *p)
@@ -117,19 +130,17 @@ GLOBAL nat_out(struct __sk_buff *skb, struct context *c)
 	struct packet *p = &c->packet;
 	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol };
 	struct nat *known, to = {};
-	__u64 now = bpf_ktime_get_ns();
 	int reason;
 
 	if (!nat_has_ports(p))
 		return DROP_NAT_PROTOCOL;
 	known = bpf_map_lookup_elem(&translations, &key);
 	if (known) {
-		if (now - known->used > SECOND)
-			known->used = now;
 		to = *known;
 	} else {
 		to.addr = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
-		to.used = now;
+		to.opened = c->now;
+		to.owner = p->owner;
 		reason = nat_open(skb, &key, &to);
 		if (reason)
 			return reason;
@@ -169,7 +180,7 @@ GLOBAL nat_in(struct __sk_buff *skb, struct context *c)
 	if (!c)
 		return 0;
 	struct packet *p = &c->packet;
-	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .reverse = 1 };
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_BACK };
 	struct nat *known, to;
 	int reason;
 

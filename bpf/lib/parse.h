@@ -14,9 +14,10 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
-#include "maps.h"
+#include "share.h"
 
 #define ETH_HEADER 14
+#define FRAGMENT_LIFE (30 * SECOND) /* RFC 8200 4.5 gives up after 60 s, Linux after 30 s (ip_frag_time) */
 /* RFC 792, RFC 4443, RFC 4861. */
 #define ICMP_ECHOREPLY 0
 #define ICMP_DEST_UNREACH 3
@@ -45,6 +46,7 @@ struct packet {
 	__u8 ttl;
 	__u8 later_fragment; /* has no L4 header */
 	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
+	__u32 owner;	     /* whose share holds what this packet opens: key of shares */
 };
 
 static __always_inline int addr_equal(const struct addr *x, const struct addr *y)
@@ -99,16 +101,30 @@ static __always_inline int addr_is_link_local6(const struct addr *a)
 static __always_inline int parse_fragment(struct packet *p, __u32 id, int first)
 {
 	struct fragment_key key = { .src = p->src, .dst = p->dst, .id = id, .protocol = p->protocol };
-	struct fragment *f;
+	struct fragment *f = bpf_map_lookup_elem(&fragments, &key);
+	__u64 now = bpf_ktime_get_ns();
 
 	if (first) {
-		struct fragment ports = { .src_port = p->src_port, .dst_port = p->dst_port };
+		struct fragment ports = { .src_port = p->src_port, .dst_port = p->dst_port, .owner = p->owner };
+		int reason;
 
-		bpf_map_update_elem(&fragments, &key, &ports, BPF_ANY);
+		if (f) {
+			__u32 owner = f->owner;
+
+			if (!bpf_map_delete_elem(&fragments, &key))
+				share_give(owner, SHARED_FRAGMENTS);
+		}
+		reason = share_take(p->owner, SHARED_FRAGMENTS, config_fragments_limit);
+		if (reason)
+			return reason;
+		ports.expires = now + share_life(p->owner, SHARED_FRAGMENTS, config_fragments_limit, FRAGMENT_LIFE);
+		if (bpf_map_update_elem(&fragments, &key, &ports, BPF_NOEXIST)) {
+			share_give(p->owner, SHARED_FRAGMENTS);
+			return DROP_FRAGMENTS_FULL;
+		}
 		return 0;
 	}
-	f = bpf_map_lookup_elem(&fragments, &key);
-	if (!f)
+	if (!f || f->expires < now)
 		return DROP_FRAGMENT_NOT_FOUND;
 	p->src_port = f->src_port;
 	p->dst_port = f->dst_port;

@@ -133,14 +133,14 @@ enum drop_reason {
 	DROP_FORBIDDEN_ICMP6 = 176,
 	DROP_POLICY_DENY = 181,
 	DROP_NIC_NOT_READY = 203,
+	/* Our own, where Hubble has none. */
+	DROP_SHARE = 240,	   /* the workload holds its share of a table already */
+	DROP_FRAGMENTS_FULL = 241, /* no room to remember a datagram's ports */
+	DROP_NAT_FULL = 242,	   /* no room for a translation */
 };
 
-/* counters: packets and bytes by reason (0: forwarded) and hook, one per CPU. */
-struct counter_key {
-	__u8 reason;
-	__u8 hook;
-	__u16 pad;
-};
+/* counters: packets and bytes, one per CPU, at hook << 8 | reason (reason 0: forwarded). */
+#define COUNTERS (7 << 8)
 
 struct counter {
 	__u64 packets;

@@ -61,6 +61,7 @@ type Agent struct {
 	stage    string // what start is waiting for; empty: started
 	problems []settings.Problem
 	parts    []check // of Unsettled
+	sweeper  *sweeper
 }
 
 // New makes an agent with empty tables.

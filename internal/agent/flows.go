@@ -40,7 +40,7 @@ func (a *Agent) runObserver(run runFunc, config settings.Config) error {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
-		observe.NewCollector(o, observe.CountersOf(a.datapath.Map("counters"))), newCollector(a), collectors.NewGoCollector(),
+		observe.NewCollector(o, observe.CountersOf(a.datapath.Map("counters"))), newCollector(a), a.sweeper, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

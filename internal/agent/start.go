@@ -55,6 +55,11 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	if err := a.runMaps(run); err != nil {
 		return err
 	}
+	sweeper := newSweeper(a)
+	a.mu.Lock()
+	a.sweeper = sweeper
+	a.mu.Unlock()
+	run("sweep", sweeper.run)
 	if err := a.runObserver(run, config); err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ var Programs = []string{"from_pod", "to_pod", "from_net", "to_net", "from_overla
 
 var specs = map[string]func() (*ebpf.CollectionSpec, error){
 	"from_pod": loadFromPod, "to_pod": loadToPod, "from_net": loadFromNet, "to_net": loadToNet,
-	"from_overlay": loadFromOverlay, "to_overlay": loadToOverlay,
+	"from_overlay": loadFromOverlay, "to_overlay": loadToOverlay, "sweep": loadSweep,
 }
 
 // attachPoint says on which side of a device a program sits.
@@ -62,11 +62,15 @@ func Open(dir string, config Config) (*Datapath, error) {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
 	}
 	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}}
-	for _, name := range Programs {
+	for _, name := range append([]string{"sweep"}, Programs...) {
 		if err := d.load(name, config); err != nil {
 			d.Close()
 			return nil, err
 		}
+	}
+	if err := d.recount(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("count what each workload holds: %w", err)
 	}
 	return d, nil
 }
@@ -181,6 +185,13 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	}
 	if c.EventsPerSecond != 0 {
 		values["config_events_per_second"] = c.EventsPerSecond
+	}
+	for name, limited := range map[string]string{
+		"config_connections_limit": "connections", "config_translations_limit": "translations", "config_fragments_limit": "fragments",
+	} {
+		if m := spec.Maps[limited]; m != nil {
+			values[name] = m.MaxEntries / 4
+		}
 	}
 	for name, value := range values {
 		v := spec.Variables[name]

@@ -16,3 +16,4 @@ package datapath
 //go:generate go tool bpf2go -no-global-types -go-package datapath -cc clang-19 -strip llvm-strip-19 -target bpfel toNet ../../bpf/to_net.c -- -O2 -mcpu=v3 -nostdinc -I../../bpf/include -I../../bpf -Wall -Werror -Wno-unused-function
 //go:generate go tool bpf2go -no-global-types -go-package datapath -cc clang-19 -strip llvm-strip-19 -target bpfel fromOverlay ../../bpf/from_overlay.c -- -O2 -mcpu=v3 -nostdinc -I../../bpf/include -I../../bpf -Wall -Werror -Wno-unused-function
 //go:generate go tool bpf2go -no-global-types -go-package datapath -cc clang-19 -strip llvm-strip-19 -target bpfel toOverlay ../../bpf/to_overlay.c -- -O2 -mcpu=v3 -nostdinc -I../../bpf/include -I../../bpf -Wall -Werror -Wno-unused-function
+//go:generate go tool bpf2go -no-global-types -go-package datapath -cc clang-19 -strip llvm-strip-19 -target bpfel sweep ../../bpf/sweep.c -- -O2 -mcpu=v3 -nostdinc -I../../bpf/include -I../../bpf -Wall -Werror -Wno-unused-function

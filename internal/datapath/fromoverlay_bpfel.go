@@ -16,37 +16,40 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fromOverlayMapAffinities            = "affinities"
-	fromOverlayMapBackends              = "backends"
-	fromOverlayMapConnections           = "connections"
-	fromOverlayMapCounters              = "counters"
-	fromOverlayMapEventBudget           = "event_budget"
-	fromOverlayMapEvents                = "events"
-	fromOverlayMapFragments             = "fragments"
-	fromOverlayMapHosts                 = "hosts"
-	fromOverlayMapNics                  = "nics"
-	fromOverlayMapPeerRevisions         = "peer_revisions"
-	fromOverlayMapPolicies              = "policies"
-	fromOverlayMapPrefixes              = "prefixes"
-	fromOverlayMapRevision              = "revision"
-	fromOverlayMapScratch               = "scratch"
-	fromOverlayMapServiceConnections    = "service_connections"
-	fromOverlayMapServices              = "services"
-	fromOverlayMapSets                  = "sets"
-	fromOverlayMapSlots                 = "slots"
-	fromOverlayMapTranslations          = "translations"
-	fromOverlayProgFromOverlay          = "from_overlay"
-	fromOverlayVarConfigEventsPerSecond = "config_events_per_second"
-	fromOverlayVarConfigLoopback4       = "config_loopback4"
-	fromOverlayVarConfigLoopback6       = "config_loopback6"
-	fromOverlayVarConfigMasquerade4     = "config_masquerade4"
-	fromOverlayVarConfigMasquerade6     = "config_masquerade6"
-	fromOverlayVarConfigNatPortMax      = "config_nat_port_max"
-	fromOverlayVarConfigNatPortMin      = "config_nat_port_min"
-	fromOverlayVarConfigOverlayIfindex  = "config_overlay_ifindex"
-	fromOverlayVarConfigTunnelPort      = "config_tunnel_port"
-	fromOverlayVarConfigWorld4          = "config_world4"
-	fromOverlayVarConfigWorld6          = "config_world6"
+	fromOverlayMapAffinities              = "affinities"
+	fromOverlayMapBackends                = "backends"
+	fromOverlayMapConnections             = "connections"
+	fromOverlayMapCounters                = "counters"
+	fromOverlayMapEventBudget             = "event_budget"
+	fromOverlayMapEvents                  = "events"
+	fromOverlayMapFragments               = "fragments"
+	fromOverlayMapHosts                   = "hosts"
+	fromOverlayMapNics                    = "nics"
+	fromOverlayMapPeerRevisions           = "peer_revisions"
+	fromOverlayMapPolicies                = "policies"
+	fromOverlayMapPrefixes                = "prefixes"
+	fromOverlayMapRevision                = "revision"
+	fromOverlayMapScratch                 = "scratch"
+	fromOverlayMapServices                = "services"
+	fromOverlayMapSets                    = "sets"
+	fromOverlayMapShares                  = "shares"
+	fromOverlayMapSlots                   = "slots"
+	fromOverlayMapTranslations            = "translations"
+	fromOverlayProgFromOverlay            = "from_overlay"
+	fromOverlayVarConfigConnectionsLimit  = "config_connections_limit"
+	fromOverlayVarConfigEventsPerSecond   = "config_events_per_second"
+	fromOverlayVarConfigFragmentsLimit    = "config_fragments_limit"
+	fromOverlayVarConfigLoopback4         = "config_loopback4"
+	fromOverlayVarConfigLoopback6         = "config_loopback6"
+	fromOverlayVarConfigMasquerade4       = "config_masquerade4"
+	fromOverlayVarConfigMasquerade6       = "config_masquerade6"
+	fromOverlayVarConfigNatPortMax        = "config_nat_port_max"
+	fromOverlayVarConfigNatPortMin        = "config_nat_port_min"
+	fromOverlayVarConfigOverlayIfindex    = "config_overlay_ifindex"
+	fromOverlayVarConfigTranslationsLimit = "config_translations_limit"
+	fromOverlayVarConfigTunnelPort        = "config_tunnel_port"
+	fromOverlayVarConfigWorld4            = "config_world4"
+	fromOverlayVarConfigWorld6            = "config_world6"
 )
 
 // loadFromOverlay returns the embedded CollectionSpec for fromOverlay.
@@ -98,42 +101,45 @@ type fromOverlayProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromOverlayMapSpecs struct {
-	Affinities         *ebpf.MapSpec `ebpf:"affinities"`
-	Backends           *ebpf.MapSpec `ebpf:"backends"`
-	Connections        *ebpf.MapSpec `ebpf:"connections"`
-	Counters           *ebpf.MapSpec `ebpf:"counters"`
-	EventBudget        *ebpf.MapSpec `ebpf:"event_budget"`
-	Events             *ebpf.MapSpec `ebpf:"events"`
-	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
-	Hosts              *ebpf.MapSpec `ebpf:"hosts"`
-	Nics               *ebpf.MapSpec `ebpf:"nics"`
-	PeerRevisions      *ebpf.MapSpec `ebpf:"peer_revisions"`
-	Policies           *ebpf.MapSpec `ebpf:"policies"`
-	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
-	Revision           *ebpf.MapSpec `ebpf:"revision"`
-	Scratch            *ebpf.MapSpec `ebpf:"scratch"`
-	ServiceConnections *ebpf.MapSpec `ebpf:"service_connections"`
-	Services           *ebpf.MapSpec `ebpf:"services"`
-	Sets               *ebpf.MapSpec `ebpf:"sets"`
-	Slots              *ebpf.MapSpec `ebpf:"slots"`
-	Translations       *ebpf.MapSpec `ebpf:"translations"`
+	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
+	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Connections   *ebpf.MapSpec `ebpf:"connections"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
+	Nics          *ebpf.MapSpec `ebpf:"nics"`
+	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
+	Policies      *ebpf.MapSpec `ebpf:"policies"`
+	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Revision      *ebpf.MapSpec `ebpf:"revision"`
+	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
+	Services      *ebpf.MapSpec `ebpf:"services"`
+	Sets          *ebpf.MapSpec `ebpf:"sets"`
+	Shares        *ebpf.MapSpec `ebpf:"shares"`
+	Slots         *ebpf.MapSpec `ebpf:"slots"`
+	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
 
 // fromOverlayVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromOverlayVariableSpecs struct {
-	ConfigEventsPerSecond *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigLoopback4       *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6       *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4     *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6     *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax      *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin      *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOverlayIfindex  *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigTunnelPort      *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4          *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6          *ebpf.VariableSpec `ebpf:"config_world6"`
+	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
+	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
+	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
+	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
+	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
+	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
+	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
+	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
+	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
+	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
+	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
+	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
+	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
+	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
 }
 
 // fromOverlayObjects contains all objects after they have been loaded into the kernel.
@@ -156,25 +162,25 @@ func (o *fromOverlayObjects) Close() error {
 //
 // It can be passed to loadFromOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromOverlayMaps struct {
-	Affinities         *ebpf.Map `ebpf:"affinities"`
-	Backends           *ebpf.Map `ebpf:"backends"`
-	Connections        *ebpf.Map `ebpf:"connections"`
-	Counters           *ebpf.Map `ebpf:"counters"`
-	EventBudget        *ebpf.Map `ebpf:"event_budget"`
-	Events             *ebpf.Map `ebpf:"events"`
-	Fragments          *ebpf.Map `ebpf:"fragments"`
-	Hosts              *ebpf.Map `ebpf:"hosts"`
-	Nics               *ebpf.Map `ebpf:"nics"`
-	PeerRevisions      *ebpf.Map `ebpf:"peer_revisions"`
-	Policies           *ebpf.Map `ebpf:"policies"`
-	Prefixes           *ebpf.Map `ebpf:"prefixes"`
-	Revision           *ebpf.Map `ebpf:"revision"`
-	Scratch            *ebpf.Map `ebpf:"scratch"`
-	ServiceConnections *ebpf.Map `ebpf:"service_connections"`
-	Services           *ebpf.Map `ebpf:"services"`
-	Sets               *ebpf.Map `ebpf:"sets"`
-	Slots              *ebpf.Map `ebpf:"slots"`
-	Translations       *ebpf.Map `ebpf:"translations"`
+	Affinities    *ebpf.Map `ebpf:"affinities"`
+	Backends      *ebpf.Map `ebpf:"backends"`
+	Connections   *ebpf.Map `ebpf:"connections"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	EventBudget   *ebpf.Map `ebpf:"event_budget"`
+	Events        *ebpf.Map `ebpf:"events"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
+	Hosts         *ebpf.Map `ebpf:"hosts"`
+	Nics          *ebpf.Map `ebpf:"nics"`
+	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
+	Policies      *ebpf.Map `ebpf:"policies"`
+	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Revision      *ebpf.Map `ebpf:"revision"`
+	Scratch       *ebpf.Map `ebpf:"scratch"`
+	Services      *ebpf.Map `ebpf:"services"`
+	Sets          *ebpf.Map `ebpf:"sets"`
+	Shares        *ebpf.Map `ebpf:"shares"`
+	Slots         *ebpf.Map `ebpf:"slots"`
+	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
 func (m *fromOverlayMaps) Close() error {
@@ -193,9 +199,9 @@ func (m *fromOverlayMaps) Close() error {
 		m.Prefixes,
 		m.Revision,
 		m.Scratch,
-		m.ServiceConnections,
 		m.Services,
 		m.Sets,
+		m.Shares,
 		m.Slots,
 		m.Translations,
 	)
@@ -205,17 +211,20 @@ func (m *fromOverlayMaps) Close() error {
 //
 // It can be passed to loadFromOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromOverlayVariables struct {
-	ConfigEventsPerSecond *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigLoopback4       *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6       *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4     *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6     *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax      *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin      *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOverlayIfindex  *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigTunnelPort      *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4          *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6          *ebpf.Variable `ebpf:"config_world6"`
+	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
+	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
+	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
+	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
+	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
+	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
+	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
+	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
+	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
+	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
+	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
+	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
+	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
+	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
 }
 
 // fromOverlayPrograms contains all programs after they have been loaded into the kernel.

@@ -16,37 +16,40 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	toNetMapAffinities            = "affinities"
-	toNetMapBackends              = "backends"
-	toNetMapConnections           = "connections"
-	toNetMapCounters              = "counters"
-	toNetMapEventBudget           = "event_budget"
-	toNetMapEvents                = "events"
-	toNetMapFragments             = "fragments"
-	toNetMapHosts                 = "hosts"
-	toNetMapNics                  = "nics"
-	toNetMapPeerRevisions         = "peer_revisions"
-	toNetMapPolicies              = "policies"
-	toNetMapPrefixes              = "prefixes"
-	toNetMapRevision              = "revision"
-	toNetMapScratch               = "scratch"
-	toNetMapServiceConnections    = "service_connections"
-	toNetMapServices              = "services"
-	toNetMapSets                  = "sets"
-	toNetMapSlots                 = "slots"
-	toNetMapTranslations          = "translations"
-	toNetProgToNet                = "to_net"
-	toNetVarConfigEventsPerSecond = "config_events_per_second"
-	toNetVarConfigLoopback4       = "config_loopback4"
-	toNetVarConfigLoopback6       = "config_loopback6"
-	toNetVarConfigMasquerade4     = "config_masquerade4"
-	toNetVarConfigMasquerade6     = "config_masquerade6"
-	toNetVarConfigNatPortMax      = "config_nat_port_max"
-	toNetVarConfigNatPortMin      = "config_nat_port_min"
-	toNetVarConfigOverlayIfindex  = "config_overlay_ifindex"
-	toNetVarConfigTunnelPort      = "config_tunnel_port"
-	toNetVarConfigWorld4          = "config_world4"
-	toNetVarConfigWorld6          = "config_world6"
+	toNetMapAffinities              = "affinities"
+	toNetMapBackends                = "backends"
+	toNetMapConnections             = "connections"
+	toNetMapCounters                = "counters"
+	toNetMapEventBudget             = "event_budget"
+	toNetMapEvents                  = "events"
+	toNetMapFragments               = "fragments"
+	toNetMapHosts                   = "hosts"
+	toNetMapNics                    = "nics"
+	toNetMapPeerRevisions           = "peer_revisions"
+	toNetMapPolicies                = "policies"
+	toNetMapPrefixes                = "prefixes"
+	toNetMapRevision                = "revision"
+	toNetMapScratch                 = "scratch"
+	toNetMapServices                = "services"
+	toNetMapSets                    = "sets"
+	toNetMapShares                  = "shares"
+	toNetMapSlots                   = "slots"
+	toNetMapTranslations            = "translations"
+	toNetProgToNet                  = "to_net"
+	toNetVarConfigConnectionsLimit  = "config_connections_limit"
+	toNetVarConfigEventsPerSecond   = "config_events_per_second"
+	toNetVarConfigFragmentsLimit    = "config_fragments_limit"
+	toNetVarConfigLoopback4         = "config_loopback4"
+	toNetVarConfigLoopback6         = "config_loopback6"
+	toNetVarConfigMasquerade4       = "config_masquerade4"
+	toNetVarConfigMasquerade6       = "config_masquerade6"
+	toNetVarConfigNatPortMax        = "config_nat_port_max"
+	toNetVarConfigNatPortMin        = "config_nat_port_min"
+	toNetVarConfigOverlayIfindex    = "config_overlay_ifindex"
+	toNetVarConfigTranslationsLimit = "config_translations_limit"
+	toNetVarConfigTunnelPort        = "config_tunnel_port"
+	toNetVarConfigWorld4            = "config_world4"
+	toNetVarConfigWorld6            = "config_world6"
 )
 
 // loadToNet returns the embedded CollectionSpec for toNet.
@@ -98,42 +101,45 @@ type toNetProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toNetMapSpecs struct {
-	Affinities         *ebpf.MapSpec `ebpf:"affinities"`
-	Backends           *ebpf.MapSpec `ebpf:"backends"`
-	Connections        *ebpf.MapSpec `ebpf:"connections"`
-	Counters           *ebpf.MapSpec `ebpf:"counters"`
-	EventBudget        *ebpf.MapSpec `ebpf:"event_budget"`
-	Events             *ebpf.MapSpec `ebpf:"events"`
-	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
-	Hosts              *ebpf.MapSpec `ebpf:"hosts"`
-	Nics               *ebpf.MapSpec `ebpf:"nics"`
-	PeerRevisions      *ebpf.MapSpec `ebpf:"peer_revisions"`
-	Policies           *ebpf.MapSpec `ebpf:"policies"`
-	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
-	Revision           *ebpf.MapSpec `ebpf:"revision"`
-	Scratch            *ebpf.MapSpec `ebpf:"scratch"`
-	ServiceConnections *ebpf.MapSpec `ebpf:"service_connections"`
-	Services           *ebpf.MapSpec `ebpf:"services"`
-	Sets               *ebpf.MapSpec `ebpf:"sets"`
-	Slots              *ebpf.MapSpec `ebpf:"slots"`
-	Translations       *ebpf.MapSpec `ebpf:"translations"`
+	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
+	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Connections   *ebpf.MapSpec `ebpf:"connections"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
+	Nics          *ebpf.MapSpec `ebpf:"nics"`
+	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
+	Policies      *ebpf.MapSpec `ebpf:"policies"`
+	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Revision      *ebpf.MapSpec `ebpf:"revision"`
+	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
+	Services      *ebpf.MapSpec `ebpf:"services"`
+	Sets          *ebpf.MapSpec `ebpf:"sets"`
+	Shares        *ebpf.MapSpec `ebpf:"shares"`
+	Slots         *ebpf.MapSpec `ebpf:"slots"`
+	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
 
 // toNetVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toNetVariableSpecs struct {
-	ConfigEventsPerSecond *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigLoopback4       *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6       *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4     *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6     *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax      *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin      *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOverlayIfindex  *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigTunnelPort      *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4          *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6          *ebpf.VariableSpec `ebpf:"config_world6"`
+	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
+	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
+	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
+	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
+	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
+	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
+	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
+	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
+	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
+	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
+	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
+	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
+	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
+	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
 }
 
 // toNetObjects contains all objects after they have been loaded into the kernel.
@@ -156,25 +162,25 @@ func (o *toNetObjects) Close() error {
 //
 // It can be passed to loadToNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toNetMaps struct {
-	Affinities         *ebpf.Map `ebpf:"affinities"`
-	Backends           *ebpf.Map `ebpf:"backends"`
-	Connections        *ebpf.Map `ebpf:"connections"`
-	Counters           *ebpf.Map `ebpf:"counters"`
-	EventBudget        *ebpf.Map `ebpf:"event_budget"`
-	Events             *ebpf.Map `ebpf:"events"`
-	Fragments          *ebpf.Map `ebpf:"fragments"`
-	Hosts              *ebpf.Map `ebpf:"hosts"`
-	Nics               *ebpf.Map `ebpf:"nics"`
-	PeerRevisions      *ebpf.Map `ebpf:"peer_revisions"`
-	Policies           *ebpf.Map `ebpf:"policies"`
-	Prefixes           *ebpf.Map `ebpf:"prefixes"`
-	Revision           *ebpf.Map `ebpf:"revision"`
-	Scratch            *ebpf.Map `ebpf:"scratch"`
-	ServiceConnections *ebpf.Map `ebpf:"service_connections"`
-	Services           *ebpf.Map `ebpf:"services"`
-	Sets               *ebpf.Map `ebpf:"sets"`
-	Slots              *ebpf.Map `ebpf:"slots"`
-	Translations       *ebpf.Map `ebpf:"translations"`
+	Affinities    *ebpf.Map `ebpf:"affinities"`
+	Backends      *ebpf.Map `ebpf:"backends"`
+	Connections   *ebpf.Map `ebpf:"connections"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	EventBudget   *ebpf.Map `ebpf:"event_budget"`
+	Events        *ebpf.Map `ebpf:"events"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
+	Hosts         *ebpf.Map `ebpf:"hosts"`
+	Nics          *ebpf.Map `ebpf:"nics"`
+	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
+	Policies      *ebpf.Map `ebpf:"policies"`
+	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Revision      *ebpf.Map `ebpf:"revision"`
+	Scratch       *ebpf.Map `ebpf:"scratch"`
+	Services      *ebpf.Map `ebpf:"services"`
+	Sets          *ebpf.Map `ebpf:"sets"`
+	Shares        *ebpf.Map `ebpf:"shares"`
+	Slots         *ebpf.Map `ebpf:"slots"`
+	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
 func (m *toNetMaps) Close() error {
@@ -193,9 +199,9 @@ func (m *toNetMaps) Close() error {
 		m.Prefixes,
 		m.Revision,
 		m.Scratch,
-		m.ServiceConnections,
 		m.Services,
 		m.Sets,
+		m.Shares,
 		m.Slots,
 		m.Translations,
 	)
@@ -205,17 +211,20 @@ func (m *toNetMaps) Close() error {
 //
 // It can be passed to loadToNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toNetVariables struct {
-	ConfigEventsPerSecond *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigLoopback4       *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6       *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4     *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6     *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax      *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin      *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOverlayIfindex  *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigTunnelPort      *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4          *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6          *ebpf.Variable `ebpf:"config_world6"`
+	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
+	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
+	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
+	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
+	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
+	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
+	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
+	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
+	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
+	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
+	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
+	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
+	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
+	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
 }
 
 // toNetPrograms contains all programs after they have been loaded into the kernel.

@@ -16,37 +16,40 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	toPodMapAffinities            = "affinities"
-	toPodMapBackends              = "backends"
-	toPodMapConnections           = "connections"
-	toPodMapCounters              = "counters"
-	toPodMapEventBudget           = "event_budget"
-	toPodMapEvents                = "events"
-	toPodMapFragments             = "fragments"
-	toPodMapHosts                 = "hosts"
-	toPodMapNics                  = "nics"
-	toPodMapPeerRevisions         = "peer_revisions"
-	toPodMapPolicies              = "policies"
-	toPodMapPrefixes              = "prefixes"
-	toPodMapRevision              = "revision"
-	toPodMapScratch               = "scratch"
-	toPodMapServiceConnections    = "service_connections"
-	toPodMapServices              = "services"
-	toPodMapSets                  = "sets"
-	toPodMapSlots                 = "slots"
-	toPodMapTranslations          = "translations"
-	toPodProgToPod                = "to_pod"
-	toPodVarConfigEventsPerSecond = "config_events_per_second"
-	toPodVarConfigLoopback4       = "config_loopback4"
-	toPodVarConfigLoopback6       = "config_loopback6"
-	toPodVarConfigMasquerade4     = "config_masquerade4"
-	toPodVarConfigMasquerade6     = "config_masquerade6"
-	toPodVarConfigNatPortMax      = "config_nat_port_max"
-	toPodVarConfigNatPortMin      = "config_nat_port_min"
-	toPodVarConfigOverlayIfindex  = "config_overlay_ifindex"
-	toPodVarConfigTunnelPort      = "config_tunnel_port"
-	toPodVarConfigWorld4          = "config_world4"
-	toPodVarConfigWorld6          = "config_world6"
+	toPodMapAffinities              = "affinities"
+	toPodMapBackends                = "backends"
+	toPodMapConnections             = "connections"
+	toPodMapCounters                = "counters"
+	toPodMapEventBudget             = "event_budget"
+	toPodMapEvents                  = "events"
+	toPodMapFragments               = "fragments"
+	toPodMapHosts                   = "hosts"
+	toPodMapNics                    = "nics"
+	toPodMapPeerRevisions           = "peer_revisions"
+	toPodMapPolicies                = "policies"
+	toPodMapPrefixes                = "prefixes"
+	toPodMapRevision                = "revision"
+	toPodMapScratch                 = "scratch"
+	toPodMapServices                = "services"
+	toPodMapSets                    = "sets"
+	toPodMapShares                  = "shares"
+	toPodMapSlots                   = "slots"
+	toPodMapTranslations            = "translations"
+	toPodProgToPod                  = "to_pod"
+	toPodVarConfigConnectionsLimit  = "config_connections_limit"
+	toPodVarConfigEventsPerSecond   = "config_events_per_second"
+	toPodVarConfigFragmentsLimit    = "config_fragments_limit"
+	toPodVarConfigLoopback4         = "config_loopback4"
+	toPodVarConfigLoopback6         = "config_loopback6"
+	toPodVarConfigMasquerade4       = "config_masquerade4"
+	toPodVarConfigMasquerade6       = "config_masquerade6"
+	toPodVarConfigNatPortMax        = "config_nat_port_max"
+	toPodVarConfigNatPortMin        = "config_nat_port_min"
+	toPodVarConfigOverlayIfindex    = "config_overlay_ifindex"
+	toPodVarConfigTranslationsLimit = "config_translations_limit"
+	toPodVarConfigTunnelPort        = "config_tunnel_port"
+	toPodVarConfigWorld4            = "config_world4"
+	toPodVarConfigWorld6            = "config_world6"
 )
 
 // loadToPod returns the embedded CollectionSpec for toPod.
@@ -98,42 +101,45 @@ type toPodProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toPodMapSpecs struct {
-	Affinities         *ebpf.MapSpec `ebpf:"affinities"`
-	Backends           *ebpf.MapSpec `ebpf:"backends"`
-	Connections        *ebpf.MapSpec `ebpf:"connections"`
-	Counters           *ebpf.MapSpec `ebpf:"counters"`
-	EventBudget        *ebpf.MapSpec `ebpf:"event_budget"`
-	Events             *ebpf.MapSpec `ebpf:"events"`
-	Fragments          *ebpf.MapSpec `ebpf:"fragments"`
-	Hosts              *ebpf.MapSpec `ebpf:"hosts"`
-	Nics               *ebpf.MapSpec `ebpf:"nics"`
-	PeerRevisions      *ebpf.MapSpec `ebpf:"peer_revisions"`
-	Policies           *ebpf.MapSpec `ebpf:"policies"`
-	Prefixes           *ebpf.MapSpec `ebpf:"prefixes"`
-	Revision           *ebpf.MapSpec `ebpf:"revision"`
-	Scratch            *ebpf.MapSpec `ebpf:"scratch"`
-	ServiceConnections *ebpf.MapSpec `ebpf:"service_connections"`
-	Services           *ebpf.MapSpec `ebpf:"services"`
-	Sets               *ebpf.MapSpec `ebpf:"sets"`
-	Slots              *ebpf.MapSpec `ebpf:"slots"`
-	Translations       *ebpf.MapSpec `ebpf:"translations"`
+	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
+	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Connections   *ebpf.MapSpec `ebpf:"connections"`
+	Counters      *ebpf.MapSpec `ebpf:"counters"`
+	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
+	Events        *ebpf.MapSpec `ebpf:"events"`
+	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
+	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
+	Nics          *ebpf.MapSpec `ebpf:"nics"`
+	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
+	Policies      *ebpf.MapSpec `ebpf:"policies"`
+	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Revision      *ebpf.MapSpec `ebpf:"revision"`
+	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
+	Services      *ebpf.MapSpec `ebpf:"services"`
+	Sets          *ebpf.MapSpec `ebpf:"sets"`
+	Shares        *ebpf.MapSpec `ebpf:"shares"`
+	Slots         *ebpf.MapSpec `ebpf:"slots"`
+	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
 
 // toPodVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toPodVariableSpecs struct {
-	ConfigEventsPerSecond *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigLoopback4       *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6       *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4     *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6     *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax      *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin      *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOverlayIfindex  *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigTunnelPort      *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4          *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6          *ebpf.VariableSpec `ebpf:"config_world6"`
+	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
+	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
+	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
+	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
+	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
+	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
+	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
+	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
+	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
+	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
+	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
+	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
+	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
+	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
 }
 
 // toPodObjects contains all objects after they have been loaded into the kernel.
@@ -156,25 +162,25 @@ func (o *toPodObjects) Close() error {
 //
 // It can be passed to loadToPodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toPodMaps struct {
-	Affinities         *ebpf.Map `ebpf:"affinities"`
-	Backends           *ebpf.Map `ebpf:"backends"`
-	Connections        *ebpf.Map `ebpf:"connections"`
-	Counters           *ebpf.Map `ebpf:"counters"`
-	EventBudget        *ebpf.Map `ebpf:"event_budget"`
-	Events             *ebpf.Map `ebpf:"events"`
-	Fragments          *ebpf.Map `ebpf:"fragments"`
-	Hosts              *ebpf.Map `ebpf:"hosts"`
-	Nics               *ebpf.Map `ebpf:"nics"`
-	PeerRevisions      *ebpf.Map `ebpf:"peer_revisions"`
-	Policies           *ebpf.Map `ebpf:"policies"`
-	Prefixes           *ebpf.Map `ebpf:"prefixes"`
-	Revision           *ebpf.Map `ebpf:"revision"`
-	Scratch            *ebpf.Map `ebpf:"scratch"`
-	ServiceConnections *ebpf.Map `ebpf:"service_connections"`
-	Services           *ebpf.Map `ebpf:"services"`
-	Sets               *ebpf.Map `ebpf:"sets"`
-	Slots              *ebpf.Map `ebpf:"slots"`
-	Translations       *ebpf.Map `ebpf:"translations"`
+	Affinities    *ebpf.Map `ebpf:"affinities"`
+	Backends      *ebpf.Map `ebpf:"backends"`
+	Connections   *ebpf.Map `ebpf:"connections"`
+	Counters      *ebpf.Map `ebpf:"counters"`
+	EventBudget   *ebpf.Map `ebpf:"event_budget"`
+	Events        *ebpf.Map `ebpf:"events"`
+	Fragments     *ebpf.Map `ebpf:"fragments"`
+	Hosts         *ebpf.Map `ebpf:"hosts"`
+	Nics          *ebpf.Map `ebpf:"nics"`
+	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
+	Policies      *ebpf.Map `ebpf:"policies"`
+	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Revision      *ebpf.Map `ebpf:"revision"`
+	Scratch       *ebpf.Map `ebpf:"scratch"`
+	Services      *ebpf.Map `ebpf:"services"`
+	Sets          *ebpf.Map `ebpf:"sets"`
+	Shares        *ebpf.Map `ebpf:"shares"`
+	Slots         *ebpf.Map `ebpf:"slots"`
+	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
 func (m *toPodMaps) Close() error {
@@ -193,9 +199,9 @@ func (m *toPodMaps) Close() error {
 		m.Prefixes,
 		m.Revision,
 		m.Scratch,
-		m.ServiceConnections,
 		m.Services,
 		m.Sets,
+		m.Shares,
 		m.Slots,
 		m.Translations,
 	)
@@ -205,17 +211,20 @@ func (m *toPodMaps) Close() error {
 //
 // It can be passed to loadToPodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toPodVariables struct {
-	ConfigEventsPerSecond *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigLoopback4       *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6       *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4     *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6     *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax      *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin      *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOverlayIfindex  *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigTunnelPort      *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4          *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6          *ebpf.Variable `ebpf:"config_world6"`
+	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
+	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
+	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
+	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
+	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
+	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
+	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
+	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
+	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
+	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
+	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
+	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
+	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
+	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
 }
 
 // toPodPrograms contains all programs after they have been loaded into the kernel.

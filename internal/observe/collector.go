@@ -25,11 +25,11 @@ var (
 // Collector shows the datapath's counters and the observer's losses to Prometheus.
 type Collector struct {
 	observer *Observer
-	counters func() (map[abi.CounterKey]abi.Counter, error)
+	counters func() (map[CounterKey]abi.Counter, error)
 }
 
 // NewCollector makes a collector; counters gives the datapath's counters, summed over CPUs (see CountersOf).
-func NewCollector(o *Observer, counters func() (map[abi.CounterKey]abi.Counter, error)) *Collector {
+func NewCollector(o *Observer, counters func() (map[CounterKey]abi.Counter, error)) *Collector {
 	return &Collector{o, counters}
 }
 

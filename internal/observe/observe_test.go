@@ -579,8 +579,8 @@ func TestDropsAreCountedByTheTextOfTheirReason(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	o.lost(3)
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(o, func() (map[abi.CounterKey]abi.Counter, error) {
-		return map[abi.CounterKey]abi.Counter{
+	registry.MustRegister(NewCollector(o, func() (map[CounterKey]abi.Counter, error) {
+		return map[CounterKey]abi.Counter{
 			{Reason: abi.DropPolicy, Hook: abi.HookToPod}:       {Packets: 2, Bytes: 200},
 			{Reason: abi.DropPolicy, Hook: abi.HookFromOverlay}: {Packets: 1, Bytes: 100},
 			{Hook: abi.HookFromPod}:                             {Packets: 7, Bytes: 700},

@@ -54,22 +54,30 @@ func LostOf(budget *ebpf.Map) func() (uint64, error) {
 	}
 }
 
-// CountersOf gives the function that NewCollector wants: map counters, summed over all CPUs.
-func CountersOf(counters *ebpf.Map) func() (map[abi.CounterKey]abi.Counter, error) {
-	return func() (map[abi.CounterKey]abi.Counter, error) {
+// CounterKey is one counter of the datapath: what became of packets (DropNone: forwarded), and where.
+type CounterKey struct {
+	Hook   abi.Hook
+	Reason abi.DropReason
+}
+
+// CountersOf gives the function that NewCollector wants: map counters, summed over all CPUs, without those at zero.
+func CountersOf(counters *ebpf.Map) func() (map[CounterKey]abi.Counter, error) {
+	return func() (map[CounterKey]abi.Counter, error) {
 		var (
-			key   abi.CounterKey
+			at    uint32
 			each  []abi.Counter
-			total = map[abi.CounterKey]abi.Counter{}
+			total = map[CounterKey]abi.Counter{}
 		)
 		list := counters.Iterate()
-		for list.Next(&key, &each) {
+		for list.Next(&at, &each) {
 			var sum abi.Counter
 			for _, c := range each {
 				sum.Packets += c.Packets
 				sum.Bytes += c.Bytes
 			}
-			total[key] = sum
+			if sum.Packets > 0 {
+				total[CounterKey{abi.Hook(at >> 8), abi.DropReason(at & 0xff)}] = sum
+			}
 		}
 		if err := list.Err(); err != nil {
 			return nil, fmt.Errorf("read map counters: %w", err)

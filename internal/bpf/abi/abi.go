@@ -12,6 +12,8 @@ import (
 const (
 	Layout          = 1
 	PolicyBitsFixed = 72
+	SharedKinds     = 3
+	SweepKeys       = 512
 	RevisionBuckets = 4096
 )
 
@@ -247,6 +249,52 @@ func (v CtFlag) String() string {
 	return strings.Join(text, ",")
 }
 
+// Shared is C's enum shared.
+type Shared uint32
+
+// Values of Shared.
+const (
+	SharedConnections  Shared = 0
+	SharedTranslations Shared = 1
+	SharedFragments    Shared = 2
+)
+
+// String names the value as C does, less the prefix SHARED_.
+func (v Shared) String() string {
+	switch v {
+	case SharedConnections:
+		return "connections"
+	case SharedTranslations:
+		return "translations"
+	case SharedFragments:
+		return "fragments"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// NatKind is C's enum nat_kind.
+type NatKind uint32
+
+// Values of NatKind.
+const (
+	NatOut     NatKind = 0
+	NatBack    NatKind = 1
+	NatService NatKind = 2
+)
+
+// String names the value as C does, less the prefix NAT_.
+func (v NatKind) String() string {
+	switch v {
+	case NatOut:
+		return "out"
+	case NatBack:
+		return "back"
+	case NatService:
+		return "service"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
 // ServiceFlag is C's enum service_flag.
 type ServiceFlag uint32
 
@@ -415,6 +463,9 @@ const (
 	DropForbiddenIcmp6   DropReason = 176
 	DropPolicyDeny       DropReason = 181
 	DropNicNotReady      DropReason = 203
+	DropShare            DropReason = 240
+	DropFragmentsFull    DropReason = 241
+	DropNatFull          DropReason = 242
 )
 
 // String names the value as C does, less the prefix DROP_.
@@ -470,6 +521,12 @@ func (v DropReason) String() string {
 		return "policy_deny"
 	case DropNicNotReady:
 		return "nic_not_ready"
+	case DropShare:
+		return "share"
+	case DropFragmentsFull:
+		return "fragments_full"
+	case DropNatFull:
+		return "nat_full"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -597,7 +654,7 @@ type CtSlot struct {
 	Rules           uint32
 }
 
-// Ct is C's struct ct, 64 bytes.
+// Ct is C's struct ct, 72 bytes.
 type Ct struct {
 	_           structs.HostLayout
 	Egress      CtSlot
@@ -607,6 +664,8 @@ type Ct struct {
 	ServicePort BePort
 	Flags       CtFlag
 	Source      uint32
+	Owner       uint32
+	_           uint32
 }
 
 // ServiceKey is C's struct service_key, 24 bytes.
@@ -660,6 +719,13 @@ type Affinity struct {
 	Used    uint64
 }
 
+// Share is C's struct share, 48 bytes.
+type Share struct {
+	_       structs.HostLayout
+	Held    [3]int64
+	Refused [3]uint64
+}
+
 // NatKey is C's struct nat_key, 40 bytes.
 type NatKey struct {
 	_        structs.HostLayout
@@ -668,18 +734,20 @@ type NatKey struct {
 	SrcPort  BePort
 	DstPort  BePort
 	Protocol uint8
-	Reverse  uint8
+	Kind     uint8
 	_        uint16
 }
 
-// Nat is C's struct nat, 32 bytes.
+// Nat is C's struct nat, 40 bytes.
 type Nat struct {
-	_    structs.HostLayout
-	Addr Addr
-	Port BePort
-	_    uint16
-	_    uint32
-	Used uint64
+	_       structs.HostLayout
+	Addr    Addr
+	Port    BePort
+	_       uint16
+	Backend uint32
+	Opened  uint64
+	Owner   uint32
+	_       uint32
 }
 
 // FragmentKey is C's struct fragment_key, 40 bytes.
@@ -691,11 +759,13 @@ type FragmentKey struct {
 	Protocol uint32
 }
 
-// Fragment is C's struct fragment, 4 bytes.
+// Fragment is C's struct fragment, 16 bytes.
 type Fragment struct {
 	_       structs.HostLayout
 	SrcPort BePort
 	DstPort BePort
+	Owner   uint32
+	Expires uint64
 }
 
 // Event is C's struct event, 104 bytes.
@@ -725,14 +795,6 @@ type Event struct {
 	Src         Addr
 	Dst         Addr
 	Service     Addr
-}
-
-// CounterKey is C's struct counter_key, 4 bytes.
-type CounterKey struct {
-	_      structs.HostLayout
-	Reason DropReason
-	Hook   Hook
-	_      uint16
 }
 
 // Counter is C's struct counter, 16 bytes.

@@ -37,6 +37,9 @@ func commands() map[string]command {
 		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
 		"service": opened(service),
 		"send":    opened(send),
+		"flood":   opened(flood),
+		"sweep":   opened(sweep),
+		"age":     opened(age),
 	}
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* share: nobody holds more than a quarter of a table that all use. Near its limit an owner's short-lived entries live
+ * shorter, so that a busy server goes on while a flood starves itself alone. */
+#ifndef WEFT_SHARE_H
+#define WEFT_SHARE_H
+
+#include "maps.h"
+
+static const struct share share_none; /* all zero */
+
+static __always_inline struct share *share_of(__u32 owner)
+{
+	struct share *s = bpf_map_lookup_elem(&shares, &owner);
+
+	if (s)
+		return s;
+	bpf_map_update_elem(&shares, &owner, &share_none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&shares, &owner);
+}
+
+/* Takes one entry of this kind from the owner's share. Returns 0 or a drop reason. */
+static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit)
+{
+	struct share *s = share_of(owner);
+
+	if (!s)
+		return DROP_SHARE;
+	if (*(volatile __s64 *)&s->held[kind] >= limit) {
+		__sync_fetch_and_add(&s->refused[kind], 1);
+		return DROP_SHARE;
+	}
+	__sync_fetch_and_add(&s->held[kind], 1);
+	return 0;
+}
+
+/* Gives one back. An owner that is forgotten has nothing to get. */
+static __always_inline void share_give(__u32 owner, enum shared kind)
+{
+	struct share *s = bpf_map_lookup_elem(&shares, &owner);
+
+	if (s)
+		__sync_fetch_and_add(&s->held[kind], -1);
+}
+
+/* How long an entry may live that would live `life` ns: all of it up to half the share, then less and less, one second
+ * at least. */
+static __always_inline __u64 share_life(__u32 owner, enum shared kind, __u32 limit, __u64 life)
+{
+	struct share *s = bpf_map_lookup_elem(&shares, &owner);
+	__s64 held = s ? *(volatile __s64 *)&s->held[kind] : 0;
+	__u32 half = limit / 2;
+
+	if (held <= half || !half)
+		return life;
+	if (held < limit)
+		life = life / half * (__u64)(limit - held);
+	else
+		life = 0;
+	return life < SECOND ? SECOND : life;
+}
+
+#endif

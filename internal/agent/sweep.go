@@ -1,0 +1,188 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/datapath"
+)
+
+const (
+	sweepCalm   = 10 * time.Second // between passes while there is room
+	sweepBusy   = time.Second      // while a table or somebody's share is more than half full
+	complainFor = time.Minute      // one line of log per owner and this long
+)
+
+// sweeper takes finished entries out of the tables that all workloads share, and tells who uses up his share.
+type sweeper struct {
+	a    *Agent
+	mu   sync.Mutex // guards what follows
+	last []datapath.Swept
+	runs uint64
+	took time.Duration // of all passes
+
+	removed map[string]uint64    // by table
+	refused map[string]uint64    // by table
+	shares  map[uint32]abi.Share // as of the last pass
+	told    map[uint32]time.Time // when an owner was last complained about
+	full    map[string]bool      // tables that were complained about
+}
+
+func newSweeper(a *Agent) *sweeper {
+	return &sweeper{
+		a: a, removed: map[string]uint64{}, refused: map[string]uint64{}, shares: map[uint32]abi.Share{},
+		told: map[uint32]time.Time{}, full: map[string]bool{},
+	}
+}
+
+// run sweeps until ctx ends, the oftener the fuller the tables are.
+func (s *sweeper) run(ctx context.Context) error {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-next.C:
+			busy, err := s.pass(now)
+			if err != nil && ctx.Err() == nil {
+				s.a.Log.Error("finished connections stay in their tables", "error", err)
+			}
+			if busy {
+				next.Reset(sweepBusy)
+			} else {
+				next.Reset(sweepCalm)
+			}
+		}
+	}
+}
+
+// shared is the agent's sweeper; nil while it starts.
+func (a *Agent) shared() *sweeper {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sweeper
+}
+
+func (s *sweeper) pass(now time.Time) (busy bool, err error) {
+	swept, err := s.a.datapath.Sweep()
+	if err != nil {
+		return false, err
+	}
+	shares, err := s.a.datapath.Shares()
+	if err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = swept
+	s.runs++
+	for kind, t := range swept {
+		s.took += t.Took
+		s.removed[t.Table] += uint64(t.Removed)
+		busy = busy || t.Held > int(t.Size)/2
+		s.complainOfFull(t)
+		for owner, share := range shares {
+			busy = busy || share.Held[kind] > int64(t.Limit)/2
+			s.complainOf(owner, share, kind, t, now)
+		}
+	}
+	s.shares = shares
+	maps.DeleteFunc(s.told, func(owner uint32, _ time.Time) bool { _, lives := shares[owner]; return !lives })
+	return busy, nil
+}
+
+func (s *sweeper) complainOfFull(t datapath.Swept) {
+	switch {
+	case t.Held >= int(t.Size)/10*9 && !s.full[t.Table]:
+		s.full[t.Table] = true
+		s.a.Log.Error("a table is nearly full: new connections will be dropped", "table", t.Table, "entries", t.Held, "size", t.Size)
+	case t.Held < int(t.Size)/10*8:
+		s.full[t.Table] = false
+	}
+}
+
+func (s *sweeper) complainOf(owner uint32, share abi.Share, kind int, t datapath.Swept, now time.Time) {
+	more := share.Refused[kind] - min(s.shares[owner].Refused[kind], share.Refused[kind])
+	if more == 0 {
+		return
+	}
+	s.refused[t.Table] += more
+	if now.Sub(s.told[owner]) < complainFor {
+		return
+	}
+	s.told[owner] = now
+	s.a.Log.Warn("a workload holds all that one may hold of a table: its new connections are dropped", "workload", s.name(owner),
+		"table", t.Table, "holds", share.Held[kind], "limit", t.Limit, "dropped", more)
+}
+
+// name is the pod whose NIC has this incarnation.
+func (s *sweeper) name(owner uint32) string {
+	if owner == 0 {
+		return "traffic of no workload of this node"
+	}
+	for row := range s.a.Tables.Attachments.All(s.a.DB.Snapshot()) {
+		if row.Incarnation == owner {
+			return row.Namespace + "/" + row.Pod
+		}
+	}
+	return fmt.Sprintf("a workload that is gone (incarnation %d)", owner)
+}
+
+// components are lines of `weft status`: one per table.
+func (s *sweeper) components() []agentv1.Component {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []agentv1.Component{}
+	for kind, t := range s.last {
+		c := agentv1.Component{Name: "shared " + t.Table, Health: agentv1.HealthOK, Message: fmt.Sprintf("%d of %d", t.Held, t.Size)}
+		if s.full[t.Table] {
+			c.Health = agentv1.HealthDegraded
+			c.Message += ": nearly full, new connections will be dropped"
+		}
+		for _, owner := range slices.Sorted(maps.Keys(s.shares)) {
+			if held := s.shares[owner].Held[kind]; held >= int64(t.Limit) {
+				c.Message += fmt.Sprintf("; %s holds all of its share (%d)", s.name(owner), t.Limit)
+			}
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+var (
+	sweepRuns     = prometheus.NewDesc("cilium_datapath_conntrack_gc_runs_total", "Passes over the tables of connections.", nil, nil)
+	sweepSeconds  = prometheus.NewDesc("cilium_datapath_conntrack_gc_duration_seconds_total", "Time that passes over the tables of connections took, all together.", nil, nil)
+	sweepEntries  = prometheus.NewDesc("cilium_datapath_conntrack_gc_entries", "Entries that the last pass left alive, and that all passes deleted.", []string{"table", "status"}, nil)
+	mapPressure   = prometheus.NewDesc("cilium_bpf_map_pressure", "Entries of a map as a share of its size.", []string{"map_name"}, nil)
+	sharesRefused = prometheus.NewDesc("weft_share_refused_total", "New entries that found the share of their workload used up.", []string{"table"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (s *sweeper) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{sweepRuns, sweepSeconds, sweepEntries, mapPressure, sharesRefused} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *sweeper) Collect(out chan<- prometheus.Metric) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out <- prometheus.MustNewConstMetric(sweepRuns, prometheus.CounterValue, float64(s.runs))
+	out <- prometheus.MustNewConstMetric(sweepSeconds, prometheus.CounterValue, s.took.Seconds())
+	for _, t := range s.last {
+		out <- prometheus.MustNewConstMetric(sweepEntries, prometheus.GaugeValue, float64(t.Held), t.Table, "alive")
+		out <- prometheus.MustNewConstMetric(sweepEntries, prometheus.GaugeValue, float64(s.removed[t.Table]), t.Table, "deleted")
+		out <- prometheus.MustNewConstMetric(mapPressure, prometheus.GaugeValue, float64(t.Held)/float64(t.Size), t.Table)
+		out <- prometheus.MustNewConstMetric(sharesRefused, prometheus.CounterValue, float64(s.refused[t.Table]), t.Table)
+	}
+}

@@ -1,0 +1,242 @@
+package datapath
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+)
+
+// Tables that all workloads share, in the order of abi.Shared.
+var sharedTables = []string{"connections", "translations", "fragments"}
+
+const (
+	sweepChunk = 4096 // entries that one system call reads
+	sweepKeys  = 512  // keys that one run of the program sweep looks at: SWEEP_KEYS of bpf/lib/abi.h
+	sweepKey   = 40   // bytes of each: union sweep_key of bpf/sweep.c
+)
+
+// Swept is what one pass over a shared table found.
+type Swept struct {
+	Table   string
+	Size    uint32 // most entries it can have
+	Limit   uint32 // most entries that one owner can have
+	Held    int    // entries that are left
+	Removed int
+	Took    time.Duration
+	Owners  map[uint32]uint32 // entries by owner; connections and fragments: those alive or not yet taken out
+}
+
+// Sweep takes finished connections, their translations and old fragments out, a chunk at a time: no call into the kernel
+// looks at more than some thousand entries. Packets go on meanwhile.
+func (d *Datapath) Sweep() ([]Swept, error) {
+	s := sweeper{d: d, now: monotonic()}
+	list := make([]Swept, 0, len(sharedTables))
+	for kind, name := range sharedTables {
+		one, err := s.table(abi.Shared(kind), name)
+		if err != nil {
+			return list, fmt.Errorf("sweep %s: %w", name, err)
+		}
+		list = append(list, one)
+	}
+	return list, s.forget()
+}
+
+// monotonic is the clock of the programs: nanoseconds, CLOCK_MONOTONIC.
+func monotonic() uint64 {
+	var now unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // fails for unknown clocks alone
+	return uint64(now.Nano())
+}
+
+type sweeper struct {
+	d     *Datapath
+	now   uint64
+	batch []byte // the value of map sweeping
+	count int
+}
+
+func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
+	began := time.Now()
+	m := s.d.maps[name]
+	out := Swept{Table: name, Size: m.MaxEntries(), Limit: m.MaxEntries() / 4, Owners: map[uint32]uint32{}}
+	see := func(key []byte, owner uint32, over bool) error {
+		out.Held++
+		out.Owners[owner]++
+		if !over {
+			return nil
+		}
+		removed, err := s.add(kind, key)
+		out.Removed += removed
+		return err
+	}
+	var err error
+	switch kind {
+	case abi.SharedConnections:
+		err = each(m, func(key *[sweepKey]byte, v *abi.Ct) error {
+			return see(key[:], v.Owner, v.Expires+uint64(time.Second) < s.now)
+		})
+	case abi.SharedTranslations:
+		err = each(m, func(key *[sweepKey]byte, v *abi.Nat) error {
+			// Whether its connection lives only the kernel can tell.
+			return see(key[:], v.Owner, v.Opened+uint64(time.Second) < s.now)
+		})
+	default:
+		err = each(m, func(key *[sweepKey]byte, v *abi.Fragment) error {
+			return see(key[:], v.Owner, v.Expires+uint64(time.Second) < s.now)
+		})
+	}
+	if err == nil {
+		var removed int
+		removed, err = s.run(kind)
+		out.Removed += removed
+	}
+	out.Held -= out.Removed
+	out.Took = time.Since(began)
+	return out, err
+}
+
+// each reads a hash map in chunks. What comes and goes meanwhile may be seen or not.
+func each[V any](m *ebpf.Map, f func(*[sweepKey]byte, *V) error) error {
+	var cursor ebpf.MapBatchCursor
+	keys, values := make([][sweepKey]byte, sweepChunk), make([]V, sweepChunk)
+	for {
+		n, err := m.BatchLookup(&cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("read entries: %w", err)
+		}
+		for i := range n {
+			if err := f(&keys[i], &values[i]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil // that was the end
+		}
+	}
+}
+
+// add puts a key into the batch, and runs it when it is full.
+func (s *sweeper) add(kind abi.Shared, key []byte) (int, error) {
+	if s.batch == nil {
+		s.batch = make([]byte, 16+sweepKeys*sweepKey)
+	}
+	copy(s.batch[16+s.count*sweepKey:], key)
+	s.count++
+	if s.count < sweepKeys {
+		return 0, nil
+	}
+	return s.run(kind)
+}
+
+func (s *sweeper) run(kind abi.Shared) (int, error) {
+	if s.count == 0 {
+		return 0, nil
+	}
+	batch := s.d.maps["sweeping"]
+	binary.NativeEndian.PutUint32(s.batch, uint32(kind))
+	binary.NativeEndian.PutUint32(s.batch[4:], uint32(s.count))
+	s.count = 0
+	if err := batch.Put(uint32(0), s.batch); err != nil {
+		return 0, fmt.Errorf("write map sweeping: %w", err)
+	}
+	if _, err := s.d.programs["sweep"].Run(&ebpf.RunOptions{}); err != nil {
+		return 0, fmt.Errorf("run program sweep: %w", err)
+	}
+	if err := batch.Lookup(uint32(0), s.batch); err != nil {
+		return 0, fmt.Errorf("read map sweeping: %w", err)
+	}
+	return int(binary.NativeEndian.Uint32(s.batch[8:])), nil
+}
+
+// Shares are what each owner holds, by incarnation of its NIC; 0: what concerns no NIC of this node.
+func (d *Datapath) Shares() (map[uint32]abi.Share, error) {
+	var (
+		owner uint32
+		share abi.Share
+		list  = map[uint32]abi.Share{}
+	)
+	rows := d.maps["shares"].Iterate()
+	for rows.Next(&owner, &share) {
+		list[owner] = share
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read map shares: %w", err)
+	}
+	return list, nil
+}
+
+// forget removes the shares of owners that are gone and hold nothing.
+func (s *sweeper) forget() error {
+	shares, err := s.d.Shares()
+	if err != nil {
+		return err
+	}
+	var (
+		ifindex uint32
+		nic     abi.Nic
+		lives   = map[uint32]bool{0: true}
+	)
+	nics := s.d.maps["nics"].Iterate()
+	for nics.Next(&ifindex, &nic) {
+		lives[nic.Incarnation] = true
+	}
+	if err := nics.Err(); err != nil {
+		return fmt.Errorf("read map nics: %w", err)
+	}
+	for owner, share := range shares {
+		if lives[owner] || share.Held[0] > 0 || share.Held[1] > 0 || share.Held[2] > 0 {
+			continue
+		}
+		if err := s.d.maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("forget the share of %d: %w", owner, err)
+		}
+	}
+	return nil
+}
+
+// recount sets what each owner holds to what the tables say. Programs count on meanwhile; the little that they open
+// between counting and writing is lost to the count until the next agent counts anew.
+func (d *Datapath) recount() error {
+	held := map[uint32]*[3]int64{}
+	of := func(owner uint32) *[3]int64 {
+		if held[owner] == nil {
+			held[owner] = &[3]int64{}
+		}
+		return held[owner]
+	}
+	errs := errors.Join(
+		each(d.maps["connections"], func(_ *[sweepKey]byte, v *abi.Ct) error { of(v.Owner)[abi.SharedConnections]++; return nil }),
+		each(d.maps["translations"], func(k *[sweepKey]byte, v *abi.Nat) error {
+			if abi.NatKind(k[37]) != abi.NatBack {
+				of(v.Owner)[abi.SharedTranslations]++
+			}
+			return nil
+		}),
+		each(d.maps["fragments"], func(_ *[sweepKey]byte, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
+	)
+	if errs != nil {
+		return errs
+	}
+	shares, err := d.Shares()
+	if err != nil {
+		return err
+	}
+	for owner, share := range shares {
+		share.Held = *of(owner)
+		shares[owner] = share
+	}
+	for owner, n := range held {
+		share := shares[owner]
+		share.Held = *n
+		if err := d.maps["shares"].Put(owner, share); err != nil {
+			return fmt.Errorf("write map shares: %w", err)
+		}
+	}
+	return nil
+}

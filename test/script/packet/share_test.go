@@ -1,0 +1,96 @@
+package packet
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+)
+
+// flood sends one packet for each number of a range, which stands where the line says PORT, and tells how many ended how.
+func flood(b *bench, ts *testscript.TestScript, args []string) {
+	from, to, _ := strings.Cut(args[2], "-")
+	count := map[string]int{}
+	for n := number(from); n <= number(to); n++ {
+		text, err := b.send(args[0], b.devices[args[1]].Ifindex, 0, 0, strings.ReplaceAll(args[3], "PORT", strconv.Itoa(int(n))))
+		ts.Check(err)
+		how, _, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), " ")
+		if how == "drop" {
+			for _, line := range strings.Split(text, "\n") {
+				if _, why, ok := strings.Cut(line, "drop "+args[0]); ok {
+					_, how, _ = strings.Cut(strings.TrimSpace(why), " ")
+				}
+			}
+		}
+		count[how]++
+	}
+	var words []string
+	for how, n := range count {
+		words = append(words, fmt.Sprintf("%d %s", n, how))
+	}
+	slices.Sort(words)
+	_, err := ts.Stdout().Write([]byte(strings.Join(words, "\n") + "\n"))
+	ts.Check(err)
+}
+
+// sweep takes out what is finished and tells what is left, of every table, and what each NIC holds of it.
+func sweep(b *bench, ts *testscript.TestScript, _ []string) {
+	swept, err := b.dp.Sweep()
+	ts.Check(err)
+	shares, err := b.dp.Shares()
+	ts.Check(err)
+	for kind, s := range swept {
+		text := fmt.Sprintf("%s: %d left, %d removed", s.Table, s.Held, s.Removed)
+		var names []string
+		for name := range b.devices {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			if held := shares[b.devices[name].Incarnation].Held[kind]; held != 0 {
+				text += fmt.Sprintf(", %s %d", name, held)
+			}
+		}
+		_, err := ts.Stdout().Write([]byte(text + "\n"))
+		ts.Check(err)
+	}
+}
+
+// age puts every entry of a shared table long past its time.
+func age(b *bench, ts *testscript.TestScript, args []string) {
+	m := b.dp.Map(args[0])
+	switch args[0] {
+	case "connections":
+		ts.Check(rewrite(m, func(k *abi.CtKey, v *abi.Ct) { v.Expires = 1 }))
+	case "translations":
+		ts.Check(rewrite(m, func(k *abi.NatKey, v *abi.Nat) { v.Opened = 1 }))
+	case "fragments":
+		ts.Check(rewrite(m, func(k *abi.FragmentKey, v *abi.Fragment) { v.Expires = 1 }))
+	default:
+		ts.Fatalf("nothing ages in %s", args[0])
+	}
+}
+
+func rewrite[K comparable, V any](m *ebpf.Map, change func(*K, *V)) error {
+	var (
+		k    K
+		v    V
+		rows = map[K]V{}
+	)
+	list := m.Iterate()
+	for list.Next(&k, &v) {
+		rows[k] = v
+	}
+	for k, v := range rows {
+		change(&k, &v)
+		if err := m.Put(&k, &v); err != nil {
+			return err
+		}
+	}
+	return list.Err()
+}
