@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/datapath"
@@ -50,10 +51,14 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	defer dp.Close()
 	a.datapath = dp
 	for _, name := range dp.Renewed() {
-		a.Log.Warn("a map of an earlier version has another shape: it begins empty", "map", name)
+		a.Log.Warn("a map of an earlier version has a shape that nobody can read: it begins empty", "map", name)
 	}
 	if err := a.runMaps(run); err != nil {
 		return err
+	}
+	if moving := dp.Moving(); len(moving) > 0 {
+		a.Log.Info("maps of an earlier version have another shape: what is in them is moved", "maps", moving)
+		run("move", a.moveMaps)
 	}
 	sweeper := newSweeper(a)
 	a.mu.Lock()
@@ -76,6 +81,30 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	}
 	<-ctx.Done()
 	return nil
+}
+
+// followEvery is how long what a former program learns may be unknown to the programs of this agent, while both are there.
+const followEvery = 20 * time.Millisecond
+
+// moveMaps moves what the programs of an earlier agent learn, until the last of them is replaced.
+func (a *Agent) moveMaps(ctx context.Context) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		done, err := a.datapath.Follow()
+		if err != nil {
+			return err
+		}
+		if done {
+			a.Log.Info("all that an earlier version had in its maps is moved")
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // config waits for the configuration and reads it.

@@ -3,9 +3,11 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -50,10 +52,12 @@ type Datapath struct {
 	programs map[string]*ebpf.Program
 	maps     map[string]*ebpf.Map
 	renewed  []string
+
+	migrations []*migration
 }
 
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
-// a mounted BPF file system. A pinned map of another shape gives way to a new one, and Renewed names it.
+// a mounted BPF file system. The entries of a pinned map of another shape are moved into a new one; Follow ends that.
 func Open(dir string, config Config) (*Datapath, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory, which kernels before 5.11 count BPF memory as: %w", err)
@@ -67,6 +71,10 @@ func Open(dir string, config Config) (*Datapath, error) {
 			d.Close()
 			return nil, err
 		}
+	}
+	if err := d.pruneLayouts(); err != nil {
+		d.Close()
+		return nil, err
 	}
 	if err := d.recount(); err != nil {
 		d.Close()
@@ -83,7 +91,7 @@ func (d *Datapath) load(name string, config Config) error {
 	if err := config.apply(spec); err != nil {
 		return fmt.Errorf("configure program %s: %w", name, err)
 	}
-	if err := d.renew(spec); err != nil {
+	if err := d.takeMaps(spec); err != nil {
 		return err
 	}
 	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.dir}, MapReplacements: map[string]*ebpf.Map{}}
@@ -111,38 +119,26 @@ func (d *Datapath) load(name string, config Config) error {
 	return nil
 }
 
-// renew takes away the pins of maps whose shape is not that of this program any more: they are made anew, empty. The
-// programs of the earlier agent keep the old ones until they are replaced.
-func (d *Datapath) renew(spec *ebpf.CollectionSpec) error {
-	for name, m := range spec.Maps {
+// takeMaps opens or makes the pinned maps of this program that no earlier one has brought.
+func (d *Datapath) takeMaps(spec *ebpf.CollectionSpec) error {
+	list, known, err := openLayouts(d.dir)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
+		m := spec.Maps[name]
 		if m.Pinning != ebpf.PinByName || d.maps[name] != nil {
 			continue
 		}
-		path := filepath.Join(d.dir, name)
-		old, err := ebpf.LoadPinnedMap(path, nil)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
+		if err := d.take(name, m, known); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("open pinned map %s: %w", name, err)
-		}
-		err = m.Compatible(old)
-		old.Close()
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, ebpf.ErrMapIncompatible) {
-			return fmt.Errorf("compare pinned map %s: %w", name, err)
-		}
-		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("take away pinned map %s of another shape: %w", name, err)
-		}
-		d.renewed = append(d.renewed, name)
 	}
-	return nil
+	return writeLayouts(list, known)
 }
 
-// Renewed names the maps that an earlier agent left in another shape and that begin empty.
+// Renewed names the maps that begin empty since what an earlier agent left cannot be moved into them.
 func (d *Datapath) Renewed() []string { return d.renewed }
 
 // Program is a loaded program by name.
@@ -158,6 +154,9 @@ func (d *Datapath) Close() {
 	}
 	for _, m := range d.maps {
 		m.Close()
+	}
+	for _, g := range d.migrations {
+		g.old.Close()
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/cilium/ebpf"
 )
 
 // pinDirectory is a fresh directory of the mounted BPF file system.
@@ -65,25 +63,5 @@ func TestASecondAgentTakesOverTheMaps(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "connections")); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestAMapOfAnotherShapeGivesWay(t *testing.T) {
-	dir := pinDirectory(t)
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "connections", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if err := m.Pin(filepath.Join(dir, "connections")); err != nil {
-		t.Fatal(err)
-	}
-	d, err := Open(dir, Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if got := d.Renewed(); len(got) != 1 || got[0] != "connections" {
-		t.Fatalf("renewed are %v, want connections alone", got)
 	}
 }

@@ -1,0 +1,216 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/cilium/ebpf"
+)
+
+// before is what the pin of a map of an earlier shape is called, while its entries move.
+const before = "~before"
+
+// learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
+var learnt = append([]string{"affinities"}, sharedTables...)
+
+// migration moves the entries of a map into one of another shape.
+type migration struct {
+	name       string
+	old, now   *ebpf.Map
+	key, value []move
+	moved      map[string]bool // keys of old; nil: the agent's own tables, which are moved once
+}
+
+// take gives the pinned map of this name and shape, or makes one. A map of another shape stays beside it, until all its
+// entries are moved.
+func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout) error {
+	path, want := filepath.Join(d.dir, name), layoutOf(spec)
+	m, err := loadPinned(path)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		have, told := layoutFor(m, known)
+		switch {
+		case compatible(spec, m) && (have.equal(want) || !told && !exists(path+before)):
+			d.maps[name] = m
+			known[idOf(m)] = want
+		case !told:
+			// Nobody can tell what is in it: an agent that died here made it, or one that told nothing.
+			err = os.Remove(path)
+			d.renewed = append(d.renewed, name)
+		default:
+			err = os.Rename(path, path+before)
+		}
+		if err != nil {
+			return fmt.Errorf("put pinned map %s of another shape aside: %w", name, err)
+		}
+	}
+	if d.maps[name] == nil {
+		if err := d.make(name, path, spec); err != nil {
+			return err
+		}
+		known[idOf(d.maps[name])] = want
+	}
+	return d.migrate(name, spec, known)
+}
+
+func (d *Datapath) make(name, path string, spec *ebpf.MapSpec) error {
+	spec = spec.Copy()
+	spec.Pinning = ebpf.PinNone
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		return fmt.Errorf("make map %s: %w", name, err)
+	}
+	if err := m.Pin(path); err != nil {
+		m.Close()
+		return fmt.Errorf("pin map %s: %w", name, err)
+	}
+	d.maps[name] = m
+	return nil
+}
+
+// migrate fills a map from one of an earlier shape, where there is one.
+func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout) error {
+	path := filepath.Join(d.dir, name+before)
+	old, err := loadPinned(path)
+	if old == nil {
+		return err
+	}
+	have, told := layoutFor(old, known)
+	want := layoutOf(spec)
+	if !told || !moveable(spec.Type) || !moveable(old.Type()) {
+		old.Close()
+		d.renewed = append(d.renewed, name)
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("take away former map %s: %w", name, err)
+		}
+		return nil
+	}
+	g := &migration{name: name, old: old, now: d.maps[name], key: moves(have.Key, want.Key), value: moves(have.Value, want.Value)}
+	if slices.Contains(learnt, name) {
+		g.moved = map[string]bool{}
+	}
+	// An agent that died over this may have moved them already, and programs gone on with them.
+	how := ebpf.UpdateNoExist
+	if spec.Type == ebpf.Array {
+		how = ebpf.UpdateAny // its entries are always there
+	}
+	if err := g.move(how); err != nil {
+		return err
+	}
+	d.migrations = append(d.migrations, g)
+	return nil
+}
+
+// moveable tells whether entries of such a map can be read and written one by one, and are worth it.
+func moveable(t ebpf.MapType) bool {
+	switch t {
+	case ebpf.Hash, ebpf.LRUHash, ebpf.Array, ebpf.LPMTrie:
+		return true
+	default:
+		return false // counters begin again, rings are empty
+	}
+}
+
+// move copies what was not copied yet. What a former program has learnt since wins: it saw the connection first.
+func (g *migration) move(how ebpf.MapUpdateFlags) error {
+	from := struct{ key, value []byte }{make([]byte, g.old.KeySize()), make([]byte, g.old.ValueSize())}
+	key, value := make([]byte, g.now.KeySize()), make([]byte, g.now.ValueSize())
+	list := g.old.Iterate()
+	for list.Next(&from.key, &from.value) {
+		if g.moved[string(from.key)] {
+			continue
+		}
+		apply(g.key, from.key, key)
+		apply(g.value, from.value, value)
+		if err := g.now.Update(key, value, how); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+			return fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
+		}
+		if g.moved != nil {
+			g.moved[string(from.key)] = true
+		}
+	}
+	// A hash that changes while it is read may end early: what was missed comes with the next round.
+	if err := list.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return fmt.Errorf("read former map %s: %w", g.name, err)
+	}
+	return nil
+}
+
+// Moving names the maps whose former shape is still written by programs of an earlier agent.
+func (d *Datapath) Moving() []string {
+	var names []string
+	for _, g := range d.migrations {
+		names = append(names, g.name)
+	}
+	return names
+}
+
+// Follow copies what programs of an earlier agent have learnt since into the new maps. Once none of them is attached any
+// more, and it has copied the last of it, it takes the former maps away and returns true. Call it until it does.
+func (d *Datapath) Follow() (done bool, err error) {
+	if len(d.migrations) == 0 {
+		return true, nil
+	}
+	attached, err := d.Attachments()
+	if err != nil {
+		return false, err
+	}
+	over := !slices.ContainsFunc(attached, func(a Attachment) bool { return !a.Current })
+	for _, g := range d.migrations {
+		if g.moved == nil {
+			continue
+		}
+		if err := g.move(ebpf.UpdateAny); err != nil {
+			return false, err
+		}
+	}
+	if !over {
+		return false, nil
+	}
+	for _, g := range d.migrations {
+		if err := os.Remove(filepath.Join(d.dir, g.name+before)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return false, fmt.Errorf("take away former map %s: %w", g.name, err)
+		}
+		g.old.Close()
+	}
+	d.migrations = nil
+	return true, d.recount()
+}
+
+func loadPinned(path string) (*ebpf.Map, error) {
+	m, err := ebpf.LoadPinnedMap(path, nil)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open pinned map %s: %w", filepath.Base(path), err)
+	}
+	return m, nil
+}
+
+func compatible(spec *ebpf.MapSpec, m *ebpf.Map) bool { return spec.Compatible(m) == nil }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// idOf is the kernel's number of a map; 0 when it does not tell.
+func idOf(m *ebpf.Map) ebpf.MapID {
+	info, err := m.Info()
+	if err != nil {
+		return 0
+	}
+	id, _ := info.ID()
+	return id
+}
+
+func layoutFor(m *ebpf.Map, known map[ebpf.MapID]layout) (layout, bool) {
+	l, ok := known[idOf(m)]
+	return l, ok
+}

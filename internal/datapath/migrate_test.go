@@ -1,0 +1,203 @@
+package datapath
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+)
+
+// other is the specification of a map with its values' fields in another order, and one that nobody knows any more.
+func other(t *testing.T, r *rand.Rand, name string) *ebpf.MapSpec {
+	t.Helper()
+	spec, err := loadFromPod()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := spec.Maps[name].Copy()
+	m.Pinning = ebpf.PinNone
+	value := *btf.UnderlyingType(m.Value).(*btf.Struct)
+	members := slices.Clone(value.Members)
+	r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+	lost := btf.Member{Name: "lost", Type: &btf.Int{Name: "unsigned long", Size: 8}}
+	members = slices.Insert(members, r.IntN(len(members)), lost)
+	var offset uint32
+	for i := range members {
+		size, err := btf.Sizeof(members[i].Type)
+		if err != nil {
+			t.Fatal(err)
+		}
+		members[i].Offset = btf.Bits(offset * 8)
+		offset += uint32(size+7) / 8 * 8
+	}
+	value.Members, value.Size = members, offset
+	m.Value, m.ValueSize = &value, offset
+	return m
+}
+
+// bytesOf are the fields of an entry by name.
+func bytesOf(list []field, entry []byte) map[string]string {
+	out := map[string]string{}
+	for _, f := range list {
+		if f.Name != "lost" && f.Name != "pad" && f.Name != "pad2" {
+			out[f.Name] = fmt.Sprintf("%x", entry[f.Offset:f.Offset+f.Size])
+		}
+	}
+	return out
+}
+
+func random(r *rand.Rand, n uint32) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// left makes a directory as an agent of the other version would have left it, with n random entries.
+func left(t *testing.T, r *rand.Rand, dir string, spec *ebpf.MapSpec, n int) *ebpf.Map {
+	t.Helper()
+	m, err := ebpf.NewMap(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	if err := m.Pin(filepath.Join(dir, spec.Name)); err != nil {
+		t.Fatal(err)
+	}
+	list, known, err := openLayouts(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer list.Close()
+	known[idOf(m)] = layoutOf(spec)
+	if err := writeLayouts(list, known); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		if err := m.Put(random(r, spec.KeySize), random(r, spec.ValueSize)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func TestAMapOfAnotherShapeIsFilledFieldByField(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	for _, name := range []string{"connections", "translations", "affinities", "fragments"} {
+		t.Run(name, func(t *testing.T) {
+			dir, spec := pinDirectory(t), other(t, r, name)
+			old := left(t, r, dir, spec, 500)
+			d, err := Open(dir, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			if got := d.Moving(); !slices.Equal(got, []string{name}) || len(d.Renewed()) > 0 {
+				t.Fatalf("moving are %v, renewed %v; want %s to move and nothing to be lost", got, d.Renewed(), name)
+			}
+			// A former program learns something meanwhile.
+			if err := old.Put(random(r, spec.KeySize), random(r, spec.ValueSize)); err != nil {
+				t.Fatal(err)
+			}
+			if done, err := d.Follow(); err != nil || !done {
+				t.Fatalf("follow: %v, %v", done, err)
+			}
+			was, is := layoutOf(spec), layoutOf(mapSpec(t, name))
+			moved := map[string]string{}
+			now := d.Map(name)
+			entries(t, now, func(key, value []byte) { moved[string(key)] = fmt.Sprint(bytesOf(is.Value, value)) })
+			entries(t, old, func(key, value []byte) {
+				want := fmt.Sprint(bytesOf(was.Value, value))
+				if moved[string(key)] != want {
+					t.Errorf("entry %x: have %s, want %s", key, moved[string(key)], want)
+				}
+			})
+			if d.Moving() != nil || exists(filepath.Join(dir, name+before)) {
+				t.Error("the former map is still there")
+			}
+			again, err := Open(dir, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Close()
+			if len(again.Moving()) > 0 || len(again.Renewed()) > 0 {
+				t.Errorf("the next agent moves %v and renews %v", again.Moving(), again.Renewed())
+			}
+		})
+	}
+}
+
+func entries(t *testing.T, m *ebpf.Map, f func(key, value []byte)) {
+	t.Helper()
+	key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
+	list := m.Iterate()
+	for list.Next(&key, &value) {
+		f(key, value)
+	}
+	if err := list.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mapSpec(t *testing.T, name string) *ebpf.MapSpec {
+	t.Helper()
+	spec, err := loadFromPod()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec.Maps[name]
+}
+
+func TestAnAgentThatDiesOverAMoveLeavesItToTheNext(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	dir, spec := pinDirectory(t), other(t, r, "connections")
+	old := left(t, r, dir, spec, 100)
+	first, err := Open(dir, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close() // it died before the former programs were gone
+	if err := old.Put(random(r, spec.KeySize), random(r, spec.ValueSize)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := Open(dir, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if done, err := second.Follow(); err != nil || !done {
+		t.Fatalf("follow: %v, %v", done, err)
+	}
+	n := 0
+	entries(t, second.Map("connections"), func(_, _ []byte) { n++ })
+	if n != 101 {
+		t.Errorf("%d connections, want 101", n)
+	}
+}
+
+func TestAMapThatNobodyCanReadBeginsEmptyAndIsNamed(t *testing.T) {
+	dir := pinDirectory(t)
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "connections", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.Pin(filepath.Join(dir, "connections")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(dir, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if got := d.Renewed(); len(got) != 1 || got[0] != "connections" {
+		t.Fatalf("renewed are %v, want connections alone", got)
+	}
+}
