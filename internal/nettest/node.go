@@ -27,7 +27,8 @@ import (
 // Node is a machine of the cluster: a namespace on the wire, and in it an agent, if that runs.
 type Node struct {
 	*place.Place
-	Index int // from 1
+	Index   int    // from 1
+	Program string // of the next agent, one with this package's roles; empty: this process's own
 
 	cluster  *Cluster
 	dir      string
@@ -134,6 +135,9 @@ func self(r process.Role) (*exec.Cmd, error) {
 // Start starts the agent and returns when it takes pods.
 func (n *Node) Start() error {
 	c, err := self(n.role())
+	if n.Program != "" {
+		c.Path = n.Program
+	}
 	if err != nil {
 		return err
 	}

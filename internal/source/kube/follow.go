@@ -34,7 +34,9 @@ func (s *Source) follow(ctx context.Context, r resource) {
 		cache.ReflectorOptions{Name: r.name, TypeDescription: r.kind, Clock: clock, Backoff: &backoff})
 	again := backoff.DelayWithReset(clock, 2*time.Minute)
 	_ = again.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
-		_ = reflector.ListAndWatchWithContext(ctx) // listWatch has logged it
+		round, end := context.WithCancel(ctx)
+		defer end() // stops watches that the reflector forgot
+		_ = reflector.ListAndWatchWithContext(round) // listWatch has logged it
 		return false, nil
 	})
 }
@@ -66,6 +68,10 @@ func (s *Source) listWatch(r resource) *cache.ListWatch {
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			w, err := follow(ctx, narrow(o))
 			s.health.note(ctx, "watch", r.name, err)
+			if err == nil {
+				// A reflector whose store refuses its first list leaves the watch open that brought it.
+				context.AfterFunc(ctx, w.Stop)
+			}
 			return w, err
 		},
 	}

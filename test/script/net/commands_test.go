@@ -43,7 +43,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	for name, do := range map[string]command{
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
 		"serve": serve, "dial": dial, "ping": ping, "open": open, "say": say, "send": send, "heard": heard, "flows": flows,
-		"stop": agentDo((*nettest.Node).Stop), "kill": agentDo((*nettest.Node).Kill), "start": start, "kernel": kernel, "show": show,
+		"quit": agentDo((*nettest.Node).Stop), "crash": agentDo((*nettest.Node).Kill), "start": start, "kernel": kernel, "show": show,
 		"label": label, "narrow": narrow,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
@@ -532,6 +532,16 @@ func start(l *line) error {
 	n, err := l.node(l.arg(0))
 	if err != nil {
 		return err
+	}
+	if len(l.args) > 1 {
+		if l.arg(1) != "other" {
+			return fmt.Errorf("there is no version %q: an agent starts as it is, or as \"other\"", l.arg(1))
+		}
+		if n.Program, err = other(); err != nil {
+			return err
+		}
+	} else {
+		n.Program = ""
 	}
 	return n.Start()
 }

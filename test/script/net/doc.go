@@ -31,7 +31,8 @@
 //	flows NODE [verdict=V] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
 //	                               waits for such a flow and prints it, with the policies
 //	narrow BYTES                   the MTU between the wire and outside
-//	stop|kill|start NODE           its agent
+//	quit|crash|start NODE          its agent (stop and kill are the script's own)
+//	start NODE other               an agent of another version: conntrack rows of another shape
 //	kernel NODE                    what its kernel holds of Weftnet
 //	show NODE TABLE                a table of its agent
 package net

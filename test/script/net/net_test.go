@@ -16,7 +16,11 @@ import (
 
 func TestMain(m *testing.M) {
 	process.Main()
-	os.Exit(m.Run())
+	code := m.Run()
+	if others != "" {
+		os.RemoveAll(others)
+	}
+	os.Exit(code)
 }
 
 func TestScripts(t *testing.T) {

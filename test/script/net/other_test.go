@@ -1,0 +1,109 @@
+package net
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+)
+
+// other is the program of an agent whose connections have another shape: the same sources, but for struct ct, which
+// has a new member in front and others in another place. It is built once, beside the tree, of which it changes nothing.
+var other = sync.OnceValues(func() (string, error) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "weft-other")
+	if err != nil {
+		return "", err
+	}
+	others = dir
+	b := build{root: root, dir: dir}
+	b.do(os.CopyFS(dir+"/bpf", os.DirFS(root+"/bpf")))
+	b.do(os.MkdirAll(dir+"/abi", 0o755))
+	b.do(os.MkdirAll(dir+"/datapath", 0o755))
+	b.change()
+	b.run("go", "run", "./tools/abigen", "-source", dir+"/bpf/abi.c", "-header", dir+"/bpf/lib/abi.h", "-include", dir+"/bpf/include", "-out", dir+"/abi")
+	b.programs()
+	b.overlay()
+	b.run("go", "test", "-c", "-overlay", dir+"/overlay.json", "-o", dir+"/agent", "./test/script/net")
+	return dir + "/agent", b.err
+})
+
+// others is where the other version was built; empty: nowhere.
+var others string
+
+// build is a row of steps, of which none is done once one has failed.
+type build struct {
+	root, dir string
+	err       error
+}
+
+func (b *build) do(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+func (b *build) run(name string, args ...string) {
+	if b.err != nil {
+		return
+	}
+	c := exec.Command(name, args...)
+	c.Dir = b.root
+	if out, err := c.CombinedOutput(); err != nil {
+		b.err = fmt.Errorf("build the other version: %s %s: %w\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// change gives struct ct its other shape.
+func (b *build) change() {
+	path := b.dir + "/bpf/lib/abi.h"
+	text, err := os.ReadFile(path)
+	b.do(err)
+	const slots = "	struct ct_slot egress;	/* at the source NIC */\n	struct ct_slot ingress; /* at the target NIC */\n"
+	const head, foot = "struct ct {\n", "	__u32 owner;"
+	if b.err == nil && (!bytes.Contains(text, []byte(head+slots)) || bytes.Count(text, []byte(foot)) == 0) {
+		b.err = fmt.Errorf("%s: struct ct is not what this test knows: it begins with its two slots, and has an owner", path)
+	}
+	start := bytes.Index(text, []byte(head))
+	if b.err != nil {
+		return
+	}
+	ct := string(text[start:])
+	ct = strings.Replace(ct, head+slots, head+"	__u64 novelty;\n", 1)
+	ct = strings.Replace(ct, foot, slots+foot, 1)
+	b.do(os.WriteFile(path, append(text[:start:start], ct...), 0o644))
+}
+
+var generate = regexp.MustCompile(`(?m)^//go:generate go tool bpf2go (.*)$`)
+
+// programs compiles every program as internal/datapath says.
+func (b *build) programs() {
+	doc, err := os.ReadFile(b.root + "/internal/datapath/doc.go")
+	b.do(err)
+	for _, line := range generate.FindAllStringSubmatch(string(doc), -1) {
+		words := strings.Fields(strings.ReplaceAll(line[1], "../../bpf", b.dir+"/bpf"))
+		b.run("go", append([]string{"tool", "bpf2go", "-output-dir", b.dir + "/datapath"}, words...)...)
+	}
+}
+
+func (b *build) overlay() {
+	replace := map[string]string{}
+	for from, to := range map[string]string{"abi": "internal/bpf/abi", "datapath": "internal/datapath"} {
+		files, err := os.ReadDir(filepath.Join(b.dir, from))
+		b.do(err)
+		for _, f := range files {
+			replace[filepath.Join(b.root, to, f.Name())] = filepath.Join(b.dir, from, f.Name())
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	b.do(err)
+	b.do(os.WriteFile(b.dir+"/overlay.json", text, 0o644))
+}
