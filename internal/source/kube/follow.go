@@ -35,7 +35,7 @@ func (s *Source) follow(ctx context.Context, r resource) {
 	again := backoff.DelayWithReset(clock, 2*time.Minute)
 	_ = again.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		round, end := context.WithCancel(ctx)
-		defer end() // stops watches that the reflector forgot
+		defer end()                                  // stops watches that the reflector forgot
 		_ = reflector.ListAndWatchWithContext(round) // listWatch has logged it
 		return false, nil
 	})
