@@ -36,14 +36,12 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, st
 	return TC_ACT_OK;
 }
 
-/* Where an allowed packet goes. */
+/* Where an allowed packet goes that is not for a workload of this node. */
 static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow *f, const struct host *h)
 {
 	__u32 touched;
 	int reason;
 
-	if (host_is_pod_here(h) && !(f->entry->flags & CT_STACK))
-		return forward_deliver(skb, c, f, h->ifindex);
 	touched = ct_touch(c, f);
 	if ((f->entry->flags & CT_STACK) || host_is_this_node(h))
 		return to_stack(skb, c, f, touched);
@@ -108,6 +106,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 			ct_remove(f.key);
 		return drop(skb, c, reason);
 	}
+	/* Not from send(): its frame would be one too many for kernels that round each up to 32 bytes (before 6.8). */
+	if (host_is_pod_here(h) && !(f.entry->flags & CT_STACK))
+		return forward_deliver(skb, c, &f, h->ifindex);
 	return send(skb, c, &f, h);
 }
 
