@@ -35,6 +35,7 @@ func main() {
 	flag.BoolVar(&o.update, "update", false, "tests write their golden files anew")
 	flag.BoolVar(&o.verbose, "v", false, "show what passes, too")
 	flag.StringVar(&o.run, "run", "", "only tests that match, as for go test")
+	flag.IntVar(&o.count, "count", 1, "how often each test runs")
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

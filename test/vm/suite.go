@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type options struct {
 	series, cache, run string
 	timeout            time.Duration
 	update, verbose    bool
+	count              int
 }
 
 // suite is a package whose tests say something about the kernel.
@@ -93,6 +95,9 @@ func (s suite) run(ctx context.Context, k machine.Kernel, o options, root string
 	c := machine.Command{Args: []string{binary, "-test.timeout=" + o.timeout.String()}, Dir: dir, Out: os.Stdout, Timeout: o.timeout + time.Minute}
 	if o.verbose {
 		c.Args = append(c.Args, "-test.v")
+	}
+	if o.count > 1 {
+		c.Args = append(c.Args, "-test.count="+strconv.Itoa(o.count))
 	}
 	if o.run != "" {
 		c.Args = append(c.Args, "-test.run="+o.run)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,6 +35,10 @@ type Command struct {
 const parameters = "console=ttyS0 quiet loglevel=4 oops=panic panic=-1 reboot=t nokaslr mitigations=off audit=0 apparmor=0 " +
 	"random.trust_cpu=on tsc=reliable no_timer_check nowatchdog 8250.nr_uarts=1 cryptomgr.notests rcupdate.rcu_expedited=1 " +
 	"net.ifnames=0 init_on_alloc=0"
+
+// accelerator: one host thread takes the machine's processors in turns. With one each (thread=multi) QEMU 7.2 runs stale
+// translations of code that the kernel patches while it runs (static keys), which ends in "Oops: int3".
+const accelerator = "tcg,thread=single,tb-size=512"
 
 // Run boots a kernel, runs a command and gives its exit code. An error says that there is none, and why.
 func Run(ctx context.Context, k Kernel, c Command) (int, error) {
@@ -90,7 +95,7 @@ func start(ctx context.Context, dir string, k Kernel, c Command, job guest.Job) 
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc,usb=off",
-		"-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(mib), "-nic", "none",
+		"-accel", accelerator, "-cpu", "max", "-smp", "2", "-m", strconv.Itoa(mib), "-nic", "none",
 		"-kernel", k.Image, "-initrd", dir + "/initrd", "-append", parameters, "-serial", "file:" + dir + "/console",
 		"-device", "virtio-rng-pci", "-device", "virtio-serial-pci",
 		"-chardev", "stdio,id=out,signal=off", "-device", "virtserialport,chardev=out,name=" + guest.PortOut,
@@ -102,8 +107,8 @@ func start(ctx context.Context, dir string, k Kernel, c Command, job guest.Job) 
 	}
 	qemu := exec.CommandContext(ctx, "qemu-system-x86_64", args...)
 	qemu.WaitDelay = 5 * time.Second
-	var trouble strings.Builder
-	qemu.Stdout, qemu.Stderr = c.Out, &trouble
+	var complaint strings.Builder
+	qemu.Stdout, qemu.Stderr = c.Out, &complaint
 	stdin, err := qemu.StdinPipe() // open all the time: its end would close the port
 	if err != nil {
 		return err
@@ -114,7 +119,7 @@ func start(ctx context.Context, dir string, k Kernel, c Command, job guest.Job) 
 		return fmt.Errorf("%w: run tools/setup as root", err)
 	}
 	if err != nil {
-		return fmt.Errorf("qemu: %w: %s", err, trouble.String())
+		return fmt.Errorf("qemu: %w: %s", err, complaint.String())
 	}
 	return nil
 }
@@ -126,12 +131,21 @@ func share(tag, dir, options string) []string {
 	}
 }
 
-// console is the end of what the kernel said.
+// trouble is how the kernel begins to say that something is wrong with it.
+var trouble = regexp.MustCompile(`Oops|BUG:|kernel BUG|int3:|general protection|Kernel panic|Call Trace`)
+
+// console is the end of what the kernel said, and before it where trouble began.
 func console(dir string) string {
+	const head, tail = 15, 40
 	text, err := os.ReadFile(filepath.Join(dir, "console"))
 	if err != nil {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-40):], "\n")
+	end := max(0, len(lines)-tail)
+	if first := slices.IndexFunc(lines[:end], trouble.MatchString); first >= 0 {
+		begin := lines[first:min(end, first+head)]
+		return strings.Join(append(slices.Concat(begin, []string{"…"}), lines[end:]...), "\n")
+	}
+	return strings.Join(lines[end:], "\n")
 }
