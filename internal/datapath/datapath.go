@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 )
 
@@ -28,6 +27,7 @@ type Config struct {
 	Loopback4       netip.Addr
 	Loopback6       netip.Addr
 	EventsPerSecond uint32            // 0: the default
+	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
 }
 
@@ -39,19 +39,13 @@ var specs = map[string]func() (*ebpf.CollectionSpec, error){
 	"from_overlay": loadFromOverlay, "to_overlay": loadToOverlay, "sweep": loadSweep,
 }
 
-// attachPoint says on which side of a device a program sits.
-var attachPoint = map[string]ebpf.AttachType{
-	"from_pod": ebpf.AttachTCXIngress, "to_pod": ebpf.AttachTCXEgress,
-	"from_net": ebpf.AttachTCXIngress, "to_net": ebpf.AttachTCXEgress,
-	"from_overlay": ebpf.AttachTCXIngress, "to_overlay": ebpf.AttachTCXEgress,
-}
-
 // Datapath is one node's loaded program set and its maps.
 type Datapath struct {
 	dir      string
 	programs map[string]*ebpf.Program
 	maps     map[string]*ebpf.Map
 	renewed  []string
+	hooks    []hook // the one in use first
 
 	migrations []*migration
 }
@@ -62,10 +56,13 @@ func Open(dir string, config Config) (*Datapath, error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory, which kernels before 5.11 count BPF memory as: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "links"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, linkDir), 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
 	}
-	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}}
+	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir)}
+	if config.Classic || !HaveTCX() {
+		slices.Reverse(d.hooks)
+	}
 	for _, name := range append([]string{"sweep"}, Programs...) {
 		if err := d.load(name, config); err != nil {
 			d.Close()
@@ -210,110 +207,4 @@ func mapped(a netip.Addr) [16]byte {
 		return [16]byte{}
 	}
 	return a.As16()
-}
-
-// Attachment is a program on a device, as the kernel has it.
-type Attachment struct {
-	Ifindex int
-	Program string
-	Current bool // it is this Datapath's program, not a predecessor's
-}
-
-func (d *Datapath) pin(ifindex int, program string) string {
-	return filepath.Join(d.dir, "links", fmt.Sprintf("%d-%s", ifindex, program))
-}
-
-// Attach puts a program on a device, or updates the one that an earlier agent left there in place: no packet in
-// between goes unseen. The attachment outlives the process.
-func (d *Datapath) Attach(program string, ifindex int) error {
-	p := d.programs[program]
-	if p == nil {
-		return fmt.Errorf("attach %s: no such program", program)
-	}
-	path := d.pin(ifindex, program)
-	if old, err := link.LoadPinnedLink(path, nil); err == nil {
-		defer old.Close()
-		if linkIfindex(old) == ifindex {
-			if err := old.Update(p); err != nil {
-				return fmt.Errorf("replace %s on device %d: %w", program, ifindex, err)
-			}
-			return nil
-		}
-		if err := old.Unpin(); err != nil { // its device is gone and the number was given again
-			return fmt.Errorf("drop stale %s of device %d: %w", program, ifindex, err)
-		}
-	}
-	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: attachPoint[program]})
-	if err != nil {
-		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
-	}
-	defer l.Close()
-	if err := l.Pin(path); err != nil {
-		return fmt.Errorf("pin %s of device %d: %w", program, ifindex, err)
-	}
-	return nil
-}
-
-// Detach takes a program off a device. It succeeds when the device is gone.
-func (d *Datapath) Detach(program string, ifindex int) error {
-	path := d.pin(ifindex, program)
-	l, err := link.LoadPinnedLink(path, nil)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("open %s of device %d: %w", program, ifindex, err)
-	}
-	defer l.Close()
-	if err := l.Unpin(); err != nil {
-		return fmt.Errorf("unpin %s of device %d: %w", program, ifindex, err)
-	}
-	return nil
-}
-
-// Attachments lists what is pinned, whoever attached it.
-func (d *Datapath) Attachments() ([]Attachment, error) {
-	entries, err := os.ReadDir(filepath.Join(d.dir, "links"))
-	if err != nil {
-		return nil, fmt.Errorf("list attachments: %w", err)
-	}
-	var list []Attachment
-	for _, e := range entries {
-		var a Attachment
-		if n, _ := fmt.Sscanf(e.Name(), "%d-%s", &a.Ifindex, &a.Program); n != 2 {
-			continue
-		}
-		l, err := link.LoadPinnedLink(filepath.Join(d.dir, "links", e.Name()), nil)
-		if err != nil {
-			continue
-		}
-		info, err := l.Info()
-		l.Close()
-		if err != nil {
-			continue
-		}
-		if own := d.programs[a.Program]; own != nil {
-			if current, err := own.Info(); err == nil {
-				id, _ := current.ID()
-				a.Current = id == info.Program && tcxIfindex(info) == a.Ifindex
-			}
-		}
-		list = append(list, a)
-	}
-	return list, nil
-}
-
-func linkIfindex(l link.Link) int {
-	info, err := l.Info()
-	if err != nil {
-		return 0
-	}
-	return tcxIfindex(info)
-}
-
-func tcxIfindex(info *link.Info) int {
-	if tcx := info.TCX(); tcx != nil {
-		return int(tcx.Ifindex)
-	}
-	return 0
 }

@@ -3,16 +3,15 @@ package process
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 
+	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/sink/route"
 )
 
@@ -84,39 +83,28 @@ func entries(name string) (n int, err error) {
 
 // programs lists what is attached.
 func programs() (list []Program, err error) {
-	pins, err := os.ReadDir(filepath.Join(pinDir, "links"))
+	attached, err := datapath.List(pinDir)
 	if err != nil {
 		return nil, fmt.Errorf("list attached programs: %w", err)
 	}
-	for _, pin := range pins {
-		var ifindex int
-		p := Program{}
-		if n, _ := fmt.Sscanf(pin.Name(), "%d-%s", &ifindex, &p.Name); n != 2 {
-			continue
-		}
-		p.Device = fmt.Sprintf("device that is gone (%d)", ifindex)
-		if l, err := netlink.LinkByIndex(ifindex); err == nil {
+	for _, a := range attached {
+		p := Program{Name: a.Program, Device: fmt.Sprintf("device that is gone (%d)", a.Ifindex)}
+		if l, err := netlink.LinkByIndex(a.Ifindex); err == nil {
 			p.Device = l.Attrs().Name
 		}
-		if err := p.count(filepath.Join(pinDir, "links", pin.Name())); err != nil {
-			return nil, fmt.Errorf("read %s: %w", pin.Name(), err)
+		if err := p.count(a.ID); err != nil {
+			return nil, fmt.Errorf("read %s on %s: %w", p.Name, p.Device, err)
 		}
 		list = append(list, p)
 	}
 	return list, nil
 }
 
-func (p *Program) count(pin string) error {
-	l, err := link.LoadPinnedLink(pin, nil)
-	if err != nil {
-		return err
+func (p *Program) count(id ebpf.ProgramID) error {
+	if id == 0 {
+		return nil // its device is gone
 	}
-	defer l.Close()
-	info, err := l.Info()
-	if err != nil {
-		return err
-	}
-	program, err := ebpf.NewProgramFromID(info.Program)
+	program, err := ebpf.NewProgramFromID(id)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,96 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// Attachment is a program on a device, as the kernel has it.
+type Attachment struct {
+	Ifindex int
+	Program string
+	By      string // tcx, cls_bpf
+	ID      ebpf.ProgramID
+	Current bool // it is this Datapath's program, not a predecessor's, and where this Datapath puts it
+}
+
+// hook is a way to put programs on devices. What it attaches outlives the process.
+type hook interface {
+	name() string
+	// attach puts a program on a device, or in the place of the one of that name: no packet in between goes unseen.
+	attach(program string, p *ebpf.Program, ifindex int) error
+	// detach takes the program of that name off a device, and nothing else. It is no error if there is none, or no device.
+	detach(program string, ifindex int) error
+	// list gives what is attached this way, whoever attached it, without Current.
+	list() ([]Attachment, error)
+}
+
+// hooksOf are the ways to attach, the newest first. dir is the pin directory.
+func hooksOf(dir string) []hook { return []hook{tcx{pins{dir}}, classic{dir}} }
+
+// outwards tells of a program whether it sees what the host sends to the device, rather than what comes from there.
+func outwards(program string) bool {
+	return program == "to_pod" || program == "to_net" || program == "to_overlay"
+}
+
+// Attach puts a program on a device, or updates the one that an earlier agent left there in place: no packet in
+// between goes unseen, also when that agent attached it another way. The attachment outlives the process.
+func (d *Datapath) Attach(program string, ifindex int) error {
+	p := d.programs[program]
+	if p == nil {
+		return fmt.Errorf("attach %s: no such program", program)
+	}
+	if err := d.hooks[0].attach(program, p, ifindex); err != nil {
+		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
+	}
+	for _, other := range d.hooks[1:] { // while both are there, what tcx decides never reaches cls_bpf
+		if err := other.detach(program, ifindex); err != nil {
+			return fmt.Errorf("detach %s of an earlier agent from device %d: %w", program, ifindex, err)
+		}
+	}
+	return nil
+}
+
+// Detach takes a program off a device. It succeeds when the device is gone.
+func (d *Datapath) Detach(program string, ifindex int) error {
+	for _, h := range d.hooks {
+		if err := h.detach(program, ifindex); err != nil {
+			return fmt.Errorf("detach %s from device %d: %w", program, ifindex, err)
+		}
+	}
+	return nil
+}
+
+// Attachments lists what is attached, whoever did it.
+func (d *Datapath) Attachments() ([]Attachment, error) {
+	list, err := list(d.hooks)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range list {
+		if own := d.programs[a.Program]; own != nil && a.By == d.hooks[0].name() {
+			if info, err := own.Info(); err == nil {
+				id, _ := info.ID()
+				list[i].Current = id == a.ID
+			}
+		}
+	}
+	return list, nil
+}
+
+// List gives what the agents of a pin directory have attached, for somebody who has loaded nothing. Current says nothing.
+func List(dir string) ([]Attachment, error) { return list(hooksOf(dir)) }
+
+func list(hooks []hook) (all []Attachment, err error) {
+	var errs []error
+	for _, h := range hooks {
+		some, err := h.list()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("list what is attached by %s: %w", h.name(), err))
+		}
+		all = append(all, some...)
+	}
+	return all, errors.Join(errs...)
+}

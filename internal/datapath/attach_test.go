@@ -1,0 +1,321 @@
+package datapath
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// stand is a veth pair in a network namespace of its own, and two programs that count what they see and let it pass.
+type stand struct {
+	dir        string
+	host, peer int // devices
+	seen       *ebpf.Map
+	first      *ebpf.Program
+	second     *ebpf.Program
+}
+
+func newStand(t *testing.T) *stand {
+	t.Helper()
+	s := &stand{dir: pinDirectory(t)}
+	if err := os.Mkdir(filepath.Join(s.dir, linkDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	runtime.LockOSThread() // never unlocked: the thread ends with the test, and the namespace with it
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "host"}, PeerName: "peer"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, index := range map[string]*int{"host": &s.host, "peer": &s.peer} {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+name+"/disable_ipv6", []byte("1"), 0o600); err != nil {
+			t.Fatal(err) // it would send on its own
+		}
+		if err := netlink.LinkSetUp(l); err != nil {
+			t.Fatal(err)
+		}
+		*index = l.Attrs().Index
+	}
+	var err error
+	if s.seen, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 2}); err != nil {
+		t.Fatal(err)
+	}
+	s.first, s.second = s.counting(t, 0), s.counting(t, 1)
+	t.Cleanup(func() {
+		s.first.Close()
+		s.second.Close()
+		s.seen.Close()
+	})
+	return s
+}
+
+// counting is a program that counts in a slot and lets the packet go on.
+func (s *stand) counting(t *testing.T, slot int32) *ebpf.Program {
+	t.Helper()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
+		Instructions: asm.Instructions{
+			asm.StoreImm(asm.R10, -4, int64(slot), asm.Word),
+			asm.Mov.Reg(asm.R2, asm.R10),
+			asm.Add.Imm(asm.R2, -4),
+			asm.LoadMapPtr(asm.R1, s.seen.FD()),
+			asm.FnMapLookupElem.Call(),
+			asm.JEq.Imm(asm.R0, 0, "out"),
+			asm.Mov.Imm(asm.R1, 1),
+			asm.AddAtomic.Mem(asm.R0, asm.R1, asm.DWord, 0),
+			asm.Mov.Imm(asm.R0, 0).WithSymbol("out"),
+			asm.Return(),
+		},
+	})
+	if err != nil {
+		t.Fatalf("%+v", err)
+	}
+	return p
+}
+
+// each runs a test for each way to attach that the kernel has.
+func (s *stand) each(t *testing.T, test func(t *testing.T, h hook)) {
+	for _, h := range hooksOf(s.dir) {
+		if h.name() == "tcx" && !HaveTCX() {
+			t.Logf("this kernel has no tcx (Linux 6.6 has): not tested")
+			continue
+		}
+		for slot := range uint32(2) {
+			if err := s.seen.Put(slot, uint64(0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Log("by", h.name())
+		test(t, h)
+	}
+}
+
+// send sends frames from a device, as a process with a raw socket does. It may be called from any thread.
+func (s *stand) sender(t *testing.T, device int) func(count int) error {
+	t.Helper()
+	socket, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(socket) })
+	frame := make([]byte, 64)
+	copy(frame, "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x01\x88\xb5") // to everybody, a protocol for experiments
+	return func(count int) error {
+		for range count {
+			if err := unix.Sendto(socket, frame, 0, &unix.SockaddrLinklayer{Ifindex: device}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// counts are the packets that each program has seen.
+func (s *stand) counts(t *testing.T) (list [2]uint64) {
+	t.Helper()
+	for slot := range list {
+		if err := s.seen.Lookup(uint32(slot), &list[slot]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return list
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryPacketMeetsOneProgramWhileProgramsAreReplaced(t *testing.T) {
+	s := newStand(t)
+	const packets = 20000
+	s.each(t, func(t *testing.T, h hook) {
+		for _, side := range []struct {
+			program string
+			from    int
+		}{{"from_pod", s.peer}, {"to_pod", s.host}} {
+			before := s.counts(t)
+			check(t, h.attach(side.program, s.first, s.host))
+			send, done := s.sender(t, side.from), make(chan error)
+			go func() { done <- send(packets) }()
+			replaced := 0
+			for sending := true; sending; replaced++ {
+				check(t, h.attach(side.program, []*ebpf.Program{s.second, s.first}[replaced%2], s.host))
+				select {
+				case err := <-done:
+					check(t, err)
+					sending = false
+				default:
+				}
+			}
+			after := s.counts(t)
+			first, second := after[0]-before[0], after[1]-before[1]
+			t.Logf("%s %s: %d replacements, the programs saw %d and %d packets", h.name(), side.program, replaced, first, second)
+			if first+second != packets {
+				t.Errorf("%s %s: %d packets were sent, the programs saw %d and %d", h.name(), side.program, packets, first, second)
+			}
+			check(t, h.detach(side.program, s.host))
+			check(t, send(10))
+			if got := s.counts(t); got != after {
+				t.Errorf("%s %s: a program saw packets after it was detached: %v, then %v", h.name(), side.program, after, got)
+			}
+		}
+	})
+}
+
+// trafficControl prints qdiscs and filters of a device.
+func trafficControl(t *testing.T, ifindex int) (lines []string) {
+	t.Helper()
+	device, err := netlink.LinkByIndex(ifindex)
+	check(t, err)
+	qdiscs, err := netlink.QdiscList(device)
+	check(t, err)
+	for _, q := range qdiscs {
+		lines = append(lines, fmt.Sprintf("qdisc %s %x", q.Type(), q.Attrs().Parent))
+	}
+	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+		list, err := filters(ifindex, side)
+		check(t, err)
+		for _, f := range list {
+			line := fmt.Sprintf("filter %s %v", f.Type(), f.Attrs())
+			if b, ok := f.(*netlink.BpfFilter); ok {
+				line += fmt.Sprint(" ", b.Name, b.Id)
+			}
+			lines = append(lines, line)
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+func TestFiltersOfOthersStayAsTheyAre(t *testing.T) {
+	s := newStand(t)
+	device, err := netlink.LinkByIndex(s.host)
+	check(t, err)
+	check(t, netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: s.host, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}))
+	attrs := func(side uint32, priority uint16) netlink.FilterAttrs {
+		return netlink.FilterAttrs{LinkIndex: device.Attrs().Index, Parent: side, Priority: priority, Protocol: unix.ETH_P_ALL}
+	}
+	// A filter of another kind on the first priority, a program of somebody else's, and one that shares our priority.
+	check(t, netlink.FilterAdd(&netlink.U32{FilterAttrs: attrs(netlink.HANDLE_MIN_INGRESS, 1), ClassId: netlink.MakeHandle(1, 1)}))
+	check(t, netlink.FilterAdd(&netlink.BpfFilter{FilterAttrs: attrs(netlink.HANDLE_MIN_INGRESS, 2), Fd: s.second.FD(), Name: "theirs", DirectAction: true}))
+	check(t, netlink.FilterAdd(&netlink.BpfFilter{FilterAttrs: attrs(netlink.HANDLE_MIN_EGRESS, 1), Fd: s.second.FD(), Name: "theirs", DirectAction: true}))
+	before := trafficControl(t, s.host)
+	s.each(t, func(t *testing.T, h hook) {
+		for range 2 {
+			check(t, h.attach("from_net", s.first, s.host))
+			check(t, h.attach("to_net", s.first, s.host))
+		}
+		if list, err := h.list(); err != nil || len(list) != 2 {
+			t.Errorf("%s: attached are %v, %v", h.name(), list, err)
+		}
+		check(t, h.detach("from_net", s.host))
+		check(t, h.detach("to_net", s.host))
+		if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {
+			t.Errorf("%s: a filter of somebody else, or their qdisc, was changed: %s", h.name(), diff)
+		}
+	})
+}
+
+func TestWhatIsDetachedLeavesNothing(t *testing.T) {
+	s := newStand(t)
+	before := trafficControl(t, s.host)
+	s.each(t, func(t *testing.T, h hook) {
+		check(t, h.attach("from_pod", s.first, s.host))
+		check(t, h.attach("to_pod", s.first, s.host))
+		list, err := h.list()
+		check(t, err)
+		info, err := s.first.Info()
+		check(t, err)
+		id, _ := info.ID()
+		slices.SortFunc(list, func(a, b Attachment) int { return len(b.Program) - len(a.Program) })
+		want := []Attachment{{Ifindex: s.host, Program: "from_pod", By: h.name(), ID: id}, {Ifindex: s.host, Program: "to_pod", By: h.name(), ID: id}}
+		if diff := cmp.Diff(want, list); diff != "" {
+			t.Errorf("%s: %s", h.name(), diff)
+		}
+		for range 2 { // what is gone already is no error
+			check(t, h.detach("from_pod", s.host))
+			check(t, h.detach("to_pod", s.host))
+		}
+		if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {
+			t.Errorf("%s left: %s", h.name(), diff)
+		}
+		if left, err := os.ReadDir(filepath.Join(s.dir, linkDir)); err != nil || len(left) > 0 {
+			t.Errorf("%s left pins: %v, %v", h.name(), left, err)
+		}
+	})
+}
+
+func TestADeviceThatIsGoneIsNoTrouble(t *testing.T) {
+	s := newStand(t)
+	hooks := hooksOf(s.dir)
+	s.each(t, func(t *testing.T, h hook) { check(t, h.attach("from_pod", s.first, s.host)) })
+	device, err := netlink.LinkByIndex(s.host)
+	check(t, err)
+	check(t, netlink.LinkDel(device))
+	for _, h := range hooks {
+		check(t, h.detach("from_pod", s.host))
+		if list, err := h.list(); err != nil || len(list) != 0 {
+			t.Errorf("%s: attached are %v, %v", h.name(), list, err)
+		}
+		if err := h.attach("from_pod", s.first, s.host); err == nil {
+			t.Errorf("%s: attached to a device that is gone", h.name())
+		}
+	}
+	if left, err := os.ReadDir(filepath.Join(s.dir, linkDir)); err != nil || len(left) > 0 {
+		t.Errorf("pins are left: %v, %v", left, err)
+	}
+}
+
+func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
+	if !HaveTCX() {
+		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
+	}
+	s := newStand(t)
+	old := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_pod": s.first}}
+	check(t, old.Attach("from_pod", s.host))
+	const packets = 20000
+	send, done := s.sender(t, s.peer), make(chan error)
+	go func() { done <- send(packets) }()
+	ways := 0
+	for sending := true; sending; ways++ {
+		next := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_pod": s.second}}
+		if ways%2 == 0 {
+			slices.Reverse(next.hooks)
+		}
+		check(t, next.Attach("from_pod", s.host))
+		list, err := next.Attachments()
+		if err != nil || len(list) != 1 || !list[0].Current || list[0].By != next.hooks[0].name() {
+			t.Fatalf("attached are %v, %v", list, err)
+		}
+		if list, err := List(s.dir); err != nil || len(list) != 1 {
+			t.Fatalf("attached are %v, %v", list, err)
+		}
+		select {
+		case err := <-done:
+			check(t, err)
+			sending = false
+		default:
+		}
+	}
+	if seen := s.counts(t); seen[0]+seen[1] != packets {
+		t.Errorf("%d packets were sent, the programs saw %v", packets, seen)
+	}
+	t.Logf("%d changes of the way", ways)
+}
