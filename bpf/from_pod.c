@@ -80,7 +80,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		reason = check_target(p, h);
 	if (reason)
 		return drop(skb, c, reason);
-	if (p->icmp_error && forward_related(skb, c, host_is_pod_here(h))) {
+	if (p->icmp_error && forward_related(skb, host_is_pod_here(h))) {
 		struct nic *to = host_is_pod_here(h) ? nic_at(h->ifindex) : NULL;
 
 		if (to)

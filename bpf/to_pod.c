@@ -14,7 +14,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	__u32 touched;
 	int reason;
 
-	if (p->icmp_error && forward_related(skb, c, 1))
+	if (p->icmp_error && forward_related(skb, 1))
 		goto pass;
 	ct_find(c, p, n->net, &f);
 	if (!f.entry) {

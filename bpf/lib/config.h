@@ -49,7 +49,8 @@ static __always_inline struct addr config_addr(const volatile struct addr *a)
 #define likely(x) __builtin_expect(!!(x), 1)
 
 /* A function that the verifier checks once, on its own, whatever its callers know: sums instead of products. Its
- * pointers may be NULL to the verifier (kernels before 6.8 know no better). */
+ * pointers may be NULL to the verifier (kernels before 6.8 know no better), and what they point to is no key or value for
+ * a map (before 6.2): that must be on the stack or in a map. */
 #define GLOBAL __attribute__((noinline)) int
 
 #endif

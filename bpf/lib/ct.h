@@ -82,16 +82,18 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, _
 /* Takes an entry out, and gives it back to its owner's share: whoever deletes it first does. */
 GLOBAL ct_remove(const struct ct_key *key)
 {
+	struct ct_key own;
 	struct ct *e;
 	__u32 owner;
 
 	if (!key)
 		return 0;
-	e = bpf_map_lookup_elem(&connections, key);
+	own = *key;
+	e = bpf_map_lookup_elem(&connections, &own);
 	if (!e)
 		return 0;
 	owner = e->owner;
-	if (!bpf_map_delete_elem(&connections, key))
+	if (!bpf_map_delete_elem(&connections, &own))
 		share_give(owner, SHARED_CONNECTIONS);
 	return 0;
 }

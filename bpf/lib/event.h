@@ -68,6 +68,14 @@ static __always_inline struct context *context_of(__u32 hook)
 	return c;
 }
 
+/* The context that the program on this CPU works on, for a GLOBAL function that wants keys for maps in it. */
+static __always_inline struct context *context_here(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
 static __always_inline int event_allowed(void)
 {
 	__u32 zero = 0;

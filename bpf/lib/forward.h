@@ -45,8 +45,9 @@ static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, 
 }
 
 /* An ICMP error belongs to the connection it quotes. Returns 1 if that is known and not denied. */
-GLOBAL forward_related(struct __sk_buff *skb, struct context *c, int to_client)
+GLOBAL forward_related(struct __sk_buff *skb, int to_client)
 {
+	struct context *c = context_here();
 	struct flow f = {};
 	struct packet *q;
 
@@ -204,7 +205,7 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
-	if (c->packet.icmp_error && forward_related(skb, c, 1))
+	if (c->packet.icmp_error && forward_related(skb, 1))
 		return forward_into(skb, n, ifindex);
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;

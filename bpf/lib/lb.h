@@ -45,26 +45,29 @@ static __always_inline __u32 lb_affine(const struct packet *p, const struct serv
 }
 
 /* Keeps the backend of a connection for its later packets, at the cost of the client. Returns 0 or a drop reason. */
-GLOBAL lb_keep(const struct nat_key *key, struct nat *to)
+GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 {
-	struct nat *old;
+	struct nat_key key;
+	struct nat *old, to;
 	__u32 owner;
 	int reason;
 
-	if (!key || !to)
+	if (!at || !what)
 		return DROP_NAT_FULL;
-	old = bpf_map_lookup_elem(&translations, key);
+	key = *at;
+	to = *what;
+	old = bpf_map_lookup_elem(&translations, &key);
 	if (old) {
 		owner = old->owner;
-		if (!bpf_map_delete_elem(&translations, key))
+		if (!bpf_map_delete_elem(&translations, &key))
 			share_give(owner, SHARED_TRANSLATIONS);
 	}
-	reason = share_take(to->owner, SHARED_TRANSLATIONS, config_translations_limit);
+	reason = share_take(to.owner, SHARED_TRANSLATIONS, config_translations_limit);
 	if (reason)
 		return reason;
-	if (!bpf_map_update_elem(&translations, key, to, BPF_NOEXIST))
+	if (!bpf_map_update_elem(&translations, &key, &to, BPF_NOEXIST))
 		return 0;
-	share_give(to->owner, SHARED_TRANSLATIONS);
+	share_give(to.owner, SHARED_TRANSLATIONS);
 	return DROP_NAT_FULL;
 }
 

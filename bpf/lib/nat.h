@@ -81,8 +81,7 @@ static __always_inline __u16 nat_port(__u16 wanted, int try)
 	return config_nat_port_min + bpf_get_prandom_u32() % (span ? span : 1);
 }
 
-/* Takes a free port for the connection `out` and writes both rows. Returns 0 or a drop reason. Not GLOBAL: kernels before 6.2
- * take no key or value for a map from the arguments of such a function. */
+/* Takes a free port for the connection `out` and writes both rows. Returns 0 or a drop reason. */
 static __noinline int nat_open(struct __sk_buff *skb, const struct nat_key *out, struct nat *to)
 {
 	if (!out || !to)

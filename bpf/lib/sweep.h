@@ -13,31 +13,35 @@ static __always_inline int over(__u64 expires)
 	return expires + GRACE < bpf_ktime_get_ns();
 }
 
-GLOBAL sweep_connection(const struct ct_key *key)
+GLOBAL sweep_connection(const struct ct_key *at)
 {
+	struct ct_key key;
 	struct ct *e;
 
-	if (!key)
+	if (!at)
 		return 0;
-	e = bpf_map_lookup_elem(&connections, key);
+	key = *at;
+	e = bpf_map_lookup_elem(&connections, &key);
 	if (!e || !over(e->expires))
 		return 0;
-	ct_remove(key);
+	ct_remove(&key);
 	return 1;
 }
 
-GLOBAL sweep_fragment(const struct fragment_key *key)
+GLOBAL sweep_fragment(const struct fragment_key *at)
 {
+	struct fragment_key key;
 	struct fragment *f;
 	__u32 owner;
 
-	if (!key)
+	if (!at)
 		return 0;
-	f = bpf_map_lookup_elem(&fragments, key);
+	key = *at;
+	f = bpf_map_lookup_elem(&fragments, &key);
 	if (!f || !over(f->expires))
 		return 0;
 	owner = f->owner;
-	if (!bpf_map_delete_elem(&fragments, key))
+	if (!bpf_map_delete_elem(&fragments, &key))
 		share_give(owner, SHARED_FRAGMENTS);
 	return 1;
 }
@@ -74,16 +78,17 @@ static __always_inline int serves(const struct nat_key *key, const struct addr *
 	return sweep_lives(&inside);
 }
 
-GLOBAL sweep_translation(const struct nat_key *key)
+GLOBAL sweep_translation(const struct nat_key *at)
 {
-	struct nat_key other = {};
+	struct nat_key own, other = {}, *key = &own;
 	struct nat *n;
 	struct addr to;
 	__be16 port;
 	__u32 owner;
 
-	if (!key)
+	if (!at)
 		return 0;
+	own = *at;
 	n = bpf_map_lookup_elem(&translations, key);
 	if (!n || !over(n->opened))
 		return 0;
