@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,10 @@ const Port = "eth0"
 
 // Send puts a frame, as package packet writes them, on the wire of eth0. A line that does not begin with its Ethernet
 // addresses goes from eth0 to the gateway.
-func (p *Place) Send(line string) error {
+func (p *Place) Send(line string) error { return p.Flood(line, 0, 0) }
+
+// Flood sends a frame for every number of a range, as fast as it can: the number stands where the line says PORT.
+func (p *Place) Flood(line string, from, to int) error {
 	return p.Do(func() error {
 		l, err := netlink.LinkByName(Port)
 		if err != nil {
@@ -37,16 +41,21 @@ func (p *Place) Send(line string) error {
 			}
 			line = fmt.Sprintf("eth %s > %s %s", l.Attrs().HardwareAddr, gateway, line)
 		}
-		frame, err := packet.Parse(line)
-		if err != nil {
-			return err
-		}
 		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return fmt.Errorf("open packet socket: %w", err)
 		}
 		defer unix.Close(fd)
-		return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Attrs().Index, Halen: 6})
+		for n := from; n <= to; n++ {
+			frame, err := packet.Parse(strings.ReplaceAll(line, "PORT", strconv.Itoa(n)))
+			if err != nil {
+				return err
+			}
+			if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Attrs().Index, Halen: 6}); err != nil {
+				return fmt.Errorf("send frame %d: %w", n, err)
+			}
+		}
+		return nil
 	})
 }
 

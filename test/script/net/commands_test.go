@@ -462,7 +462,13 @@ func send(l *line) error {
 	if err != nil {
 		return err
 	}
-	return from.Send(strings.Join(l.args[1:], " "))
+	first, last := 0, 0
+	if r := l.opts["ports"]; r != "" {
+		if _, err := fmt.Sscanf(r, "%d-%d", &first, &last); err != nil {
+			return fmt.Errorf("ports=%s: want FIRST-LAST: %w", r, err)
+		}
+	}
+	return from.Flood(strings.Join(l.args[1:], " "), first, last)
 }
 
 func heard(l *line) error {
@@ -492,6 +498,9 @@ func flows(l *line) error {
 			f.Verdict = []flowpb.Verdict{verdicts[v]}
 		case "reason":
 			number, ok := flowpb.DropReason_value[strings.ToUpper(v)]
+			if own, err := strconv.Atoi(v); err == nil { // Hubble has no name for what only we have
+				number, ok = int32(own), true
+			}
 			if !ok {
 				return fmt.Errorf("there is no drop reason %s", v)
 			}

@@ -26,7 +26,8 @@
 //	open NAME [-4|-6] [-u] FROM TO:PORT [port=N]
 //	                               a TCP connection (-u: UDP socket), from a certain port
 //	say NAME                               a word on it, and the answer
-//	send PLACE PACKET                      a frame (package packet) from its eth0
+//	send PLACE PACKET [ports=FIRST-LAST]   a frame (package packet) from its eth0; or as many as there are ports, each of
+//	                                       which stands once where PACKET says PORT
 //	heard PLACE                            what its servers were told
 //	flows NODE [verdict=V] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
 //	                               waits for such a flow and prints it, with the policies
