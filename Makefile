@@ -33,8 +33,8 @@ test: setup check weft-lab ## check, packet and net scripts on this kernel, and 
 e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
 	$(WEFT_LAB) e2e --focus '$(FOCUS)' --skip '$(SKIP)'
 
-bench: ## measure throughput and latency beside a bare veth pair and the bridge plugin (root)
-	go run ./test/bench
+bench: ## measure Weftnet beside a bare veth pair, the bridge plugin, kube-proxy and plain VXLAN; write docs/benchmarks.md (root)
+	go run ./test/bench -write docs/benchmarks.md
 
 setup: ## install what is lacking on a Debian machine (root)
 	@tools/setup

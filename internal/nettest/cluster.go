@@ -98,6 +98,15 @@ func (c *Cluster) Node(name string) *Node {
 
 // AddNode makes a node and starts its agent. Settings are keys of the configuration.
 func (c *Cluster) AddNode(name string, settings map[string]string) (*Node, error) {
+	n, err := c.PrepareNode(name, settings)
+	if err != nil {
+		return n, err
+	}
+	return n, n.Start()
+}
+
+// PrepareNode makes a node whose agent does not run yet.
+func (c *Cluster) PrepareNode(name string, settings map[string]string) (*Node, error) {
 	c.mu.Lock()
 	index := len(c.nodes) + 1
 	c.mu.Unlock()
@@ -109,10 +118,20 @@ func (c *Cluster) AddNode(name string, settings map[string]string) (*Node, error
 	c.nodes[name] = n
 	err = c.put(nodeObject(n))
 	c.mu.Unlock()
-	if err != nil {
-		return n, err
+	return n, err
+}
+
+// Put puts objects in place as they are and tells the nodes: no controller acts upon them, and nobody waits. Settle
+// returns when they are in force.
+func (c *Cluster) Put(list ...runtime.Object) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range list {
+		if err := c.put(o); err != nil {
+			return err
+		}
 	}
-	return n, n.Start()
+	return nil
 }
 
 // Apply puts the objects of a YAML file in place and waits until they are in force.

@@ -30,6 +30,9 @@ type Node struct {
 	Index   int    // from 1
 	Program string // of the next agent, one with this package's roles; empty: this process's own
 
+	Groups  []string // cgroup.procs files of control groups that the agent's process enters first of all
+	Profile string   // folder into which the agent's process writes profiles of itself when it ends; empty: none
+
 	cluster  *Cluster
 	dir      string
 	settings map[string]string
@@ -75,6 +78,9 @@ func newNode(c *Cluster, name string, index int, settings map[string]string) (*N
 }
 
 func (n *Node) close() {
+	if n.Profile != "" {
+		n.Stop() // it writes its profiles
+	}
 	n.Kill()
 	for _, p := range n.Pods() {
 		p.Close()
@@ -110,6 +116,7 @@ func (n *Node) concerns(o runtime.Object) bool {
 func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.dir + "/state", Hubble: n.hubble(), Settings: n.settings,
+		Groups: n.Groups, Profile: n.Profile,
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "",
 	}
 }
@@ -225,6 +232,14 @@ func (n *Node) life() *running {
 
 func (n *Node) running() bool { return n.life() != nil }
 
+// Process is the number of the agent's process; 0: it does not run.
+func (n *Node) Process() int {
+	if r := n.life(); r != nil {
+		return r.command.Process.Pid
+	}
+	return 0
+}
+
 // tell says something to the agent, if it runs.
 func (n *Node) tell(m process.Request) {
 	if r := n.life(); r != nil {
@@ -331,21 +346,19 @@ func (n *Node) Programs(ctx context.Context) ([]process.Program, error) {
 	return m.Programs, err
 }
 
-// plugin makes a CNI call as a container runtime does and returns what the plugin prints.
-func (n *Node) plugin(command, container, netns, args string) ([]byte, error) {
-	r := n.role()
-	r.Plugin = true
-	c, err := self(r)
-	if err != nil {
-		return nil, err
+// plugin is a CNI call as a container runtime makes it: of a program, or of the plugin in this binary if that is empty.
+func (n *Node) plugin(program, command, container, netns, args string) (c *exec.Cmd, err error) {
+	if program != "" {
+		c = exec.Command(program)
+		c.Env = os.Environ()
+	} else {
+		r := n.role()
+		r.Plugin = true
+		if c, err = self(r); err != nil {
+			return nil, err
+		}
 	}
 	c.Env = append(c.Env, "CNI_COMMAND="+command, "CNI_CONTAINERID="+container, "CNI_NETNS="+netns, "CNI_IFNAME=eth0", "CNI_ARGS="+args, "CNI_PATH=/")
 	c.Stdin = strings.NewReader(fmt.Sprintf(`{"cniVersion":"1.0.0","name":"weft","type":"weft-cni","socket":%q}`, n.socket()))
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
-	if err != nil {
-		return nil, fmt.Errorf("CNI %s of %s on node %s: %w: %s%s", command, container, n.Name, err, out, stderr.Bytes())
-	}
-	return out, nil
+	return c, nil
 }

@@ -1,10 +1,12 @@
 package nettest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os/exec"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +34,25 @@ type Pod struct {
 // AddPod makes a pod: its object, its network namespace, and its attachment by the CNI plugin. It returns when every
 // node knows it.
 func (n *Node) AddPod(ctx context.Context, s PodSpec) (*Pod, error) {
+	p, err := n.PreparePod(s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.Add(); err != nil {
+		return nil, err
+	}
+	if err := p.node.cluster.change(func() error {
+		o := podObject(n, p.PodSpec)
+		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
+		return p.node.cluster.put(o)
+	}); err != nil {
+		return nil, err
+	}
+	return p, n.cluster.Settle(ctx)
+}
+
+// PreparePod makes a pod's object and its network namespace, and does not attach it.
+func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 	if s.Namespace == "" {
 		s.Namespace = corev1.NamespaceDefault
 	}
@@ -47,25 +68,12 @@ func (n *Node) AddPod(ctx context.Context, s PodSpec) (*Pod, error) {
 	n.mu.Lock()
 	n.pods[s.Name] = p
 	n.mu.Unlock()
-	if err := c.change(func() error {
+	return p, c.change(func() error {
 		if err := c.ensureNamespace(s.Namespace); err != nil {
 			return err
 		}
 		return c.put(podObject(n, s))
-	}); err != nil {
-		return nil, err
-	}
-	if _, err := p.Add(); err != nil {
-		return nil, err
-	}
-	if err := c.change(func() error {
-		o := podObject(n, s)
-		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
-		return c.put(o)
-	}); err != nil {
-		return nil, err
-	}
-	return p, c.Settle(ctx)
+	})
 }
 
 // Label gives the pod other labels and returns when every node knows it by them.
@@ -88,16 +96,21 @@ func (p *Pod) Add() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return string(out), p.Attached(out)
+}
+
+// Attached notes the addresses that the answer to an ADD tells of.
+func (p *Pod) Attached(out []byte) error {
 	var result types100.Result
 	if err := json.Unmarshal(out, &result); err != nil {
-		return "", fmt.Errorf("CNI ADD of %s: %w: %s", p.Place.Name, err, out)
+		return fmt.Errorf("CNI ADD of %s: %w: %s", p.Place.Name, err, out)
 	}
 	p.Addresses = nil
 	for _, ip := range result.IPs {
 		a, _ := netip.AddrFromSlice(ip.Address.IP)
 		p.Addresses = append(p.Addresses, a.Unmap())
 	}
-	return string(out), nil
+	return nil
 }
 
 // Del makes the CNI DEL. It may be repeated.
@@ -106,9 +119,24 @@ func (p *Pod) Del() error {
 	return err
 }
 
-func (p *Pod) call(command string) ([]byte, error) {
+// Command is a CNI call, not made yet. program is a plugin; empty: that in this binary.
+func (p *Pod) Command(program, command string) (*exec.Cmd, error) {
 	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s", p.PodSpec.Namespace, p.PodSpec.Name)
-	return p.node.plugin(command, p.container, p.Path(), args)
+	return p.node.plugin(program, command, p.container, p.Path(), args)
+}
+
+func (p *Pod) call(command string) ([]byte, error) {
+	c, err := p.Command("", command)
+	if err != nil {
+		return nil, err
+	}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("CNI %s of %s on node %s: %w: %s%s", command, p.container, p.node.Name, err, out, stderr.Bytes())
+	}
+	return out, nil
 }
 
 // Remove ends the pod: DEL, its network namespace, its object.

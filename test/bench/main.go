@@ -1,18 +1,28 @@
-// Bench measures what a packet of a pod costs beside other ways to connect two network namespaces of one machine, and
-// writes docs/benchmarks.md. It needs root.
+// Bench measures what Weftnet costs beside other ways to connect network namespaces of one machine, and writes
+// docs/benchmarks.md with its charts. It needs root, and a machine that does nothing else.
 //
-//	go run ./test/bench [-rounds 7] [-seconds 2] [-write docs/benchmarks.md]
+//	go run ./test/bench [-only same-node,adds] [-rounds 7] [-time 1s] [-write docs/benchmarks.md] [-profile DIR]
+//
+// # Rows
+//
+//	same-node    two pods of a node, beside a bare veth pair and the bridge plugin with kube-proxy
+//	across-nodes VXLAN beside the kernel's own, native routing beside plain routing
+//	policies     1,000 policies beside none
+//	programs     what each BPF program takes per packet, as the kernel counts it
+//	adds         CNI ADDs, 100 at once and one at a time, beside the same netlink calls alone
+//	start        from the start of an agent to its first ADD
+//	memory       an agent with 100 pods: its own memory, and all that its control group is charged
+//	remote       100,000 pods of other nodes: memory, and how soon a change of one is in the kernel
 //
 // # How
 //
-// Every peer (Weftnet, a bare veth pair, a Linux bridge, the bridge CNI plugin if there is one) is two namespaces with a
-// client and a server, the same program for all: one TCP stream (throughput), and one byte there and one back on one
-// TCP connection (transactions). Client and server each have a CPU of their own, where there are two. Rounds are
-// interleaved, Weftnet twice in each: how the two differ tells how much to believe of the other differences. Results are
-// medians of rounds.
+// Clients and servers are the same code for all ways (package load), each on a CPU of its own, where there are two.
+// Rounds are interleaved: each measures every way once, Weftnet twice. How the two differ tells how much of the other
+// differences to believe (the A/A line). Results are medians of rounds, ratios medians of the rounds' ratios. Where
+// noise is larger than what is looked for, nanoseconds per packet decide, which the kernel counts (bpf_stats_enabled),
+// in passes of their own, since counting costs too.
 //
-// What each BPF program takes per packet is counted by the kernel (bpf_enable_stats, kernel.bpf_stats_enabled), in
-// passes of their own, since counting costs too.
+// Peers are in package peer; what the kernel and others do there is theirs (the real bridge plugin, the real kube-proxy).
 package main
 
 import (
@@ -21,73 +31,161 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
+	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/process"
+	"weftnet.io/weftnet/test/bench/bare"
+	"weftnet.io/weftnet/test/bench/peer"
 )
 
-// options are the flags.
-type options struct {
-	rounds  int
-	seconds time.Duration
-	write   string
-	cniPath []string
+// bench is one run.
+type bench struct {
+	peer.Tools
+	rounds   int
+	time     time.Duration
+	services int
+	write    string
+	profile  string
+	weftCNI  string
+	arg      string // what the run was told, for who wants to do the same
+}
+
+// row is something that is measured.
+type row struct {
+	name    string
+	measure func(*bench, context.Context) (section, error)
+}
+
+var rows = []row{
+	{"same-node", (*bench).sameNode},
+	{"across-nodes", (*bench).acrossNodes},
+	{"policies", (*bench).policies},
+	{"programs", (*bench).programs},
+	{"adds", (*bench).adds},
+	{"start", (*bench).start},
+	{"memory", (*bench).memory},
+	{"remote", (*bench).remote},
 }
 
 func main() {
 	process.Main()
-	o := options{}
-	cniPath := ""
-	flag.IntVar(&o.rounds, "rounds", 7, "how often everything is measured")
-	flag.DurationVar(&o.seconds, "time", 2*time.Second, "of one measurement")
-	flag.StringVar(&o.write, "write", "", "file whose table is replaced; empty: print it")
-	flag.StringVar(&cniPath, "cni-path", "/opt/cni/bin:/var/tmp/weft-lab/cni", "folders in which the bridge and host-local plugins are looked for")
+	bare.Main()
+	b, only, plugins := &bench{arg: strings.Join(os.Args[1:], " ")}, "", ""
+	flag.StringVar(&only, "only", "", "rows to measure, with commas between them; empty: all")
+	flag.IntVar(&b.rounds, "rounds", 7, "how often everything is measured")
+	flag.DurationVar(&b.time, "time", time.Second, "of one measurement of traffic")
+	flag.IntVar(&b.services, "services", 1000, "how many services there are, besides the one that is called")
+	flag.StringVar(&b.write, "write", "", "file whose sections are replaced, with charts beside it; empty: print them")
+	flag.StringVar(&b.profile, "profile", "", "folder for CPU and allocation profiles of agents; it costs what they measure")
+	flag.StringVar(&plugins, "cni-path", "/opt/cni/bin:/var/tmp/weft-lab/cni", "folders in which the bridge and host-local plugins are looked for")
+	flag.StringVar(&b.KubeProxy, "kube-proxy", "/var/tmp/weft-lab/bin/weft-kube", "program that runs as kube-proxy; make lab builds it")
 	flag.Parse()
-	o.cniPath = strings.Split(cniPath, ":")
+	b.Plugins = strings.Split(plugins, ":")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := b.run(ctx, only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, o options) error {
+func (b *bench) run(ctx context.Context, only string) error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("needs root: makes network namespaces")
 	}
-	dir, err := os.MkdirTemp("", "weft")
+	chosen, err := choose(only)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	began := machine()
-	peers, lab, err := newPeers(ctx, dir, o.cniPath)
-	if err != nil {
+	if b.Dir, err = os.MkdirTemp("", "weft"); err != nil {
 		return err
 	}
-	defer lab.Close()
+	defer os.RemoveAll(b.Dir)
+	if b.profile != "" {
+		if err := os.MkdirAll(b.profile, 0o755); err != nil {
+			return err
+		}
+	}
 	// The load blocks in system calls on threads of its own: no collector shall wait for them, and no goroutine.
 	runtime.GOMAXPROCS(8)
 	debug.SetGCPercent(-1)
-	for round := range o.rounds {
-		for _, p := range peers {
-			if ctx.Err() != nil {
-				return ctx.Err()
+	for _, r := range chosen {
+		began := machine()
+		s, err := r.measure(b, ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.name, err)
+		}
+		s.name, s.machine, s.command = r.name, began, "go run ./test/bench "+b.arg
+		if err := s.publish(b.write); err != nil {
+			return err
+		}
+		debug.FreeOSMemory() // between rows nobody waits
+	}
+	return nil
+}
+
+func choose(only string) ([]row, error) {
+	if only == "" {
+		return rows, nil
+	}
+	var chosen []row
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(rows, func(r row) bool { return r.name == name })
+		if i < 0 {
+			var known []string
+			for _, r := range rows {
+				known = append(known, r.name)
 			}
-			if err := p.measure(o.seconds); err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
-			}
-			fmt.Fprintf(os.Stderr, "round %d/%d %-24s %6.2f Gbit/s %8.0f transactions/s\n",
-				round+1, o.rounds, p.name, last(p.throughput), last(p.transactions))
+			return nil, fmt.Errorf("-only: there is no row %q, there are %s", name, strings.Join(known, ", "))
+		}
+		chosen = append(chosen, rows[i])
+	}
+	return chosen, nil
+}
+
+// cluster makes a cluster of nodes, named a, b, …, that run with some settings.
+func (b *bench) cluster(name string, nodes int, settings map[string]string) (*nettest.Cluster, error) {
+	dir := filepath.Join(b.Dir, name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	c, err := nettest.New(dir)
+	if err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		n, err := c.PrepareNode(string(rune('a'+i)), settings)
+		if err == nil {
+			n.Profile, err = b.profiles(name)
+		}
+		if err == nil {
+			err = n.Start()
+		}
+		if err != nil {
+			c.Close()
+			return nil, err
 		}
 	}
-	costs, err := programCosts(ctx, lab, o.seconds)
-	if err != nil {
-		return err
-	}
-	return report(o, began, peers, costs)
+	return c, nil
 }
+
+// profiles is the folder for profiles of a row's agents; empty: none.
+func (b *bench) profiles(name string) (string, error) {
+	if b.profile == "" {
+		return "", nil
+	}
+	dir, err := filepath.Abs(filepath.Join(b.profile, name))
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// progress tells who waits how far it is.
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

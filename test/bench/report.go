@@ -1,15 +1,41 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/test/bench/chart"
 )
+
+// section is what a row has to tell.
+type section struct {
+	name, title      string
+	machine, command string
+	tables           []table
+	chart            chart.Chart
+	notes            []string
+	targets          []target
+}
+
+// table is one of Markdown. All columns but the first hold numbers.
+type table struct {
+	header []string
+	rows   [][]string
+}
+
+// target is what was aimed at, and what came of it.
+type target struct {
+	what, aim, got string
+	met            bool
+}
 
 // machine says in one line where and when this was measured.
 func machine() string {
@@ -30,14 +56,24 @@ func machine() string {
 		unix.ByteSliceToString(name.Release[:]), runtime.Version(), time.Now().UTC().Format("2006-01-02 15:04 UTC"), average)
 }
 
-func last(list []float64) float64 { return list[len(list)-1] }
-
 func median(list []float64) float64 {
 	s := slices.Sorted(slices.Values(list))
+	if len(s) == 0 {
+		return 0
+	}
 	if n := len(s); n%2 == 0 {
 		return (s[n/2-1] + s[n/2]) / 2
 	}
 	return s[len(s)/2]
+}
+
+// quantile is the least value that a share of the values does not exceed.
+func quantile(list []float64, q float64) float64 {
+	s := slices.Sorted(slices.Values(list))
+	if len(s) == 0 {
+		return 0
+	}
+	return s[max(0, min(len(s)-1, int(float64(len(s))*q+0.999999)-1))]
 }
 
 // ratio is the median of the rounds' ratios.
@@ -49,50 +85,63 @@ func ratio(a, b []float64) float64 {
 	return median(list)
 }
 
-// table is the report in Markdown.
-func table(o options, machine string, peers []*peer, costs []cost) string {
+func (t table) markdown(b *strings.Builder) {
+	fmt.Fprintf(b, "| %s |\n|---|%s\n", strings.Join(t.header, " | "), strings.Repeat("--:|", len(t.header)-1))
+	for _, r := range t.rows {
+		fmt.Fprintf(b, "| %s |\n", strings.Join(r, " | "))
+	}
+	b.WriteString("\n")
+}
+
+// markdown is the section; picture is the path of its chart, from where the text stands.
+func (s section) markdown(picture string) string {
 	var b strings.Builder
-	find := func(name string) *peer {
-		return peers[slices.IndexFunc(peers, func(p *peer) bool { return p.name == name })]
+	fmt.Fprintf(&b, "## %s\n\n", s.title)
+	if len(s.targets) > 0 {
+		t := table{header: []string{"target", "aim", "measured", "met"}}
+		for _, x := range s.targets {
+			t.rows = append(t.rows, []string{x.what, x.aim, x.got, map[bool]string{true: "yes", false: "**no**"}[x.met]})
+		}
+		t.markdown(&b)
 	}
-	veth, weft, again := find(nameVeth), find(nameWeftnet), find(nameAgain)
-	fmt.Fprintf(&b, "Command: `go run ./test/bench -rounds %d -time %v -write docs/benchmarks.md`\n\nMachine: %s\n\n", o.rounds, o.seconds, machine)
-	fmt.Fprintf(&b, "| same node | TCP throughput, Gbit/s | least to most | of the veth pair | TCP transactions/s | least to most | of the veth pair |\n")
-	fmt.Fprintf(&b, "|---|--:|--:|--:|--:|--:|--:|\n")
-	for _, p := range peers {
-		fmt.Fprintf(&b, "| %s | %.2f | %.2f–%.2f | %.3f | %.0f | %.0f–%.0f | %.3f |\n", p.name,
-			median(p.throughput), slices.Min(p.throughput), slices.Max(p.throughput), ratio(p.throughput, veth.throughput),
-			median(p.transactions), slices.Min(p.transactions), slices.Max(p.transactions), ratio(p.transactions, veth.transactions))
+	for _, t := range s.tables {
+		t.markdown(&b)
 	}
-	fmt.Fprintf(&b, "\nA/A, the second Weftnet to the first: throughput %.3f, transactions %.3f. A difference smaller than that says nothing.\n",
-		ratio(again.throughput, weft.throughput), ratio(again.transactions, weft.transactions))
-	fmt.Fprintf(&b, "\n| way | program | ns per packet | packets |\n|---|---|--:|--:|\n")
-	for _, c := range costs {
-		fmt.Fprintf(&b, "| %s | `%s` | %d | %d |\n", c.way, c.program, c.each.Nanoseconds(), c.packets)
+	for _, n := range s.notes {
+		fmt.Fprintf(&b, "%s\n\n", n)
 	}
+	if len(s.chart.Groups) > 0 {
+		fmt.Fprintf(&b, "![%s](%s)\n\n", s.title, picture)
+	}
+	fmt.Fprintf(&b, "`%s` on %s\n", s.command, s.machine)
 	return b.String()
 }
 
-// The table stands between these lines of a file.
-const (
-	tableBegins = "<!-- written by test/bench -->\n"
-	tableEnds   = "<!-- end of what test/bench writes -->\n"
-)
-
-func report(o options, machine string, peers []*peer, costs []cost) error {
-	text := table(o, machine, peers, costs)
-	if o.write == "" {
-		_, err := os.Stdout.WriteString(text)
+// publish puts the section in its place in a file, between two marks, and the chart beside it; without a file it prints.
+func (s section) publish(file string) error {
+	if file == "" {
+		_, err := os.Stdout.WriteString(s.markdown("-") + "\n")
 		return err
 	}
-	old, err := os.ReadFile(o.write)
+	picture := filepath.Join("benchmarks", s.name+".svg")
+	begin, end := fmt.Sprintf("<!-- test/bench writes: %s -->\n", s.name), fmt.Sprintf("<!-- end of %s -->\n", s.name)
+	old, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(old), tableBegins)
-	_, after, ok2 := strings.Cut(rest, tableEnds)
+	before, rest, ok := bytes.Cut(old, []byte(begin))
+	_, after, ok2 := bytes.Cut(rest, []byte(end))
 	if !ok || !ok2 {
-		return fmt.Errorf("write table: %s has not the lines %q and %q, between which it stands", o.write, tableBegins, tableEnds)
+		return fmt.Errorf("write section %s: %s has not the lines %q and %q, between which it stands", s.name, file, begin, end)
 	}
-	return os.WriteFile(o.write, []byte(before+tableBegins+"\n"+text+"\n"+tableEnds+after), 0o644)
+	if len(s.chart.Groups) > 0 {
+		path := filepath.Join(filepath.Dir(file), picture)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, s.chart.SVG(), 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(file, slices.Concat(before, []byte(begin+"\n"+s.markdown(picture)+"\n"+end), after), 0o644)
 }

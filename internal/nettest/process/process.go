@@ -26,7 +26,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"runtime/pprof"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -52,6 +55,8 @@ type Role struct {
 	StateDir string
 	Hubble   string
 	Settings map[string]string
+	Groups   []string // cgroup.procs files of control groups that the process enters first of all
+	Profile  string   // folder for profiles of the process; empty: none
 	Debug    bool
 }
 
@@ -75,13 +80,41 @@ func Main() {
 	case r.Plugin:
 		os.Exit(plugin.Plugin{StateDir: r.StateDir, Out: os.Stdout}.Run("weft-cni of a test"))
 	default:
-		err = newProcess(r).run()
+		err = r.life()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agent of node", r.Node+":", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// life runs an agent in its control groups, and profiles it.
+func (r Role) life() error {
+	for _, file := range r.Groups {
+		if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+			return fmt.Errorf("enter control group: %w", err)
+		}
+	}
+	if r.Profile == "" {
+		return newProcess(r).run()
+	}
+	cpu, err := os.Create(filepath.Join(r.Profile, r.Node+".cpu.pprof"))
+	if err != nil {
+		return err
+	}
+	defer cpu.Close()
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return fmt.Errorf("profile the agent: %w", err)
+	}
+	err = newProcess(r).run()
+	pprof.StopCPUProfile()
+	allocations, createErr := os.Create(filepath.Join(r.Profile, r.Node+".allocs.pprof"))
+	if createErr != nil {
+		return errors.Join(err, createErr)
+	}
+	defer allocations.Close()
+	return errors.Join(err, pprof.Lookup("allocs").WriteTo(allocations, 0))
 }
 
 // Request is what an agent's process is told, one line of JSON each.

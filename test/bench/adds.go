@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/test/bench/bare"
+	"weftnet.io/weftnet/test/bench/cgroup"
+	"weftnet.io/weftnet/test/bench/chart"
+)
+
+const crowd = 100 // pods that come at once
+
+// stampede starts commands that wait, and lets them all go at one moment: how long each takes from then on, in ms. A
+// shell waits for each, since a process that forks a hundred others takes longer for that than they do.
+func stampede(commands []*exec.Cmd) ([]float64, [][]byte, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer w.Close()
+	outs := make([]bytes.Buffer, len(commands))
+	for i, c := range commands {
+		shell := exec.Command("/bin/sh", "-c", `read -r go <&3; exec 3<&-; exec "$0"`, c.Path)
+		shell.Env, shell.Stdin, shell.Stdout, shell.Stderr, shell.ExtraFiles = c.Env, c.Stdin, &outs[i], &outs[i], []*os.File{r}
+		if err := shell.Start(); err != nil {
+			return nil, nil, err
+		}
+		commands[i] = shell
+	}
+	r.Close()
+	took, errs := make([]float64, len(commands)), make([]error, len(commands))
+	over := make(chan int, len(commands))
+	began := time.Now()
+	w.Close() // go
+	for i, c := range commands {
+		go func() {
+			errs[i] = c.Wait()
+			took[i] = ms(time.Since(began))
+			over <- i
+		}()
+	}
+	texts := make([][]byte, len(commands))
+	for range commands {
+		i := <-over
+		texts[i] = outs[i].Bytes()
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("%w: %s", errs[i], texts[i])
+		}
+	}
+	return took, texts, errors.Join(errs...)
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// guests are pods that are not attached yet.
+type guests []*nettest.Pod
+
+func prepare(n *nettest.Node, prefix string, count int) (list guests, err error) {
+	for i := range count {
+		p, err := n.PreparePod(nettest.PodSpec{Name: fmt.Sprint(prefix, i), Labels: map[string]string{"app": "crowd"}})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// together attaches all at once, by weft-cni: how long each took, in ms.
+func (g guests) together(plugin string) ([]float64, error) {
+	var commands []*exec.Cmd
+	for _, p := range g {
+		c, err := p.Command(plugin, "ADD")
+		if err != nil {
+			return nil, err
+		}
+		commands = append(commands, c)
+	}
+	took, outs, err := stampede(commands)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range g {
+		if err := p.Attached(outs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return took, nil
+}
+
+// inTurn attaches one after the other.
+func (g guests) inTurn(plugin string) (took []float64, err error) {
+	for _, p := range g {
+		c, err := p.Command(plugin, "ADD")
+		if err != nil {
+			return nil, err
+		}
+		one, _, err := stampede([]*exec.Cmd{c})
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, one...)
+	}
+	return took, nil
+}
+
+// detach undoes it.
+func (g guests) detach() error {
+	errs := make(chan error, len(g))
+	for _, p := range g {
+		go func() { errs <- p.Del() }()
+	}
+	var all []error
+	for range g {
+		all = append(all, <-errs)
+	}
+	return errors.Join(all...)
+}
+
+// buildCNI builds weft-cni, as it is on nodes.
+func (b *bench) buildCNI(ctx context.Context) error {
+	if b.weftCNI != "" {
+		return nil
+	}
+	path := filepath.Join(b.Dir, "weft-cni")
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "weftnet.io/weftnet/cmd/weft-cni")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("build weft-cni: %w\n%s", err, out)
+	}
+	b.weftCNI = path
+	return nil
+}
+
+// adds measures CNI ADDs.
+func (b *bench) adds(ctx context.Context) (s section, err error) {
+	s.title = "CNI ADD"
+	if err := b.buildCNI(ctx); err != nil {
+		return s, err
+	}
+	g, err := cgroup.New("weft-bench-adds")
+	if err != nil {
+		return s, err
+	}
+	defer g.Close()
+	c, n, err := b.confined("adds", g)
+	if err != nil {
+		return s, err
+	}
+	defer c.Close()
+	// Of a pod's labels somebody has been here already: no ADD waits for the cluster to agree on a number.
+	if _, err := n.AddPod(ctx, nettest.PodSpec{Name: "first", Labels: map[string]string{"app": "crowd"}}); err != nil {
+		return s, err
+	}
+	pods, err := prepare(n, "crowd", crowd)
+	if err != nil {
+		return s, err
+	}
+	if err := c.Settle(ctx); err != nil {
+		return s, err
+	}
+	names := []string{fmt.Sprint(crowd, " at once"), "the same netlink calls alone, at once", "one at a time", "the same netlink calls alone, one at a time", fmt.Sprint(crowd, " at once, agent limited to 500m")}
+	runs := []func() ([]float64, error){
+		func() ([]float64, error) { return pods.together(b.weftCNI) },
+		func() ([]float64, error) { return bare.Links(b.Dir, len(pods), false) },
+		func() ([]float64, error) { return pods.inTurn(b.weftCNI) },
+		func() ([]float64, error) { return bare.Links(b.Dir, len(pods), true) },
+		func() ([]float64, error) {
+			took, err := []float64(nil), g.Limit(500)
+			if err == nil {
+				took, err = pods.together(b.weftCNI)
+			}
+			return took, errors.Join(err, g.Limit(0))
+		},
+	}
+	p50, p99 := make([][]float64, len(runs)), make([][]float64, len(runs))
+	for round := range b.rounds {
+		for i, run := range runs {
+			if ctx.Err() != nil {
+				return s, ctx.Err()
+			}
+			took, err := run()
+			if err != nil {
+				return s, fmt.Errorf("%s: %w", names[i], err)
+			}
+			p50[i], p99[i] = append(p50[i], quantile(took, 0.5)), append(p99[i], quantile(took, 0.99))
+			progress("round %d/%d  %-44s p50 %6.1f ms  p99 %6.1f ms", round+1, b.rounds, names[i], quantile(took, 0.5), quantile(took, 0.99))
+			if i%2 == 0 {
+				if err := errors.Join(pods.detach(), c.Settle(ctx)); err != nil {
+					return s, err
+				}
+			}
+		}
+	}
+	s.tables = []table{{header: []string{"wall time, ms", "p50", "least p50", "p99", "least p99"}}}
+	groups := []chart.Group{{Name: "p50", Unit: "ms"}, {Name: "p99", Unit: "ms"}}
+	for i, name := range names {
+		s.tables[0].rows = append(s.tables[0].rows, []string{
+			name, fmt.Sprintf("%.1f", median(p50[i])), fmt.Sprintf("%.1f", quantile(p50[i], 0)), fmt.Sprintf("%.1f", median(p99[i])), fmt.Sprintf("%.1f", quantile(p99[i], 0)),
+		})
+		for j, v := range [][]float64{p50[i], p99[i]} {
+			groups[j].Bars = append(groups[j].Bars, chart.Bar{Name: name, Value: median(v), Least: quantile(v, 0), Most: quantile(v, 1), Ours: i%2 == 0})
+		}
+	}
+	s.chart = chart.Chart{Title: s.title, Groups: groups}
+	atMost := func(what string, got, most float64, unit string) {
+		s.targets = append(s.targets, target{what, fmt.Sprintf("≤ %g%s", most, unit), fmt.Sprintf("%.1f%s", got, unit), got <= most})
+	}
+	atMost(names[0]+", p50", median(p50[0]), 60, " ms")
+	atMost(names[0]+", p99", median(p99[0]), 120, " ms")
+	atMost(names[0]+", p99 to that of the netlink calls alone", ratio(p99[0], p99[1]), 2, "")
+	atMost(names[2]+", p50", median(p50[2]), 12, " ms")
+	s.notes = append(s.notes, "From the moment at which all are let go to the end of each weft-cni, with all that it waits for. The netlink calls alone are those "+
+		"that the agent makes for the same pods (veth pair, addresses, routes, neighbours, settings), as many at once, by a process that does nothing else.")
+	return s, nil
+}
+
+// confined is a cluster of one node whose agent runs in a control group.
+func (b *bench) confined(name string, g *cgroup.Group) (*nettest.Cluster, *nettest.Node, error) {
+	c, err := b.cluster(name, 0, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	n, err := c.PrepareNode("a", nil)
+	if err == nil { // room for crowds: an address that was given back rests for a minute
+		o := &v2.CiliumNode{}
+		o.Name, o.Spec.IPAM.PodCIDRs = n.Name, []string{"10.128.0.0/16", "fd00:128::/64"}
+		for _, a := range n.Addresses {
+			o.Spec.Addresses = append(o.Spec.Addresses, v2.NodeAddress{Type: v2.NodeInternalIP, IP: a.String()})
+		}
+		err = c.Put(o)
+	}
+	if err == nil {
+		n.Groups = g.Procs()
+		n.Profile, err = b.profiles(name)
+	}
+	if err == nil {
+		err = n.Start()
+	}
+	if err != nil {
+		c.Close()
+		return nil, nil, err
+	}
+	return c, n, nil
+}

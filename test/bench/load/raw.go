@@ -1,0 +1,93 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The system calls of a load pass Go's scheduler by: what is measured is the kernel. Buffers live on the heap, which does
+// not move.
+
+func addressOf(b *byte) uintptr { return uintptr(unsafe.Pointer(b)) }
+
+// call is a system call that Go's scheduler does not hear of.
+func call(trap uintptr, fd uintptr, b *byte, n int) (int, error) {
+	for {
+		r, _, errno := syscall.RawSyscall(trap, fd, addressOf(b), uintptr(n))
+		if errno == 0 {
+			return int(r), nil
+		}
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
+	}
+}
+
+// target is an IPv4 address and port as connect(2) wants it.
+func target(to netip.AddrPort) *unix.RawSockaddrInet4 {
+	port := to.Port()
+	return &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port>>8 | port<<8, Addr: to.Addr().Unmap().As4()}
+}
+
+// socket makes a TCP socket in the namespace of this thread.
+func socket() (uintptr, error) {
+	fd, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return 0, fmt.Errorf("open socket: %w", errno)
+	}
+	return fd, nil
+}
+
+// reach makes one whole connection: connect, a byte there, a byte back, the end of both sides.
+func reach(to *unix.RawSockaddrInet4, b []byte) error {
+	fd, err := socket()
+	if err != nil {
+		return err
+	}
+	defer syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	if _, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4); errno != 0 {
+		return fmt.Errorf("connect: %w", errno)
+	}
+	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
+		return fmt.Errorf("ask: %w", err)
+	}
+	for range 2 { // the answer, and the end
+		if _, err := call(syscall.SYS_READ, fd, &b[1], 1); err != nil {
+			return fmt.Errorf("hear the answer: %w", err)
+		}
+	}
+	return nil
+}
+
+// accept answers one connection and ends it first, so that it is the server's port that rests. It gives the byte.
+func accept(listener uintptr, b []byte) (byte, error) {
+	fd, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, listener, 0, 0, unix.SOCK_CLOEXEC, 0, 0)
+	if errno == unix.EINTR {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, fmt.Errorf("accept: %w", errno)
+	}
+	defer syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	if _, err := call(syscall.SYS_READ, fd, &b[0], 1); err != nil {
+		return 0, fmt.Errorf("hear: %w", err)
+	}
+	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
+		return 0, fmt.Errorf("answer: %w", err)
+	}
+	return b[0], nil
+}
+
+// pin keeps the goroutine on a thread, which ends with it, and that on a CPU, before all others that want to run there.
+func pin(cpu int) {
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu % runtime.NumCPU())
+	_ = errors.Join(unix.SchedSetaffinity(0, &set), unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), -20)) // less steady without
+}
