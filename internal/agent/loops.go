@@ -52,7 +52,12 @@ func (a *Agent) runDerivations(run runFunc) {
 
 // follow runs the loop that keeps a sink equal to a table.
 func follow[R state.Row](a *Agent, run runFunc, t *state.Table[R], sink reconcile.Sink[R], waitSynced bool) {
-	loop := &reconcile.Loop[R]{Table: t, Sink: sink, WaitSynced: waitSynced, Log: a.Log, Every: every(t.Name() == a.Tables.IdentityClaims.Name())}
+	followBrief(a, run, t, sink, waitSynced, nil)
+}
+
+// followBrief is follow with few words about some rows.
+func followBrief[R state.Row](a *Agent, run runFunc, t *state.Table[R], sink reconcile.Sink[R], waitSynced bool, brief func(R) bool) {
+	loop := &reconcile.Loop[R]{Table: t, Sink: sink, WaitSynced: waitSynced, Brief: brief, Log: a.Log, Every: every(t.Name() == a.Tables.IdentityClaims.Name())}
 	a.checks(realises(t))
 	run(t.Name(), func(ctx context.Context) error { return loop.Run(ctx, a.DB) })
 }
@@ -103,7 +108,9 @@ func (a *Agent) runMaps(run runFunc) error {
 	if err != nil {
 		return err
 	}
-	follow(a, run, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false)
+	// Nobody waits for a single address of another node, and there may be a hundred thousand.
+	remote := func(h table.Host) bool { return h.Flags&table.HostLocal == 0 }
+	followBrief(a, run, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false, remote)
 	follow(a, run, t.Frontends, reconcile.Sink[table.Frontend](services), false)
 	follow(a, run, t.PolicySets, reconcile.Sink[table.PolicySet](sets), true)
 	follow(a, run, t.NICs, reconcile.Sink[table.NIC](bpfmap.NewNICs(a.datapath, a.attached)), false)

@@ -22,8 +22,9 @@ type Loop[R state.Row] struct {
 	// agent left in place is better): nothing at all is done until the table is synced.
 	WaitSynced bool
 
-	// Brief keeps a status only of rows that fail, which saves much memory on large tables. Await works all the same.
-	Brief bool
+	// Brief names rows that have a status only while they fail, which saves much memory on large tables; nil: none. Await
+	// works all the same, EverRealised does not.
+	Brief func(R) bool
 
 	Every      time.Duration // between comparisons of all that is with all that should be; 0 is 5 minutes
 	Backoff    time.Duration // before the first retry, doubling with each; 0 is 50 ms
@@ -100,7 +101,7 @@ func (l *Loop[R]) note(changes []state.Change[R], s *state.Snapshot) {
 // round does what is due and writes what came of it. Its only error is that of ctx.
 func (l *Loop[R]) round(ctx context.Context, s *state.Snapshot, changed bool) error {
 	synced := l.Table.IsSynced(s)
-	out := &outcome[R]{loop: l, done: map[state.Key]uint64{}}
+	out := &outcome[R]{loop: l, done: map[state.Key]uint64{}, brief: map[state.Key]bool{}}
 	if synced && !time.Now().Before(l.compareAt) {
 		l.compare(ctx, s, out)
 	}
@@ -195,7 +196,7 @@ func (l *Loop[R]) compare(ctx context.Context, s *state.Snapshot, out *outcome[R
 		is, ok := have[k]
 		if ok && l.equal(want, is) {
 			delete(l.jobs, k)
-			out.done[k] = l.Table.Revision(s, k)
+			out.place(k, want, l.Table.Revision(s, k))
 		} else if l.jobs[k] == nil {
 			l.jobs[k] = &job[R]{row: want, rev: l.Table.Revision(s, k)}
 		}

@@ -14,6 +14,7 @@ type outcome[R state.Row] struct {
 	loop  *Loop[R]
 	tried int                  // attempts, a dump included
 	done  map[state.Key]uint64 // in place, at this revision
+	brief map[state.Key]bool   // in place, and no more to be said
 	gone  []state.Key          // removed
 	bad   []keyed[R]           // failed
 	fresh []keyed[R]           // failed in a way that is new
@@ -37,11 +38,20 @@ func (o *outcome[R]) add(verb string, batch []keyed[R], err error) {
 		if j.rev == 0 {
 			o.gone = append(o.gone, j.key)
 		} else {
-			o.done[j.key] = j.rev
+			o.place(j.key, j.row, j.rev)
 		}
 	}
 	for k, err := range rows {
 		o.loop.Log.Error("the sink reports a row it was not given", "table", o.loop.Table.Name(), "row", k.String(), "action", verb, "error", err)
+	}
+}
+
+// place notes that a row is in place.
+func (o *outcome[R]) place(key state.Key, row R, rev uint64) {
+	if o.loop.Brief != nil && o.loop.Brief(row) {
+		o.brief[key] = true
+	} else {
+		o.done[key] = rev
 	}
 }
 
@@ -68,11 +78,10 @@ func (o *outcome[R]) write(s *state.Snapshot) error {
 	l := o.loop
 	return l.db.Write(func(tx *state.Tx) error {
 		for k, rev := range o.done {
-			if l.Brief {
-				status.Statuses.Delete(tx, status.KeyOf(l.Table, k))
-			} else {
-				status.Statuses.Put(tx, status.Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
-			}
+			status.Statuses.Put(tx, status.Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
+		}
+		for k := range o.brief {
+			status.Statuses.Delete(tx, status.KeyOf(l.Table, k))
 		}
 		for _, k := range o.gone {
 			status.Statuses.Delete(tx, status.KeyOf(l.Table, k))

@@ -73,11 +73,11 @@ func Realised[R state.Row](r state.Reader, t *state.Table[R], key state.Key) boo
 	if s, ok := Statuses.One(r, KeyOf(t, key)); ok {
 		return s.Done && s.Rev == rev
 	}
-	return tried(r, t.Name()) >= rev // a loop that is Brief keeps no status of what succeeded
+	return tried(r, t.Name()) >= rev // a loop may be Brief about a row, and keep no status while it is in place
 }
 
 // EverRealised tells whether some version of the row was put in place and not removed since: what depends on the row may
-// stay while a new version of it is on the way. It knows nothing of tables whose loop is Brief.
+// stay while a new version of it is on the way. It knows nothing of rows that a loop is Brief about.
 func EverRealised[R state.Row](r state.Reader, t *state.Table[R], key state.Key) bool {
 	s, ok := Statuses.One(r, KeyOf(t, key))
 	return ok && s.Rev != 0
