@@ -16,6 +16,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/install"
 	"weftnet.io/weftnet/internal/settings"
 	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/cni"
@@ -103,7 +104,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := sinklink.PrepareNode(a.Proc); err != nil {
+	if err := sinklink.PrepareNode(a.Proc, install.SettingsFile(a.StateDir)); err != nil {
 		return err
 	}
 	// What came of rows is known from now on, and nothing of it from an earlier life: these are complete as they are.

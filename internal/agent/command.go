@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/install"
 )
 
 // Command is weft-agent's command line. args are those it was called with: what is no flag of its own is a
@@ -79,7 +80,7 @@ func installCommand() *cobra.Command {
 		Short: "Copy the CNI plugins of this image to the node",
 		Long:  "install-cni copies weft-cni (also as cilium-cni), portmap and loopback into the node's folder of CNI plugins, each by rename.",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return InstallCNI(dir) },
+		RunE:  func(*cobra.Command, []string) error { return install.CopyPlugins(dir, install.Plugins) },
 	}
 	c.Flags().StringVar(&dir, "dir", dir, "folder of CNI plugins")
 	return c

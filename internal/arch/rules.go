@@ -36,7 +36,7 @@ var layers = map[string]layer{
 	"internal/reconcile": edges, "internal/sink/bpfmap": edges, "internal/sink/link": edges, "internal/sink/route": edges,
 	"internal/sink/kube": edges, "internal/datapath": edges, "internal/observe": edges, "internal/proxy/http": edges, "internal/proxy/dns": edges,
 
-	"internal/agent": assembly, "internal/operator": assembly, "internal/relay": assembly, "internal/cli": assembly, "internal/webui": assembly,
+	"internal/agent": assembly, "internal/install": assembly, "internal/operator": assembly, "internal/relay": assembly, "internal/cli": assembly, "internal/webui": assembly,
 
 	"internal/arch": testing, "internal/nettest": testing, "test": testing,
 

@@ -4,6 +4,7 @@
 //	weft status    how the agent is, and what of the configuration is in force
 //	weft table     the agent's state, table by table
 //	weft lab       a cluster on this machine          (runs weft-lab)
+//	weft uninstall takes Weftnet off this node        (package install)
 //
 // It decides nothing: it asks the agent on its unix sockets, prints, and turns the answer into an exit status. 0: all
 // is well. 1: the answer is that something is not well, or there was no answer; a sentence on standard error says

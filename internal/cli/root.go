@@ -100,7 +100,7 @@ command line makes no sense.`,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), labCommand(env), versionCommand(env))
+	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), labCommand(env), uninstallCommand(env), versionCommand(env))
 	for _, c := range root.Commands() {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {

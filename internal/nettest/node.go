@@ -116,7 +116,7 @@ func (n *Node) concerns(o runtime.Object) bool {
 func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.dir + "/state", Hubble: n.hubble(), Settings: n.settings,
-		Groups: n.Groups, Profile: n.Profile,
+		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(),
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "",
 	}
 }

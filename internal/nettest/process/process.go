@@ -54,6 +54,7 @@ type Role struct {
 	Socket   string
 	StateDir string
 	Hubble   string
+	Conf     string // folder for the CNI configuration; empty: none is written
 	Settings map[string]string
 	Groups   []string // cgroup.procs files of control groups that the process enters first of all
 	Profile  string   // folder for profiles of the process; empty: none
@@ -158,7 +159,7 @@ func newProcess(r Role) *process {
 		level = slog.LevelDebug
 	}
 	a := agent.New(agent.Options{
-		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: pinDir, Version: "test",
+		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: pinDir, CNIConf: r.Conf, Version: "test",
 		Flags: r.Settings, Alone: true, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	return &process{Role: r, agent: a, rows: kube.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}

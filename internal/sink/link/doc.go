@@ -33,6 +33,6 @@
 // # Example
 //
 //	links, err := link.NewLinks(link.Options{})
-//	err = link.PrepareNode("/proc")
+//	err = link.PrepareNode("/proc", "/var/lib/weft/settings-before.json")
 //	loop := &reconcile.Loop[table.Link]{Table: tables.Links, Sink: links}
 package link

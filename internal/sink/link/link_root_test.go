@@ -172,7 +172,7 @@ func TestEverySettingIsInForceAndHasAReason(t *testing.T) {
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/lo/accept_ra", []byte("1"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := link.PrepareNode(""); err != nil {
+	if err := link.PrepareNode("", ""); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile("/proc/sys/net/ipv6/conf/lo/accept_ra"); string(got) != "2\n" {
@@ -199,7 +199,7 @@ func TestWorkloadAndNodeReachEachOtherWithoutARPOrNDP(t *testing.T) {
 	l, n := newLinks(t), newNetns(t)
 	want := row("c1", n, 1, "10.244.1.7", "fd00:1::7")
 	set(t, l, want)
-	if err := link.PrepareNode("/proc"); err != nil {
+	if err := link.PrepareNode("/proc", ""); err != nil {
 		t.Fatal(err)
 	}
 	ip(t, nil, "link set lo up")

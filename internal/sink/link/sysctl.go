@@ -91,10 +91,14 @@ func write(proc, path, value string) error {
 	return os.WriteFile(file, []byte(value), 0o644)
 }
 
-// PrepareNode writes the node-wide settings, below proc (empty: /proc). A node that has its own IPv6 routes from router advertisements
+// PrepareNode writes the node-wide settings, below proc (empty: /proc), after it has written down what they were before, in
+// the file that RestoreNode reads (empty: nowhere). A node that has its own IPv6 routes from router advertisements
 // keeps them: the kernel ignores advertisements on a node that forwards unless told not to (accept_ra 2).
-func PrepareNode(proc string) error {
+func PrepareNode(proc, before string) error {
 	proc = cmp.Or(proc, "/proc")
+	if err := remember(proc, before); err != nil {
+		return fmt.Errorf("write down the node's settings: %w", err)
+	}
 	if forwards, err := os.ReadFile(filepath.Join(proc, "sys/net/ipv6/conf/all/forwarding")); err == nil && strings.TrimSpace(string(forwards)) == "0" {
 		files, _ := filepath.Glob(filepath.Join(proc, "sys/net/ipv6/conf/*/accept_ra")) // the pattern is fine
 		for _, f := range files {

@@ -123,6 +123,19 @@ func (s *Routes) Unset(_ context.Context, rows []table.Route) error {
 	})
 }
 
+// Clear removes all routes of ours and tells how many there were.
+func (s *Routes) Clear(ctx context.Context) (n int, err error) {
+	dump, err := s.Dump(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var rows []table.Route
+	for _, r := range dump {
+		rows = append(rows, r)
+	}
+	return len(rows), s.Unset(ctx, rows)
+}
+
 func each(rows []table.Route, do func(table.Route) error) error {
 	var errs []error
 	for _, r := range rows {

@@ -2,7 +2,9 @@ package cni
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -52,4 +54,17 @@ func WriteConf(dir string, c Conf) error {
 		return fmt.Errorf("write CNI configuration: %w", err)
 	}
 	return nil
+}
+
+// RemoveConf takes the node's CNI configuration away: the runtime starts no pods any more, until another plugin brings its
+// own. It tells whether there was one.
+func RemoveConf(dir string) (bool, error) {
+	err := os.Remove(filepath.Join(dir, ConfName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("remove CNI configuration: %w", err)
+	}
+	return true, nil
 }

@@ -68,7 +68,7 @@ func newHost(t testing.TB) *host {
 	h.links = try[*link.Links](t)(link.NewLinks(link.Options{}))
 	tunnels := try[*link.Tunnels](t)(link.NewTunnels(link.Options{}))
 	routes := try[*route.Routes](t)(route.New())
-	if err := link.PrepareNode(""); err != nil {
+	if err := link.PrepareNode("", ""); err != nil {
 		t.Fatal(err)
 	}
 	h.write(func(tx *state.Tx) { h.Nodes.MarkSynced(tx) })

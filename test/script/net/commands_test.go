@@ -28,6 +28,7 @@ type line struct {
 	ts   *testscript.TestScript
 	ctx  context.Context
 	neg  bool
+	raw  []string // all arguments
 	args []string
 	opts map[string]string // KEY=VALUE
 	sets map[string]bool   // -X
@@ -40,6 +41,9 @@ var errUsage = errors.New("wrong arguments: see the comment of package net")
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
+	for name, do := range hostCommands {
+		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
+	}
 	for name, do := range map[string]command{
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
 		"serve": serve, "dial": dial, "ping": ping, "open": open, "say": say, "send": send, "heard": heard, "flows": flows,
@@ -58,7 +62,7 @@ func run(ts *testscript.TestScript, name string, neg bool, args []string, do com
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
-	l := &line{lab: ts.Value(labKey{}).(*lab), ts: ts, ctx: ctx, neg: neg, opts: map[string]string{}, sets: map[string]bool{}}
+	l := &line{lab: ts.Value(labKey{}).(*lab), ts: ts, ctx: ctx, neg: neg, raw: args, opts: map[string]string{}, sets: map[string]bool{}}
 	for _, a := range args {
 		if k, v, ok := strings.Cut(a, "="); ok {
 			l.opts[k] = v

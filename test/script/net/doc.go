@@ -36,4 +36,9 @@
 //	start NODE other               an agent of another version: conntrack rows of another shape
 //	kernel NODE                    what its kernel holds of Weftnet
 //	show NODE TABLE                a table of its agent
+//	machine NAME… [KEY=VALUE…]     nodes whose agents have never run; start starts them
+//	furnish NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
+//	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
+//	weft NODE COMMAND…             the program weft on it
+//	on NODE COMMAND…               any program on it
 package net

@@ -1,0 +1,32 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Remove takes all programs of a pin directory off their devices and removes the directory: with the last pin go the maps,
+// and every connection that they know. It tells how many programs there were. No agent may use the directory.
+func Remove(dir string) (programs int, err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	d := &Datapath{dir: dir}
+	list, err := d.Attachments()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	var errs []error
+	for _, a := range list {
+		errs = append(errs, d.Detach(a.Program, a.Ifindex))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return len(list), err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return len(list), fmt.Errorf("remove pins: %w", err)
+	}
+	return len(list), nil
+}

@@ -1,0 +1,90 @@
+package net
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"weftnet.io/weftnet/internal/cli"
+)
+
+// hostCommands are about nodes as machines.
+var hostCommands = map[string]command{"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on}
+
+// machine makes nodes whose agents do not run yet.
+func machine(l *line) error {
+	for _, name := range l.args {
+		n, err := l.PrepareNode(name, l.opts)
+		if err != nil {
+			return err
+		}
+		setAddresses(l.ts.Setenv, n.Place, name)
+		l.ts.Setenv("bin_"+name, n.Plugins())
+	}
+	return nil
+}
+
+// furnish puts CNI plugins on a node: FILE as NAME.
+func furnish(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	plugins := map[string]string{}
+	for name, file := range l.opts {
+		plugins[name] = l.ts.MkAbs(file)
+	}
+	return n.Furnish(plugins)
+}
+
+func trace(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	text, err := n.Trace()
+	if err != nil {
+		return err
+	}
+	return l.printf("%s", text)
+}
+
+// weft runs the command line of weft on a node.
+func weft(l *line) error {
+	n, err := l.node(l.raw[0])
+	if err != nil {
+		return err
+	}
+	var complaint bytes.Buffer
+	env := cli.System()
+	env.Out, env.Err, env.Terminal = l.ts.Stdout(), &complaint, false
+	args := l.raw[1:]
+	if args[0] == "uninstall" {
+		args = append(args, n.Where()...)
+	}
+	return n.Do(func() error {
+		if code := cli.Run(l.ctx, env, args); code != 0 {
+			return fmt.Errorf("exit status %d: %s", code, complaint.String())
+		}
+		return nil
+	})
+}
+
+// on runs a program on a node.
+func on(l *line) error {
+	n, err := l.node(l.raw[0])
+	if err != nil {
+		return err
+	}
+	c := exec.CommandContext(l.ctx, l.raw[1], l.raw[2:]...)
+	c.Env = append(os.Environ(), "LC_ALL=C")
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	if err := n.Do(c.Run); err != nil {
+		return errors.Join(err, errors.New(strings.TrimSpace(out.String())))
+	}
+	return l.printf("%s", out.String())
+}
