@@ -97,6 +97,24 @@ static __always_inline int addr_is_link_local6(const struct addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+/* Copies bytes of a packet; mostly they lie in its linear part, where no helper is needed. Returns 0, or not if the
+ * packet is too short. */
+static __always_inline int parse_load(struct __sk_buff *skb, __u32 at, void *to, const __u32 size)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (at < 0x1000) {
+		__u64 offset = at;
+
+		asm volatile("%0 &= 0xfff" : "+r"(offset)); /* so that the verifier sees it */
+		if (data + offset + size <= end) {
+			__builtin_memcpy(to, data + offset, size);
+			return 0;
+		}
+	}
+	return bpf_skb_load_bytes(skb, at, to, size);
+}
+
 /* Ports of a later fragment come from what its first one left. */
 static __always_inline int parse_fragment(struct packet *p, __u32 id, int first)
 {
@@ -138,7 +156,7 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 		__be16 sum, id, sequence;
 	} h;
 
-	if (bpf_skb_load_bytes(skb, p->l4, &h, sizeof(h)))
+	if (parse_load(skb, p->l4, &h, sizeof(h)))
 		return DROP_CT_INVALID_HEADER;
 	p->icmp_type = h.type;
 	p->icmp_code = h.code;
@@ -171,14 +189,14 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 	case IPPROTO_TCP: {
 		__u8 flags;
 
-		if (bpf_skb_load_bytes(skb, p->l4 + 13, &flags, 1))
+		if (parse_load(skb, p->l4 + 13, &flags, 1))
 			return DROP_CT_INVALID_HEADER;
 		p->tcp_flags = flags;
 	}
 	/* fall through */
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		if (bpf_skb_load_bytes(skb, p->l4, ports, sizeof(ports)))
+		if (parse_load(skb, p->l4, ports, sizeof(ports)))
 			return DROP_CT_INVALID_HEADER;
 		p->src_port = ports[0];
 		p->dst_port = ports[1];
@@ -197,7 +215,7 @@ static __always_inline int parse4(struct __sk_buff *skb, struct packet *p, __u16
 	struct iphdr h;
 	int reason, first, more;
 
-	if (bpf_skb_load_bytes(skb, l3, &h, sizeof(h)) || h.version != 4 || h.ihl < 5)
+	if (parse_load(skb, l3, &h, sizeof(h)) || h.version != 4 || h.ihl < 5)
 		return DROP_INVALID;
 	addr_from4(&p->src, h.saddr);
 	addr_from4(&p->dst, h.daddr);
@@ -224,7 +242,7 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p, __u16
 	__u32 id = 0;
 	int fragment = 0, first = 1, reason;
 
-	if (bpf_skb_load_bytes(skb, l3, &h, sizeof(h)) || h.version != 6)
+	if (parse_load(skb, l3, &h, sizeof(h)) || h.version != 6)
 		return DROP_INVALID;
 	__builtin_memcpy(&p->src, &h.saddr, 16);
 	__builtin_memcpy(&p->dst, &h.daddr, 16);
@@ -241,7 +259,7 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p, __u16
 		if (p->protocol != IPPROTO_HOPOPTS && p->protocol != IPPROTO_ROUTING &&
 		    p->protocol != IPPROTO_DSTOPTS && p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_AH)
 			break;
-		if (bpf_skb_load_bytes(skb, p->l4, e, sizeof(e)))
+		if (parse_load(skb, p->l4, e, sizeof(e)))
 			return DROP_INVALID_EXTHDR;
 		if (p->protocol == IPPROTO_FRAGMENT) {
 			fragment = 1;
