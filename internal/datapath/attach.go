@@ -1,8 +1,10 @@
 package datapath
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
@@ -35,6 +37,20 @@ func outwards(program string) bool {
 	return program == "to_pod" || program == "to_net" || program == "to_overlay"
 }
 
+// ways are the hooks for a program, the one to use first.
+//
+// Workloads' devices come and go while somebody waits, so theirs is cls_bpf: to attach by tcx, the kernel waits for an RCU
+// grace period with the lock of all devices held (tcx_entry_sync in include/net/tcx.h), some 10 ms each. See
+// docs/design/0006.
+func (d *Datapath) ways(program string) []hook {
+	if program != "from_pod" && program != "to_pod" {
+		return d.hooks
+	}
+	ways := slices.Clone(d.hooks)
+	slices.SortStableFunc(ways, func(a, b hook) int { return cmp.Compare(a.name(), b.name()) }) // cls_bpf, tcx
+	return ways
+}
+
 // Attach puts a program on a device, or updates the one that an earlier agent left there in place: no packet in
 // between goes unseen, also when that agent attached it another way. The attachment outlives the process.
 func (d *Datapath) Attach(program string, ifindex int) error {
@@ -42,10 +58,11 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 	if p == nil {
 		return fmt.Errorf("attach %s: no such program", program)
 	}
-	if err := d.hooks[0].attach(program, p, ifindex); err != nil {
+	ways := d.ways(program)
+	if err := ways[0].attach(program, p, ifindex); err != nil {
 		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
 	}
-	for _, other := range d.hooks[1:] { // while both are there, what tcx decides never reaches cls_bpf
+	for _, other := range ways[1:] { // while both are there, what tcx decides never reaches cls_bpf
 		if err := other.detach(program, ifindex); err != nil {
 			return fmt.Errorf("detach %s of an earlier agent from device %d: %w", program, ifindex, err)
 		}
@@ -70,7 +87,7 @@ func (d *Datapath) Attachments() ([]Attachment, error) {
 		return nil, err
 	}
 	for i, a := range list {
-		if own := d.programs[a.Program]; own != nil && a.By == d.hooks[0].name() {
+		if own := d.programs[a.Program]; own != nil && a.By == d.ways(a.Program)[0].name() {
 			if info, err := own.Info(); err == nil {
 				id, _ := info.ID()
 				list[i].Current = id == a.ID

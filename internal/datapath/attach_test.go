@@ -288,18 +288,18 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
 	}
 	s := newStand(t)
-	old := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_pod": s.first}}
-	check(t, old.Attach("from_pod", s.host))
+	old := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_net": s.first}}
+	check(t, old.Attach("from_net", s.host))
 	const packets = 20000
 	send, done := s.sender(t, s.peer), make(chan error)
 	go func() { done <- send(packets) }()
 	ways := 0
 	for sending := true; sending; ways++ {
-		next := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_pod": s.second}}
+		next := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_net": s.second}}
 		if ways%2 == 0 {
 			slices.Reverse(next.hooks)
 		}
-		check(t, next.Attach("from_pod", s.host))
+		check(t, next.Attach("from_net", s.host))
 		list, err := next.Attachments()
 		if err != nil || len(list) != 1 || !list[0].Current || list[0].By != next.hooks[0].name() {
 			t.Fatalf("attached are %v, %v", list, err)
@@ -318,4 +318,35 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 		t.Errorf("%d packets were sent, the programs saw %v", packets, seen)
 	}
 	t.Logf("%d changes of the way", ways)
+}
+
+func TestNobodyWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
+	if !HaveTCX() {
+		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
+	}
+	s := newStand(t)
+	d := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{}}
+	names := []string{"from_pod", "to_pod", "from_net", "to_net"}
+	for _, name := range names {
+		d.programs[name] = s.first
+		check(t, d.Attach(name, s.host))
+	}
+	list, err := d.Attachments()
+	check(t, err)
+	got := map[string]string{}
+	for _, a := range list {
+		if got[a.Program] = a.By; !a.Current {
+			t.Errorf("%s is not current", a.Program)
+		}
+	}
+	want := map[string]string{"from_pod": "cls_bpf", "to_pod": "cls_bpf", "from_net": "tcx", "to_net": "tcx"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("attached by (-want +got):\n%s", diff)
+	}
+	// An agent of before has attached by tcx: it is taken over, too.
+	check(t, hooksOf(s.dir)[0].attach("from_pod", s.second, s.host))
+	check(t, d.Attach("from_pod", s.host))
+	if list, err := List(s.dir); err != nil || len(list) != len(names) {
+		t.Errorf("attached are %v, %v", list, err)
+	}
 }

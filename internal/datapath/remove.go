@@ -13,8 +13,8 @@ func Remove(dir string) (programs int, err error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
-	d := &Datapath{dir: dir}
-	list, err := d.Attachments()
+	d := &Datapath{dir: dir, hooks: hooksOf(dir)}
+	list, err := List(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
