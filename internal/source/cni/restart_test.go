@@ -47,6 +47,26 @@ func TestARestartBringsBackEveryAttachmentBeforeTheTableIsSynced(t *testing.T) {
 	})
 }
 
+func TestARestartSweepsWhatACrashLeftHalfWritten(t *testing.T) {
+	on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
+		if _, err := s.Add(ctx, n.request("c1")); err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range []string{"", "attachments"} {
+			if err := os.WriteFile(filepath.Join(n.dir, dir, ".tmp-x.json-1"), []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.reset()
+		n.server(t)
+		for _, dir := range []string{"", "attachments"} {
+			if left, _ := filepath.Glob(filepath.Join(n.dir, dir, ".tmp-*")); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		}
+	})
+}
+
 func TestTheJournalIsReadableByTheNextVersion(t *testing.T) {
 	on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
 		r := n.request("c1")

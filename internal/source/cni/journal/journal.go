@@ -23,6 +23,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Dir is a directory of records; it is made when the first one is put. A T that has a method Valid() error is asked
@@ -86,7 +88,7 @@ func (d Dir[T]) All() (records []Record[T], damaged []error, err error) {
 	for _, e := range entries {
 		path := filepath.Join(d.Path, e.Name())
 		if strings.HasPrefix(e.Name(), hidden) {
-			_ = os.Remove(path) // left by a crash; the next All tries again
+			sweep(path)
 			continue
 		}
 		name, ok := strings.CutSuffix(e.Name(), suffix)
@@ -124,15 +126,54 @@ func read[T any](path string) (value T, err error) {
 	return value, nil
 }
 
+// Sweep removes what a crash has left in the directory itself; All does so by the way.
+func (d Dir[T]) Sweep() {
+	left, _ := filepath.Glob(filepath.Join(d.Path, hidden+"*")) // the pattern is fine
+	for _, path := range left {
+		sweep(path)
+	}
+}
+
+// sweep removes a temporary file that nobody is writing: who does holds a lock, which ends with its process. What it cannot
+// remove the next one tries again.
+func sweep(path string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		_ = os.Remove(path)
+	}
+}
+
 // Write puts a file where it is meant to be, whole and for good, or leaves what was there. Its directory must exist.
 func Write(path string, data []byte, mode fs.FileMode) error {
+	err := errSwept
+	for errors.Is(err, errSwept) {
+		err = write(path, data, mode)
+	}
+	return err
+}
+
+// errSwept says that somebody swept a temporary file between its making and its lock.
+var errSwept = errors.New("another process has removed the file before it was locked")
+
+func write(path string, data []byte, mode fs.FileMode) error {
 	dir, name := filepath.Split(path)
 	f, err := os.CreateTemp(dir, hidden+name+"-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+	defer f.Close() // has been synced if all went well
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	if _, gone := os.Lstat(f.Name()); errors.Is(gone, fs.ErrNotExist) {
+		return errSwept
+	}
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	if err = errors.Join(err, f.Chmod(mode), f.Sync()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

@@ -73,6 +73,30 @@ func TestDamagedFilesAreMovedAsideAndUnfinishedOnesSwept(t *testing.T) {
 	}
 }
 
+func TestARecordIsWrittenThoughAnotherProcessSweepsMeanwhile(t *testing.T) {
+	d := journal.Dir[fact]{Path: t.TempDir()}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 100 {
+			if err := d.Put("a", fact{"x"}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	}()
+	for swept := false; !swept; {
+		if _, _, err := d.All(); err != nil {
+			t.Error(err)
+		}
+		select {
+		case <-done:
+			swept = true
+		default:
+		}
+	}
+}
+
 func TestADiskThatTakesNothingLeavesWhatWasThere(t *testing.T) {
 	d := journal.Dir[fact]{Path: t.TempDir()}
 	if err := d.Put("a", fact{"old"}); err != nil {

@@ -104,6 +104,7 @@ func Open(t *table.Tables, stateDir string, rest time.Duration, held []table.Att
 			}
 		}
 	}
+	b.disk.Sweep()
 	saved, ok, err := b.disk.One(numbersName)
 	if ok {
 		b.saved, b.last = saved, max(b.last, saved.Incarnation)
