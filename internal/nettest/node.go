@@ -141,12 +141,26 @@ func self(r process.Role) (*exec.Cmd, error) {
 
 // Start starts the agent and returns when it takes pods.
 func (n *Node) Start() error {
-	c, err := self(n.role())
-	if n.Program != "" {
-		c.Path = n.Program
+	if err := n.launch(n.role()); err != nil {
+		return err
 	}
+	if err := n.cluster.Settle(context.Background()); err != nil {
+		return fmt.Errorf("start agent of node %s: %w", n.Name, err)
+	}
+	if !n.running() {
+		return fmt.Errorf("start agent of node %s: it has ended:\n%s", n.Name, n.Log())
+	}
+	return nil
+}
+
+// launch starts an agent's process.
+func (n *Node) launch(role process.Role) error {
+	c, err := self(role)
 	if err != nil {
 		return err
+	}
+	if n.Program != "" {
+		c.Path = n.Program
 	}
 	log, err := os.OpenFile(n.logFile(), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -174,9 +188,6 @@ func (n *Node) Start() error {
 	n.cluster.mu.Unlock()
 	go r.speak(in)
 	go n.listen(r, out)
-	if err := n.cluster.Settle(context.Background()); err != nil {
-		return fmt.Errorf("start agent of node %s: %w", n.Name, err)
-	}
 	return nil
 }
 

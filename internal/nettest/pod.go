@@ -41,11 +41,7 @@ func (n *Node) AddPod(ctx context.Context, s PodSpec) (*Pod, error) {
 	if _, err := p.Add(); err != nil {
 		return nil, err
 	}
-	if err := p.node.cluster.change(func() error {
-		o := podObject(n, p.PodSpec)
-		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
-		return p.node.cluster.put(o)
-	}); err != nil {
+	if err := p.Runs(); err != nil {
 		return nil, err
 	}
 	return p, n.cluster.Settle(ctx)
@@ -76,18 +72,22 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 	})
 }
 
+// Runs says that the pod runs, with the addresses that the last Add gave.
+func (p *Pod) Runs() error {
+	return p.node.cluster.change(func() error {
+		o := podObject(p.node, p.PodSpec)
+		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
+		return p.node.cluster.put(o)
+	})
+}
+
 // Label gives the pod other labels and returns when every node knows it by them.
 func (p *Pod) Label(ctx context.Context, labels map[string]string) error {
 	p.PodSpec.Labels = labels
-	c := p.node.cluster
-	if err := c.change(func() error {
-		o := podObject(p.node, p.PodSpec)
-		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
-		return c.put(o)
-	}); err != nil {
+	if err := p.Runs(); err != nil {
 		return err
 	}
-	return c.Settle(ctx)
+	return p.node.cluster.Settle(ctx)
 }
 
 // Add makes the CNI ADD and gives the plugin's answer. It may be repeated.
@@ -130,13 +130,15 @@ func (p *Pod) call(command string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
-	if err != nil {
-		return nil, fmt.Errorf("CNI %s of %s on node %s: %w: %s%s", command, p.container, p.node.Name, err, out, stderr.Bytes())
+	var out, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &out, &stderr
+	if err = p.node.Namespace.Start(c); err == nil {
+		err = c.Wait()
 	}
-	return out, nil
+	if err != nil {
+		return nil, fmt.Errorf("CNI %s of %s on node %s: %w: %s%s", command, p.container, p.node.Name, err, out.Bytes(), stderr.Bytes())
+	}
+	return out.Bytes(), nil
 }
 
 // Remove ends the pod: DEL, its network namespace, its object.
@@ -144,13 +146,18 @@ func (p *Pod) Remove(ctx context.Context) error {
 	if err := p.Del(); err != nil {
 		return err
 	}
+	if err := p.Forget(); err != nil {
+		return err
+	}
+	return p.node.cluster.Settle(ctx)
+}
+
+// Forget ends the pod's network namespace and its object, and calls nobody.
+func (p *Pod) Forget() error {
 	p.Close()
 	n, c := p.node, p.node.cluster
 	n.mu.Lock()
 	delete(n.pods, p.PodSpec.Name)
 	n.mu.Unlock()
-	if err := c.change(func() error { c.remove(keyOf(podObject(n, p.PodSpec))); return nil }); err != nil {
-		return err
-	}
-	return c.Settle(ctx)
+	return c.change(func() error { c.remove(keyOf(podObject(n, p.PodSpec))); return nil })
 }

@@ -66,7 +66,7 @@ func kernelText() (string, error) {
 }
 
 func entries(name string) (n int, err error) {
-	m, err := ebpf.LoadPinnedMap(filepath.Join(pinDir, name), nil)
+	m, err := ebpf.LoadPinnedMap(filepath.Join(PinDir, name), nil)
 	if err != nil {
 		return 0, fmt.Errorf("open map %s: %w", name, err)
 	}
@@ -83,7 +83,7 @@ func entries(name string) (n int, err error) {
 
 // programs lists what is attached.
 func programs() (list []Program, err error) {
-	attached, err := datapath.List(pinDir)
+	attached, err := datapath.List(PinDir)
 	if err != nil {
 		return nil, fmt.Errorf("list attached programs: %w", err)
 	}

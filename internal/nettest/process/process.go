@@ -59,13 +59,14 @@ type Role struct {
 	Groups   []string // cgroup.procs files of control groups that the process enters first of all
 	Profile  string   // folder for profiles of the process; empty: none
 	Debug    bool
+	Steps    uint64 // it is killed before its n-th step (system call that changes something); 0: never
 }
 
 // patience is how long settling may take, on a machine that is busy.
 const patience = 30 * time.Second
 
-// pinDir is where agents pin: each node has a file system of its own there.
-const pinDir = "/sys/fs/bpf/weft"
+// PinDir is where agents pin: each node has a file system of its own there.
+const PinDir = "/sys/fs/bpf/weft"
 
 // Main is the agent, or the CNI plugin, if this process was started as one, and then never returns. Call it first of all
 // in main or TestMain.
@@ -80,6 +81,10 @@ func Main() {
 	case err != nil:
 	case r.Plugin:
 		os.Exit(plugin.Plugin{StateDir: r.StateDir, Out: os.Stdout}.Run("weft-cni of a test"))
+	case r.Steps > 0:
+		if err = dieAt(r.Steps); err == nil {
+			err = newProcess(r).run()
+		}
 	default:
 		err = r.life()
 	}
@@ -124,14 +129,15 @@ type Request struct {
 	Put    []json.RawMessage
 	Delete []json.RawMessage
 	Synced bool   // all that exists has been put
-	Ask    string // settle, kernel or programs
+	Ask    string // settle, kernel, dump, programs or die
+	Steps  uint64 // die: kill this process before the n-th step from now on
 }
 
 // Message is what it says.
 type Message struct {
 	ID        uint64       // of the request; 0: a publication
 	Err       string       // why not
-	Text      string       // kernel
+	Text      string       // kernel, dump
 	Programs  []Program    // programs
 	Published *Publication // replaces the former one
 }
@@ -159,7 +165,7 @@ func newProcess(r Role) *process {
 		level = slog.LevelDebug
 	}
 	a := agent.New(agent.Options{
-		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: pinDir, CNIConf: r.Conf, Version: "test",
+		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, CNIConf: r.Conf, Version: "test",
 		Flags: r.Settings, Alone: true, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	return &process{Role: r, agent: a, rows: kube.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}
@@ -250,8 +256,12 @@ func (p *process) answer(ctx context.Context, r Request) {
 		err = p.settle(ctx)
 	case "kernel":
 		m.Text, err = kernelText()
+	case "dump":
+		m.Text, err = p.dump()
 	case "programs":
 		m.Programs, err = programs()
+	case "die":
+		err = dieAt(r.Steps)
 	}
 	if err != nil {
 		m.Err = err.Error()
