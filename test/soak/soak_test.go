@@ -1,0 +1,29 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"weftnet.io/weftnet/internal/nettest/process"
+)
+
+func TestMain(m *testing.M) {
+	process.Main()
+	os.Exit(m.Run())
+}
+
+// short is how many rounds make a test of a soak.
+var short = map[string]int{"restart": 3, "kill": 8}
+
+func TestSoaks(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes network namespaces")
+	}
+	for _, s := range soaks {
+		t.Run(s.name, func(t *testing.T) {
+			if err := s.run(t.Context(), 1, short[s.name], t.Output()); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
