@@ -24,6 +24,7 @@ type Services struct {
 
 	heads       map[abi.ServiceKey]*head
 	ids         map[place]*numbered // backends
+	loose       []abi.SlotKey       // slots of no frontend, when an earlier agent ended
 	lastService uint32
 	lastBackend uint32
 }
@@ -75,7 +76,66 @@ func NewServices(m Maps) (*Services, error) {
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map services: %w", err)
 	}
+	var slot abi.SlotKey
+	owned := s.counts()
+	each = s.slots.Iterate()
+	for each.Next(&slot, &id) {
+		if slot.Slot >= owned[slot.Service] {
+			s.loose = append(s.loose, slot)
+			s.lastService = max(s.lastService, slot.Service)
+		}
+	}
+	if err := each.Err(); err != nil {
+		return nil, fmt.Errorf("read map slots: %w", err)
+	}
 	return s, nil
+}
+
+// counts tells how many slots each frontend has, by its number.
+func (s *Services) counts() map[uint32]uint32 {
+	counts := map[uint32]uint32{}
+	for _, h := range s.heads {
+		counts[h.id] = h.count
+	}
+	return counts
+}
+
+// leftovers is the row under which Dump shows slots and backends of no frontend, so that they are removed as soon as all
+// frontends are known: an agent was killed before it wrote the head, or what it knew of backends that end is in no map.
+var leftovers = table.Frontend{Name: "slots and backends that an earlier agent left"}
+
+func (s *Services) hasLeftovers() bool {
+	for _, n := range s.ids {
+		if n.uses == 0 {
+			return true
+		}
+	}
+	return len(s.loose) > 0
+}
+
+func (s *Services) sweep() error {
+	var errs []error
+	owned := s.counts()
+	for _, k := range s.loose {
+		if k.Slot < owned[k.Service] {
+			continue // it has become one
+		}
+		if err := s.slots.Delete(k); err != nil && !missing(err) {
+			return fmt.Errorf("remove slot %d of no frontend: %w", k.Slot, err)
+		}
+	}
+	s.loose = nil
+	for p, n := range s.ids {
+		if n.uses > 0 {
+			continue
+		}
+		if err := s.backends.Delete(n.id); err != nil && !missing(err) {
+			errs = append(errs, fmt.Errorf("remove backend %d of no frontend: %w", n.id, err))
+			continue
+		}
+		delete(s.ids, p)
+	}
+	return errors.Join(errs...)
 }
 
 // read makes the row again that an earlier agent wrote, less what maps do not hold.
@@ -106,6 +166,9 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 			if !yield(frontendKey(h.row), h.row) {
 				return
 			}
+		}
+		if s.hasLeftovers() {
+			yield(frontendKey(leftovers), leftovers)
 		}
 	}, nil
 }
@@ -218,6 +281,12 @@ func (s *Services) trim(id, count, had uint32) error {
 func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 	var errs []error
 	for _, r := range rows {
+		if frontendKey(r) == frontendKey(leftovers) {
+			if err := s.sweep(); err != nil {
+				errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
+			}
+			continue
+		}
 		key := serviceKey(r)
 		h := s.heads[key]
 		if h == nil {

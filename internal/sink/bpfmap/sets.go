@@ -45,12 +45,14 @@ type liveSet struct {
 	generation uint32
 }
 
-// NewSets reads which slots and generations are in use.
+// NewSets reads which slots and generations are in use. It removes entries of generations that no set names: an agent was
+// killed before it put them in force, or before it had removed them.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
 		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), nics: NewNICs(m, nil), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
 	}
+	named := map[uint32]bool{}
 	s.taken = make([]bool, s.sets.MaxEntries())
 	s.taken[0] = true // a NIC's zero value must not name a set
 	for slot := range s.taken {
@@ -61,16 +63,26 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 		if v.Generation != 0 {
 			s.taken[slot] = true
 			s.generation = max(s.generation, uint32(v.Generation))
+			named[uint32(v.Generation)] = true
 		}
 	}
+	var nobodys []abi.PolicyKey
 	var key abi.PolicyKey
 	var v abi.Policy
 	each := s.policies.Iterate()
 	for each.Next(&key, &v) {
 		s.generation = max(s.generation, key.Generation)
+		if !named[key.Generation] {
+			nobodys = append(nobodys, key)
+		}
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map policies: %w", err)
+	}
+	for _, key := range nobodys {
+		if err := s.policies.Delete(key); err != nil && !missing(err) {
+			return nil, fmt.Errorf("remove an entry of map policies that no set names: %w", err)
+		}
 	}
 	return s, nil
 }

@@ -1,0 +1,123 @@
+package bpfmap_test
+
+import (
+	"net/netip"
+	"os"
+	"testing"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// maps are those of a node, unpinned.
+type maps map[string]*ebpf.Map
+
+// Map makes maps a bpfmap.Maps.
+func (m maps) Map(name string) *ebpf.Map { return m[name] }
+
+func newMaps(t *testing.T) maps {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes BPF maps")
+	}
+	m := maps{}
+	for name, spec := range map[string]ebpf.MapSpec{
+		"sets":           {Type: ebpf.Array, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Set{})), MaxEntries: 64},
+		"policies":       {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.PolicyKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Policy{})), MaxEntries: 64, Flags: 1},
+		"nics":           {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Nic{})), MaxEntries: 64},
+		"revision":       {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
+		"peer_revisions": {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 4096},
+		"services":       {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
+		"slots":          {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
+		"backends":       {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
+	} {
+		made, err := ebpf.NewMap(&spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { made.Close() })
+		m[name] = made
+	}
+	return m
+}
+
+func count(t *testing.T, m *ebpf.Map) (n int) {
+	key := make([]byte, m.KeySize())
+	for err := m.NextKey(nil, key); err == nil; err = m.NextKey(key, key) {
+		n++
+	}
+	return n
+}
+
+func TestEntriesThatAnAgentWasKilledOverAreRemovedByTheNext(t *testing.T) {
+	m := newMaps(t)
+	for generation := range uint32(3) {
+		key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: generation + 1, Direction: 1}
+		if err := m["policies"].Put(key, abi.Policy{Verdict: abi.VerdictAllow}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m["sets"].Put(uint32(5), abi.Set{Generation: 2, Revision: 1}); err != nil {
+		t.Fatal(err)
+	}
+	tables, db := table.New()
+	number := func([]policy.Origin) uint32 { return 1 }
+	if _, err := bpfmap.NewSets(db, tables.SetStatuses, m, bpfmap.NewRevisions(m), number); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, m["policies"]); n != 1 {
+		t.Errorf("%d entries are left, want that of the set in force", n)
+	}
+}
+
+func TestSlotsAndBackendsThatAnAgentWasKilledOverAreRemovedOnceAllFrontendsAreKnown(t *testing.T) {
+	m := newMaps(t)
+	for id := range uint32(3) {
+		b := abi.Backend{Addr: abi.From(netip.AddrFrom4([4]byte{10, 0, 0, byte(id)})), Port: abi.Port(80), Protocol: 6, Id: id + 1}
+		if err := m["backends"].Put(id+1, b); err != nil {
+			t.Fatal(err)
+		}
+		if err := m["slots"].Put(abi.SlotKey{Service: 7 + id/2, Slot: id}, id+1); err != nil { // 7: slots 0 and 1; 8: slot 2
+			t.Fatal(err)
+		}
+	}
+	key := abi.ServiceKey{Addr: abi.From(netip.MustParseAddr("10.96.0.1")), Port: abi.Port(80), Protocol: 6}
+	if err := m["services"].Put(key, abi.Service{Id: 7, Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := bpfmap.NewServices(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := func() (rows []table.Frontend) {
+		dump, err := s.Dump(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range dump {
+			if !r.Address.IsValid() {
+				rows = append(rows, r)
+			}
+		}
+		return rows
+	}
+	kept := table.Frontend{Address: netip.MustParseAddr("10.96.0.1"), Port: 80, Protocol: 6, Backends: []table.Backend{
+		{Address: netip.AddrFrom4([4]byte{10, 0, 0, 0}), Port: 80}, {Address: netip.AddrFrom4([4]byte{10, 0, 0, 1}), Port: 80, Terminating: true},
+	}}
+	if err := s.Set(t.Context(), []table.Frontend{kept}); err != nil { // what is known of backends that end comes first
+		t.Fatal(err)
+	}
+	if err := s.Unset(t.Context(), left()); err != nil {
+		t.Fatal(err)
+	}
+	if slots, backends := count(t, m["slots"]), count(t, m["backends"]); slots != 1 || backends != 2 {
+		t.Errorf("%d slots and %d backends are left, want 1 and 2", slots, backends)
+	}
+	if rows := left(); len(rows) > 0 {
+		t.Errorf("still left: %v", rows)
+	}
+}
