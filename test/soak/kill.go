@@ -110,9 +110,9 @@ func (k *killing) round(ctx context.Context) error {
 			err = k.Settle(ctx)
 		}
 	case "at a step of ADDs and DELs":
-		err = k.node.Die(ctx, 1+k.Uint64N(180))
+		err = k.node.Die(ctx, 1+k.Uint64N(120))
 	default:
-		later.Reset(time.Duration(k.IntN(300)) * time.Millisecond)
+		later.Reset(time.Duration(k.IntN(150)) * time.Millisecond)
 	}
 	if err != nil {
 		return err
@@ -151,6 +151,9 @@ func (k *killing) act() {
 				k.count(err)
 				k.dead = append(k.dead, p) // once more: runtimes do that, too
 			})
+			continue
+		}
+		if isClosed(k.node.Over()) {
 			continue
 		}
 		app := []string{"web", "db", "api"}[k.IntN(3)]
