@@ -3,6 +3,8 @@
 LAB_DIR ?= /var/tmp/weft-lab
 FOCUS   ?= \[sig-network\].*\[Conformance\]
 SKIP    ?=
+SOAK    ?= restart kill
+SEED    ?= 0
 
 export CGO_ENABLED = 0
 export WEFT_LAB_DIR = $(LAB_DIR)
@@ -12,7 +14,7 @@ WEFT_LAB = $(LAB_DIR)/bin/weft-lab
 # Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
 LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
 
-.PHONY: help lab lab-down check test e2e bench setup generate fmt vet lint unit fresh weft-lab
+.PHONY: help lab lab-down check test e2e bench soak setup generate fmt vet lint unit fresh weft-lab
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -27,7 +29,7 @@ lab-down: weft-lab ## remove the cluster; leaves nothing behind (root)
 check: fmt fresh vet lint unit ## format, generated files, vet, lint, unit tests and control scripts (no root)
 
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
-	go test ./test/script/...
+	go test ./test/script/... ./test/soak
 	$(WEFT_LAB) smoke -- go test -count=1 -tags e2e ./test/e2e
 
 e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
@@ -35,6 +37,10 @@ e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… 
 
 bench: ## measure Weftnet beside a bare veth pair, the bridge plugin, kube-proxy and plain VXLAN; write docs/benchmarks.md (root)
 	go run ./test/bench -write docs/benchmarks.md
+
+soak: ## agents that restart under load, are killed at random points, and more; long (root): make soak SOAK=kill SEED=7
+	go build -o $(LAB_DIR)/bin/weft-soak ./test/soak
+	for name in $(SOAK); do $(LAB_DIR)/bin/weft-soak $$name -seed $(SEED) || exit 1; done
 
 setup: ## install what is lacking on a Debian machine (root)
 	@tools/setup
@@ -62,6 +68,6 @@ lint:
 	cd lab && $(LINT) staticcheck $(LAB_PACKAGES)
 
 unit:
-	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net)
+	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net -e /test/soak)
 	cd lab && go test $(LAB_PACKAGES)
 	cd deploy/test && go test ./...

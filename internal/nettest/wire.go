@@ -3,6 +3,7 @@ package nettest
 import (
 	"fmt"
 	"net/netip"
+	"os"
 
 	"github.com/vishvananda/netlink"
 
@@ -74,7 +75,14 @@ func (w *wire) close() {
 // connect plugs a node in, with the n-th addresses.
 func (w *wire) connect(n int, node *place.Namespace) error {
 	name := fmt.Sprintf("node%d", n)
-	err := w.Do(func() error {
+	err := node.Do(func() error {
+		// Else its first link-local address would be on trial for a second or two, and no neighbour would be found meanwhile.
+		return os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_dad", []byte("0"), 0)
+	})
+	if err != nil {
+		return fmt.Errorf("switch off duplicate address detection on node %s: %w", node.Name, err)
+	}
+	err = w.Do(func() error {
 		if err := cable(name, node); err != nil {
 			return err
 		}
