@@ -159,7 +159,7 @@ func (k *killing) act() {
 		app := []string{"web", "db", "api"}[k.IntN(3)]
 		spec := nettest.PodSpec{Name: fmt.Sprint("pod", k.made+k.refused+k.IntN(1<<30)), Labels: map[string]string{"app": app}}
 		all.Go(func() {
-			p, err := k.node.NewPod(spec)
+			p, err := k.node.PreparePod(spec)
 			if err == nil {
 				_, err = p.Add()
 			}
