@@ -2,6 +2,7 @@
 /* from_pod: what a workload sends, at the host side of its NIC (tcx ingress). docs/packet-path.md follows a packet. */
 #include "lib/forward.h"
 #include "lib/neighbor.h"
+#include "lib/reject.h"
 
 /* A workload speaks for itself alone: its own addresses, and no overlay packet to a node. */
 static __always_inline int check_source(const struct packet *p, const struct nic *n)
@@ -78,6 +79,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	c->destination = host_identity(h, p->v6);
 	if (!reason)
 		reason = check_target(p, h);
+	if (reason == DROP_NO_BACKEND && config_reject)
+		return reject(skb, c, n, reason);
 	if (reason)
 		return drop(skb, c, reason);
 	if (p->icmp_error && forward_related(skb, host_is_pod_here(h))) {

@@ -40,6 +40,7 @@ struct context {
 	struct nat nat;
 	struct ct_key key;
 	struct ct_key quoted_key;
+	__u8 quote[128] __attribute__((aligned(8)));
 };
 
 #define CONTEXT_CLEARED __builtin_offsetof(struct context, question)

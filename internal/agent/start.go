@@ -163,7 +163,7 @@ func (a *Agent) overlay(ctx context.Context, config settings.Config) (uint32, er
 func (a *Agent) programs(config settings.Config, node table.Node, overlay uint32) datapath.Config {
 	c := datapath.Config{
 		OverlayIfindex: overlay, TunnelPort: config.TunnelPort, World4: uint32(identity.World), World6: uint32(identity.World),
-		Loopback4: loopback4, Loopback6: loopback6,
+		Loopback4: loopback4, Loopback6: loopback6, Silent: !config.Reject,
 	}
 	if config.IPv4 && config.IPv6 {
 		c.World4, c.World6 = uint32(identity.WorldIPv4), uint32(identity.WorldIPv6)

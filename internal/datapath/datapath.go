@@ -27,6 +27,7 @@ type Config struct {
 	Loopback4       netip.Addr
 	Loopback6       netip.Addr
 	EventsPerSecond uint32            // 0: the default
+	Silent          bool              // calls of services without backends are dropped without an answer
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
 }
@@ -172,6 +173,9 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 		"config_masquerade6":     mapped(c.Masquerade6),
 		"config_loopback4":       mapped(c.Loopback4),
 		"config_loopback6":       mapped(c.Loopback6),
+	}
+	if c.Silent {
+		values["config_reject"] = uint8(0)
 	}
 	if c.World4 != 0 {
 		values["config_world4"] = c.World4

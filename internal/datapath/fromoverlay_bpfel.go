@@ -46,6 +46,7 @@ const (
 	fromOverlayVarConfigNatPortMax        = "config_nat_port_max"
 	fromOverlayVarConfigNatPortMin        = "config_nat_port_min"
 	fromOverlayVarConfigOverlayIfindex    = "config_overlay_ifindex"
+	fromOverlayVarConfigReject            = "config_reject"
 	fromOverlayVarConfigTranslationsLimit = "config_translations_limit"
 	fromOverlayVarConfigTunnelPort        = "config_tunnel_port"
 	fromOverlayVarConfigWorld4            = "config_world4"
@@ -136,6 +137,7 @@ type fromOverlayVariableSpecs struct {
 	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
 	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
+	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
 	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
 	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
@@ -221,6 +223,7 @@ type fromOverlayVariables struct {
 	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
 	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
+	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
 	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
 	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`

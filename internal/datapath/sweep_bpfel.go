@@ -47,6 +47,7 @@ const (
 	sweepVarConfigNatPortMax        = "config_nat_port_max"
 	sweepVarConfigNatPortMin        = "config_nat_port_min"
 	sweepVarConfigOverlayIfindex    = "config_overlay_ifindex"
+	sweepVarConfigReject            = "config_reject"
 	sweepVarConfigTranslationsLimit = "config_translations_limit"
 	sweepVarConfigTunnelPort        = "config_tunnel_port"
 	sweepVarConfigWorld4            = "config_world4"
@@ -138,6 +139,7 @@ type sweepVariableSpecs struct {
 	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
 	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
+	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
 	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
 	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
@@ -225,6 +227,7 @@ type sweepVariables struct {
 	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
 	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
+	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
 	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
 	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`

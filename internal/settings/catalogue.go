@@ -44,6 +44,8 @@ var known = []Key{
 	{Name: "cluster-pool-ipv6-cidr", Default: "fd00::/104", syntax: prefixes},
 	{Name: "cluster-pool-ipv6-mask-size", Default: "120", syntax: integer},
 
+	{Name: "service-no-backend-response", Default: "reject", syntax: "reject|drop"},
+
 	{Name: "routing-mode", Default: string(Tunnel), syntax: "tunnel|native"},
 	{
 		Name: "tunnel-protocol", Default: "vxlan", syntax: "vxlan|geneve", have: []string{"vxlan"},
@@ -235,7 +237,7 @@ proxy-cluster-max-connections proxy-cluster-max-requests proxy-connect-timeout p
 proxy-max-active-downstream-connections proxy-max-concurrent-retries proxy-max-connection-duration-seconds proxy-max-requests-per-connection
 proxy-portrange-max proxy-portrange-min proxy-prometheus-port proxy-use-original-source-address proxy-xff-num-trusted-hops-egress
 proxy-xff-num-trusted-hops-ingress read-cni-conf remove-cilium-node-taints restore restored-proxy-ports-age-limit route-metric
-service-no-backend-response set-cilium-is-up-condition set-cilium-node-taints sidecar-istio-proxy-image
+set-cilium-is-up-condition set-cilium-node-taints sidecar-istio-proxy-image
 skip-cnp-status-startup-clean skip-crd-creation socket-path srv6-encap-mode standalone-dns-proxy-server-port state-dir static-cnp-path
 status-collector-failure-threshold status-collector-interval status-collector-probe-check-timeout status-collector-stackdump-path
 status-collector-warning-threshold synchronize-k8s-nodes synchronize-k8s-services sysctlfix taint-sync-workers

@@ -74,6 +74,8 @@ type Config struct {
 
 	MasqueradeIPv4, MasqueradeIPv6 bool
 
+	Reject bool // calls of services without backends are answered, not just dropped
+
 	Labels      []string // patterns of pod labels that enter an identity, beside the built-in ones
 	Enforcement string
 
@@ -113,6 +115,7 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		NativeIPv6:     r.prefix("ipv6-native-routing-cidr"),
 		DirectRoutes:   r.flag("auto-direct-node-routes"),
 		MasqueradeIPv4: r.flag("enable-ipv4-masquerade"),
+		Reject:         r.text("service-no-backend-response") == "reject",
 		MasqueradeIPv6: r.flag("enable-ipv6-masquerade"),
 		Labels:         r.patterns("labels"),
 		Enforcement:    r.text("policy-enforcement-mode"),

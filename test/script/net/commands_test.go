@@ -403,7 +403,7 @@ func dial(l *line) error {
 
 // patience is a fresh one for each of several tries.
 func (l *line) patience() (context.Context, context.CancelFunc) {
-	if l.neg {
+	if l.neg && !l.sets["e"] { // silence has no end; an error comes
 		return context.WithTimeout(context.Background(), impatient)
 	}
 	return context.WithTimeout(context.Background(), patient)

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* addr: 16 bytes for both families, IPv4 mapped (RFC 4291 2.5.5.2). */
+#ifndef WEFT_ADDR_H
+#define WEFT_ADDR_H
+
+#include "config.h"
+
+static __always_inline int addr_equal(const struct addr *x, const struct addr *y)
+{
+	const __u64 *p = (const __u64 *)x, *q = (const __u64 *)y;
+
+	return p[0] == q[0] && p[1] == q[1];
+}
+
+static __always_inline int addr_is_zero(const struct addr *x)
+{
+	const __u64 *p = (const __u64 *)x;
+
+	return !(p[0] | p[1]);
+}
+
+static __always_inline void addr_from4(struct addr *a, __be32 ip)
+{
+	__u32 *w = (__u32 *)a;
+
+	w[0] = 0;
+	w[1] = 0;
+	w[2] = bpf_htonl(0xffff);
+	w[3] = ip;
+}
+
+static __always_inline int addr_is4(const struct addr *a)
+{
+	const __u32 *w = (const __u32 *)a;
+
+	return !w[0] && !w[1] && w[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline __be32 addr_4(const struct addr *a)
+{
+	return ((const __u32 *)a)[3];
+}
+
+static __always_inline int addr_is_multicast(const struct addr *a)
+{
+	if (addr_is4(a))
+		return (a->b[12] & 0xf0) == 0xe0 || addr_4(a) == 0xffffffff;
+	return a->b[0] == 0xff;
+}
+
+static __always_inline int addr_is_link_local6(const struct addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* reject: a workload that calls a service without backends hears so at once: port unreachable (RFC 792, RFC 4443 3.1),
+ * from the service, about the packet itself. */
+#ifndef WEFT_REJECT_H
+#define WEFT_REJECT_H
+
+#include "forward.h"
+
+#define ICMP_CODE_PORT_UNREACH 3
+#define ICMP6_DEST_UNREACH 1
+#define ICMP6_CODE_PORT_UNREACH 4
+#define ICMP_HEADER 8
+#define REJECT_TTL 64
+
+static __always_inline __be16 reject_fold(__s64 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+static __always_inline int reject_write4(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum)
+{
+	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = REJECT_TTL, .protocol = IPPROTO_ICMP };
+	__be16 icmp[4] = {};
+
+	ip.tot_len = bpf_htons(sizeof(ip) + ICMP_HEADER + quoted);
+	ip.frag_off = bpf_htons(0x4000);
+	ip.saddr = addr_4(&p->dst);
+	ip.daddr = addr_4(&p->src);
+	ip.check = reject_fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+	icmp[0] = bpf_htons(ICMP_DEST_UNREACH << 8 | ICMP_CODE_PORT_UNREACH);
+	icmp[1] = reject_fold(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(icmp), sum));
+	return bpf_skb_store_bytes(skb, ETH_HEADER, &ip, sizeof(ip), 0) ||
+	       bpf_skb_store_bytes(skb, ETH_HEADER + sizeof(ip), icmp, sizeof(icmp), 0);
+}
+
+static __always_inline int reject_write6(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum)
+{
+	struct ipv6hdr ip = { .version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = REJECT_TTL };
+	__be32 pseudo[2] = { bpf_htonl(ICMP_HEADER + quoted), bpf_htonl(IPPROTO_ICMPV6) };
+	__be16 icmp[4] = {};
+
+	ip.payload_len = bpf_htons(ICMP_HEADER + quoted);
+	__builtin_memcpy(&ip.saddr, &p->dst, 16);
+	__builtin_memcpy(&ip.daddr, &p->src, 16);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)&ip.saddr, 32, sum);
+	sum = bpf_csum_diff(NULL, 0, pseudo, sizeof(pseudo), sum);
+	icmp[0] = bpf_htons(ICMP6_DEST_UNREACH << 8 | ICMP6_CODE_PORT_UNREACH);
+	icmp[1] = reject_fold(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(icmp), sum));
+	return bpf_skb_store_bytes(skb, ETH_HEADER, &ip, sizeof(ip), 0) ||
+	       bpf_skb_store_bytes(skb, ETH_HEADER + sizeof(ip), icmp, sizeof(icmp), 0);
+}
+
+/* How much of the L4 header is quoted: 8 bytes at least, and not less than up to the checksum that a device may yet have
+ * to fill in, or the kernel refuses to cut. */
+static __always_inline __u32 reject_quotes(const struct packet *p)
+{
+	switch (p->protocol) {
+	case IPPROTO_TCP:
+		return 20;
+	case IPPROTO_SCTP:
+		return 12;
+	default:
+		return 8;
+	}
+}
+
+/* Turns the packet into the error about itself, behind new headers. Returns 0 if done. */
+GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return 1;
+	struct packet *p = &c->packet;
+	__u32 quoted = p->l4 - p->l3 + reject_quotes(p), room = ICMP_HEADER + (p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	__s64 sum;
+
+	if (p->later_fragment || p->l4 < p->l3 || quoted < 8 || quoted > sizeof(c->quote) || (quoted & 3))
+		return 1;
+	__builtin_memset(c->quote, 0, sizeof(c->quote)); /* zeros do not change a sum */
+	if (bpf_skb_load_bytes(skb, p->l3, c->quote, quoted))
+		return 1;
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)c->quote, sizeof(c->quote), 0);
+	if (bpf_skb_change_tail(skb, ETH_HEADER + quoted, 0) || bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, 0))
+		return 1;
+	return p->v6 ? reject_write6(skb, p, quoted, sum) : reject_write4(skb, p, quoted, sum);
+}
+
+/* The packet counts as dropped; what goes back is ours. Errors are not answered (RFC 1122 3.2.2). */
+static __always_inline int reject(struct __sk_buff *skb, struct context *c, const struct nic *n, __u32 reason)
+{
+	int action = drop(skb, c, reason);
+
+	if (c->packet.icmp_error || reject_turn(skb, c))
+		return action;
+	return forward_into(skb, n, skb->ifindex);
+}
+
+#endif
