@@ -3,6 +3,7 @@ package agent
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 )
 
@@ -29,7 +30,7 @@ func newCollector(a *Agent) *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet} {
+	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet, mapPressure} {
 		out <- d
 	}
 }
@@ -52,9 +53,28 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge(c.failing, 1, row.Table)
 		}
 	}
+	c.pressure(s, out)
 	for _, line := range c.a.report() {
 		if line.Alarm() {
 			gauge(c.unmet, 1, line.Key)
 		}
+	}
+}
+
+// pressure tells how full the maps are.
+func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
+	t := c.a.Tables
+	entries := 0
+	for set := range t.SetStatuses.All(s) {
+		entries += set.Entries
+	}
+	full := c.a.shared().pressure()
+	for name, held := range map[string]int{
+		"hosts": t.Hosts.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "sets": t.SetStatuses.Len(s),
+	} {
+		full[name] = float64(held) / float64(c.a.datapath.Map(name).MaxEntries())
+	}
+	for name, part := range full {
+		out <- prometheus.MustNewConstMetric(mapPressure, prometheus.GaugeValue, part, name)
 	}
 }

@@ -137,6 +137,17 @@ func (s *sweeper) name(owner uint32) string {
 	return fmt.Sprintf("a workload that is gone (incarnation %d)", owner)
 }
 
+// pressure is how full each table is.
+func (s *sweeper) pressure() map[string]float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	full := map[string]float64{}
+	for _, t := range s.last {
+		full[t.Table] = float64(t.Held) / float64(t.Size)
+	}
+	return full
+}
+
 // components are lines of `weft status`: one per table.
 func (s *sweeper) components() []agentv1.Component {
 	s.mu.Lock()
@@ -168,7 +179,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s *sweeper) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sweepRuns, sweepSeconds, sweepEntries, mapPressure, sharesRefused} {
+	for _, d := range []*prometheus.Desc{sweepRuns, sweepSeconds, sweepEntries, sharesRefused} {
 		out <- d
 	}
 }
@@ -182,7 +193,6 @@ func (s *sweeper) Collect(out chan<- prometheus.Metric) {
 	for _, t := range s.last {
 		out <- prometheus.MustNewConstMetric(sweepEntries, prometheus.GaugeValue, float64(t.Held), t.Table, "alive")
 		out <- prometheus.MustNewConstMetric(sweepEntries, prometheus.GaugeValue, float64(s.removed[t.Table]), t.Table, "deleted")
-		out <- prometheus.MustNewConstMetric(mapPressure, prometheus.GaugeValue, float64(t.Held)/float64(t.Size), t.Table)
 		out <- prometheus.MustNewConstMetric(sharesRefused, prometheus.CounterValue, float64(s.refused[t.Table]), t.Table)
 	}
 }

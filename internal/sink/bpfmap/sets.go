@@ -188,12 +188,13 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 	return nil
 }
 
-// edit changes the generation in force, for peers that came or went.
+// edit changes the generation in force, for peers that came or went. What cannot be written whole is taken back.
 func (s *Sets) edit(l *liveSet, row table.PolicySet) error {
 	have := map[abi.PolicyKey]policy.Entry{}
 	for _, e := range l.row.Entries {
 		have[policyKey(l.generation, e)] = e
 	}
+	var added []policy.Entry
 	want := slices.Clone(row.Entries)
 	slices.SortStableFunc(want, func(a, b policy.Entry) int { return cmp.Compare(b.Precedence, a.Precedence) })
 	for _, e := range want {
@@ -204,7 +205,11 @@ func (s *Sets) edit(l *liveSet, row table.PolicySet) error {
 			continue
 		}
 		if err := s.put(l.generation, e); err != nil {
-			return err
+			slices.Reverse(added) // the weakest first
+			return errors.Join(err, s.remove(l.generation, added))
+		}
+		if !there {
+			added = append(added, e)
 		}
 	}
 	gone := make([]policy.Entry, 0, len(have))
