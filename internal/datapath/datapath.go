@@ -54,7 +54,9 @@ type Datapath struct {
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
 // a mounted BPF file system. The entries of a pinned map of another shape are moved into a new one; Follow ends that.
 func Open(dir string, config Config) (*Datapath, error) {
-	if err := rlimit.RemoveMemlock(); err != nil {
+	if err := rlimit.RemoveMemlock(); errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("make a BPF map: %w (the agent needs capability BPF, or SYS_ADMIN, which includes it)", err)
+	} else if err != nil {
 		return nil, fmt.Errorf("raise the limit of locked memory, which kernels before 5.11 count BPF memory as: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, linkDir), 0o700); err != nil {

@@ -30,8 +30,9 @@ type Node struct {
 	Index   int    // from 1
 	Program string // of the next agent, one with this package's roles; empty: this process's own
 
-	Groups  []string // cgroup.procs files of control groups that the agent's process enters first of all
-	Profile string   // folder into which the agent's process writes profiles of itself when it ends; empty: none
+	Groups       []string // cgroup.procs files of control groups that the agent's process enters first of all
+	Capabilities []string // all that the agent's process has; empty: those of this one
+	Profile      string   // folder into which the agent's process writes profiles of itself when it ends; empty: none
 
 	cluster  *Cluster
 	dir      string
@@ -116,7 +117,7 @@ func (n *Node) concerns(o runtime.Object) bool {
 func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.dir + "/state", Hubble: n.hubble(), Settings: n.settings,
-		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(),
+		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(), Capabilities: n.Capabilities,
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "",
 	}
 }

@@ -2,13 +2,16 @@ package nettest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
 	"weftnet.io/weftnet/internal/nettest/place"
@@ -29,6 +32,7 @@ type Pod struct {
 
 	node      *Node
 	container string
+	netns     string // where the node finds its network namespace; empty: where this process has it
 }
 
 // AddPod makes a pod: its object, its network namespace, and its attachment by the CNI plugin. It returns when every
@@ -64,6 +68,11 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 	n.mu.Lock()
 	n.pods[s.Name] = p
 	n.mu.Unlock()
+	if len(n.Capabilities) > 0 {
+		if err := p.show(); err != nil {
+			return nil, err
+		}
+	}
 	return p, c.change(func() error {
 		if err := c.ensureNamespace(s.Namespace); err != nil {
 			return err
@@ -119,10 +128,27 @@ func (p *Pod) Del() error {
 	return err
 }
 
+// show mounts the pod's network namespace among the node's files, as a container runtime does: who has few capabilities
+// may not look into the files of another process. The mount ends with the node's file systems.
+func (p *Pod) show() error {
+	dir, err := p.node.cluster.folder(p.node.Name + "/netns")
+	if err != nil {
+		return err
+	}
+	p.netns = dir + "/" + p.container
+	if err := os.WriteFile(p.netns, nil, 0o600); err != nil {
+		return err
+	}
+	if err := p.node.Do(func() error { return unix.Mount(p.Path(), p.netns, "", unix.MS_BIND, "") }); err != nil {
+		return fmt.Errorf("show network namespace of %s to its node: %w", p.Place.Name, err)
+	}
+	return nil
+}
+
 // Command is a CNI call, not made yet. program is a plugin; empty: that in this binary.
 func (p *Pod) Command(program, command string) (*exec.Cmd, error) {
 	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s", p.PodSpec.Namespace, p.PodSpec.Name)
-	return p.node.plugin(program, command, p.container, p.Path(), args)
+	return p.node.plugin(program, command, p.container, cmp.Or(p.netns, p.Path()), args)
 }
 
 func (p *Pod) call(command string) ([]byte, error) {
@@ -154,6 +180,11 @@ func (p *Pod) Remove(ctx context.Context) error {
 
 // Forget ends the pod's network namespace and its object, and calls nobody.
 func (p *Pod) Forget() error {
+	if p.netns != "" {
+		if err := p.node.Do(func() error { return unix.Unmount(p.netns, unix.MNT_DETACH) }); err != nil {
+			return err
+		}
+	}
 	p.Close()
 	n, c := p.node, p.node.cluster
 	n.mu.Lock()

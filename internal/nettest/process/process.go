@@ -60,6 +60,8 @@ type Role struct {
 	Profile  string   // folder for profiles of the process; empty: none
 	Debug    bool
 	Steps    uint64 // it is killed before its n-th step (system call that changes something); 0: never
+
+	Capabilities []string // all that the process has; empty: those of whoever starts it
 }
 
 // patience is how long settling may take, on a machine that is busy.
@@ -97,6 +99,9 @@ func Main() {
 
 // life runs an agent in its control groups, and profiles it.
 func (r Role) life() error {
+	if len(r.Capabilities) > 0 {
+		return r.confine()
+	}
 	for _, file := range r.Groups {
 		if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
 			return fmt.Errorf("enter control group: %w", err)

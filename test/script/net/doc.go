@@ -37,6 +37,9 @@
 //	kernel NODE                    what its kernel holds of Weftnet
 //	show NODE TABLE                a table of its agent
 //	machine NAME… [KEY=VALUE…]     nodes whose agents have never run; start starts them
+//	confine NODE CAPABILITY…       all that its agent has, from its next start on; NONE: none
+//	call NODE/NAME                 begins the CNI ADD of a new pod and does not wait for it
+//	trouble NODE                   waits until something is not in place, and prints why
 //	furnish NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
 //	weft NODE COMMAND…             the program weft on it

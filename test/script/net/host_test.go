@@ -7,12 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"weftnet.io/weftnet/internal/cli"
+	"weftnet.io/weftnet/internal/nettest"
 )
 
 // hostCommands are about nodes as machines.
-var hostCommands = map[string]command{"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on}
+var hostCommands = map[string]command{"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble}
 
 // machine makes nodes whose agents do not run yet.
 func machine(l *line) error {
@@ -24,6 +26,16 @@ func machine(l *line) error {
 		setAddresses(l.ts.Setenv, n.Place, name)
 		l.ts.Setenv("bin_"+name, n.Plugins())
 	}
+	return nil
+}
+
+// confine leaves an agent these capabilities and no others, from its next start on.
+func confine(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	n.Capabilities = l.args[1:]
 	return nil
 }
 
@@ -87,4 +99,60 @@ func on(l *line) error {
 		return errors.Join(err, errors.New(strings.TrimSpace(out.String())))
 	}
 	return l.printf("%s", out.String())
+}
+
+// call begins the CNI ADD of a new pod and does not wait for it.
+func call(l *line) error {
+	node, name, _ := strings.Cut(l.arg(0), "/")
+	n, err := l.node(node)
+	if err != nil {
+		return err
+	}
+	p, err := n.PreparePod(nettest.PodSpec{Name: name})
+	if err != nil {
+		return err
+	}
+	c, err := p.Command("", "ADD")
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	l.ts.Defer(func() {
+		_ = c.Process.Kill() // it has ended by itself
+		_ = c.Wait()
+	})
+	return nil
+}
+
+// trouble waits until rows of an agent are not in place, and prints why.
+func trouble(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	for {
+		t, err := n.Table(l.ctx, "statuses")
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, row := range t.Cells {
+			if why := row[len(row)-1]; why != "" {
+				found = true
+				if err := l.printf("%s\n", strings.Join(row, "  ")); err != nil {
+					return err
+				}
+			}
+		}
+		if found {
+			return nil
+		}
+		select {
+		case <-l.ctx.Done():
+			return l.ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
