@@ -128,8 +128,19 @@ func TestAgentIsNotPrivilegedAndAsksForFewCapabilities(t *testing.T) {
 	if sc.Privileged != nil && *sc.Privileged {
 		t.Error("the agent is privileged")
 	}
-	if want := []corev1.Capability{"BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN"}; !slices.Equal(sc.Capabilities.Add, want) {
-		t.Errorf("capabilities %v, want %v", sc.Capabilities.Add, want)
+	// The script runs an agent with these capabilities alone.
+	script, err := os.ReadFile("../../test/script/net/an_agent_needs_two_capabilities_and_no_more.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []corev1.Capability
+	if m := regexp.MustCompile(`(?m)^confine a (.*)$`).FindSubmatch(script); m != nil {
+		for _, name := range strings.Fields(string(m[1])) {
+			want = append(want, corev1.Capability(name))
+		}
+	}
+	if !slices.Equal(sc.Capabilities.Add, want) {
+		t.Errorf("capabilities %v, and the script has tried %v", sc.Capabilities.Add, want)
 	}
 	pods := []corev1.PodSpec{
 		find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium").Spec.Template.Spec,
@@ -354,5 +365,33 @@ func TestREADMENamesEveryValueAndConfigurationKey(t *testing.T) {
 		if !strings.Contains(string(readme), "`"+name+"`") {
 			t.Errorf("README.md does not name %s", name)
 		}
+	}
+}
+
+func TestUninstallingReplacesTheAgentsByPodsThatClearTheirNode(t *testing.T) {
+	objects := mustRender(t, "{uninstall: true}")
+	if _, there := objects["DaemonSet/cilium"]; there {
+		t.Error("an agent would put back what is taken away")
+	}
+	pod := find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium-uninstall").Spec.Template.Spec
+	c := pod.Containers[0]
+	if !pod.HostNetwork || !slices.Contains(c.Command, "--with-pods") || !slices.Contains(c.Command, "--stay") {
+		t.Errorf("host network %v, command %v", pod.HostNetwork, c.Command)
+	}
+	mounted := map[string]bool{}
+	for _, m := range c.VolumeMounts {
+		mounted[m.MountPath] = !m.ReadOnly
+	}
+	for _, arg := range c.Command {
+		_, path, ok := strings.Cut(arg, "=")
+		for dir := path; ok && !mounted[dir]; dir = filepath.Dir(dir) {
+			if dir == "/" {
+				t.Errorf("%s is on no volume that may be written", arg)
+				break
+			}
+		}
+	}
+	if _, there := mustRender(t, "")["DaemonSet/cilium-uninstall"]; there {
+		t.Error("nodes are cleared without having been asked to")
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func uninstallCommand(env *Environment) *cobra.Command {
-	n, sockets := install.Node{}, []string(nil)
+	n, sockets, stay, check := install.Node{}, []string(nil), false, false
 	c := &cobra.Command{
 		Use:   "uninstall",
 		Short: "Take Weftnet off this node",
@@ -30,6 +30,9 @@ afterwards. Objects of the cluster (CiliumNode, CiliumEndpoint, CRDs) are not to
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			n.Sockets = sockets
+			if check {
+				return install.Left(n)
+			}
 			did, err := install.Remove(c.Context(), n)
 			for _, line := range did {
 				fmt.Fprintln(env.Out, line)
@@ -40,11 +43,16 @@ afterwards. Objects of the cluster (CiliumNode, CiliumEndpoint, CRDs) are not to
 			if len(did) == 0 {
 				fmt.Fprintln(env.Out, "There is nothing of Weftnet on this node.")
 			}
+			if stay {
+				<-c.Context().Done()
+			}
 			return nil
 		},
 	}
 	f := c.Flags()
 	f.BoolVar(&n.Pods, "with-pods", false, "also if pods are connected: they lose their network")
+	f.BoolVar(&stay, "stay", false, "wait for the end afterwards, as the pod of a DaemonSet must")
+	f.BoolVar(&check, "check", false, "only tell, by the exit status, whether programs or devices of Weftnet are left")
 	f.StringVar(&n.StateDir, "state-dir", "/var/lib/weft", "folder of the journal of attachments")
 	f.StringVar(&n.PinDir, "pin-dir", "/sys/fs/bpf/weft", "folder of pinned maps and programs")
 	f.StringVar(&n.Conf, "cni-conf-dir", "/etc/cni/net.d", "folder of CNI configurations")

@@ -127,6 +127,21 @@ func Remove(ctx context.Context, n Node) (did []string, err error) {
 	return did, nil
 }
 
+// Left says what Remove has not removed yet: an error that names a device or the pins, or nil.
+func Left(n Node) error {
+	workloads, tunnels, err := link.Ours()
+	if err != nil {
+		return err
+	}
+	if devices := slices.Concat(workloads, tunnels); len(devices) > 0 {
+		return fmt.Errorf("device %s is left", devices[0])
+	}
+	if _, err := os.Stat(n.PinDir); err == nil {
+		return fmt.Errorf("%s is left", n.PinDir)
+	}
+	return nil
+}
+
 // check says why now is not the time.
 func (n Node) check() error {
 	for _, s := range n.Sockets {
