@@ -1,7 +1,6 @@
 package datapath
 
 import (
-	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -19,26 +18,6 @@ func pinDirectory(t *testing.T) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
-}
-
-func TestEveryProgramIsAcceptedByTheKernel(t *testing.T) {
-	d, err := Open(pinDirectory(t), Config{
-		OverlayIfindex: 2, TunnelPort: 8472, NATPortMin: 10000, NATPortMax: 29999,
-		Masquerade4: netip.MustParseAddr("10.0.0.1"), Masquerade6: netip.MustParseAddr("fd00::1"),
-		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57::1"),
-	})
-	if err != nil {
-		t.Fatalf("%+v", err)
-	}
-	defer d.Close()
-	for name, p := range d.programs {
-		info, err := p.Info()
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, _ := info.VerifiedInstructions()
-		t.Logf("%s: %d instructions verified", name, n)
-	}
 }
 
 func TestASecondAgentTakesOverTheMaps(t *testing.T) {

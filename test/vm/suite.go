@@ -85,7 +85,7 @@ func suites(ctx context.Context, k machine.Kernel, o options, names []string) (c
 // run builds a suite here and runs it there.
 func (s suite) run(ctx context.Context, k machine.Kernel, o options, root string) (int, error) {
 	dir := filepath.Join(root, s.dir)
-	binary := filepath.Join(o.cache, "test", s.name+".test")
+	binary := filepath.Join(o.cache, "test-"+o.series, s.name+".test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, ".")
 	build.Dir, build.Stdout, build.Stderr = dir, os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {

@@ -1,0 +1,115 @@
+package datapath
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"golang.org/x/sys/unix"
+)
+
+var update = flag.Bool("update", false, "write what the verifier of this kernel does into its golden file")
+
+// growth is what a program may take more of the verifier than it did, in percent, without anybody having to say so.
+const growth = 5
+
+// verifierConfigs are nodes whose programs differ most in what the verifier walks.
+var verifierConfigs = map[string]Config{
+	"tunnel": {
+		OverlayIfindex: 2, TunnelPort: 8472, NATPortMin: 10000, NATPortMax: 29999,
+		Masquerade4: netip.MustParseAddr("10.0.0.1"), Masquerade6: netip.MustParseAddr("fd00::1"),
+		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57::1"),
+	},
+	"native": {
+		NATPortMin: 10000, NATPortMax: 29999, Masquerade4: netip.MustParseAddr("10.0.0.1"),
+		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57::1"),
+	},
+}
+
+// series is the first two numbers of the running kernel's version.
+func series(t *testing.T) string {
+	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.SplitN(unix.ByteSliceToString(name.Release[:]), ".", 3)
+	return parts[0] + "." + parts[1]
+}
+
+// Loading takes longer with each instruction that the verifier walks, and it refuses a program beyond a million.
+func TestTheVerifierHasNoMoreWorkThanBefore(t *testing.T) {
+	have := map[string]int{}
+	for node, config := range verifierConfigs {
+		d, err := Open(pinDirectory(t), config)
+		if err != nil {
+			t.Fatalf("%s: %+v", node, err)
+		}
+		for name, p := range d.programs {
+			info, err := p.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, _ := info.VerifiedInstructions()
+			have[name+" "+node] = int(n)
+		}
+		d.Close()
+	}
+	kernel := series(t)
+	file := filepath.Join("testdata", "verifier", kernel+".txt")
+	if *update {
+		writeVerifier(t, file, kernel, have)
+		return
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skipf("kernel %s has no golden file %s: make one with go test ./internal/datapath -update", kernel, file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		var program, node string
+		var n int
+		if count, _ := fmt.Sscan(line, &program, &node, &n); count == 3 {
+			want[program+" "+node] = n
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		n, before := have[key], want[key]
+		t.Logf("%s: %d instructions verified", key, n)
+		if n > before+before*growth/100 {
+			t.Errorf("%s: the verifier of kernel %s walks %d instructions, %d in %s: find out why, or accept it with\n"+
+				"\tgo test ./internal/datapath -run Verifier -update\n\tmake test-vm KERNEL=%s ARGS='-run Verifier -update datapath'    (in a machine)",
+				key, kernel, n, before, file, kernel)
+		}
+	}
+}
+
+func writeVerifier(t *testing.T, file, kernel string, have map[string]int) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "# Instructions that the verifier of kernel %s walks for each program, on a node with and without a tunnel.\n", kernel)
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, key := range slices.Sorted(maps.Keys(have)) {
+		program, node, _ := strings.Cut(key, " ")
+		fmt.Fprintf(w, "%s\t%s\t%d\n", program, node, have[key])
+	}
+	w.Flush()
+	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
