@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/test/vm/machine"
 )
 
@@ -22,6 +23,9 @@ type options struct {
 	update, verbose    bool
 	count              int
 }
+
+// slowness is how many times longer than here things take under emulation, beside another machine on the other processor.
+const slowness = "12"
 
 // suite is a package whose tests say something about the kernel.
 type suite struct {
@@ -92,7 +96,10 @@ func (s suite) run(ctx context.Context, k machine.Kernel, o options, root string
 		return 0, fmt.Errorf("build tests of %s: %w", s.dir, err)
 	}
 	// The machine is given up a little after the tests give up themselves, which say more.
-	c := machine.Command{Args: []string{binary, "-test.timeout=" + o.timeout.String()}, Dir: dir, Out: os.Stdout, Timeout: o.timeout + time.Minute}
+	c := machine.Command{
+		Args: []string{binary, "-test.timeout=" + o.timeout.String()}, Dir: dir, Env: append(os.Environ(), pace.Slowness+"="+slowness),
+		Out: os.Stdout, Timeout: o.timeout + time.Minute,
+	}
 	if o.verbose {
 		c.Args = append(c.Args, "-test.v")
 	}

@@ -39,6 +39,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/agent"
+	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/source/cni/plugin"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
@@ -65,7 +66,7 @@ type Role struct {
 }
 
 // patience is how long settling may take, on a machine that is busy.
-const patience = 30 * time.Second
+var patience = pace.Slow(30 * time.Second)
 
 // PinDir is where agents pin: each node has a file system of its own there.
 const PinDir = "/sys/fs/bpf/weft"

@@ -14,12 +14,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/nettest/place"
 )
 
-const (
-	patient   = 20 * time.Second // for what ought to come
-	impatient = time.Second      // for what ought not
+var (
+	patient   = pace.Slow(20 * time.Second) // for what ought to come
+	impatient = pace.Silence(time.Second)   // for what ought not
 )
 
 // line is one command of a script.
