@@ -68,7 +68,7 @@ func newNode(c *Cluster, name string, index int, settings map[string]string) (*N
 	}
 	v4, v6 := nodeAddresses(index)
 	n := &Node{
-		Place: place.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: settings,
+		Place: place.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: process.WithGiven(settings),
 		pods: map[string]*Pod{}, waiting: map[uint64]chan process.Message{},
 	}
 	if err := c.wire.connect(index, ns); err != nil {
