@@ -34,6 +34,7 @@ func main() {
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "of one machine, which counts as hung after it")
 	flag.BoolVar(&o.update, "update", false, "tests write their golden files anew")
 	flag.BoolVar(&o.verbose, "v", false, "show what passes, too")
+	flag.StringVar(&o.settings, "settings", "", "configuration of all nodes of the suite net: KEY=VALUE,KEY=VALUE")
 	flag.StringVar(&o.run, "run", "", "only tests that match, as for go test")
 	flag.IntVar(&o.count, "count", 1, "how often each test runs")
 	flag.Usage = usage

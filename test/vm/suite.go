@@ -20,6 +20,7 @@ import (
 type options struct {
 	series, cache, run string
 	timeout            time.Duration
+	settings           string
 	update, verbose    bool
 	count              int
 }
@@ -108,6 +109,9 @@ func (s suite) run(ctx context.Context, k machine.Kernel, o options, root string
 	}
 	if o.run != "" {
 		c.Args = append(c.Args, "-test.run="+o.run)
+	}
+	if o.settings != "" {
+		c.Env = append(c.Env, "WEFT_TEST_SETTINGS="+o.settings)
 	}
 	if o.update && s.golden != "" {
 		c.Args = append(c.Args, "-update")
