@@ -2,6 +2,7 @@
 /* from_pod: what a workload sends, at the host side of its NIC (tcx ingress). docs/packet-path.md follows a packet. */
 #include "lib/forward.h"
 #include "lib/neighbor.h"
+#include "lib/netkit.h"
 #include "lib/reject.h"
 
 /* A workload speaks for itself alone: its own addresses, and no overlay packet to a node. */
@@ -127,6 +128,8 @@ int from_pod(struct __sk_buff *skb)
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->source = n->identity;
+	if (netkit_frame_lies(skb))
+		return drop(skb, c, DROP_UNSUPPORTED_L2);
 	c->packet.owner = n->incarnation;
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return neighbor_arp(skb, c, n);

@@ -118,11 +118,16 @@ static __always_inline void forward_report(struct __sk_buff *skb, struct context
 	c->event_flags = kept;
 }
 
-/* Into a workload of this node, past its host side (bpf_redirect_peer). */
+/* Into a workload of this node, past its host side (bpf_redirect_peer). From a netkit hook, which transmits, the kernel
+ * knows no such way: there it goes through the host side, where to_pod sees that it has been judged. */
 static __always_inline int forward_into(struct __sk_buff *skb, const struct nic *n, __u32 ifindex)
 {
 	if (rewrite_macs(skb, n->mac, n->host_mac))
 		return TC_ACT_SHOT;
+	if (config_at_netkit) {
+		mark_set(skb, 0, MARK_DELIVERED);
+		return bpf_redirect(ifindex, 0);
+	}
 	mark_clear(skb);
 	return bpf_redirect_peer(ifindex, 0);
 }

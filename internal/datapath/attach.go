@@ -13,7 +13,7 @@ import (
 type Attachment struct {
 	Ifindex int
 	Program string
-	By      string // tcx, cls_bpf
+	By      string // tcx, cls_bpf, netkit
 	ID      ebpf.ProgramID
 	Current bool // it is this Datapath's program, not a predecessor's, and where this Datapath puts it
 }
@@ -29,8 +29,11 @@ type hook interface {
 	list() ([]Attachment, error)
 }
 
-// hooksOf are the ways to attach, the newest first. dir is the pin directory.
+// hooksOf are the ways to attach to any device, the newest first. dir is the pin directory.
 func hooksOf(dir string) []hook { return []hook{tcx{pins{dir}}, classic{dir}} }
+
+// withNetkit adds that for from_pod at a netkit pair.
+func withNetkit(dir string, hooks []hook) []hook { return append(slices.Clone(hooks), netkit{pins{dir}}) }
 
 // outwards tells of a program whether it sees what the host sends to the device, rather than what comes from there.
 func outwards(program string) bool {
@@ -58,6 +61,18 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 	if p == nil {
 		return fmt.Errorf("attach %s: no such program", program)
 	}
+	if program == "from_pod" {
+		pair, err := isNetkit(ifindex)
+		if err == nil && pair {
+			err = d.attachAtNetkit(ifindex)
+		}
+		if err != nil {
+			return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
+		}
+		if pair {
+			return nil
+		}
+	}
 	ways := d.ways(program)
 	if err := ways[0].attach(program, p, ifindex); err != nil {
 		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
@@ -70,9 +85,38 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 	return nil
 }
 
+// attachAtNetkit attaches from_pod to a netkit pair: a program of its own, loaded when the first pair needs it.
+func (d *Datapath) attachAtNetkit(ifindex int) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.paired == nil {
+		config := d.config
+		config.atNetkit = true
+		p, err := d.load("from_pod", config)
+		if err != nil {
+			return err
+		}
+		d.paired = p
+	}
+	return netkit{pins{d.dir}}.attach("from_pod", d.paired, ifindex)
+}
+
+// own is the program that this Datapath attaches in a way, nil if it does not.
+func (d *Datapath) own(program, by string) *ebpf.Program {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch by {
+	case netkit{}.name():
+		return d.paired
+	case d.ways(program)[0].name():
+		return d.programs[program]
+	}
+	return nil
+}
+
 // Detach takes a program off a device. It succeeds when the device is gone.
 func (d *Datapath) Detach(program string, ifindex int) error {
-	for _, h := range d.hooks {
+	for _, h := range withNetkit(d.dir, d.hooks) {
 		if err := h.detach(program, ifindex); err != nil {
 			return fmt.Errorf("detach %s from device %d: %w", program, ifindex, err)
 		}
@@ -82,12 +126,12 @@ func (d *Datapath) Detach(program string, ifindex int) error {
 
 // Attachments lists what is attached, whoever did it.
 func (d *Datapath) Attachments() ([]Attachment, error) {
-	list, err := list(d.hooks)
+	list, err := list(withNetkit(d.dir, d.hooks))
 	if err != nil {
 		return nil, err
 	}
 	for i, a := range list {
-		if own := d.programs[a.Program]; own != nil && a.By == d.ways(a.Program)[0].name() {
+		if own := d.own(a.Program, a.By); own != nil {
 			if info, err := own.Info(); err == nil {
 				id, _ := info.ID()
 				list[i].Current = id == a.ID
@@ -98,7 +142,7 @@ func (d *Datapath) Attachments() ([]Attachment, error) {
 }
 
 // List gives what the agents of a pin directory have attached, for somebody who has loaded nothing. Current says nothing.
-func List(dir string) ([]Attachment, error) { return list(hooksOf(dir)) }
+func List(dir string) ([]Attachment, error) { return list(withNetkit(dir, hooksOf(dir))) }
 
 func list(hooks []hook) (all []Attachment, err error) {
 	var errs []error

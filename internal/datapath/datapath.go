@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -30,6 +31,8 @@ type Config struct {
 	Silent          bool              // calls of services without backends are dropped without an answer
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
+
+	atNetkit bool // from_pod is for netkit pairs
 }
 
 // Programs are the names of the hooks, each a program of its own.
@@ -47,6 +50,10 @@ type Datapath struct {
 	maps     map[string]*ebpf.Map
 	renewed  []string
 	hooks    []hook // the one in use first
+	config   Config
+
+	mu     sync.Mutex
+	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
 
 	migrations []*migration
 }
@@ -62,15 +69,17 @@ func Open(dir string, config Config) (*Datapath, error) {
 	if err := os.MkdirAll(filepath.Join(dir, linkDir), 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
 	}
-	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir)}
+	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir), config: config}
 	if config.Classic || !HaveTCX() {
 		slices.Reverse(d.hooks)
 	}
 	for _, name := range append([]string{"sweep"}, Programs...) {
-		if err := d.load(name, config); err != nil {
+		p, err := d.load(name, config)
+		if err != nil {
 			d.Close()
 			return nil, err
 		}
+		d.programs[name] = p
 	}
 	if err := d.pruneLayouts(); err != nil {
 		d.Close()
@@ -83,16 +92,17 @@ func Open(dir string, config Config) (*Datapath, error) {
 	return d, nil
 }
 
-func (d *Datapath) load(name string, config Config) error {
+// load loads a program with its maps; those that are there already it shares.
+func (d *Datapath) load(name string, config Config) (*ebpf.Program, error) {
 	spec, err := specs[name]()
 	if err != nil {
-		return fmt.Errorf("read program %s: %w", name, err)
+		return nil, fmt.Errorf("read program %s: %w", name, err)
 	}
 	if err := config.apply(spec); err != nil {
-		return fmt.Errorf("configure program %s: %w", name, err)
+		return nil, fmt.Errorf("configure program %s: %w", name, err)
 	}
 	if err := d.takeMaps(spec); err != nil {
-		return err
+		return nil, err
 	}
 	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.dir}, MapReplacements: map[string]*ebpf.Map{}}
 	for pinned, m := range d.maps {
@@ -104,19 +114,18 @@ func (d *Datapath) load(name string, config Config) error {
 	if err != nil {
 		var verifier *ebpf.VerifierError
 		if errors.As(err, &verifier) {
-			return fmt.Errorf("load program %s: %w\n%+v", name, err, verifier)
+			return nil, fmt.Errorf("load program %s: %w\n%+v", name, err, verifier)
 		}
-		return fmt.Errorf("load program %s: %w", name, err)
+		return nil, fmt.Errorf("load program %s: %w", name, err)
 	}
 	defer collection.Close()
-	d.programs[name] = collection.DetachProgram(name)
 	for mapName := range collection.Maps {
 		if strings.HasPrefix(mapName, ".") || d.maps[mapName] != nil {
 			continue
 		}
 		d.maps[mapName] = collection.DetachMap(mapName)
 	}
-	return nil
+	return collection.DetachProgram(name), nil
 }
 
 // takeMaps opens or makes the pinned maps of this program that no earlier one has brought.
@@ -152,6 +161,9 @@ func (d *Datapath) Close() {
 	for _, p := range d.programs {
 		p.Close()
 	}
+	if d.paired != nil {
+		d.paired.Close()
+	}
 	for _, m := range d.maps {
 		m.Close()
 	}
@@ -175,6 +187,9 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 		"config_masquerade6":     mapped(c.Masquerade6),
 		"config_loopback4":       mapped(c.Loopback4),
 		"config_loopback6":       mapped(c.Loopback6),
+	}
+	if c.atNetkit {
+		values["config_at_netkit"] = uint8(1)
 	}
 	if c.Silent {
 		values["config_reject"] = uint8(0)

@@ -36,6 +36,7 @@ const (
 	fromNetMapSlots                   = "slots"
 	fromNetMapTranslations            = "translations"
 	fromNetProgFromNet                = "from_net"
+	fromNetVarConfigAtNetkit          = "config_at_netkit"
 	fromNetVarConfigConnectionsLimit  = "config_connections_limit"
 	fromNetVarConfigEventsPerSecond   = "config_events_per_second"
 	fromNetVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -127,6 +128,7 @@ type fromNetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromNetVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -213,6 +215,7 @@ func (m *fromNetMaps) Close() error {
 //
 // It can be passed to loadFromNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromNetVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

@@ -36,6 +36,7 @@ const (
 	fromOverlayMapSlots                   = "slots"
 	fromOverlayMapTranslations            = "translations"
 	fromOverlayProgFromOverlay            = "from_overlay"
+	fromOverlayVarConfigAtNetkit          = "config_at_netkit"
 	fromOverlayVarConfigConnectionsLimit  = "config_connections_limit"
 	fromOverlayVarConfigEventsPerSecond   = "config_events_per_second"
 	fromOverlayVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -127,6 +128,7 @@ type fromOverlayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromOverlayVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -213,6 +215,7 @@ func (m *fromOverlayMaps) Close() error {
 //
 // It can be passed to loadFromOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromOverlayVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

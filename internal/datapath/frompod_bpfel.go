@@ -36,6 +36,7 @@ const (
 	fromPodMapSlots                   = "slots"
 	fromPodMapTranslations            = "translations"
 	fromPodProgFromPod                = "from_pod"
+	fromPodVarConfigAtNetkit          = "config_at_netkit"
 	fromPodVarConfigConnectionsLimit  = "config_connections_limit"
 	fromPodVarConfigEventsPerSecond   = "config_events_per_second"
 	fromPodVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -127,6 +128,7 @@ type fromPodMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromPodVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -213,6 +215,7 @@ func (m *fromPodMaps) Close() error {
 //
 // It can be passed to loadFromPodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromPodVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

@@ -52,7 +52,8 @@ func (s pins) keep(l link.Link, program string, ifindex int) error {
 	return nil
 }
 
-func (s pins) detach(program string, ifindex int) error {
+// remove takes a link of a kind off a device.
+func (s pins) remove(kind link.Type, program string, ifindex int) error {
 	l, err := link.LoadPinnedLink(s.path(ifindex, program), nil)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -61,6 +62,9 @@ func (s pins) detach(program string, ifindex int) error {
 		return fmt.Errorf("open its pinned link: %w", err)
 	}
 	defer l.Close()
+	if info, err := l.Info(); err == nil && info.Type != kind {
+		return nil
+	}
 	if err := l.Unpin(); err != nil {
 		return fmt.Errorf("remove the pin of its link: %w", err)
 	}
@@ -70,6 +74,9 @@ func (s pins) detach(program string, ifindex int) error {
 // links lists the pinned links of one kind.
 func (s pins) links(kind link.Type, by string) (list []Attachment, err error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, linkDir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // no agent has ever used it
+	}
 	if err != nil {
 		return nil, err
 	}

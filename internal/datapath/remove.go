@@ -3,19 +3,15 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 )
 
 // Remove takes all programs of a pin directory off their devices and removes the directory: with the last pin go the maps,
 // and every connection that they know. It tells how many programs there were. No agent may use the directory.
 func Remove(dir string) (programs int, err error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
 	d := &Datapath{dir: dir, hooks: hooksOf(dir)}
 	list, err := List(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return 0, err
 	}
 	var errs []error

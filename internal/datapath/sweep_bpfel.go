@@ -37,6 +37,7 @@ const (
 	sweepMapSweeping                = "sweeping"
 	sweepMapTranslations            = "translations"
 	sweepProgSweep                  = "sweep"
+	sweepVarConfigAtNetkit          = "config_at_netkit"
 	sweepVarConfigConnectionsLimit  = "config_connections_limit"
 	sweepVarConfigEventsPerSecond   = "config_events_per_second"
 	sweepVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -129,6 +130,7 @@ type sweepMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -217,6 +219,7 @@ func (m *sweepMaps) Close() error {
 //
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

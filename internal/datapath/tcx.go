@@ -30,6 +30,10 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 	return t.keep(l, program, ifindex)
 }
 
+func (t tcx) detach(program string, ifindex int) error {
+	return t.remove(link.TCXType, program, ifindex)
+}
+
 func (t tcx) list() ([]Attachment, error) { return t.links(link.TCXType, t.name()) }
 
 // HaveTCX tells whether the kernel has tcx, by trying it on a device that cannot be.

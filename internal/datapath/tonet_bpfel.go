@@ -36,6 +36,7 @@ const (
 	toNetMapSlots                   = "slots"
 	toNetMapTranslations            = "translations"
 	toNetProgToNet                  = "to_net"
+	toNetVarConfigAtNetkit          = "config_at_netkit"
 	toNetVarConfigConnectionsLimit  = "config_connections_limit"
 	toNetVarConfigEventsPerSecond   = "config_events_per_second"
 	toNetVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -127,6 +128,7 @@ type toNetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toNetVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -213,6 +215,7 @@ func (m *toNetMaps) Close() error {
 //
 // It can be passed to loadToNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toNetVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

@@ -36,6 +36,7 @@ const (
 	toOverlayMapSlots                   = "slots"
 	toOverlayMapTranslations            = "translations"
 	toOverlayProgToOverlay              = "to_overlay"
+	toOverlayVarConfigAtNetkit          = "config_at_netkit"
 	toOverlayVarConfigConnectionsLimit  = "config_connections_limit"
 	toOverlayVarConfigEventsPerSecond   = "config_events_per_second"
 	toOverlayVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -127,6 +128,7 @@ type toOverlayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toOverlayVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -213,6 +215,7 @@ func (m *toOverlayMaps) Close() error {
 //
 // It can be passed to loadToOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toOverlayVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

@@ -36,6 +36,7 @@ const (
 	toPodMapSlots                   = "slots"
 	toPodMapTranslations            = "translations"
 	toPodProgToPod                  = "to_pod"
+	toPodVarConfigAtNetkit          = "config_at_netkit"
 	toPodVarConfigConnectionsLimit  = "config_connections_limit"
 	toPodVarConfigEventsPerSecond   = "config_events_per_second"
 	toPodVarConfigFragmentsLimit    = "config_fragments_limit"
@@ -127,6 +128,7 @@ type toPodMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toPodVariableSpecs struct {
+	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
@@ -213,6 +215,7 @@ func (m *toPodMaps) Close() error {
 //
 // It can be passed to loadToPodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toPodVariables struct {
+	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`

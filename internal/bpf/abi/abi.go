@@ -540,6 +540,7 @@ const (
 	MarkProxy         MarkKind = 512
 	MarkEncrypt       MarkKind = 3584
 	MarkHost          MarkKind = 3072
+	MarkDelivered     MarkKind = 256
 	MarkEncapsulated  MarkKind = 1792
 	MarkEgressGateway MarkKind = 2048
 	MarkIdentity      MarkKind = 3840
@@ -556,6 +557,8 @@ func (v MarkKind) String() string {
 		return "encrypt"
 	case MarkHost:
 		return "host"
+	case MarkDelivered:
+		return "delivered"
 	case MarkEncapsulated:
 		return "encapsulated"
 	case MarkEgressGateway:

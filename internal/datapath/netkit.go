@@ -1,0 +1,55 @@
+package datapath
+
+import (
+	"errors"
+	"math"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+)
+
+// netkit attaches from_pod where the far side of a netkit pair transmits (Linux 6.8), which the kernel offers at the near
+// side: nothing that the workload's namespace does to its device takes the program away. What the host sends into the pair
+// is seen at its near side as on any other device.
+type netkit struct{ pins }
+
+func (netkit) name() string { return "netkit" }
+
+func (k netkit) attach(program string, p *ebpf.Program, ifindex int) error {
+	if done, err := k.update(program, p, ifindex); done || err != nil {
+		return err
+	}
+	l, err := link.AttachNetkit(link.NetkitOptions{Interface: ifindex, Program: p, Attach: ebpf.AttachNetkitPeer})
+	if err != nil {
+		return err
+	}
+	return k.keep(l, program, ifindex)
+}
+
+func (k netkit) detach(program string, ifindex int) error {
+	return k.remove(link.NetkitType, program, ifindex)
+}
+
+func (k netkit) list() ([]Attachment, error) { return k.links(link.NetkitType, k.name()) }
+
+// HaveNetkit tells whether the kernel has netkit pairs, by trying to attach to a device that cannot be.
+var HaveNetkit = sync.OnceValue(func() bool {
+	p, err := idle()
+	if err != nil {
+		return false
+	}
+	defer p.Close()
+	_, err = link.AttachNetkit(link.NetkitOptions{Interface: math.MaxInt32, Program: p, Attach: ebpf.AttachNetkitPeer})
+	return !errors.Is(err, link.ErrNotSupported)
+})
+
+// isNetkit tells whether a device is the near side of a netkit pair.
+func isNetkit(ifindex int) (bool, error) {
+	device, err := netlink.LinkByIndex(ifindex)
+	if err != nil {
+		return false, err
+	}
+	return device.Type() == "netkit", nil
+}
