@@ -61,7 +61,8 @@ type Agent struct {
 	mu       sync.Mutex
 	stage    string // what start is waiting for; empty: started
 	problems []settings.Problem
-	parts    []check // of Unsettled
+	running  settings.Config // that the programs were loaded with
+	parts    []check         // of Unsettled
 	sweeper  *sweeper
 }
 

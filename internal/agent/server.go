@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -84,6 +85,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if stage := a.Stage(); stage != "" {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}
+	doc.Components = append(doc.Components, a.kernel())
 	for row := range status.Statuses.All(s) {
 		if row.Key != "" {
 			continue
@@ -112,6 +114,26 @@ func (a *Agent) status() agentv1.NodeStatus {
 		}
 	}
 	return doc
+}
+
+// kernel says which way of what the configuration asks for this kernel allows.
+func (a *Agent) kernel() agentv1.Component {
+	a.mu.Lock()
+	config := a.running
+	a.mu.Unlock()
+	c := agentv1.Component{Name: "kernel", Health: agentv1.HealthOK}
+	if config.PodDevice == settings.Netkit && !datapath.HaveNetkit() {
+		c.Health = agentv1.HealthFailed
+		c.Message = "datapath-mode=netkit, and the kernel has no netkit (Linux 6.8 and later have, with CONFIG_NETKIT): new pods get no network on this node; set datapath-mode=veth"
+		return c
+	}
+	switch {
+	case !datapath.HaveTCX():
+		c.Message = "no tcx (Linux 6.6 and later have): programs are attached by cls_bpf filters"
+	case config.Classic:
+		c.Message = "enable-tcx=false: programs are attached by cls_bpf filters"
+	}
+	return c
 }
 
 // report says what becomes of each key of the configuration.

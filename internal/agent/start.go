@@ -122,7 +122,7 @@ func (a *Agent) config(ctx context.Context) (settings.Config, error) {
 		a.Log.Warn("configuration", "key", p.Key, "value", p.Value, "problem", p.Message)
 	}
 	a.mu.Lock()
-	a.problems = problems
+	a.problems, a.running = problems, config
 	a.mu.Unlock()
 	return config, nil
 }
@@ -163,7 +163,7 @@ func (a *Agent) overlay(ctx context.Context, config settings.Config) (uint32, er
 func (a *Agent) programs(config settings.Config, node table.Node, overlay uint32) datapath.Config {
 	c := datapath.Config{
 		OverlayIfindex: overlay, TunnelPort: config.TunnelPort, World4: uint32(identity.World), World6: uint32(identity.World),
-		Loopback4: loopback4, Loopback6: loopback6, Silent: !config.Reject,
+		Loopback4: loopback4, Loopback6: loopback6, Silent: !config.Reject, Classic: config.Classic,
 	}
 	if config.IPv4 && config.IPv6 {
 		c.World4, c.World6 = uint32(identity.WorldIPv4), uint32(identity.WorldIPv6)

@@ -46,6 +46,11 @@ var known = []Key{
 
 	{Name: "service-no-backend-response", Default: "reject", syntax: "reject|drop"},
 
+	{
+		Name: "datapath-mode", Default: Veth, syntax: "veth|netkit|netkit-l2|auto|lb-only", have: []string{Veth, Netkit, "netkit-l2"},
+		Instead: "pods are connected by veth pairs",
+	},
+	{Name: "enable-tcx", Default: "true", syntax: boolean},
 	{Name: "routing-mode", Default: string(Tunnel), syntax: "tunnel|native"},
 	{
 		Name: "tunnel-protocol", Default: "vxlan", syntax: "vxlan|geneve", have: []string{"vxlan"},
@@ -161,7 +166,7 @@ clustermesh-cache-ttl clustermesh-enable-endpoint-sync clustermesh-enable-mcs-ap
 clustermesh-sync-timeout cni-chaining-mode cni-chaining-target cni-exclusive cni-external-routing cni-log-file cni-uninstall
 config config-dir config-sources config-sources-overrides connectivity-probe-frequency-ratio conntrack-gc-interval
 conntrack-gc-max-interval container-ip-local-reserved-ports controller-group-metrics
-crd-wait-timeout custom-cni-conf datapath-mode debug-verbose default-lb-service-ipam derive-masq-ip-addr-from-device devices
+crd-wait-timeout custom-cni-conf debug-verbose default-lb-service-ipam derive-masq-ip-addr-from-device devices
 direct-routing-device direct-routing-skip-unreachable disable-cnp-status-updates disable-endpoint-crd disable-envoy-version-check
 disable-external-ip-mitigation disable-iptables-feeder-rules dns-max-ips-per-restored-rule dns-policy-unload-on-shutdown
 dnsproxy-concurrency-limit dnsproxy-concurrency-processing-grace-period dnsproxy-enable-transparent-mode
@@ -188,7 +193,7 @@ enable-packetization-layer-pmtud enable-pmtu-discovery enable-policy-secrets-syn
 enable-remote-node-masquerade enable-route-mtu-for-cni-chaining enable-runtime-device-detection enable-sctp enable-service-topology
 enable-session-affinity enable-skip-cilium-ports-no-conntrack enable-socket-lb-pod-connection-termination enable-socket-lb-tracing
 enable-source-ip-verification enable-srv6 enable-standalone-dns-proxy enable-stale-cilium-endpoint-cleanup enable-svc-source-range-check
-enable-tcx enable-tracing enable-tunnel-big-tcp enable-unreachable-routes enable-vtep enable-well-known-identities enable-wireguard-userspace-fallback
+enable-tracing enable-tunnel-big-tcp enable-unreachable-routes enable-vtep enable-well-known-identities enable-wireguard-userspace-fallback
 enable-xdp-prefilter enable-xt-socket-fallback encrypt-interface encryption-strict-egress-allow-remote-node-identities
 encryption-strict-egress-cidr encryption-strict-mode-allow-remote-node-identities encryption-strict-mode-cidr endpoint-bpf-prog-watchdog-interval
 endpoint-gc-interval endpoint-queue-size envoy-access-log-buffer-size envoy-base-id envoy-config-retry-interval envoy-config-timeout

@@ -56,6 +56,12 @@ const (
 	EnforceNever   = "never"   // none
 )
 
+// Values of key datapath-mode.
+const (
+	Veth   = "veth"
+	Netkit = "netkit" // needs Linux 6.8
+)
+
 // Config is what the effective keys say.
 type Config struct {
 	IPv4, IPv6  bool
@@ -65,6 +71,8 @@ type Config struct {
 	IPAM  string
 	Pools []Pool // of mode cluster-pool, families that are off left out
 
+	PodDevice    string // kind of the device pairs that connect pods
+	Classic      bool   // programs are attached by cls_bpf filters, also where the kernel has tcx
 	Routing      Routing
 	TunnelPort   uint16
 	MTU          int          // 0: that of the device
@@ -108,6 +116,8 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		ClusterName:    r.text("cluster-name"),
 		ClusterID:      uint8(r.number("cluster-id", 0, 255)),
 		IPAM:           r.text("ipam"),
+		PodDevice:      Veth,
+		Classic:        !r.flag("enable-tcx"),
 		Routing:        Routing(r.text("routing-mode")),
 		TunnelPort:     uint16(r.number("tunnel-port", 1, 65535)),
 		MTU:            r.number("mtu", 0, 65535),
@@ -123,6 +133,9 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		HubbleSocket:   r.text("hubble-socket-path"),
 		HubbleListen:   r.text("hubble-listen-address"),
 		Debug:          r.flag("debug"),
+	}
+	if strings.HasPrefix(r.text("datapath-mode"), Netkit) {
+		c.PodDevice = Netkit
 	}
 	r.older(&c)
 	if c.IPv4 {

@@ -21,7 +21,7 @@ var prefixCmp = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 func TestNothingSetMeansTheDefaults(t *testing.T) {
 	want := Config{
-		IPv4: true, IPv6: true, ClusterName: "default", IPAM: ClusterPool, Routing: Tunnel, TunnelPort: 8472,
+		IPv4: true, IPv6: true, ClusterName: "default", IPAM: ClusterPool, PodDevice: Veth, Routing: Tunnel, TunnelPort: 8472,
 		Pools: []Pool{
 			{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, NodeBits: 24},
 			{Prefixes: []netip.Prefix{netip.MustParsePrefix("fd00::/104")}, NodeBits: 120},

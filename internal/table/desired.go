@@ -43,6 +43,7 @@ type PublishedEndpoint struct {
 // Link is a veth pair: its host side here, its other side configured inside a workload's network namespace.
 type Link struct {
 	HostName    string
+	Kind        string // veth, netkit: of a link that is made; one that is there stays as it is
 	HostMAC     string
 	ContainerID string
 	Interface   string
@@ -191,11 +192,11 @@ func (e PublishedEndpoint) Row() []string {
 }
 
 func (Link) Header() []string {
-	return []string{"HostName", "ContainerID", "Interface", "MAC", "HostMAC", "MTU", "Addresses"}
+	return []string{"HostName", "Kind", "ContainerID", "Interface", "MAC", "HostMAC", "MTU", "Addresses"}
 }
 
 func (l Link) Row() []string {
-	return []string{l.HostName, l.ContainerID, l.Interface, l.MAC, l.HostMAC, fmt.Sprint(l.MTU), join(l.Addresses)}
+	return []string{l.HostName, l.Kind, l.ContainerID, l.Interface, l.MAC, l.HostMAC, fmt.Sprint(l.MTU), join(l.Addresses)}
 }
 func (Tunnel) Header() []string { return []string{"Name", "Kind", "Port", "MTU"} }
 func (t Tunnel) Row() []string {

@@ -46,7 +46,7 @@ func links(t *table.Tables) Runner {
 				return nil
 			}
 			l := table.Link{
-				HostName: a.HostName, HostMAC: a.HostMAC, ContainerID: a.ContainerID, Interface: a.Interface, Netns: a.Netns,
+				HostName: a.HostName, Kind: v.config(r).PodDevice, HostMAC: a.HostMAC, ContainerID: a.ContainerID, Interface: a.Interface, Netns: a.Netns,
 				MAC: a.MAC, MTU: a.MTU, Addresses: a.Addresses, Incarnation: a.Incarnation,
 			}
 			if l.MTU == 0 {
@@ -94,7 +94,7 @@ func when(so bool, which func(state.Reader) []state.Key, r state.Reader) []state
 // matters tells whether a setting has a say in devices or routes.
 func matters(s table.Setting) bool {
 	switch s.Name {
-	case "routing-mode", "tunnel", "tunnel-port", "mtu", "auto-direct-node-routes":
+	case "routing-mode", "tunnel", "tunnel-port", "mtu", "auto-direct-node-routes", "datapath-mode":
 		return true
 	}
 	return false

@@ -80,11 +80,11 @@ func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) 
 func ours(d netlink.Link) (row table.Link, ok bool) {
 	a := d.Attrs()
 	text, finished := strings.CutPrefix(a.Alias, aliasPrefix)
-	if d.Type() != "veth" || !finished && (a.Alias != "" || !attach.IsHostName(a.Name)) {
+	if d.Type() != "veth" && d.Type() != "netkit" || !finished && (a.Alias != "" || !attach.IsHostName(a.Name)) {
 		return row, false
 	}
 	incarnation, _ := strconv.ParseUint(text, 10, 32)
-	row = table.Link{HostName: a.Name, HostMAC: a.HardwareAddr.String(), MTU: a.MTU, Incarnation: uint32(incarnation)}
+	row = table.Link{HostName: a.Name, Kind: d.Type(), HostMAC: a.HardwareAddr.String(), MTU: a.MTU, Incarnation: uint32(incarnation)}
 	if a.Flags&net.FlagUp == 0 {
 		row.MTU = 0 // unlike any that is wanted: Set brings it up
 	}
@@ -196,15 +196,12 @@ func (l *Links) create(h *netlink.Handle, want table.Link) error {
 	if err != nil {
 		return fmt.Errorf("MAC address of the workload's side: %w", err)
 	}
-	pair := netlink.NewVeth(netlink.LinkAttrs{
-		Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1,
-	})
-	pair.PeerName, pair.PeerHardwareAddr, pair.PeerMTU = want.Interface, mac, uint32(want.MTU)
-	pair.PeerNamespace, pair.PeerNumTxQueues, pair.PeerNumRxQueues = netlink.NsFd(int(inside.Fd())), 1, 1
-	if err := h.LinkAdd(pair); errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("make veth pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Interface, want.Netns)
+	if err := h.LinkAdd(pair(want, hostMAC, mac, inside)); errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("make %s pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Kind, want.Interface, want.Netns)
+	} else if want.Kind == "netkit" && errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("make netkit pair %s: the kernel has none (Linux 6.8 and later have, with CONFIG_NETKIT): set datapath-mode to veth: %w", want.HostName, err)
 	} else if err != nil {
-		return fmt.Errorf("make veth pair %s: %w", want.HostName, err)
+		return fmt.Errorf("make %s pair %s: %w", want.Kind, want.HostName, err)
 	}
 	if err := inside.Do(func(ns.NetNS) error { return l.furnish(want) }); err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
@@ -220,6 +217,28 @@ func (l *Links) create(h *netlink.Handle, want table.Link) error {
 		return fmt.Errorf("set alias of %s: %w", want.HostName, err)
 	}
 	return nil
+}
+
+// pair is what a link is made of. Of a netkit pair the workload's side sends nothing until a program is there, and both
+// sides speak Ethernet, as those of a veth pair do.
+func pair(want table.Link, hostMAC, mac net.HardwareAddr, inside ns.NetNS) netlink.Link {
+	near := netlink.LinkAttrs{Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1}
+	far := netlink.LinkAttrs{
+		Name: want.Interface, HardwareAddr: mac, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1,
+		Namespace: netlink.NsFd(int(inside.Fd())),
+	}
+	if want.Kind == "netkit" {
+		p := &netlink.Netkit{
+			LinkAttrs: near, Mode: netlink.NETKIT_MODE_L2, Policy: netlink.NETKIT_POLICY_FORWARD,
+			PeerPolicy: netlink.NETKIT_POLICY_BLACKHOLE, Scrub: netlink.NETKIT_SCRUB_DEFAULT, PeerScrub: netlink.NETKIT_SCRUB_DEFAULT,
+		}
+		p.SetPeerAttrs(&far)
+		return p
+	}
+	p := netlink.NewVeth(near)
+	p.PeerName, p.PeerHardwareAddr, p.PeerMTU = far.Name, far.HardwareAddr, uint32(far.MTU)
+	p.PeerNamespace, p.PeerNumTxQueues, p.PeerNumRxQueues = far.Namespace, uint32(far.NumTxQueues), uint32(far.NumRxQueues)
+	return p
 }
 
 // outfit brings the host's side into its final state, from whatever state it is in.

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -70,7 +71,7 @@ func newLinks(t testing.TB) *link.Links {
 
 func row(id string, n ns.NetNS, incarnation uint32, addresses ...string) table.Link {
 	l := table.Link{
-		HostName: attach.HostName(id, "eth0", 0), HostMAC: attach.HostMAC(id, "eth0"), ContainerID: id, Interface: "eth0",
+		HostName: attach.HostName(id, "eth0", 0), Kind: "veth", HostMAC: attach.HostMAC(id, "eth0"), ContainerID: id, Interface: "eth0",
 		Netns: n.Path(), MAC: attach.MAC(id, "eth0"), MTU: 1450, Incarnation: incarnation,
 	}
 	for _, a := range addresses {
@@ -161,6 +162,38 @@ func TestALinkIsMadeWhole(t *testing.T) {
 	}
 	has(t, ip(t, n, "-6 route show"), "default via fe80::1 dev eth0 metric 1024 onlink")
 	has(t, ip(t, n, "neigh show"), "169.254.1.1 dev eth0 lladdr "+want.HostMAC+" PERMANENT", "fe80::1 dev eth0 lladdr "+want.HostMAC+" PERMANENT")
+}
+
+func TestANetkitPairIsMadeOrItIsSaidWhyNot(t *testing.T) {
+	l, n := newLinks(t), newNetns(t)
+	want := row("c1", n, 17, "10.244.1.7", "fd00:1::7")
+	want.Kind = "netkit"
+	if !datapath.HaveNetkit() {
+		err := l.Set(context.Background(), []table.Link{want})
+		if err == nil || !strings.Contains(err.Error(), "Linux 6.8 and later have") || !strings.Contains(err.Error(), "datapath-mode") {
+			t.Errorf("%v", err)
+		}
+		if got := dump(t, l); len(got) != 0 {
+			t.Errorf("dumped: %v", got)
+		}
+		return
+	}
+	set(t, l, want)
+	got := dump(t, l)
+	if len(got) != 1 || !l.Equal(want, got[0]) || got[0].Kind != "netkit" {
+		t.Errorf("dumped: %v", got)
+	}
+	if err := l.Check(context.Background(), want); err != nil {
+		t.Error(err)
+	}
+	has(t, ip(t, n, "addr show dev eth0"), "mtu 1450", "link/ether "+want.MAC, "inet 10.244.1.7/32", "inet6 fd00:1::7/128 scope global nodad")
+	want.MTU = 1400
+	set(t, l, want)
+	has(t, ip(t, n, "link show dev eth0"), "mtu 1400")
+	want.Kind = "veth" // running workloads keep what they have
+	if !l.Equal(want, dump(t, l)[0]) {
+		t.Error("a pair would be made anew because new ones are of another kind")
+	}
 }
 
 func TestEverySettingIsInForceAndHasAReason(t *testing.T) {
