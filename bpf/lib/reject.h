@@ -75,7 +75,14 @@ GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
 	__u32 quoted = p->l4 - p->l3 + reject_quotes(p), room = ICMP_HEADER + (p->v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	__s64 sum;
 
-	if (p->later_fragment || p->l4 < p->l3 || quoted < 8 || quoted > sizeof(c->quote) || (quoted & 3))
+	if (p->later_fragment || p->l4 < p->l3 || (quoted & 3))
+		return 1;
+	/* Made one comparison of a copy, as compilers do, the bounds are lost on the verifier (seen on 6.1 and 6.12). */
+	asm volatile("" : "+r"(quoted));
+	if (quoted < 8)
+		return 1;
+	asm volatile("" : "+r"(quoted));
+	if (quoted > sizeof(c->quote))
 		return 1;
 	__builtin_memset(c->quote, 0, sizeof(c->quote)); /* zeros do not change a sum */
 	if (bpf_skb_load_bytes(skb, p->l3, c->quote, quoted))
