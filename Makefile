@@ -3,7 +3,7 @@
 LAB_DIR ?= /var/tmp/weft-lab
 FOCUS   ?= \[sig-network\].*\[Conformance\]
 SKIP    ?=
-SOAK    ?= restart kill
+SOAK    ?= restart kill mode
 SEED    ?= 0
 
 export CGO_ENABLED = 0

@@ -4,14 +4,44 @@
 #include "lib/forward.h"
 #include "lib/nat.h"
 
-/* Who a packet off the wire is from. What would have come another way is not from whom it says: this node's own
- * addresses never come by wire, and workloads behind the overlay come by the overlay. */
-static __always_inline __u32 source_of(const struct packet *p)
+/* Whether a frame came from the machine with this address: the host's routes reach it on the frame's device, without a
+ * router between, and the frame has its MAC address. */
+GLOBAL is_from(struct __sk_buff *skb, const struct addr *machine)
+{
+	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
+	__u8 mac[6];
+	int same;
+
+	if (!machine)
+		return 0;
+	if (addr_is4(machine)) {
+		fib.family = AF_INET;
+		fib.ipv4_dst = addr_4(machine);
+	} else {
+		fib.family = AF_INET6;
+		__builtin_memcpy(fib.ipv6_dst, machine, 16);
+	}
+	if (bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) || fib.ifindex != skb->ifindex ||
+	    bpf_skb_load_bytes(skb, 6, mac, sizeof(mac)))
+		return 0;
+	/* With a router between, the lookup has put the router's address here. */
+	if (addr_is4(machine))
+		same = fib.ipv4_dst == addr_4(machine);
+	else
+		same = !__builtin_memcmp(fib.ipv6_dst, machine, 16);
+	return same && !__builtin_memcmp(mac, fib.dmac, sizeof(mac));
+}
+
+/* Who a packet off the wire is from. This node's own addresses never come by wire. Workloads that this node reaches by
+ * the overlay come by the overlay, or plainly from their node if that sends natively already, or still. */
+static __always_inline __u32 source_of(struct __sk_buff *skb, const struct packet *p)
 {
 	struct host *from = host_of(&p->src, 0);
 
-	if (from && ((from->flags & HOST_LOCAL) ||
-		     (config_overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) && !addr_is_zero(&from->tunnel))))
+	if (from && (from->flags & HOST_LOCAL))
+		from = NULL;
+	else if (from && config_overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) &&
+		 !addr_is_zero(&from->tunnel) && !is_from(skb, &from->tunnel))
 		from = NULL;
 	return host_identity(from, p->v6);
 }
@@ -23,7 +53,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct flow f = {};
 	int mine = 0;
 
-	c->source = source_of(p);
+	c->source = source_of(skb, p);
 	if (host_is_this_node(h)) {
 		if (p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
 			return TC_ACT_OK; /* from_overlay sees what is inside */

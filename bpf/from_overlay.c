@@ -27,6 +27,30 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c)
 	return c->source ? 0 : DROP_INVALID_IDENTITY;
 }
 
+/* To the host's stack. While this node routes plainly to who sends through the tunnel, the packet arrives there as if by
+ * the device that the routes name: the stack would not expect it from a device without an address (fib_validate_source). */
+static __always_inline int to_stack(struct __sk_buff *skb, struct context *c)
+{
+	struct packet *p = &c->packet;
+	struct host *from = host_of(&p->src, 0);
+	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
+
+	if (from && (from->flags & HOST_DIRECT)) {
+		if (p->v6) {
+			fib.family = AF_INET6;
+			__builtin_memcpy(fib.ipv6_dst, &p->src, 16);
+		} else {
+			fib.family = AF_INET;
+			fib.ipv4_dst = addr_4(&p->src);
+		}
+		if (!bpf_fib_lookup(skb, &fib, sizeof(fib), 0) && !rewrite_macs(skb, fib.smac, fib.dmac))
+			return bpf_redirect(fib.ifindex, BPF_F_INGRESS);
+	}
+	bpf_skb_change_type(skb, PACKET_HOST);
+	mark_set(skb, c->source, MARK_IDENTITY);
+	return TC_ACT_OK;
+}
+
 static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
@@ -39,9 +63,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	ct_find(c, p, 0, &f);
 	if (host_is_pod_here(h) && !(f.entry && (f.entry->flags & CT_STACK)))
 		return forward_deliver(skb, c, &f, h->ifindex);
-	bpf_skb_change_type(skb, PACKET_HOST);
-	mark_set(skb, c->source, MARK_IDENTITY);
-	return TC_ACT_OK;
+	return to_stack(skb, c);
 }
 
 SEC("tc")

@@ -69,7 +69,7 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 		return err
 	}
 	a.cni, err = cni.New(cni.Options{
-		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.links,
+		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: a.proc("kernel/random/boot_id"), Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.links,
 	})
 	if err != nil {
 		return err
@@ -139,17 +139,25 @@ func (a *Agent) localNode(ctx context.Context) (node table.Node, err error) {
 	return node, err
 }
 
-// overlay waits for the tunnel device, where there is to be one, and gives its index.
+// overlay waits for the tunnel device and gives its index. A node in native mode has one as well, for what nodes in tunnel
+// mode send; but where it cannot be made there, the node goes without: 0.
 func (a *Agent) overlay(ctx context.Context, config settings.Config) (uint32, error) {
-	if config.Routing != settings.Tunnel {
-		return 0, nil
-	}
 	a.waitsFor("the tunnel device " + attach.TunnelDevice)
-	if err := status.Await(ctx, a.DB, a.Tables.Tunnels, state.Join(attach.TunnelDevice)); err != nil {
+	var failed string
+	err := a.until(ctx, status.Statuses, func(r state.Reader) bool {
+		s, _ := status.Statuses.One(r, status.KeyOf(a.Tables.Tunnels, state.Join(attach.TunnelDevice)))
+		failed = s.Err
+		return s.Done || failed != "" && config.Routing == settings.Native
+	})
+	if err != nil {
 		return 0, err
 	}
+	if failed != "" {
+		a.Log.Warn("this node cannot take packets of nodes in tunnel mode: do not change the routing mode of this cluster before that is mended", "error", failed)
+		return 0, nil
+	}
 	var index uint32
-	err := a.until(ctx, a.Tables.Devices, func(r state.Reader) bool {
+	err = a.until(ctx, a.Tables.Devices, func(r state.Reader) bool {
 		for d := range a.Tables.Devices.By(r, table.ByName, state.Join(attach.TunnelDevice)) {
 			index = uint32(d.Index)
 			return true

@@ -8,8 +8,10 @@ import (
 	"os"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/sink/route"
 )
@@ -95,4 +97,80 @@ func unroute(family int) error {
 		}
 	}
 	return nil
+}
+
+// TinyDisk moves what the node keeps on disk to a file system of its own that holds little.
+func (n *Node) TinyDisk() error {
+	before := n.dir + "/before"
+	err := n.Do(func() error {
+		return errors.Join(os.Rename(n.stateDir(), before), os.Mkdir(n.stateDir(), 0o700),
+			unix.Mount("tmpfs", n.stateDir(), "tmpfs", 0, "size=64k,mode=0700"), os.CopyFS(n.stateDir(), os.DirFS(before)))
+	})
+	if err != nil {
+		return fmt.Errorf("make a tiny disk on node %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// FillDisk leaves no room for the node's journal; free gives it back.
+func (n *Node) FillDisk(free bool) error {
+	return n.Do(func() error {
+		filler := n.stateDir() + "/filler"
+		if free {
+			return os.Remove(filler)
+		}
+		f, err := os.Create(filler)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		for err == nil {
+			_, err = f.Write(make([]byte, os.Getpagesize()))
+		}
+		if !errors.Is(err, unix.ENOSPC) {
+			return err
+		}
+		return nil
+	})
+}
+
+// Reboot is a restart of the machine: the agent, all containers and all that is in the kernel end; what is on disk stays. No
+// agent is started.
+func (n *Node) Reboot() error {
+	n.Kill()
+	if err := n.Wipe(); err != nil {
+		return err
+	}
+	n.boots++
+	id := fmt.Sprintf("%s/boot-%d", n.dir, n.boots)
+	if err := os.WriteFile(id, fmt.Appendf(nil, "00000000-0000-4000-8000-%012d\n", n.boots), 0o600); err != nil {
+		return err
+	}
+	err := n.Do(func() error { return unix.Mount(id, "/proc/sys/kernel/random/boot_id", "", unix.MS_BIND, "") })
+	if err != nil {
+		return fmt.Errorf("restart node %s: %w", n.Name, err)
+	}
+	for _, p := range n.Pods() {
+		p.Close()
+	}
+	return nil
+}
+
+// Recreate gives the pod a new container, as a kubelet does after the machine was restarted: another network namespace,
+// not attached yet. former is the DEL that a runtime makes for the container before.
+func (p *Pod) Recreate() (former func() error, err error) {
+	ns, err := place.NewNamespace(p.Place.Name, false)
+	if err != nil {
+		return nil, err
+	}
+	old := *p
+	c := p.node.cluster
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.uid++
+	p.Place, p.container = place.New(p.Place.Name, ns), fmt.Sprintf("%s-%d", p.PodSpec.Name, c.uid)
+	return func() error {
+		_, err := old.run("DEL", "")
+		return err
+	}, nil
 }

@@ -37,6 +37,7 @@ type Node struct {
 	cluster  *Cluster
 	dir      string
 	settings map[string]string
+	boots    int // restarts of the machine
 
 	mu      sync.Mutex
 	agent   *running // nil: does not run
@@ -116,14 +117,15 @@ func (n *Node) concerns(o runtime.Object) bool {
 
 func (n *Node) role() process.Role {
 	return process.Role{
-		Node: n.Name, Socket: n.socket(), StateDir: n.dir + "/state", Hubble: n.hubble(), Settings: n.settings,
+		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.hubble(), Settings: n.settings,
 		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(), Capabilities: n.Capabilities,
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "",
 	}
 }
 
-func (n *Node) socket() string { return n.dir + "/weft.sock" }
-func (n *Node) hubble() string { return n.dir + "/hubble.sock" }
+func (n *Node) socket() string   { return n.dir + "/weft.sock" }
+func (n *Node) stateDir() string { return n.dir + "/state" }
+func (n *Node) hubble() string   { return n.dir + "/hubble.sock" }
 
 // self is a process of this binary in a role.
 func self(r process.Role) (*exec.Cmd, error) {

@@ -147,12 +147,21 @@ func (p *Pod) show() error {
 
 // Command is a CNI call, not made yet. program is a plugin; empty: that in this binary.
 func (p *Pod) Command(program, command string) (*exec.Cmd, error) {
-	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s", p.PodSpec.Namespace, p.PodSpec.Name)
-	return p.node.plugin(program, command, p.container, cmp.Or(p.netns, p.Path()), args)
+	return p.prepare(program, command, p.inside())
 }
 
-func (p *Pod) call(command string) ([]byte, error) {
-	c, err := p.Command("", command)
+func (p *Pod) prepare(program, command, netns string) (*exec.Cmd, error) {
+	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s", p.PodSpec.Namespace, p.PodSpec.Name)
+	return p.node.plugin(program, command, p.container, netns, args)
+}
+
+func (p *Pod) call(command string) ([]byte, error) { return p.run(command, p.inside()) }
+
+// inside is how the node's runtime names the pod's network namespace.
+func (p *Pod) inside() string { return cmp.Or(p.netns, p.Path()) }
+
+func (p *Pod) run(command, netns string) ([]byte, error) {
+	c, err := p.prepare("", command, netns)
 	if err != nil {
 		return nil, err
 	}

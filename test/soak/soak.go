@@ -24,6 +24,7 @@ type soak struct {
 var soaks = []soak{
 	{"restart", "agents are replaced and crash under load, with VXLAN and natively", 100, restarts},
 	{"kill", "an agent is killed at random points of ADDs and DELs", 200, kills},
+	{"mode", "nodes change between VXLAN and native routing under load", 25, modes},
 }
 
 func find(name string) (soak, bool) {

@@ -13,7 +13,7 @@ func TestMain(m *testing.M) {
 }
 
 // short is how many rounds make a test of a soak.
-var short = map[string]int{"restart": 3, "kill": 8}
+var short = map[string]int{"restart": 3, "kill": 8, "mode": 1}
 
 func TestSoaks(t *testing.T) {
 	if os.Geteuid() != 0 {

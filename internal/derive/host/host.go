@@ -290,12 +290,11 @@ func (d *hosts) prefix(r state.Reader, p netip.Prefix) (table.Host, bool) {
 	return table.Host{}, false
 }
 
-// reach says how packets get to a place on another node.
+// reach says how packets get to a place on another node. The node is named in native mode, too: a packet that the host's
+// routes lead into the tunnel, as they do for a moment when the mode changes, gets there all the same.
 func (d *hosts) reach(r state.Reader, h table.Host, underlay netip.Addr) table.Host {
-	if d.config.Of(r).Routing == settings.Native {
+	if h.Tunnel = underlay; d.config.Of(r).Routing == settings.Native {
 		h.Flags |= table.HostDirect
-	} else {
-		h.Tunnel = underlay
 	}
 	return h
 }

@@ -50,7 +50,7 @@ func links(t *table.Tables) Runner {
 				MAC: a.MAC, MTU: a.MTU, Addresses: a.Addresses, Incarnation: a.Incarnation,
 			}
 			if l.MTU == 0 {
-				l.MTU = v.mtu(r)
+				l.MTU = v.mtu(r, v.config(r).Routing == settings.Tunnel)
 			}
 			return []table.Link{l}
 		},
@@ -72,12 +72,11 @@ func tunnels(t *table.Tables) Runner {
 		},
 		Compute: func(r state.Reader, _ state.Key) []table.Tunnel {
 			n, known := local(t, r)
-			config := v.config(r)
-			if !known || config.Routing != settings.Tunnel {
+			if !known {
 				return nil
 			}
-			return []table.Tunnel{{
-				Name: attach.TunnelDevice, Kind: "vxlan", Port: config.TunnelPort, MTU: v.mtu(r), Underlay6: n.Underlay().Is6(),
+			return []table.Tunnel{{ // in native mode for what nodes send that are in tunnel mode still, or already
+				Name: attach.TunnelDevice, Kind: "vxlan", Port: v.config(r).TunnelPort, MTU: v.mtu(r, true), Underlay6: n.Underlay().Is6(),
 			}}
 		},
 	}
@@ -108,15 +107,15 @@ func local(t *table.Tables, r state.Reader) (table.Node, bool) {
 	return table.Node{}, false
 }
 
-// mtu is what workloads may send at once; 0 while nobody knows.
-func (v *view) mtu(r state.Reader) int {
+// mtu is what workloads may send at once, through the tunnel or plainly; 0 while nobody knows.
+func (v *view) mtu(r state.Reader, tunnel bool) int {
 	config := v.config(r)
 	n, _ := local(v.t, r)
 	device := config.MTU
 	if device == 0 {
 		device = v.underlay(r, n).MTU
 	}
-	return attach.MTU(device, config.Routing == settings.Tunnel, n.Underlay().Is6())
+	return attach.MTU(device, tunnel, n.Underlay().Is6())
 }
 
 // carries tells whether a device may be the underlay.

@@ -137,11 +137,13 @@ tunnel weft_vxlan port 8472 mtu 8950 underlay6 false
 `},
 		{name: "native, the network knows the way", settings: []string{"routing-mode", "native"}, facts: []func(w *world, tx *state.Tx){up(pod.HostName, 7)}, want: `
 link weftd72e032fed mtu 1500 [10.244.1.7 fd00:1::7]
+tunnel weft_vxlan port 8472 mtu 1450 underlay6 false
 route 10.244.1.7/32 dev weftd72e032fed
 route fd00:1::7/128 dev weftd72e032fed
 `},
 		{name: "native with direct routes, as far as nodes are on the same network", settings: []string{"routing-mode", "native", "auto-direct-node-routes", "true"}, want: `
 link weftd72e032fed mtu 1500 [10.244.1.7 fd00:1::7]
+tunnel weft_vxlan port 8472 mtu 1450 underlay6 false
 route 10.244.2.0/24 dev eth0 via 192.168.0.2
 route fd00:2::/64 dev eth0 via fd01::2
 `},
@@ -151,6 +153,7 @@ route fd00:2::/64 dev eth0 via fd01::2
 		}, settings: []string{"routing-mode", "native"}, want: `
 link weft35e0761181 mtu 1500 [10.244.1.7]
 link weftd72e032fed mtu 1500 [10.244.1.7 fd00:1::7]
+tunnel weft_vxlan port 8472 mtu 1450 underlay6 false
 route 10.244.1.7/32 dev weft35e0761181
 route fd00:1::7/128 dev weftd72e032fed
 `},

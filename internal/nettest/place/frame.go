@@ -59,6 +59,29 @@ func (p *Place) Flood(line string, from, to int) error {
 	})
 }
 
+// MAC is the Ethernet address of eth0.
+func (p *Place) MAC() (string, error) {
+	a, err := p.port()
+	return a.HardwareAddr.String(), err
+}
+
+// MTU is that of eth0.
+func (p *Place) MTU() (int, error) {
+	a, err := p.port()
+	return a.MTU, err
+}
+
+func (p *Place) port() (a netlink.LinkAttrs, err error) {
+	err = p.Do(func() error {
+		l, err := netlink.LinkByName(Port)
+		if err == nil {
+			a = *l.Attrs()
+		}
+		return err
+	})
+	return a, err
+}
+
 func gatewayMAC(l netlink.Link) (net.HardwareAddr, error) {
 	list, err := netlink.NeighList(l.Attrs().Index, netlink.FAMILY_V4)
 	if err != nil {

@@ -49,7 +49,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
 		"serve": serve, "dial": dial, "ping": ping, "open": open, "say": say, "send": send, "heard": heard, "flows": flows,
 		"quit": agentDo((*nettest.Node).Stop), "crash": agentDo((*nettest.Node).Kill), "start": start, "kernel": kernel, "show": show,
-		"label": label, "narrow": narrow,
+		"label": label, "narrow": narrow, "disk": disk, "reboot": reboot, "recreate": recreate,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 	}
@@ -140,6 +140,11 @@ func addNodes(l *line) error {
 			return err
 		}
 		setAddresses(l.ts.Setenv, n.Place, name)
+		mac, err := n.MAC()
+		if err != nil {
+			return err
+		}
+		l.ts.Setenv(name+"mac", mac)
 	}
 	return nil
 }
@@ -557,7 +562,48 @@ func start(l *line) error {
 	} else {
 		n.Program = ""
 	}
+	n.Configure(l.opts)
 	return n.Start()
+}
+
+func reboot(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	return n.Reboot()
+}
+
+func recreate(l *line) error {
+	p, err := l.pod(l.arg(0))
+	if err != nil {
+		return err
+	}
+	former, err := p.Recreate()
+	if err != nil {
+		return err
+	}
+	if _, err := p.Add(); err != nil {
+		return err
+	}
+	setAddresses(l.ts.Setenv, p.Place, p.PodSpec.Name)
+	return errors.Join(p.Runs(), former(), l.Settle(l.ctx))
+}
+
+func disk(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	switch l.arg(1) {
+	case "tiny":
+		return n.TinyDisk()
+	case "full":
+		return n.FillDisk(false)
+	case "free":
+		return n.FillDisk(true)
+	}
+	return errUsage
 }
 
 func kernel(l *line) error {

@@ -4,8 +4,8 @@
 // # Places
 //
 // A node is called by its name (a), a pod by its node's and its own (a/web), the machine beyond all nodes is outside, and
-// svc/NAME is a service of namespace default. Addresses stand in the environment: $a4 and $a6 of node a, $web4 and $web6
-// of pod web, $outside4 and $outside6.
+// svc/NAME is a service of namespace default. Addresses stand in the environment: $a4, $a6 and $amac of node a, $web4 and
+// $web6 of pod web, $outside4 and $outside6.
 //
 // # Commands
 //
@@ -32,8 +32,12 @@
 //	flows NODE [verdict=V] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
 //	                               waits for such a flow and prints it, with the policies
 //	narrow BYTES                   the MTU between the wire and outside
-//	quit|crash|start NODE          its agent (stop and kill are the script's own)
+//	quit|crash NODE                its agent (stop and kill are the script's own)
+//	start NODE [KEY=VALUE…]        another one, with other keys of the configuration
 //	start NODE other               an agent of another version: conntrack rows of another shape
+//	reboot NODE                    the machine restarts: containers and kernel begin anew, the disk stays; start its agent
+//	recreate NODE/NAME             a new container for a pod after that, and DEL for the one before
+//	disk NODE tiny|full|free       that of its journal: a small one of its own, filled, cleared
 //	kernel NODE                    what its kernel holds of Weftnet
 //	show NODE TABLE                a table of its agent
 //	machine NAME… [KEY=VALUE…]     nodes whose agents have never run; start starts them
