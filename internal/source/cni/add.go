@@ -101,7 +101,7 @@ func (s *Server) make(c *call) (a table.Attachment, err error) {
 	}
 	a.Addresses, a.Incarnation = got.Addresses, got.Incarnation
 	a.HostName = s.claimName(c)
-	r := record{Version: 1, NetworkName: c.Name, Attachment: a}
+	r := record{Version: 1, NetworkName: c.Name, Boot: s.Boot, Attachment: a}
 	if err := s.records.Put(journal.Name(c.containerID, c.ifname), r); err != nil {
 		s.undo(c)
 		return a, types.NewError(types.ErrIOFailure, err.Error(), "an attachment is not made before it is on disk; is the disk full?")

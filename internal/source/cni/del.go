@@ -52,17 +52,22 @@ func (s *Server) detach(ctx context.Context, c *call) error {
 	return nil
 }
 
-// forget makes the attachment one that does not exist, here and on disk.
+// forget makes the attachment one that does not exist, here and on disk. On a disk that is full it goes all the same, for
+// that makes room; what is missing then matters only if the agent crashes before its addresses have rested.
 func (s *Server) forget(c *call) error {
-	if err := s.leases.End(c.owner()); err != nil {
-		return err
-	}
+	written := s.leases.End(c.owner())
 	err := s.DB.Write(func(tx *state.Tx) error { s.Tables.Attachments.Delete(tx, c.key()); return nil })
 	if err != nil {
 		return err
 	}
 	if err := s.records.Delete(journal.Name(c.containerID, c.ifname)); err != nil {
 		return types.NewError(types.ErrIOFailure, err.Error(), "")
+	}
+	if written != nil {
+		written = s.leases.End(c.owner())
+	}
+	if written != nil {
+		s.Log.Warn("cannot write down that addresses are to rest: after a crash they may be given out again at once", "container", c.containerID, "interface", c.ifname, "error", written)
 	}
 	return nil
 }

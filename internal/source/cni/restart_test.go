@@ -47,6 +47,48 @@ func TestARestartBringsBackEveryAttachmentBeforeTheTableIsSynced(t *testing.T) {
 	})
 }
 
+func TestWhatEndedWithTheMachineIsDroppedAndItsAddressesRest(t *testing.T) {
+	on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
+		if _, err := s.Add(ctx, n.request("unknown")); err != nil { // by a version that did not know of runs
+			t.Fatal(err)
+		}
+		begin := func(boot string) *cni.Server {
+			n.reset(dual...)
+			o := n.options()
+			o.Boot = boot
+			s, err := cni.New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		s = begin("one")
+		go n.run(ctx)
+		if _, err := s.Add(ctx, n.request("c1")); err != nil {
+			t.Fatal(err)
+		}
+		both := n.addresses()
+		begin("one")
+		if got := n.addresses(); got != both {
+			t.Errorf("in the same run there are %s, want %s", got, both)
+		}
+		s = begin("two")
+		if got := n.addresses(); strings.Contains(got, "c1") || !strings.Contains(got, "unknown") {
+			t.Errorf("after the machine has been restarted there are %s", got)
+		}
+		go n.run(ctx)
+		if _, err := s.Add(ctx, n.request("c2")); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.addresses(); strings.Contains(got, "10.244.1.3") || !strings.Contains(got, "10.244.1.4") {
+			t.Errorf("an address was given again at once: %s", got)
+		}
+		if left, _ := filepath.Glob(filepath.Join(n.dir, "attachments", "c1*")); len(left) > 0 {
+			t.Errorf("left on disk: %v", left)
+		}
+	})
+}
+
 func TestARestartSweepsWhatACrashLeftHalfWritten(t *testing.T) {
 	on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
 		if _, err := s.Add(ctx, n.request("c1")); err != nil {

@@ -31,6 +31,7 @@ type Options struct {
 	Tables   *table.Tables
 	DB       *state.DB
 	StateDir string        // holds the journal, e.g. journal.StateDir
+	Boot     string        // names this run of the machine, which ends with all containers; empty: not known
 	Root     string        // where the host's files are seen from here, e.g. /host; empty: at /
 	Kernel   Kernel        // nil: CHECK looks at the tables alone
 	Health   func() error  // what else keeps the node from taking workloads; nil: nothing
@@ -51,6 +52,7 @@ type Server struct {
 	mu       sync.Mutex // guards all below
 	turns    map[state.Key]*turn
 	networks map[state.Key]string // name of the network that an attachment was made for: the scope of GC
+	over     []*call              // attachments that ended with an earlier run of the machine
 	names    map[string]state.Key // who has a host-side name
 }
 
@@ -58,6 +60,7 @@ type Server struct {
 type record struct {
 	Version     int              `json:"version"`
 	NetworkName string           `json:"networkName"`
+	Boot        string           `json:"boot,omitempty"` // run of the machine that it was made in
 	Attachment  table.Attachment `json:"attachment"`
 }
 
@@ -109,18 +112,24 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.eachQueued(func(c *call) error { // no need to wait: links that nobody wants go before any is made
+	drop := func(c *call) error { // no need to wait: links that nobody wants go before any is made
 		if err := s.forget(c); err != nil {
 			return err
 		}
 		s.free(c)
 		return s.queue.Delete(journal.Name(c.containerID, c.ifname))
-	})
+	}
+	for _, c := range s.over {
+		if err := drop(c); err != nil {
+			return nil, fmt.Errorf("drop attachment of container %s, which ended with an earlier run of the machine: %w", c.containerID, err)
+		}
+	}
+	s.eachQueued(drop)
 	return s, o.DB.Write(func(tx *state.Tx) error { o.Tables.Attachments.MarkSynced(tx); return nil })
 }
 
 // load reads the journal. An attachment whose network namespace is gone stays until its DEL or GC: only the runtime
-// knows whether it is over.
+// knows whether it is over. That of an earlier run of the machine is: no namespace outlives that.
 func (s *Server) load() (attachments []table.Attachment, err error) {
 	records, damaged, err := s.records.All()
 	if err != nil {
@@ -138,10 +147,17 @@ func (s *Server) load() (attachments []table.Attachment, err error) {
 		}
 		s.networks[key], s.names[a.HostName] = r.Value.NetworkName, key
 		attachments = append(attachments, a)
+		if r.Value.Boot != "" && s.Boot != "" && r.Value.Boot != s.Boot {
+			s.over = append(s.over, &call{containerID: a.ContainerID, ifname: a.Interface})
+			continue
+		}
 		c := call{netns: a.Netns}
 		if err := c.checkNetns(s.Root); err != nil {
 			s.Log.Warn("attachment of a container that is gone; it is kept until DEL or GC", "container", a.ContainerID, "interface", a.Interface, "pod", a.Namespace+"/"+a.Pod, "netns", a.Netns)
 		}
+	}
+	if len(s.over) > 0 {
+		s.Log.Info("the machine has been restarted: attachments of the time before are over", "attachments", len(s.over))
 	}
 	return attachments, nil
 }
