@@ -235,7 +235,7 @@ func (k *killing) look(ctx context.Context) error {
 		}
 	}
 	for what, count := range map[string]int{
-		"table attachments: ": 1, "table links: ": 1, "table workloads: ": 1, "map nics: ": 1, "file attachments/": 1, "program from_pod on weft": 1, "program to_pod on weft": 1,
+		"table attachments: ": 1, "table links: ": 1, "table workloads: ": 1, "map nics: weft": 1, "file attachments/": 1, "program from_pod on weft": 1, "program to_pod on weft": 1,
 	} {
 		if have, want := strings.Count(text+kernel, what), count*len(k.alive); have != want {
 			errs = append(errs, fmt.Errorf("%d lines %q for %d pods", have, what, len(k.alive)))
