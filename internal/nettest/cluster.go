@@ -23,6 +23,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
+	"weftnet.io/weftnet/internal/nettest/wire"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -33,7 +34,7 @@ type Cluster struct {
 	Outside *place.Place // a machine that is no node
 
 	dir  string
-	wire *wire
+	wire *wire.Wire
 
 	mu        sync.Mutex
 	nodes     map[string]*Node
@@ -61,13 +62,13 @@ type checker struct {
 
 // New makes a cluster without nodes. Sockets, journals and logs go into dir, whose path must be short.
 func New(dir string) (*Cluster, error) {
-	w, err := newWire()
+	w, err := wire.New()
 	if err != nil {
 		return nil, err
 	}
 	tables, db := table.New()
 	return &Cluster{
-		Outside: place.New("outside", w.outside, outside4.Addr(), outside6.Addr()), dir: dir, wire: w,
+		Outside: w.Outside, dir: dir, wire: w,
 		nodes: map[string]*Node{}, objects: map[key]object{}, published: map[string]process.Publication{},
 		check: checker{kube.NewRows(tables, "", nil), db},
 	}, nil
@@ -78,8 +79,7 @@ func (c *Cluster) Close() {
 	for _, n := range c.Nodes() {
 		n.close()
 	}
-	c.Outside.Close()
-	c.wire.close()
+	c.wire.Close()
 }
 
 // Nodes lists the nodes by name.
@@ -133,6 +133,9 @@ func (c *Cluster) Put(list ...runtime.Object) error {
 	}
 	return nil
 }
+
+// Narrow lets only packets of up to mtu bytes pass between the wire and outside.
+func (c *Cluster) Narrow(mtu int) error { return c.wire.Narrow(mtu) }
 
 // Apply puts the objects of a YAML file in place and waits until they are in force.
 func (c *Cluster) Apply(ctx context.Context, text []byte) error {

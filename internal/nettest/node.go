@@ -22,6 +22,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
+	"weftnet.io/weftnet/internal/nettest/wire"
 )
 
 // Node is a machine of the cluster: a namespace on the wire, and in it an agent, if that runs.
@@ -67,12 +68,12 @@ func newNode(c *Cluster, name string, index int, settings map[string]string) (*N
 	if err != nil {
 		return nil, err
 	}
-	v4, v6 := nodeAddresses(index)
+	v4, v6 := wire.NodeAddresses(index)
 	n := &Node{
 		Place: place.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: process.WithGiven(settings),
 		pods: map[string]*Pod{}, waiting: map[uint64]chan process.Message{},
 	}
-	if err := c.wire.connect(index, ns); err != nil {
+	if err := c.wire.Connect(index, ns); err != nil {
 		n.close()
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/wire"
 )
 
 func uid(n uint64) types.UID { return types.UID(fmt.Sprintf("00000000-0000-0000-0000-%012d", n)) }
@@ -25,7 +26,7 @@ func nodeObject(n *Node) *v2.CiliumNode {
 	for _, a := range n.Addresses {
 		o.Spec.Addresses = append(o.Spec.Addresses, v2.NodeAddress{Type: v2.NodeInternalIP, IP: a.String()})
 	}
-	v4, v6 := podPrefixes(n.Index)
+	v4, v6 := wire.PodPrefixes(n.Index)
 	o.Spec.IPAM.PodCIDRs = []string{v4.String(), v6.String()}
 	return o
 }

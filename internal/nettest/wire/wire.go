@@ -1,4 +1,20 @@
-package nettest
+// Package wire connects namespaces that stand for nodes with each other, and with a machine beyond all of them.
+//
+// # The world it models
+//
+// A bridge is the link that all nodes are on; it is their router, too, towards the network of the outside machine. The
+// n-th node has the addresses NodeAddresses(n), and PodPrefixes(n) for its pods. Package nettest has a drawing.
+//
+// # Invariants
+//
+//   - A node that is connected finds its neighbours at once: no address is on trial.
+//   - Nothing outlives the process that made it.
+//
+// # Example
+//
+//	w, err := wire.New()
+//	err = w.Connect(1, node) // 172.30.0.1, fd30::1
+package wire
 
 import (
 	"fmt"
@@ -10,7 +26,7 @@ import (
 	"weftnet.io/weftnet/internal/nettest/place"
 )
 
-// What the wire looks like; see the package comment.
+// What the wire looks like; see package nettest.
 var (
 	router4, router6     = netip.MustParsePrefix("172.30.0.254/24"), netip.MustParsePrefix("fd30::fe/64")
 	frontier4, frontier6 = netip.MustParsePrefix("192.0.2.254/24"), netip.MustParsePrefix("2001:db8::fe/64")
@@ -22,21 +38,24 @@ const (
 	frontier = "out0" // of the wire, towards outside
 )
 
-// wire connects nodes with each other and with outside.
-type wire struct {
+// Wire connects nodes with each other and with outside.
+type Wire struct {
 	*place.Namespace
-	outside *place.Namespace
+	Outside *place.Place // a machine that is no node
 }
 
-func newWire() (w *wire, err error) {
-	w = &wire{}
+// New lays the wire; no node is on it.
+func New() (w *Wire, err error) {
+	w = &Wire{}
 	if w.Namespace, err = place.NewNamespace("wire", false); err != nil {
 		return nil, err
 	}
-	if w.outside, err = place.NewNamespace("outside", false); err != nil {
+	outside, err := place.NewNamespace("outside", false)
+	if err != nil {
 		w.Namespace.Close()
 		return nil, err
 	}
+	w.Outside = place.New("outside", outside, outside4.Addr(), outside6.Addr())
 	err = w.Do(func() error {
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}, MulticastSnooping: new(bool)}); err != nil {
 			return fmt.Errorf("make bridge: %w", err)
@@ -44,7 +63,7 @@ func newWire() (w *wire, err error) {
 		if err := place.Assign(bridge, router4, router6); err != nil {
 			return err
 		}
-		if err := cable(frontier, w.outside); err != nil {
+		if err := cable(frontier, outside); err != nil {
 			return err
 		}
 		if err := place.Assign(frontier, frontier4, frontier6); err != nil {
@@ -53,7 +72,7 @@ func newWire() (w *wire, err error) {
 		return place.Sysctl("ipv4/ip_forward", "ipv6/conf/all/forwarding")
 	})
 	if err == nil {
-		err = w.outside.Do(func() error {
+		err = outside.Do(func() error {
 			if err := place.Assign(place.Port, outside4, outside6); err != nil {
 				return err
 			}
@@ -61,19 +80,20 @@ func newWire() (w *wire, err error) {
 		})
 	}
 	if err != nil {
-		w.close()
+		w.Close()
 		return nil, fmt.Errorf("lay the wire: %w", err)
 	}
 	return w, nil
 }
 
-func (w *wire) close() {
+// Close lets go of it.
+func (w *Wire) Close() {
 	w.Namespace.Close()
-	w.outside.Close()
+	w.Outside.Close()
 }
 
-// connect plugs a node in, with the n-th addresses.
-func (w *wire) connect(n int, node *place.Namespace) error {
+// Connect plugs a node in, with the n-th addresses.
+func (w *Wire) Connect(n int, node *place.Namespace) error {
 	name := fmt.Sprintf("node%d", n)
 	err := node.Do(func() error {
 		// Else its first link-local address would be on trial for a second or two, and no neighbour would be found meanwhile.
@@ -101,7 +121,7 @@ func (w *wire) connect(n int, node *place.Namespace) error {
 	})
 	if err == nil {
 		err = node.Do(func() error {
-			a4, a6 := nodeAddresses(n)
+			a4, a6 := NodeAddresses(n)
 			if err := place.Assign(place.Port, netip.PrefixFrom(a4, 24), netip.PrefixFrom(a6, 64)); err != nil {
 				return err
 			}
@@ -115,8 +135,8 @@ func (w *wire) connect(n int, node *place.Namespace) error {
 }
 
 // Narrow lets only packets of up to mtu bytes pass between the wire and outside.
-func (c *Cluster) Narrow(mtu int) error {
-	for ns, name := range map[*place.Namespace]string{c.wire.Namespace: frontier, c.wire.outside: place.Port} {
+func (w *Wire) Narrow(mtu int) error {
+	for ns, name := range map[*place.Namespace]string{w.Namespace: frontier, w.Outside.Namespace: place.Port} {
 		if err := ns.Do(func() error {
 			l, err := netlink.LinkByName(name)
 			if err != nil {
@@ -139,11 +159,13 @@ func cable(name string, there *place.Namespace) error {
 	return nil
 }
 
-func nodeAddresses(n int) (v4, v6 netip.Addr) {
+// NodeAddresses are those of the n-th node on the wire.
+func NodeAddresses(n int) (v4, v6 netip.Addr) {
 	return netip.AddrFrom4([4]byte{172, 30, 0, byte(n)}), netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x30, 15: byte(n)})
 }
 
-func podPrefixes(n int) (v4, v6 netip.Prefix) {
+// PodPrefixes are those of the pods of the n-th node.
+func PodPrefixes(n int) (v4, v6 netip.Prefix) {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 244, byte(n), 0}), 24),
 		netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 0x00, 0x02, 0x44, 7: byte(n)}), 64)
 }
