@@ -145,7 +145,7 @@ func self(r process.Role) (*exec.Cmd, error) {
 
 // Start starts the agent and returns when it takes pods.
 func (n *Node) Start() error {
-	if err := n.launch(n.role()); err != nil {
+	if err := n.Rouse(); err != nil {
 		return err
 	}
 	if err := n.cluster.Settle(context.Background()); err != nil {
@@ -156,6 +156,9 @@ func (n *Node) Start() error {
 	}
 	return nil
 }
+
+// Rouse starts the agent and does not wait.
+func (n *Node) Rouse() error { return n.launch(n.role()) }
 
 // launch starts an agent's process.
 func (n *Node) launch(role process.Role) error {

@@ -100,10 +100,12 @@ func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) status.Status {
 	l := o.loop
 	synced := l.Table.IsSynced(s)
 	w := status.Status{Table: l.Table.Name(), Rev: l.Table.LastRevision(s), Attempts: l.missed}
-	failing := 0
+	failing, first := 0, keyed[R]{}
 	for k, j := range l.jobs {
 		if j.err != nil {
-			failing++
+			if failing++; first.job == nil || k < first.key {
+				first = keyed[R]{k, j}
+			}
 		} else if j.rev == 0 && !synced {
 			old, _ := status.Statuses.One(tx, status.KeyOf(l.Table, k))
 			status.Statuses.Put(tx, status.Status{Table: w.Table, Key: k, Rev: old.Rev, Err: "its removal waits until " + w.Table + " is synced"})
@@ -113,7 +115,7 @@ func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) status.Status {
 	case l.dump != nil:
 		w.Err = l.dump.Error()
 	case failing > 0:
-		w.Err = fmt.Sprintf("%d rows are not in place", failing)
+		w.Err = fmt.Sprintf("%d rows are not in place, of which %s: %v", failing, first.key, first.err)
 	case !synced:
 		w.Err = w.Table + " is not synced: its first full list is not in"
 	default:

@@ -326,7 +326,7 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 		b.run()
 		b.put(route{Dst: "bad"}, route{Dst: "good"})
 		synctest.Wait()
-		if !b.holds(route{Dst: "good"}) || b.status("bad") != "false 1 set: no such device" || b.status("") != "false 1 1 rows are not in place" {
+		if !b.holds(route{Dst: "good"}) || b.status("bad") != "false 1 set: no such device" || b.status("") != "false 1 1 rows are not in place, of which bad: set: no such device" {
 			t.Errorf("holds %v, status %q, %q", b.has, b.status("bad"), b.status(""))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

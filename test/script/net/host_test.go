@@ -14,7 +14,7 @@ import (
 )
 
 // hostCommands are about nodes as machines.
-var hostCommands = map[string]command{"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble}
+var hostCommands = map[string]command{"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle}
 
 // machine makes nodes whose agents do not run yet.
 func machine(l *line) error {
@@ -74,8 +74,11 @@ func weft(l *line) error {
 	env := cli.System()
 	env.Out, env.Err, env.Terminal = l.ts.Stdout(), &complaint, false
 	args := l.raw[1:]
-	if args[0] == "uninstall" {
+	switch args[0] {
+	case "uninstall":
 		args = append(args, n.Where()...)
+	case "status", "table":
+		args = append(args, n.Where()[5]) // its socket
 	}
 	return n.Do(func() error {
 		if code := cli.Run(l.ctx, env, args); code != 0 {
@@ -92,7 +95,7 @@ func on(l *line) error {
 		return err
 	}
 	c := exec.CommandContext(l.ctx, l.raw[1], l.raw[2:]...)
-	c.Env = append(os.Environ(), "LC_ALL=C")
+	c.Env, c.Dir = append(os.Environ(), "LC_ALL=C", "WORK="+l.ts.Getenv("WORK")), l.ts.Getenv("WORK")
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	if err := n.Do(c.Run); err != nil {
@@ -134,7 +137,7 @@ func trouble(l *line) error {
 	}
 	for {
 		t, err := n.Table(l.ctx, "statuses")
-		if err != nil {
+		if err != nil && l.ctx.Err() != nil {
 			return err
 		}
 		found := false
@@ -156,3 +159,15 @@ func trouble(l *line) error {
 		}
 	}
 }
+
+// rouse starts an agent and does not wait until the node takes pods.
+func rouse(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	return n.Rouse()
+}
+
+// settle waits until all agents have done what there is to do.
+func settle(l *line) error { return l.Settle(l.ctx) }
