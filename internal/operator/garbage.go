@@ -64,10 +64,18 @@ type identities struct {
 	live   client.Reader
 	log    *slog.Logger
 	now    func() time.Time
+	seen   map[string]sighting // of marks, by identity
+}
+
+// sighting is since when this process knows a mark. Its own clock decides when an identity has rested: the time in a mark is of
+// a clock that may have jumped since, or of another machine's.
+type sighting struct {
+	mark string
+	at   time.Time
 }
 
 func addIdentities(m manager.Manager, log *slog.Logger) error {
-	s := &identities{m.GetClient(), m.GetAPIReader(), log, time.Now}
+	s := &identities{client: m.GetClient(), live: m.GetAPIReader(), log: log, now: time.Now}
 	return every(m, log, "identities", identityEvery, s.sweep)
 }
 
@@ -77,6 +85,7 @@ func (s *identities) sweep(ctx context.Context) error {
 	if err := s.client.List(ctx, &list); err != nil {
 		return fmt.Errorf("list CiliumIdentities: %w", err)
 	}
+	s.look(list.Items)
 	used, err := inUse(ctx, s.client, 0)
 	due := func(o v2.CiliumIdentity) bool { return !used[o.Name] && s.rested(&o) }
 	if err == nil && slices.ContainsFunc(list.Items, due) {
@@ -127,28 +136,44 @@ func inUse(ctx context.Context, r client.Reader, size int64) (map[string]bool, e
 	}
 }
 
+// look notes the marks that are new, and forgets those that are gone.
+func (s *identities) look(list []v2.CiliumIdentity) {
+	seen := map[string]sighting{}
+	for _, o := range list {
+		mark, marked := o.Annotations[kube.UnusedSince]
+		if old := s.seen[o.Name]; marked && old.mark == mark {
+			seen[o.Name] = old
+		} else if marked {
+			seen[o.Name] = sighting{mark, s.now()}
+		}
+	}
+	s.seen = seen
+}
+
 // rested tells whether an identity has been marked for long enough.
 func (s *identities) rested(o *v2.CiliumIdentity) bool {
-	since, err := time.Parse(time.RFC3339, o.Annotations[kube.UnusedSince])
-	return err == nil && s.now().Sub(since) >= identityRest
+	known, ok := s.seen[o.Name]
+	return ok && known.mark == o.Annotations[kube.UnusedSince] && s.now().Sub(known.at) >= identityRest
 }
 
 // judge marks an identity, takes its mark away, or deletes it.
 func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool) (gone bool, err error) {
 	mark, marked := o.Annotations[kube.UnusedSince]
-	since, err := time.Parse(time.RFC3339, mark)
 	switch {
 	case used && marked:
 		delete(o.Annotations, kube.UnusedSince)
 		err = s.client.Update(ctx, o)
 	case used:
 		err = nil
-	case !marked || err != nil || since.After(s.now()):
+	case !marked:
 		if o.Annotations == nil {
 			o.Annotations = map[string]string{}
 		}
-		o.Annotations[kube.UnusedSince] = s.now().UTC().Format(time.RFC3339)
-		err = s.client.Update(ctx, o)
+		mark = s.now().UTC().Format(time.RFC3339)
+		o.Annotations[kube.UnusedSince] = mark
+		if err = s.client.Update(ctx, o); err == nil && s.seen != nil {
+			s.seen[o.Name] = sighting{mark, s.now()}
+		}
 	case s.rested(o):
 		if err = deleteExactly(ctx, s.client, o); err == nil {
 			s.log.Info("deleted an identity that nobody used", "identity", o.Name, "labels", o.SecurityLabels, "unused-since", mark)

@@ -253,7 +253,7 @@ func TestAnIdentityGoesAfterItHasBeenOutOfUseForLong(t *testing.T) {
 	used := &v2.CiliumEndpoint{Status: v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 300}}}
 	w.Put(endpoint, used)
 	w.tenth()
-	s := &identities{w.client, w.client, w.logger(), func() time.Time { return w.now }}
+	s := &identities{client: w.client, live: w.client, log: w.logger(), now: func() time.Time { return w.now }}
 	sweep := func() { w.until(func() error { return s.sweep(t.Context()) }) }
 	sweep()
 	if w.identity("300").Annotations[kube.UnusedSince] != "" || w.identity("301").Annotations[kube.UnusedSince] == "" {
@@ -286,7 +286,9 @@ func TestAnIdentityThatIsTouchedWhileItIsJudgedStays(t *testing.T) {
 	var stale v2.CiliumIdentity
 	w.Get(path, &stale)
 	w.Put(path, &v2.CiliumIdentity{}) // an agent takes the mark away
-	s := &identities{w.client, w.client, w.logger(), func() time.Time { return w.now }}
+	s := &identities{client: w.client, live: w.client, log: w.logger(), now: func() time.Time { return w.now }}
+	s.look([]v2.CiliumIdentity{stale})
+	w.now = w.now.Add(identityRest)
 	if gone, err := s.judge(t.Context(), &stale, false); gone || err == nil || w.identity("300") == nil {
 		t.Errorf("deleted an identity that an agent had just claimed (%v)", err)
 	}
@@ -315,9 +317,32 @@ func TestAnIdentityThatTheCacheDoesNotKnowToBeUsedStays(t *testing.T) {
 	w.Put(cilium+"namespaces/shop/ciliumendpoints/web", &v2.CiliumEndpoint{
 		Status: v2.EndpointStatus{Identity: &v2.EndpointIdentity{ID: 300}},
 	})
-	s := &identities{behind{w.client}, w.client, w.logger(), func() time.Time { return w.now }}
-	if err := s.sweep(t.Context()); err != nil || w.identity("300") == nil {
-		t.Errorf("deleted an identity in use, on the word of a cache (%v)", err)
+	s := &identities{client: behind{w.client}, live: w.client, log: w.logger(), now: func() time.Time { return w.now }}
+	for range 2 {
+		if err := s.sweep(t.Context()); err != nil || w.identity("300") == nil {
+			t.Errorf("deleted an identity in use, on the word of a cache (%v)", err)
+		}
+		w.now = w.now.Add(identityRest)
+	}
+}
+
+func TestAClockThatJumpsAgesNoIdentity(t *testing.T) {
+	w := newWorld(t)
+	const path = cilium + "ciliumidentities/300"
+	for _, jump := range []time.Duration{time.Hour, -24 * time.Hour} { // between the mark and the operator that finds it
+		mark := map[string]string{kube.UnusedSince: w.now.Add(-jump).Format(time.RFC3339)}
+		w.Put(path, &v2.CiliumIdentity{ObjectMeta: metav1.ObjectMeta{Annotations: mark}})
+		s := &identities{client: w.client, live: w.client, log: w.logger(), now: func() time.Time { return w.now }}
+		for _, wait := range []time.Duration{0, identityRest - time.Second} {
+			w.now = w.now.Add(wait)
+			if err := s.sweep(t.Context()); err != nil || w.identity("300") == nil {
+				t.Errorf("jump of %v: deleted %v after it was found (%v)", jump, wait, err)
+			}
+		}
+		w.now = w.now.Add(time.Second)
+		if err := s.sweep(t.Context()); err != nil || w.identity("300") != nil {
+			t.Errorf("jump of %v: still there after it has rested (%v)", jump, err)
+		}
 	}
 }
 
