@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"net/netip"
 	"os"
 	"slices"
@@ -32,6 +33,10 @@ import (
 // Cluster is nodes on a wire, and the objects that they know.
 type Cluster struct {
 	Outside *place.Place // a machine that is no node
+
+	// API is the API server of nodes that are added from now on; nil: Cluster plays one. Objects are then whose who has the
+	// server; those of Cluster go nowhere.
+	API http.Handler
 
 	dir  string
 	wire *wire.Wire

@@ -40,6 +40,9 @@ type Node struct {
 	settings map[string]string
 	boots    int // restarts of the machine
 
+	api        io.Closer // the way to the API server; nil: there is none
+	kubeconfig string
+
 	mu      sync.Mutex
 	agent   *running // nil: does not run
 	pods    map[string]*Pod
@@ -73,7 +76,11 @@ func newNode(c *Cluster, name string, index int, settings map[string]string) (*N
 		Place: place.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: process.WithGiven(settings),
 		pods: map[string]*Pod{}, waiting: map[uint64]chan process.Message{},
 	}
-	if err := c.wire.Connect(index, ns); err != nil {
+	err = c.wire.Connect(index, ns)
+	if err == nil && c.API != nil {
+		err = n.serveAPI(c.API)
+	}
+	if err != nil {
 		n.close()
 		return nil, err
 	}
@@ -85,6 +92,9 @@ func (n *Node) close() {
 		n.Stop() // it writes its profiles
 	}
 	n.Kill()
+	if n.api != nil {
+		n.api.Close()
+	}
 	for _, p := range n.Pods() {
 		p.Close()
 	}
@@ -120,7 +130,7 @@ func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.hubble(), Settings: n.settings,
 		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(), Capabilities: n.Capabilities,
-		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "",
+		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "", Kubeconfig: n.kubeconfig,
 	}
 }
 

@@ -60,7 +60,12 @@ type Role struct {
 	Groups   []string // cgroup.procs files of control groups that the process enters first of all
 	Profile  string   // folder for profiles of the process; empty: none
 	Debug    bool
-	Steps    uint64 // it is killed before its n-th step (system call that changes something); 0: never
+
+	// Kubeconfig leads to an API server, which then is where objects come from and go to; what the cluster says by the pipe
+	// is of no interest.
+	Kubeconfig string
+
+	Steps uint64 // it is killed before its n-th step (system call that changes something); 0: never
 
 	Capabilities []string // all that the process has; empty: those of whoever starts it
 }
@@ -172,7 +177,7 @@ func newProcess(r Role) *process {
 	}
 	a := agent.New(agent.Options{
 		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, CNIConf: r.Conf, Version: "test",
-		Flags: r.Settings, Alone: true, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	return &process{Role: r, agent: a, rows: kube.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}
 }
@@ -187,7 +192,9 @@ func (p *process) run() error {
 			fmt.Fprintln(os.Stderr, "hear the cluster:", err)
 		}
 	}()
-	go p.publishAll(ctx)
+	if p.Kubeconfig == "" {
+		go p.publishAll(ctx)
+	}
 	if err := p.agent.Run(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -200,6 +207,9 @@ func (p *process) hear(ctx context.Context) error {
 		var r Request
 		if err := in.Decode(&r); err != nil {
 			return err
+		}
+		if p.Kubeconfig != "" {
+			r.Put, r.Delete, r.Synced = nil, nil, false
 		}
 		if err := p.write(r); err != nil {
 			fmt.Fprintln(os.Stderr, "write what the cluster says:", err)
@@ -322,7 +332,7 @@ func (p *process) publish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t, s := p.agent.Tables, p.agent.DB.Snapshot()
-	if !t.Published.IsSynced(s) {
+	if p.Kubeconfig != "" || !t.Published.IsSynced(s) {
 		return // what an earlier agent has said still holds
 	}
 	said := Publication{}
