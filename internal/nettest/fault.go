@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -179,18 +177,11 @@ func (p *Pod) Recreate() (former func() error, err error) {
 }
 
 // serveAPI lets the node's agent reach an API server at a port of the node's own.
-func (n *Node) serveAPI(handler http.Handler) error {
-	var listener net.Listener
-	err := n.Do(func() (err error) {
-		listener, err = net.Listen("tcp", "127.0.0.1:6443")
+func (n *Node) serveAPI(handler http.Handler) (err error) {
+	if n.api, err = n.ServeHTTP("127.0.0.1:6443", handler); err != nil {
 		return err
-	})
-	if err != nil {
-		return fmt.Errorf("serve the API on node %s: %w", n.Name, err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-	go func() { _ = server.Serve(listener) }() // until it is closed
-	n.api, n.kubeconfig = server, n.dir+"/kubeconfig"
+	n.kubeconfig = n.dir + "/kubeconfig"
 	const config = `{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c"}}],
 "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:6443"}}]}`
 	return os.WriteFile(n.kubeconfig, []byte(config), 0o600)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -75,6 +76,21 @@ func (p *Place) Serve(port uint16) error {
 		go p.receive(u)
 		return nil
 	})
+}
+
+// ServeHTTP answers HTTP at an address until what it returns is closed.
+func (p *Place) ServeHTTP(at string, handler http.Handler) (io.Closer, error) {
+	var listener net.Listener
+	err := p.Do(func() (err error) {
+		listener, err = net.Listen("tcp", at)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("serve HTTP on %s: %w", p.Name, err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }() // until it is closed
+	return server, nil
 }
 
 func (p *Place) accept(l net.Listener) {
