@@ -1,5 +1,7 @@
 # Weftnet. The two commands to know: `make lab` (a real cluster on this machine, with a demo) and `make test` (everything).
 
+KERNEL  ?= 6.12
+ARGS    ?=
 LAB_DIR ?= /var/tmp/weft-lab
 FOCUS   ?= \[sig-network\].*\[Conformance\]
 SKIP    ?=
@@ -14,7 +16,7 @@ WEFT_LAB = $(LAB_DIR)/bin/weft-lab
 # Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
 LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
 
-.PHONY: help lab lab-down check test e2e bench soak setup generate fmt vet lint unit fresh weft-lab
+.PHONY: help lab lab-down check test test-vm e2e bench soak setup generate fmt vet lint unit fresh weft-lab
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -30,6 +32,7 @@ check: fmt fresh vet lint unit ## format, generated files, vet, lint, unit tests
 
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
 	go test ./test/script/... ./test/soak
+	$(MAKE) test-vm KERNEL=6.1,6.12 ARGS=-quick
 	$(WEFT_LAB) smoke -- go test -count=1 -tags e2e ./test/e2e
 
 e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
@@ -37,6 +40,10 @@ e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… 
 
 bench: ## measure Weftnet beside a bare veth pair, the bridge plugin, kube-proxy and plain VXLAN; write docs/benchmarks.md (root)
 	go run ./test/bench -write docs/benchmarks.md
+
+test-vm: ## packet and net scripts in other kernels, emulated (root): make test-vm KERNEL=6.1 ARGS='-v packet'
+	go build -o $(LAB_DIR)/bin/weft-vm ./test/vm
+	$(LAB_DIR)/bin/weft-vm -kernel $(KERNEL) $(ARGS)
 
 soak: ## agents that restart under load, are killed at random points, and more; long (root): make soak SOAK=kill SEED=7
 	go build -o $(LAB_DIR)/bin/weft-soak ./test/soak

@@ -1,6 +1,7 @@
 // Vm runs this project's tests, or any command, in other kernels than this machine's.
 //
 //	vm -kernel 6.1                    the suites, each in a machine of its own
+//	vm -kernel 6.1,6.12 -quick        part of each, in two kernels at once
 //	vm -kernel 6.12 packet net        some suites
 //	vm -kernel 6.12 -- uname -r       a command; its exit code is this program's
 //	vm -kernel 6.1 -update datapath   writes golden files anew
@@ -21,7 +22,6 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/test/vm/guest"
-	"weftnet.io/weftnet/test/vm/machine"
 )
 
 func main() {
@@ -29,7 +29,8 @@ func main() {
 		guest.Main()
 	}
 	o := options{}
-	flag.StringVar(&o.series, "kernel", "6.12", "series of the kernel: the first two numbers of its version")
+	flag.StringVar(&o.series, "kernel", "6.12", "series of kernels: the first two numbers of versions, with commas between")
+	flag.BoolVar(&o.quick, "quick", false, "of each suite only what says most about a kernel")
 	flag.StringVar(&o.cache, "cache", "/var/tmp/weft-vm", "folder for kernels and test binaries")
 	flag.DurationVar(&o.timeout, "timeout", 10*time.Minute, "of one machine, which counts as hung after it")
 	flag.BoolVar(&o.update, "update", false, "tests write their golden files anew")
@@ -40,13 +41,7 @@ func main() {
 	flag.Usage = usage
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	kernel, err := machine.Cache{Dir: o.cache}.Kernel(ctx, o.series)
-	code := 0
-	if err == nil && isCommand() {
-		code, err = machine.Run(ctx, kernel, machine.Command{Args: flag.Args(), Out: os.Stdout, Timeout: o.timeout})
-	} else if err == nil {
-		code, err = suites(ctx, kernel, o, flag.Args())
-	}
+	code, err := kernels(ctx, o, flag.Args())
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vm:", err)
