@@ -33,7 +33,9 @@ type hook interface {
 func hooksOf(dir string) []hook { return []hook{tcx{pins{dir}}, classic{dir}} }
 
 // withNetkit adds that for from_pod at a netkit pair.
-func withNetkit(dir string, hooks []hook) []hook { return append(slices.Clone(hooks), netkit{pins{dir}}) }
+func withNetkit(dir string, hooks []hook) []hook {
+	return append(slices.Clone(hooks), netkit{pins{dir}})
+}
 
 // outwards tells of a program whether it sees what the host sends to the device, rather than what comes from there.
 func outwards(program string) bool {

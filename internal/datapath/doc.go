@@ -2,9 +2,13 @@
 // with its configuration, maps are pinned by name below one directory and taken over by the next agent, Attach puts a
 // program on a device and replaces its predecessor without a gap.
 //
-// Invariants: a map of the same name and shape is reused, never emptied; a program link is pinned, so that packets flow
-// while no agent runs; configuration is constant to a loaded program and changes only by loading anew. Programs attach
-// through tcx links (kernel 6.6). Example:
+// Three ways to attach stand behind one interface: tcx links (kernel 6.6) for the node's devices, cls_bpf filters for
+// workloads' and wherever there is no tcx, and for from_pod the netkit pair (6.8) of a workload that has one. Which the
+// kernel has is found by trying.
+//
+// Invariants: a map of the same name and shape is reused, never emptied; what is attached outlives the process, so that
+// packets flow while no agent runs; configuration is constant to a loaded program and changes only by loading anew; nothing
+// but programs of this project is ever replaced or detached. Example:
 //
 //	dp, err := datapath.Open("/sys/fs/bpf/weft", datapath.Config{...})
 //	err = dp.Attach("from_pod", device)

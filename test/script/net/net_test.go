@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
 )
@@ -27,7 +28,7 @@ func TestScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes network namespaces")
 	}
-	testscript.Run(t, testscript.Params{Dir: ".", Setup: setup, Cmds: commands(), ContinueOnError: false})
+	testscript.Run(t, testscript.Params{Dir: ".", Condition: condition, Setup: setup, Cmds: commands(), ContinueOnError: false})
 }
 
 type labKey struct{}
@@ -94,4 +95,12 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 			setenv(fmt.Sprint(name, family), a.String())
 		}
 	}
+}
+
+// condition is [emulated]: on a machine that is many times slower than usual.
+func condition(name string) (bool, error) {
+	if name != "emulated" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	return pace.Slow(1) > 1, nil
 }
