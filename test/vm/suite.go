@@ -55,7 +55,7 @@ var all = []suite{
 	{name: "net", dir: "test/script/net", quick: "TestScripts/(a_pod_talks_to_the_outside|connections_outlive|pods_of_two_nodes_talk_through)"},
 	{
 		name: "netkit", dir: "test/script/net", settings: "datapath-mode=netkit", lacks: []string{"6.1"}, // Linux 6.8 has it
-		quick: "TestScripts/(a_pod_reaches_itself|pods_of_two_nodes_talk_without|two_pods_of_a_node)",
+		quick: "TestScripts/(a_pod_gets_the_pair|a_pod_reaches_itself|pods_of_two_nodes_talk_without|two_pods_of_a_node)",
 	},
 }
 

@@ -19,6 +19,7 @@ import (
 type Program struct {
 	Device  string
 	Name    string
+	By      string // tcx, cls_bpf, netkit
 	Runs    uint64
 	Runtime time.Duration
 }
@@ -52,7 +53,7 @@ func kernelText() (string, error) {
 		return "", err
 	}
 	for _, p := range attached {
-		lines = append(lines, fmt.Sprintf("program %s on %s", p.Name, p.Device))
+		lines = append(lines, fmt.Sprintf("program %s on %s by %s", p.Name, p.Device, p.By))
 	}
 	for _, name := range kept {
 		n, err := entries(name)
@@ -88,7 +89,7 @@ func programs() (list []Program, err error) {
 		return nil, fmt.Errorf("list attached programs: %w", err)
 	}
 	for _, a := range attached {
-		p := Program{Name: a.Program, Device: fmt.Sprintf("device that is gone (%d)", a.Ifindex)}
+		p := Program{Name: a.Program, By: a.By, Device: fmt.Sprintf("device that is gone (%d)", a.Ifindex)}
 		if l, err := netlink.LinkByIndex(a.Ifindex); err == nil {
 			p.Device = l.Attrs().Name
 		}

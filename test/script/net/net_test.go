@@ -97,10 +97,14 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 	}
 }
 
-// condition is [emulated]: on a machine that is many times slower than usual.
+// condition is [emulated]: on a machine that is many times slower than usual; or [netkit]: all nodes are to connect pods by
+// netkit pairs.
 func condition(name string) (bool, error) {
-	if name != "emulated" {
-		return false, fmt.Errorf("there is no condition %q", name)
+	switch name {
+	case "emulated":
+		return pace.Slow(1) > 1, nil
+	case "netkit":
+		return process.WithGiven(nil)["datapath-mode"] == "netkit", nil
 	}
-	return pace.Slow(1) > 1, nil
+	return false, fmt.Errorf("there is no condition %q", name)
 }
