@@ -12,9 +12,9 @@
 //
 // # How it is built
 //
-// Every table is a handful of persistent radix trees: rows by key, rows by each secondary index, rows by revision, and
+// Every table is a handful of copied-on-write B-trees: rows by key, rows by each secondary index, rows by revision, and
 // a graveyard of deleted rows by revision. A writer copies the few nodes on the path to what it changes and then swaps
-// one pointer; a reader holds the old pointer and is disturbed by nobody. So a Snapshot costs nothing, is consistent
+// one pointer; who watches has a channel beside the trees, which the commit closes; a reader holds the old pointer and is disturbed by nobody. So a Snapshot costs nothing, is consistent
 // over all tables, and may be kept for as long as one likes.
 //
 // # Invariants

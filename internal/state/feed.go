@@ -54,18 +54,18 @@ func (f *Feed[R]) until(s *Snapshot) (changes []Change[R]) {
 		return nil
 	}
 	var revs []uint64
-	for o := range after(now.log, since) {
+	for o := range now.log.since(since) {
 		c := Change[R]{Key: o.key, Row: o.row.(R)}
 		if before != nil {
-			old, ok := before.rows.Get([]byte(o.key))
+			old, ok := before.rows.get(o.key)
 			c.Old, c.HadOld = f.t.row(old, ok)
 		}
 		changes, revs = append(changes, c), append(revs, o.rev)
 	}
 	if before != nil {
 		live := len(changes)
-		for o := range after(now.grave, since) {
-			if old, ok := before.rows.Get([]byte(o.key)); ok {
+		for o := range now.grave.since(since) {
+			if old, ok := before.rows.get(o.key); ok {
 				row := old.row.(R)
 				changes, revs = append(changes, Change[R]{Key: o.key, Row: row, Old: row, HadOld: true, Deleted: true}), append(revs, o.rev)
 			}
@@ -92,16 +92,6 @@ func merge[R Row](changes []Change[R], revs []uint64, live int) []Change[R] {
 		out = append(out, changes[i])
 	}
 	return out
-}
-
-// after walks a tree ordered by revision.
-func after(t tree, rev uint64) func(yield func(*object) bool) {
-	return func(yield func(*object) bool) {
-		it := t.Root().Iterator()
-		it.SeekLowerBound(revKey(rev + 1))
-		for _, o, ok := it.Next(); ok && yield(o); _, o, ok = it.Next() {
-		}
-	}
 }
 
 // Close ends the feed.

@@ -5,8 +5,6 @@ import (
 	"iter"
 	"reflect"
 	"slices"
-
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
 // Row is one immutable fact, and prints itself. Header names the columns and must work on the zero value (a nil
@@ -59,15 +57,10 @@ type object struct {
 	row Row
 }
 
-type (
-	tree = *iradix.Tree[*object]
-	node = *iradix.Node[*object]
-)
-
 // Reader is where rows are read from: a *Snapshot, or a *Tx, which sees its own writes.
 type Reader interface {
 	find(t *schema, key Key) (*object, bool)
-	root(t *schema, index int) node // index -1 is the primary tree; the root stays as it is whatever is written later
+	root(t *schema, index int) tree // index -1 is the primary tree; it stays as it is whatever is written later
 	stat(t *schema) stat
 }
 
@@ -151,11 +144,11 @@ func (t *Table[R]) Revision(r Reader, key Key) uint64 {
 }
 
 // All gives every row in key order. Rows that change during the walk are seen as they were when it began.
-func (t *Table[R]) All(r Reader) iter.Seq[R] { return walk[R](r.root(&t.schema, -1), nil) }
+func (t *Table[R]) All(r Reader) iter.Seq[R] { return walk[R](r.root(&t.schema, -1), "") }
 
 // Prefix gives the rows whose key starts with prefix, in key order: with Join("a"), those whose first part is "a".
 func (t *Table[R]) Prefix(r Reader, prefix Key) iter.Seq[R] {
-	return walk[R](r.root(&t.schema, -1), []byte(prefix))
+	return walk[R](r.root(&t.schema, -1), prefix)
 }
 
 // By gives the rows that an index files under key, in key order of the rows.
@@ -202,19 +195,13 @@ func (s *schema) index(name string) int {
 }
 
 // walk gives the rows below a prefix. Persistent trees make it safe against every write.
-func walk[R Row](root node, prefix []byte) iter.Seq[R] {
+func walk[R Row](t tree, prefix Key) iter.Seq[R] {
 	return func(yield func(R) bool) {
-		it := root.Iterator()
-		it.SeekPrefix(prefix)
-		for _, o, ok := it.Next(); ok; _, o, ok = it.Next() {
-			if !yield(o.row.(R)) {
-				return
-			}
-		}
+		t.below(prefix, func(o *object) bool { return yield(o.row.(R)) })
 	}
 }
 
 // indexPrefix is what all entries of an index start with that are filed under key; the row's own key follows.
-func indexPrefix(key Key) []byte { return appendString(make([]byte, 0, len(key)+1), string(key)) }
+func indexPrefix(key Key) Key { return Key(appendString(make([]byte, 0, len(key)+1), string(key))) }
 
-func indexEntry(key, rowKey Key) []byte { return append(indexPrefix(key), rowKey...) }
+func indexEntry(key, rowKey Key) Key { return indexPrefix(key) + rowKey }

@@ -1,13 +1,10 @@
 package state
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	iradix "github.com/hashicorp/go-immutable-radix/v2"
 )
 
 // DB holds the rows of a fixed set of tables.
@@ -20,6 +17,8 @@ type DB struct {
 
 	feeds   sync.Mutex                    // guards cursors, and a change of latest, so that a new cursor begins at a known place
 	cursors []map[*atomic.Uint64]struct{} // per table: the revision up to which each feed has read
+
+	watches watches
 }
 
 // Snapshot is the whole database at one moment. It never changes and needs no closing.
@@ -34,8 +33,8 @@ type contents struct {
 	rev     uint64   // of the last change
 	rows    tree     // by key
 	indexes []tree   // by index key and row key
-	log     tree     // rows by revision: what a feed reads
-	grave   tree     // deleted rows by revision, until all feeds have read past them
+	log     log      // rows by revision: what a feed reads
+	grave   log      // deleted rows by revision, until all feeds have read past them
 	dead    tree     // the same by key
 	pending []string // producers that have not synced yet
 	synced  bool
@@ -55,11 +54,11 @@ func New(tables ...AnyTable) *DB {
 		sc := t.shape()
 		db.at[sc] = i
 		c := &contents{
-			rows: iradix.New[*object](), log: iradix.New[*object](), grave: iradix.New[*object](), dead: iradix.New[*object](),
+			rows: newTree(), log: newLog(), grave: newLog(), dead: newTree(),
 			pending: sc.producers, changed: make(chan struct{}),
 		}
 		for range sc.indexes {
-			c.indexes = append(c.indexes, iradix.New[*object]())
+			c.indexes = append(c.indexes, newTree())
 		}
 		s.tables = append(s.tables, c)
 		db.cursors = append(db.cursors, map[*atomic.Uint64]struct{}{})
@@ -116,17 +115,17 @@ type Tx struct {
 	ended bool
 }
 
-type txn = *iradix.Txn[*object]
-
 // tableTx is one table as a transaction has changed it.
 type tableTx struct {
-	base                   *contents
-	rows, log, grave, dead txn
-	indexes                []txn
-	pending                []string
-	synced                 bool
-	rev                    uint64 // of the last change; base.rev if there was none
-	dirty                  bool
+	base       *contents
+	rows, dead tree
+	log, grave log
+	indexes    []tree
+	pending    []string
+	synced     bool
+	rev        uint64 // of the last change; base.rev if there was none
+	dirty      bool
+	changed    []watched
 }
 
 func (tx *Tx) table(t *schema) *tableTx {
@@ -139,19 +138,15 @@ func (tx *Tx) table(t *schema) *tableTx {
 	}
 	c := tx.base.tables[i]
 	w := &tableTx{
-		base: c, rows: c.rows.Txn(), log: c.log.Txn(), grave: c.grave.Txn(), dead: c.dead.Txn(),
+		base: c, rows: c.rows.copy(), log: c.log.copy(), grave: c.grave.copy(), dead: c.dead.copy(),
 		pending: c.pending, synced: c.synced, rev: c.rev,
 	}
-	w.rows.TrackMutate(true)
 	for _, ix := range c.indexes {
-		w.indexes = append(w.indexes, ix.Txn())
-		w.indexes[len(w.indexes)-1].TrackMutate(true)
+		w.indexes = append(w.indexes, ix.copy())
 	}
 	tx.open[i] = w
 	return w
 }
-
-func revKey(rev uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), rev) }
 
 // touch gives the next revision to a change of w.
 func (tx *Tx) touch(w *tableTx) uint64 {
@@ -162,16 +157,16 @@ func (tx *Tx) touch(w *tableTx) uint64 {
 
 func (tx *Tx) put(t *schema, key Key, row Row) {
 	w := tx.table(t)
-	k := []byte(key)
-	old, had := w.rows.Get(k)
+	old, had := w.rows.get(key)
 	if had && t.equal(old.row, row) {
 		return
 	}
 	o := &object{key: key, rev: tx.touch(w), row: row}
-	w.rows.Insert(k, o)
-	w.log.Insert(revKey(o.rev), o)
+	w.rows.put(key, o)
+	w.log.ReplaceOrInsert(o)
+	w.changed = append(w.changed, watched{t, -1, key})
 	if had {
-		w.log.Delete(revKey(old.rev))
+		w.log.Delete(old)
 	} else {
 		w.bury(key, nil)
 	}
@@ -180,26 +175,30 @@ func (tx *Tx) put(t *schema, key Key, row Row) {
 		if had {
 			for _, k := range ix.keys(old.row) {
 				if !slices.Contains(keys, k) {
-					w.indexes[i].Delete(indexEntry(k, key))
+					w.indexes[i].remove(indexEntry(k, key))
+					w.changed = append(w.changed, watched{t, i, k})
 				}
 			}
 		}
 		for _, k := range keys {
-			w.indexes[i].Insert(indexEntry(k, key), o)
+			w.indexes[i].put(indexEntry(k, key), o)
+			w.changed = append(w.changed, watched{t, i, k})
 		}
 	}
 }
 
 func (tx *Tx) delete(t *schema, key Key) (*object, bool) {
 	w := tx.table(t)
-	old, had := w.rows.Delete([]byte(key))
+	old, had := w.rows.remove(key)
 	if !had {
 		return nil, false
 	}
-	w.log.Delete(revKey(old.rev))
+	w.log.Delete(old)
+	w.changed = append(w.changed, watched{t, -1, key})
 	for i, ix := range t.indexes {
 		for _, k := range ix.keys(old.row) {
-			w.indexes[i].Delete(indexEntry(k, key))
+			w.indexes[i].remove(indexEntry(k, key))
+			w.changed = append(w.changed, watched{t, i, k})
 		}
 	}
 	w.bury(key, &object{key: key, rev: tx.touch(w), row: old.row})
@@ -208,21 +207,21 @@ func (tx *Tx) delete(t *schema, key Key) (*object, bool) {
 
 // bury puts a tombstone in the place of the one a key may have. With nil the key has none any more: it lives again.
 func (w *tableTx) bury(key Key, tombstone *object) {
-	k := []byte(key)
-	if old, ok := w.dead.Get(k); ok {
-		w.grave.Delete(revKey(old.rev))
-		w.dead.Delete(k)
+	if old, ok := w.dead.remove(key); ok {
+		w.grave.Delete(old)
 	}
 	if tombstone != nil {
-		w.grave.Insert(revKey(tombstone.rev), tombstone)
-		w.dead.Insert(k, tombstone)
+		w.grave.ReplaceOrInsert(tombstone)
+		w.dead.put(key, tombstone)
 	}
 }
 
 // collect removes the tombstones that every feed has read past.
 func (w *tableTx) collect(read uint64) {
-	it := w.grave.Clone().Root().Iterator()
-	for _, o, ok := it.Next(); ok && o.rev <= read; _, o, ok = it.Next() {
+	for o := range w.grave.copy().since(0) {
+		if o.rev > read {
+			return
+		}
 		w.bury(o.key, nil)
 	}
 }
@@ -259,34 +258,28 @@ func (tx *Tx) commit() {
 	}
 	db.feeds.Unlock()
 	for _, w := range dirty {
-		w.rows.Notify()
-		for _, ix := range w.indexes {
-			ix.Notify()
-		}
+		db.watches.wake(w.changed)
 		close(w.base.changed)
 	}
 }
 
 func (w *tableTx) contents() *contents {
 	c := &contents{
-		rev: w.rev, rows: w.rows.CommitOnly(), log: w.log.CommitOnly(), grave: w.grave.CommitOnly(), dead: w.dead.CommitOnly(),
+		rev: w.rev, rows: w.rows, indexes: w.indexes, log: w.log, grave: w.grave, dead: w.dead,
 		pending: w.pending, synced: w.synced, changed: make(chan struct{}),
-	}
-	for _, ix := range w.indexes {
-		c.indexes = append(c.indexes, ix.CommitOnly())
 	}
 	return c
 }
 
 func (s *Snapshot) of(t *schema) *contents { return s.tables[s.db.position(t)] }
 
-func (s *Snapshot) find(t *schema, key Key) (*object, bool) { return s.of(t).rows.Get([]byte(key)) }
+func (s *Snapshot) find(t *schema, key Key) (*object, bool) { return s.of(t).rows.get(key) }
 
-func (s *Snapshot) root(t *schema, index int) node {
+func (s *Snapshot) root(t *schema, index int) tree {
 	if index < 0 {
-		return s.of(t).rows.Root()
+		return s.of(t).rows
 	}
-	return s.of(t).indexes[index].Root()
+	return s.of(t).indexes[index]
 }
 
 func (s *Snapshot) stat(t *schema) stat {
@@ -294,18 +287,18 @@ func (s *Snapshot) stat(t *schema) stat {
 	return stat{c.rows.Len(), c.rev, c.synced}
 }
 
-func (tx *Tx) find(t *schema, key Key) (*object, bool) { return tx.table(t).rows.Get([]byte(key)) }
+func (tx *Tx) find(t *schema, key Key) (*object, bool) { return tx.table(t).rows.get(key) }
 
-func (tx *Tx) root(t *schema, index int) node {
+func (tx *Tx) root(t *schema, index int) tree {
 	w := tx.table(t)
 	from := w.rows
 	if index >= 0 {
 		from = w.indexes[index]
 	}
-	return from.Clone().Root() // Clone keeps later writes of this transaction out of the nodes being walked
+	return from.copy() // keeps later writes of this transaction out of the nodes being walked
 }
 
 func (tx *Tx) stat(t *schema) stat {
 	w := tx.table(t)
-	return stat{w.rows.CommitOnly().Len(), w.rev, w.synced}
+	return stat{w.rows.Len(), w.rev, w.synced}
 }
