@@ -181,10 +181,10 @@ func (n *Node) serveAPI(handler http.Handler) (err error) {
 	if n.api, err = n.ServeHTTP("127.0.0.1:6443", handler); err != nil {
 		return err
 	}
-	n.kubeconfig = n.dir + "/kubeconfig"
+	n.Kubeconfig = n.dir + "/kubeconfig"
 	const config = `{"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c"}}],
 "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:6443"}}]}`
-	return os.WriteFile(n.kubeconfig, []byte(config), 0o600)
+	return os.WriteFile(n.Kubeconfig, []byte(config), 0o600)
 }
 
 // Launch starts the agent and does not wait for it.

@@ -41,7 +41,7 @@ type Node struct {
 	boots    int // restarts of the machine
 
 	api        io.Closer // the way to the API server; nil: there is none
-	kubeconfig string
+	Kubeconfig string    // for programs on the node; empty: there is no API server
 
 	mu      sync.Mutex
 	agent   *running // nil: does not run
@@ -130,7 +130,7 @@ func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.hubble(), Settings: n.settings,
 		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(), Capabilities: n.Capabilities,
-		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "", Kubeconfig: n.kubeconfig,
+		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "", Kubeconfig: n.Kubeconfig,
 	}
 }
 

@@ -1,8 +1,11 @@
 package net
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -13,6 +16,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/nettest"
@@ -42,7 +46,58 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this test lets requests fail", code)
 		return
 	}
+	if list, ok := discovery[r.URL.Path]; ok && r.Method == http.MethodGet {
+		answer := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/apis/"), "/api/")}
+		for _, one := range list {
+			answer.APIResources = append(answer.APIResources, metav1.APIResource{
+				Name: strings.ToLower(one.kind) + one.plural, Kind: one.kind + strings.Replace(strings.TrimSuffix(one.plural, "s"), "ie", "y", 1), Namespaced: one.namespaced, Verbs: metav1.Verbs{"get", "list", "watch"},
+			})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(answer) // who asked has gone
+		return
+	}
+	if strings.Contains(r.Header.Get("Content-Type"), "protobuf") {
+		if err := plain(r); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
 	g.Server.ServeHTTP(w, r)
+}
+
+// plain puts JSON in place of a body of protobuf, which the server does not read.
+func plain(r *http.Request) error {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	o, gvk, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+	if err != nil {
+		return err
+	}
+	o.GetObjectKind().SetGroupVersionKind(*gvk)
+	text, err := json.Marshal(o)
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	return err
+}
+
+// discovery is what clients ask that know kinds and look for resources.
+var discovery = map[string][]struct {
+	kind, plural string
+	namespaced   bool
+}{
+	"/api/v1":                    {{"Node", "s", false}, {"Namespace", "s", false}, {"Pod", "s", true}, {"ConfigMap", "s", true}, {"Service", "s", true}},
+	"/apis/networking.k8s.io/v1": {{"NetworkPolic", "ies", true}},
+	"/apis/cilium.io/v2": {
+		{"CiliumNode", "s", false},
+		{"CiliumIdentit", "ies", false},
+		{"CiliumEndpoint", "s", true},
+		{"CiliumNetworkPolic", "ies", true},
+		{"CiliumClusterwideNetworkPolic", "ies", false},
+		{"CiliumLoadBalancerIPPool", "s", false},
+		{"CiliumBandwidthPolic", "ies", false},
+	},
 }
 
 // served is two nodes whose agents have an API server, and pods on them.
@@ -134,7 +189,9 @@ func (s *served) reaches(p *nettest.Pod, wait time.Duration) bool {
 // await tries until it is so.
 func (s *served) await(what string, so func() bool) {
 	s.Helper()
-	for end := time.Now().Add(time.Minute); !so(); {
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(time.Minute); !so(); <-look.C {
 		if time.Now().After(end) {
 			s.Fatalf("never: %s\nagent of a said:\n%s\nagent of b said:\n%s", what, tail(s.a.Log(), 30), tail(s.b.Log(), 30))
 		}

@@ -17,6 +17,7 @@ import (
 
 func TestMain(m *testing.M) {
 	process.Main()
+	operatorMain()
 	code := m.Run()
 	if others != "" {
 		os.RemoveAll(others)
