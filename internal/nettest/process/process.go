@@ -292,8 +292,8 @@ func (p *process) say(m Message) {
 }
 
 // settle returns when everything that is known is in the kernel, and all that follows for others has been said.
-func (p *process) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (p *process) settle(life context.Context) error {
+	ctx, cancel := context.WithTimeout(life, patience)
 	defer cancel()
 	look := time.NewTicker(2 * time.Millisecond)
 	defer look.Stop()
@@ -307,6 +307,9 @@ func (p *process) settle(ctx context.Context) error {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
+			if life.Err() != nil {
+				select {} // it ends: its end is the answer
+			}
 			return fmt.Errorf("not settled after %v: %s", patience, what)
 		}
 	}

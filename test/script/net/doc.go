@@ -44,7 +44,7 @@
 //	confine NODE CAPABILITY…       all that its agent has, from its next start on; NONE: none
 //	rouse NODE                     starts its agent and does not wait until that takes pods; settle waits for all agents
 //	call NODE/NAME                 begins the CNI ADD of a new pod and does not wait for it
-//	trouble NODE                   waits until something is not in place, and prints why
+//	trouble NODE [TABLE]           waits until something is not in place, and prints why
 //	furnish NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
 //	weft NODE COMMAND…             the program weft on it

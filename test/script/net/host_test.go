@@ -129,7 +129,7 @@ func call(l *line) error {
 	return nil
 }
 
-// trouble waits until rows of an agent are not in place, and prints why.
+// trouble waits until rows of an agent, or of one of its tables, are not in place, and prints why.
 func trouble(l *line) error {
 	n, err := l.node(l.arg(0))
 	if err != nil {
@@ -142,7 +142,7 @@ func trouble(l *line) error {
 		}
 		found := false
 		for _, row := range t.Cells {
-			if why := row[len(row)-1]; why != "" {
+			if why := row[len(row)-1]; why != "" && (l.arg(1) == "" || row[0] == l.arg(1)) {
 				found = true
 				if err := l.printf("%s\n", strings.Join(row, "  ")); err != nil {
 					return err
