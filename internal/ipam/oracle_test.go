@@ -182,6 +182,18 @@ func TestNoAddressHasTwoOwnersNorIsGivenOutBeforeItHasRested(t *testing.T) {
 		choice := drawPrefixes(t)
 		p := ipam.New(rest, choice...)
 		owner, at := map[netip.Addr]string{}, map[netip.Addr]time.Time{}
+		take := func(t *rapid.T, o string, a netip.Addr) {
+			if by := owner[a]; by != "" {
+				t.Fatalf("%v belongs to %s and was given to %s", a, by, o)
+			}
+			if back, ok := at[a]; ok && now.Sub(back) < rest {
+				t.Fatalf("%v was given out after %v", a, now.Sub(back))
+			}
+			if !slices.ContainsFunc(p.Prefixes(), func(x netip.Prefix) bool { return x.Contains(a) }) {
+				t.Fatalf("%v is not of %v", a, p.Prefixes())
+			}
+			owner[a] = o
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"allocate": func(t *rapid.T) {
 				o := someOwner.Draw(t, "owner")
@@ -192,16 +204,7 @@ func TestNoAddressHasTwoOwnersNorIsGivenOutBeforeItHasRested(t *testing.T) {
 				if err != nil {
 					return
 				}
-				if by := owner[a]; by != "" {
-					t.Fatalf("%v belongs to %s and was given to %s", a, by, o)
-				}
-				if back, ok := at[a]; ok && now.Sub(back) < rest {
-					t.Fatalf("%v was given out after %v", a, now.Sub(back))
-				}
-				if !slices.ContainsFunc(p.Prefixes(), func(x netip.Prefix) bool { return x.Contains(a) }) {
-					t.Fatalf("%v is not of %v", a, p.Prefixes())
-				}
-				owner[a] = o
+				take(t, o, a)
 			},
 			"release": func(t *rapid.T) {
 				if a, ok := p.Release(someOwner.Draw(t, "owner"), now); ok {
@@ -212,11 +215,15 @@ func TestNoAddressHasTwoOwnersNorIsGivenOutBeforeItHasRested(t *testing.T) {
 			"other prefixes": func(t *rapid.T) {
 				p.SetPrefixes(choice[:rapid.IntRange(0, len(choice)).Draw(t, "prefixes")]...)
 			},
-			"restart": func(t *rapid.T) {
-				if len(p.Prefixes()) < len(choice) {
-					return // what rests outside the prefixes is forgotten by a restart
+			"claim": func(t *rapid.T) {
+				o, a := someOwner.Draw(t, "owner"), rapid.SampledFrom(usable(choice[0])).Draw(t, "address")
+				if _, has := p.Held(o); has || p.Claim(o, a, now) != nil {
+					return
 				}
-				again := ipam.New(rest, choice...)
+				take(t, o, a)
+			},
+			"restart": func(t *rapid.T) {
+				again := ipam.New(rest, p.Prefixes()...)
 				for a, o := range owner {
 					if err := again.Restore(o, a); err != nil {
 						t.Fatal(err)

@@ -164,35 +164,69 @@ func (p *Pool) Restore(owner string, a netip.Addr) error {
 	return nil
 }
 
-// Marks tells per prefix which address was to be the next never-used one; one past the last that a workload may have
-// if there is none left. Kept by the caller, it lets a pool that is built again know what has been used before.
-func (p *Pool) Marks() map[netip.Prefix]netip.Addr {
-	marks := map[netip.Prefix]netip.Addr{}
+// Marks are what has been used: kept by the caller, they let a pool that is built again know it.
+type Marks struct {
+	Next   map[netip.Prefix]netip.Addr `json:"next"`             // every address of the prefix below this; one past the last that a workload may have: all
+	Beyond []netip.Addr                `json:"beyond,omitempty"` // and these: asked for by name, or of a prefix that was gone meanwhile
+}
+
+// Marks tells what of the pool has been used, other than what is free again.
+func (p *Pool) Marks() Marks {
+	m := Marks{Next: map[netip.Prefix]netip.Addr{}}
 	for _, x := range p.prefixes {
 		if p.skip(x); x.next.IsValid() {
-			marks[x.Prefix] = x.next
+			m.Next[x.Prefix] = x.next
 		} else {
-			marks[x.Prefix] = x.last
+			m.Next[x.Prefix] = x.last
 			if x.last.Next().IsValid() {
-				marks[x.Prefix] = x.last.Next()
+				m.Next[x.Prefix] = x.last.Next()
 			}
 		}
 	}
-	return marks
+	for a := range p.owners {
+		m.Use(a)
+	}
+	for a := range p.back {
+		m.Use(a)
+	}
+	slices.SortFunc(m.Beyond, netip.Addr.Compare)
+	return m
 }
 
-// Rest takes up the marks of an earlier pool, after everything held has been restored: the addresses below a mark that
-// nobody holds have been given back at some time before now, and begin their rest now.
-func (p *Pool) Rest(marks map[netip.Prefix]netip.Addr, now time.Time) {
-	for _, x := range p.prefixes {
-		mark, ok := marks[x.Prefix]
-		for ok && x.next.IsValid() && x.next.Compare(mark) < 0 && x.next.Compare(x.last) <= 0 {
-			a := x.next
-			if _, held := p.owners[a]; !held && p.back[a] == nil {
-				p.back[a] = p.queue.PushBack(returned{a, now})
-			}
-			x.next = a.Next()
+// Used tells whether an address is marked as used.
+func (m *Marks) Used(a netip.Addr) bool {
+	for p, next := range m.Next {
+		if p.Contains(a) && a.Compare(next) < 0 {
+			return true
 		}
+	}
+	return slices.Contains(m.Beyond, a)
+}
+
+// Use marks an address as used.
+func (m *Marks) Use(a netip.Addr) {
+	if !m.Used(a) {
+		m.Beyond = append(m.Beyond, a)
+	}
+}
+
+// Rest takes up the marks of an earlier pool, after everything held has been restored: what they mark and nobody holds
+// has been given back at some time before now, and begins its rest now.
+func (p *Pool) Rest(m Marks, now time.Time) {
+	rest := func(a netip.Addr) {
+		if _, held := p.owners[a]; !held && p.back[a] == nil {
+			p.back[a] = p.queue.PushBack(returned{a, now})
+		}
+	}
+	for _, x := range p.prefixes {
+		mark, ok := m.Next[x.Prefix]
+		for ok && x.next.IsValid() && x.next.Compare(mark) < 0 && x.next.Compare(x.last) <= 0 {
+			rest(x.next)
+			x.next = x.next.Next()
+		}
+	}
+	for _, a := range m.Beyond {
+		rest(a)
 	}
 }
 

@@ -99,7 +99,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("replay CNI journal: %w", err)
 	}
 	var warnings []error
-	s.leases, warnings = lease.Open(o.Tables, o.StateDir, o.Rest, attachments)
+	s.leases, warnings = lease.Open(o.Tables, o.StateDir, o.Rest, attachments, o.Now())
 	for _, w := range warnings {
 		o.Log.Warn("replay CNI journal", "error", w)
 	}

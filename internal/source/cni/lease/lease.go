@@ -8,10 +8,10 @@
 // business of package ipam; this package brings it the facts it lives on (the node's row, the settings, the time) and
 // keeps what it must not forget in the file numbers.json:
 //
-//	{"incarnation": 512, "next": {"10.244.1.0/24": "10.244.1.77"}}
+//	{"incarnation": 512, "next": {"10.244.1.0/24": "10.244.1.77"}, "beyond": ["10.244.1.200"]}
 //
 // Incarnation numbers up to that one may have been used: a block is reserved at a time. The addresses of a prefix below
-// next have been used. They are written down when one of them is given back: as long as it is held, the attachment's own
+// next have been used, and those beyond. They are written down when one of them is given back: as long as it is held, the attachment's own
 // record on disk tells.
 //
 // # Invariants
@@ -22,7 +22,7 @@
 //
 // # Example
 //
-//	book, warnings := lease.Open(tables, "/var/lib/weft", time.Minute, attachments)
+//	book, warnings := lease.Open(tables, "/var/lib/weft", time.Minute, attachments, now)
 //	got, err := book.Take(snapshot, "c0ffee/eth0", nil, now) // got.Addresses, got.Incarnation
 package lease
 
@@ -47,8 +47,8 @@ import (
 
 // numbers is what must outlive the process besides the attachments themselves.
 type numbers struct {
-	Incarnation uint32                      `json:"incarnation"` // none above this has been used
-	Next        map[netip.Prefix]netip.Addr `json:"next"`        // see ipam.Pool.Marks
+	Incarnation uint32 `json:"incarnation"` // none above this has been used
+	ipam.Marks
 }
 
 // Valid makes numbers that cannot be read a damaged record.
@@ -56,6 +56,11 @@ func (n numbers) Valid() error {
 	for p, a := range n.Next {
 		if !p.IsValid() || !a.IsValid() {
 			return fmt.Errorf("next: %s: %s", p, a)
+		}
+	}
+	for _, a := range n.Beyond {
+		if !a.IsValid() {
+			return errors.New("beyond: an address that is none")
 		}
 	}
 	return nil
@@ -93,7 +98,7 @@ type family struct {
 
 // Open takes up what the attachments of the journal hold. An address rests for rest after it was given back. warnings
 // tell what could not be taken up as it was.
-func Open(t *table.Tables, stateDir string, rest time.Duration, held []table.Attachment) (b *Book, warnings []error) {
+func Open(t *table.Tables, stateDir string, rest time.Duration, held []table.Attachment, now time.Time) (b *Book, warnings []error) {
 	b = &Book{tables: t, disk: journal.Dir[numbers]{Path: stateDir}}
 	b.family = [2]family{{"IPv4", "enable-ipv4", true, ipam.New(rest)}, {"IPv6", "enable-ipv6", false, ipam.New(rest)}}
 	for _, at := range held {
@@ -108,6 +113,9 @@ func Open(t *table.Tables, stateDir string, rest time.Duration, held []table.Att
 	saved, ok, err := b.disk.One(numbersName)
 	if ok {
 		b.saved, b.last = saved, max(b.last, saved.Incarnation)
+		for _, x := range saved.Beyond {
+			b.of(x).pool.Rest(ipam.Marks{Beyond: []netip.Addr{x}}, now)
+		}
 	} else if err != nil || len(held) > 0 {
 		b.last += lost
 		warnings = append(warnings, errors.Join(fmt.Errorf("incarnation numbers go on from %d, since the last one used is not known", b.last), err))
@@ -128,7 +136,7 @@ func (b *Book) follow(r state.Reader, now time.Time) {
 		f := &b.family[i]
 		if want := prefixes(b.tables, r, f.is4); !slices.Equal(want, f.pool.Prefixes()) {
 			f.pool.SetPrefixes(want...)
-			f.pool.Rest(b.saved.Next, now)
+			f.pool.Rest(ipam.Marks{Next: b.saved.Next}, now)
 		}
 	}
 }
@@ -276,38 +284,10 @@ func refusal(err error) error {
 func (b *Book) End(owner string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.marked()
-	known := true
-	for i := range b.family {
-		if x, ok := b.family[i].pool.Held(owner); ok {
-			now.use(x)
-			known = known && b.saved.used(x)
-		}
-	}
-	if known {
+	if !slices.ContainsFunc(b.family[:], func(f family) bool { x, ok := f.pool.Held(owner); return ok && !b.saved.Used(x) }) {
 		return nil
 	}
-	return b.save(now)
-}
-
-// used tells whether x is below the mark of the prefix that it is in.
-func (n numbers) used(x netip.Addr) bool {
-	for p, next := range n.Next {
-		if p.Contains(x) && x.Compare(next) < 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// use raises the mark of the prefix that x is in, if need be: as long as the node's row is not there, prefixes that have
-// marks are all that is known of prefixes.
-func (n numbers) use(x netip.Addr) {
-	for p, next := range n.Next {
-		if p.Contains(x) && next.Compare(x) <= 0 && x.Next().IsValid() {
-			n.Next[p] = x.Next()
-		}
-	}
+	return b.save(b.marked())
 }
 
 // Release takes back what owner holds, which begins to rest.
@@ -325,11 +305,15 @@ func (b *Book) giveBack(owner string, now time.Time) {
 
 // marked is what numbers should say now. Marks of prefixes that the node has no more stay, for it may get them back.
 func (b *Book) marked() numbers {
-	n := numbers{Incarnation: b.saved.Incarnation, Next: map[netip.Prefix]netip.Addr{}}
-	maps.Copy(n.Next, b.saved.Next)
+	n := numbers{Incarnation: b.saved.Incarnation, Marks: ipam.Marks{Next: maps.Clone(b.saved.Next)}}
+	if n.Next == nil {
+		n.Next = map[netip.Prefix]netip.Addr{}
+	}
 	for i := range b.family {
-		for p, next := range b.family[i].pool.Marks() {
-			n.Next[p] = next
+		m := b.family[i].pool.Marks()
+		maps.Copy(n.Next, m.Next)
+		for _, x := range m.Beyond {
+			n.Use(x)
 		}
 	}
 	return n
