@@ -15,6 +15,7 @@ type collector struct {
 	failing   *prometheus.Desc
 	ready     *prometheus.Desc
 	unmet     *prometheus.Desc
+	full      *prometheus.Desc
 }
 
 func newCollector(a *Agent) *collector {
@@ -25,12 +26,13 @@ func newCollector(a *Agent) *collector {
 		failing:   prometheus.NewDesc("cilium_controllers_failing", "Tables of which rows are not in place.", []string{"table"}, nil),
 		ready:     prometheus.NewDesc("weft_ready", "1 when this node takes workloads.", nil, nil),
 		unmet:     prometheus.NewDesc("weft_configuration_unmet", "1 for each configuration key that asks for a protection that is not active.", []string{"key"}, nil),
+		full:      prometheus.NewDesc("cilium_bpf_map_pressure", "Entries of a map as a share of its size.", []string{"map_name"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet, mapPressure} {
+	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet, c.full} {
 		out <- d
 	}
 }
@@ -75,6 +77,6 @@ func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
 		full[name] = float64(held) / float64(c.a.datapath.Map(name).MaxEntries())
 	}
 	for name, part := range full {
-		out <- prometheus.MustNewConstMetric(mapPressure, prometheus.GaugeValue, part, name)
+		out <- prometheus.MustNewConstMetric(c.full, prometheus.GaugeValue, part, name)
 	}
 }

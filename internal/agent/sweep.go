@@ -73,11 +73,7 @@ func (a *Agent) shared() *sweeper {
 }
 
 func (s *sweeper) pass(now time.Time) (busy bool, err error) {
-	swept, err := s.a.datapath.Sweep()
-	if err != nil {
-		return false, err
-	}
-	shares, err := s.a.datapath.Shares()
+	swept, shares, err := s.a.datapath.Sweep()
 	if err != nil {
 		return false, err
 	}
@@ -173,7 +169,6 @@ var (
 	sweepRuns     = prometheus.NewDesc("cilium_datapath_conntrack_gc_runs_total", "Passes over the tables of connections.", nil, nil)
 	sweepSeconds  = prometheus.NewDesc("cilium_datapath_conntrack_gc_duration_seconds_total", "Time that passes over the tables of connections took, all together.", nil, nil)
 	sweepEntries  = prometheus.NewDesc("cilium_datapath_conntrack_gc_entries", "Entries that the last pass left alive, and that all passes deleted.", []string{"table", "status"}, nil)
-	mapPressure   = prometheus.NewDesc("cilium_bpf_map_pressure", "Entries of a map as a share of its size.", []string{"map_name"}, nil)
 	sharesRefused = prometheus.NewDesc("weft_share_refused_total", "New entries that found the share of their workload used up.", []string{"table"}, nil)
 )
 

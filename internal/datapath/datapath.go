@@ -207,7 +207,7 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 		"config_connections_limit": "connections", "config_translations_limit": "translations", "config_fragments_limit": "fragments",
 	} {
 		if m := spec.Maps[limited]; m != nil {
-			values[name] = m.MaxEntries / 4
+			values[name] = shareLimit(m.MaxEntries)
 		}
 	}
 	for name, value := range values {

@@ -17,9 +17,14 @@ var sharedTables = []string{"connections", "translations", "fragments"}
 
 const (
 	sweepChunk = 4096 // entries that one system call reads
-	sweepKeys  = 512  // keys that one run of the program sweep looks at: SWEEP_KEYS of bpf/lib/abi.h
-	sweepKey   = 40   // bytes of each: union sweep_key of bpf/sweep.c
+	sweepHead  = 16   // bytes of struct sweep of bpf/sweep.c before its keys
 )
+
+// sweepKey is union sweep_key of bpf/sweep.c.
+type sweepKey [40]byte
+
+// shareLimit is how many entries of a table one owner may hold.
+func shareLimit(size uint32) uint32 { return size / 4 }
 
 // Swept is what one pass over a shared table found.
 type Swept struct {
@@ -29,22 +34,26 @@ type Swept struct {
 	Held    int    // entries that are left
 	Removed int
 	Took    time.Duration
-	Owners  map[uint32]uint32 // entries by owner; connections and fragments: those alive or not yet taken out
 }
 
 // Sweep takes finished connections, their translations and old fragments out, a chunk at a time: no call into the kernel
-// looks at more than some thousand entries. Packets go on meanwhile.
-func (d *Datapath) Sweep() ([]Swept, error) {
+// looks at more than some thousand entries. Packets go on meanwhile. The shares are what each owner holds afterwards, by
+// incarnation of its NIC; 0: what concerns no NIC of this node.
+func (d *Datapath) Sweep() ([]Swept, map[uint32]abi.Share, error) {
 	s := sweeper{d: d, now: monotonic()}
 	list := make([]Swept, 0, len(sharedTables))
 	for kind, name := range sharedTables {
 		one, err := s.table(abi.Shared(kind), name)
 		if err != nil {
-			return list, fmt.Errorf("sweep %s: %w", name, err)
+			return nil, nil, fmt.Errorf("sweep %s: %w", name, err)
 		}
 		list = append(list, one)
 	}
-	return list, s.forget()
+	shares, err := d.shares()
+	if err != nil {
+		return nil, nil, err
+	}
+	return list, shares, d.forget(shares)
 }
 
 // monotonic is the clock of the programs: nanoseconds, CLOCK_MONOTONIC.
@@ -64,10 +73,9 @@ type sweeper struct {
 func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
 	began := time.Now()
 	m := s.d.maps[name]
-	out := Swept{Table: name, Size: m.MaxEntries(), Limit: m.MaxEntries() / 4, Owners: map[uint32]uint32{}}
-	see := func(key []byte, owner uint32, over bool) error {
+	out := Swept{Table: name, Size: m.MaxEntries(), Limit: shareLimit(m.MaxEntries())}
+	see := func(key *sweepKey, over bool) error {
 		out.Held++
-		out.Owners[owner]++
 		if !over {
 			return nil
 		}
@@ -78,17 +86,17 @@ func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
 	var err error
 	switch kind {
 	case abi.SharedConnections:
-		err = each(m, func(key *[sweepKey]byte, v *abi.Ct) error {
-			return see(key[:], v.Owner, v.Expires+uint64(time.Second) < s.now)
+		err = each(m, func(key *sweepKey, v *abi.Ct) error {
+			return see(key, v.Expires+uint64(time.Second) < s.now)
 		})
 	case abi.SharedTranslations:
-		err = each(m, func(key *[sweepKey]byte, v *abi.Nat) error {
+		err = each(m, func(key *sweepKey, v *abi.Nat) error {
 			// Whether its connection lives only the kernel can tell.
-			return see(key[:], v.Owner, v.Opened+uint64(time.Second) < s.now)
+			return see(key, v.Opened+uint64(time.Second) < s.now)
 		})
 	default:
-		err = each(m, func(key *[sweepKey]byte, v *abi.Fragment) error {
-			return see(key[:], v.Owner, v.Expires+uint64(time.Second) < s.now)
+		err = each(m, func(key *sweepKey, v *abi.Fragment) error {
+			return see(key, v.Expires+uint64(time.Second) < s.now)
 		})
 	}
 	if err == nil {
@@ -102,9 +110,9 @@ func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
 }
 
 // each reads a hash map in chunks. What comes and goes meanwhile may be seen or not.
-func each[V any](m *ebpf.Map, f func(*[sweepKey]byte, *V) error) error {
+func each[K, V any](m *ebpf.Map, f func(*K, *V) error) error {
 	var cursor ebpf.MapBatchCursor
-	keys, values := make([][sweepKey]byte, sweepChunk), make([]V, sweepChunk)
+	keys, values := make([]K, sweepChunk), make([]V, sweepChunk)
 	for {
 		n, err := m.BatchLookup(&cursor, keys, values, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -122,13 +130,13 @@ func each[V any](m *ebpf.Map, f func(*[sweepKey]byte, *V) error) error {
 }
 
 // add puts a key into the batch, and runs it when it is full.
-func (s *sweeper) add(kind abi.Shared, key []byte) (int, error) {
+func (s *sweeper) add(kind abi.Shared, key *sweepKey) (int, error) {
 	if s.batch == nil {
-		s.batch = make([]byte, 16+sweepKeys*sweepKey)
+		s.batch = make([]byte, sweepHead+abi.SweepKeys*len(key))
 	}
-	copy(s.batch[16+s.count*sweepKey:], key)
+	copy(s.batch[sweepHead+s.count*len(key):], key[:])
 	s.count++
-	if s.count < sweepKeys {
+	if s.count < abi.SweepKeys {
 		return 0, nil
 	}
 	return s.run(kind)
@@ -154,8 +162,7 @@ func (s *sweeper) run(kind abi.Shared) (int, error) {
 	return int(binary.NativeEndian.Uint32(s.batch[8:])), nil
 }
 
-// Shares are what each owner holds, by incarnation of its NIC; 0: what concerns no NIC of this node.
-func (d *Datapath) Shares() (map[uint32]abi.Share, error) {
+func (d *Datapath) shares() (map[uint32]abi.Share, error) {
 	var (
 		owner uint32
 		share abi.Share
@@ -171,18 +178,14 @@ func (d *Datapath) Shares() (map[uint32]abi.Share, error) {
 	return list, nil
 }
 
-// forget removes the shares of owners that are gone and hold nothing.
-func (s *sweeper) forget() error {
-	shares, err := s.d.Shares()
-	if err != nil {
-		return err
-	}
+// forget removes the shares of owners that are gone and hold nothing, from the map and from this list of them.
+func (d *Datapath) forget(shares map[uint32]abi.Share) error {
 	var (
 		ifindex uint32
 		nic     abi.Nic
 		lives   = map[uint32]bool{0: true}
 	)
-	nics := s.d.maps["nics"].Iterate()
+	nics := d.maps["nics"].Iterate()
 	for nics.Next(&ifindex, &nic) {
 		lives[nic.Incarnation] = true
 	}
@@ -193,9 +196,10 @@ func (s *sweeper) forget() error {
 		if lives[owner] || share.Held[0] > 0 || share.Held[1] > 0 || share.Held[2] > 0 {
 			continue
 		}
-		if err := s.d.maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := d.maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("forget the share of %d: %w", owner, err)
 		}
+		delete(shares, owner)
 	}
 	return nil
 }
@@ -211,25 +215,24 @@ func (d *Datapath) recount() error {
 		return held[owner]
 	}
 	errs := errors.Join(
-		each(d.maps["connections"], func(_ *[sweepKey]byte, v *abi.Ct) error { of(v.Owner)[abi.SharedConnections]++; return nil }),
-		each(d.maps["translations"], func(k *[sweepKey]byte, v *abi.Nat) error {
-			if abi.NatKind(k[37]) != abi.NatBack {
+		each(d.maps["connections"], func(_ *abi.CtKey, v *abi.Ct) error { of(v.Owner)[abi.SharedConnections]++; return nil }),
+		each(d.maps["translations"], func(k *abi.NatKey, v *abi.Nat) error {
+			if abi.NatKind(k.Kind) != abi.NatBack {
 				of(v.Owner)[abi.SharedTranslations]++
 			}
 			return nil
 		}),
-		each(d.maps["fragments"], func(_ *[sweepKey]byte, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
+		each(d.maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
 	)
 	if errs != nil {
 		return errs
 	}
-	shares, err := d.Shares()
+	shares, err := d.shares()
 	if err != nil {
 		return err
 	}
-	for owner, share := range shares {
-		share.Held = *of(owner)
-		shares[owner] = share
+	for owner := range shares {
+		of(owner) // what it held may be gone
 	}
 	for owner, n := range held {
 		share := shares[owner]

@@ -10,7 +10,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/nettest"
-	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
 )
@@ -98,13 +97,9 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 	}
 }
 
-// condition is [emulated]: on a machine that is many times slower than usual; or [netkit]: all nodes are to connect pods by
-// netkit pairs.
+// condition is [netkit]: all nodes are to connect pods by netkit pairs.
 func condition(name string) (bool, error) {
-	switch name {
-	case "emulated":
-		return pace.Slow(1) > 1, nil
-	case "netkit":
+	if name == "netkit" {
 		return process.WithGiven(nil)["datapath-mode"] == "netkit", nil
 	}
 	return false, fmt.Errorf("there is no condition %q", name)

@@ -89,7 +89,7 @@ func BenchmarkASweep(b *testing.B) {
 		if _, err := bench.dp.Map("connections").BatchUpdate(keys, rows, nil); err != nil {
 			b.Fatal(err)
 		}
-		swept, err := bench.dp.Sweep()
+		swept, _, err := bench.dp.Sweep()
 		if err != nil {
 			b.Fatal(err)
 		}

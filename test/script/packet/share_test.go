@@ -40,9 +40,7 @@ func flood(b *bench, ts *testscript.TestScript, args []string) {
 
 // sweep takes out what is finished and tells what is left, of every table, and what each NIC holds of it.
 func sweep(b *bench, ts *testscript.TestScript, _ []string) {
-	swept, err := b.dp.Sweep()
-	ts.Check(err)
-	shares, err := b.dp.Shares()
+	swept, shares, err := b.dp.Sweep()
 	ts.Check(err)
 	for kind, s := range swept {
 		text := fmt.Sprintf("%s: %d left, %d removed", s.Table, s.Held, s.Removed)
