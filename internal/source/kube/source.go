@@ -77,8 +77,11 @@ func New(c Config, db *state.DB, t *table.Tables) (*Source, error) {
 	return s, nil
 }
 
-// Scheme knows the kinds that this package reads. Scripts decode with it what they hand to Rows.
-func Scheme() *runtime.Scheme {
+// Scheme knows the kinds that this package reads. Scripts decode with it what they hand to Rows. It is one for all: nobody
+// adds to it.
+func Scheme() *runtime.Scheme { return scheme() }
+
+var scheme = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, v2.AddToScheme,
@@ -89,7 +92,7 @@ func Scheme() *runtime.Scheme {
 	}
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	return scheme
-}
+})
 
 // resource is where the objects of one kind are.
 type resource struct {

@@ -1,12 +1,17 @@
 // Package journal keeps small facts on disk that must outlive the process: a fact is one file, and a file is there
-// whole or not at all, whatever moment the machine loses power.
+// whole or not at all, whatever moment the process dies, and once it is written, whatever moment the machine loses power.
 //
 // # The world it models
 //
-// A Dir is a directory of records of one type, each a JSON file NAME.json. Put writes a hidden temporary file, syncs
-// it, renames it and syncs the directory: when it returns, the record survives. A crash before leaves the record as it
-// was, and a temporary file that All sweeps away. A file that cannot be read is moved aside to NAME.json.damaged and
-// reported once; it never keeps the others from being read.
+// A Dir is a directory of records of one type, each a JSON file NAME.json. Put writes a hidden temporary file, renames it
+// and syncs: when it returns, the record survives. A crash before leaves the record as it was, and a temporary file that
+// All sweeps away. A file that cannot be read is moved aside to NAME.json.damaged and reported once; it never keeps the
+// others from being read.
+//
+// A record that is new is synced once, after it has its name: ext4, XFS and btrfs then keep the name along with what is in
+// it (fsync(2) asks for the directory to be synced, too, which costs a second write to the disk). Should the machine lose
+// power before that, a file may be there that is cut short: nobody was told that it is written. A record that takes another's
+// place is synced before, and its directory after.
 //
 // # Example
 //
@@ -173,8 +178,20 @@ func write(path string, data []byte, mode fs.FileMode) error {
 	if err == nil {
 		_, err = f.Write(data)
 	}
-	if err = errors.Join(err, f.Chmod(mode), f.Sync()); err == nil {
+	_, replaces := os.Lstat(path)
+	fresh := errors.Is(replaces, fs.ErrNotExist)
+	err = errors.Join(err, f.Chmod(mode))
+	if err == nil && !fresh {
+		err = f.Sync()
+	}
+	if err == nil {
 		err = os.Rename(f.Name(), path)
+	}
+	if err == nil && fresh {
+		if err = f.Sync(); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
+		}
+		return nil
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
