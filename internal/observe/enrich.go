@@ -17,22 +17,39 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// enricher turns events into flows with what the tables know at one moment.
+// enricher turns events into flows with what the tables know at one moment. Not for concurrent use.
 type enricher struct {
-	tables  *table.Tables
-	cluster string
+	tables   *table.Tables
+	cluster  string
+	ends     memory[sighting, *flowpb.Endpoint]
+	devices  memory[uint32, *flowpb.NetworkInterface]
+	deciders memory[uint32, []*flowpb.Policy] // by number of the list of rules
+}
+
+// sighting is an address that was seen with an identity; 0: with none.
+type sighting struct {
+	at     netip.Addr
+	number identity.Number
+}
+
+func newEnricher(t *table.Tables, cluster string) *enricher {
+	n := &enricher{tables: t, cluster: cluster}
+	n.ends = memory[sighting, *flowpb.Endpoint]{find: n.endpoint, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities}}
+	n.devices = memory[uint32, *flowpb.NetworkInterface]{find: n.device, tables: []versioned{t.Devices}}
+	n.deciders = memory[uint32, []*flowpb.Policy]{find: n.policiesOf, tables: []versioned{t.RuleLists}}
+	return n
 }
 
 // flow makes the flow of an event; time, uuid and node are the caller's to add.
-func (n enricher) flow(r state.Reader, e abi.Event) *flowpb.Flow {
+func (n *enricher) flow(r state.Reader, e abi.Event) *flowpb.Flow {
 	src, dst := e.Src.IP(), e.Dst.IP()
 	f := &flowpb.Flow{
 		Type:        flowpb.FlowType_L3_L4,
 		IP:          addresses(src, dst),
 		L4:          flow.L4(e.Protocol, e.SrcPort, e.DstPort, e.TcpFlags),
-		Source:      n.endpoint(r, src, identity.Number(e.Source)),
-		Destination: n.endpoint(r, dst, identity.Number(e.Destination)),
-		Interface:   n.device(r, e.Ifindex),
+		Source:      n.ends.of(r, sighting{src, identity.Number(e.Source)}),
+		Destination: n.ends.of(r, sighting{dst, identity.Number(e.Destination)}),
+		Interface:   n.devices.of(r, e.Ifindex),
 		EventType:   &flowpb.CiliumEventType{},
 	}
 	//lint:ignore SA1019 clients before 1.15 read it
@@ -68,8 +85,9 @@ func addresses(src, dst netip.Addr) *flowpb.IP {
 }
 
 // endpoint is who lives at an address, and with which identity it was seen.
-func (n enricher) endpoint(r state.Reader, at netip.Addr, number identity.Number) *flowpb.Endpoint {
+func (n *enricher) endpoint(r state.Reader, who sighting) *flowpb.Endpoint {
 	out := &flowpb.Endpoint{}
+	at, number := who.at, who.number
 	var labels identity.Labels
 	if at.IsValid() {
 		key := state.Join(at)
@@ -105,7 +123,7 @@ func (n enricher) endpoint(r state.Reader, at netip.Addr, number identity.Number
 	return out
 }
 
-func (n enricher) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterface {
+func (n *enricher) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterface {
 	if ifindex == 0 {
 		return nil
 	}
@@ -115,7 +133,7 @@ func (n enricher) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterfac
 
 // services names the service that the client called: the one that the datapath translated, or one that the packet
 // still has as its address.
-func (n enricher) services(r state.Reader, e abi.Event, f *flowpb.Flow) {
+func (n *enricher) services(r state.Reader, e abi.Event, f *flowpb.Flow) {
 	f.SourceService = n.service(r, e.Src.IP(), e.SrcPort, e.Protocol)
 	f.DestinationService = n.service(r, e.Dst.IP(), e.DstPort, e.Protocol)
 	if e.Flags&abi.EventService == 0 {
@@ -129,7 +147,7 @@ func (n enricher) services(r state.Reader, e abi.Event, f *flowpb.Flow) {
 	}
 }
 
-func (n enricher) service(r state.Reader, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
+func (n *enricher) service(r state.Reader, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
 	if !at.IsValid() || port == 0 {
 		return nil
 	}
@@ -227,13 +245,9 @@ func trace(e abi.Event, f *flowpb.Flow) {
 	}
 }
 
-// policies names the policies that decided, each once however many of its rules did.
-func (n enricher) policies(r state.Reader, e abi.Event, f *flowpb.Flow) {
-	list, ok := n.tables.RuleLists.One(r, state.Join(e.Rules))
-	if !ok || e.Rules == 0 || e.Type == abi.EventTrace {
-		return
-	}
-	var policies []*flowpb.Policy
+// policiesOf names the policies of a list of rules, each once however many of its rules are in it.
+func (n *enricher) policiesOf(r state.Reader, number uint32) (policies []*flowpb.Policy) {
+	list, _ := n.tables.RuleLists.One(r, state.Join(number))
 	for _, o := range list.Rules {
 		if !slices.ContainsFunc(policies, func(p *flowpb.Policy) bool {
 			return p.GetKind() == o.Kind && p.GetNamespace() == o.Namespace && p.GetName() == o.Name
@@ -241,6 +255,15 @@ func (n enricher) policies(r state.Reader, e abi.Event, f *flowpb.Flow) {
 			policies = append(policies, policyOf(o))
 		}
 	}
+	return policies
+}
+
+// policies names the policies that decided.
+func (n *enricher) policies(r state.Reader, e abi.Event, f *flowpb.Flow) {
+	if e.Rules == 0 || e.Type == abi.EventTrace {
+		return
+	}
+	policies := n.deciders.of(r, e.Rules)
 	denied := f.GetVerdict() == flowpb.Verdict_DROPPED || f.GetVerdict() == flowpb.Verdict_AUDIT
 	switch {
 	case e.Direction == abi.DirectionEgress && denied:

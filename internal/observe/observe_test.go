@@ -617,7 +617,7 @@ func FuzzAnyRecordIsDecodedOrRefused(f *testing.F) {
 	f.Add(syn(func(*abi.Event) {}))
 	f.Add(syn(func(e *abi.Event) { e.Type, e.Flags, e.Rules = abi.EventTrace, 255, 9 }))
 	tables, db := table.New()
-	n := enricher{tables, "c"}
+	n := newEnricher(tables, "c")
 	f.Fuzz(func(t *testing.T, record []byte) {
 		e, err := Decode(record)
 		if err != nil {

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +54,6 @@ type Observer struct {
 	o       Options
 	db      *state.DB
 	tables  *table.Tables
-	enrich  enricher
 	store   *store
 	started time.Time
 
@@ -64,6 +63,7 @@ type Observer struct {
 	rate      rate
 
 	// Run's alone.
+	enrich   *enricher
 	clock    clock
 	labels   []string // of the node
 	labelsOf uint64   // revision of the node that labels are of
@@ -97,7 +97,7 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 	}
 	o.Cluster = cmp.Or(o.Cluster, "default")
 	return &Observer{
-		o: o, db: db, tables: tables, enrich: enricher{tables, o.Cluster}, store: newStore(o.Capacity), started: o.Now(),
+		o: o, db: db, tables: tables, enrich: newEnricher(tables, o.Cluster), store: newStore(o.Capacity), started: o.Now(),
 		namespaces: map[string]time.Time{},
 	}
 }
@@ -243,8 +243,8 @@ func randomUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	text := fmt.Sprintf("%x", b)
-	return strings.Join([]string{text[:8], text[8:12], text[12:16], text[16:20], text[20:]}, "-")
+	text := hex.EncodeToString(b[:])
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }
 
 // rate counts flows in buckets of a second over the last minute.

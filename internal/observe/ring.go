@@ -2,6 +2,7 @@ package observe
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
@@ -13,7 +14,12 @@ import (
 type Ring struct {
 	reader *ringbuf.Reader
 	record ringbuf.Record // its memory is used again
+	empty  bool           // nothing was left behind record
 }
+
+// gather is how long records may gather once the reader has caught up, instead of waking it one by one: the kernel wakes
+// only who has caught up.
+const gather = 5 * time.Millisecond
 
 // OpenRing begins to read the map `events`. Records that were written before and not read come first. Only one reader
 // may exist at a time: it moves the position that all share.
@@ -27,9 +33,13 @@ func OpenRing(events *ebpf.Map) (*Ring, error) {
 
 // Read waits for the next record.
 func (r *Ring) Read() ([]byte, error) {
+	if r.empty {
+		time.Sleep(gather)
+	}
 	if err := r.reader.ReadInto(&r.record); err != nil {
 		return nil, err
 	}
+	r.empty = r.record.Remaining == 0
 	return r.record.RawSample, nil
 }
 

@@ -36,6 +36,7 @@ import (
 
 const (
 	chunk   = 256 << 10 // bytes per write of a stream
+	control = "cubic"   // congestion control: Linux' own default. One that paces (BBR) measures its model of the way, not the way
 	between = 16        // transactions between looks at the clock
 	last    = 0xff      // what a client says last of all
 )
@@ -99,6 +100,9 @@ func connect(w Way) (c connection, err error) {
 	c.server, err2 = there.File()
 	if err := errors.Join(err1, err2); err != nil {
 		return c, err
+	}
+	if err := unix.SetsockoptString(int(c.client.Fd()), unix.IPPROTO_TCP, unix.TCP_CONGESTION, control); err != nil {
+		return c, fmt.Errorf("set congestion control %s: %w", control, err)
 	}
 	return c, errors.Join(unix.SetNonblock(int(c.client.Fd()), false), unix.SetNonblock(int(c.server.Fd()), false))
 }
