@@ -53,10 +53,10 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct flow f = {};
 	int mine = 0;
 
+	if (host_is_this_node(h) && p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
+		return TC_ACT_OK; /* from_overlay sees what is inside */
 	c->source = source_of(skb, p);
 	if (host_is_this_node(h)) {
-		if (p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
-			return TC_ACT_OK; /* from_overlay sees what is inside */
 		mine = nat_in(skb, c);
 		if (mine < 0)
 			return drop(skb, c, -mine);

@@ -42,7 +42,7 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, st
 static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow *f, const struct host *h)
 {
 	__u32 touched;
-	int reason;
+	int reason, action;
 
 	touched = ct_touch(c, f);
 	if ((f->entry->flags & CT_STACK) || host_is_this_node(h))
@@ -59,7 +59,10 @@ static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow
 	}
 	forward_report(skb, c, f, touched, EVENT_TO_NETWORK);
 	mark_set(skb, c->source, MARK_IDENTITY);
-	return forward_route(skb, c);
+	action = forward_route(skb, c);
+	if (action == TC_ACT_REDIRECT && h && (h->flags & HOST_CLUSTER))
+		mark_set(skb, 0, MARK_DELIVERED); /* to_net would only find that nothing is to be masqueraded */
+	return action;
 }
 
 static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)

@@ -30,9 +30,15 @@ static __always_inline int leaves(struct context *c)
 SEC("tc")
 int to_net(struct __sk_buff *skb)
 {
-	struct context *c = context_of(HOOK_TO_NET);
+	__u32 kind = skb->mark & MARK_KIND_MASK;
+	struct context *c;
 	int reason;
 
+	if (kind == MARK_ENCAPSULATED || kind == MARK_DELIVERED) {
+		mark_clear(skb);
+		return TC_ACT_OK;
+	}
+	c = context_of(HOOK_TO_NET);
 	if (!c)
 		return TC_ACT_SHOT;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))

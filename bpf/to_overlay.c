@@ -12,10 +12,8 @@ int to_overlay(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_SHOT;
-	if ((skb->mark & MARK_KIND_MASK) == MARK_ENCAPSULATED) {
-		mark_clear(skb);
+	if ((skb->mark & MARK_KIND_MASK) == MARK_ENCAPSULATED)
 		return TC_ACT_OK;
-	}
 	reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);
@@ -28,7 +26,7 @@ int to_overlay(struct __sk_buff *skb)
 	if (reason)
 		return drop(skb, c, reason);
 	count(skb, HOOK_TO_OVERLAY, 0);
-	mark_clear(skb);
+	mark_set(skb, 0, MARK_ENCAPSULATED);
 	return TC_ACT_OK;
 }
 

@@ -22,6 +22,7 @@ struct flow {
 	__u8 from_b;	  /* this packet's source is key.b */
 	__u8 reply;	  /* against the direction that opened */
 	__u8 is_new;
+	__u8 stale; /* one that is as good as none lies at the key */
 };
 
 static __always_inline int addr_less(const struct addr *x, const struct addr *y, __be16 xp, __be16 yp)
@@ -33,11 +34,6 @@ static __always_inline int addr_less(const struct addr *x, const struct addr *y,
 	if (p[0] != q[0])
 		return p[0] < q[0];
 	return xp <= yp;
-}
-
-static __always_inline __u64 ct_life(__u32 owner, __u64 life)
-{
-	return share_life(owner, SHARED_CONNECTIONS, config_connections_limit, life);
 }
 
 static __always_inline void ct_key_of(const struct packet *p, __u32 net, struct flow *f)
@@ -67,35 +63,34 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, _
 	ct_key_of(p, net, f);
 	f->is_new = 0;
 	f->reply = 0;
+	f->stale = 0;
 	f->entry = NULL;
 	e = bpf_map_lookup_elem(&connections, f->key);
-	if (!e || e->expires < c->now)
+	if (!e)
+		return;
+	f->stale = 1;
+	if (e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
 	if (p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
 	    (e->flags & (CT_CLOSING_A | CT_CLOSING_B | CT_RESET)))
 		return;
+	f->stale = 0;
 	f->entry = e;
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 }
 
-/* Takes an entry out, and gives it back to its owner's share: whoever deletes it first does. */
+/* Takes an entry out, and gives it back to its owner's share. */
 GLOBAL ct_remove(const struct ct_key *key)
 {
 	struct ct_key own;
 	struct ct *e;
-	__u32 owner;
 
 	if (!key)
 		return 0;
 	own = *key;
 	e = bpf_map_lookup_elem(&connections, &own);
-	if (!e)
-		return 0;
-	owner = e->owner;
-	if (!bpf_map_delete_elem(&connections, &own))
-		share_give(owner, SHARED_CONNECTIONS);
-	return 0;
+	return e ? share_remove(&connections, &own, e->owner, SHARED_CONNECTIONS) : 0;
 }
 
 /* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
@@ -103,11 +98,13 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 {
 	const struct packet *p = &c->packet;
 	struct ct *e = &c->fresh;
+	__u64 life = p->protocol == IPPROTO_TCP ? CT_TCP_OPENING : CT_DATAGRAM_NEW;
 	int reason;
 
 	__builtin_memset(e, 0, sizeof(*e));
-	ct_remove(f->key); /* one past its time may still be there */
-	reason = share_take(p->owner, SHARED_CONNECTIONS, config_connections_limit);
+	if (f->stale)
+		ct_remove(f->key);
+	reason = share_take(p->owner, SHARED_CONNECTIONS, config_connections_limit, &life);
 	if (reason)
 		return reason;
 	e->owner = p->owner;
@@ -117,7 +114,7 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 		e->service = c->service;
 		e->service_port = c->service_port;
 	}
-	e->expires = c->now + ct_life(p->owner, p->protocol == IPPROTO_TCP ? CT_TCP_OPENING : CT_DATAGRAM_NEW);
+	e->expires = c->now + life;
 	if (bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST))
 		share_give(p->owner, SHARED_CONNECTIONS); /* full, or another CPU was faster */
 	else
@@ -159,7 +156,7 @@ static __always_inline __u32 ct_touch(const struct context *c, struct flow *f)
 		e->flags = flags;
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (until == CT_TCP_OPEN ? until : ct_life(e->owner, until));
+		e->expires = now + (until == CT_TCP_OPEN ? until : share_life(e->owner, SHARED_CONNECTIONS, config_connections_limit, until));
 	return report;
 }
 

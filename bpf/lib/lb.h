@@ -49,7 +49,7 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 {
 	struct nat_key key;
 	struct nat *old, to;
-	__u32 owner;
+	__u64 life = 0; /* that of the connection */
 	int reason;
 
 	if (!at || !what)
@@ -57,12 +57,9 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 	key = *at;
 	to = *what;
 	old = bpf_map_lookup_elem(&translations, &key);
-	if (old) {
-		owner = old->owner;
-		if (!bpf_map_delete_elem(&translations, &key))
-			share_give(owner, SHARED_TRANSLATIONS);
-	}
-	reason = share_take(to.owner, SHARED_TRANSLATIONS, config_translations_limit);
+	if (old)
+		share_remove(&translations, &key, old->owner, SHARED_TRANSLATIONS);
+	reason = share_take(to.owner, SHARED_TRANSLATIONS, config_translations_limit, &life);
 	if (reason)
 		return reason;
 	if (!bpf_map_update_elem(&translations, &key, &to, BPF_NOEXIST))

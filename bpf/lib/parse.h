@@ -77,18 +77,15 @@ static __always_inline int parse_fragment(struct packet *p, __u32 id, int first)
 
 	if (first) {
 		struct fragment ports = { .src_port = p->src_port, .dst_port = p->dst_port, .owner = p->owner };
+		__u64 life = FRAGMENT_LIFE;
 		int reason;
 
-		if (f) {
-			__u32 owner = f->owner;
-
-			if (!bpf_map_delete_elem(&fragments, &key))
-				share_give(owner, SHARED_FRAGMENTS);
-		}
-		reason = share_take(p->owner, SHARED_FRAGMENTS, config_fragments_limit);
+		if (f)
+			share_remove(&fragments, &key, f->owner, SHARED_FRAGMENTS);
+		reason = share_take(p->owner, SHARED_FRAGMENTS, config_fragments_limit, &life);
 		if (reason)
 			return reason;
-		ports.expires = now + share_life(p->owner, SHARED_FRAGMENTS, config_fragments_limit, FRAGMENT_LIFE);
+		ports.expires = now + life;
 		if (bpf_map_update_elem(&fragments, &key, &ports, BPF_NOEXIST)) {
 			share_give(p->owner, SHARED_FRAGMENTS);
 			return DROP_FRAGMENTS_FULL;

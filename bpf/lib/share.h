@@ -18,18 +18,43 @@ static __always_inline struct share *share_of(__u32 owner)
 	return bpf_map_lookup_elem(&shares, &owner);
 }
 
-/* Takes one entry of this kind from the owner's share. Returns 0 or a drop reason. */
-static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit)
+/* How long an entry may live that would live `life` ns: all of it up to half the share, then less and less, one second
+ * at least. */
+static __always_inline __u64 share_scaled(__s64 held, __u32 limit, __u64 life)
+{
+	__u32 half = limit / 2;
+
+	if (held <= half || !half)
+		return life;
+	if (held < limit)
+		life = life / half * (__u64)(limit - held);
+	else
+		life = 0;
+	return life < SECOND ? SECOND : life;
+}
+
+static __always_inline __u64 share_life(__u32 owner, enum shared kind, __u32 limit, __u64 life)
+{
+	struct share *s = bpf_map_lookup_elem(&shares, &owner);
+
+	return s ? share_scaled(*(volatile __s64 *)&s->held[kind], limit, life) : life;
+}
+
+/* Takes one entry of this kind from the owner's share; `life` becomes how long it may live. Returns 0 or a drop reason. */
+static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit, __u64 *life)
 {
 	struct share *s = share_of(owner);
+	__s64 held;
 
 	if (!s)
 		return DROP_SHARE;
-	if (*(volatile __s64 *)&s->held[kind] >= limit) {
+	held = *(volatile __s64 *)&s->held[kind];
+	if (held >= limit) {
 		__sync_fetch_and_add(&s->refused[kind], 1);
 		return DROP_SHARE;
 	}
 	__sync_fetch_and_add(&s->held[kind], 1);
+	*life = share_scaled(held + 1, limit, *life);
 	return 0;
 }
 
@@ -42,21 +67,13 @@ static __always_inline void share_give(__u32 owner, enum shared kind)
 		__sync_fetch_and_add(&s->held[kind], -1);
 }
 
-/* How long an entry may live that would live `life` ns: all of it up to half the share, then less and less, one second
- * at least. */
-static __always_inline __u64 share_life(__u32 owner, enum shared kind, __u32 limit, __u64 life)
+/* Takes out what lies at a key, and gives it back: whoever deletes it first does. */
+static __always_inline int share_remove(void *table, const void *key, __u32 owner, enum shared kind)
 {
-	struct share *s = bpf_map_lookup_elem(&shares, &owner);
-	__s64 held = s ? *(volatile __s64 *)&s->held[kind] : 0;
-	__u32 half = limit / 2;
-
-	if (held <= half || !half)
-		return life;
-	if (held < limit)
-		life = life / half * (__u64)(limit - held);
-	else
-		life = 0;
-	return life < SECOND ? SECOND : life;
+	if (bpf_map_delete_elem(table, key))
+		return 0;
+	share_give(owner, kind);
+	return 1;
 }
 
 #endif

@@ -24,26 +24,19 @@ GLOBAL sweep_connection(const struct ct_key *at)
 	e = bpf_map_lookup_elem(&connections, &key);
 	if (!e || !over(e->expires))
 		return 0;
-	ct_remove(&key);
-	return 1;
+	return ct_remove(&key);
 }
 
 GLOBAL sweep_fragment(const struct fragment_key *at)
 {
 	struct fragment_key key;
 	struct fragment *f;
-	__u32 owner;
 
 	if (!at)
 		return 0;
 	key = *at;
 	f = bpf_map_lookup_elem(&fragments, &key);
-	if (!f || !over(f->expires))
-		return 0;
-	owner = f->owner;
-	if (!bpf_map_delete_elem(&fragments, &key))
-		share_give(owner, SHARED_FRAGMENTS);
-	return 1;
+	return f && over(f->expires) ? share_remove(&fragments, &key, f->owner, SHARED_FRAGMENTS) : 0;
 }
 
 /* Whether conntrack knows a connection between these ends. */
@@ -112,9 +105,8 @@ GLOBAL sweep_translation(const struct nat_key *at)
 	}
 	if (key->kind == NAT_SERVICE ? serves(key, &to, port) : sweep_lives(key))
 		return 0;
-	if (bpf_map_delete_elem(&translations, key))
+	if (!share_remove(&translations, key, owner, SHARED_TRANSLATIONS))
 		return 0;
-	share_give(owner, SHARED_TRANSLATIONS);
 	other.kind = NAT_BACK;
 	return key->kind == NAT_OUT && !bpf_map_delete_elem(&translations, &other) ? 2 : 1;
 }

@@ -154,8 +154,8 @@ enum mark_kind {
 	MARK_PROXY = 0x200,
 	MARK_ENCRYPT = 0xe00,
 	MARK_HOST = 0xc00,
-	MARK_DELIVERED = 0x100, /* judged by from_pod on its way into a workload: to_pod lets it pass */
-	MARK_ENCAPSULATED = 0x700, /* tunnel key is set already */
+	MARK_DELIVERED = 0x100, /* judged by from_pod on its way into a workload or to a node: to_pod and to_net let it pass */
+	MARK_ENCAPSULATED = 0x700, /* tunnel key is set already: to_overlay lets it pass, and to_net what it becomes */
 	MARK_EGRESS_GATEWAY = 0x800,
 	MARK_IDENTITY = 0xf00,
 };
