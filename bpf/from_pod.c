@@ -24,9 +24,7 @@ static __always_inline int check_target(const struct packet *p, const struct hos
 
 static __always_inline int open(struct context *c, struct flow *f, int loops)
 {
-	__u32 flags = (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0);
-
-	return ct_open(c, f, flags);
+	return ct_open(c, f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0));
 }
 
 static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched)

@@ -1,6 +1,6 @@
 // Package observe makes flows of what the datapath reports, keeps the last ones, and serves them as Hubble does.
 //
-//	ring buffer -> Decode -> abi.Event -> enrich (tables) -> flow -> store -> observer.Observer (gRPC), followers
+//	ring buffer -> Decode -> abi.Event -> enrich (tables) -> sight -> store -> flow -> observer.Observer (gRPC), followers
 //
 // The kernel writes one record per new connection, first answer, close, verdict and drop (bpf/lib/event.h), never one
 // per packet. A record has numbers only: addresses, identities, an ifindex, the number of a list of rules. Enrichment
@@ -15,7 +15,9 @@
 //	shop/web-1:4000 (ID:4711) -> shop/db-0:5432 (ID:815) to-endpoint FORWARDED (TCP Flags: SYN)
 //	shop/web-1:4000 (ID:4711) <- shop/db-0:5432 (ID:815) to-endpoint FORWARDED (TCP Flags: SYN, ACK)
 //
-// Invariants: a flow is never changed once it is stored; the store holds the last N whatever the load, readers never
+// A flow is put together when somebody asks for it, of what was looked up when its event came: most are overwritten before.
+//
+// Invariants: a flow is never changed once it is made; the store holds the last N whatever the load, readers never
 // hold up the writer, and whoever is too slow is told how many it missed (LostEvent); so is everybody of what the
 // kernel had to hold back. A record that makes no sense is counted and passed over.
 //

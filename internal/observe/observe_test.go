@@ -116,7 +116,7 @@ func observer(t *testing.T, change func(*Options)) *Observer {
 	tables, db := world(t)
 	o := Options{
 		Node: "n1", Cluster: "test", Version: "1", Capacity: 8,
-		Now: func() time.Time { return epoch.Add(time.Minute) }, Mono: func() int64 { return int64(time.Minute) }, UUID: func() string { return "u" },
+		Now: func() time.Time { return epoch.Add(time.Minute) }, Mono: func() int64 { return int64(time.Minute) }, UUID: func() [16]byte { return [16]byte{1} },
 	}
 	change(&o)
 	return New(tables, db, o)
@@ -199,7 +199,7 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 }
 
 func response(e *entry) *observerpb.GetFlowsResponse {
-	return &observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: e.flow}}
+	return &observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: e.seen.flow()}}
 }
 
 func TestAFlowHasWhatItsReadersLookFor(t *testing.T) {
@@ -207,7 +207,7 @@ func TestAFlowHasWhatItsReadersLookFor(t *testing.T) {
 	o.record(syn(func(e *abi.Event) {
 		e.Verdict, e.Rules, e.Flags, e.Service, e.ServicePort = abi.VerdictDeny, 9, abi.EventService, addr("10.96.0.1"), 80
 	}))
-	f := o.store.at(0).flow
+	f := o.store.at(0).seen.flow()
 	for _, c := range []struct{ what, have, want string }{
 		{"node", f.GetNodeName(), "test/n1"},
 		{"node labels", strings.Join(f.GetNodeLabels(), " "), "arch=x zone=a"},
@@ -241,7 +241,7 @@ func TestDirectionsAreThoseOfTheConnection(t *testing.T) {
 	} {
 		o := observer(t, func(*Options) {})
 		o.record(syn(func(e *abi.Event) { e.Type, e.Flags = abi.EventTrace, c.flags }))
-		if have := o.store.at(0).flow.GetTrafficDirection(); have != c.want {
+		if have := o.store.at(0).seen.flow().GetTrafficDirection(); have != c.want {
 			t.Errorf("%s: have %s", c.flags, have)
 		}
 	}
@@ -363,7 +363,7 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 		step()
 		source.records <- syn(func(*abi.Event) {})
 		synctest.Wait()
-		if o.store.size() != 2 || o.store.at(0).lost.GetNumEventsLost() != 3 || o.store.at(1).flow == nil {
+		if o.store.size() != 2 || o.store.at(0).lost.GetNumEventsLost() != 3 || o.store.at(1).seen == nil {
 			t.Errorf("have %d entries", o.store.size())
 		}
 		cancel()
@@ -623,10 +623,12 @@ func FuzzAnyRecordIsDecodedOrRefused(f *testing.F) {
 		if err != nil {
 			return
 		}
-		fl := n.flow(db.Snapshot(), e)
+		seen := n.look(db.Snapshot(), e)
+		seen.teller = &teller{}
+		fl := seen.flow()
 		if fl.GetVerdict() == flowpb.Verdict_VERDICT_UNKNOWN || fl.GetEventType().GetType() == 0 {
 			t.Errorf("have %v", fl)
 		}
-		_ = flow.NewPrinter(&bytes.Buffer{}, flow.PrinterOptions{}).Print(response(&entry{flow: fl}))
+		_ = flow.NewPrinter(&bytes.Buffer{}, flow.PrinterOptions{}).Print(response(&entry{seen: seen}))
 	})
 }

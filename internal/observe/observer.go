@@ -17,7 +17,6 @@ import (
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -46,7 +45,7 @@ type Options struct {
 
 	Now  func() time.Time // nil: time.Now
 	Mono func() int64     // CLOCK_MONOTONIC in ns; nil: the kernel's
-	UUID func() string    // nil: random
+	UUID func() [16]byte  // nil: random
 }
 
 // Observer makes, keeps and serves the flows of a node.
@@ -63,10 +62,10 @@ type Observer struct {
 	rate      rate
 
 	// Run's alone.
-	enrich   *enricher
-	clock    clock
-	labels   []string // of the node
-	labelsOf uint64   // revision of the node that labels are of
+	enrich     *enricher
+	clock      clock
+	teller     *teller
+	tellerAsOf uint64 // revision of the node that it is of
 
 	mu         sync.Mutex
 	namespaces map[string]time.Time // namespaces in flows, and when last
@@ -137,33 +136,31 @@ func (o *Observer) record(record []byte) {
 	}
 	now := o.o.Now()
 	snapshot := o.db.Snapshot()
-	f := o.enrich.flow(snapshot, event)
-	f.Time = timestamppb.New(o.clock.wall(int64(event.Time), now, o.o.Mono))
-	f.Uuid = o.o.UUID()
-	f.NodeName = o.nodeName()
-	f.NodeLabels = o.nodeLabels(snapshot)
-	f.Emitter = &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version}
-	o.remember(now, f.GetSource().GetNamespace(), f.GetDestination().GetNamespace())
+	s := o.enrich.look(snapshot, event)
+	s.time = o.clock.wall(int64(event.Time), now, o.o.Mono)
+	s.uuid = o.o.UUID()
+	s.teller = o.tellerOf(snapshot)
+	o.remember(now, s.source.GetNamespace(), s.destination.GetNamespace())
 	o.seen.Add(1)
 	o.rate.add(now)
-	o.store.put(entry{time: f.GetTime().AsTime(), flow: f})
+	o.store.put(entry{time: s.time, seen: s})
 }
 
 func (o *Observer) nodeName() string { return o.o.Cluster + "/" + o.o.Node }
 
-// nodeLabels are the labels of this node, sorted anew only when they have changed.
-func (o *Observer) nodeLabels(r state.Reader) []string {
+// tellerOf is this node, with its labels sorted anew only when they have changed.
+func (o *Observer) tellerOf(r state.Reader) *teller {
 	key := state.Join(o.o.Node)
 	revision := o.tables.Nodes.Revision(r, key)
-	if revision == o.labelsOf {
-		return o.labels
+	if o.teller != nil && revision == o.tellerAsOf {
+		return o.teller
 	}
 	n, _ := o.tables.Nodes.One(r, key)
-	o.labelsOf, o.labels = revision, nil
+	o.tellerAsOf, o.teller = revision, &teller{node: o.nodeName(), emitter: &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version}}
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
-		o.labels = append(o.labels, key+"="+n.Labels[key])
+		o.teller.labels = append(o.teller.labels, key+"="+n.Labels[key])
 	}
-	return o.labels
+	return o.teller
 }
 
 // namespaceMemory is how long a namespace counts as having flows (proto observer.Observer.GetNamespaces).
@@ -239,10 +236,13 @@ func monotonic() int64 {
 	return t.Nano()
 }
 
-func randomUUID() string {
-	var b [16]byte
+func randomUUID() (b [16]byte) {
 	_, _ = rand.Read(b[:]) // never fails
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return b
+}
+
+func uuidText(b [16]byte) string {
 	text := hex.EncodeToString(b[:])
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
 }

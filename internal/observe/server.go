@@ -122,7 +122,7 @@ func (s *server) last(q query, oldest, next uint64) []*entry {
 		if !q.takes(e) {
 			continue
 		}
-		if e.flow != nil {
+		if e.seen != nil {
 			flows++
 		}
 		found = append(found, e)
@@ -142,7 +142,7 @@ func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsRe
 		if err := s.send(stream, q, e); err != nil {
 			return true, err
 		}
-		if e.flow != nil {
+		if e.seen != nil {
 			sent++
 		}
 		if q.number > 0 && sent == q.number {
@@ -203,13 +203,13 @@ func (q query) takes(e *entry) bool {
 	if !q.since.IsZero() && e.time.Before(q.since) || !q.until.IsZero() && e.time.After(q.until) {
 		return false
 	}
-	return e.lost != nil || q.want(e.flow)
+	return e.lost != nil || q.want(e.seen.flow())
 }
 
 func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, e *entry) error {
 	r := &observerpb.GetFlowsResponse{NodeName: s.o.nodeName(), Time: timestamppb.New(e.time)}
-	if e.flow != nil {
-		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(e.flow)}
+	if e.seen != nil {
+		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(e.seen.flow())}
 	} else {
 		r.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: e.lost}
 	}

@@ -12,7 +12,7 @@ import (
 type entry struct {
 	number uint64 // counts from 0, never used twice
 	time   time.Time
-	flow   *flowpb.Flow
+	seen   *sight // nil: it is the news
 	lost   *flowpb.LostEvent
 }
 
