@@ -1,0 +1,130 @@
+package manifest
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+)
+
+// Workload is what runs, or would run, because of an object: a pod, or the pods of a Deployment, a VirtualMachine and
+// their kin.
+type Workload struct {
+	Kind        string
+	Namespace   string
+	Name        string
+	Labels      identity.Labels
+	NamedPorts  policy.NamedPorts
+	Addresses   []netip.Addr // of a Pod that has some
+	HostNetwork bool         // it is the node, to policies
+}
+
+// template is where objects keep labels and containers of pods.
+type template struct {
+	Metadata struct{ Labels map[string]string }
+	Spec     struct {
+		ServiceAccountName string             `json:"serviceAccountName"`
+		HostNetwork        bool               `json:"hostNetwork"`
+		InitContainers     []corev1.Container `json:"initContainers"`
+		Containers         []corev1.Container
+		Domain             *json.RawMessage // of a VirtualMachineInstance
+	}
+}
+
+// workloadKinds says where the template is: at the top, in spec.template, in spec.jobTemplate.spec.template.
+var workloadKinds = map[string]int{
+	"Pod": 0, "VirtualMachineInstance": 0,
+	"Deployment": 1, "StatefulSet": 1, "DaemonSet": 1, "ReplicaSet": 1, "ReplicationController": 1, "Job": 1, "VirtualMachine": 1,
+	"CronJob": 2,
+}
+
+// Workloads lists the workloads of these objects as they would be known in a cluster of this name: with the labels of
+// their namespaces, as far as these are among the objects.
+func Workloads(objects []*Object, cluster string, filter identity.Filter) (out []Workload) {
+	namespaces := map[string]map[string]string{}
+	for _, o := range objects {
+		if o.Kind == "Namespace" {
+			var n corev1.Namespace
+			_ = json.Unmarshal(o.JSON, &n)
+			namespaces[o.Name] = n.Labels
+		}
+	}
+	for _, o := range objects {
+		depth, ok := workloadKinds[o.Kind]
+		if !ok {
+			continue
+		}
+		var t template
+		var deployment struct{ Spec struct{ Template template } }
+		var cron struct {
+			Spec struct {
+				JobTemplate struct{ Spec struct{ Template template } } `json:"jobTemplate"`
+			}
+		}
+		var err error
+		switch depth {
+		case 0:
+			err = json.Unmarshal(o.JSON, &t)
+		case 1:
+			err = json.Unmarshal(o.JSON, &deployment)
+			t = deployment.Spec.Template
+		case 2:
+			err = json.Unmarshal(o.JSON, &cron)
+			t = cron.Spec.JobTemplate.Spec.Template
+		}
+		if err != nil {
+			continue
+		}
+		out = append(out, t.workload(o, cluster, filter, namespaces))
+	}
+	return out
+}
+
+func (t template) workload(o *Object, cluster string, filter identity.Filter, namespaces map[string]map[string]string) Workload {
+	w := Workload{Kind: o.Kind, Namespace: cmp.Or(o.Namespace, metav1.NamespaceDefault), Name: o.Name, HostNetwork: t.Spec.HostNetwork}
+	own := map[string]string{corev1.LabelMetadataName: w.Namespace}
+	for key, value := range namespaces[w.Namespace] {
+		own[key] = value
+	}
+	labels := t.Metadata.Labels
+	if strings.HasPrefix(o.Kind, "VirtualMachine") {
+		labels = map[string]string{identity.LabelVMName: o.Name, "kubevirt.io": "virt-launcher"}
+		for key, value := range t.Metadata.Labels {
+			labels[key] = value
+		}
+	}
+	w.Labels = identity.ForPod(filter, cluster, w.Namespace, cmp.Or(t.Spec.ServiceAccountName, "default"), labels, own)
+	for _, c := range append(t.Spec.InitContainers, t.Spec.Containers...) {
+		for _, p := range c.Ports {
+			number, known := protocols[p.Protocol]
+			if p.Name != "" && known && p.ContainerPort > 0 && p.ContainerPort < 1<<16 {
+				w.NamedPorts = append(w.NamedPorts, policy.NamedPort{Name: p.Name, Protocol: number, Port: uint16(p.ContainerPort)})
+			}
+		}
+	}
+	var status struct {
+		Status struct {
+			PodIP  string         `json:"podIP"`
+			PodIPs []corev1.PodIP `json:"podIPs"`
+		}
+	}
+	if o.Kind == "Pod" && json.Unmarshal(o.JSON, &status) == nil {
+		if status.Status.PodIPs == nil {
+			status.Status.PodIPs = []corev1.PodIP{{IP: status.Status.PodIP}}
+		}
+		for _, ip := range status.Status.PodIPs {
+			if a, err := netip.ParseAddr(ip.IP); err == nil {
+				w.Addresses = append(w.Addresses, a.Unmap())
+			}
+		}
+	}
+	return w
+}
+
+var protocols = map[corev1.Protocol]uint8{"": policy.TCP, corev1.ProtocolTCP: policy.TCP, corev1.ProtocolUDP: policy.UDP, corev1.ProtocolSCTP: policy.SCTP}
