@@ -1,0 +1,232 @@
+package check
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/source/kube/schema"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Options are what is known beside the objects.
+type Options struct {
+	PodCIDRs  []netip.Prefix
+	NodeCIDRs []netip.Prefix
+	Cluster   string            // name; empty: default
+	Running   []identity.Labels // workloads beside those of the objects
+}
+
+// object is a policy as the checks see it.
+type object struct {
+	*manifest.Object
+	row        table.PolicyObject
+	rules      []ruleAt                    // of CiliumNetworkPolicy and its clusterwide form
+	kubernetes *networkingv1.NetworkPolicy // or this
+	readable   bool                        // it has the types that the schema asks for
+}
+
+// ruleAt is spec, or an element of specs.
+type ruleAt struct {
+	*v2.Rule
+	field string
+}
+
+// checker collects findings about a set of objects.
+type checker struct {
+	Options
+	objects   []*object
+	workloads []identity.Labels
+	ports     map[string]bool // names of container ports
+	findings  []Finding
+}
+
+// checks are run on every policy that the reader of rules takes.
+var checks = []func(*checker, *object){
+	(*checker).namespace,
+	(*checker).emptyEntries,
+	(*checker).policyTypes,
+	(*checker).selectors,
+	(*checker).ping,
+	(*checker).dns,
+	(*checker).portNumbers,
+	(*checker).addresses,
+	(*checker).requests,
+}
+
+// Check looks at all policies among the objects, which it takes together: as one cluster would have them. Problems are
+// those that came with the objects.
+func Check(objects []*manifest.Object, problems []manifest.Problem, options Options) []Finding {
+	c := &checker{Options: options, ports: map[string]bool{}}
+	c.Cluster = cmp.Or(c.Cluster, "default")
+	c.workloads = slices.Clone(options.Running)
+	for _, w := range manifest.Workloads(objects, c.Cluster, identity.Filter{}.WithVMName()) {
+		if !w.HostNetwork {
+			c.workloads = append(c.workloads, w.Labels)
+		}
+		for _, p := range w.NamedPorts {
+			c.ports[p.Name] = true
+		}
+	}
+	for _, p := range problems {
+		c.findings = append(c.findings, Finding{
+			File: p.File, Line: p.Line, Column: p.Column, Object: nameOf(p.Object), Field: p.Field, Severity: Error, Check: "syntax", Does: p.Message,
+		})
+	}
+	for _, o := range objects {
+		if c.kind(o) {
+			c.objects = append(c.objects, c.read(o))
+		}
+	}
+	slices.SortStableFunc(c.objects, func(a, b *object) int {
+		p, q := a.At(""), b.At("")
+		return cmp.Or(cmp.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column))
+	})
+	c.same()
+	for _, o := range c.objects {
+		if o.readable {
+			c.reader(o)
+		}
+		for _, check := range checks {
+			if o.readable && o.row.Valid {
+				check(c, o)
+			}
+		}
+	}
+	c.covered()
+	return c.result()
+}
+
+// result is the findings in order, each place and each matter once: what the schema says precisely, the reader need not
+// repeat, and what the reader has words for, the schema's patterns need not.
+func (c *checker) result() []Finding {
+	type place struct{ file, object, field string }
+	at := func(f Finding) place { return place{fmt.Sprint(f.File, ":", f.Line), f.Object, f.Field} }
+	precise, worded := map[place]bool{}, map[place]bool{}
+	for _, f := range c.findings {
+		precise[at(f)] = precise[at(f)] || f.Check == string(schema.Shape) || f.Check == string(schema.Unknown)
+		worded[at(f)] = worded[at(f)] || f.Check == "rejected"
+	}
+	c.findings = slices.DeleteFunc(c.findings, func(f Finding) bool {
+		return f.Check == "rejected" && precise[at(f)] || f.Check == string(schema.Format) && worded[at(f)]
+	})
+	slices.SortFunc(c.findings, compare)
+	return slices.Compact(c.findings)
+}
+
+// add notes a finding about a field.
+func (c *checker) add(o *object, severity Severity, check, field, does, meant, fix string) {
+	p := o.At(field)
+	c.findings = append(c.findings, Finding{
+		File: p.File, Line: p.Line, Column: p.Column, Object: name(o.Object), Field: field,
+		Severity: severity, Check: check, Does: does, Meant: meant, Fix: fix,
+	})
+}
+
+func nameOf(o *manifest.Object) string {
+	if o == nil {
+		return ""
+	}
+	return name(o)
+}
+
+// name is that of messages about rules: cnp shop/web.
+func name(o *manifest.Object) string {
+	namespace := o.Namespace
+	if namespace == "" && o.Kind != rule.KindClusterwide {
+		namespace = metav1.NamespaceDefault
+	}
+	return policy.Origin{Kind: o.Kind, Namespace: namespace, Name: o.Name}.String()
+}
+
+const (
+	groupCilium     = "cilium.io/"
+	groupKubernetes = "networking.k8s.io/"
+)
+
+// versions are those of the kinds that are checked.
+var versions = map[string]string{
+	rule.KindCilium: groupCilium + "v2", rule.KindClusterwide: groupCilium + "v2", rule.KindKubernetes: groupKubernetes + "v1",
+}
+
+// kind tells whether an object is a policy, and notes one that only seems to be none.
+func (c *checker) kind(m *manifest.Object) bool {
+	version, known := versions[m.Kind]
+	if known && m.APIVersion == version {
+		return true
+	}
+	o := &object{Object: m}
+	group, _, _ := strings.Cut(version, "/")
+	switch {
+	case known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes) || strings.HasPrefix(m.APIVersion, "extensions/")):
+		c.add(o, Error, "kind", "apiVersion", fmt.Sprintf("%s has no %s, so the API server refuses it", m.APIVersion, m.Kind), "", "apiVersion: "+version)
+	case !known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes)):
+		candidates := []string{rule.KindCilium, rule.KindClusterwide, rule.KindKubernetes}
+		if meant := schema.Closest(m.Kind, candidates); meant != "" && strings.HasPrefix(versions[meant], group) {
+			c.add(o, Error, "kind", "kind", fmt.Sprintf("there is no kind %s in %s, so the API server refuses it", m.Kind, m.APIVersion), meant, "kind: "+meant)
+		}
+	}
+	return false
+}
+
+// read holds an object against its schema and reads it. One whose types are wrong is not read further.
+func (c *checker) read(m *manifest.Object) *object {
+	o := &object{Object: m}
+	for _, v := range schema.Check(m.Kind, m.JSON) {
+		c.add(o, Error, string(v.Kind), v.Field, v.Does, v.Meant, v.Fix)
+	}
+	var err error
+	switch m.Kind {
+	case rule.KindKubernetes:
+		o.kubernetes = &networkingv1.NetworkPolicy{}
+		if err = json.Unmarshal(m.JSON, o.kubernetes); err == nil {
+			o.row = rule.Kubernetes(o.kubernetes)
+		}
+	case rule.KindCilium:
+		var p v2.CiliumNetworkPolicy
+		if err = json.Unmarshal(m.JSON, &p); err == nil {
+			o.row, o.rules = rule.Cilium(&p), rulesOf(p.Spec, p.Specs)
+		}
+	case rule.KindClusterwide:
+		var p v2.CiliumClusterwideNetworkPolicy
+		if err = json.Unmarshal(m.JSON, &p); err == nil {
+			o.row, o.rules = rule.Clusterwide(&p), rulesOf(p.Spec, p.Specs)
+		}
+	}
+	o.readable = err == nil
+	if err != nil && !c.refused(o) {
+		c.add(o, Error, "schema", "", "it cannot be read: "+err.Error(), "", "")
+	}
+	return o
+}
+
+// refused tells whether there is an error about an object so far.
+func (c *checker) refused(o *object) bool {
+	return slices.ContainsFunc(c.findings, func(f Finding) bool {
+		return f.Severity == Error && f.File == o.File && f.Object == name(o.Object)
+	})
+}
+
+func rulesOf(spec *v2.Rule, specs []v2.Rule) (out []ruleAt) {
+	if spec != nil {
+		out = append(out, ruleAt{spec, "spec"})
+	}
+	for i := range specs {
+		out = append(out, ruleAt{&specs[i], fmt.Sprintf("specs[%d]", i)})
+	}
+	return out
+}
+
+// IsPolicy tells whether an object is of a kind that is checked.
+func IsPolicy(o *manifest.Object) bool { return versions[o.Kind] == o.APIVersion && o.Kind != "" }

@@ -1,0 +1,149 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+)
+
+// same notes objects that stand twice: the later one replaces the earlier.
+func (c *checker) same() {
+	first := map[string]*object{}
+	for _, o := range c.objects {
+		key := o.Kind + name(o.Object)
+		if before := first[key]; before != nil {
+			c.add(o, Warning, "same-name", "metadata.name", fmt.Sprintf("%s stands at %s already: applied together, only the last of them remains", name(o.Object), before.At("")),
+				"two policies", "give one of them another name")
+			continue
+		}
+		first[key] = o
+	}
+}
+
+// term is a term of a rule with where it comes from.
+type term struct {
+	policy.Term
+	o       *object
+	origin  policy.Origin
+	subject policy.Selector
+	list    int // 0 ingress, 1 ingressDeny, 2 egress, 3 egressDeny
+}
+
+// covered notes terms that add nothing: what they allow another one allows, or one denies.
+func (c *checker) covered() {
+	var terms []term
+	for _, o := range c.objects {
+		if c.refused(o) {
+			continue // what its rules say without the part that is dropped is nobody's intention
+		}
+		for _, r := range o.row.Rules {
+			for i, list := range [4][]policy.Term{r.Ingress, r.IngressDeny, r.Egress, r.EgressDeny} {
+				for _, t := range list {
+					origin := r.Origin
+					origin.Path = t.Path
+					terms = append(terms, term{t, o, origin, r.Subject, i})
+				}
+			}
+		}
+	}
+	for i, t := range terms {
+		if !t.AnyPeer && len(t.Peers) == 0 || len(t.Ports) == 0 {
+			continue
+		}
+		for j, by := range terms {
+			if i != j && c.noteCovered(t, by, j < i) {
+				break
+			}
+		}
+	}
+}
+
+// noteCovered notes that a term is covered by another, if it is. Of two that are equal the earlier one stands.
+func (c *checker) noteCovered(t, by term, earlier bool) bool {
+	if t.list/2 != by.list/2 || !covers(by, t) {
+		return false
+	}
+	field := fieldOf(t.Path)
+	switch {
+	case t.list%2 == 0 && by.list%2 == 1:
+		c.add(t.o, Warning, "denied", field, fmt.Sprintf("it allows nothing: %s denies all of it, and a deny wins over any allow", by.origin), "", "leave it out, or narrow the deny")
+	case t.list != by.list:
+		return false
+	case covers(t, by) && !earlier:
+		return false
+	case covers(t, by):
+		c.add(t.o, Hint, "duplicate", field, fmt.Sprintf("it says what %s says already", by.origin), "", "leave it out")
+	default:
+		c.add(t.o, Hint, "shadowed", field, fmt.Sprintf("it adds nothing: %s covers all of it", by.origin), "", "leave it out, or narrow the other")
+	}
+	return true
+}
+
+// covers tells whether every packet that b matches, of every subject that b is for, is one that a matches.
+func covers(a, b term) bool {
+	if !implies(b.subject, a.subject) {
+		return false
+	}
+	peers := a.AnyPeer || !b.AnyPeer && !slices.ContainsFunc(b.Peers, func(s policy.Selector) bool {
+		return !slices.ContainsFunc(a.Peers, func(by policy.Selector) bool { return implies(s, by) })
+	})
+	return peers && !slices.ContainsFunc(b.Ports, func(p policy.Port) bool {
+		return !slices.ContainsFunc(a.Ports, func(by policy.Port) bool { return portCovers(by, p) })
+	})
+}
+
+func portCovers(a, b policy.Port) bool {
+	switch {
+	case a == policy.AnyPort:
+		return true
+	case a.Name != "" || b.Name != "":
+		if a.Name == "" {
+			return a.First == 0 && a.Last == 0xffff && a.Protocol == b.Protocol
+		}
+		return a.Name == b.Name && (a.Protocol == 0 || a.Protocol == b.Protocol)
+	default:
+		return a.Protocol == b.Protocol && a.First <= b.First && b.Last <= a.Last
+	}
+}
+
+// implies tells whether whoever the narrow selector chooses the wide one chooses too, as far as their requirements tell.
+func implies(narrow, wide policy.Selector) bool {
+	if narrow.IsZero() || wide.IsZero() {
+		return false
+	}
+	for _, w := range wide.Requirements() {
+		if !slices.ContainsFunc(narrow.Requirements(), func(n policy.Requirement) bool { return requires(n, w) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// requires tells whether whoever meets n meets w.
+func requires(n, w policy.Requirement) bool {
+	if n.Key != w.Key {
+		// What has a label of one source has it of any; what lacks it of one may have it of another.
+		_, name, _ := strings.Cut(n.Key, ":")
+		if w.Key != identity.SourceAny+":"+name || n.Operator == policy.NotIn || n.Operator == policy.DoesNotExist {
+			return false
+		}
+	}
+	if n.Operator == w.Operator && slices.Equal(n.Values, w.Values) {
+		return true
+	}
+	within := func(a, b []string) bool {
+		return !slices.ContainsFunc(a, func(v string) bool { return !slices.Contains(b, v) })
+	}
+	switch {
+	case n.Operator == policy.In && w.Operator == policy.In:
+		return within(n.Values, w.Values)
+	case n.Operator == policy.In && w.Operator == policy.Exists:
+		return true
+	case n.Operator == policy.NotIn && w.Operator == policy.NotIn:
+		return within(w.Values, n.Values)
+	}
+	return false
+}

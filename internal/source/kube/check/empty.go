@@ -1,0 +1,98 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+)
+
+// emptyEntries notes entries that say nothing, which means nobody in one language and everybody in the other, and lists
+// of peers that are there and empty.
+func (c *checker) emptyEntries(o *object) {
+	beside := map[string]int{} // entries that allow, per rule and direction
+	for _, r := range o.rules {
+		for _, e := range r.entries() {
+			if !e.deny {
+				beside[r.field+e.direction]++
+			}
+		}
+	}
+	for _, r := range o.rules {
+		for _, e := range r.entries() {
+			c.emptyPeers(o, e)
+			if e.members > 0 || len(e.ports) > 0 || len(e.icmps) > 0 {
+				continue
+			}
+			switch {
+			case e.deny:
+				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody, so it denies nothing",
+					"deny everybody", fmt.Sprintf("%sEntities: [all]", e.prefix))
+			case beside[r.field+e.direction] > 1:
+				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow everybody)",
+					"allow everybody", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.prefix))
+			default:
+				c.add(o, Hint, "empty-entry", e.field, fmt.Sprintf("an entry {} chooses nobody in this language: nothing may %s (in a NetworkPolicy it would allow everybody)", verb(e.direction)),
+					"", fmt.Sprintf("to allow everybody: %sEntities: [all]", e.prefix))
+			}
+		}
+	}
+	if o.kubernetes == nil {
+		return
+	}
+	spec := o.kubernetes.Spec
+	for i, in := range spec.Ingress {
+		if len(in.From) == 0 && len(in.Ports) == 0 && o.row.Rules != nil && o.row.Rules[0].DefaultDenyIngress {
+			c.openEntry(o, fmt.Sprintf("spec.ingress[%d]", i), "ingress", len(spec.Ingress))
+		}
+	}
+	for i, in := range spec.Egress {
+		if len(in.To) == 0 && len(in.Ports) == 0 && o.row.Rules != nil && o.row.Rules[0].DefaultDenyEgress {
+			c.openEntry(o, fmt.Sprintf("spec.egress[%d]", i), "egress", len(spec.Egress))
+		}
+	}
+}
+
+func (c *checker) openEntry(o *object, field, direction string, count int) {
+	if count > 1 {
+		c.add(o, Warning, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows everybody to %s, so the entries beside it restrict nothing", verb(direction)),
+			"the other entries only", "leave this entry out")
+		return
+	}
+	c.add(o, Hint, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows everybody to %s (in a CiliumNetworkPolicy it would allow nobody)", verb(direction)),
+		"", fmt.Sprintf("to deny all: %s: []", direction))
+}
+
+// emptyPeers notes fromEndpoints: [] and its kin.
+func (c *checker) emptyPeers(o *object, e entry) {
+	if e.members == 1 && e.endpoints != nil && len(e.endpoints) == 0 {
+		effect := "allows nobody"
+		if e.deny {
+			effect = "denies nobody"
+		}
+		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.field, e.prefix), "an empty list of peers chooses nobody, so the entry "+effect,
+			"every pod of the namespace", fmt.Sprintf("%sEndpoints: [{}]", e.prefix))
+	}
+}
+
+// policyTypes notes entries of a NetworkPolicy in a direction that its policyTypes leave alone, and an empty egress list
+// that closes nothing for want of policyTypes.
+func (c *checker) policyTypes(o *object) {
+	if o.kubernetes == nil {
+		return
+	}
+	spec := o.kubernetes.Spec
+	has := func(t networkingv1.PolicyType) bool { return slices.Contains(spec.PolicyTypes, t) }
+	if len(spec.Ingress) > 0 && len(spec.PolicyTypes) > 0 && !has(networkingv1.PolicyTypeIngress) {
+		c.add(o, Warning, "policy-types", "spec.ingress", "policyTypes does not name Ingress, so these entries are without effect: ingress stays open",
+			"isolate ingress", "policyTypes: [Ingress, Egress]")
+	}
+	if len(spec.Egress) > 0 && len(spec.PolicyTypes) > 0 && !has(networkingv1.PolicyTypeEgress) {
+		c.add(o, Warning, "policy-types", "spec.egress", "policyTypes does not name Egress, so these entries are without effect: egress stays open",
+			"isolate egress", "policyTypes: [Ingress, Egress]")
+	}
+	if spec.Egress != nil && len(spec.Egress) == 0 && len(spec.PolicyTypes) == 0 {
+		c.add(o, Warning, "policy-types", "spec.egress", "without policyTypes an empty egress list restricts nothing; and ingress is isolated, since that is the default",
+			"deny all egress", "policyTypes: [Egress]")
+	}
+}

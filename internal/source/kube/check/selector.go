@@ -1,0 +1,242 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/rule"
+)
+
+const keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
+
+// selectors notes those that find nobody among the workloads that are known, and those that cannot leave their namespace
+// though what they look for seems to be in another.
+func (c *checker) selectors(o *object) {
+	for _, r := range o.row.Rules {
+		field := "spec.podSelector"
+		if o.kubernetes == nil {
+			field = fieldOf(r.Origin.Path) + ".endpointSelector"
+		}
+		if c.knows(r.Subject) && !c.finds(r.Subject) {
+			c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the policy is for nobody", c.elsewhere(r.Subject), "")
+		}
+	}
+	for _, r := range o.rules {
+		for _, e := range r.entries() {
+			for i := range e.endpoints {
+				field := fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.prefix, i)
+				labels := labelsText(e.endpoints[i].MatchLabels)
+				if namesNamespace(e.endpoints[i]) {
+					labels = ""
+				}
+				c.peer(o, peerSelector(o, r, e.endpoints[i]), field, labels)
+			}
+		}
+	}
+	if o.kubernetes == nil {
+		return
+	}
+	for i, in := range o.kubernetes.Spec.Ingress {
+		for j, p := range in.From {
+			c.kubernetesPeer(o, p, fmt.Sprintf("spec.ingress[%d].from[%d]", i, j))
+		}
+	}
+	for i, in := range o.kubernetes.Spec.Egress {
+		for j, p := range in.To {
+			c.kubernetesPeer(o, p, fmt.Sprintf("spec.egress[%d].to[%d]", i, j))
+		}
+	}
+}
+
+// fieldOf is the field of a path of rules, which leaves out a plain spec.
+func fieldOf(path string) string {
+	if strings.HasPrefix(path, "specs[") {
+		return path
+	}
+	return strings.TrimSuffix("spec."+path, ".")
+}
+
+// peerSelector is what the reader of rules makes of a selector of peers in a rule: of a policy with nothing but that.
+func peerSelector(o *object, r ruleAt, s v2.LabelSelector) policy.Selector {
+	alone := &v2.Rule{EndpointSelector: r.EndpointSelector, Ingress: []v2.IngressRule{{IngressPeer: v2.IngressPeer{FromEndpoints: []v2.LabelSelector{s}}}}}
+	if alone.EndpointSelector == nil {
+		alone.EndpointSelector = &v2.LabelSelector{}
+	}
+	meta := metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}
+	row := rule.Cilium(&v2.CiliumNetworkPolicy{ObjectMeta: meta, Spec: alone})
+	if o.Kind == rule.KindClusterwide {
+		row = rule.Clusterwide(&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta, Spec: alone})
+	}
+	return firstPeer(row.Rules)
+}
+
+func firstPeer(rules []policy.Rule) policy.Selector {
+	if len(rules) == 0 || len(rules[0].Ingress) == 0 || len(rules[0].Ingress[0].Peers) == 0 {
+		return policy.Selector{}
+	}
+	return rules[0].Ingress[0].Peers[0]
+}
+
+func (c *checker) kubernetesPeer(o *object, p networkingv1.NetworkPolicyPeer, field string) {
+	if p.PodSelector == nil || p.IPBlock != nil {
+		return
+	}
+	alone := o.kubernetes.DeepCopy()
+	alone.Spec = networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{p}}}}
+	labels := labelsText(p.PodSelector.MatchLabels)
+	if p.NamespaceSelector != nil {
+		labels = ""
+	}
+	c.peer(o, firstPeer(rule.Kubernetes(alone).Rules), field, labels)
+}
+
+// namesNamespace tells whether a selector says itself which namespace it is about.
+func namesNamespace(s v2.LabelSelector) bool {
+	named := func(key string) bool { return strings.HasSuffix(key, identity.LabelNamespace) }
+	return slices.ContainsFunc(slices.Collect(maps.Keys(s.MatchLabels)), named) ||
+		slices.ContainsFunc(s.MatchExpressions, func(e v2.LabelRequirement) bool { return named(e.Key) })
+}
+
+// peer looks at one selector of peers. labels are those it asks for, as text; empty if it asks for none by value, or says
+// itself which namespace it is about.
+func (c *checker) peer(o *object, s policy.Selector, field, labels string) {
+	if s.IsZero() {
+		return
+	}
+	s = s.For(c.someone())
+	own, scoped := ownNamespace(s)
+	if c.finds(s) {
+		return
+	}
+	if c.knows(s) || labels != "" && len(c.namespacesOf(s)) > 0 {
+		meant := c.elsewhere(s)
+		if fix := c.fixFor(o, s); fix != "" && labels != "" {
+			c.add(o, Warning, "namespace-scope", field, fmt.Sprintf("without a namespace the selector stays in the policy's own, %s, where nobody has these labels", own), meant, fix)
+			return
+		}
+		c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the selector chooses nobody", meant, "")
+		return
+	}
+	if !scoped || labels == "" {
+		return
+	}
+	does := fmt.Sprintf("without a namespace the selector stays in the policy's own, %s: %s in another namespace is not meant", own, labels)
+	if there := c.subjectsIn(s, own); len(there) > 0 {
+		c.add(o, Warning, "namespace-scope", field, does+fmt.Sprintf("; other policies here select %s in namespace %s, none in %s", labels, strings.Join(there, ", "), own),
+			fmt.Sprintf("%s in namespace %s", labels, there[0]), scopeFix(o, there[0]))
+		return
+	}
+	c.add(o, Hint, "namespace-scope", field, does, fmt.Sprintf("perhaps %s of another namespace", labels), scopeFix(o, "NAMESPACE"))
+}
+
+func scopeFix(o *object, namespace string) string {
+	if o.kubernetes != nil {
+		return fmt.Sprintf("beside podSelector: namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}", namespace)
+	}
+	return fmt.Sprintf("add to matchLabels: %s: %s", keyNamespace, namespace)
+}
+
+// someone is a workload of this cluster: whose labels "in the same cluster" is about.
+func (c *checker) someone() identity.Labels {
+	return identity.NewLabels(map[string]string{identity.SourceK8s + ":" + identity.LabelCluster: c.Cluster})
+}
+
+// knows tells whether workloads are known where a selector looks: if none are, there is nothing to say about who it finds.
+func (c *checker) knows(s policy.Selector) bool {
+	namespace, scoped := ownNamespace(s)
+	return slices.ContainsFunc(c.workloads, func(l identity.Labels) bool {
+		own, _ := l.Value(keyNamespace)
+		return !scoped || own == namespace
+	})
+}
+
+func (c *checker) finds(s policy.Selector) bool {
+	return slices.ContainsFunc(c.workloads, s.For(c.someone()).Matches)
+}
+
+// ownNamespace is the one namespace that a selector is held to.
+func ownNamespace(s policy.Selector) (string, bool) {
+	for _, r := range s.Requirements() {
+		if r.Key == keyNamespace && r.Operator == policy.In && len(r.Values) == 1 {
+			return r.Values[0], true
+		}
+	}
+	return "", false
+}
+
+// unscoped is a selector without its requirements on namespaces.
+func unscoped(s policy.Selector) policy.Selector {
+	return policy.NewSelector(slices.DeleteFunc(slices.Clone(s.Requirements()), func(r policy.Requirement) bool {
+		return strings.HasSuffix(r.Key, ":"+identity.LabelNamespace)
+	})...)
+}
+
+// namespacesOf lists where workloads are that a selector would find if it looked everywhere.
+func (c *checker) namespacesOf(s policy.Selector) []string {
+	found := map[string]bool{}
+	anywhere := unscoped(s.For(c.someone()))
+	for _, l := range c.workloads {
+		if anywhere.Matches(l) {
+			namespace, _ := l.Value(keyNamespace)
+			found[namespace] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+func (c *checker) elsewhere(s policy.Selector) string {
+	if there := c.namespacesOf(s); len(there) > 0 {
+		return "those in namespace " + strings.Join(there, ", ")
+	}
+	return ""
+}
+
+// fixFor is how to reach the one other namespace that has what the selector looks for.
+func (c *checker) fixFor(o *object, s policy.Selector) string {
+	there := c.namespacesOf(s)
+	if _, scoped := ownNamespace(s); !scoped || len(there) == 0 {
+		return ""
+	}
+	return scopeFix(o, there[0])
+}
+
+// subjectsIn lists the other namespaces in which a policy is for pods with the labels that the selector asks for; none if
+// there is such a policy in its own.
+func (c *checker) subjectsIn(s policy.Selector, own string) []string {
+	wanted := unscoped(s)
+	found := map[string]bool{}
+	for _, o := range c.objects {
+		for _, r := range o.row.Rules {
+			namespace, scoped := ownNamespace(r.Subject)
+			if !scoped || !implies(withCluster(unscoped(r.Subject), c.Cluster), wanted) {
+				continue
+			}
+			if namespace == own {
+				return nil
+			}
+			found[namespace] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+func withCluster(s policy.Selector, cluster string) policy.Selector {
+	return policy.NewSelector(append(slices.Clone(s.Requirements()),
+		policy.Requirement{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: policy.In, Values: []string{cluster}})...)
+}
+
+func labelsText(labels map[string]string) string {
+	var text []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		text = append(text, key+"="+labels[key])
+	}
+	return strings.Join(text, ", ")
+}

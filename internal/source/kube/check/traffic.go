@@ -1,0 +1,268 @@
+package check
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	networkingv1 "k8s.io/api/networking/v1"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/schema"
+)
+
+// ping notes a direction whose entries all name ports: what is left over, it closes, and ping with it.
+func (c *checker) ping(o *object) {
+	for _, r := range o.rules {
+		for _, direction := range []string{"ingress", "egress"} {
+			entries := slices.DeleteFunc(r.entries(), func(e entry) bool { return e.deny || e.direction != direction })
+			if len(entries) == 0 || r.keepsOpen(direction) || slices.ContainsFunc(entries, func(e entry) bool { return len(e.ports) == 0 || len(e.icmps) > 0 }) {
+				continue
+			}
+			if c.pings(o, direction) {
+				continue
+			}
+			c.add(o, Hint, "ping", fmt.Sprintf("%s.%s", r.field, direction), fmt.Sprintf("every entry names ports, so ping may not %s (errors of connections that are allowed do pass)", verb(direction)),
+				"", fmt.Sprintf("to let it: an entry {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", entries[0].prefix))
+		}
+	}
+}
+
+func (r ruleAt) keepsOpen(direction string) bool {
+	d := r.EnableDefaultDeny
+	if d == nil {
+		return false
+	}
+	setting := d.Ingress
+	if direction == "egress" {
+		setting = d.Egress
+	}
+	return setting != nil && !*setting
+}
+
+// pings tells whether some policy lets ICMP through in a direction for all subjects of this one.
+func (c *checker) pings(o *object, direction string) bool {
+	return c.somewhere(o, direction, func(p policy.Port) bool { return p == policy.AnyPort || p.Protocol == policy.ICMP })
+}
+
+// somewhere tells whether some policy allows such a port in a direction for all subjects of an object's rules.
+func (c *checker) somewhere(o *object, direction string, port func(policy.Port) bool) bool {
+	for _, mine := range o.row.Rules {
+		found := false
+		for _, other := range c.objects {
+			for _, r := range other.row.Rules {
+				terms := r.Ingress
+				if direction == "egress" {
+					terms = r.Egress
+				}
+				found = found || implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool { return slices.ContainsFunc(t.Ports, port) })
+			}
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// dns notes that names are resolved no more: egress is closed, and nothing here opens port 53.
+func (c *checker) dns(o *object) {
+	isolated := slices.ContainsFunc(o.row.Rules, func(r policy.Rule) bool { return r.DefaultDenyEgress && len(r.Egress)+len(r.EgressDeny) > 0 })
+	opens := func(p policy.Port) bool {
+		return p == policy.AnyPort || p.Protocol == policy.UDP && p.Name == "" && p.First <= 53 && 53 <= p.Last || strings.HasPrefix(p.Name, "dns")
+	}
+	if !isolated || c.somewhere(o, "egress", opens) {
+		return
+	}
+	fix := "an entry {toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: \"53\", protocol: ANY}]}]}"
+	if o.kubernetes != nil {
+		fix = "an entry {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}"
+	}
+	field := "spec.egress"
+	for _, r := range o.rules {
+		if len(r.Egress) > 0 {
+			field = r.field + ".egress"
+			break
+		}
+	}
+	c.add(o, Hint, "dns", field, "nothing here lets these pods ask DNS (port 53 of kube-dns), so names do not resolve", "", fix)
+}
+
+var (
+	octal = regexp.MustCompile(`^0[0-7]+$`)
+	hexa  = regexp.MustCompile(`^0[xX][0-9a-fA-F]+$`)
+)
+
+// portNumbers notes ports that are read otherwise than they look, and names that no container port has.
+func (c *checker) portNumbers(o *object) {
+	for _, r := range o.rules {
+		for _, e := range r.entries() {
+			for i, t := range e.ports {
+				for j, p := range t.Ports {
+					c.portNumber(o, p, fmt.Sprintf("%s.toPorts[%d].ports[%d].port", e.field, i, j))
+				}
+			}
+		}
+	}
+}
+
+func (c *checker) portNumber(o *object, p v2.PortProtocol, field string) {
+	_, err := strconv.ParseUint(p.Port, 0, 16)
+	switch {
+	case octal.MatchString(p.Port) && err == nil:
+		n, _ := strconv.ParseUint(p.Port, 0, 16)
+		plain := strings.TrimLeft(p.Port, "0")
+		c.add(o, Warning, "port", field, fmt.Sprintf("a leading 0 makes it octal: this is port %d", n), "port "+plain, fmt.Sprintf("port: %q", plain))
+	case hexa.MatchString(p.Port):
+		c.add(o, Warning, "port", field, fmt.Sprintf("%q has a letter, so it is the name of a container port and no number", p.Port), "", "write the number in decimal")
+	case err != nil && len(c.ports) > 0 && !c.ports[strings.ToLower(p.Port)] && p.Port != "":
+		c.add(o, Warning, "port", field, fmt.Sprintf("no container port here has the name %q, so it stands for no port", p.Port), schema.Closest(p.Port, keys(c.ports)), "")
+	}
+}
+
+func keys(m map[string]bool) (out []string) {
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// addresses notes CIDRs that match nobody, or less than they seem to, because pods and nodes are never chosen by address.
+func (c *checker) addresses(o *object) {
+	for _, r := range o.rules {
+		for _, e := range r.entries() {
+			for _, cidr := range e.cidrs {
+				c.address(o, cidr, e.prefix+"Endpoints: [{matchLabels: …}]", e.prefix+"Entities")
+			}
+		}
+	}
+	if o.kubernetes == nil {
+		return
+	}
+	block := func(p networkingv1.NetworkPolicyPeer, field string) {
+		if p.IPBlock != nil {
+			c.address(o, cidrAt{field + ".ipBlock", p.IPBlock.CIDR, p.IPBlock.Except}, "podSelector: {matchLabels: …}", "")
+		}
+	}
+	for i, in := range o.kubernetes.Spec.Ingress {
+		for j, p := range in.From {
+			block(p, fmt.Sprintf("spec.ingress[%d].from[%d]", i, j))
+		}
+	}
+	for i, in := range o.kubernetes.Spec.Egress {
+		for j, p := range in.To {
+			block(p, fmt.Sprintf("spec.egress[%d].to[%d]", i, j))
+		}
+	}
+}
+
+func (c *checker) address(o *object, cidr cidrAt, endpoints, entities string) {
+	prefix, err := netip.ParsePrefix(cidr.text)
+	if a, single := netip.ParseAddr(cidr.text); single == nil {
+		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if err != nil {
+		return // the reader says so
+	}
+	if prefix != prefix.Masked() {
+		c.add(o, Hint, "cidr", cidr.field, fmt.Sprintf("%s has bits behind its prefix: it means %s", cidr.text, prefix.Masked()), "", fmt.Sprintf("%s, or %s/%d for the one address", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
+	}
+	nodes := "a NetworkPolicy cannot name nodes; a CiliumNetworkPolicy can: fromEntities: [host, remote-node]"
+	if entities != "" {
+		nodes = entities + ": [host, remote-node]"
+	}
+	for _, known := range []struct {
+		prefixes []netip.Prefix
+		who, fix string
+	}{{c.PodCIDRs, "pods", endpoints}, {c.NodeCIDRs, "nodes", nodes}} {
+		for _, p := range known.prefixes {
+			switch {
+			case p.Bits() <= prefix.Bits() && p.Contains(prefix.Addr()):
+				c.add(o, Warning, "cidr", cidr.field, fmt.Sprintf("%s lies in %s, where %s live, and a CIDR never matches %s: it chooses nobody", cidr.text, p, known.who, known.who), "these "+known.who, known.fix)
+			case prefix.Bits() < p.Bits() && prefix.Contains(p.Addr()) && !excepted(cidr.except, p):
+				c.add(o, Hint, "cidr", cidr.field, fmt.Sprintf("%s holds %s, where %s live; they are not matched, as a CIDR is for what is outside the cluster", cidr.text, p, known.who), "", "if they are meant too: another entry, "+known.fix)
+			}
+		}
+	}
+}
+
+func excepted(except []string, p netip.Prefix) bool {
+	return slices.ContainsFunc(except, func(text string) bool {
+		e, err := netip.ParsePrefix(text)
+		return err == nil && e.Bits() <= p.Bits() && e.Contains(p.Addr())
+	})
+}
+
+// requests notes rules for requests (L7) beside an entry that opens the same port to the same peers for any request.
+func (c *checker) requests(o *object) {
+	for _, r := range o.rules {
+		entries := r.entries()
+		for _, e := range entries {
+			for i, t := range e.ports {
+				if t.Rules == nil || len(t.Rules.HTTP)+len(t.Rules.DNS)+len(t.Rules.Kafka)+len(t.Rules.L7) == 0 {
+					continue
+				}
+				for _, by := range entries {
+					if at := by.opens(e, t.Ports); at != "" {
+						c.add(o, Warning, "l7-beside-l4", fmt.Sprintf("%s.toPorts[%d].rules", e.field, i),
+							fmt.Sprintf("%s opens the same port to the same peers without rules, so every request passes", at),
+							"only the requests that rules lists", "leave the other entry out, or give it the same rules")
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// opens gives the place where an entry allows one of these ports to the peers of another entry without looking at requests.
+func (e entry) opens(other entry, ports []v2.PortProtocol) string {
+	if e.deny || e.direction != other.direction || e.members > 0 && text(e.peers) != text(other.peers) {
+		return ""
+	}
+	if len(e.ports) == 0 && len(e.icmps) == 0 && e.members > 0 {
+		return e.field
+	}
+	for i, t := range e.ports {
+		if t.Rules != nil || t.Listener != nil {
+			continue
+		}
+		at := fmt.Sprintf("%s.toPorts[%d]", e.field, i)
+		if len(t.Ports) == 0 {
+			return at
+		}
+		for _, a := range t.Ports {
+			for _, b := range ports {
+				if samePort(a, b) {
+					return at
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// samePort tells whether an open port holds the beginning of another.
+func samePort(open, other v2.PortProtocol) bool {
+	protocol := strings.ToUpper(open.Protocol)
+	if protocol != "" && protocol != "ANY" && !strings.EqualFold(protocol, other.Protocol) {
+		return false
+	}
+	if open.Port == "0" || open.Port == other.Port {
+		return true
+	}
+	first, err := strconv.ParseUint(open.Port, 0, 16)
+	number, err2 := strconv.ParseUint(other.Port, 0, 16)
+	return err == nil && err2 == nil && first <= number && int64(number) <= int64(open.EndPort)
+}
+
+func text(value any) string {
+	out, _ := json.Marshal(value) // for comparison; what cannot be written is like nothing
+	return string(out)
+}
