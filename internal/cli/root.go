@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/policy"
 )
 
 // Version is set by the linker: -X weftnet.io/weftnet/internal/cli.Version=v1.2.3.
@@ -25,6 +26,7 @@ var Version string
 
 // Environment is what a command line lives in; tests have their own.
 type Environment struct {
+	In       io.Reader
 	Out, Err io.Writer
 	Terminal bool // Out is a terminal that shows colours
 	Now      func() time.Time
@@ -42,7 +44,7 @@ func System() Environment {
 	}
 	info, err := os.Stdout.Stat()
 	return Environment{
-		Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath,
 		Terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "",
 		Exec: func(path string, args []string) error {
 			return syscall.Exec(path, append([]string{path}, args...), os.Environ())
@@ -69,7 +71,8 @@ func Run(ctx context.Context, env Environment, args []string) int {
 		fmt.Fprintf(env.Err, "%s: %s\n", command.CommandPath(), line)
 	}
 	var usage usageError
-	if errors.As(err, &usage) {
+	var policyUsage policy.UsageError
+	if errors.As(err, &usage) || errors.As(err, &policyUsage) {
 		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
 		return 2
 	}
@@ -91,6 +94,7 @@ command line makes no sense.`,
 		Example: `  weft status
   weft observe -f --namespace shop --verdict DENIED --print-policy-names
   weft table workloads
+  weft policy check -f policies/
   weft lab up`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -100,7 +104,7 @@ command line makes no sense.`,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), labCommand(env), uninstallCommand(env), versionCommand(env))
+	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), labCommand(env), uninstallCommand(env), versionCommand(env))
 	for _, c := range root.Commands() {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
@@ -112,6 +116,10 @@ command line makes no sense.`,
 		}
 	}
 	return root
+}
+
+func policyCommand(env *Environment) *cobra.Command {
+	return policy.Command(policy.Environment{In: env.In, Out: env.Out, Err: env.Err, Get: get})
 }
 
 // unknownCommand refuses a command that does not exist, and names those that sound like it.

@@ -1,0 +1,152 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"weftnet.io/weftnet/internal/source/kube/check"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+)
+
+func checkCommand(env Environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check -f FILE…",
+		Short: "Say what is wrong with policies before they are applied",
+		Long: `check reads policy objects from files and says of each what is wrong with it, and what it will not do
+though it seems to. It needs no cluster: all files together are taken for one.
+
+A finding says where (file:line:column), what is there and what comes of it, what was probably meant,
+and the one line that mends it:
+  error     the API server or the agents refuse the object, or drop a part of it
+  warning   it is taken, and does not do what it seems to
+  hint      it may be meant so; many who wrote this did not
+
+With pods, Deployments and their kin among the files (also VirtualMachines), selectors that find none of
+them are told. With --pod-cidr and --node-cidr, CIDRs that can never match are.
+
+Exit status: 0 if nothing is as bad as --fail-on says; 1 if something is, or a file cannot be read; 2 if
+the command line makes no sense.`,
+		Example: `  weft policy check -f policy.yaml
+  weft policy check -f deploy/ --pod-cidr 10.244.0.0/16 --fail-on warning
+  helm template . | weft policy check -f - -o json | jq '.findings[] | select(.severity == "error")'`,
+		Args: noArguments,
+	}
+	files := filesFlag(c, "file, folder or - for standard input; may be repeated")
+	output := outputFlag(c)
+	pods := c.Flags().StringSlice("pod-cidr", nil, "prefixes that pods have addresses of")
+	nodes := c.Flags().StringSlice("node-cidr", nil, "prefixes that nodes have addresses of")
+	failOn := c.Flags().String("fail-on", string(check.Error), "exit with 1 if a finding is at least this bad: error, warning or hint")
+	_ = c.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "hint"}, cobra.ShellCompDirectiveNoFileComp))
+	quiet := c.Flags().BoolP("quiet", "q", false, "leave out hints")
+	c.RunE = func(*cobra.Command, []string) error {
+		options, err := checkOptions(*pods, *nodes)
+		if err := errors.Join(err, checkOutput(*output)); err != nil {
+			return err
+		}
+		limit := check.Severity(*failOn)
+		if limit != check.Error && limit != check.Warning && limit != check.Hint {
+			return usage("--fail-on %q: must be error, warning or hint", *failOn)
+		}
+		if len(*files) == 0 {
+			return usage("which files? -f FILE, -f FOLDER or -f -")
+		}
+		objects, problems, err := env.read(*files)
+		if err != nil {
+			return err
+		}
+		var findings []check.Finding
+		for _, f := range check.Check(objects, problems, options) {
+			if !*quiet || f.Severity.AtLeast(check.Warning) {
+				findings = append(findings, f)
+			}
+		}
+		if err := printFindings(env.Out, *output, findings, policies(objects)); err != nil {
+			return err
+		}
+		for _, f := range findings {
+			if f.Severity.AtLeast(limit) {
+				return errors.New(summary(findings, policies(objects)))
+			}
+		}
+		return nil
+	}
+	return c
+}
+
+func checkOptions(pods, nodes []string) (o check.Options, err error) {
+	for _, flag := range []struct {
+		name  string
+		texts []string
+		into  *[]netip.Prefix
+	}{{"pod-cidr", pods, &o.PodCIDRs}, {"node-cidr", nodes, &o.NodeCIDRs}} {
+		for _, text := range flag.texts {
+			p, err := netip.ParsePrefix(text)
+			if err != nil {
+				return o, usage("--%s %q: must be a prefix such as 10.244.0.0/16", flag.name, text)
+			}
+			*flag.into = append(*flag.into, p.Masked())
+		}
+	}
+	return o, nil
+}
+
+// policies counts those among objects.
+func policies(objects []*manifest.Object) (n int) {
+	for _, o := range objects {
+		if check.IsPolicy(o) {
+			n++
+		}
+	}
+	return n
+}
+
+// report is what -o json prints.
+type report struct {
+	Policies int             `json:"policies"`
+	Findings []check.Finding `json:"findings"`
+}
+
+func printFindings(out io.Writer, output string, findings []check.Finding, policies int) error {
+	if output == "json" {
+		return printJSON(out, report{policies, append([]check.Finding{}, findings...)})
+	}
+	for _, f := range findings {
+		if _, err := fmt.Fprintln(out, f); err != nil {
+			return err
+		}
+	}
+	if len(findings) == 0 {
+		_, err := fmt.Fprintln(out, summary(findings, policies))
+		return err
+	}
+	return nil
+}
+
+func summary(findings []check.Finding, policies int) string {
+	counts := map[check.Severity]int{}
+	for _, f := range findings {
+		counts[f.Severity]++
+	}
+	var parts []string
+	for _, s := range check.Severities {
+		if counts[s] > 0 {
+			parts = append(parts, plural(counts[s], string(s), string(s)+"s"))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"nothing to say"}
+	}
+	return strings.Join(parts, ", ") + " about " + plural(policies, "policy", "policies")
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+)
+
+// Environment is what the commands live in.
+type Environment struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Get      func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
+}
+
+// UsageError is a command line that makes no sense.
+type UsageError struct{ error }
+
+func usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
+
+// Command is weft policy with all that is below it.
+func Command(env Environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "policy",
+		Short: "Check policies, and ask what they do",
+		Long: `policy checks policy objects and says what they do: CiliumNetworkPolicy,
+CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
+		Example: `  weft policy check -f policies/`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("there is no command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(checkCommand(env))
+	return c
+}
+
+// noArguments refuses words that are no flags: most often a file without -f.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%q is no flag; files are given with -f", args[0])
+	}
+	return nil
+}
+
+// outputFlag adds -o to a command whose output is text or JSON.
+func outputFlag(c *cobra.Command) *string {
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	return c.Flags().StringP("output", "o", "text", "text or json")
+}
+
+func checkOutput(output string) error {
+	if output != "text" && output != "json" {
+		return usage("--output %q: must be text or json", output)
+	}
+	return nil
+}
+
+func printJSON(w io.Writer, document any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(document)
+}
+
+// filesFlag adds -f.
+func filesFlag(c *cobra.Command, use string) *[]string {
+	_ = c.MarkFlagFilename("filename", "yaml", "yml", "json")
+	return c.Flags().StringArrayP("filename", "f", nil, use)
+}
+
+// read reads all objects of files, folders and standard input.
+func (env Environment) read(names []string) (objects []*manifest.Object, problems []manifest.Problem, err error) {
+	var files []string
+	for _, name := range names {
+		found, err := expand(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		var text []byte
+		if file == "-" {
+			text, err = io.ReadAll(env.In)
+			file = "stdin"
+		} else {
+			text, err = os.ReadFile(file)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		o, p := manifest.Read(file, text)
+		objects, problems = append(objects, o...), append(problems, p...)
+	}
+	return objects, problems, nil
+}
+
+// expand gives the manifests below a folder, or the file itself.
+func expand(name string) (files []string, err error) {
+	if name == "-" {
+		return []string{name}, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil || !info.IsDir() {
+		return []string{name}, err
+	}
+	err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
+			files = append(files, path)
+		}
+		return err
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("folder %s has no file that ends in .yaml, .yml or .json", name)
+	}
+	return files, err
+}

@@ -1,0 +1,11 @@
+// Package policy is `weft policy`: what policies do, said before and after they are applied.
+//
+//	weft policy check -f FILE…               what is wrong with policies in files
+//
+// It decides nothing: meanings are those of internal/source/kube/rule and internal/policy, which the agents enforce.
+//
+// Invariants: a command that reads files needs no cluster and no agent; `-` is standard input, a folder stands for all
+// files below it that end in .yaml, .yml or .json; -o json prints a document that has all that the text says.
+//
+//	root.AddCommand(policy.Command(policy.Environment{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Get: get}))
+package policy
