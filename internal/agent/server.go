@@ -9,6 +9,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/derive/explain"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -26,6 +27,23 @@ func (a *Agent) handle(mux *http.ServeMux) {
 		writeJSON(w, list)
 	})
 	mux.HandleFunc("GET /v1/tables/{name}", a.table)
+	mux.HandleFunc("GET "+agentv1.PathExplain, func(w http.ResponseWriter, r *http.Request) {
+		answers, err := explain.Explain(a.DB.Snapshot(), a.Tables, r.FormValue("from"), r.FormValue("to"))
+		answer(w, answers, err)
+	})
+	mux.HandleFunc("GET "+agentv1.PathEffective, func(w http.ResponseWriter, r *http.Request) {
+		effective, err := explain.Effective(a.DB.Snapshot(), a.Tables, r.FormValue("of"))
+		answer(w, effective, err)
+	})
+}
+
+// answer writes a document, or why there is none.
+func answer(w http.ResponseWriter, document any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, document)
 }
 
 // table writes one table as its rows print themselves.

@@ -60,7 +60,11 @@ func refusal(path string, status int, body []byte) error {
 		return errors.New(strings.TrimSuffix(object.Msg+"; "+object.Details, "; "))
 	}
 	text := strings.TrimSpace(string(body))
+	if status == http.StatusBadRequest {
+		return errors.New(text)
+	}
 	if status == http.StatusNotFound {
+		path, _, _ = strings.Cut(path, "?")
 		return fmt.Errorf("weft-agent has no %s (%s)", path, text)
 	}
 	return fmt.Errorf("weft-agent answered %s with %d: %s", path, status, text)

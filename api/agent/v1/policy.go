@@ -1,0 +1,57 @@
+package v1
+
+// Paths of questions about policies. They are read with GET; the answer to a question that cannot be answered is status 400
+// and text for people.
+const (
+	PathExplain   = "/v1/policy/explain"   // ?from=END&to=END: []Explanation
+	PathEffective = "/v1/policy/effective" // ?of=NAMESPACE/NAME: Effective
+)
+
+// Party is an end of a connection, as policies see it.
+type Party struct {
+	Name     string   `json:"name"`               // shop/web, host, 10.0.0.1
+	Address  string   `json:"address,omitempty"`  // if it was asked for by address, or stands behind a service
+	Identity uint32   `json:"identity"`           // 0: nobody knows it
+	Labels   []string `json:"labels,omitempty"`   // of its identity: k8s:app=web
+	Governed bool     `json:"governed,omitempty"` // policies restrict it
+}
+
+// Explanation says what policies make of a connection, and why.
+type Explanation struct {
+	From    Party      `json:"from"`
+	To      Party      `json:"to"`
+	Port    string     `json:"port"` // of the end that serves, after service translation: tcp/80, icmp/8
+	Allowed bool       `json:"allowed"`
+	Egress  PolicySide `json:"egress"`  // what the policies of From say
+	Ingress PolicySide `json:"ingress"` // what the policies of To say
+}
+
+// PolicySide is the verdict of the policies of one end.
+type PolicySide struct {
+	Verdict string   `json:"verdict"`          // allow, deny, deny-implicit (isolated, and nothing allows it)
+	Rules   []string `json:"rules,omitempty"`  // that decide: cnp web/allow-db ingress[0].toPorts[1]; of deny-implicit those that isolate
+	Reason  string   `json:"reason,omitempty"` // if no rule decides
+	Near    []string `json:"near,omitempty"`   // of deny-implicit: what rules allow instead
+}
+
+// Effective says whom a workload may talk with.
+type Effective struct {
+	Of      Party         `json:"of"`
+	Ingress EffectiveSide `json:"ingress"`
+	Egress  EffectiveSide `json:"egress"`
+}
+
+// EffectiveSide is one direction. What none of Peers speaks of is denied if the workload is isolated, else allowed.
+type EffectiveSide struct {
+	Isolated bool            `json:"isolated"`
+	By       []string        `json:"by,omitempty"` // the policies that isolate; empty: the configuration does
+	Peers    []EffectivePeer `json:"peers"`
+}
+
+// EffectivePeer is a group of peers for which the same rules say the same.
+type EffectivePeer struct {
+	Verdict string   `json:"verdict"` // allow, deny
+	Names   []string `json:"names"`   // shop/web, host, labels of an identity nobody runs; anyone
+	Ports   []string `json:"ports"`   // tcp/80, tcp/8000-8999, icmp/8; any
+	Rules   []string `json:"rules,omitempty"`
+}

@@ -1,0 +1,26 @@
+// Package explain answers questions of people about policies from the tables of an agent: may this end talk with that one,
+// and why; whom may a workload talk with at all.
+//
+// # The world it models
+//
+// A person names an end of a connection by what they know of it; policies know identities. An end is
+//
+//	shop/web                a pod or virtual machine (any node's), else a service: each of its backends
+//	10.0.0.7, [fd00::7]     the workload or node that has the address, else what lies outside
+//	host, world, …          what has no labels of its own
+//	shop/db:5432            … with a port, and a protocol: shop/dns:53/udp, shop/db:icmp, shop/web:http
+//
+// A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes and what
+// is outside have no policies.
+//
+// # Invariants
+//
+//   - Verdicts are those of policy.Judge and policy.Entries, from which the kernel's are made: nothing is decided here.
+//   - The same tables give the same answer, whoever filled them: an agent, or files of manifests.
+//   - An end that nobody knows is an error that says so, never a guess.
+//
+// # Example
+//
+//	answers, err := explain.Explain(snapshot, tables, "shop/web", "shop/db:5432")
+//	answers[0].Ingress.Rules // cnp shop/allow-web ingress[0].toPorts[0]
+package explain

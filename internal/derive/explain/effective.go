@@ -1,0 +1,164 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Effective says whom a workload may talk with, in both directions.
+func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, error) {
+	q := ask(r, t)
+	ends, err := q.find(of, port{})
+	if err != nil {
+		return agentv1.Effective{}, err
+	}
+	e := ends[0]
+	if !e.governed {
+		return agentv1.Effective{}, fmt.Errorf("no policy is for %s: policies restrict pods and virtual machines", e.name)
+	}
+	entries := policy.Entries(q.rules, e.subject(), q.peers(), q.portsOf, q.options)
+	out := agentv1.Effective{Of: e.party()}
+	for _, side := range []struct {
+		direction policy.Direction
+		into      *agentv1.EffectiveSide
+	}{{policy.Ingress, &out.Ingress}, {policy.Egress, &out.Egress}} {
+		own := slices.DeleteFunc(slices.Clone(entries), func(e policy.Entry) bool { return e.Direction != side.direction })
+		*side.into = q.effective(own)
+	}
+	return out, nil
+}
+
+// peers are the reserved identities and those of the cluster.
+func (q question) peers() iter.Seq2[identity.Number, identity.Labels] {
+	return func(yield func(identity.Number, identity.Labels) bool) {
+		for _, n := range identity.ReservedNumbers() {
+			if !yield(n, identity.Reserved(n)) {
+				return
+			}
+		}
+		for i := range q.t.Identities.All(q.r) {
+			if !i.Number.IsReserved() && !yield(i.Number, i.Labels) {
+				return
+			}
+		}
+	}
+}
+
+// portsOf are the named ports of all workloads of an identity.
+func (q question) portsOf(n identity.Number) (out policy.NamedPorts) {
+	key := state.Join(uint32(n))
+	for e := range q.t.Endpoints.By(q.r, table.ByIdentity, key) {
+		out = append(out, named(e.NamedPorts)...)
+	}
+	for w := range q.t.Workloads.By(q.r, table.ByIdentity, key) {
+		out = append(out, named(w.NamedPorts)...)
+	}
+	return out
+}
+
+// span is a range of ports of one protocol.
+type span struct {
+	protocol    uint8
+	first, last uint16
+}
+
+// effective groups entries: first by peer, verdict and rules, which gives ports; then peers that have the same.
+func (q question) effective(entries []policy.Entry) (side agentv1.EffectiveSide) {
+	type key struct {
+		peer    identity.Number
+		verdict policy.Verdict
+		rules   string
+	}
+	spans, rules := map[key][]span{}, map[string][]string{}
+	for _, e := range entries {
+		if e.Peer == 0 && e.Protocol == 0 {
+			side.Isolated = e.Verdict == policy.DenyImplicit
+			if side.Isolated {
+				side.By = texts(e.Rules)
+				continue
+			}
+			if len(e.Rules) == 0 {
+				continue
+			}
+		}
+		k := key{e.Peer, e.Verdict, strings.Join(texts(e.Rules), "\n")}
+		rules[k.rules] = texts(e.Rules)
+		s := span{e.Protocol, e.Port, e.Port | uint16(0xffff>>e.PortBits)}
+		spans[k] = append(spans[k], s)
+	}
+	type group struct{ verdict, ports, rules string }
+	groups := map[group][]identity.Number{}
+	for k, s := range spans {
+		g := group{verdictText(k.verdict), strings.Join(merge(s), "\n"), k.rules}
+		groups[g] = append(groups[g], k.peer)
+	}
+	side.Peers = []agentv1.EffectivePeer{}
+	for g, numbers := range groups {
+		side.Peers = append(side.Peers, agentv1.EffectivePeer{Verdict: g.verdict, Names: q.names(numbers), Ports: strings.Split(g.ports, "\n"), Rules: rules[g.rules]})
+	}
+	slices.SortFunc(side.Peers, func(a, b agentv1.EffectivePeer) int {
+		return cmp.Or(cmp.Compare(a.Verdict, b.Verdict), slices.Compare(a.Names, b.Names), slices.Compare(a.Ports, b.Ports), slices.Compare(a.Rules, b.Rules))
+	})
+	return side
+}
+
+// verdictText is allow or deny: why it is denied, the rules say.
+func verdictText(v policy.Verdict) string {
+	if v == policy.Allow {
+		return "allow"
+	}
+	return "deny"
+}
+
+// merge writes ranges of ports as few as they can be.
+func merge(spans []span) (out []string) {
+	slices.SortFunc(spans, func(a, b span) int {
+		return cmp.Or(cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
+	})
+	for i := 0; i < len(spans); {
+		s := spans[i]
+		for i++; i < len(spans) && spans[i].protocol == s.protocol && uint32(spans[i].first) <= uint32(s.last)+1 && s.protocol != policy.ICMP && s.protocol != policy.ICMPv6; i++ {
+			s.last = max(s.last, spans[i].last)
+		}
+		out = append(out, portText(s.protocol, s.first, s.last))
+	}
+	return out
+}
+
+// names are those of the workloads of identities, of reserved ones their names.
+func (q question) names(numbers []identity.Number) []string {
+	found := map[string]bool{}
+	for _, n := range numbers {
+		if n == 0 {
+			found["anyone"] = true
+			continue
+		}
+		if n.Name() != "" {
+			found[n.Name()] = true
+			continue
+		}
+		key := state.Join(uint32(n))
+		before := len(found)
+		for e := range q.t.Endpoints.By(q.r, table.ByIdentity, key) {
+			found[e.Namespace+"/"+e.Name] = true
+		}
+		for w := range q.t.Workloads.By(q.r, table.ByIdentity, key) {
+			found[w.Namespace+"/"+w.Pod] = true
+		}
+		if len(found) == before {
+			i, _ := q.t.Identities.One(q.r, key)
+			found[cmp.Or(i.Labels.String(), fmt.Sprint("identity ", n))] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}

@@ -1,0 +1,189 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// question is what answers are read from.
+type question struct {
+	r       state.Reader
+	t       *table.Tables
+	rules   []policy.Rule
+	options policy.Options
+}
+
+func ask(r state.Reader, t *table.Tables) question {
+	q := question{r: r, t: t}
+	for p := range t.Policies.All(r) {
+		q.rules = append(q.rules, p.Rules...)
+	}
+	setting := func(name string) (string, bool) {
+		s, ok := t.Settings.One(r, state.Join(name))
+		return s.Value, ok
+	}
+	config, _ := settings.Parse(setting)
+	switch config.Enforcement {
+	case settings.EnforceAlways:
+		q.options.Enforcement = policy.EnforceAlways
+	case settings.EnforceNever:
+		q.options.Enforcement = policy.EnforceNever
+	}
+	localhost, _ := setting("allow-localhost")
+	q.options.HostByPolicy = localhost == "policy"
+	return q
+}
+
+// Explain says what policies make of a connection from one end to another, which has a port. To a service it has an answer
+// for each kind of backend.
+func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explanation, error) {
+	q := ask(r, t)
+	fromName, _ := cut(from)
+	sources, err := q.find(fromName, port{})
+	if err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	toName, portText := cut(to)
+	if portText == "" {
+		return nil, fmt.Errorf("to: %q has no port; write %s:80, %s:53/udp or %s:icmp", to, to, to, to)
+	}
+	p, err := parsePort(portText)
+	if err != nil {
+		return nil, fmt.Errorf("to: %w", err)
+	}
+	targets, err := q.find(toName, p)
+	if err != nil {
+		return nil, fmt.Errorf("to: %w", err)
+	}
+	var out []agentv1.Explanation
+	for _, target := range targets {
+		at := p
+		if target.backend != nil {
+			at = *target.backend
+		}
+		if at, err = at.of(target); err != nil {
+			return nil, err
+		}
+		out = append(out, q.explain(sources[0], target, at))
+	}
+	return out, nil
+}
+
+// of is the port as a number: a name is that of a container port of the end.
+func (p port) of(e end) (port, error) {
+	if p.protocol == policy.ICMP && e.address.Is6() {
+		return port{protocol: policy.ICMPv6, number: 128 << 8}, nil
+	}
+	if p.name == "" {
+		return p, nil
+	}
+	for _, n := range e.ports {
+		if n.Name == p.name && n.Protocol == p.protocol {
+			return port{protocol: n.Protocol, number: n.Port}, nil
+		}
+	}
+	return port{}, fmt.Errorf("to: %s has no container port %s", e.name, p)
+}
+
+func (q question) explain(from, to end, p port) agentv1.Explanation {
+	x := agentv1.Explanation{From: from.party(), To: to.party(), Port: p.String()}
+	x.Egress = q.side(from, to, policy.Packet{Direction: policy.Egress, Protocol: p.protocol, Port: p.number})
+	x.Ingress = q.side(to, from, policy.Packet{Direction: policy.Ingress, Protocol: p.protocol, Port: p.number})
+	x.Allowed = x.Egress.Verdict == policy.Allow.String() && x.Ingress.Verdict == policy.Allow.String()
+	return x
+}
+
+// side is the verdict of the policies of one end.
+func (q question) side(subject, peer end, packet policy.Packet) (s agentv1.PolicySide) {
+	if !subject.governed {
+		return agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: "no policy is for it: policies restrict pods and virtual machines"}
+	}
+	verdict, rules := policy.Judge(q.rules, subject.subject(), peer.peer(), packet, q.options)
+	s.Verdict, s.Rules = verdict.String(), texts(rules)
+	switch {
+	case len(rules) > 0:
+	case q.options.Enforcement == policy.EnforceNever:
+		s.Reason = "policies are without effect (policy-enforcement-mode: never)"
+	case verdict == policy.DenyImplicit && q.options.Enforcement == policy.EnforceAlways:
+		s.Reason = "what no rule allows is denied (policy-enforcement-mode: always)"
+	case verdict == policy.DenyImplicit:
+		s.Reason = "what no rule allows is denied while its labels are not known"
+	case q.isolated(subject, packet.Direction):
+		s.Reason = "the node itself may always reach its own workloads (allow-localhost)"
+	default:
+		s.Reason = fmt.Sprintf("no policy isolates it in %s", packet.Direction)
+	}
+	if verdict == policy.DenyImplicit {
+		s.Near = q.near(subject, peer, packet)
+	}
+	return s
+}
+
+// isolated tells whether what nobody names would be denied: a packet of a protocol that no rule can name.
+func (q question) isolated(subject end, direction policy.Direction) bool {
+	verdict, _ := policy.Judge(q.rules, subject.subject(), policy.Peer{}, policy.Packet{Direction: direction, Protocol: 255}, q.options)
+	return verdict == policy.DenyImplicit
+}
+
+func texts(origins []policy.Origin) (out []string) {
+	for _, o := range origins {
+		out = append(out, o.String())
+	}
+	return out
+}
+
+// near lists rules that almost allow a packet: the peer on other ports, or the port to other peers.
+func (q question) near(subject, peer end, packet policy.Packet) (out []string) {
+	for _, r := range q.rules {
+		if !r.Subject.Matches(subject.labels) {
+			continue
+		}
+		terms := r.Ingress
+		if packet.Direction == policy.Egress {
+			terms = r.Egress
+		}
+		for _, t := range terms {
+			chosen := t.AnyPeer || slices.ContainsFunc(t.Peers, func(s policy.Selector) bool { return s.For(subject.labels).Matches(peer.labels) })
+			covered := slices.ContainsFunc(t.Ports, func(p policy.Port) bool {
+				return p.Protocol == 0 && p.Name == "" || p.Protocol == packet.Protocol && p.Name == "" && p.First <= packet.Port && packet.Port <= p.Last
+			})
+			origin := r.Origin
+			origin.Path = t.Path
+			switch {
+			case chosen && !covered:
+				out = append(out, fmt.Sprintf("%s allows %s, but only on %s", origin, peer.name, portsText(t.Ports)))
+			case covered && !chosen && len(t.Peers) > 0:
+				out = append(out, fmt.Sprintf("%s allows this port, but only for %s", origin, peersText(t.Peers)))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func portsText(ports []policy.Port) string {
+	var text []string
+	for _, p := range ports {
+		if p.Name != "" {
+			text = append(text, port{protocol: p.Protocol, name: p.Name}.String())
+			continue
+		}
+		text = append(text, portText(p.Protocol, p.First, p.Last))
+	}
+	return strings.Join(text, ", ")
+}
+
+func peersText(peers []policy.Selector) string {
+	var text []string
+	for _, s := range peers {
+		text = append(text, s.String())
+	}
+	return strings.Join(text, " or ")
+}
