@@ -34,7 +34,9 @@ func Command(env Environment) *cobra.Command {
 		Short: "Check policies, and ask what they do",
 		Long: `policy checks policy objects and says what they do: CiliumNetworkPolicy,
 CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
-		Example: `  weft policy check -f policies/`,
+		Example: `  weft policy check -f policies/
+  weft policy explain --from shop/web --to shop/db:5432
+  weft policy effective shop/db`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("there is no command %q", args[0])
@@ -43,7 +45,7 @@ CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(checkCommand(env))
+	c.AddCommand(checkCommand(env), explainCommand(env), effectiveCommand(env))
 	return c
 }
 

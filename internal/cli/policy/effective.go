@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+func effectiveCommand(env Environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "effective NAMESPACE/NAME",
+		Short: "Say who may reach a workload, and whom it may reach",
+		Long: `effective lists, for a pod or a virtual machine, who may reach it and whom it may reach, on which ports, and
+which rules say so. It is the sum of all policies, as the kernel enforces it.
+
+Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With -f it is
+files: Pods (or what makes them), Namespaces and policies, and no cluster is needed.`,
+		Example: `  weft policy effective shop/db-0
+  weft policy effective -f deploy/ shop/db
+  weft policy effective shop/db-0 -o json | jq '.ingress.peers[].names[]'`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("whose? weft policy effective NAMESPACE/NAME")
+			}
+			return nil
+		},
+	}
+	socket := c.Flags().String("socket", agentv1.Socket, "unix socket of the agent")
+	files := filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated")
+	output := outputFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		e, err := ask(c.Context(), env, *files, *socket, agentv1.PathEffective, url.Values{"of": {args[0]}},
+			func(t *table.Tables, s *state.Snapshot) (agentv1.Effective, error) {
+				return explain.Effective(s, t, args[0])
+			})
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			return printJSON(env.Out, e)
+		}
+		return printEffective(env.Out, e)
+	}
+	return c
+}
+
+func printEffective(out io.Writer, e agentv1.Effective) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s\n", e.Of.Name, strings.Join(e.Of.Labels, ", "))
+	for _, d := range []struct {
+		title, others string
+		side          agentv1.EffectiveSide
+	}{{"Who may reach it", "everybody else may", e.Ingress}, {"Whom it may reach", "everybody else", e.Egress}} {
+		fmt.Fprintf(&text, "\n%s\n", d.title)
+		for _, p := range d.side.Peers {
+			sign := ""
+			if p.Verdict == "deny" {
+				sign = "NOT "
+			}
+			fmt.Fprintf(&text, "  %s%s on %s\n", sign, strings.Join(p.Names, ", "), strings.Join(p.Ports, ", "))
+			for _, r := range p.Rules {
+				fmt.Fprintf(&text, "    by %s\n", r)
+			}
+			if len(p.Rules) == 0 {
+				fmt.Fprintf(&text, "    always: the node itself reaches its own workloads (allow-localhost)\n")
+			}
+		}
+		switch {
+		case !d.side.Isolated && len(d.side.Peers) == 0:
+			fmt.Fprintf(&text, "  everybody: no policy isolates it\n")
+		case !d.side.Isolated:
+			fmt.Fprintf(&text, "  %s: no policy isolates it\n", d.others)
+		default:
+			fmt.Fprintf(&text, "  nobody else\n")
+		}
+		for _, by := range d.side.By {
+			fmt.Fprintf(&text, "    isolated by %s\n", by)
+		}
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}

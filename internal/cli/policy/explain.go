@@ -1,0 +1,150 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+func explainCommand(env Environment) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain --from END --to END:PORT[/PROTOCOL]",
+		Short: "Say whether one end may talk with another, and which rule decides",
+		Long: `explain says what policies make of a new connection: the verdict of the egress policies of one end and of
+the ingress policies of the other, with the rules that decide; of a default deny, which policies isolate,
+and which rules almost allow it.
+
+An end is NAMESPACE/NAME of a pod, a virtual machine or a service (with the service's port; the answer is
+about the backends, since policies see traffic after service translation), an address, or an entity: host,
+remote-node, world, kube-apiserver, …. A port is a number or a container port's name, tcp unless it says
+otherwise: 80, 53/udp, http; or icmp for ping. IPv6 addresses stand in brackets: [fd00::7]:80.
+
+Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With -f it is
+files: Pods (or what makes them), Namespaces, Services and policies, and no cluster is needed.
+
+Exit status: 0 if there is an answer; 1 if there is none, or it is not what --expect says.`,
+		Example: `  weft policy explain --from shop/web-7d4b --to shop/db-0:5432
+  weft policy explain --from world --to ingress/envoy:443
+  weft policy explain --from shop/web --to 10.0.0.7:53/udp
+  weft policy explain -f deploy/ --from shop/web --to shop/db:5432 --expect allow`,
+		Args: noArguments,
+	}
+	from := c.Flags().String("from", "", "who begins the connection")
+	to := c.Flags().String("to", "", "who is connected to, with a port")
+	expect := c.Flags().String("expect", "", "allow or deny: exit with 1 if the answer is another")
+	socket := c.Flags().String("socket", agentv1.Socket, "unix socket of the agent")
+	files := filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated")
+	output := outputFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		if *from == "" || *to == "" {
+			return usage("who with whom? --from shop/web --to shop/db:5432")
+		}
+		if *expect != "" && *expect != "allow" && *expect != "deny" {
+			return usage("--expect %q: must be allow or deny", *expect)
+		}
+		answers, err := ask(c.Context(), env, *files, *socket, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
+			func(t *table.Tables, s *state.Snapshot) ([]agentv1.Explanation, error) {
+				return explain.Explain(s, t, *from, *to)
+			})
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			err = printJSON(env.Out, answers)
+		} else {
+			err = printExplanations(env.Out, answers)
+		}
+		return errors.Join(err, unexpected(answers, *expect))
+	}
+	return c
+}
+
+// ask asks files, or the agent.
+func ask[A any](ctx context.Context, env Environment, files []string, socket, path string, query url.Values, local func(*table.Tables, *state.Snapshot) (A, error)) (answer A, err error) {
+	if len(files) == 0 {
+		err = env.Get(ctx, socket, path+"?"+query.Encode(), &answer)
+		return answer, err
+	}
+	objects, problems, err := env.read(files)
+	if err != nil {
+		return answer, err
+	}
+	for _, p := range problems {
+		fmt.Fprintf(env.Err, "%s: %s\n", p.Place, p.Message)
+	}
+	t, s, err := world(objects)
+	if err != nil {
+		return answer, err
+	}
+	for p := range t.Policies.All(s) {
+		if !p.Valid {
+			fmt.Fprintf(env.Err, "%s %s is rejected, and enforces nothing: %s\n", p.Kind, strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), strings.Join(p.Problems, "; "))
+		}
+	}
+	return local(t, s)
+}
+
+func unexpected(answers []agentv1.Explanation, expect string) error {
+	for _, x := range answers {
+		if expect != "" && x.Allowed != (expect == "allow") {
+			return fmt.Errorf("%s to %s %s: expected %s", x.From.Name, x.To.Name, x.Port, expect)
+		}
+	}
+	return nil
+}
+
+func printExplanations(out io.Writer, answers []agentv1.Explanation) error {
+	var text strings.Builder
+	for i, x := range answers {
+		if i > 0 {
+			text.WriteString("\n")
+		}
+		verdict := "ALLOWED"
+		if !x.Allowed {
+			verdict = "DENIED"
+		}
+		fmt.Fprintf(&text, "%s -> %s %s: %s\n", partyName(x.From), partyName(x.To), x.Port, verdict)
+		printSide(&text, "egress of "+x.From.Name, x.Egress)
+		printSide(&text, "ingress of "+x.To.Name, x.Ingress)
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+func partyName(p agentv1.Party) string {
+	if p.Address == "" || strings.HasPrefix(p.Address, "2001:db8:") {
+		return p.Name
+	}
+	return fmt.Sprintf("%s (%s)", p.Name, p.Address)
+}
+
+func printSide(out *strings.Builder, title string, s agentv1.PolicySide) {
+	words := map[string]string{"allow": "allowed", "deny": "DENIED by a deny rule", "deny-implicit": "DENIED by default: no rule allows it"}
+	fmt.Fprintf(out, "  %s: %s\n", title, words[s.Verdict])
+	prefix := "by"
+	if s.Verdict == "deny-implicit" {
+		prefix = "isolated by"
+	}
+	for _, r := range s.Rules {
+		fmt.Fprintf(out, "    %s %s\n", prefix, r)
+	}
+	if s.Reason != "" {
+		fmt.Fprintf(out, "    because %s\n", s.Reason)
+	}
+	for _, n := range s.Near {
+		fmt.Fprintf(out, "    but %s\n", n)
+	}
+}

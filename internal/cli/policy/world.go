@@ -1,0 +1,162 @@
+package policy
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/source/kube"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// kinds are those that become rows as they are.
+var kinds = map[string]func() runtime.Object{
+	"v1 ConfigMap":                         func() runtime.Object { return &corev1.ConfigMap{} },
+	"v1 Namespace":                         func() runtime.Object { return &corev1.Namespace{} },
+	"v1 Service":                           func() runtime.Object { return &corev1.Service{} },
+	"discovery.k8s.io/v1 EndpointSlice":    func() runtime.Object { return &discoveryv1.EndpointSlice{} },
+	"cilium.io/v2 CiliumNode":              func() runtime.Object { return &v2.CiliumNode{} },
+	"cilium.io/v2 " + rule.KindCilium:      func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
+	"cilium.io/v2 " + rule.KindClusterwide: func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
+	"networking.k8s.io/v1 " + rule.KindKubernetes: func() runtime.Object {
+		return &networkingv1.NetworkPolicy{}
+	},
+}
+
+// world fills the tables of an agent from objects: a cluster as it would be with them and nothing else. Pods get
+// identities by their labels, and addresses (of 2001:db8::/32, which is nobody's) if they have none.
+func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
+	t, db := table.New()
+	rows := kube.NewRows(t, "", nil)
+	err := db.Write(func(tx *state.Tx) error {
+		for _, o := range objects {
+			if err := put(tx, rows, o); err != nil {
+				return err
+			}
+		}
+		rows.MarkSynced(tx)
+		config, _ := settings.Parse(func(name string) (string, bool) {
+			s, ok := t.Settings.One(tx, state.Join(name))
+			return s.Value, ok
+		})
+		filter, _ := identity.NewFilter(config.Labels)
+		workloads := manifest.Workloads(objects, cmp.Or(config.ClusterName, "default"), filter.WithVMName())
+		putWorkloads(tx, t, workloads)
+		for _, o := range objects {
+			if o.APIVersion == "v1" && o.Kind == "Service" {
+				putBackends(tx, t, o, workloads)
+			}
+		}
+		return nil
+	})
+	return t, db.Snapshot(), err
+}
+
+func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
+	make, known := kinds[o.APIVersion+" "+o.Kind]
+	if !known || o.Kind == "ConfigMap" && (o.Namespace != kube.ConfigNamespace || o.Name != kube.ConfigName) {
+		return nil
+	}
+	object := make()
+	if err := json.Unmarshal(o.JSON, object); err != nil {
+		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
+	}
+	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != rule.KindClusterwide && o.Kind != "CiliumNode" {
+		namespaced.SetNamespace(cmp.Or(namespaced.GetNamespace(), metav1.NamespaceDefault))
+	}
+	return rows.Put(tx, object)
+}
+
+func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) {
+	numbers := map[string]identity.Number{}
+	for _, w := range workloads {
+		numbers[w.Labels.String()] = 0
+	}
+	for i, text := range slices.Sorted(maps.Keys(numbers)) {
+		numbers[text] = identity.Number(256 + i)
+	}
+	for i := range workloads {
+		w := &workloads[i]
+		if w.HostNetwork {
+			t.Pods.Put(tx, table.Pod{Namespace: w.Namespace, Name: w.Name, HostNetwork: true})
+			continue
+		}
+		if len(w.Addresses) == 0 {
+			w.Addresses = []netip.Addr{invented(i)}
+		}
+		n := numbers[w.Labels.String()]
+		row := table.Endpoint{Namespace: w.Namespace, Name: w.Name, Identity: n, Addresses: w.Addresses}
+		for _, p := range w.NamedPorts {
+			row.NamedPorts = append(row.NamedPorts, table.NamedPort(p))
+		}
+		t.Identities.Put(tx, table.Identity{Number: n, Labels: w.Labels})
+		t.Endpoints.Put(tx, row)
+	}
+}
+
+// invented is an address for a workload that has none: of the prefix for documentation (RFC 3849).
+func invented(i int) netip.Addr {
+	a := netip.MustParseAddr("2001:db8::").As16()
+	a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i)
+	return netip.AddrFrom16(a)
+}
+
+// putBackends makes the EndpointSlice that Kubernetes would make of a Service: one for each workload that it selects.
+func putBackends(tx *state.Tx, t *table.Tables, o *manifest.Object, workloads []manifest.Workload) {
+	var s corev1.Service
+	if json.Unmarshal(o.JSON, &s) != nil || len(s.Spec.Selector) == 0 {
+		return
+	}
+	namespace := cmp.Or(s.Namespace, metav1.NamespaceDefault)
+	var requirements []engine.Requirement
+	for key, value := range s.Spec.Selector {
+		requirements = append(requirements, engine.Requirement{Key: identity.SourceK8s + ":" + key, Operator: engine.In, Values: []string{value}})
+	}
+	selector := engine.NewSelector(requirements...)
+	for _, w := range workloads {
+		if w.Namespace != namespace || w.HostNetwork || !selector.Matches(w.Labels) {
+			continue
+		}
+		row := table.EndpointSlice{
+			Namespace: namespace, Name: s.Name + "-" + strings.ToLower(w.Kind) + "-" + w.Name, Service: s.Name,
+			Endpoints: []table.SliceEndpoint{{Addresses: w.Addresses, Ready: true, Serving: true}},
+		}
+		for _, p := range s.Spec.Ports {
+			if target, ok := targetPort(p, w.NamedPorts); ok {
+				row.Ports = append(row.Ports, target)
+			}
+		}
+		t.EndpointSlices.Put(tx, row)
+	}
+}
+
+func targetPort(p corev1.ServicePort, named engine.NamedPorts) (table.NamedPort, bool) {
+	protocol := map[corev1.Protocol]uint8{"": engine.TCP, corev1.ProtocolTCP: engine.TCP, corev1.ProtocolUDP: engine.UDP, corev1.ProtocolSCTP: engine.SCTP}[p.Protocol]
+	if p.TargetPort.Type == intstr.String {
+		for _, n := range named {
+			if n.Name == p.TargetPort.StrVal && n.Protocol == protocol {
+				return table.NamedPort{Name: p.Name, Protocol: protocol, Port: n.Port}, true
+			}
+		}
+		return table.NamedPort{}, false
+	}
+	return table.NamedPort{Name: p.Name, Protocol: protocol, Port: uint16(cmp.Or(p.TargetPort.IntVal, p.Port))}, true
+}
