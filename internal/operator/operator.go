@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,6 +50,7 @@ type Config struct {
 	Namespace      string // of the Lease
 	HealthAddress  string // of GET /healthz; empty: none
 	MetricsAddress string // of GET /metrics; empty: none
+	WebhookAddress string // of the webhook for policies; empty: none
 	Log            *slog.Logger
 }
 
@@ -86,6 +88,11 @@ func Run(ctx context.Context, c Config) error {
 			return fmt.Errorf("prepare the control of networks: %w", err)
 		}
 	}
+	if c.WebhookAddress != "" {
+		if err := addWebhook(m, c); err != nil {
+			return fmt.Errorf("prepare the webhook for policies: %w", err)
+		}
+	}
 	go func() {
 		select {
 		case <-m.Elected():
@@ -120,7 +127,7 @@ func ignoreEnd(ctx context.Context, err error) error {
 func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, networkingv1.AddToScheme, v2.AddToScheme, cncfv1.AddToScheme,
+		corev1.AddToScheme, networkingv1.AddToScheme, admissionregistrationv1.AddToScheme, v2.AddToScheme, cncfv1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err) // two types claim one name: a mistake in this program

@@ -381,13 +381,16 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 	w.Put(path+"part", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web, Egress: []v2.EgressRule{{
 		ToFQDNs: []v2.FQDNSelector{{MatchName: "example.com"}},
 	}}}})
+	w.Put(path+"trap", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web, Ingress: []v2.IngressRule{}, Egress: []v2.EgressRule{{
+		EgressPeer: v2.EgressPeer{ToEntities: []string{"all"}},
+	}}}})
 	w.Put(path+"bad", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web}})
 	s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
-		w.client, func(o *v2.CiliumNetworkPolicy) verdict { return verdictOf(rule.Cilium(o)) },
+		w.client, func(o *v2.CiliumNetworkPolicy) verdict { return toldOf(rule.KindCilium, o, rule.Cilium(o)) },
 		func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
 	}
 	var have []string
-	for _, name := range []string{"whole", "part", "bad", "missing"} {
+	for _, name := range []string{"whole", "part", "trap", "bad", "missing"} {
 		request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}}
 		for range 2 {
 			if _, err := s.Reconcile(t.Context(), request); err != nil {
@@ -397,7 +400,7 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 		var o v2.CiliumNetworkPolicy
 		w.Get(path+name, &o)
 		for _, c := range o.Status.Conditions {
-			names := strings.Contains(c.Message, "spec.egress[0].toFQDNs") || strings.Contains(c.Message, "at least one of Ingress")
+			names := strings.Contains(c.Message, "spec.egress[0].toFQDNs") || strings.Contains(c.Message, "at least one of Ingress") || strings.Contains(c.Message, "; fix: ingress: [{}]")
 			have = append(have, fmt.Sprint(name, " ", c.Type, "=", c.Status, " ", c.Reason, " names the field: ", names))
 		}
 	}
@@ -405,6 +408,8 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 whole Enforced=True Enforced names the field: false
 part Valid=True WellFormed names the field: true
 part Enforced=False NotImplemented names the field: true
+trap Valid=True WellFormed names the field: true
+trap Enforced=True Enforced names the field: false
 bad Valid=False Invalid names the field: true
 bad Enforced=False Invalid names the field: false`, strings.Join(have, "\n"))
 }
@@ -414,7 +419,7 @@ func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {
 	w.Put("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny", &networkingv1.NetworkPolicy{})
 	problems := []string{"spec.egress[0].to[0].ipBlock: not enforced yet"}
 	s := &reports[networkingv1.NetworkPolicy, *networkingv1.NetworkPolicy]{
-		w.client, w, func(*networkingv1.NetworkPolicy) verdict { return verdict{true, problems} },
+		w.client, w, func(*networkingv1.NetworkPolicy) verdict { return verdict{valid: true, problems: problems} },
 	}
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "deny"}}
 	result, err := s.Reconcile(t.Context(), request)

@@ -21,6 +21,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/source/kube/check"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -32,9 +33,32 @@ const ConditionEnforced = "Enforced"
 type verdict struct {
 	valid    bool
 	problems []string // each names its field; of an invalid object why it is invalid, else what is not enforced
+	traps    []string // what is enforced and does not do what it seems to
 }
 
-func verdictOf(p table.PolicyObject) verdict { return verdict{p.Valid, p.Problems} }
+func verdictOf(p table.PolicyObject) verdict { return verdict{valid: p.Valid, problems: p.Problems} }
+
+// toldOf is the verdict in the words of `weft policy check` and of the webhook: with what was probably meant, and how to
+// write it.
+func toldOf(kind string, object any, p table.PolicyObject) verdict {
+	findings, err := check.Object(kind, object, check.Options{})
+	if err != nil {
+		return verdictOf(p) // it came as JSON, so this does not happen
+	}
+	v := verdict{valid: p.Valid}
+	for _, f := range findings {
+		switch {
+		case f.Severity == check.Error || f.Check == "partial":
+			v.problems = append(v.problems, f.Sentence())
+		case f.Severity == check.Warning:
+			v.traps = append(v.traps, f.Sentence())
+		}
+	}
+	if !p.Valid && len(v.problems) == 0 {
+		v.problems = p.Problems
+	}
+	return v
+}
 
 // conditions puts a verdict into words, for the generation of the object that it is about.
 func (v verdict) conditions(generation int64) []metav1.Condition {
@@ -48,6 +72,9 @@ func (v verdict) conditions(generation int64) []metav1.Condition {
 	case len(v.problems) > 0:
 		valid.Message = limit("well formed, but not all of it is enforced: "+all, 32<<10)
 		enforced.Status, enforced.Reason, enforced.Message = metav1.ConditionFalse, "NotImplemented", all
+	}
+	if v.valid && len(v.traps) > 0 {
+		valid.Message = limit(valid.Message+"; but "+strings.Join(v.traps, "; "), 32<<10)
 	}
 	valid.ObservedGeneration, enforced.ObservedGeneration = generation, generation
 	return []metav1.Condition{valid, enforced}
@@ -99,21 +126,23 @@ func addStatus[T any, P object[T]](m manager.Manager, judge func(P) verdict, con
 func addStatuses(m manager.Manager, _ *slog.Logger) error {
 	for _, add := range []func() error{
 		func() error {
-			return addStatus(m, func(o *v2.CiliumNetworkPolicy) verdict { return verdictOf(rule.Cilium(o)) },
+			return addStatus(m, func(o *v2.CiliumNetworkPolicy) verdict { return toldOf(rule.KindCilium, o, rule.Cilium(o)) },
 				func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
 		},
 		func() error {
-			return addStatus(m, func(o *v2.CiliumClusterwideNetworkPolicy) verdict { return verdictOf(rule.Clusterwide(o)) },
+			return addStatus(m, func(o *v2.CiliumClusterwideNetworkPolicy) verdict {
+				return toldOf(rule.KindClusterwide, o, rule.Clusterwide(o))
+			},
 				func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
 		},
 		func() error {
 			return addStatus(m, func(*v2.CiliumBandwidthPolicy) verdict {
-				return verdict{true, []string{"spec.egress: bandwidth is not limited and traffic not marked yet"}}
+				return verdict{valid: true, problems: []string{"spec.egress: bandwidth is not limited and traffic not marked yet"}}
 			}, func(o *v2.CiliumBandwidthPolicy) *[]metav1.Condition { return &o.Status.Conditions })
 		},
 		func() error {
 			return addStatus(m, func(*v2.CiliumLoadBalancerIPPool) verdict {
-				return verdict{true, []string{"spec.blocks: services of type LoadBalancer are not given addresses of a pool yet"}}
+				return verdict{valid: true, problems: []string{"spec.blocks: services of type LoadBalancer are not given addresses of a pool yet"}}
 			}, func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions })
 		},
 		func() error {
@@ -129,7 +158,7 @@ func addStatuses(m manager.Manager, _ *slog.Logger) error {
 
 func addNetworks(m manager.Manager) error {
 	return addEvents(m, func(*cncfv1.NetworkAttachmentDefinition) verdict {
-		return verdict{true, []string{"spec.config: pods are not attached to secondary networks yet (unless Multus itself is installed)"}}
+		return verdict{valid: true, problems: []string{"spec.config: pods are not attached to secondary networks yet (unless Multus itself is installed)"}}
 	})
 }
 

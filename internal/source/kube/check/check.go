@@ -228,5 +228,24 @@ func rulesOf(spec *v2.Rule, specs []v2.Rule) (out []ruleAt) {
 	return out
 }
 
+// Object checks a single policy that is at hand as a Go value of this kind.
+func Object(kind string, object any, options Options) ([]Finding, error) {
+	text, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return nil, err
+	}
+	fields["kind"], _ = json.Marshal(kind)
+	fields["apiVersion"], _ = json.Marshal(versions[kind])
+	if text, err = json.Marshal(fields); err != nil {
+		return nil, err
+	}
+	objects, problems := manifest.Read("", text)
+	return Check(objects, problems, options), nil
+}
+
 // IsPolicy tells whether an object is of a kind that is checked.
 func IsPolicy(o *manifest.Object) bool { return versions[o.Kind] == o.APIVersion && o.Kind != "" }

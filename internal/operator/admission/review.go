@@ -1,0 +1,99 @@
+package admission
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/source/kube/check"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+)
+
+// maxBody bounds a review, in bytes: two objects of the size that etcd takes.
+const maxBody = 4 << 20
+
+// maxWarnings bounds what an answer says, in bytes: the API server cuts what is longer.
+const maxWarnings = 4000
+
+// Reviewer answers reviews.
+type Reviewer struct {
+	Running func(context.Context) []identity.Labels // label sets of the workloads of the cluster; nil: not known
+	Log     *slog.Logger
+}
+
+// ServeHTTP answers one review.
+func (v *Reviewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var review admissionv1.AdmissionReview
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = json.Unmarshal(body, &review)
+	}
+	if err != nil || review.Request == nil {
+		http.Error(w, "the body is no AdmissionReview with a request", http.StatusBadRequest)
+		return
+	}
+	review.Response = v.answer(r.Context(), review.Request)
+	if !review.Response.Allowed {
+		v.Log.Info("refused a policy", "kind", review.Request.Kind.Kind, "namespace", review.Request.Namespace, "name", review.Request.Name,
+			"user", review.Request.UserInfo.Username, "why", review.Response.Result.Message)
+	}
+	review.Request = nil
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(review) // the asker has gone
+}
+
+func (v *Reviewer) answer(ctx context.Context, r *admissionv1.AdmissionRequest) *admissionv1.AdmissionResponse {
+	out := &admissionv1.AdmissionResponse{UID: r.UID, Allowed: true}
+	if len(r.Object.Raw) == 0 {
+		return out // a deletion
+	}
+	var o check.Options
+	if v.Running != nil {
+		o.Running = v.Running(ctx)
+	}
+	before := map[string]bool{} // errors of the object as it was
+	for _, f := range findings(r.OldObject.Raw, o) {
+		before[f.Sentence()] = f.Severity == check.Error
+	}
+	var refused []string
+	size := 0
+	for _, f := range findings(r.Object.Raw, o) {
+		text := f.Sentence()
+		switch {
+		case f.Severity == check.Error && !before[text]:
+			refused = append(refused, text)
+		case f.Severity.AtLeast(check.Warning) && size+len(text) <= maxWarnings:
+			size += len(text)
+			out.Warnings = append(out.Warnings, text)
+		}
+	}
+	if len(refused) > 0 {
+		out.Allowed, out.Warnings = false, nil
+		out.Result = &metav1.Status{
+			Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: strings.Join(refused, "; "),
+		}
+	}
+	return out
+}
+
+// findings are those about one object that stand whatever is applied after it: that nobody has the labels that it selects
+// may change in a second.
+func findings(text []byte, o check.Options) (out []check.Finding) {
+	if len(text) == 0 {
+		return nil
+	}
+	objects, problems := manifest.Read("", text)
+	for _, f := range check.Check(objects, problems, o) {
+		if f.Check != "selects-nothing" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
