@@ -12,6 +12,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -318,6 +319,31 @@ func TestRolesGrantNoSecretsNoWildcardsAndNoForeignCRDs(t *testing.T) {
 	}
 }
 
+func TestTheWebhookAsksForOneSecretAndOneConfiguration(t *testing.T) {
+	off := mustRender(t, "")
+	for _, key := range []string{"ValidatingWebhookConfiguration/weft-policies", "Service/weft-webhook", "Role/cilium-operator-webhook"} {
+		if _, ok := off[key]; ok {
+			t.Errorf("%s is there though nobody asked for it", key)
+		}
+	}
+	on := mustRender(t, "{webhook: {enabled: true, failurePolicy: Fail, port: 19444, namespaceSelector: {matchLabels: {checked: ok}}}, operator: {extraArgs: [--debug]}}")
+	c := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, on, "ValidatingWebhookConfiguration/weft-policies").Webhooks[0]
+	if *c.FailurePolicy != admissionregistrationv1.Fail || c.NamespaceSelector.MatchLabels["checked"] != "ok" || *c.ClientConfig.Service.Path != "/validate" {
+		t.Errorf("%+v", c)
+	}
+	if args := find[*appsv1.Deployment](t, on, "Deployment/cilium-operator").Spec.Template.Spec.Containers[0].Args; !slices.Equal(args, []string{"--webhook-serve-addr=:19444", "--debug"}) {
+		t.Errorf("args %v", args)
+	}
+	if s := find[*corev1.Service](t, on, "Service/weft-webhook"); s.Spec.Ports[0].TargetPort.IntVal != 19444 {
+		t.Errorf("%+v", s.Spec)
+	}
+	for _, rule := range slices.Concat(find[*rbacv1.Role](t, on, "Role/cilium-operator-webhook").Rules, find[*rbacv1.ClusterRole](t, on, "ClusterRole/cilium-operator-webhook").Rules) {
+		if !slices.Equal(rule.Verbs, []string{"create"}) && len(rule.ResourceNames) != 1 {
+			t.Errorf("more than one object: %v", rule)
+		}
+	}
+}
+
 func TestAMistakeInValuesIsNamed(t *testing.T) {
 	for values, want := range map[string]string{
 		"operater: {replicas: 2}":          "operater",
@@ -328,6 +354,7 @@ func TestAMistakeInValuesIsNamed(t *testing.T) {
 		"cni: {binPath: opt}":              "binPath",
 		"config: {cluster-name: [a, b]}":   "cluster-name",
 		"operator: {healthPort: 92340000}": "healthPort",
+		"webhook: {failurePolicy: Never}":  "failurePolicy",
 	} {
 		_, err := render(t, values)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -346,7 +373,7 @@ func TestREADMENamesEveryValueAndConfigurationKey(t *testing.T) {
 	for key, value := range c.Values {
 		nested, ok := value.(map[string]any)
 		switch {
-		case ok && (key == "operator" || key == "cni"):
+		case ok && (key == "operator" || key == "cni" || key == "webhook"):
 			for sub := range nested {
 				names = append(names, key+"."+sub)
 			}
