@@ -38,6 +38,7 @@ type Loop[R state.Row] struct {
 	compareAt time.Time // next comparison
 	dump      error     // what the last dump met
 	missed    int       // rounds in a row in which something failed
+	others    others[R]
 }
 
 // job is one row that is not as it should be, or one thing that should not be.
@@ -54,9 +55,11 @@ func (l *Loop[R]) Run(ctx context.Context, db *state.DB) error {
 	l.defaults()
 	l.db, l.feed, l.jobs = db, l.Table.Feed(db), map[state.Key]*job[R]{}
 	defer l.feed.Close()
+	defer l.listen(ctx)()
 	for {
 		changes, s, more := l.feed.Next()
 		l.note(changes, s)
+		l.restore(s)
 		if err := l.round(ctx, s, len(changes) > 0); err != nil {
 			return err
 		}
@@ -66,6 +69,7 @@ func (l *Loop[R]) Run(ctx context.Context, db *state.DB) error {
 			wake.Stop()
 			return ctx.Err()
 		case <-more:
+		case <-l.others.told:
 		case <-wake.C:
 		}
 		wake.Stop()
@@ -191,6 +195,7 @@ func (l *Loop[R]) compare(ctx context.Context, s *state.Snapshot, out *outcome[R
 	for k, r := range dump {
 		have[k] = r
 	}
+	var again []string
 	for want := range l.Table.All(s) {
 		k := l.Table.Key(want)
 		is, ok := have[k]
@@ -199,9 +204,13 @@ func (l *Loop[R]) compare(ctx context.Context, s *state.Snapshot, out *outcome[R
 			out.place(k, want, l.Table.Revision(s, k))
 		} else if l.jobs[k] == nil {
 			l.jobs[k] = &job[R]{row: want, rev: l.Table.Revision(s, k)}
+			if l.wasInPlace(s, k) {
+				again = append(again, k.String())
+			}
 		}
 		delete(have, k)
 	}
+	l.putBack(again)
 	for k, j := range l.jobs {
 		if _, ok := have[k]; !ok && j.rev == 0 {
 			delete(l.jobs, k)

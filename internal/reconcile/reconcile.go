@@ -42,6 +42,11 @@ import (
 //
 // A sink may also have a method Equal(want, have R) bool, for when Dump cannot tell all that a row says: it compares a row
 // of the table with the row that Dump gave. Without it rows are compared as the table compares them.
+//
+// And it may have a method Watch(ctx context.Context, changed func(key state.Key, have *R)) error, if it hears of what
+// others do to its part of the world: it works until ctx ends, beside the other methods, and calls changed with what is
+// there now, as Dump would tell it; nil says that the row is gone or not as it was, an empty key that it cannot tell which
+// one. The loop then sets what is not as the table says, or compares everything.
 type Sink[R state.Row] interface {
 	// Dump gives everything that is there and that this table is responsible for, under the keys the table would use.
 	// Whatever has no row of that key in the table is removed, so a sink must leave out what others own. It reads all

@@ -1,10 +1,12 @@
 package reconcile_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"strings"
@@ -315,6 +317,72 @@ func TestWhatOthersChangeIsRepaired(t *testing.T) {
 		time.Sleep(6 * time.Minute)
 		if !b.holds(route{Dst: "a", Via: "1"}) {
 			t.Errorf("the kernel holds %v", b.has)
+		}
+	})
+}
+
+// watched is a sink that hears of what others do.
+type watched struct {
+	*kernel
+	heard chan state.Key // empty: nobody knows which
+}
+
+func (w watched) Watch(ctx context.Context, changed func(state.Key, *route)) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case k := <-w.heard:
+			if have, ok := w.at(k); ok {
+				changed(k, &have)
+			} else {
+				changed(k, nil)
+			}
+		}
+	}
+}
+
+func TestWhatASinkHearsOfIsRepairedAtOnceAndTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var log bytes.Buffer
+		w := watched{b.kernel, make(chan state.Key)}
+		b.loop.Sink, b.loop.Log = w, slog.New(slog.NewTextHandler(&log, nil))
+		b.put(route{Dst: "a", Via: "1"}, route{Dst: "b", Via: "1"})
+		b.sync()
+		b.run()
+		synctest.Wait()
+		b.done()
+		w.heard <- state.Join("a") // its own doing: it is as it should be
+		w.heard <- state.Join("c") // of no row
+		synctest.Wait()
+		if did := b.done(); did != "" || log.Len() > 0 {
+			t.Errorf("nothing was changed, and it did %q and said %s", did, &log)
+		}
+		for key, how := range map[string]func(){
+			"a": func() { b.has[state.Join("a")] = route{Dst: "a", Via: "theirs"} },
+			"b": func() { delete(b.has, state.Join("b")) },
+			"":  func() { b.has[state.Join("x")] = route{Dst: "x"} },
+		} {
+			b.tamper(how)
+			k := state.Join(key)
+			if key == "" {
+				k = ""
+			}
+			w.heard <- k
+			synctest.Wait()
+			if !b.holds(route{Dst: "a", Via: "1"}, route{Dst: "b", Via: "1"}) {
+				t.Errorf("%q: the kernel holds %v", key, b.has)
+			}
+		}
+		if said := strings.Count(log.String(), "somebody else has changed"); said != 1 {
+			t.Errorf("within a minute it said %d times:\n%s", said, &log)
+		}
+		// Who changes one thing changes another, of which nobody hears.
+		b.tamper(func() { delete(b.has, state.Join("a")); delete(b.has, state.Join("b")) })
+		w.heard <- state.Join("a")
+		time.Sleep(10 * time.Second)
+		if !b.holds(route{Dst: "a", Via: "1"}, route{Dst: "b", Via: "1"}) {
+			t.Errorf("after some seconds the kernel holds %v", b.has)
 		}
 	})
 }
