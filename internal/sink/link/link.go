@@ -60,7 +60,8 @@ func (l *Links) with(do func(h *netlink.Handle) error) error {
 	return do(h)
 }
 
-// Dump lists our devices with what the host's side tells. A device that was never finished has incarnation 0.
+// Dump lists our devices with what the host's side tells. A device that was never finished has incarnation 0, one that is down
+// or has other settings than it should has MTU 0.
 func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) {
 	var devices []netlink.Link
 	err := l.with(func(h *netlink.Handle) (err error) { devices, err = whole(h.LinkList); return err })
@@ -69,7 +70,11 @@ func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) 
 	}
 	return func(yield func(state.Key, table.Link) bool) {
 		for _, d := range devices {
-			if row, ok := ours(d); ok && !yield(state.Join(row.HostName), row) {
+			row, ok := ours(d)
+			if ok && !applied(l.Proc, scopeHost, row.HostName) {
+				row.MTU = 0 // Set puts its settings right
+			}
+			if ok && !yield(state.Join(row.HostName), row) {
 				return
 			}
 		}
@@ -286,7 +291,10 @@ func (l *Links) repair(h *netlink.Handle, d netlink.Link, want table.Link) error
 			return err
 		}
 	}
-	return l.outfit(h, d, want)
+	if err := l.outfit(h, d, want); err != nil {
+		return err
+	}
+	return bare(h, d)
 }
 
 // resize sets the MTU of both sides. The far one is found by its index: the workload may have renamed it.

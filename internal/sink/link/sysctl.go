@@ -73,6 +73,20 @@ func apply(proc, scope, device string) error {
 	return errors.Join(errs...)
 }
 
+// applied tells whether the settings of a scope are what they should be for a device. What cannot be read is not looked at.
+func applied(proc, scope, device string) bool {
+	for _, s := range Sysctls() {
+		if s.Scope != scope {
+			continue
+		}
+		have, err := os.ReadFile(filepath.Join(proc, "sys/net", strings.ReplaceAll(s.Path, "DEVICE", device)))
+		if err == nil && strings.TrimSpace(string(have)) != s.Value {
+			return false
+		}
+	}
+	return true
+}
+
 func write(proc, path, value string) error {
 	file := filepath.Join(proc, "sys/net", path)
 	have, err := os.ReadFile(file)

@@ -45,6 +45,9 @@ func (t *Tunnels) Dump(context.Context) (iter.Seq2[state.Key, table.Tunnel], err
 		for _, d := range devices {
 			if a := d.Attrs(); a.Name == attach.TunnelDevice || a.Alias == tunnelAlias {
 				row := read(d)
+				if !applied(t.proc, scopeTunnel, row.Name) {
+					row.MTU = 0 // Set puts its settings right
+				}
 				if !yield(state.Join(row.Name), row) {
 					return
 				}
@@ -133,7 +136,7 @@ func (t *Tunnels) ensure(want table.Tunnel) error {
 	if err := t.handle.LinkSetUp(d); err != nil {
 		return t.explain(want, fmt.Errorf("set %s up: %w", want.Name, err))
 	}
-	return nil
+	return bare(t.handle, d)
 }
 
 // create makes the device. It stays down for now: the kernel opens its socket when it comes up.

@@ -2,6 +2,7 @@ package route_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -145,5 +147,44 @@ func TestARouteThatCannotBeSetSaysWhyAndHoldsUpNoOther(t *testing.T) {
 	}
 	if got := dump(t, s); len(got) != 1 || got[0] != bad[2] {
 		t.Errorf("dumped: %v", got)
+	}
+}
+
+func TestARouteThatSomebodyDeletesIsHeardOf(t *testing.T) {
+	s := network(t)
+	rows := []table.Route{row("10.244.1.7/32", "pod0", "", "", 0), row("fd00:1::7/128", "pod0", "", "", 0), row("10.244.2.0/24", "eth0", "", "192.168.0.1", 0)}
+	if err := s.Set(context.Background(), rows); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	heard, over := make(chan state.Key, 100), make(chan error, 1)
+	go func() { over <- s.Watch(ctx, func(k state.Key, _ *table.Route) { heard <- k }) }()
+	await := func(want state.Key, do ...string) {
+		t.Helper()
+		for { // it may not listen yet, so what it could hear is done until it does
+			for _, args := range do {
+				ip(t, args)
+			}
+			if err := s.Set(context.Background(), rows); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case k := <-heard:
+				if k == want {
+					return
+				}
+			case err := <-over:
+				t.Fatal(err)
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+	await(state.Join(rows[0].Prefix), "route del 10.244.1.7/32 dev pod0")
+	await(state.Join(rows[1].Prefix), "-6 route del fd00:1::7/128 dev pod0")
+	await("", "addr del 192.168.0.1/24 dev eth0", "addr add 192.168.0.1/24 dev eth0")
+	await("", "link set pod0 down", "link set pod0 up")
+	stop()
+	if err := <-over; !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch ends with %v", err)
 	}
 }
