@@ -33,6 +33,7 @@ type Options struct {
 	StateDir string // journal of attachments
 	PinDir   string // below a BPF file system
 	Proc     string // a proc file system in which the host's network settings may be written; empty: /proc
+	RunDir   string // the host's /run, where its network managers are told to leave our devices alone; empty: they are not
 	CNIConf  string // folder for the CNI configuration; empty: none is written
 	Health   string // address for /healthz and /readyz, e.g. 127.0.0.1:9879; empty: none
 	Metrics  string // address for /metrics; empty: none
@@ -107,6 +108,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	if err := sinklink.PrepareNode(a.Proc, install.SettingsFile(a.StateDir)); err != nil {
 		return err
+	}
+	if err := install.TellManagers(a.RunDir); err != nil {
+		a.Log.Warn("network managers", "error", err) // what they change is put back
 	}
 	// What came of rows is known from now on, and nothing of it from an earlier life: these are complete as they are.
 	if err := a.DB.Write(func(tx *state.Tx) error {

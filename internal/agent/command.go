@@ -46,6 +46,7 @@ finds things and cannot be in the ConfigMap.`,
 	f.StringVar(&o.StateDir, "state-dir", "/var/lib/weft", "folder of the journal of attachments")
 	f.StringVar(&o.PinDir, "pin-dir", "/sys/fs/bpf/weft", "folder for pinned maps and programs, below a BPF file system")
 	f.StringVar(&o.Proc, "proc", defaultProc(), "a proc file system in which the host's network settings may be written")
+	f.StringVar(&o.RunDir, "run-dir", defaultRun(), "the host's folder /run, where its network managers are told to leave Weftnet's devices alone; empty: they are not told")
 	f.StringVar(&o.CNIConf, "cni-conf-dir", "/etc/cni/net.d", "folder for the CNI configuration")
 	f.StringVar(&o.Health, "health-listen", "127.0.0.1:9879", "address of /healthz and /readyz")
 	f.StringVar(&o.Metrics, "metrics-listen", ":9962", "address of /metrics")
@@ -92,4 +93,12 @@ func defaultProc() string {
 		return "/host/proc"
 	}
 	return "/proc"
+}
+
+// defaultRun prefers the host's mount in a container.
+func defaultRun() string {
+	if _, err := os.Stat("/host/run"); err == nil {
+		return "/host/run"
+	}
+	return "/run"
 }

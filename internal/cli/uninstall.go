@@ -57,6 +57,7 @@ afterwards. Objects of the cluster (CiliumNode, CiliumEndpoint, CRDs) are not to
 	f.StringVar(&n.PinDir, "pin-dir", "/sys/fs/bpf/weft", "folder of pinned maps and programs")
 	f.StringVar(&n.Conf, "cni-conf-dir", "/etc/cni/net.d", "folder of CNI configurations")
 	f.StringVar(&n.Plugins, "cni-bin-dir", "/opt/cni/bin", "folder of CNI plugins")
+	f.StringVar(&n.Run, "run-dir", "/run", "the host's folder /run, where its network managers have been told of Weftnet's devices")
 	f.StringVar(&n.Proc, "proc", hostProc(), "a proc file system in which the host's network settings may be written")
 	f.StringSliceVar(&sockets, "socket", []string{agentv1.Socket, strings.Replace(agentv1.Socket, "weft.sock", "hubble.sock", 1)}, "sockets of the agent")
 	return c

@@ -10,6 +10,7 @@
 //	devices                       the agent                by their alias (and name)
 //	routes                        the agent                by protocol and metric
 //	settings of the kernel        the agent, when starting by the file that says what they were before
+//	word to network managers      the agent, when starting by their names below /run
 //	journal, sockets              the agent                by their folders
 //
 // # Invariants
@@ -47,6 +48,7 @@ type Node struct {
 	PinDir   string   // pinned maps and programs
 	Conf     string   // folder of CNI configurations
 	Plugins  string   // folder of CNI plugins
+	Run      string   // the host's /run, where its network managers are told to leave our devices alone; empty: they were not
 	Proc     string   // a proc file system in which the host's network settings may be written; empty: /proc
 	Sockets  []string // of the agent: that of the CNI and the CLI first
 	Pods     bool     // also if pods lose their network
@@ -105,6 +107,10 @@ func Remove(ctx context.Context, n Node) (did []string, err error) {
 			say("removed device %s", name)
 		}
 	}
+	// After the devices: nobody shall take them up that are going.
+	told, err := forgetManagers(n.Run)
+	step("network managers", err)
+	did = append(did, told...)
 	settings, err := link.RestoreNode(n.Proc, SettingsFile(n.StateDir))
 	step("kernel settings", err)
 	did = append(did, settings...)

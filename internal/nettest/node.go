@@ -76,7 +76,7 @@ func newNode(c *Cluster, name string, index int, settings map[string]string) (*N
 		Place: place.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: process.WithGiven(settings),
 		pods: map[string]*Pod{}, waiting: map[uint64]chan process.Message{},
 	}
-	err = c.wire.Connect(index, ns)
+	err = errors.Join(os.MkdirAll(n.Run(), 0o755), c.wire.Connect(index, ns))
 	if err == nil && c.API != nil {
 		err = n.serveAPI(c.API)
 	}
@@ -129,7 +129,7 @@ func (n *Node) concerns(o runtime.Object) bool {
 func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.hubble(), Settings: n.settings,
-		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(), Capabilities: n.Capabilities,
+		Groups: n.Groups, Profile: n.Profile, Conf: n.conf(), Run: n.Run(), Capabilities: n.Capabilities,
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "", Kubeconfig: n.Kubeconfig,
 	}
 }

@@ -107,14 +107,14 @@ func walk(b *strings.Builder, root string, contents bool) error {
 func (n *Node) Where() []string {
 	return []string{
 		"--state-dir=" + n.role().StateDir, "--pin-dir=/sys/fs/bpf/weft", "--cni-conf-dir=" + n.conf(), "--cni-bin-dir=" + n.Plugins(),
-		"--proc=/proc", "--socket=" + n.socket(), "--socket=" + n.hubble(),
+		"--proc=/proc", "--socket=" + n.socket(), "--socket=" + n.hubble(), "--run-dir=" + n.Run(),
 	}
 }
 
-func (n *Node) conf() string { return n.dir + "/net.d" }
-
-// Plugins is the node's folder of CNI plugins.
+// Plugins is the node's folder of CNI plugins. Run stands for its /run, where somebody has to mount it.
 func (n *Node) Plugins() string { return n.dir + "/bin" }
+func (n *Node) Run() string     { return n.dir + "/run" }
+func (n *Node) conf() string    { return n.dir + "/net.d" }
 
 // Furnish puts CNI plugins on the node, as the agent's init container does.
 func (n *Node) Furnish(plugins map[string]string) error {
