@@ -42,8 +42,10 @@ var errUsage = errors.New("wrong arguments: see the comment of package net")
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
-	for name, do := range hostCommands {
-		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
+	for _, group := range []map[string]command{hostCommands, daemonCommands} {
+		for name, do := range group {
+			out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
+		}
 	}
 	for name, do := range map[string]command{
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
@@ -145,6 +147,7 @@ func addNodes(l *line) error {
 			return err
 		}
 		l.ts.Setenv(name+"mac", mac)
+		l.ts.Setenv("run_"+name, n.Run())
 	}
 	return nil
 }

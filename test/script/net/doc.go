@@ -47,6 +47,12 @@
 //	trouble NODE [TABLE]           waits until something is not in place, and prints why
 //	furnish NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
+//	daemon NODE NAME [wait=TEXT] PROGRAM ARGUMENT…
+//	                               a program that runs on it until the script ends; returns when it says that it is ready
+//	                               (sd_notify), or TEXT. Its files are in $WORK; $run_NODE stands for the node's /run
+//	end NODE NAME                  ends it, as its owner does
+//	until NODE COMMAND…            any program on it, again and again until it succeeds
+//	logged NODE REGEXP             waits until its agent has logged that
 //	weft NODE COMMAND…             the program weft on it
 //	on NODE COMMAND…               any program on it
 package net

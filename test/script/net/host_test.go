@@ -25,6 +25,7 @@ func machine(l *line) error {
 		}
 		setAddresses(l.ts.Setenv, n.Place, name)
 		l.ts.Setenv("bin_"+name, n.Plugins())
+		l.ts.Setenv("run_"+name, n.Run())
 	}
 	return nil
 }

@@ -36,7 +36,8 @@ type labKey struct{}
 // lab is one script's cluster.
 type lab struct {
 	*nettest.Cluster
-	talks map[string]*place.Conversation
+	talks    map[string]*place.Conversation
+	services map[string]*service // by NODE/NAME
 }
 
 func setup(e *testscript.Env) error {
@@ -49,7 +50,7 @@ func setup(e *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{c, map[string]*place.Conversation{}}
+	l := &lab{c, map[string]*place.Conversation{}, map[string]*service{}}
 	e.Values[labKey{}] = l
 	e.Defer(func() {
 		for _, talk := range l.talks {
@@ -58,6 +59,9 @@ func setup(e *testscript.Env) error {
 		if e.T().(interface{ Failed() bool }).Failed() {
 			for _, n := range c.Nodes() {
 				e.T().Log("agent of node", n.Name, "said:\n"+tail(n.Log(), 40)+"\nand its tables, as far as they have a say in it:\n"+tables(n))
+			}
+			for name, s := range l.services {
+				e.T().Log(name, "said:\n"+tail(s.log(), 60))
 			}
 		}
 		c.Close()
