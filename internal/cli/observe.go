@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -138,6 +139,32 @@ func observe(ctx context.Context, env *Environment, o observeOptions, filters *f
 			return fmt.Errorf("print flow: %w", err)
 		}
 	}
+}
+
+// recorded reads all flows that a server has of a time.
+func recorded(ctx context.Context, o observeOptions, now time.Time, each func(*flowpb.Flow) error) error {
+	request, err := o.request(now)
+	if err != nil {
+		return usageError{err}
+	}
+	conn, err := grpc.NewClient(target(o.server), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return usageError{fmt.Errorf("--server %q: %w", o.server, err)}
+	}
+	defer conn.Close()
+	stream, err := observerpb.NewObserverClient(conn).GetFlows(ctx, request)
+	for err == nil {
+		var r *observerpb.GetFlowsResponse
+		if r, err = stream.Recv(); err == nil && r.GetFlow() != nil {
+			if err := each(r.GetFlow()); err != nil {
+				return err
+			}
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return explain(o.server, err)
 }
 
 // target is the server in gRPC's notation. A relay's HOST:PORT is resolved as it is, past any HTTP proxy's.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
@@ -119,7 +120,10 @@ command line makes no sense.`,
 }
 
 func policyCommand(env *Environment) *cobra.Command {
-	return policy.Command(policy.Environment{In: env.In, Out: env.Out, Err: env.Err, Get: get})
+	flows := func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error {
+		return recorded(ctx, observeOptions{server: server, since: since}, env.Now(), each)
+	}
+	return policy.Command(policy.Environment{In: env.In, Out: env.Out, Err: env.Err, Get: get, Flows: flows})
 }
 
 // unknownCommand refuses a command that does not exist, and names those that sound like it.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/spf13/cobra"
 
 	"weftnet.io/weftnet/internal/source/kube/manifest"
@@ -20,6 +21,8 @@ type Environment struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Get      func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
+	// Flows calls each with the flows that a Hubble server has recorded since a time (of weft observe --since).
+	Flows func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error
 }
 
 // UsageError is a command line that makes no sense.
@@ -36,7 +39,8 @@ func Command(env Environment) *cobra.Command {
 CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
 		Example: `  weft policy check -f policies/
   weft policy explain --from shop/web --to shop/db:5432
-  weft policy effective shop/db`,
+  weft policy effective shop/db
+  weft policy simulate -f new.yaml --current current.yaml --since 1h`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("there is no command %q", args[0])
@@ -45,7 +49,7 @@ CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(checkCommand(env), explainCommand(env), effectiveCommand(env))
+	c.AddCommand(checkCommand(env), explainCommand(env), effectiveCommand(env), simulateCommand(env))
 	return c
 }
 

@@ -2,10 +2,12 @@ package explain
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -39,6 +41,36 @@ func ask(r state.Reader, t *table.Tables) question {
 	localhost, _ := setting("allow-localhost")
 	q.options.HostByPolicy = localhost == "policy"
 	return q
+}
+
+// Answers answers many questions from one state of the tables.
+type Answers struct{ q question }
+
+// New prepares answers.
+func New(r state.Reader, t *table.Tables) Answers { return Answers{ask(r, t)} }
+
+// Known is an end of a connection that somebody else has seen: in a recorded flow.
+type Known struct {
+	Name    string // namespace/name of a workload, or what to call it
+	Number  identity.Number
+	Labels  identity.Labels
+	Address netip.Addr
+}
+
+// Connection says what policies make of a connection between such ends. Its port is that of the end that serves; of ICMP it
+// is type<<8. Named ports of an end are those that the tables have for its name.
+func (a Answers) Connection(from, to Known, protocol uint8, number uint16) agentv1.Explanation {
+	ends := [2]end{}
+	for i, k := range [...]Known{from, to} {
+		_, governed := k.Labels.Value(identity.SourceK8s + ":" + identity.LabelNamespace)
+		ends[i] = end{name: k.Name, address: k.Address, number: k.Number, labels: k.Labels, governed: governed}
+		if namespace, name, ok := strings.Cut(k.Name, "/"); ok {
+			if e, known := a.q.pod(namespace, name); known {
+				ends[i].ports = e.ports
+			}
+		}
+	}
+	return a.q.explain(ends[0], ends[1], port{protocol: protocol, number: number})
 }
 
 // Explain says what policies make of a connection from one end to another, which has a port. To a service it has an answer

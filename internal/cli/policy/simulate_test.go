@@ -1,0 +1,62 @@
+package policy
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+)
+
+func TestRecordedTrafficIsHeldAgainstANewPolicy(t *testing.T) {
+	out, err := run(t, "", nil, "simulate", "-f", "testdata/simulate/new.yaml", "--current", "testdata/shop", "--flows", "testdata/simulate/flows.json")
+	if err == nil || err.Error() != "2 connections would be newly denied" {
+		t.Error(err)
+	}
+	golden(t, "simulate.txt", out)
+
+	// Lines in another order, and from standard input, say the same.
+	text, err := os.ReadFile("testdata/simulate/flows.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	for i, j := 0, len(lines)-1; i < j; i, j = i+1, j-1 {
+		lines[i], lines[j] = lines[j], lines[i]
+	}
+	again, _ := run(t, strings.Join(lines, "\n"), nil, "simulate", "-f", "testdata/simulate/new.yaml", "--current", "testdata/shop", "--flows", "-")
+	if again != out {
+		t.Errorf("%s\nis not\n%s", again, out)
+	}
+}
+
+func TestTheSamePoliciesChangeNothing(t *testing.T) {
+	out, err := run(t, "", nil, "simulate", "-f", "testdata/shop/policies.yaml", "--current", "testdata/shop", "--flows", "testdata/simulate/flows.json", "-o", "json")
+	var r result
+	if err != nil || json.Unmarshal([]byte(out), &r) != nil || len(r.NewlyDenied)+len(r.NewlyAllowed) != 0 || r.Allowed == 0 || r.Denied == 0 {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
+func TestFlowsComeFromTheAgentWithSince(t *testing.T) {
+	asked := ""
+	env := Environment{Out: &strings.Builder{}, Err: &strings.Builder{}, Flows: func(_ context.Context, server, since string, each func(*flowpb.Flow) error) error {
+		asked = server + " " + since
+		return each(&flowpb.Flow{})
+	}}
+	c := Command(env)
+	c.SetArgs([]string{"simulate", "-f", "testdata/simulate/new.yaml", "--current", "testdata/shop", "--since", "1h"})
+	if err := c.ExecuteContext(t.Context()); err != nil || asked != "unix:///var/run/cilium/hubble.sock 1h" {
+		t.Error(err, asked)
+	}
+	for _, line := range []string{"simulate -f x", "simulate -f x --current y", "simulate -f x --current y --flows z --since 1h", "simulate x"} {
+		if _, err := run(t, "", nil, strings.Fields(line)...); !isUsage(err) {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+	if _, err := run(t, "{\"flow\": 7}\n", nil, "simulate", "-f", "testdata/simulate/new.yaml", "--current", "testdata/shop", "--flows", "-"); err == nil || !strings.HasPrefix(err.Error(), "-:1: not a flow") {
+		t.Error(err)
+	}
+}
