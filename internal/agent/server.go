@@ -139,14 +139,18 @@ func (a *Agent) kernel() agentv1.Component {
 	a.mu.Lock()
 	config := a.running
 	a.mu.Unlock()
+	return kernel(config, datapath.HaveTCX(), datapath.HaveNetkit())
+}
+
+func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {
 	c := agentv1.Component{Name: "kernel", Health: agentv1.HealthOK}
-	if config.PodDevice == settings.Netkit && !datapath.HaveNetkit() {
+	if config.PodDevice == settings.Netkit && !netkit {
 		c.Health = agentv1.HealthFailed
 		c.Message = "datapath-mode=netkit, and the kernel has no netkit (Linux 6.8 and later have, with CONFIG_NETKIT): new pods get no network on this node; set datapath-mode=veth"
 		return c
 	}
 	switch {
-	case !datapath.HaveTCX():
+	case !tcx:
 		c.Message = "no tcx (Linux 6.6 and later have): programs are attached by cls_bpf filters"
 	case config.Classic:
 		c.Message = "enable-tcx=false: programs are attached by cls_bpf filters"

@@ -16,6 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/settings"
+	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -68,8 +69,12 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	if err := a.runObserver(run, config); err != nil {
 		return err
 	}
+	boot, err := sinklink.Boot()
+	if err != nil {
+		return err
+	}
 	a.cni, err = cni.New(cni.Options{
-		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: a.proc("kernel/random/boot_id"), Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.links,
+		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: boot, Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.links,
 	})
 	if err != nil {
 		return err

@@ -26,18 +26,26 @@ var dependent = []string{
 	"ipv6/conf/*/forwarding", "ipv6/conf/*/accept_ra",
 }
 
-const bootID = "/proc/sys/kernel/random/boot_id"
+// Boot tells this start of the machine from all others. The kernel says the same in every container, and below /proc
+// alone: where a container sees the host's settings there may be no more than these.
+func Boot() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("tell this start of the machine from others: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
 
 // remember writes down what the settings are, unless that has been done since the machine was started. Empty path: nowhere.
 func remember(proc, path string) error {
 	if path == "" {
 		return nil
 	}
-	boot, err := os.ReadFile(bootID)
+	boot, err := Boot()
 	if err != nil {
-		return fmt.Errorf("tell this start of the machine from others: %w", err)
+		return err
 	}
-	r := record{Boot: strings.TrimSpace(string(boot)), Settings: map[string]string{}}
+	r := record{Boot: boot, Settings: map[string]string{}}
 	old, err := readRecord(path)
 	if err == nil && old.Boot == r.Boot {
 		return nil
@@ -102,7 +110,7 @@ func RestoreNode(proc, path string) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if boot, err := os.ReadFile(bootID); err != nil || strings.TrimSpace(string(boot)) != r.Boot {
+	if boot, err := Boot(); err != nil || boot != r.Boot {
 		return nil, err // the machine has been started anew since, and nobody has changed a thing
 	}
 	rank := func(name string) int {
