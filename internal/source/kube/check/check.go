@@ -63,6 +63,7 @@ var checks = []func(*checker, *object){
 	(*checker).portNumbers,
 	(*checker).addresses,
 	(*checker).requests,
+	(*checker).nodes,
 }
 
 // Check looks at all policies among the objects, which it takes together: as one cluster would have them. Problems are
