@@ -59,7 +59,7 @@ struct nic {
 
 /* sets: which generation of a policy set is in force, and since which revision. */
 struct set {
-	__u64 generation; /* first half of a policy key; one store flips it */
+	__u64 generation; /* first half of a policy key, and SET_HAS_RANGES; one store flips it */
 	__u64 revision;	  /* verdicts older than this are asked again */
 };
 
@@ -73,6 +73,25 @@ struct policy_key {
 	__be16 port; /* of the workload that offers the service; ICMP: type << 8 | code */
 };
 #define POLICY_BITS_FIXED 72
+#define SET_HAS_RANGES 0x100000000 /* in set.generation: the generation has rows in ranges */
+
+/* What kind of thing has an address. */
+enum place {
+	PLACE_NONE = 0,
+	PLACE_OUTSIDE = 1, /* neither pod nor node */
+	PLACE_NODE = 2,
+	PLACE_POD = 3,
+};
+
+/* ranges: which class the rules of a generation put an address in; a class stands in policy_key.peer beside identities. */
+struct range_key {
+	__u32 bits; /* 96 + prefix length of the mapped address, 0..128 */
+	__u32 generation;
+	__u32 place; /* enum place */
+	__u32 pad;
+	struct addr addr;
+};
+#define RANGE_BITS_FIXED 96
 
 struct policy {
 	__u32 precedence; /* the higher wins between (peer) and (any peer) */

@@ -24,6 +24,7 @@ MAP(BPF_MAP_TYPE_LPM_TRIE, prefixes, struct prefix_key, struct host, 65536, BPF_
 MAP(BPF_MAP_TYPE_HASH, nics, __u32, struct nic, 4096, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_ARRAY, sets, __u32, struct set, 16384, 0);
 MAP(BPF_MAP_TYPE_LPM_TRIE, policies, struct policy_key, struct policy, 262144, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_LPM_TRIE, ranges, struct range_key, __u32, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_ARRAY, revision, __u32, __u64, 1, 0); /* of the node: only grows */
 MAP(BPF_MAP_TYPE_ARRAY, peer_revisions, __u32, __u64, REVISION_BUCKETS, 0);
 MAP(BPF_MAP_TYPE_HASH, connections, struct ct_key, struct ct, CONNECTIONS, BPF_F_NO_PREALLOC);

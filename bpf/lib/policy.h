@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* policy: the verdict of one NIC on one connection, and the slot of conntrack that remembers it.
  *
- * Within one peer the longest (protocol, port) prefix answers; between (peer) and (any peer) the higher precedence
- * does. internal/policy builds sets for which this equals what the rules mean.
+ * Within one peer the longest (protocol, port) prefix answers; between (peer), (class of its address) and (any peer) the
+ * higher precedence does. internal/policy builds sets for which this equals what the rules mean.
  */
 #ifndef WEFT_POLICY_H
 #define WEFT_POLICY_H
@@ -45,6 +45,36 @@ static __always_inline struct policy *policy_find(__u32 generation, __u32 peer, 
 	return bpf_map_lookup_elem(&policies, &key);
 }
 
+static __always_inline __u32 place_of(__u32 identity)
+{
+	switch (identity) {
+	case IDENTITY_WORLD:
+	case IDENTITY_WORLD_IPV4:
+	case IDENTITY_WORLD_IPV6:
+		return PLACE_OUTSIDE;
+	case IDENTITY_HOST:
+	case IDENTITY_REMOTE_NODE:
+	case IDENTITY_KUBE_APISERVER:
+		return PLACE_NODE;
+	default:
+		return PLACE_POD;
+	}
+}
+
+/* The class that a generation puts the peer's address in, 0: none. */
+static __always_inline __u32 policy_class(__u32 generation, const struct question *q)
+{
+	struct range_key key = {
+		.bits = RANGE_BITS_FIXED + 128,
+		.generation = generation,
+		.place = place_of(q->peer),
+		.addr = q->peer_addr,
+	};
+	__u32 *class = bpf_map_lookup_elem(&ranges, &key);
+
+	return class ? *class : 0;
+}
+
 static __always_inline int policy_drop_reason(__u32 verdict)
 {
 	switch (verdict) {
@@ -67,7 +97,7 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct questio
 		return DROP_NO_CONFIG;
 	__u32 slot = q->slot;
 	struct set *set = bpf_map_lookup_elem(&sets, &slot);
-	struct policy *one = NULL, *any = NULL, *best;
+	struct policy *one = NULL, *class = NULL, *any = NULL, *best;
 
 	c->direction = q->direction;
 	c->incarnation = q->incarnation;
@@ -77,16 +107,18 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct questio
 	if (!set)
 		return DROP_NO_CONFIG;
 	/* A generation goes with its any-peer default first: without one it was flipped away under our eyes. */
-#pragma unroll
 	for (int try = 0; try < 2 && !any; try++) {
-		__u32 generation = *(volatile __u64 *)&set->generation;
+		__u64 generation = *(volatile __u64 *)&set->generation;
 
+		class = generation & SET_HAS_RANGES ? policy_find(generation, policy_class(generation, q), q) : NULL;
 		one = policy_find(generation, q->peer, q);
 		any = policy_find(generation, 0, q);
 	}
-	best = one && (!any || one->precedence >= any->precedence) ? one : any;
-	if (!any || !best)
+	if (!any)
 		return DROP_NO_CONFIG;
+	best = class && class->precedence >= any->precedence ? class : any;
+	if (one && one->precedence >= best->precedence)
+		best = one;
 	c->rules = best->rules;
 	c->match = best->match;
 	c->verdict = best->verdict;

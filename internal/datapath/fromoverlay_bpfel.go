@@ -28,6 +28,7 @@ const (
 	fromOverlayMapPeerRevisions           = "peer_revisions"
 	fromOverlayMapPolicies                = "policies"
 	fromOverlayMapPrefixes                = "prefixes"
+	fromOverlayMapRanges                  = "ranges"
 	fromOverlayMapRevision                = "revision"
 	fromOverlayMapScratch                 = "scratch"
 	fromOverlayMapServices                = "services"
@@ -115,6 +116,7 @@ type fromOverlayMapSpecs struct {
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -178,6 +180,7 @@ type fromOverlayMaps struct {
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -201,6 +204,7 @@ func (m *fromOverlayMaps) Close() error {
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
+		m.Ranges,
 		m.Revision,
 		m.Scratch,
 		m.Services,

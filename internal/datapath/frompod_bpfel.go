@@ -28,6 +28,7 @@ const (
 	fromPodMapPeerRevisions           = "peer_revisions"
 	fromPodMapPolicies                = "policies"
 	fromPodMapPrefixes                = "prefixes"
+	fromPodMapRanges                  = "ranges"
 	fromPodMapRevision                = "revision"
 	fromPodMapScratch                 = "scratch"
 	fromPodMapServices                = "services"
@@ -115,6 +116,7 @@ type fromPodMapSpecs struct {
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -178,6 +180,7 @@ type fromPodMaps struct {
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -201,6 +204,7 @@ func (m *fromPodMaps) Close() error {
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
+		m.Ranges,
 		m.Revision,
 		m.Scratch,
 		m.Services,

@@ -28,6 +28,7 @@ const (
 	sweepMapPeerRevisions           = "peer_revisions"
 	sweepMapPolicies                = "policies"
 	sweepMapPrefixes                = "prefixes"
+	sweepMapRanges                  = "ranges"
 	sweepMapRevision                = "revision"
 	sweepMapScratch                 = "scratch"
 	sweepMapServices                = "services"
@@ -116,6 +117,7 @@ type sweepMapSpecs struct {
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
@@ -180,6 +182,7 @@ type sweepMaps struct {
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Services      *ebpf.Map `ebpf:"services"`
@@ -204,6 +207,7 @@ func (m *sweepMaps) Close() error {
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
+		m.Ranges,
 		m.Revision,
 		m.Scratch,
 		m.Services,

@@ -34,16 +34,20 @@ type Options struct {
 }
 
 // Entries computes the policy of one subject against these peers. peerPorts gives the named ports of the workloads of
-// an identity, for egress; nil: none have any. Cost: rules that select the subject times identities, as identities that
+// an identity, for egress; nil: none have any. The classes of Ranges are peers, too. Cost: rules that select the subject times identities, as identities that
 // the same terms choose are worked out once.
 func Entries(
 	rules []Rule, subject Subject, peers iter.Seq2[identity.Number, identity.Labels],
 	peerPorts func(identity.Number) NamedPorts, options Options,
 ) []Entry {
 	var entries []Entry
+	c := classesOf(rules, subject, options)
 	for _, direction := range [...]Direction{Ingress, Egress} {
 		b := newBuilder(rules, subject, direction, options)
 		entries = append(entries, b.entries(peers, peerPorts)...)
+		for class, blocks := range c.members {
+			entries = b.class(blocks).settle(b.anyPeer).entries(direction, class, entries)
+		}
 	}
 	slices.SortFunc(entries, Entry.Compare)
 	return entries
@@ -90,6 +94,7 @@ type boundTerm struct {
 	cell      cell
 	anyPeer   bool
 	selectors []int
+	blocks    []string // keys
 	prefixes  []prefix
 	names     []Port // ports whose number depends on the peer
 }
@@ -161,6 +166,9 @@ func (b *builder) bind(t Term, c cell, subject Subject) {
 			}
 			bound.selectors = append(bound.selectors, at)
 		}
+		for _, block := range t.Blocks {
+			bound.blocks = append(bound.blocks, block.key())
+		}
 	}
 	b.terms = append(b.terms, bound)
 }
@@ -193,6 +201,17 @@ func (b *builder) entries(peers iter.Seq2[identity.Number, identity.Labels], pee
 		entries = own.entries(b.direction, number, entries)
 	}
 	return entries
+}
+
+// class collects what terms say of the addresses that these blocks choose, and no others.
+func (b *builder) class(blocks map[string]bool) cells {
+	own := cells{}
+	for _, t := range b.terms {
+		if slices.ContainsFunc(t.blocks, func(key string) bool { return blocks[key] }) {
+			own.addAll(t.prefixes, t.cell)
+		}
+	}
+	return own
 }
 
 // peer collects what terms say of a peer that these selectors choose and that has these named ports, other than what

@@ -1,16 +1,19 @@
 package policy
 
 import (
+	"net/netip"
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
 )
 
-// Peer is the other end of a connection. One that no identity is known for has Number 0; no selector chooses it.
+// Peer is the other end of a connection. One that no identity is known for has Number 0; no selector chooses it, and no
+// block one without an address.
 type Peer struct {
 	Number     identity.Number
 	Labels     identity.Labels
 	NamedPorts NamedPorts
+	Address    netip.Addr
 }
 
 // Packet is what policy sees of the first packet of a connection. Port is that of the end that offers the service, after
@@ -67,16 +70,23 @@ func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Opti
 }
 
 func (t Term) matches(subject Subject, peer Peer, packet Packet) bool {
-	chosen := t.AnyPeer || peer.Number != 0 && slices.ContainsFunc(t.Peers, func(s Selector) bool {
-		return s.For(subject.Labels).Matches(peer.Labels)
-	})
-	if !chosen {
-		return false
-	}
 	named := subject.NamedPorts
 	if packet.Direction == Egress {
 		named = peer.NamedPorts
 	}
+	if t.AnyPeer || peer.Number != 0 && slices.ContainsFunc(t.Peers, func(s Selector) bool {
+		return s.For(subject.Labels).Matches(peer.Labels)
+	}) {
+		return t.covers(named, packet)
+	}
+	if packet.Direction == Egress {
+		named = nil // an address has no named ports
+	}
+	return slices.ContainsFunc(t.Blocks, func(b Block) bool { return b.Matches(peer.Address, PlaceOf(peer.Number)) }) &&
+		t.covers(named, packet)
+}
+
+func (t Term) covers(named NamedPorts, packet Packet) bool {
 	for _, p := range t.Ports {
 		for _, resolved := range p.resolve(named, nil) {
 			if resolved.covers(packet.Protocol, packet.Port) {
@@ -87,16 +97,32 @@ func (t Term) matches(subject Subject, peer Peer, packet Packet) bool {
 	return false
 }
 
-// Lookup does what the kernel does with a set's entries: the longest prefix among those of the peer, the longest among
-// those of any peer, and of the two the one with the higher precedence, the peer's own when equal. False if there is
-// neither, which no result of Entries lets happen.
-func Lookup(entries []Entry, peer identity.Number, packet Packet) (Entry, bool) {
-	own, found := longest(entries, peer, packet)
-	anyone, foundAny := longest(entries, 0, packet)
-	if !found || foundAny && anyone.Precedence > own.Precedence {
-		return anyone, foundAny
+// Lookup does what the kernel does with a set: the longest prefix among the entries of the peer, among those of the class
+// of its address, and among those of any peer; of these the one with the highest precedence, the peer's own first when
+// equal, then that of the class. False if there is none, which no result of Entries lets happen.
+func Lookup(entries []Entry, ranges []Range, peer identity.Number, address netip.Addr, packet Packet) (Entry, bool) {
+	best, found := longest(entries, peer, packet)
+	others := []identity.Number{0}
+	if class := ClassOf(ranges, PlaceOf(peer), address); class != 0 {
+		others = []identity.Number{class, 0}
 	}
-	return own, true
+	for _, other := range others {
+		if e, ok := longest(entries, other, packet); ok && (!found || e.Precedence > best.Precedence) {
+			best, found = e, true
+		}
+	}
+	return best, found
+}
+
+// ClassOf is the class of an address: what the longest range says; 0 if no block chooses it.
+func ClassOf(ranges []Range, at Place, address netip.Addr) (class identity.Number) {
+	bits := -1
+	for _, r := range ranges {
+		if r.Place == at && r.Prefix.Bits() > bits && r.Prefix.Contains(address) {
+			bits, class = r.Prefix.Bits(), r.Class
+		}
+	}
+	return class
 }
 
 func longest(entries []Entry, peer identity.Number, packet Packet) (Entry, bool) {

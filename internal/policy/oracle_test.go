@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"testing"
@@ -36,6 +37,7 @@ func labels(kv ...string) identity.Labels {
 var world = map[identity.Number]identity.Labels{
 	identity.Host:  identity.Reserved(identity.Host),
 	identity.World: identity.Reserved(identity.World),
+	identity.RemoteNode: identity.Reserved(identity.RemoteNode),
 	300:            labels("k8s:app", "web", "k8s:tier", "front"),
 	301:            labels("k8s:app", "api", "k8s:tier", "back"),
 	302:            labels("k8s:app", "db", "k8s:tier", "back"),
@@ -89,11 +91,41 @@ var genPort = rapid.Custom(func(t *rapid.T) Port {
 	}
 })
 
+// Prefixes that lie in one another, beside one another, and in both families.
+var prefixes = parsePrefixes(
+	"0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "10.1.3.0/24", "10.128.0.0/9", "192.168.0.0/16",
+	"192.168.0.1/32", "::/0", "::/32", "fd00::/8", "fd00:1::/32", "fd00:1::1/128",
+)
+
+func parsePrefixes(list ...string) (out []netip.Prefix) {
+	for _, p := range list {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}
+
+// addresses are inside and beside each of the prefixes.
+var addresses = func() (out []netip.Addr) {
+	for _, a := range []string{
+		"10.1.2.3", "10.1.2.4", "10.1.3.1", "10.1.4.1", "10.2.0.1", "10.200.0.1", "192.168.0.1", "192.168.0.2", "8.8.8.8",
+		"fd00:1::1", "fd00:1::2", "fd00:2::1", "::2", "2001:db8::1",
+	} {
+		out = append(out, netip.MustParseAddr(a))
+	}
+	return out
+}()
+
+var genBlock = rapid.Custom(func(t *rapid.T) Block {
+	some := rapid.SliceOfN(rapid.SampledFrom(prefixes), 0, 3)
+	return NewBlock(some.Draw(t, "within"), some.Draw(t, "except")).Also(rapid.Bool().Draw(t, "nodes"), rapid.Bool().Draw(t, "pods"))
+})
+
 func genTerms(path string) *rapid.Generator[[]Term] {
 	term := rapid.Custom(func(t *rapid.T) Term {
 		return Term{
 			AnyPeer: rapid.IntRange(0, 2).Draw(t, "any") == 0,
 			Peers:   rapid.SliceOfN(genSelector, 0, 2).Draw(t, "peers"),
+			Blocks:  rapid.SliceOfN(genBlock, 0, 2).Draw(t, "blocks"),
 			Ports:   rapid.SliceOfN(genPort, 0, 3).Draw(t, "ports"),
 		}
 	})
@@ -139,6 +171,7 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 		subject := genSubject.Draw(t, "subject")
 		options := genOptions.Draw(t, "options")
 		entries := Entries(rules, subject, maps.All(world), peerPorts, options)
+		ranges := Ranges(rules, subject, options)
 		wellFormed(t, entries)
 		peers := map[identity.Number]identity.Number{999: 0, 0: 0} // unknown ones
 		for n := range world {
@@ -146,11 +179,14 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 		}
 		for _, direction := range []Direction{Ingress, Egress} {
 			for number, known := range peers {
-				peer := Peer{Number: known, Labels: world[known], NamedPorts: worldPorts[known]}
+				peer := Peer{
+					Number: known, Labels: world[known], NamedPorts: worldPorts[known],
+					Address: rapid.SampledFrom(addresses).Draw(t, "address"),
+				}
 				for _, protocol := range []uint8{TCP, UDP, ICMP} {
 					for _, port := range edges {
 						cases++
-						same(t, rules, subject, peer, number, Packet{direction, protocol, port}, options, entries)
+						same(t, rules, subject, peer, number, Packet{direction, protocol, port}, options, entries, ranges)
 					}
 				}
 			}
@@ -162,11 +198,11 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 	}
 }
 
-func same(t *rapid.T, rules []Rule, subject Subject, peer Peer, number identity.Number, packet Packet, options Options, entries []Entry) {
+func same(t *rapid.T, rules []Rule, subject Subject, peer Peer, number identity.Number, packet Packet, options Options, entries []Entry, ranges []Range) {
 	want, by := Judge(rules, subject, peer, packet, options)
-	have, ok := Lookup(entries, number, packet)
+	have, ok := Lookup(entries, ranges, number, peer.Address, packet)
 	if !ok || have.Verdict != want {
-		t.Fatalf("peer %d %+v: kernel says %s (%v), rules say %s by %v\nentries:\n%s", number, packet, have.Verdict, have, want, by, text(entries))
+		t.Fatalf("peer %d %+v: kernel says %s (%v), rules say %s by %v\nentries:\n%s%v", number, packet, have.Verdict, have, want, by, text(entries), ranges)
 	}
 	for _, o := range have.Rules {
 		if !slices.Contains(by, o) {
@@ -227,7 +263,49 @@ func TestEntriesDoNotDependOnTheOrderOfRulesAndPeers(t *testing.T) {
 		if text(have) != text(want) {
 			t.Fatalf("have\n%s\nwant\n%s", text(have), text(want))
 		}
+		if have, want := Ranges(rapid.Permutation(rules).Draw(t, "again"), subject, Options{}), Ranges(rules, subject, Options{}); !slices.Equal(have, want) {
+			t.Fatalf("have\n%v\nwant\n%v", have, want)
+		}
 	})
+}
+
+func TestNoRangeSaysWhatAShorterOneSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		blocks := rapid.SliceOfN(genBlock, 0, 5).Draw(t, "blocks")
+		rules := []Rule{{Subject: NewSelector(), Ingress: []Term{{Blocks: blocks, Ports: []Port{AnyPort}}}}}
+		ranges := Ranges(rules, Subject{}, Options{})
+		for _, r := range ranges {
+			above, class := -1, identity.Number(0)
+			for _, s := range ranges {
+				if s.Place == r.Place && s.Prefix.Bits() < r.Prefix.Bits() && s.Prefix.Bits() > above && s.Prefix.Contains(r.Prefix.Addr()) {
+					above, class = s.Prefix.Bits(), s.Class
+				}
+			}
+			if class == r.Class && r.Prefix != netip.MustParsePrefix("0.0.0.0/0") {
+				t.Fatalf("%v is said by another in %v", r, ranges)
+			}
+		}
+	})
+}
+
+func TestAClassKeepsItsNumberWhenAGroupGrows(t *testing.T) {
+	group := func(prefixes ...string) []Rule {
+		b := NewBlock(parsePrefixes(prefixes...), nil)
+		b.Name = "group partners"
+		other := NewBlock(parsePrefixes("172.16.0.0/12"), nil)
+		return []Rule{{Subject: NewSelector(), Ingress: []Term{{Path: "a", Blocks: []Block{b}, Ports: []Port{AnyPort}}, {Path: "b", Blocks: []Block{other}, Ports: []Port{AnyPort}}}}}
+	}
+	small, large := group("10.1.0.0/16"), group("10.1.0.0/16", "192.0.2.0/24")
+	entries := func(rules []Rule) string { return text(Entries(rules, Subject{}, maps.All(world), nil, Options{})) }
+	if entries(small) != entries(large) {
+		t.Errorf("entries differ:\n%s\n%s", entries(small), entries(large))
+	}
+	have := Ranges(large, Subject{}, Options{})
+	for _, r := range Ranges(small, Subject{}, Options{}) {
+		if !slices.Contains(have, r) {
+			t.Errorf("%v is gone: %v", r, have)
+		}
+	}
 }
 
 func TestARangeIsMadeOfExactlyItsPorts(t *testing.T) {

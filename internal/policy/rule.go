@@ -90,6 +90,7 @@ type Term struct {
 	Path    string     // inside the object, e.g. ingress[0].toPorts[1]
 	AnyPeer bool       // whoever it is, known or not
 	Peers   []Selector // alternatives
+	Blocks  []Block    // alternatives beside Peers: peers by address
 	Ports   []Port     // alternatives; AnyPort for all
 }
 

@@ -77,6 +77,7 @@ type PolicySet struct {
 	Identity   identity.Number
 	NamedPorts string // canonical text, "" when none
 	Entries    []policy.Entry
+	Ranges     []policy.Range // classes of addresses, peers of entries beside identities
 }
 
 // SetStatus is written by the sink that keeps policy sets in the kernel: where a set lives and since when.
@@ -206,13 +207,13 @@ func (Route) Header() []string { return []string{"Prefix", "Device", "Gateway", 
 func (r Route) Row() []string {
 	return []string{r.Prefix.String(), r.Device, address(r.Gateway), address(r.Source), fmt.Sprint(r.MTU)}
 }
-func (PolicySet) Header() []string { return []string{"Identity", "NamedPorts", "Entries"} }
+func (PolicySet) Header() []string { return []string{"Identity", "NamedPorts", "Entries", "Ranges"} }
 func (s PolicySet) Row() []string {
 	text := make([]string, len(s.Entries))
 	for i, e := range s.Entries {
 		text[i] = e.String()
 	}
-	return []string{fmt.Sprint(s.Identity), s.NamedPorts, strings.Join(text, " | ")}
+	return []string{fmt.Sprint(s.Identity), s.NamedPorts, strings.Join(text, " | "), join(s.Ranges)}
 }
 func (SetStatus) Header() []string { return []string{"Set", "Slot", "Revision", "Entries"} }
 func (s SetStatus) Row() []string {

@@ -12,6 +12,8 @@ import (
 const (
 	Layout          = 1
 	PolicyBitsFixed = 72
+	SetHasRanges    = 0x100000000
+	RangeBitsFixed  = 96
 	SharedKinds     = 3
 	SweepKeys       = 512
 	RevisionBuckets = 4096
@@ -101,6 +103,32 @@ func (v HostFlag) String() string {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
 	}
 	return strings.Join(text, ",")
+}
+
+// Place is C's enum place.
+type Place uint32
+
+// Values of Place.
+const (
+	PlaceNone    Place = 0
+	PlaceOutside Place = 1
+	PlaceNode    Place = 2
+	PlacePod     Place = 3
+)
+
+// String names the value as C does, less the prefix PLACE_.
+func (v Place) String() string {
+	switch v {
+	case PlaceNone:
+		return "none"
+	case PlaceOutside:
+		return "outside"
+	case PlaceNode:
+		return "node"
+	case PlacePod:
+		return "pod"
+	}
+	return fmt.Sprint(uint32(v))
 }
 
 // Direction is C's enum direction.
@@ -635,6 +663,16 @@ type Policy struct {
 	ProxyPort  uint16
 	Verdict    Verdict
 	Match      Match
+}
+
+// RangeKey is C's struct range_key, 32 bytes.
+type RangeKey struct {
+	_          structs.HostLayout
+	Bits       uint32
+	Generation uint32
+	Place      Place
+	_          uint32
+	Addr       Addr
 }
 
 // CtKey is C's struct ct_key, 40 bytes.

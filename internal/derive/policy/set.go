@@ -160,8 +160,11 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 		return nil
 	}
 	ports := func(n identity.Number) engine.NamedPorts { return d.portsOf(r, n) }
+	options := d.options(r)
 	return []table.PolicySet{{
-		Identity: m.number, NamedPorts: m.text, Entries: engine.Entries(m.rules, m.subject, d.peers(r), ports, d.options(r)),
+		Identity: m.number, NamedPorts: m.text,
+		Entries: engine.Entries(m.rules, m.subject, d.peers(r), ports, options),
+		Ranges:  engine.Ranges(m.rules, m.subject, options),
 	}}
 }
 

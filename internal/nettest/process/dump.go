@@ -24,7 +24,7 @@ import (
 func (p *process) dump() (string, error) {
 	d := &dumper{sets: map[uint32]string{}, generations: map[uint32]string{}, backends: map[uint32]string{}, lists: map[uint32]string{}}
 	p.tables(d)
-	for _, read := range []func() error{d.readNICs, d.readSets, d.readPolicies, d.readHosts, d.readServices, d.pins} {
+	for _, read := range []func() error{d.readNICs, d.readSets, d.readPolicies, d.readRanges, d.readHosts, d.readServices, d.pins} {
 		if err := read(); err != nil {
 			return "", err
 		}
@@ -128,6 +128,13 @@ func (d *dumper) readPolicies() error {
 		}
 		d.line("map policies: set %s %v peer %d protocol %d port %d/%d: %v match %v precedence %d rules %s", named(d.generations, k.Generation),
 			policy.Direction(k.Direction), k.Peer, k.Protocol, k.Port.Number(), k.Bits, policy.Verdict(p.Verdict), p.Match, p.Precedence, rules)
+		return nil
+	})
+}
+
+func (d *dumper) readRanges() error {
+	return each("ranges", func(k abi.RangeKey, class uint32) error {
+		d.line("map ranges: set %s %v %v/%d: %d", named(d.generations, k.Generation), k.Place, k.Addr.IP(), k.Bits, class)
 		return nil
 	})
 }

@@ -28,6 +28,7 @@ func newMaps(t *testing.T) maps {
 	for name, spec := range map[string]ebpf.MapSpec{
 		"sets":           {Type: ebpf.Array, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Set{})), MaxEntries: 64},
 		"policies":       {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.PolicyKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Policy{})), MaxEntries: 64, Flags: 1},
+		"ranges":         {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.RangeKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
 		"nics":           {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Nic{})), MaxEntries: 64},
 		"revision":       {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
 		"peer_revisions": {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 4096},
@@ -60,8 +61,12 @@ func TestEntriesThatAnAgentWasKilledOverAreRemovedByTheNext(t *testing.T) {
 		if err := m["policies"].Put(key, abi.Policy{Verdict: abi.VerdictAllow}); err != nil {
 			t.Fatal(err)
 		}
+		at := abi.RangeKey{Bits: abi.RangeBitsFixed, Generation: generation + 1, Place: abi.PlaceOutside}
+		if err := m["ranges"].Put(at, uint32(1)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := m["sets"].Put(uint32(5), abi.Set{Generation: 2, Revision: 1}); err != nil {
+	if err := m["sets"].Put(uint32(5), abi.Set{Generation: abi.SetHasRanges | 2, Revision: 1}); err != nil {
 		t.Fatal(err)
 	}
 	tables, db := table.New()
@@ -71,6 +76,9 @@ func TestEntriesThatAnAgentWasKilledOverAreRemovedByTheNext(t *testing.T) {
 	}
 	if n := count(t, m["policies"]); n != 1 {
 		t.Errorf("%d entries are left, want that of the set in force", n)
+	}
+	if n := count(t, m["ranges"]); n != 1 {
+		t.Errorf("%d ranges are left, want that of the set in force", n)
 	}
 }
 

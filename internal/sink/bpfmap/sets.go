@@ -18,7 +18,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Sets keeps the maps policies and sets equal to table.PolicySets and tells in table.SetStatuses where each set lives.
+// Sets keeps the maps policies, ranges and sets equal to table.PolicySets and tells in table.SetStatuses where each set lives.
 //
 // A set has a slot for life; its entries live under a generation. Peers that come or go edit the generation in place,
 // strongest entry first in and last out; anything else is written as a new generation that one store puts in force.
@@ -27,6 +27,7 @@ type Sets struct {
 	statuses  *state.Table[table.SetStatus]
 	sets      *ebpf.Map
 	policies  *ebpf.Map
+	ranges    *ebpf.Map
 	nics      *NICs
 	revisions *Revisions
 	// Number of a list of rules, as it shall appear in events.
@@ -49,7 +50,7 @@ type liveSet struct {
 // killed before it put them in force, or before it had removed them.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
-		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), nics: NewNICs(m, nil), revisions: r,
+		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: NewNICs(m, nil), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
 	}
 	named := map[uint32]bool{}
@@ -66,23 +67,12 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 			named[uint32(v.Generation)] = true
 		}
 	}
-	var nobodys []abi.PolicyKey
-	var key abi.PolicyKey
-	var v abi.Policy
-	each := s.policies.Iterate()
-	for each.Next(&key, &v) {
-		s.generation = max(s.generation, key.Generation)
-		if !named[key.Generation] {
-			nobodys = append(nobodys, key)
-		}
+	nobodys := func(generation uint32) bool {
+		s.generation = max(s.generation, generation)
+		return !named[generation]
 	}
-	if err := each.Err(); err != nil {
-		return nil, fmt.Errorf("read map policies: %w", err)
-	}
-	for _, key := range nobodys {
-		if err := s.policies.Delete(key); err != nil && !missing(err) {
-			return nil, fmt.Errorf("remove an entry of map policies that no set names: %w", err)
-		}
+	if err := s.clean(nobodys); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -136,7 +126,7 @@ func (s *Sets) set(key state.Key, row table.PolicySet) error {
 			return err
 		}
 		s.live[key] = l
-	case onlyPeers(l.row.Entries, row.Entries):
+	case onlyPeers(l.row.Entries, row.Entries): // and which addresses are in which class
 		err = s.edit(l, row)
 	default:
 		err = s.replace(l, row)
@@ -153,7 +143,7 @@ func (s *Sets) enforce(key state.Key, l *liveSet) error {
 	if err != nil {
 		return err
 	}
-	if err := s.sets.Put(l.slot, abi.Set{Generation: uint64(l.generation), Revision: revision}); err != nil {
+	if err := s.sets.Put(l.slot, abi.Set{Generation: named(l.generation, l.row.Ranges), Revision: revision}); err != nil {
 		return fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
 	return s.db.Write(func(tx *state.Tx) error {
@@ -172,18 +162,22 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 			return err
 		}
 	}
-	var old abi.Set
-	if err := s.sets.Lookup(l.slot, &old); err != nil {
+	if err := s.editRanges(generation, nil, row.Ranges); err != nil {
+		s.remove(generation, row.Entries)
+		return err
+	}
+	var before abi.Set
+	if err := s.sets.Lookup(l.slot, &before); err != nil {
 		return fmt.Errorf("read set %d: %w", l.slot, err)
 	}
-	if err := s.sets.Put(l.slot, abi.Set{Generation: uint64(generation), Revision: old.Revision}); err != nil {
-		s.remove(generation, row.Entries)
+	if err := s.sets.Put(l.slot, abi.Set{Generation: named(generation, row.Ranges), Revision: before.Revision}); err != nil {
+		s.removeAll(generation, row)
 		return fmt.Errorf("flip set %d: %w", l.slot, err)
 	}
-	gone, entries := l.generation, l.row.Entries
+	gone, old := l.generation, l.row
 	l.generation, l.row = generation, row
 	if gone != 0 {
-		return s.remove(gone, entries)
+		return s.removeAll(gone, old)
 	}
 	return nil
 }
@@ -211,6 +205,10 @@ func (s *Sets) edit(l *liveSet, row table.PolicySet) error {
 		if !there {
 			added = append(added, e)
 		}
+	}
+	if err := s.editRanges(l.generation, l.row.Ranges, row.Ranges); err != nil {
+		slices.Reverse(added)
+		return errors.Join(err, s.remove(l.generation, added))
 	}
 	gone := make([]policy.Entry, 0, len(have))
 	for _, e := range have {
@@ -284,7 +282,7 @@ func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) 
 	}
 	delete(s.live, key)
 	s.free(l.slot)
-	if err := s.remove(l.generation, l.row.Entries); err != nil {
+	if err := s.removeAll(l.generation, l.row); err != nil {
 		return err
 	}
 	return s.db.Write(func(tx *state.Tx) error {
@@ -305,22 +303,8 @@ func (s *Sets) sweep(slot uint32, users map[uint32]uint32) error {
 	if err := s.sets.Put(slot, abi.Set{}); err != nil {
 		return err
 	}
-	var keys []abi.PolicyKey
-	var key abi.PolicyKey
-	var entry abi.Policy
-	each := s.policies.Iterate()
-	for each.Next(&key, &entry) {
-		if uint64(key.Generation) == v.Generation {
-			keys = append(keys, key)
-		}
-	}
-	if err := each.Err(); err != nil {
+	if err := s.clean(func(generation uint32) bool { return generation == uint32(v.Generation) }); err != nil {
 		return err
-	}
-	for _, key := range keys {
-		if err := s.policies.Delete(key); err != nil && !missing(err) {
-			return err
-		}
 	}
 	s.free(slot)
 	return nil

@@ -45,10 +45,11 @@ type bench struct {
 
 	devices map[string]table.NIC
 	entries map[string][]policy.Entry
+	ranges  map[string][]policy.Range
 }
 
 func newBench() (*bench, error) {
-	b := &bench{work: make(chan func()), devices: map[string]table.NIC{}, entries: map[string][]policy.Entry{}}
+	b := &bench{work: make(chan func()), devices: map[string]table.NIC{}, entries: map[string][]policy.Entry{}, ranges: map[string][]policy.Range{}}
 	dir, err := os.MkdirTemp("/sys/fs/bpf", "weft-packet-")
 	if err != nil {
 		return nil, fmt.Errorf("%w: mount a BPF file system: mount -t bpf bpf /sys/fs/bpf", err)
@@ -168,7 +169,7 @@ func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) erro
 
 // enforce puts a NIC's policy set in force and points the NIC at it.
 func (b *bench) enforce(name string) error {
-	set := table.PolicySet{Identity: b.devices[name].Identity, NamedPorts: name, Entries: slices.Clone(b.entries[name])}
+	set := table.PolicySet{Identity: b.devices[name].Identity, NamedPorts: name, Entries: slices.Clone(b.entries[name]), Ranges: slices.Clone(b.ranges[name])}
 	if err := b.sets.Set(context.Background(), []table.PolicySet{set}); err != nil {
 		return err
 	}

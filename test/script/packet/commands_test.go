@@ -3,6 +3,7 @@ package packet
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,6 +35,7 @@ func commands() map[string]command {
 		}),
 		"host":    opened(host),
 		"policy":  opened(policyEntry),
+		"range":   opened(policyRange),
 		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
 		"service": opened(service),
 		"send":    opened(send),
@@ -120,6 +122,16 @@ func policyEntry(b *bench, ts *testscript.TestScript, args []string) {
 		}
 	}
 	b.entries[args[0]] = append(list, e)
+}
+
+func policyRange(b *bench, ts *testscript.TestScript, args []string) {
+	place := map[string]policy.Place{"outside": policy.Outside, "node": policy.Node, "pod": policy.Pod}[args[1]]
+	r := policy.Range{Place: place, Prefix: netip.MustParsePrefix(args[2]), Class: identity.Number(number(args[3]))}
+	list := slices.DeleteFunc(b.ranges[args[0]], func(o policy.Range) bool { return o.Compare(r) == 0 })
+	if len(args) < 5 { // else it is taken away
+		list = append(list, r)
+	}
+	b.ranges[args[0]] = list
 }
 
 func service(b *bench, ts *testscript.TestScript, args []string) {

@@ -7,6 +7,7 @@
 //	node ADDR[,ADDR]                          addresses of this node (identity host)
 //	host PREFIX identity=N [flags=a,b] [tunnel=ADDR]
 //	policy NAME DIRECTION PEER PROTO[/PORT] allow|deny|implicit     entries of the set of a NIC; takes force with enforce
+//	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
 //	config KEY=VALUE…                         before the first nic: overlay, port, masquerade4, masquerade6

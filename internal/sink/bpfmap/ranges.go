@@ -1,0 +1,131 @@
+package bpfmap
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// named is how a slot names a generation.
+func named(generation uint32, ranges []policy.Range) uint64 {
+	if len(ranges) > 0 {
+		return uint64(generation) | abi.SetHasRanges
+	}
+	return uint64(generation)
+}
+
+// editRanges makes the ranges of a generation in force those that are wanted. Whatever address a packet asks about, it
+// finds what was or what shall be: what is new or other comes first, the longest prefix before those it lies in, and then
+// what is gone goes, the shortest first. What cannot be written whole is taken back.
+func (s *Sets) editRanges(generation uint32, have, want []policy.Range) error {
+	before := map[abi.RangeKey]policy.Range{}
+	for _, r := range have {
+		before[rangeKey(generation, r)] = r
+	}
+	var put, gone []policy.Range
+	for _, r := range want {
+		key := rangeKey(generation, r)
+		if before[key] != r {
+			put = append(put, r)
+		}
+		delete(before, key)
+	}
+	for _, r := range before {
+		gone = append(gone, r)
+	}
+	slices.SortFunc(put, func(a, b policy.Range) int { return -byLength(a, b) })
+	for i, r := range put {
+		class := uint32(r.Class)
+		if err := s.ranges.Put(rangeKey(generation, r), class); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", r, full("ranges", err)), s.takeBack(generation, have, put[:i]))
+		}
+	}
+	return s.removeRanges(generation, gone)
+}
+
+// takeBack undoes what editRanges put.
+func (s *Sets) takeBack(generation uint32, have, put []policy.Range) error {
+	before := map[abi.RangeKey]policy.Range{}
+	for _, r := range have {
+		before[rangeKey(generation, r)] = r
+	}
+	var errs []error
+	var added []policy.Range
+	for _, r := range slices.Backward(put) {
+		if old, there := before[rangeKey(generation, r)]; !there {
+			added = append(added, r)
+		} else if err := s.ranges.Put(rangeKey(generation, r), uint32(old.Class)); err != nil {
+			errs = append(errs, fmt.Errorf("write %s: %w", old, err))
+		}
+	}
+	return errors.Join(append(errs, s.removeRanges(generation, added))...)
+}
+
+// removeRanges deletes ranges, the shortest first: what lies in one is not to be seen as part of it meanwhile.
+func (s *Sets) removeRanges(generation uint32, ranges []policy.Range) error {
+	order := slices.Clone(ranges)
+	slices.SortFunc(order, byLength)
+	var errs []error
+	for _, r := range order {
+		if err := s.ranges.Delete(rangeKey(generation, r)); err != nil && !missing(err) {
+			errs = append(errs, fmt.Errorf("remove %s: %w", r, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// byLength puts the shorter prefix first, IPv4 counted in its mapped form.
+func byLength(a, b policy.Range) int {
+	return cmp.Or(cmp.Compare(rangeKey(0, a).Bits, rangeKey(0, b).Bits), a.Compare(b))
+}
+
+// removeAll deletes a generation that is in force no more.
+func (s *Sets) removeAll(generation uint32, row table.PolicySet) error {
+	return errors.Join(s.remove(generation, row.Entries), s.removeRanges(generation, row.Ranges))
+}
+
+// clean deletes whatever the maps have of some generations.
+func (s *Sets) clean(which func(generation uint32) bool) error {
+	if err := cleanMap[abi.PolicyKey, abi.Policy](s.policies, "policies", func(k abi.PolicyKey) bool { return which(k.Generation) }); err != nil {
+		return err
+	}
+	return cleanMap[abi.RangeKey, uint32](s.ranges, "ranges", func(k abi.RangeKey) bool { return which(k.Generation) })
+}
+
+func cleanMap[K, V any](m *ebpf.Map, name string, which func(K) bool) error {
+	var keys []K
+	var key K
+	var v V
+	each := m.Iterate()
+	for each.Next(&key, &v) {
+		if which(key) {
+			keys = append(keys, key)
+		}
+	}
+	if err := each.Err(); err != nil {
+		return fmt.Errorf("read map %s: %w", name, err)
+	}
+	for _, key := range keys {
+		if err := m.Delete(key); err != nil && !missing(err) {
+			return fmt.Errorf("remove an entry of map %s that no set names: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func rangeKey(generation uint32, r policy.Range) abi.RangeKey {
+	bits := r.Prefix.Bits()
+	if r.Prefix.Addr().Is4() {
+		bits += 96
+	}
+	key := abi.RangeKey{Bits: uint32(abi.RangeBitsFixed + bits), Generation: generation, Place: abi.Place(r.Place)}
+	key.Addr = r.Prefix.Addr().As16()
+	return key
+}
