@@ -44,8 +44,9 @@ type Block struct {
 	Name   string
 	Within []netip.Prefix // canonical: see Canonical
 	Except []netip.Prefix
-	Nodes  bool // nodes, too
-	Pods   bool // pods, too
+	Nodes  bool      // nodes, too
+	Pods   bool      // pods, too
+	Of     Reference // an object that Within is to be taken from; zero: none
 }
 
 // NewBlock makes a block of what is outside, named after its prefixes.
@@ -70,6 +71,9 @@ func (b Block) Also(nodes, pods bool) Block {
 	return b
 }
 
+// under is the block as the daemon's configuration has it.
+func (b Block) under(o Options) Block { return b.Also(o.CIDRNodes, o.CIDRPods) }
+
 // Canonical is a prefix as Weftnet keeps it: without host bits, and an IPv4-mapped one as IPv4.
 func Canonical(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
@@ -87,16 +91,9 @@ func canonical(list []netip.Prefix) []netip.Prefix {
 	return slices.Compact(out)
 }
 
-// key tells the block apart from others at a place.
-func (b Block) key() string {
-	key := b.Name
-	if b.Nodes {
-		key += "+nodes"
-	}
-	if b.Pods {
-		key += "+pods"
-	}
-	return key
+// String is e.g. "10.0.0.0/8 except 10.1.0.0/16, nodes too". It tells a block apart from others.
+func (b Block) String() string {
+	return b.Name + map[bool]string{true: ", nodes too"}[b.Nodes] + map[bool]string{true: ", pods too"}[b.Pods]
 }
 
 // isAbout tells whether the block chooses at a place at all.

@@ -31,6 +31,8 @@ func (e Enforcement) String() string {
 type Options struct {
 	Enforcement  Enforcement
 	HostByPolicy bool // traffic from this node to its workloads needs a rule too (setting allow-localhost: policy)
+	CIDRNodes    bool // each block is about nodes, too (setting policy-cidr-match-mode)
+	CIDRPods     bool // … about pods, too
 }
 
 // Entries computes the policy of one subject against these peers. peerPorts gives the named ports of the workloads of
@@ -85,7 +87,8 @@ type builder struct {
 	terms     []boundTerm
 	selectors []Selector     // distinct ones of all terms
 	known     map[string]int // text of a selector -> its place in selectors
-	named     bool           // some term has a port whose number depends on the peer
+	options   Options
+	named     bool // some term has a port whose number depends on the peer
 	anyPeer   cells
 }
 
@@ -100,7 +103,7 @@ type boundTerm struct {
 }
 
 func newBuilder(rules []Rule, subject Subject, direction Direction, options Options) *builder {
-	b := &builder{direction: direction, known: map[string]int{}, anyPeer: cells{}}
+	b := &builder{direction: direction, options: options, known: map[string]int{}, anyPeer: cells{}}
 	base := cell{precedence: PrecedenceDefault, verdict: Allow}
 	if options.Enforcement != EnforceNever {
 		isolated, by := isolation(rules, subject.Labels, direction, options)
@@ -167,7 +170,7 @@ func (b *builder) bind(t Term, c cell, subject Subject) {
 			bound.selectors = append(bound.selectors, at)
 		}
 		for _, block := range t.Blocks {
-			bound.blocks = append(bound.blocks, block.key())
+			bound.blocks = append(bound.blocks, block.under(b.options).String())
 		}
 	}
 	b.terms = append(b.terms, bound)

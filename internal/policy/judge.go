@@ -43,13 +43,13 @@ func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Opti
 		}
 		origin := r.Origin
 		for _, t := range deny {
-			if t.matches(subject, peer, packet) {
+			if t.matches(subject, peer, packet, options) {
 				origin.Path = t.Path
 				denies = append(denies, origin)
 			}
 		}
 		for _, t := range allow {
-			if t.matches(subject, peer, packet) {
+			if t.matches(subject, peer, packet, options) {
 				origin.Path = t.Path
 				allows = append(allows, origin)
 				allowed = true
@@ -61,7 +61,7 @@ func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Opti
 	}
 	isolated, by := isolation(rules, subject.Labels, packet.Direction, options)
 	if isolated && hostPasses(subject.Labels, packet.Direction, options) {
-		allowed = allowed || fromHost.matches(subject, peer, packet)
+		allowed = allowed || fromHost.matches(subject, peer, packet, options)
 	}
 	if isolated && !allowed {
 		return DenyImplicit, by
@@ -69,7 +69,7 @@ func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Opti
 	return Allow, unite(allows)
 }
 
-func (t Term) matches(subject Subject, peer Peer, packet Packet) bool {
+func (t Term) matches(subject Subject, peer Peer, packet Packet, options Options) bool {
 	named := subject.NamedPorts
 	if packet.Direction == Egress {
 		named = peer.NamedPorts
@@ -82,8 +82,8 @@ func (t Term) matches(subject Subject, peer Peer, packet Packet) bool {
 	if packet.Direction == Egress {
 		named = nil // an address has no named ports
 	}
-	return slices.ContainsFunc(t.Blocks, func(b Block) bool { return b.Matches(peer.Address, PlaceOf(peer.Number)) }) &&
-		t.covers(named, packet)
+	chosen := func(b Block) bool { return b.under(options).Matches(peer.Address, PlaceOf(peer.Number)) }
+	return slices.ContainsFunc(t.Blocks, chosen) && t.covers(named, packet)
 }
 
 func (t Term) covers(named NamedPorts, packet Packet) bool {

@@ -35,13 +35,13 @@ func labels(kv ...string) identity.Labels {
 
 // world is who there is in these tests: four kinds of pods, and two reserved identities.
 var world = map[identity.Number]identity.Labels{
-	identity.Host:  identity.Reserved(identity.Host),
-	identity.World: identity.Reserved(identity.World),
+	identity.Host:       identity.Reserved(identity.Host),
+	identity.World:      identity.Reserved(identity.World),
 	identity.RemoteNode: identity.Reserved(identity.RemoteNode),
-	300:            labels("k8s:app", "web", "k8s:tier", "front"),
-	301:            labels("k8s:app", "api", "k8s:tier", "back"),
-	302:            labels("k8s:app", "db", "k8s:tier", "back"),
-	303:            labels("k8s:app", "web", "k8s:tier", "back"),
+	300:                 labels("k8s:app", "web", "k8s:tier", "front"),
+	301:                 labels("k8s:app", "api", "k8s:tier", "back"),
+	302:                 labels("k8s:app", "db", "k8s:tier", "back"),
+	303:                 labels("k8s:app", "web", "k8s:tier", "back"),
 }
 
 var worldPorts = map[identity.Number]NamedPorts{
@@ -161,6 +161,8 @@ var genOptions = rapid.Custom(func(t *rapid.T) Options {
 	return Options{
 		Enforcement:  rapid.SampledFrom([]Enforcement{EnforceByRule, EnforceByRule, EnforceByRule, EnforceAlways, EnforceNever}).Draw(t, "enforcement"),
 		HostByPolicy: rapid.Bool().Draw(t, "host by policy"),
+		CIDRNodes:    rapid.Bool().Draw(t, "cidr nodes"),
+		CIDRPods:     rapid.IntRange(0, 4).Draw(t, "cidr pods") == 0,
 	}
 })
 

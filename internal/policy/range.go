@@ -54,7 +54,8 @@ func classesOf(rules []Rule, subject Subject, options Options) classes {
 			for _, t := range terms {
 				if len(t.Blocks) > 0 && !t.AnyPeer && r.Subject.Matches(subject.Labels) {
 					for _, b := range t.Blocks {
-						blocks[b.key()] = b
+						b = b.under(options)
+						blocks[b.String()] = b
 					}
 				}
 			}
@@ -126,11 +127,11 @@ func walk(blocks map[string]Block, place Place, six bool, out []spot) []spot {
 		for len(over) > 0 && !over[len(over)-1].prefix.Contains(p.Addr()) {
 			over = over[:len(over)-1]
 		}
-		var f, above frame
+		var above frame
 		if len(over) > 0 {
 			above = over[len(over)-1]
 		}
-		f = frame{prefix: p, within: above.within, except: above.except}
+		f := frame{prefix: p, within: above.within, except: above.except}
 		for _, m := range marks[p] {
 			if m.except {
 				f.except = with(f.except, m.key)

@@ -86,6 +86,8 @@ var known = []Key{
 	{Name: "labels", syntax: patterns},
 	{Name: "policy-enforcement-mode", Default: EnforceDefault, syntax: "default|always|never"},
 	{Name: "enable-policy", Default: EnforceDefault, syntax: "default|always|never"},
+	{Name: "enable-node-selector-labels", Default: "false", syntax: boolean},
+	{Name: "policy-cidr-match-mode", syntax: "|nodes|pods|nodes,pods|pods,nodes"},
 	{Name: "allow-localhost", Default: "auto", syntax: "auto|always|policy"},
 	{
 		Name: "policy-audit-mode", Default: "false", syntax: boolean, have: off,
@@ -188,7 +190,7 @@ enable-ipv6-fragment-tracking enable-ipv6-ndp enable-k8s enable-k8s-api-discover
 enable-k8s-networkpolicy enable-k8s-terminating-endpoint enable-l2-announcements enable-l2-neigh-discovery enable-l2-pod-announcements
 enable-l7-traffic-shift enable-lb-ipam enable-legacy-vtep enable-local-node-route enable-local-redirect-policy enable-masquerade-to-route-source
 enable-metrics enable-mke enable-monitor enable-multi-network enable-nat46x64-gateway enable-network-policy
-enable-no-service-endpoints-routable enable-node-ipam enable-node-port-bind-protection enable-node-selector-labels enable-non-default-deny-policies
+enable-no-service-endpoints-routable enable-node-ipam enable-node-port-bind-protection enable-non-default-deny-policies
 enable-packetization-layer-pmtud enable-pmtu-discovery enable-policy-secrets-sync enable-policy-accounting enable-recorder enable-remote-node-identity
 enable-remote-node-masquerade enable-route-mtu-for-cni-chaining enable-runtime-device-detection enable-sctp enable-service-topology
 enable-session-affinity enable-skip-cilium-ports-no-conntrack enable-socket-lb-pod-connection-termination enable-socket-lb-tracing
@@ -234,7 +236,7 @@ mesh-auth-spire-server-address mesh-auth-spire-server-connection-timeout metrics
 monitor-aggregation-flags monitor-aggregation-interval monitor-queue-size multicast-enabled nat-map-stats-entries nat-map-stats-interval
 node-encryption-opt-out-labels node-labels node-port-acceleration node-port-algorithm node-port-bind-protection node-port-mode node-port-range
 nodeport-addresses nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
-parallel-alloc-workers pod-cidr-release-timeout policy-accounting policy-cidr-match-mode policy-default-local-cluster policy-deny-response
+parallel-alloc-workers pod-cidr-release-timeout policy-accounting policy-default-local-cluster policy-deny-response
 policy-queue-size policy-restore-timeout policy-secrets-namespace policy-secrets-only-from-secrets-namespace policy-trigger-interval pprof
 pprof-address pprof-block-profile-rate pprof-mutex-profile-fraction pprof-port preallocate-bpf-maps procfs prometheus-serve-addr
 prometheus-enable-tls prometheus-tls-cert-file prometheus-tls-client-ca-files prometheus-tls-key-file proxy-admin-port

@@ -84,6 +84,9 @@ type Config struct {
 
 	Reject bool // calls of services without backends are answered, not just dropped
 
+	NodeLabels  bool     // policies may choose nodes by labels
+	CIDRNodes   bool     // peers by address are nodes, too
+	CIDRPods    bool     // … pods, too
 	Labels      []string // patterns of pod labels that enter an identity, beside the built-in ones
 	Enforcement string
 
@@ -129,6 +132,9 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		MasqueradeIPv6: r.flag("enable-ipv6-masquerade"),
 		Labels:         r.patterns("labels"),
 		Enforcement:    r.text("policy-enforcement-mode"),
+		NodeLabels:     r.flag("enable-node-selector-labels"),
+		CIDRNodes:      strings.Contains(r.text("policy-cidr-match-mode"), "nodes"),
+		CIDRPods:       strings.Contains(r.text("policy-cidr-match-mode"), "pods"),
 		Hubble:         r.flag("enable-hubble"),
 		HubbleSocket:   r.text("hubble-socket-path"),
 		HubbleListen:   r.text("hubble-listen-address"),

@@ -86,6 +86,16 @@ type Service struct {
 	Ports           []ServicePort
 	AffinitySeconds uint32 // 0: no session affinity
 	InternalLocal   bool   // internalTrafficPolicy: Local
+	Labels          map[string]string
+	Selector        map[string]string // labels of the pods that serve it; empty: others say where it is served
+}
+
+// CIDRGroup is a CiliumCIDRGroup object: prefixes that policies name together.
+type CIDRGroup struct {
+	Name     string
+	Labels   map[string]string
+	Prefixes []netip.Prefix
+	Problems []string // prefixes that make no sense, and are left out
 }
 
 // ServicePort is one port of a Service.
@@ -206,6 +216,11 @@ func (Service) Header() []string {
 
 func (s Service) Row() []string {
 	return []string{s.Namespace, s.Name, join(s.ClusterIPs), join(s.ExternalIPs), join(s.Ports), fmt.Sprint(s.AffinitySeconds)}
+}
+
+func (CIDRGroup) Header() []string { return []string{"Name", "Labels", "Prefixes", "Problems"} }
+func (g CIDRGroup) Row() []string {
+	return []string{g.Name, labels(g.Labels), join(g.Prefixes), strings.Join(g.Problems, "; ")}
 }
 
 func (EndpointSlice) Header() []string {

@@ -20,6 +20,7 @@ type Tables struct {
 	Services       *state.Table[Service]
 	EndpointSlices *state.Table[EndpointSlice]
 	Policies       *state.Table[PolicyObject]
+	CIDRGroups     *state.Table[CIDRGroup]
 	Attachments    *state.Table[Attachment]
 	Devices        *state.Table[Device]
 	// What should be.
@@ -72,7 +73,8 @@ func New() (*Tables, *state.DB) {
 			state.Index[EndpointSlice]{Name: ByService, Keys: func(r EndpointSlice) []state.Key {
 				return []state.Key{ObjectKey(r.Namespace, r.Service)}
 			}}),
-		Policies: state.NewTable("policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) }),
+		CIDRGroups: state.NewTable("cidr-groups", func(r CIDRGroup) state.Key { return state.Join(r.Name) }),
+		Policies:   state.NewTable("policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) }),
 		Attachments: state.NewTable("attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
 			state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
 			state.Index[Attachment]{Name: ByDevice, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.HostName)} }},
@@ -84,7 +86,7 @@ func New() (*Tables, *state.DB) {
 	t.status()
 	return t, state.New(
 		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies,
-		t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
+		t.CIDRGroups, t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
 		t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, status.Statuses, t.Findings, t.Ready,
 	)
 }

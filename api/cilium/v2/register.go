@@ -15,6 +15,7 @@ const (
 	NodeResource                     = "ciliumnodes"
 	LoadBalancerIPPoolResource       = "ciliumloadbalancerippools"
 	BandwidthPolicyResource          = "ciliumbandwidthpolicies"
+	CIDRGroupResource                = "ciliumcidrgroups"
 )
 
 var (
@@ -41,6 +42,7 @@ func addKnownTypes(s *runtime.Scheme) error {
 		&CiliumNode{}, &CiliumNodeList{},
 		&CiliumLoadBalancerIPPool{}, &CiliumLoadBalancerIPPoolList{},
 		&CiliumBandwidthPolicy{}, &CiliumBandwidthPolicyList{},
+		&CiliumCIDRGroup{}, &CiliumCIDRGroupList{},
 	)
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil

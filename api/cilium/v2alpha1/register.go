@@ -10,6 +10,7 @@ import (
 const (
 	EndpointSliceResource      = "ciliumendpointslices"
 	LoadBalancerIPPoolResource = "ciliumloadbalancerippools"
+	CIDRGroupResource          = "ciliumcidrgroups"
 )
 
 var (
@@ -26,6 +27,7 @@ func addKnownTypes(s *runtime.Scheme) error {
 	s.AddKnownTypes(SchemeGroupVersion,
 		&CiliumEndpointSlice{}, &CiliumEndpointSliceList{},
 		&CiliumLoadBalancerIPPool{}, &CiliumLoadBalancerIPPoolList{},
+		&CiliumCIDRGroup{}, &CiliumCIDRGroupList{},
 	)
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil

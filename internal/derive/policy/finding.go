@@ -26,11 +26,17 @@ func newFindings(t *table.Tables) Runner {
 		KeyOf: func(f table.Finding) state.Key { return key(f.Kind, f.Namespace, f.Name) },
 		Inputs: []state.Input{
 			state.On(t.Policies, func(_ state.Reader, p table.PolicyObject) []state.Key { return []state.Key{t.Policies.Key(p)} }),
+			state.On(t.CIDRGroups, func(r state.Reader, g table.CIDRGroup) []state.Key {
+				return f.asking(r, func(ref engine.Reference) bool { return namesGroup(ref, g) })
+			}),
 			state.On(t.Settings, func(r state.Reader, s table.Setting) (keys []state.Key) {
 				if s.Name == "labels" {
 					for p := range t.Policies.All(r) {
 						keys = append(keys, t.Policies.Key(p))
 					}
+				}
+				if s.Name == "enable-node-selector-labels" {
+					keys = f.asking(r, func(ref engine.Reference) bool { return ref.Kind == engine.Nodes })
 				}
 				return keys
 			}),
@@ -69,6 +75,7 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		}
 		add(field, message)
 	}
+	f.references(r, p, add)
 	filter := f.filter.Of(r)
 	for _, rule := range p.Rules {
 		for _, label := range unseen(filter, rule) {
@@ -76,6 +83,41 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		}
 	}
 	return out
+}
+
+// asking lists the policies with a reference that a function says yes to.
+func (f *findings) asking(r state.Reader, yes func(engine.Reference) bool) (keys []state.Key) {
+	for p := range f.t.Policies.All(r) {
+		if slices.ContainsFunc(p.Rules, func(rule engine.Rule) bool { return slices.ContainsFunc(rule.References(), yes) }) {
+			keys = append(keys, f.t.Policies.Key(p))
+		}
+	}
+	return keys
+}
+
+// references says which objects that a policy names do not stand for anybody.
+func (f *findings) references(r state.Reader, p table.PolicyObject, add func(field, message string)) {
+	nodes, _ := f.t.Settings.One(r, state.Join("enable-node-selector-labels"))
+	for _, rule := range p.Rules {
+		for _, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
+			for _, t := range terms {
+				for _, b := range t.Blocks {
+					group, known := f.t.CIDRGroups.One(r, state.Join(b.Of.Name))
+					switch {
+					case b.Of.Kind == engine.Nodes && nodes.Value != "true":
+						add(t.Path, "peers by labels of nodes choose nobody as long as setting enable-node-selector-labels is not true")
+					case b.Of.Kind != engine.CIDRGroups || b.Of.Name == "":
+					case !known:
+						add(t.Path, fmt.Sprintf("there is no CiliumCIDRGroup %s, so it stands for no address; create it, or correct cidrGroupRef", b.Of.Name))
+					default:
+						for _, problem := range group.Problems {
+							add(t.Path, fmt.Sprintf("CiliumCIDRGroup %s: %s", group.Name, problem))
+						}
+					}
+				}
+			}
+		}
+	}
 }
 
 // unseen lists the labels that a rule asks for and that the filter keeps out of every pod's identity, sorted.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -210,13 +211,13 @@ func TestProblemsBecomeFindings(t *testing.T) {
 			engine.Requirement{Key: "k8s:app", Operator: engine.Exists},
 			engine.Requirement{Key: "reserved:host", Operator: engine.DoesNotExist},
 		)})
-		odd.Problems = []string{"spec.ingress[0].fromCIDR: peers by address are not enforced yet; so ingress[0] allows nothing"}
+		odd.Problems = []string{"spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing"}
 		b.Policies.Put(tx, odd)
 	})
 	b.check(t, `
 		finding CiliumNetworkPolicy shop/bad spec: rejected: rule must have one of EndpointSelector or NodeSelector: really
 		finding CiliumNetworkPolicy shop/odd spec: label statefulset.kubernetes.io/pod-name is left out of identities (setting labels has the filter), so no selector sees it
-		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromCIDR: peers by address are not enforced yet; so ingress[0] allows nothing
+		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing
 `)
 	b.write(func(tx *state.Tx) {
 		b.Settings.Put(tx, table.Setting{Name: "labels", Value: `k8s:statefulset\.kubernetes\.io/pod-name.*`})
@@ -225,7 +226,7 @@ func TestProblemsBecomeFindings(t *testing.T) {
 	b.check(t, `
 		finding CiliumNetworkPolicy shop/odd spec: label app is left out of identities (setting labels has the filter), so no selector sees it
 		finding CiliumNetworkPolicy shop/odd spec: label statefulset.kubernetes.io/pod-name is left out of identities (setting labels has the filter), so no selector sees it
-		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromCIDR: peers by address are not enforced yet; so ingress[0] allows nothing
+		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing
 `)
 }
 
@@ -316,4 +317,137 @@ func put[R state.Row](tx *state.Tx, t *state.Table[R], row R, remove bool) {
 	} else {
 		t.Put(tx, row)
 	}
+}
+
+func cidrs(list ...string) (out []netip.Prefix) {
+	for _, text := range list {
+		out = append(out, netip.MustParsePrefix(text))
+	}
+	return out
+}
+
+// lets makes a policy by which web may send to what a block chooses.
+func lets(name string, b engine.Block) table.PolicyObject {
+	origin := engine.Origin{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: name}
+	return table.PolicyObject{Kind: origin.Kind, Namespace: "shop", Name: name, Valid: true, Rules: []engine.Rule{{
+		Origin: origin, Subject: selector("web"), DefaultDenyEgress: true,
+		Egress: []engine.Term{{Path: "egress[0]", Blocks: []engine.Block{b}, Ports: []engine.Port{engine.AnyPort}}},
+	}}}
+}
+
+// ranges are those of the only set.
+func (b *bed) ranges() (out []string) {
+	b.show()
+	for set := range b.PolicySets.All(b.db.Snapshot()) {
+		for _, r := range set.Ranges {
+			out = append(out, fmt.Sprintf("%s %s %v", r.Place, r.Prefix, r.Class != 0))
+		}
+	}
+	return out
+}
+
+func (b *bed) checkRanges(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, b.ranges()); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+}
+
+func TestASetFollowsTheGroupsThatItsRulesName(t *testing.T) {
+	b := newBed()
+	group := engine.Block{Name: "group partners", Of: engine.Reference{Kind: engine.CIDRGroups, Name: "partners"}, Except: cidrs("192.0.2.9/32")}
+	blue := engine.Block{Name: "group blue", Of: engine.Reference{
+		Kind: engine.CIDRGroups, Labels: engine.NewSelector(engine.Requirement{Key: "color", Operator: engine.In, Values: []string{"blue"}}),
+	}}
+	b.write(func(tx *state.Tx) {
+		b.Workloads.Put(tx, workload("c1", "web", 300))
+		b.Policies.Put(tx, lets("a", group))
+		b.Policies.Put(tx, lets("b", blue))
+	})
+	b.checkRanges(t)
+	const missing = "finding CiliumNetworkPolicy shop/a egress[0]: there is no CiliumCIDRGroup partners"
+	if text := b.show(); !strings.Contains(text, missing) {
+		t.Errorf("nothing says that the group is missing:\n%s", text)
+	}
+	b.write(func(tx *state.Tx) {
+		b.CIDRGroups.Put(tx, table.CIDRGroup{Name: "partners", Prefixes: cidrs("192.0.2.0/24")})
+		b.CIDRGroups.Put(tx, table.CIDRGroup{Name: "other", Prefixes: cidrs("198.51.100.0/24"), Labels: map[string]string{"color": "blue"}})
+	})
+	b.checkRanges(t, "outside 192.0.2.0/24 true", "outside 192.0.2.9/32 false", "outside 198.51.100.0/24 true")
+	if text := b.show(); strings.Contains(text, missing) {
+		t.Errorf("the group is still missed:\n%s", text)
+	}
+	b.write(func(tx *state.Tx) {
+		b.CIDRGroups.Put(tx, table.CIDRGroup{Name: "partners", Prefixes: cidrs("203.0.113.0/24")})
+		b.CIDRGroups.Put(tx, table.CIDRGroup{Name: "other", Prefixes: cidrs("198.51.100.0/24"), Labels: map[string]string{"color": "red"}})
+	})
+	b.checkRanges(t, "outside 203.0.113.0/24 true")
+	b.write(func(tx *state.Tx) { b.CIDRGroups.Delete(tx, state.Join("partners")) })
+	b.checkRanges(t)
+}
+
+func TestASetFollowsTheServicesThatItsRulesName(t *testing.T) {
+	b := newBed()
+	db := engine.Block{Name: "service db", Of: engine.Reference{Kind: engine.Services, Namespace: "shop", Name: "db"}}
+	api := engine.Block{Name: "api", Of: engine.Reference{Kind: engine.APIServer}, Nodes: true}
+	slice := func(namespace, service string, at ...string) table.EndpointSlice {
+		s := table.EndpointSlice{Namespace: namespace, Name: service + "-1", Service: service}
+		for _, a := range at {
+			s.Endpoints = append(s.Endpoints, table.SliceEndpoint{Addresses: []netip.Addr{netip.MustParseAddr(a)}, Ready: true})
+		}
+		return s
+	}
+	b.write(func(tx *state.Tx) {
+		b.Workloads.Put(tx, workload("c1", "web", 300))
+		b.Policies.Put(tx, lets("a", db))
+		b.Policies.Put(tx, lets("b", api))
+		b.Identities.Put(tx, table.Identity{Number: 400, Labels: app("db")})
+		b.EndpointSlices.Put(tx, slice("shop", "db", "192.0.2.7"))
+	})
+	b.checkRanges(t)
+	b.write(func(tx *state.Tx) {
+		b.Services.Put(tx, table.Service{Namespace: "shop", Name: "db"})
+		b.EndpointSlices.Put(tx, slice("default", "kubernetes", "192.168.0.1"))
+	})
+	b.checkRanges(t, "outside 192.0.2.7/32 true", "outside 192.168.0.1/32 true", "node 192.168.0.1/32 true")
+	b.write(func(tx *state.Tx) {
+		b.Services.Put(tx, table.Service{Namespace: "shop", Name: "db", Selector: map[string]string{"app": "db"}})
+		b.EndpointSlices.Put(tx, slice("default", "kubernetes"))
+	})
+	b.checkRanges(t)
+	if text := b.show(); !strings.Contains(text, "egress 400 any allow by cnp shop/a egress[0]") {
+		t.Errorf("the pods of the service are not let in:\n%s", text)
+	}
+	b.write(func(tx *state.Tx) { b.Identities.Put(tx, table.Identity{Number: 401, Labels: identity.ForPod(identity.Filter{}, "default", "shop", "other", map[string]string{"app": "db"}, nil)}) })
+	if text := b.show(); !strings.Contains(text, "egress 401 any allow by cnp shop/a egress[0]") {
+		t.Errorf("a new pod of the service is not let in:\n%s", text)
+	}
+}
+
+func TestASetFollowsTheNodesThatItsRulesChoose(t *testing.T) {
+	b := newBed()
+	edge := engine.Block{Name: "nodes", Nodes: true, Of: engine.Reference{
+		Kind: engine.Nodes, Labels: engine.NewSelector(engine.Requirement{Key: "edge", Operator: engine.Exists}),
+	}}
+	node := func(name, address string, local bool, labels map[string]string) table.Node {
+		return table.Node{Name: name, Local: local, Addresses: []netip.Addr{netip.MustParseAddr(address)}, Labels: labels}
+	}
+	b.write(func(tx *state.Tx) {
+		b.Workloads.Put(tx, workload("c1", "web", 300))
+		b.Policies.Put(tx, lets("a", edge))
+		b.Nodes.Put(tx, node("n1", "192.168.0.1", true, map[string]string{"edge": ""}))
+		b.Nodes.Put(tx, node("n2", "192.168.0.2", false, map[string]string{"edge": ""}))
+		b.Nodes.Put(tx, node("n3", "192.168.0.3", false, nil))
+	})
+	b.checkRanges(t)
+	if text := b.show(); !strings.Contains(text, "shop/a egress[0]: peers by labels of nodes choose nobody") {
+		t.Errorf("nothing says that the setting is off:\n%s", text)
+	}
+	b.write(func(tx *state.Tx) { b.Settings.Put(tx, table.Setting{Name: "enable-node-selector-labels", Value: "true"}) })
+	b.checkRanges(t, "outside 192.168.0.2/32 true", "node 192.168.0.2/32 true")
+	b.write(func(tx *state.Tx) {
+		b.Nodes.Put(tx, node("n2", "192.168.0.2", false, nil))
+		b.Nodes.Put(tx, node("n3", "192.168.0.3", false, map[string]string{"edge": "yes"}))
+	})
+	b.checkRanges(t, "outside 192.168.0.3/32 true", "node 192.168.0.3/32 true")
 }

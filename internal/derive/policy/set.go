@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 
@@ -22,6 +23,8 @@ type local struct {
 	sets  map[state.Key]*member
 	peers map[string]*watched // by text of a selector that some rule of some set chooses peers with
 	named []state.Key         // sets with an egress rule that names a port
+	asked map[string]*asked   // by kind and text of a reference that some rule of some set has
+	serve []state.Key         // sets with a rule for services: whose pods those are follows from the services
 }
 
 // member is one set.
@@ -49,6 +52,10 @@ func newSets(t *table.Tables) Runner {
 			state.On(t.Policies, d.ofPolicy),
 			state.On(t.Identities, d.ofIdentity),
 			state.On(t.Endpoints, d.ofEndpoint),
+			state.On(t.CIDRGroups, d.ofGroup),
+			state.On(t.Services, d.ofService),
+			state.On(t.EndpointSlices, d.ofSlice),
+			state.On(t.Nodes, d.ofNode),
 			state.On(t.Settings, d.ofSetting),
 		},
 		Compute: d.compute,
@@ -57,7 +64,7 @@ func newSets(t *table.Tables) Runner {
 
 // survey looks at all workloads and all rules.
 func (d *sets) survey(r state.Reader) local {
-	out := local{sets: map[state.Key]*member{}, peers: map[string]*watched{}}
+	out := local{sets: map[state.Key]*member{}, peers: map[string]*watched{}, asked: map[string]*asked{}}
 	for w := range d.t.Workloads.All(r) {
 		if w.Set == "" || out.sets[w.Set] != nil {
 			continue
@@ -82,8 +89,20 @@ func (d *sets) survey(r state.Reader) local {
 func (l *local) add(set state.Key, m *member) {
 	l.sets[set] = m
 	seen := map[string]bool{}
-	named := false
+	named, serve := false, false
 	for _, rule := range m.rules {
+		for _, ref := range rule.References() {
+			key := fmt.Sprint(ref)
+			if seen[key] {
+				continue
+			}
+			seen[key] = true
+			serve = serve || ref.Kind == engine.Services
+			if l.asked[key] == nil {
+				l.asked[key] = &asked{reference: ref}
+			}
+			l.asked[key].sets = append(l.asked[key].sets, set)
+		}
 		for i, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
 			for _, t := range terms {
 				named = named || i >= 2 && slices.ContainsFunc(t.Ports, func(p engine.Port) bool { return p.Name != "" })
@@ -103,6 +122,9 @@ func (l *local) add(set state.Key, m *member) {
 	}
 	if named {
 		l.named = append(l.named, set)
+	}
+	if serve {
+		l.serve = append(l.serve, set)
 	}
 }
 
@@ -128,7 +150,7 @@ func (d *sets) ofPolicy(r state.Reader, p table.PolicyObject) (keys []state.Key)
 
 func (d *sets) ofIdentity(r state.Reader, i table.Identity) []state.Key {
 	l := d.local.Of(r)
-	keys := slices.Clone(l.named)
+	keys := slices.Concat(l.named, l.serve)
 	for _, w := range l.peers {
 		if w.selector.Matches(i.Labels) {
 			keys = append(keys, w.sets...)
@@ -146,7 +168,8 @@ func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
 
 func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
 	switch s.Name {
-	case "policy-enforcement-mode", "enable-policy", "allow-localhost":
+	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode",
+		"enable-node-selector-labels":
 		for set := range d.local.Of(r).sets {
 			keys = append(keys, set)
 		}
@@ -160,11 +183,12 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 		return nil
 	}
 	ports := func(n identity.Number) engine.NamedPorts { return d.portsOf(r, n) }
-	options := d.options(r)
+	options, config := d.options(r)
+	rules := d.resolve(r, m.rules, config)
 	return []table.PolicySet{{
 		Identity: m.number, NamedPorts: m.text,
-		Entries: engine.Entries(m.rules, m.subject, d.peers(r), ports, options),
-		Ranges:  engine.Ranges(m.rules, m.subject, options),
+		Entries: engine.Entries(rules, m.subject, d.peers(r), ports, options),
+		Ranges:  engine.Ranges(rules, m.subject, options),
 	}}
 }
 
@@ -200,7 +224,7 @@ func (d *sets) portsOf(r state.Reader, n identity.Number) (ports engine.NamedPor
 	return ports
 }
 
-func (d *sets) options(r state.Reader) engine.Options {
+func (d *sets) options(r state.Reader) (engine.Options, settings.Config) {
 	setting := func(name string) (string, bool) {
 		s, ok := d.t.Settings.One(r, state.Join(name))
 		return s.Value, ok
@@ -213,7 +237,8 @@ func (d *sets) options(r state.Reader) engine.Options {
 	case settings.EnforceNever:
 		o.Enforcement = engine.EnforceNever
 	}
+	o.CIDRNodes, o.CIDRPods = config.CIDRNodes, config.CIDRPods
 	localhost, _ := setting("allow-localhost")
 	o.HostByPolicy = localhost == "policy"
-	return o
+	return o, config
 }

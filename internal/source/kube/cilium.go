@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -24,6 +25,19 @@ func identityRow(o *v2.CiliumIdentity) (table.Identity, bool) {
 		return table.Identity{}, false // a reserved number has the labels that it has
 	}
 	return table.Identity{Number: n, Labels: identity.NewLabels(o.SecurityLabels)}, true
+}
+
+func cidrGroupRow(o *v2.CiliumCIDRGroup) (table.CIDRGroup, bool) {
+	row := table.CIDRGroup{Name: o.Name, Labels: o.Labels}
+	for i, text := range o.Spec.ExternalCIDRs {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			row.Problems = append(row.Problems, fmt.Sprintf("spec.externalCIDRs[%d]: %q is not a prefix such as 10.0.0.0/8; left out", i, text))
+			continue
+		}
+		row.Prefixes = append(row.Prefixes, p)
+	}
+	return row, true
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {

@@ -51,6 +51,8 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 func serviceRow(s *corev1.Service) (table.Service, bool) {
 	row := table.Service{
 		Namespace: s.Namespace, Name: s.Name,
+		Labels:        s.Labels,
+		Selector:      s.Spec.Selector,
 		Headless:      s.Spec.ClusterIP == corev1.ClusterIPNone,
 		InternalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 	}

@@ -134,6 +134,9 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 				start(r)
 			} else {
 				still, names = append(still, r), append(names, r.name)
+				if r.newer && len(served) > 0 && !said {
+					_ = (&store{s, ctx, s.rows.kinds[r.kind]}).Replace(nil, "") // its error is that of ctx
+				}
 			}
 		}
 		missing = still

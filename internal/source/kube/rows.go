@@ -50,6 +50,7 @@ const (
 	policy           = rule.KindCilium
 	clusterPolicy    = rule.KindClusterwide
 	kubernetesPolicy = rule.KindKubernetes
+	cidrGroup        = "CiliumCIDRGroup"
 )
 
 // NewRows makes rows as the node of this name sees them. Flags are settings that win over those of the ConfigMap; they
@@ -76,6 +77,7 @@ func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 			n, _ := number(o.Name)
 			return state.Join(uint32(n))
 		}),
+		cidrGroup:        simple(t.CIDRGroups, cidrGroupRow, func(o *v2.CiliumCIDRGroup) state.Key { return state.Join(o.Name) }),
 		policy:           policyKind(r, policy, rule.Cilium),
 		clusterPolicy:    policyKind(r, clusterPolicy, rule.Clusterwide),
 		kubernetesPolicy: policyKind(r, kubernetesPolicy, rule.Kubernetes),
@@ -108,7 +110,7 @@ func (r *Rows) MarkSynced(tx *state.Tx) {
 	r.settings(tx, nil, false)
 	for _, t := range []interface{ MarkSynced(*state.Tx) }{
 		r.t.Settings, r.t.Nodes, r.t.Namespaces, r.t.Pods, r.t.Identities, r.t.Endpoints, r.t.Services, r.t.EndpointSlices,
-		r.t.Policies,
+		r.t.Policies, r.t.CIDRGroups,
 	} {
 		t.MarkSynced(tx)
 	}
@@ -138,6 +140,8 @@ func (r *Rows) kindOf(object runtime.Object) (kind, error) {
 		name = service
 	case *discoveryv1.EndpointSlice:
 		name = endpointSlice
+	case *v2.CiliumCIDRGroup:
+		name = cidrGroup
 	case *v2.CiliumNetworkPolicy:
 		name = policy
 	case *v2.CiliumClusterwideNetworkPolicy:

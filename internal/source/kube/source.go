@@ -103,6 +103,7 @@ type resource struct {
 	list     metav1.ListOptions // selectors
 	space    string             // namespace; empty is all
 	metadata bool               // only metadata is read, as PartialObjectMetadata
+	newer    bool               // CRDs of earlier versions of the chart do not have it: as long as it is missing there are none
 }
 
 func (s *Source) resources() []resource {
@@ -121,6 +122,7 @@ func (s *Source) resources() []resource {
 		{kind: ciliumEndpoint, gv: cilium, name: v2.EndpointResource, example: &v2.CiliumEndpoint{}},
 		{kind: service, gv: core, name: "services", example: &corev1.Service{}, list: labels(foreign)},
 		{kind: endpointSlice, gv: discoveryv1.SchemeGroupVersion, name: "endpointslices", example: &discoveryv1.EndpointSlice{}, list: labels(foreign + "," + headless)},
+		{kind: cidrGroup, gv: cilium, name: v2.CIDRGroupResource, example: &v2.CiliumCIDRGroup{}, newer: true},
 		{kind: policy, gv: cilium, name: v2.NetworkPolicyResource, example: &v2.CiliumNetworkPolicy{}},
 		{kind: clusterPolicy, gv: cilium, name: v2.ClusterwideNetworkPolicyResource, example: &v2.CiliumClusterwideNetworkPolicy{}},
 		{kind: kubernetesPolicy, gv: networkingv1.SchemeGroupVersion, name: "networkpolicies", example: &networkingv1.NetworkPolicy{}},

@@ -113,7 +113,7 @@ func kindOf(p place) string {
 		"events": "Event", "endpointslices": "EndpointSlice", "networkpolicies": "NetworkPolicy", "ciliumnodes": "CiliumNode",
 		"ciliumidentities": "CiliumIdentity", "ciliumendpoints": "CiliumEndpoint", "ciliumnetworkpolicies": "CiliumNetworkPolicy",
 		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "ciliumbandwidthpolicies": "CiliumBandwidthPolicy",
-		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool",
+		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup",
 	}[p.resource]
 }
 

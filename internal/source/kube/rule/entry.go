@@ -47,13 +47,13 @@ func (e *entry) terms() []policy.Term {
 	}
 	var out []policy.Term
 	for _, t := range e.portTerms() {
-		t.AnyPeer, t.Peers = whom.AnyPeer, whom.Peers
+		t.AnyPeer, t.Peers, t.Blocks = whom.AnyPeer, whom.Peers, whom.Blocks
 		if t.Path == "" {
 			t.Path = e.path
 		}
 		out = append(out, t)
 	}
-	if e.closed && !e.deny || !whom.AnyPeer && len(whom.Peers) == 0 {
+	if e.closed && !e.deny || !whom.AnyPeer && len(whom.Peers)+len(whom.Blocks) == 0 {
 		return nil
 	}
 	return out
@@ -73,13 +73,14 @@ func (e *entry) choose(t *policy.Term) {
 	for i := range e.peers.endpoints {
 		t.Peers = append(t.Peers, e.peer(&e.peers.endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.peers.prefix, i)))
 	}
-	for i, name := range e.peers.entities {
+	t.Blocks = e.blocks()
+	for _, name := range e.peers.entities {
 		switch name {
 		case "all":
 			t.AnyPeer = true
-		case "kube-apiserver":
-			e.lacks(fmt.Sprintf("%s.%sEntities[%d]", e.field, e.peers.prefix, i), "entity kube-apiserver is not enforced yet")
-			e.everybody = e.everybody || e.deny
+		case apiServer:
+			t.Peers = append(t.Peers, apiServerSelector...)
+			t.Blocks = append(t.Blocks, apiServerBlock())
 		default:
 			t.Peers = append(t.Peers, entities[name]...)
 		}
@@ -88,7 +89,7 @@ func (e *entry) choose(t *policy.Term) {
 		t.AnyPeer = true
 	}
 	if t.AnyPeer {
-		t.Peers = nil
+		t.Peers, t.Blocks = nil, nil
 	}
 }
 

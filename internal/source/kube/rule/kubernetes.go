@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,12 +70,6 @@ type kubernetesEntry struct {
 	member string // from or to
 	peers  []networkingv1.NetworkPolicyPeer
 	ports  []networkingv1.NetworkPolicyPort
-	closed bool // something in it is not enforced
-}
-
-func (e *kubernetesEntry) lacks(field, why string) {
-	e.closed = true
-	e.note(field, "%s; so %s allows nothing", why, e.path)
 }
 
 func (e *kubernetesEntry) terms() []policy.Term {
@@ -82,7 +77,7 @@ func (e *kubernetesEntry) terms() []policy.Term {
 	for i, p := range e.peers {
 		at := fmt.Sprintf("spec.%s.%s[%d]", e.path, e.member, i)
 		if p.IPBlock != nil {
-			e.lacks(at+".ipBlock", "peers by address are not enforced yet")
+			t.Blocks = append(t.Blocks, e.block(p, at)...)
 			continue
 		}
 		if p.PodSelector == nil && p.NamespaceSelector == nil {
@@ -97,10 +92,33 @@ func (e *kubernetesEntry) terms() []policy.Term {
 	for i, p := range e.ports {
 		t.Ports = e.port(p, fmt.Sprintf("spec.%s.ports[%d]", e.path, i), t.Ports)
 	}
-	if e.closed {
+	return []policy.Term{t}
+}
+
+// block reads an ipBlock. It is about whatever has such an address, pods and nodes, too.
+func (e *kubernetesEntry) block(p networkingv1.NetworkPolicyPeer, field string) []policy.Block {
+	if p.PodSelector != nil || p.NamespaceSelector != nil {
+		e.reject(field, "may not specify both ipBlock and another peer")
+	}
+	within, err := netip.ParsePrefix(p.IPBlock.CIDR)
+	if err != nil {
+		e.reject(field+".ipBlock.cidr", "%q is not a prefix such as 10.0.0.0/8", p.IPBlock.CIDR)
 		return nil
 	}
-	return []policy.Term{t}
+	var out []netip.Prefix
+	for i, text := range p.IPBlock.Except {
+		except, err := netip.ParsePrefix(text)
+		at := fmt.Sprintf("%s.ipBlock.except[%d]", field, i)
+		switch {
+		case err != nil:
+			e.reject(at, "%q is not a prefix such as 10.0.0.0/8", text)
+		case except.Bits() <= within.Bits() || !within.Contains(except.Addr()):
+			e.reject(at, "%s must be a strict subset of cidr %s", text, p.IPBlock.CIDR)
+		default:
+			out = append(out, except)
+		}
+	}
+	return []policy.Block{policy.NewBlock([]netip.Prefix{within}, out).Also(true, true)}
 }
 
 // peer is the pods of the policy's namespace, or of the namespaces that namespaceSelector chooses.

@@ -51,12 +51,12 @@ type member struct {
 func (p peers) members() []member {
 	return []member{
 		{"Endpoints", p.endpoints != nil, len(p.endpoints), ""},
-		{"CIDR", p.cidr != nil, len(p.cidr), "peers by address are not enforced yet"},
-		{"CIDRSet", p.cidrSet != nil, len(p.cidrSet), "peers by address are not enforced yet"},
+		{"CIDR", p.cidr != nil, len(p.cidr), ""},
+		{"CIDRSet", p.cidrSet != nil, len(p.cidrSet), ""},
 		{"Entities", p.entities != nil, len(p.entities), ""},
-		{"Nodes", p.nodes != nil, len(p.nodes), "peers by labels of nodes are not enforced yet"},
+		{"Nodes", p.nodes != nil, len(p.nodes), ""},
 		{"Groups", p.groups != nil, len(p.groups), "peers by groups of a cloud provider are not enforced yet"},
-		{"Services", p.services != nil, len(p.services), "peers by service are not enforced yet"},
+		{"Services", p.services != nil, len(p.services), ""},
 		{"FQDNs", p.fqdns != nil, len(p.fqdns), "peers by DNS name are not enforced yet"},
 		{requires, p.requires != nil, len(p.requires), "it was removed from the language; write the condition into the selectors"},
 	}
@@ -77,7 +77,7 @@ func (e *entry) checkPeers() {
 		first = name
 	}
 	for i, c := range p.cidr {
-		if err := checkCIDR(c); err != nil {
+		if _, err := parseCIDR(c); err != nil {
 			e.reject(fmt.Sprintf("%s.%sCIDR[%d]", e.field, p.prefix, i), "unable to parse CIDR: %v", err)
 		}
 	}
@@ -85,25 +85,13 @@ func (e *entry) checkPeers() {
 		e.checkCIDRSet(c, fmt.Sprintf("%s.%sCIDRSet[%d]", e.field, p.prefix, i))
 	}
 	for i, name := range p.entities {
-		if _, known := entities[name]; !known && name != "all" && name != "kube-apiserver" {
+		if _, known := entities[name]; !known && name != "all" && name != apiServer {
 			e.reject(fmt.Sprintf("%s.%sEntities[%d]", e.field, p.prefix, i), "unsupported entity: %s", name)
 		}
-	}
-	for i := range p.nodes {
-		e.requirements(&p.nodes[i], fmt.Sprintf("%s.%sNodes[%d]", e.field, p.prefix, i))
 	}
 	for i, f := range p.fqdns {
 		e.checkFQDN(f, fmt.Sprintf("%s.%sFQDNs[%d]", e.field, p.prefix, i))
 	}
-}
-
-// checkCIDR accepts a prefix or a single address.
-func checkCIDR(text string) error {
-	_, err := netip.ParsePrefix(text)
-	if err != nil {
-		_, err = netip.ParseAddr(text)
-	}
-	return err
 }
 
 func (e *entry) checkCIDRSet(c v2.CIDRRule, field string) {
@@ -119,6 +107,11 @@ func (e *entry) checkCIDRSet(c v2.CIDRRule, field string) {
 	case sources > 1:
 		e.reject(field, "more than one of cidr, cidrGroupRef, or cidrGroupSelector may not be set")
 	case c.CIDR == "":
+		for i, text := range c.Except {
+			if _, err := netip.ParsePrefix(text); err != nil {
+				e.reject(fmt.Sprintf("%s.except[%d]", field, i), "unable to parse CIDR: %v", err)
+			}
+		}
 		return
 	}
 	prefix, err := netip.ParsePrefix(c.CIDR)

@@ -89,6 +89,9 @@ func print(rows []table.PolicyObject) string {
 					for _, s := range t.Peers {
 						fmt.Fprintf(&out, "\n      %s", s)
 					}
+					for _, b := range t.Blocks {
+						fmt.Fprintf(&out, "\n      addresses %s", b)
+					}
 					fmt.Fprintln(&out)
 				}
 			}

@@ -138,8 +138,8 @@ func reserved(numbers ...identity.Number) []policy.Selector {
 	return out
 }
 
-// entities are the selectors that an entity stands for. Not here: all, which is no selector, and kube-apiserver, which is
-// not enforced yet.
+// entities are the selectors that an entity stands for. Not here: all, which is no selector, and kube-apiserver, which
+// is an object's addresses, too.
 var entities = map[string][]policy.Selector{
 	"world":        reserved(identity.World, identity.WorldIPv4, identity.WorldIPv6),
 	"world-ipv4":   reserved(identity.WorldIPv4),
