@@ -71,6 +71,11 @@ func (b Block) Also(nodes, pods bool) Block {
 	return b
 }
 
+// Chooses tells whether a block chooses a peer, as the daemon's configuration has it.
+func (o Options) Chooses(b Block, p Peer) bool {
+	return b.under(o).Matches(p.Address, PlaceOf(p.Number))
+}
+
 // under is the block as the daemon's configuration has it.
 func (b Block) under(o Options) Block { return b.Also(o.CIDRNodes, o.CIDRPods) }
 

@@ -82,8 +82,7 @@ func (t Term) matches(subject Subject, peer Peer, packet Packet, options Options
 	if packet.Direction == Egress {
 		named = nil // an address has no named ports
 	}
-	chosen := func(b Block) bool { return b.under(options).Matches(peer.Address, PlaceOf(peer.Number)) }
-	return slices.ContainsFunc(t.Blocks, chosen) && t.covers(named, packet)
+	return slices.ContainsFunc(t.Blocks, func(b Block) bool { return options.Chooses(b, peer) }) && t.covers(named, packet)
 }
 
 func (t Term) covers(named NamedPorts, packet Packet) bool {

@@ -27,6 +27,7 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		return agentv1.Effective{}, fmt.Errorf("no policy is for %s: policies restrict pods and virtual machines", e.name)
 	}
 	entries := policy.Entries(q.rules, e.subject(), q.peers(), q.portsOf, q.options)
+	q.ranges = policy.Ranges(q.rules, e.subject(), q.options)
 	out := agentv1.Effective{Of: e.party()}
 	for _, side := range []struct {
 		direction policy.Direction
@@ -147,6 +148,9 @@ func (q question) names(numbers []identity.Number) []string {
 			found[n.Name()] = true
 			continue
 		}
+		if q.namesOfClass(n, found) {
+			continue
+		}
 		key := state.Join(uint32(n))
 		before := len(found)
 		for e := range q.t.Endpoints.By(q.r, table.ByIdentity, key) {
@@ -161,4 +165,20 @@ func (q question) names(numbers []identity.Number) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
+}
+
+// namesOfClass are the prefixes of a class of addresses, and which of their places are meant if not what is outside.
+func (q question) namesOfClass(n identity.Number, found map[string]bool) (is bool) {
+	for _, r := range q.ranges {
+		if r.Class != n {
+			continue
+		}
+		is = true
+		if r.Place == policy.Outside {
+			found[r.Prefix.String()] = true
+		} else {
+			found[fmt.Sprintf("%s (%ss)", r.Prefix, r.Place)] = true
+		}
+	}
+	return is
 }

@@ -19,6 +19,7 @@ import (
 type end struct {
 	name     string
 	address  netip.Addr // if it matters which of them
+	at       netip.Addr // else one of them
 	number   identity.Number
 	labels   identity.Labels
 	ports    policy.NamedPorts
@@ -38,7 +39,22 @@ func (e end) party() agentv1.Party {
 }
 
 func (e end) peer() policy.Peer {
-	return policy.Peer{Number: e.number, Labels: e.labels, NamedPorts: e.ports}
+	return policy.Peer{Number: e.number, Labels: e.labels, NamedPorts: e.ports, Address: e.where()}
+}
+
+// where is an address of the end; zero: it has none, or many.
+func (e end) where() netip.Addr {
+	if e.address.IsValid() {
+		return e.address
+	}
+	return e.at
+}
+
+func firstOf(list []netip.Addr) (a netip.Addr) {
+	if len(list) > 0 {
+		a = list[0]
+	}
+	return a
 }
 
 func (e end) subject() policy.Subject { return policy.Subject{Labels: e.labels, NamedPorts: e.ports} }
@@ -165,7 +181,7 @@ func (q question) pod(namespace, name string) (end, bool) {
 	key := table.ObjectKey(namespace, name)
 	full := namespace + "/" + name
 	for w := range q.t.Workloads.By(q.r, table.ByPod, key) {
-		return end{name: full, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true}, true
+		return end{name: full, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, at: firstOf(w.Addresses)}, true
 	}
 	if e, ok := q.t.Endpoints.One(q.r, key); ok {
 		return q.ofEndpoint(e), true
@@ -180,7 +196,7 @@ func (q question) pod(namespace, name string) (end, bool) {
 
 func (q question) ofEndpoint(e table.Endpoint) end {
 	i, _ := q.t.Identities.One(q.r, state.Join(uint32(e.Identity)))
-	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true}
+	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, at: firstOf(e.Addresses)}
 }
 
 func named(ports []table.NamedPort) (out policy.NamedPorts) {

@@ -9,7 +9,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -20,6 +20,7 @@ type question struct {
 	t       *table.Tables
 	rules   []policy.Rule
 	options policy.Options
+	ranges  []policy.Range // of the subject, for names of its classes
 }
 
 func ask(r state.Reader, t *table.Tables) question {
@@ -27,19 +28,8 @@ func ask(r state.Reader, t *table.Tables) question {
 	for p := range t.Policies.All(r) {
 		q.rules = append(q.rules, p.Rules...)
 	}
-	setting := func(name string) (string, bool) {
-		s, ok := t.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	}
-	config, _ := settings.Parse(setting)
-	switch config.Enforcement {
-	case settings.EnforceAlways:
-		q.options.Enforcement = policy.EnforceAlways
-	case settings.EnforceNever:
-		q.options.Enforcement = policy.EnforceNever
-	}
-	localhost, _ := setting("allow-localhost")
-	q.options.HostByPolicy = localhost == "policy"
+	options, config := reference.Options(r, t)
+	q.options, q.rules = options, reference.Resolve(r, t, q.rules, config)
 	return q
 }
 
@@ -182,7 +172,8 @@ func (q question) near(subject, peer end, packet policy.Packet) (out []string) {
 			terms = r.Egress
 		}
 		for _, t := range terms {
-			chosen := t.AnyPeer || slices.ContainsFunc(t.Peers, func(s policy.Selector) bool { return s.For(subject.labels).Matches(peer.labels) })
+			chosen := t.AnyPeer || slices.ContainsFunc(t.Peers, func(s policy.Selector) bool { return s.For(subject.labels).Matches(peer.labels) }) ||
+				slices.ContainsFunc(t.Blocks, func(b policy.Block) bool { return q.options.Chooses(b, peer.peer()) })
 			covered := slices.ContainsFunc(t.Ports, func(p policy.Port) bool {
 				return p.Protocol == 0 && p.Name == "" || p.Protocol == packet.Protocol && p.Name == "" && p.First <= packet.Port && packet.Port <= p.Last
 			})
@@ -191,8 +182,8 @@ func (q question) near(subject, peer end, packet policy.Packet) (out []string) {
 			switch {
 			case chosen && !covered:
 				out = append(out, fmt.Sprintf("%s allows %s, but only on %s", origin, peer.name, portsText(t.Ports)))
-			case covered && !chosen && len(t.Peers) > 0:
-				out = append(out, fmt.Sprintf("%s allows this port, but only for %s", origin, peersText(t.Peers)))
+			case covered && !chosen && len(t.Peers)+len(t.Blocks) > 0:
+				out = append(out, fmt.Sprintf("%s allows this port, but only for %s", origin, peersText(t)))
 			}
 		}
 	}
@@ -212,10 +203,13 @@ func portsText(ports []policy.Port) string {
 	return strings.Join(text, ", ")
 }
 
-func peersText(peers []policy.Selector) string {
+func peersText(t policy.Term) string {
 	var text []string
-	for _, s := range peers {
+	for _, s := range t.Peers {
 		text = append(text, s.String())
+	}
+	for _, b := range t.Blocks {
+		text = append(text, b.String())
 	}
 	return strings.Join(text, " or ")
 }

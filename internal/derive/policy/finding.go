@@ -8,6 +8,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -27,7 +28,7 @@ func newFindings(t *table.Tables) Runner {
 		Inputs: []state.Input{
 			state.On(t.Policies, func(_ state.Reader, p table.PolicyObject) []state.Key { return []state.Key{t.Policies.Key(p)} }),
 			state.On(t.CIDRGroups, func(r state.Reader, g table.CIDRGroup) []state.Key {
-				return f.asking(r, func(ref engine.Reference) bool { return namesGroup(ref, g) })
+				return f.asking(r, func(ref engine.Reference) bool { return reference.IsGroup(ref, g) })
 			}),
 			state.On(t.Settings, func(r state.Reader, s table.Setting) (keys []state.Key) {
 				if s.Name == "labels" {

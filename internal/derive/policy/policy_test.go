@@ -418,7 +418,9 @@ func TestASetFollowsTheServicesThatItsRulesName(t *testing.T) {
 	if text := b.show(); !strings.Contains(text, "egress 400 any allow by cnp shop/a egress[0]") {
 		t.Errorf("the pods of the service are not let in:\n%s", text)
 	}
-	b.write(func(tx *state.Tx) { b.Identities.Put(tx, table.Identity{Number: 401, Labels: identity.ForPod(identity.Filter{}, "default", "shop", "other", map[string]string{"app": "db"}, nil)}) })
+	b.write(func(tx *state.Tx) {
+		b.Identities.Put(tx, table.Identity{Number: 401, Labels: identity.ForPod(identity.Filter{}, "default", "shop", "other", map[string]string{"app": "db"}, nil)})
+	})
 	if text := b.show(); !strings.Contains(text, "egress 401 any allow by cnp shop/a egress[0]") {
 		t.Errorf("a new pod of the service is not let in:\n%s", text)
 	}
@@ -443,7 +445,9 @@ func TestASetFollowsTheNodesThatItsRulesChoose(t *testing.T) {
 	if text := b.show(); !strings.Contains(text, "shop/a egress[0]: peers by labels of nodes choose nobody") {
 		t.Errorf("nothing says that the setting is off:\n%s", text)
 	}
-	b.write(func(tx *state.Tx) { b.Settings.Put(tx, table.Setting{Name: "enable-node-selector-labels", Value: "true"}) })
+	b.write(func(tx *state.Tx) {
+		b.Settings.Put(tx, table.Setting{Name: "enable-node-selector-labels", Value: "true"})
+	})
 	b.checkRanges(t, "outside 192.168.0.2/32 true", "node 192.168.0.2/32 true")
 	b.write(func(tx *state.Tx) {
 		b.Nodes.Put(tx, node("n2", "192.168.0.2", false, nil))

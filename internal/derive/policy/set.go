@@ -7,7 +7,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -183,8 +183,8 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 		return nil
 	}
 	ports := func(n identity.Number) engine.NamedPorts { return d.portsOf(r, n) }
-	options, config := d.options(r)
-	rules := d.resolve(r, m.rules, config)
+	options, config := reference.Options(r, d.t)
+	rules := reference.Resolve(r, d.t, m.rules, config)
 	return []table.PolicySet{{
 		Identity: m.number, NamedPorts: m.text,
 		Entries: engine.Entries(rules, m.subject, d.peers(r), ports, options),
@@ -222,23 +222,4 @@ func (d *sets) portsOf(r state.Reader, n identity.Number) (ports engine.NamedPor
 		}
 	}
 	return ports
-}
-
-func (d *sets) options(r state.Reader) (engine.Options, settings.Config) {
-	setting := func(name string) (string, bool) {
-		s, ok := d.t.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	}
-	var o engine.Options
-	config, _ := settings.Parse(setting)
-	switch config.Enforcement {
-	case settings.EnforceAlways:
-		o.Enforcement = engine.EnforceAlways
-	case settings.EnforceNever:
-		o.Enforcement = engine.EnforceNever
-	}
-	o.CIDRNodes, o.CIDRPods = config.CIDRNodes, config.CIDRPods
-	localhost, _ := setting("allow-localhost")
-	o.HostByPolicy = localhost == "policy"
-	return o, config
 }

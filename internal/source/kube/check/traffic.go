@@ -133,7 +133,8 @@ func keys(m map[string]bool) (out []string) {
 	return out
 }
 
-// addresses notes CIDRs that match nobody, or less than they seem to, because pods and nodes are never chosen by address.
+// addresses notes CIDRs that match nobody, or less than they seem to, because pods and nodes are never chosen by address:
+// not in the language of Cilium, that is. An ipBlock of a NetworkPolicy chooses whoever has such an address.
 func (c *checker) addresses(o *object) {
 	for _, r := range o.rules {
 		for _, e := range r.entries() {
@@ -147,7 +148,7 @@ func (c *checker) addresses(o *object) {
 	}
 	block := func(p networkingv1.NetworkPolicyPeer, field string) {
 		if p.IPBlock != nil {
-			c.address(o, cidrAt{field + ".ipBlock", p.IPBlock.CIDR, p.IPBlock.Except}, "podSelector: {matchLabels: …}", "")
+			c.canonical(o, cidrAt{field + ".ipBlock", p.IPBlock.CIDR, p.IPBlock.Except})
 		}
 	}
 	for i, in := range o.kubernetes.Spec.Ingress {
@@ -162,21 +163,27 @@ func (c *checker) addresses(o *object) {
 	}
 }
 
-func (c *checker) address(o *object, cidr cidrAt, endpoints, entities string) {
+// canonical notes what a CIDR really says. An ipBlock has no more to it: it is about pods and nodes, too.
+func (c *checker) canonical(o *object, cidr cidrAt) (netip.Prefix, bool) {
 	prefix, err := netip.ParsePrefix(cidr.text)
 	if a, single := netip.ParseAddr(cidr.text); single == nil {
 		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	if err != nil {
-		return // the reader says so
+		return prefix, false // the reader says so
 	}
 	if prefix != prefix.Masked() {
 		c.add(o, Hint, "cidr", cidr.field, fmt.Sprintf("%s has bits behind its prefix: it means %s", cidr.text, prefix.Masked()), "", fmt.Sprintf("%s, or %s/%d for the one address", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
 	}
-	nodes := "a NetworkPolicy cannot name nodes; a CiliumNetworkPolicy can: fromEntities: [host, remote-node]"
-	if entities != "" {
-		nodes = entities + ": [host, remote-node]"
+	return prefix, true
+}
+
+func (c *checker) address(o *object, cidr cidrAt, endpoints, entities string) {
+	prefix, ok := c.canonical(o, cidr)
+	if !ok {
+		return
 	}
+	nodes := entities + ": [host, remote-node]"
 	for _, known := range []struct {
 		prefixes []netip.Prefix
 		who, fix string

@@ -1,0 +1,22 @@
+// Package reference says what the references of policies stand for at a time: rules name groups of prefixes, services, nodes
+// and the API server, and tables know who that is.
+//
+// # The world it models
+//
+//	CIDRGroups                  prefixes, by the name or the labels of their group
+//	Services with a selector    the pods that it selects, in the service's namespace, on whatever port
+//	Services without            the addresses in their EndpointSlices
+//	Nodes                       other nodes by their labels, if setting enable-node-selector-labels allows it
+//	default/kubernetes          the addresses that serve the API: entity kube-apiserver
+//
+// # Invariants
+//
+//   - What a reference names and what is not there stands for nobody; that is no error here (see table Findings).
+//   - Ready or not makes no difference: policy is about who somebody is.
+//   - Whatever Resolve reads for a reference, one of the functions Is… recognises: who keeps results knows when they are old.
+//
+// # Example
+//
+//	rule:    egress[0]: toCIDRSet: [{cidrGroupRef: partners}]      group partners: 192.0.2.0/24
+//	becomes  egress[0]: a block within 192.0.2.0/24, whose name still is "group partners"
+package reference

@@ -1,0 +1,161 @@
+package reference
+
+import (
+	"net/netip"
+	"slices"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Service default/kubernetes is how pods find the API server.
+const (
+	apiNamespace = "default"
+	apiService   = "kubernetes"
+)
+
+// labelsOf are the labels of an object that is no pod, for selectors.
+func labelsOf(source string, labels map[string]string) identity.Labels {
+	out := make(map[string]string, len(labels))
+	for key, value := range labels {
+		out[source+":"+key] = value
+	}
+	return identity.NewLabels(out)
+}
+
+// IsGroup tells whether a reference means a group.
+func IsGroup(r policy.Reference, g table.CIDRGroup) bool {
+	return r.Kind == policy.CIDRGroups && r.Names("", g.Name, labelsOf("cidrgroup", g.Labels))
+}
+
+// IsService tells whether a reference means a service.
+func IsService(r policy.Reference, s table.Service) bool {
+	return r.Kind == policy.Services && r.Names(s.Namespace, s.Name, labelsOf(identity.SourceK8s, s.Labels))
+}
+
+// IsNode tells whether a reference means a node; this one is the entity host, and never meant.
+func IsNode(r policy.Reference, n table.Node) bool {
+	return r.Kind == policy.Nodes && !n.Local && r.Names("", n.Name, labelsOf("node", n.Labels))
+}
+
+// IsAPI tells whether a slice is about the API server.
+func IsAPI(e table.EndpointSlice) bool { return e.Namespace == apiNamespace && e.Service == apiService }
+
+// Resolve gives the rules with what their references stand for.
+func Resolve(r state.Reader, t *table.Tables, rules []policy.Rule, config settings.Config) []policy.Rule {
+	d := finder{r, t, config}
+	out := rules
+	for i, rule := range rules {
+		if len(rule.References()) == 0 {
+			continue
+		}
+		if &out[0] == &rules[0] {
+			out = slices.Clone(rules)
+		}
+		out[i] = rule.Resolve(d.find)
+	}
+	return out
+}
+
+// finder reads tables for one answer.
+type finder struct {
+	r      state.Reader
+	t      *table.Tables
+	config settings.Config
+}
+
+func (d finder) find(ref policy.Reference) (found policy.Found) {
+	switch ref.Kind {
+	case policy.CIDRGroups:
+		for g := range d.t.CIDRGroups.All(d.r) {
+			if IsGroup(ref, g) {
+				found.Prefixes = append(found.Prefixes, g.Prefixes...)
+			}
+		}
+	case policy.Services:
+		for s := range d.services(ref) {
+			if len(s.Selector) > 0 {
+				found.Peers = append(found.Peers, podsOf(s))
+			} else {
+				found.Prefixes = d.served(s.Namespace, s.Name, found.Prefixes)
+			}
+		}
+	case policy.Nodes:
+		for n := range d.t.Nodes.All(d.r) {
+			if d.config.NodeLabels && IsNode(ref, n) {
+				found.Prefixes = append(found.Prefixes, singles(n.Addresses)...)
+			}
+		}
+	case policy.APIServer:
+		found.Prefixes = d.served(apiNamespace, apiService, nil)
+	}
+	return found
+}
+
+func (d finder) services(ref policy.Reference) func(yield func(table.Service) bool) {
+	return func(yield func(table.Service) bool) {
+		if ref.Name != "" && ref.Namespace != "" {
+			if s, ok := d.t.Services.One(d.r, table.ObjectKey(ref.Namespace, ref.Name)); ok {
+				yield(s)
+			}
+			return
+		}
+		for s := range d.t.Services.All(d.r) {
+			if IsService(ref, s) && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// podsOf chooses the pods that serve a service.
+func podsOf(s table.Service) policy.Selector {
+	requirements := []policy.Requirement{
+		{Key: identity.SourceK8s + ":" + identity.LabelNamespace, Operator: policy.In, Values: []string{s.Namespace}},
+		{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: policy.Same},
+	}
+	for key, value := range s.Selector {
+		requirements = append(requirements, policy.Requirement{Key: identity.SourceK8s + ":" + key, Operator: policy.In, Values: []string{value}})
+	}
+	return policy.NewSelector(requirements...)
+}
+
+// served appends the addresses of a service's endpoints, whether they are ready or not: policy is about who they are.
+func (d finder) served(namespace, name string, out []netip.Prefix) []netip.Prefix {
+	for slice := range d.t.EndpointSlices.By(d.r, table.ByService, table.ObjectKey(namespace, name)) {
+		for _, e := range slice.Endpoints {
+			out = append(out, singles(e.Addresses)...)
+		}
+	}
+	return out
+}
+
+func singles(addresses []netip.Addr) []netip.Prefix {
+	out := make([]netip.Prefix, len(addresses))
+	for i, a := range addresses {
+		out[i] = netip.PrefixFrom(a, a.BitLen())
+	}
+	return out
+}
+
+// Options reads the settings that say how policies are enforced.
+func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) {
+	setting := func(name string) (string, bool) {
+		s, ok := t.Settings.One(r, state.Join(name))
+		return s.Value, ok
+	}
+	config, _ := settings.Parse(setting)
+	o := policy.Options{CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods}
+	switch config.Enforcement {
+	case settings.EnforceAlways:
+		o.Enforcement = policy.EnforceAlways
+	case settings.EnforceNever:
+		o.Enforcement = policy.EnforceNever
+	}
+	localhost, _ := setting("allow-localhost")
+	o.HostByPolicy = localhost == "policy"
+	return o, config
+}
