@@ -26,6 +26,9 @@ func TestFilesAreExplained(t *testing.T) {
 		"--from tools/exporter --to shop/db:5432",
 		"--from shop/web --to 192.0.2.1:53/udp",
 		"--from 10.244.1.7 --to world:443",
+		"--from tools/mailer --to 192.0.2.7:25",
+		"--from tools/mailer --to 192.0.2.200:25",
+		"--from tools/mailer --to 198.51.100.1:25",
 		"--from shop/we --to shop/db:1",
 		"--from shop/web --to shop/db",
 		"--from shop/web --to shop/db:99999",
@@ -45,7 +48,7 @@ func TestFilesAreExplained(t *testing.T) {
 
 func TestWhatIsEffectiveIsTheSumOfAllPolicies(t *testing.T) {
 	var text strings.Builder
-	for _, name := range []string{"shop/db", "shop/web", "tools/batch", "world"} {
+	for _, name := range []string{"shop/db", "shop/web", "tools/batch", "tools/mailer", "world"} {
 		fmt.Fprintf(&text, "$ weft policy effective %s\n", name)
 		out, err := run(t, "", nil, "effective", "-f", "testdata/shop", name)
 		text.WriteString(out)

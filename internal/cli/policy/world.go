@@ -33,6 +33,8 @@ var kinds = map[string]func() runtime.Object{
 	"v1 Namespace":                         func() runtime.Object { return &corev1.Namespace{} },
 	"v1 Service":                           func() runtime.Object { return &corev1.Service{} },
 	"discovery.k8s.io/v1 EndpointSlice":    func() runtime.Object { return &discoveryv1.EndpointSlice{} },
+	"cilium.io/v2 CiliumCIDRGroup":         func() runtime.Object { return &v2.CiliumCIDRGroup{} },
+	"cilium.io/v2alpha1 CiliumCIDRGroup":   func() runtime.Object { return &v2.CiliumCIDRGroup{} },
 	"cilium.io/v2 CiliumNode":              func() runtime.Object { return &v2.CiliumNode{} },
 	"cilium.io/v2 " + rule.KindCilium:      func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
 	"cilium.io/v2 " + rule.KindClusterwide: func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
@@ -79,7 +81,7 @@ func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
 	if err := json.Unmarshal(o.JSON, object); err != nil {
 		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
 	}
-	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != rule.KindClusterwide && o.Kind != "CiliumNode" {
+	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != rule.KindClusterwide && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
 		namespaced.SetNamespace(cmp.Or(namespaced.GetNamespace(), metav1.NamespaceDefault))
 	}
 	return rows.Put(tx, object)

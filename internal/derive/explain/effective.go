@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -174,11 +175,27 @@ func (q question) namesOfClass(n identity.Number, found map[string]bool) (is boo
 			continue
 		}
 		is = true
-		if r.Place == policy.Outside {
-			found[r.Prefix.String()] = true
-		} else {
-			found[fmt.Sprintf("%s (%ss)", r.Prefix, r.Place)] = true
+		name := r.Prefix.String() + q.exceptions(r)
+		if r.Place != policy.Outside {
+			name = fmt.Sprintf("%s (%ss)", name, r.Place)
 		}
+		found[name] = true
 	}
 	return is
+}
+
+// exceptions are the longer ranges that are in another class, of those the widest.
+func (q question) exceptions(r policy.Range) string {
+	var list []netip.Prefix
+	for _, s := range q.ranges { // sorted: a wider one comes before those in it
+		inside := func(p netip.Prefix) bool { return p.Bits() < s.Prefix.Bits() && p.Contains(s.Prefix.Addr()) }
+		if s.Place == r.Place && s.Class != r.Class && inside(r.Prefix) && !slices.ContainsFunc(list, inside) {
+			list = append(list, s.Prefix)
+		}
+	}
+	text := ""
+	for i, p := range list {
+		text += [...]string{" except ", " "}[min(i, 1)] + p.String()
+	}
+	return text
 }

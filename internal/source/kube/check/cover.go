@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -50,7 +51,7 @@ func (c *checker) covered() {
 		}
 	}
 	for i, t := range terms {
-		if !t.AnyPeer && len(t.Peers) == 0 || len(t.Ports) == 0 {
+		if !t.AnyPeer && len(t.Peers)+len(t.Blocks) == 0 || len(t.Ports) == 0 {
 			continue
 		}
 		for j, by := range terms {
@@ -90,9 +91,31 @@ func covers(a, b term) bool {
 	peers := a.AnyPeer || !b.AnyPeer && !slices.ContainsFunc(b.Peers, func(s policy.Selector) bool {
 		return !slices.ContainsFunc(a.Peers, func(by policy.Selector) bool { return implies(s, by) })
 	})
-	return peers && !slices.ContainsFunc(b.Ports, func(p policy.Port) bool {
+	blocks := a.AnyPeer || !slices.ContainsFunc(b.Blocks, func(narrow policy.Block) bool {
+		return !slices.ContainsFunc(a.Blocks, func(wide policy.Block) bool { return blockCovers(wide, narrow) })
+	})
+	return peers && blocks && !slices.ContainsFunc(b.Ports, func(p policy.Port) bool {
 		return !slices.ContainsFunc(a.Ports, func(by policy.Port) bool { return portCovers(by, p) })
 	})
+}
+
+// blockCovers tells whether every address that the narrow block chooses the wide one chooses too. What a reference stands
+// for is not known here: it covers itself.
+func blockCovers(wide, narrow policy.Block) bool {
+	if wide.String() == narrow.String() {
+		return true
+	}
+	within := func(p netip.Prefix, list []netip.Prefix) bool {
+		return slices.ContainsFunc(list, func(q netip.Prefix) bool { return q.Bits() <= p.Bits() && q.Contains(p.Addr()) })
+	}
+	if wide.Of.Kind != policy.NoReference || narrow.Of.Kind != policy.NoReference || narrow.Nodes && !wide.Nodes || narrow.Pods && !wide.Pods {
+		return false
+	}
+	return !slices.ContainsFunc(narrow.Within, func(p netip.Prefix) bool { return !within(p, wide.Within) }) &&
+		!slices.ContainsFunc(wide.Except, func(p netip.Prefix) bool {
+			overlaps := slices.ContainsFunc(narrow.Within, p.Overlaps)
+			return overlaps && !within(p, narrow.Except)
+		})
 }
 
 func portCovers(a, b policy.Port) bool {
