@@ -45,7 +45,13 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	if err != nil {
 		return err
 	}
-	dp, err := datapath.Open(a.PinDir, a.programs(config, node, overlay))
+	programs := a.programs(config, node, overlay)
+	bytes, err := memory()
+	if err != nil {
+		return err
+	}
+	programs.Entries = mapSizes(config.Maps, bytes)
+	dp, err := datapath.Open(a.PinDir, programs)
 	if err != nil {
 		return fmt.Errorf("open datapath: %w", err)
 	}
@@ -53,6 +59,11 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	a.datapath = dp
 	for _, name := range dp.Renewed() {
 		a.Log.Warn("a map of an earlier version has a shape that nobody can read: it begins empty", "map", name)
+	}
+	for name, asked := range programs.Entries {
+		if has := dp.Map(name).MaxEntries(); has != asked {
+			a.Log.Warn("a map keeps its former size: what it holds does not fit into the one that is asked for", "map", name, "size", has, "asked", asked)
+		}
 	}
 	if err := a.runMaps(run); err != nil {
 		return err

@@ -98,11 +98,11 @@ func (d *Datapath) load(name string, config Config) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read program %s: %w", name, err)
 	}
-	if err := config.apply(spec); err != nil {
-		return nil, fmt.Errorf("configure program %s: %w", name, err)
-	}
 	if err := d.takeMaps(spec); err != nil {
 		return nil, err
+	}
+	if err := config.apply(spec); err != nil {
+		return nil, fmt.Errorf("configure program %s: %w", name, err)
 	}
 	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.dir}, MapReplacements: map[string]*ebpf.Map{}}
 	for pinned, m := range d.maps {
@@ -137,8 +137,15 @@ func (d *Datapath) takeMaps(spec *ebpf.CollectionSpec) error {
 	defer list.Close()
 	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
 		m := spec.Maps[name]
-		if m.Pinning != ebpf.PinByName || d.maps[name] != nil {
+		if m.Pinning != ebpf.PinByName {
 			continue
+		}
+		if have := d.maps[name]; have != nil {
+			m.MaxEntries = have.MaxEntries()
+			continue
+		}
+		if n := d.config.Entries[name]; n > 0 {
+			m.MaxEntries = n
 		}
 		if err := d.take(name, m, known); err != nil {
 			return err
@@ -173,11 +180,6 @@ func (d *Datapath) Close() {
 }
 
 func (c Config) apply(spec *ebpf.CollectionSpec) error {
-	for name, entries := range c.Entries {
-		if m := spec.Maps[name]; m != nil && entries > 0 {
-			m.MaxEntries = entries
-		}
-	}
 	values := map[string]any{
 		"config_overlay_ifindex": c.OverlayIfindex,
 		"config_tunnel_port":     c.TunnelPort,

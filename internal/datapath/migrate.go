@@ -34,6 +34,9 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 	}
 	if m != nil {
 		have, told := layoutFor(m, known)
+		if have.equal(want) && needed(m, spec) {
+			spec.MaxEntries = m.MaxEntries()
+		}
 		switch {
 		case compatible(spec, m) && (have.equal(want) || !told && !exists(path+before)):
 			d.maps[name] = m
@@ -56,6 +59,21 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 		known[idOf(d.maps[name])] = want
 	}
 	return d.migrate(name, spec, known)
+}
+
+// needed tells whether a map is left as large as it is: it differs in nothing else, and what it holds would fill more than
+// half of the one that is asked for. An entry that does not fit is a connection cut off.
+func needed(m *ebpf.Map, spec *ebpf.MapSpec) bool {
+	same := spec.Copy()
+	same.MaxEntries = m.MaxEntries()
+	if m.MaxEntries() <= spec.MaxEntries || spec.Type == ebpf.Array || !moveable(spec.Type) || !compatible(same, m) {
+		return false
+	}
+	key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
+	n := uint32(0)
+	for list := m.Iterate(); n <= spec.MaxEntries/2 && list.Next(&key, &value); n++ {
+	}
+	return n > spec.MaxEntries/2
 }
 
 func (d *Datapath) make(name, path string, spec *ebpf.MapSpec) error {

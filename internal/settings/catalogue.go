@@ -83,6 +83,17 @@ var known = []Key{
 		Instead: "packets between pods go past the host's stack where they can",
 	},
 
+	{Name: "bpf-map-dynamic-size-ratio", Default: "0.0025", syntax: share},
+	{Name: "bpf-ct-global-tcp-max", syntax: count},
+	{Name: "bpf-ct-global-any-max", syntax: count},
+	{Name: "bpf-nat-global-max", syntax: count},
+	{Name: "bpf-fragments-map-max", syntax: count},
+	{Name: "bpf-lb-affinity-map-max", syntax: count},
+	{
+		Name: "bpf-policy-map-max", Default: "16384", syntax: integer, none: true,
+		Instead: "the policies of all workloads of a node share one map of 262144 entries",
+	},
+
 	{Name: "labels", syntax: patterns},
 	{Name: "policy-enforcement-mode", Default: EnforceDefault, syntax: "default|always|never"},
 	{Name: "enable-policy", Default: EnforceDefault, syntax: "default|always|never"},
@@ -150,16 +161,16 @@ allocator-list-timeout allow-icmp-frag-needed annotate-k8s-node api-rate-limit a
 auto-create-cilium-node-resource auto-create-default-pod-network auto-create-network-policy
 bgp-announce-lb-ip bgp-announce-pod-cidr bgp-config-path bgp-router-id-allocation-ip-pool bgp-router-id-allocation-mode
 bgp-secrets-namespace blacklist-conflicting-routes
-bpf-auth-map-max bpf-conntrack-accounting bpf-ct-global-any-max bpf-ct-global-tcp-max bpf-ct-timeout-regular-any
+bpf-auth-map-max bpf-conntrack-accounting bpf-ct-timeout-regular-any
 bpf-ct-timeout-regular-tcp bpf-ct-timeout-regular-tcp-fin bpf-ct-timeout-regular-tcp-syn bpf-ct-timeout-service-any
 bpf-ct-timeout-service-tcp bpf-ct-timeout-service-tcp-grace bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
-bpf-filter-priority bpf-fragments-map-max bpf-lb-acceleration bpf-lb-affinity-map-max bpf-lb-algorithm bpf-lb-algorithm-annotation
+bpf-filter-priority bpf-lb-acceleration bpf-lb-algorithm bpf-lb-algorithm-annotation
 bpf-lb-dsr-dispatch bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max
 bpf-lb-maglev-table-size bpf-lb-map-max bpf-lb-mode bpf-lb-mode-annotation bpf-lb-proto-diff bpf-lb-rev-nat-map-max
 bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr bpf-lb-service-backend-map-max bpf-lb-service-map-max bpf-lb-sock-hostns-only
-bpf-lb-sock-terminate-pod-connections bpf-lb-source-range-all-types bpf-lb-source-range-map-max bpf-map-dynamic-size-ratio
-bpf-map-event-buffers bpf-nat-global-max bpf-neigh-global-max bpf-node-map-max bpf-policy-map-max bpf-policy-map-full-reconciliation-interval
+bpf-lb-sock-terminate-pod-connections bpf-lb-source-range-all-types bpf-lb-source-range-map-max
+bpf-map-event-buffers bpf-neigh-global-max bpf-node-map-max bpf-policy-map-full-reconciliation-interval
 bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-sock-rev-map-max ces-dynamic-rate-limit-nodes
 ces-dynamic-rate-limit-qps-burst ces-dynamic-rate-limit-qps-limit ces-enable-dynamic-rate-limit ces-max-ciliumendpoints-per-ces
 ces-rate-limits ces-slice-mode ces-write-qps-burst ces-write-qps-limit cflags cgroup-root cilium-endpoint-gc-interval

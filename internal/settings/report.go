@@ -117,6 +117,8 @@ const (
 	anything syntax = ""
 	boolean  syntax = "boolean"
 	integer  syntax = "integer"
+	share    syntax = "share"
+	count    syntax = "count" // of entries; empty or 0: not said
 	prefix   syntax = "prefix"
 	prefixes syntax = "prefixes"
 	patterns syntax = "patterns"
@@ -134,6 +136,17 @@ func (s syntax) check(value string) error {
 	case integer:
 		if _, err := strconv.Atoi(value); err != nil {
 			return fmt.Errorf("is not a whole number")
+		}
+	case share:
+		if x, err := strconv.ParseFloat(value, 64); err != nil || !(x >= 0 && x <= 1) {
+			return fmt.Errorf("is not a number from 0 to 1, such as 0.0025")
+		}
+	case count:
+		if value == "" || value == "0" {
+			return nil
+		}
+		if n, err := strconv.Atoi(value); err != nil || n < minEntries || n > maxEntries {
+			return fmt.Errorf("is not a whole number from %d to %d", minEntries, maxEntries)
 		}
 	case prefix:
 		if value == "" {

@@ -82,6 +82,8 @@ type Config struct {
 
 	MasqueradeIPv4, MasqueradeIPv6 bool
 
+	Maps MapSizes
+
 	Reject bool // calls of services without backends are answered, not just dropped
 
 	NodeLabels  bool     // policies may choose nodes by labels
@@ -94,6 +96,15 @@ type Config struct {
 	HubbleSocket string
 	HubbleListen string // address of the flow service; empty: only the socket
 	Debug        bool
+}
+
+// MapSizes say how many entries maps of the datapath have. 0: not said.
+type MapSizes struct {
+	Ratio           float64 // share of the machine's memory that connections and translations may take
+	CTTCP, CTAny    int     // connections, of both kinds together
+	NAT             int     // translations
+	Fragments       int
+	ServiceAffinity int
 }
 
 // Pool is a range of addresses of which every node gets a part.
@@ -139,6 +150,10 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		HubbleSocket:   r.text("hubble-socket-path"),
 		HubbleListen:   r.text("hubble-listen-address"),
 		Debug:          r.flag("debug"),
+		Maps: MapSizes{
+			Ratio: r.share("bpf-map-dynamic-size-ratio"), CTTCP: r.entries("bpf-ct-global-tcp-max"), CTAny: r.entries("bpf-ct-global-any-max"),
+			NAT: r.entries("bpf-nat-global-max"), Fragments: r.entries("bpf-fragments-map-max"), ServiceAffinity: r.entries("bpf-lb-affinity-map-max"),
+		},
 	}
 	if strings.HasPrefix(r.text("datapath-mode"), Netkit) {
 		c.PodDevice = Netkit
@@ -224,6 +239,26 @@ func (r *reader) number(key string, low, high int) int {
 		n, _ = strconv.Atoi(k.Default)
 	}
 	return n
+}
+
+// Least and most entries of a map that its key may ask for.
+const (
+	minEntries = 1 << 10
+	maxEntries = 1 << 24
+)
+
+// entries gives the size of a map; 0 if the key is not set.
+func (r *reader) entries(key string) int {
+	if v := r.text(key); v == "" || v == "0" {
+		return 0
+	}
+	return r.number(key, minEntries, maxEntries)
+}
+
+// share gives a number between 0 and 1.
+func (r *reader) share(key string) float64 {
+	x, _ := strconv.ParseFloat(r.text(key), 64) // its syntax was checked
+	return x
 }
 
 func (r *reader) prefix(key string) netip.Prefix {

@@ -26,7 +26,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 			{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, NodeBits: 24},
 			{Prefixes: []netip.Prefix{netip.MustParsePrefix("fd00::/104")}, NodeBits: 120},
 		},
-		MasqueradeIPv4: true, MasqueradeIPv6: true, Reject: true, Enforcement: EnforceDefault, Hubble: true,
+		MasqueradeIPv4: true, MasqueradeIPv6: true, Maps: MapSizes{Ratio: 0.0025}, Reject: true, Enforcement: EnforceDefault, Hubble: true,
 		HubbleSocket: "/var/run/cilium/hubble.sock",
 	}
 	have, problems := parse(nil)

@@ -1,0 +1,56 @@
+package agent
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/settings"
+)
+
+const (
+	// pairBytes is what a connection (40 bytes of key, 72 of value) and a translation (40 and 40) take together of the kernel's
+	// memory, with what it keeps beside an entry of a hash and with the hash's buckets.
+	pairBytes = 368
+	// fewest entries of a map that is sized by memory, and the most.
+	fewest = 128 << 10
+	most   = 16 << 20
+	// sizes are multiples of this: a kernel that keeps a page more for itself changes nothing.
+	grain = 4 << 10
+)
+
+// mapSizes gives the entries of maps, by name, on a machine with so many bytes of memory. What is not in it has the size
+// that it was compiled with. A map that a key gives a size has that; the others of the table of connections and that of
+// translations get as many entries as the ratio of the memory holds.
+func mapSizes(c settings.MapSizes, memory uint64) map[string]uint32 {
+	sizes := map[string]uint32{}
+	if c.Ratio > 0 {
+		n := uint32(min(max(float64(memory)*c.Ratio/pairBytes, fewest), most))
+		sizes["connections"], sizes["translations"] = n/grain*grain, n/grain*grain
+	}
+	// One table has what Cilium keeps in two. Who gives the size of one of them means it with the other's default, half or double.
+	if tcp, other := c.CTTCP, c.CTAny; tcp > 0 || other > 0 {
+		if other == 0 {
+			other = tcp / 2
+		}
+		if tcp == 0 {
+			tcp = other * 2
+		}
+		sizes["connections"] = uint32(min(tcp+other, most))
+	}
+	for name, n := range map[string]int{"translations": c.NAT, "fragments": c.Fragments, "affinities": c.ServiceAffinity} {
+		if n > 0 {
+			sizes[name] = uint32(n)
+		}
+	}
+	return sizes
+}
+
+// memory is that of the machine, in bytes.
+func memory() (uint64, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return 0, fmt.Errorf("ask for the machine's memory: %w", err)
+	}
+	return info.Totalram * uint64(info.Unit), nil
+}

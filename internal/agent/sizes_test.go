@@ -1,0 +1,32 @@
+package agent
+
+import (
+	"maps"
+	"testing"
+
+	"weftnet.io/weftnet/internal/settings"
+)
+
+func TestMapsAreSizedByTheMachinesMemoryUnlessAKeySaysHow(t *testing.T) {
+	const gib = 1 << 30
+	for _, c := range []struct {
+		name   string
+		sizes  settings.MapSizes
+		memory uint64
+		want   map[string]uint32
+	}{
+		{"nothing said", settings.MapSizes{}, 64 * gib, map[string]uint32{}},
+		{"a small machine", settings.MapSizes{Ratio: 0.0025}, gib, map[string]uint32{"connections": 131072, "translations": 131072}},
+		{"a larger one", settings.MapSizes{Ratio: 0.0025}, 60 * gib, map[string]uint32{"connections": 434176, "translations": 434176}},
+		{"all of a huge one", settings.MapSizes{Ratio: 1}, 4096 * gib, map[string]uint32{"connections": 1 << 24, "translations": 1 << 24}},
+		{"both kinds", settings.MapSizes{Ratio: 0.0025, CTTCP: 20000, CTAny: 5000}, 60 * gib, map[string]uint32{"connections": 25000, "translations": 434176}},
+		{"TCP alone", settings.MapSizes{CTTCP: 20000}, 60 * gib, map[string]uint32{"connections": 30000}},
+		{"the rest alone", settings.MapSizes{CTAny: 5000}, 60 * gib, map[string]uint32{"connections": 15000}},
+		{"too many", settings.MapSizes{CTTCP: 1 << 24, CTAny: 1 << 24}, gib, map[string]uint32{"connections": 1 << 24}},
+		{"the others", settings.MapSizes{NAT: 2048, Fragments: 4096, ServiceAffinity: 1024}, gib, map[string]uint32{"translations": 2048, "fragments": 4096, "affinities": 1024}},
+	} {
+		if got := mapSizes(c.sizes, c.memory); !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
