@@ -21,18 +21,28 @@ func named(generation uint32, ranges []policy.Range) uint64 {
 	return uint64(generation)
 }
 
-// editRanges makes the ranges of a generation in force those that are wanted. Whatever address a packet asks about, it
-// finds what was or what shall be: what is new or other comes first, the longest prefix before those it lies in, and then
-// what is gone goes, the shortest first. What cannot be written whole is taken back.
+// editRanges makes the ranges of a generation in force those that are wanted. What cannot be written whole is taken back.
 func (s *Sets) editRanges(generation uint32, have, want []policy.Range) error {
+	put, gone := rangeSteps(have, want)
+	for i, r := range put {
+		if err := s.ranges.Put(rangeKey(generation, r), uint32(r.Class)); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", r, full("ranges", err)), s.takeBack(generation, have, put[:i]))
+		}
+	}
+	return s.removeRanges(generation, gone)
+}
+
+// rangeSteps are what to put, and then what to remove, one after the other. Whatever address a packet asks about meanwhile,
+// it finds what was or what shall be, and goes from one to the other once: what is new or other comes first, the longest
+// prefix before those it lies in, and then what is gone goes, the shortest first.
+func rangeSteps(have, want []policy.Range) (put, gone []policy.Range) {
 	before := map[abi.RangeKey]policy.Range{}
 	for _, r := range have {
-		before[rangeKey(generation, r)] = r
+		before[rangeKey(0, r)] = r
 	}
-	var put, gone []policy.Range
 	for _, r := range want {
-		key := rangeKey(generation, r)
-		if before[key] != r {
+		key := rangeKey(0, r)
+		if old, there := before[key]; !there || old != r {
 			put = append(put, r)
 		}
 		delete(before, key)
@@ -41,13 +51,8 @@ func (s *Sets) editRanges(generation uint32, have, want []policy.Range) error {
 		gone = append(gone, r)
 	}
 	slices.SortFunc(put, func(a, b policy.Range) int { return -byLength(a, b) })
-	for i, r := range put {
-		class := uint32(r.Class)
-		if err := s.ranges.Put(rangeKey(generation, r), class); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", r, full("ranges", err)), s.takeBack(generation, have, put[:i]))
-		}
-	}
-	return s.removeRanges(generation, gone)
+	slices.SortFunc(gone, byLength)
+	return put, gone
 }
 
 // takeBack undoes what editRanges put.
