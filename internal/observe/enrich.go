@@ -21,8 +21,8 @@ type enricher struct {
 	cluster  string
 	ends     memory[sighting, *flowpb.Endpoint]
 	devices  memory[uint32, *flowpb.NetworkInterface]
-	deciders memory[uint32, []*flowpb.Policy] // by number of the list of rules
-	offers   memory[netip.Addr, bool]         // whether it is the address of some service
+	deciders memory[uint32, decision] // by number of the list of rules
+	offers   memory[netip.Addr, bool] // whether it is the address of some service
 }
 
 // sighting is an address that was seen with an identity; 0: with none.
@@ -35,7 +35,7 @@ func newEnricher(t *table.Tables, cluster string) *enricher {
 	n := &enricher{tables: t, cluster: cluster}
 	n.ends = memory[sighting, *flowpb.Endpoint]{find: n.endpoint, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities}}
 	n.devices = memory[uint32, *flowpb.NetworkInterface]{find: n.device, tables: []versioned{t.Devices}}
-	n.deciders = memory[uint32, []*flowpb.Policy]{find: n.policiesOf, tables: []versioned{t.RuleLists}}
+	n.deciders = memory[uint32, decision]{find: n.decisionOf, tables: []versioned{t.RuleLists}}
 	n.offers = memory[netip.Addr, bool]{find: n.offered, tables: []versioned{t.Frontends}}
 	return n
 }
@@ -52,7 +52,7 @@ func (n *enricher) look(r state.Reader, e abi.Event) *sight {
 	}
 	n.services(r, s)
 	if e.Rules != 0 && e.Type != abi.EventTrace {
-		s.policies = n.deciders.of(r, e.Rules)
+		s.decision = n.deciders.of(r, e.Rules)
 	}
 	return s
 }
@@ -136,17 +136,26 @@ func (n *enricher) service(r state.Reader, at netip.Addr, port uint16, protocol 
 	return &flowpb.Service{Name: front.Name, Namespace: front.Namespace}
 }
 
-// policiesOf names the policies of a list of rules, each once however many of its rules are in it.
-func (n *enricher) policiesOf(r state.Reader, number uint32) (policies []*flowpb.Policy) {
+// decision is what flows say of the rules that decided.
+type decision struct {
+	policies []*flowpb.Policy // each once however many of its rules are in it
+	log      []string         // what their authors want to read, each text once
+}
+
+// decisionOf reads a list of rules.
+func (n *enricher) decisionOf(r state.Reader, number uint32) (d decision) {
 	list, _ := n.tables.RuleLists.One(r, state.Join(number))
 	for _, o := range list.Rules {
-		if !slices.ContainsFunc(policies, func(p *flowpb.Policy) bool {
+		if o.Log != "" && !slices.Contains(d.log, o.Log) {
+			d.log = append(d.log, o.Log)
+		}
+		if !slices.ContainsFunc(d.policies, func(p *flowpb.Policy) bool {
 			return p.GetKind() == o.Kind && p.GetNamespace() == o.Namespace && p.GetName() == o.Name
 		}) {
-			policies = append(policies, policyOf(o))
+			d.policies = append(d.policies, policyOf(o))
 		}
 	}
-	return policies
+	return d
 }
 
 // policyOf has the labels that Cilium gives the rules of a policy object.

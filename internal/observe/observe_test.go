@@ -99,7 +99,7 @@ func world(t *testing.T) (*table.Tables, *state.DB) {
 		tables.Frontends.Put(tx, table.Frontend{Address: ip("10.96.0.1"), Port: 80, Protocol: 6, Namespace: "shop", Name: "db"})
 		tables.RuleLists.Put(tx, table.RuleList{Number: 9, Rules: []policy.Origin{
 			{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db", UID: "u", Path: "ingress[0]"},
-			{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db", UID: "u", Path: "ingress[1]"},
+			{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db", UID: "u", Path: "ingress[1]", Log: "ticket 7"},
 			{Kind: "NetworkPolicy", Namespace: "shop", Name: "lock"},
 		}})
 		return nil
@@ -133,6 +133,19 @@ func lines(t *testing.T, list ...*observerpb.GetFlowsResponse) string {
 		}
 	}
 	return b.String()
+}
+
+func TestAFlowHasTheTextThatTheDecidingRulesAsksFor(t *testing.T) {
+	tables, db := world(t)
+	n := newEnricher(tables, "test")
+	if d := n.decisionOf(db.Snapshot(), 9); !slices.Equal(d.log, []string{"ticket 7"}) || len(d.policies) != 2 {
+		t.Errorf("%+v", d)
+	}
+	f := &flowpb.Flow{Verdict: flowpb.Verdict_FORWARDED}
+	decided(f, abi.DirectionIngress, n.decisionOf(db.Snapshot(), 9))
+	if !slices.Equal(f.GetPolicyLog(), []string{"ticket 7"}) {
+		t.Errorf("policy_log %q", f.GetPolicyLog())
+	}
 }
 
 func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {

@@ -24,7 +24,7 @@ type sight struct {
 	source, destination               *flowpb.Endpoint
 	device                            *flowpb.NetworkInterface // nil: none
 	sourceService, destinationService *flowpb.Service          // nil: none
-	policies                          []*flowpb.Policy         // that decided
+	decision                          decision                 // of the rules
 
 	once sync.Once
 	made *flowpb.Flow
@@ -71,7 +71,7 @@ func (s *sight) tell() *flowpb.Flow {
 	default:
 		trace(e, f)
 	}
-	decided(f, e.Direction, s.policies)
+	decided(f, e.Direction, s.decision)
 	return f
 }
 
@@ -180,16 +180,17 @@ func trace(e abi.Event, f *flowpb.Flow) {
 }
 
 // decided names the policies that did.
-func decided(f *flowpb.Flow, direction abi.Direction, policies []*flowpb.Policy) {
+func decided(f *flowpb.Flow, direction abi.Direction, d decision) {
+	f.PolicyLog = d.log
 	denied := f.GetVerdict() == flowpb.Verdict_DROPPED || f.GetVerdict() == flowpb.Verdict_AUDIT
 	switch {
 	case direction == abi.DirectionEgress && denied:
-		f.EgressDeniedBy = policies
+		f.EgressDeniedBy = d.policies
 	case direction == abi.DirectionEgress:
-		f.EgressAllowedBy = policies
+		f.EgressAllowedBy = d.policies
 	case denied:
-		f.IngressDeniedBy = policies
+		f.IngressDeniedBy = d.policies
 	default:
-		f.IngressAllowedBy = policies
+		f.IngressAllowedBy = d.policies
 	}
 }

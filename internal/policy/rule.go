@@ -13,6 +13,7 @@ type Origin struct {
 	Namespace string
 	Name      string
 	UID       string
+	Log       string // what people want to read in flows that the rule decided; may be empty
 	Path      string // e.g. ingress[0].toPorts[1], specs[2].egressDeny[0]; empty: the object as a whole
 }
 
@@ -45,7 +46,7 @@ func (o Origin) String() string {
 func (o Origin) Compare(p Origin) int {
 	return cmp.Or(
 		cmp.Compare(o.Kind, p.Kind), cmp.Compare(o.Namespace, p.Namespace), cmp.Compare(o.Name, p.Name),
-		cmp.Compare(o.UID, p.UID), cmp.Compare(o.Path, p.Path),
+		cmp.Compare(o.UID, p.UID), cmp.Compare(o.Path, p.Path), cmp.Compare(o.Log, p.Log),
 	)
 }
 
@@ -54,7 +55,7 @@ func (o Origin) Compare(p Origin) int {
 func ListNumber(rules []Origin) uint32 {
 	h := fnv.New32a()
 	for _, o := range rules {
-		for _, part := range []string{o.Kind, o.Namespace, o.Name, o.UID, o.Path} {
+		for _, part := range []string{o.Kind, o.Namespace, o.Name, o.UID, o.Path, o.Log} {
 			_, _ = h.Write([]byte(part))
 			_, _ = h.Write([]byte{0})
 		}

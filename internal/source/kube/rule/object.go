@@ -2,6 +2,9 @@ package rule
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -119,8 +122,8 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 		s.requirements(in.NodeSelector, field+".nodeSelector")
 	}
 	problems := len(r.object.Problems)
-	if in.Log != nil && in.Log.Value != "" {
-		r.note(field+".log.value", "not shown in flows yet; the rule itself is enforced")
+	if in.Log != nil {
+		out.Origin.Log = r.log(in.Log.Value, field+".log.value")
 	}
 	if in.Ingress != nil && len(in.Ingress) == 0 {
 		r.note(field+".ingress", "an empty list restricts nothing; to deny all, write ingress: [{}]")
@@ -135,6 +138,16 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 	}
 	r.object.Problems = r.object.Problems[:problems] // nothing of the rule is in effect
 	r.note(field+".nodeSelector", "rules for nodes are not enforced until there is a host firewall; this rule has no effect")
+}
+
+const maxLog = 32 // characters
+
+// log reads the text that flows show of the rule.
+func (r *reader) log(text, field string) string {
+	if utf8.RuneCountInString(text) > maxLog || strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		r.reject(field, "%q is not at most %d printable characters", text, maxLog)
+	}
+	return text
 }
 
 func (r *reader) entries(in *v2.Rule, out *policy.Rule, s scope, field, path string) {

@@ -71,6 +71,9 @@ func print(rows []table.PolicyObject) string {
 		}
 		for _, r := range row.Rules {
 			fmt.Fprintf(&out, "  %s\n    for %s\n", r.Origin, r.Subject)
+			if r.Origin.Log != "" {
+				fmt.Fprintf(&out, "    says %q in flows\n", r.Origin.Log)
+			}
 			if r.DefaultDenyIngress {
 				fmt.Fprintf(&out, "    isolates ingress\n")
 			}
