@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_net: what enters the node, at its physical NICs (tcx ingress): undoes masquerade, takes packets for local
  * workloads straight in, and names the sender of the rest for the host's stack. */
-#include "lib/forward.h"
+#include "lib/host.h"
+#include "lib/lb.h"
 #include "lib/nat.h"
 
 /* Whether a frame came from the machine with this address: the host's routes reach it on the frame's device, without a
@@ -64,6 +65,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 			h = host_of(&p->dst, 0);
 	}
 	c->destination = host_identity(h, p->v6);
+	if (host_is_this_node(h) && host_nic() && !lb_service(p, 0)) {
+		mine = host_judge(skb, HOST_GETS);
+		if (mine)
+			return drop(skb, c, mine);
+	}
 	if (!host_is_pod_here(h)) {
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;

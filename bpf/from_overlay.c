@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
  * VNI, so the outer source must be a node that the cluster knows. */
-#include "lib/forward.h"
+#include "lib/host.h"
 
 #define PACKET_HOST 0
 
@@ -56,10 +56,15 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct packet *p = &c->packet;
 	struct host *h = host_of(&p->dst, 0);
 	struct flow f = {};
+	int reason;
 
 	c->destination = host_identity(h, p->v6);
 	if (!h || !(h->flags & HOST_LOCAL) || !(host_is_pod_here(h) || host_is_this_node(h)))
 		return drop(skb, c, DROP_STALE);
+	if (host_is_this_node(h)) {
+		reason = host_judge(skb, HOST_GETS);
+		return reason ? drop(skb, c, reason) : to_stack(skb, c);
+	}
 	ct_find(c, p, 0, &f);
 	if (host_is_pod_here(h) && !(f.entry && (f.entry->flags & CT_STACK)))
 		return forward_deliver(skb, c, &f, h->ifindex);

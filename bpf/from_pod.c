@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_pod: what a workload sends, at the host side of its NIC (tcx ingress). docs/packet-path.md follows a packet. */
-#include "lib/forward.h"
+#include "lib/host.h"
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
 #include "lib/reject.h"
@@ -40,8 +40,10 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, st
 static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow *f, const struct host *h)
 {
 	__u32 touched;
-	int reason, action;
+	int reason = host_is_this_node(h) ? host_verdict(skb, c, f, 0) : 0, action;
 
+	if (reason)
+		return forward_refuse(skb, c, f, reason);
 	touched = ct_touch(c, f);
 	if ((f->entry->flags & CT_STACK) || host_is_this_node(h))
 		return to_stack(skb, c, f, touched);
@@ -106,11 +108,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	if (f.entry->flags & CT_LOOPBACK)
 		return forward_into(skb, n, skb->ifindex);
 	reason = verdict_at(skb, c, &f, n, !f.reply);
-	if (reason) {
-		if (f.is_new)
-			ct_remove(f.key);
-		return drop(skb, c, reason);
-	}
+	if (reason)
+		return forward_refuse(skb, c, &f, reason);
 	/* Not from send(): its frame would be one too many for kernels that round each up to 32 bytes (before 6.8). */
 	if (host_is_pod_here(h) && !(f.entry->flags & CT_STACK))
 		return forward_deliver(skb, c, &f, h->ifindex);

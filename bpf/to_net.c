@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_net: what leaves the node, at its physical NICs (tcx egress): masquerades what workloads say to the outside. */
-#include "lib/forward.h"
+#include "lib/host.h"
 #include "lib/nat.h"
 
 /* A workload's packet that leaves the cluster and answers nobody. */
@@ -27,6 +27,19 @@ static __always_inline int leaves(struct context *c)
 	return 1;
 }
 
+/* What is not a workload's to be masqueraded. */
+static __always_inline int host_sends(struct __sk_buff *skb, struct context *c)
+{
+	int reason;
+
+	if (!host_nic())
+		return TC_ACT_OK;
+	c->source = identity_from_stack(skb, &c->packet);
+	c->destination = host_identity(host_of(&c->packet.dst, 0), c->packet.v6);
+	reason = host_leaves(skb, c);
+	return reason ? drop(skb, c, reason) : TC_ACT_OK;
+}
+
 SEC("tc")
 int to_net(struct __sk_buff *skb)
 {
@@ -44,8 +57,10 @@ int to_net(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
-	if (reason || addr_is_multicast(&c->packet.dst) || !leaves(c))
+	if (reason || addr_is_multicast(&c->packet.dst))
 		return TC_ACT_OK;
+	if (!leaves(c))
+		return host_sends(skb, c);
 	if (c->packet.icmp_error)
 		reason = nat_error_out(skb, c);
 	else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_overlay: what enters the tunnel device (tcx egress). From from_pod it comes with its tunnel key; what the host's
  * stack routed here gets one now. */
-#include "lib/forward.h"
+#include "lib/host.h"
 
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)
@@ -22,7 +22,10 @@ int to_overlay(struct __sk_buff *skb)
 	c->destination = host_identity(h, c->packet.v6);
 	if (!h || addr_is_zero(&h->tunnel))
 		return drop(skb, c, DROP_NO_TUNNEL);
-	reason = forward_encapsulate(skb, h, c->source);
+	reason = host_leaves(skb, c);
+	h = host_of(&c->packet.dst, 0);
+	if (!reason)
+		reason = h ? forward_encapsulate(skb, h, c->source) : DROP_NO_TUNNEL;
 	if (reason)
 		return drop(skb, c, reason);
 	count(skb, HOOK_TO_OVERLAY, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_pod: what the host's stack sends into a workload, at the host side of its NIC (tcx egress). */
-#include "lib/forward.h"
+#include "lib/host.h"
 
 static __always_inline int is_neighbor_talk(const struct packet *p)
 {
@@ -22,12 +22,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		if (reason)
 			return drop(skb, c, reason);
 	}
-	reason = verdict_at(skb, c, &f, n, f.reply);
-	if (reason) {
-		if (f.is_new)
-			ct_remove(f.key);
-		return drop(skb, c, reason);
-	}
+	reason = c->source == IDENTITY_HOST ? host_verdict(skb, c, &f, 1) : 0;
+	if (!reason)
+		reason = verdict_at(skb, c, &f, n, f.reply);
+	if (reason)
+		return forward_refuse(skb, c, &f, reason);
 	touched = ct_touch(c, &f);
 	reason = forward_service_reply(skb, c, &f);
 	if (reason)

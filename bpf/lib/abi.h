@@ -44,7 +44,7 @@ struct host {
 	struct addr tunnel; /* underlay address of the node it lives on; zero: none */
 };
 
-/* nics: a local NIC by the ifindex of its host side. */
+/* nics: a local NIC by the ifindex of its host side. 0: the node itself, there while a policy selects it. */
 struct nic {
 	__u32 incarnation; /* number of this attachment on this node, never used twice */
 	__u32 identity;
@@ -128,6 +128,7 @@ enum ct_flag {
 	CT_RESET = 32,
 	CT_REPLIED = 64,
 	CT_LOOPBACK = 128, /* a workload that reached itself through a service: source is the loopback address */
+	CT_EXEMPT = 256,   /* the node's policy is not asked: carried for others, or open before it had one */
 };
 
 struct ct {

@@ -44,6 +44,14 @@ static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, 
 	return policy_verdict(skb, c, q, &f->entry->ingress);
 }
 
+/* Of a connection that may not be nothing is kept. */
+static __always_inline int forward_refuse(struct __sk_buff *skb, struct context *c, struct flow *f, int reason)
+{
+	if (f->is_new)
+		ct_remove(f->key);
+	return drop(skb, c, reason);
+}
+
 /* An ICMP error belongs to the connection it quotes. Returns 1 if that is known and not denied. */
 GLOBAL forward_related(struct __sk_buff *skb, int to_client)
 {
@@ -219,11 +227,8 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 			return drop(skb, c, reason);
 	}
 	reason = verdict_at(skb, c, f, n, f->reply);
-	if (reason) {
-		if (f->is_new)
-			ct_remove(f->key);
-		return drop(skb, c, reason);
-	}
+	if (reason)
+		return forward_refuse(skb, c, f, reason);
 	touched = ct_touch(c, f);
 	reason = forward_service_reply(skb, c, f);
 	if (reason)

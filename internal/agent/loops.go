@@ -97,6 +97,19 @@ func (a *Agent) runLinks(run runFunc) error {
 	return nil
 }
 
+// exempt keeps what is open on the node when its first policy comes, and says what that is.
+func (a *Agent) exempt() error {
+	list, err := bpfmap.HostConnections()
+	if err == nil {
+		err = bpfmap.Exempt(a.datapath, list)
+	}
+	if err != nil {
+		return err
+	}
+	a.Log.Info("a policy selects this node for the first time: connections that are open are kept until they close", "count", len(list), "connections", list)
+	return nil
+}
+
 // runMaps starts what lives in the datapath's maps, and its programs on devices.
 func (a *Agent) runMaps(run runFunc) error {
 	t, revisions := a.Tables, bpfmap.NewRevisions(a.datapath)
@@ -113,7 +126,7 @@ func (a *Agent) runMaps(run runFunc) error {
 	followBrief(a, run, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false, remote)
 	follow(a, run, t.Frontends, reconcile.Sink[table.Frontend](services), false)
 	follow(a, run, t.PolicySets, reconcile.Sink[table.PolicySet](sets), true)
-	follow(a, run, t.NICs, reconcile.Sink[table.NIC](bpfmap.NewNICs(a.datapath, a.attached)), false)
+	follow(a, run, t.NICs, reconcile.Sink[table.NIC](bpfmap.NewNICs(a.datapath, a.attached, a.exempt)), false)
 	follow(a, run, t.Hooks, reconcile.Sink[table.Hook](sinklink.NewHooks(a.datapath, a.served)), false)
 	return nil
 }

@@ -104,10 +104,7 @@ var known = []Key{
 		Name: "policy-audit-mode", Default: "false", syntax: boolean, have: off,
 		Instead: "policies are enforced, not audited",
 	},
-	{
-		Name: "enable-host-firewall", Default: "false", syntax: boolean, have: off, Protection: true,
-		Instead: "policies with a nodeSelector are NOT ENFORCED",
-	},
+	{Name: "enable-host-firewall", Default: "false", syntax: boolean},
 	{
 		Name: "enable-l7-proxy", Default: "true", syntax: boolean, have: off,
 		Instead: "a policy rule with HTTP or DNS rules allows nothing",

@@ -92,6 +92,8 @@ type Config struct {
 	Labels      []string // patterns of pod labels that enter an identity, beside the built-in ones
 	Enforcement string
 
+	HostFirewall bool // policies with a nodeSelector are enforced
+
 	Hubble       bool
 	HubbleSocket string
 	HubbleListen string // address of the flow service; empty: only the socket
@@ -127,6 +129,7 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 	c := Config{
 		IPv4:           r.flag("enable-ipv4"),
 		IPv6:           r.flag("enable-ipv6"),
+		HostFirewall:   r.flag("enable-host-firewall"),
 		ClusterName:    r.text("cluster-name"),
 		ClusterID:      uint8(r.number("cluster-id", 0, 255)),
 		IPAM:           r.text("ipam"),

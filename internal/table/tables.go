@@ -123,6 +123,9 @@ func (t *Tables) status() {
 	t.Ready = state.NewTable("ready", func(r Ready) state.Key { return AttachmentKey(r.ContainerID, r.Interface) })
 }
 
+// HostSet is the key of the policy set of this node itself.
+var HostSet = SetKey(identity.Host, "")
+
 // SetKey is the key of the policy set that NICs of an identity with these named ports share.
 func SetKey(n identity.Number, namedPorts string) state.Key { return state.Join(uint32(n), namedPorts) }
 

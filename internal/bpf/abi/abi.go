@@ -234,6 +234,7 @@ const (
 	CtReset    CtFlag = 32
 	CtReplied  CtFlag = 64
 	CtLoopback CtFlag = 128
+	CtExempt   CtFlag = 256
 )
 
 // String names the value as C does, less the prefix CT_.
@@ -270,6 +271,10 @@ func (v CtFlag) String() string {
 	if v&CtLoopback != 0 {
 		text = append(text, "loopback")
 		v &^= CtLoopback
+	}
+	if v&CtExempt != 0 {
+		text = append(text, "exempt")
+		v &^= CtExempt
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint16(v)))

@@ -36,10 +36,13 @@ func nics(t *table.Tables) Runner {
 		KeyOf: func(n table.NIC) state.Key { return state.Join(n.Device) },
 		Inputs: []state.Input{
 			state.On(t.Attachments, named),
+			state.On(t.PolicySets, func(_ state.Reader, s table.PolicySet) []state.Key {
+				return ofHost(table.SetKey(s.Identity, s.NamedPorts))
+			}),
 			state.On(t.Workloads, func(r state.Reader, w table.Workload) []state.Key { return devicesOfWorkload(t, r, w) }),
 			state.On(t.Devices, func(_ state.Reader, d table.Device) []state.Key { return []state.Key{state.Join(d.Name)} }),
 			state.On(t.SetStatuses, func(r state.Reader, s table.SetStatus) []state.Key {
-				var keys []state.Key
+				keys := ofHost(s.Set)
 				for w := range t.Workloads.By(r, table.BySet, s.Set) {
 					keys = append(keys, devicesOfWorkload(t, r, w)...)
 				}
@@ -47,6 +50,9 @@ func nics(t *table.Tables) Runner {
 			}),
 		},
 		Compute: func(r state.Reader, name state.Key) []table.NIC {
+			if name == hostNIC {
+				return host(t, r)
+			}
 			for a := range t.Attachments.By(r, table.ByDevice, name) {
 				return nicOf(t, r, a)
 			}

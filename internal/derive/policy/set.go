@@ -42,7 +42,7 @@ type watched struct {
 
 func newSets(t *table.Tables) Runner {
 	d := &sets{t: t}
-	d.local = state.NewMemo(d.survey, t.Workloads, t.Policies)
+	d.local = state.NewMemo(d.survey, t.Workloads, t.Policies, t.Nodes, t.Settings)
 	return &state.Derivation[table.PolicySet]{
 		Name:  "policy-sets",
 		Out:   t.PolicySets,
@@ -57,6 +57,7 @@ func newSets(t *table.Tables) Runner {
 			state.On(t.EndpointSlices, d.ofSlice),
 			state.On(t.Nodes, d.ofNode),
 			state.On(t.Settings, d.ofSetting),
+			state.On(t.Nodes, ofHost),
 		},
 		Compute: d.compute,
 	}
@@ -65,6 +66,10 @@ func newSets(t *table.Tables) Runner {
 // survey looks at all workloads and all rules.
 func (d *sets) survey(r state.Reader) local {
 	out := local{sets: map[state.Key]*member{}, peers: map[string]*watched{}, asked: map[string]*asked{}}
+	if m := d.host(r); m != nil {
+		d.choose(r, m)
+		out.add(table.HostSet, m)
+	}
 	for w := range d.t.Workloads.All(r) {
 		if w.Set == "" || out.sets[w.Set] != nil {
 			continue
@@ -74,16 +79,21 @@ func (d *sets) survey(r state.Reader) local {
 			named[i] = engine.NamedPort(p)
 		}
 		m := &member{number: w.Identity, text: named.String(), subject: engine.Subject{Labels: w.Labels, NamedPorts: named}}
-		for p := range d.t.Policies.All(r) {
-			for _, rule := range p.Rules {
-				if rule.Subject.Matches(w.Labels) {
-					m.rules = append(m.rules, rule)
-				}
-			}
-		}
+		d.choose(r, m)
 		out.add(w.Set, m)
 	}
 	return out
+}
+
+// choose gives a set the rules that select its subject.
+func (d *sets) choose(r state.Reader, m *member) {
+	for p := range d.t.Policies.All(r) {
+		for _, rule := range p.Rules {
+			if rule.Subject.Matches(m.subject.Labels) {
+				m.rules = append(m.rules, rule)
+			}
+		}
+	}
 }
 
 func (l *local) add(set state.Key, m *member) {
@@ -168,6 +178,8 @@ func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
 
 func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
 	switch s.Name {
+	case "enable-host-firewall", "cluster-name":
+		return []state.Key{table.HostSet}
 	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode",
 		"enable-node-selector-labels":
 		for set := range d.local.Of(r).sets {
@@ -184,6 +196,9 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 	}
 	ports := func(n identity.Number) engine.NamedPorts { return d.portsOf(r, n) }
 	options, config := reference.Options(r, d.t)
+	if key == table.HostSet && options.Enforcement == engine.EnforceAlways {
+		options.Enforcement = engine.EnforceByRule // or every node would be cut off before anybody could write a policy for it
+	}
 	rules := reference.Resolve(r, d.t, m.rules, config)
 	return []table.PolicySet{{
 		Identity: m.number, NamedPorts: m.text,

@@ -20,15 +20,17 @@ import (
 // NICs keeps the map nics equal to table.NICs.
 //
 // A row whose attachment still stands is never removed: that its facts are not all in yet, as after a restart, is no
-// reason to cut a workload off.
+// reason to cut a workload off. Before the row of ifindex 0 appears, this node itself, its open connections are exempt.
 type NICs struct {
-	nics  *ebpf.Map
-	stays func(ifindex uint32) bool
+	nics   *ebpf.Map
+	stays  func(ifindex uint32) bool
+	exempt func() error
 }
 
-// NewNICs works on the maps of a loaded datapath; stays tells whether an attachment stands for a device.
-func NewNICs(m Maps, stays func(ifindex uint32) bool) *NICs {
-	return &NICs{nics: m.Map("nics"), stays: stays}
+// NewNICs works on the maps of a loaded datapath; stays tells whether an attachment stands for a device, exempt exempts what
+// is open from the node's policy.
+func NewNICs(m Maps, stays func(ifindex uint32) bool, exempt func() error) *NICs {
+	return &NICs{nics: m.Map("nics"), stays: stays, exempt: exempt}
 }
 
 // Dump reads the map.
@@ -80,6 +82,12 @@ func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 		if err := errors.Join(mac(v.Mac[:], r.MAC), mac(v.HostMac[:], r.HostMAC)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
 			continue
+		}
+		if r.Ifindex == 0 && missing(n.nics.Lookup(r.Ifindex, new(abi.Nic))) {
+			if err := n.exempt(); err != nil {
+				errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
+				continue
+			}
 		}
 		if err := n.nics.Put(r.Ifindex, v); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: full("nics", err)})

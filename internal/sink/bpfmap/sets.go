@@ -50,7 +50,7 @@ type liveSet struct {
 // killed before it put them in force, or before it had removed them.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
-		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: NewNICs(m, nil), revisions: r,
+		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: NewNICs(m, nil, nil), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
 	}
 	named := map[uint32]bool{}

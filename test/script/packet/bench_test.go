@@ -31,6 +31,7 @@ import (
 
 // bench is one script's kernel: a network namespace of its own on a thread of its own, and a loaded datapath.
 type bench struct {
+	before []bpfmap.Connection // open when the firewall comes
 	work   chan func()
 	dir    string
 	config datapath.Config
@@ -100,7 +101,7 @@ func (b *bench) open() error {
 	b.tables, b.db = tables, db
 	revisions := bpfmap.NewRevisions(dp)
 	b.hosts = bpfmap.NewHosts(dp, revisions)
-	b.nics = bpfmap.NewNICs(dp, func(uint32) bool { return false })
+	b.nics = bpfmap.NewNICs(dp, func(uint32) bool { return false }, b.exempt)
 	if b.lb, err = bpfmap.NewServices(dp); err != nil {
 		return err
 	}

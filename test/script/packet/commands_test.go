@@ -28,6 +28,8 @@ func commands() map[string]command {
 				}}))
 			}
 		}),
+		"firewall": opened(firewall),
+		"open":     opened(openBefore),
 		"device": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			ifindex, err := b.addDevice(args[0])
 			ts.Check(err)

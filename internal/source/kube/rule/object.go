@@ -119,9 +119,9 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 		out.Subject = s.subject(in.EndpointSelector, field+".endpointSelector")
 	}
 	if in.NodeSelector != nil {
-		s.requirements(in.NodeSelector, field+".nodeSelector")
+		onNode := policy.Requirement{Key: keyHost, Operator: policy.Exists}
+		out.Subject = policy.NewSelector(append(s.requirements(in.NodeSelector, field+".nodeSelector"), onNode)...)
 	}
-	problems := len(r.object.Problems)
 	if in.Log != nil {
 		out.Origin.Log = r.log(in.Log.Value, field+".log.value")
 	}
@@ -132,12 +132,7 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 		r.note(field+".egress", "an empty list restricts nothing; to deny all, write egress: [{}]")
 	}
 	r.entries(in, &out, s, field, path)
-	if in.NodeSelector == nil {
-		r.object.Rules = append(r.object.Rules, out)
-		return
-	}
-	r.object.Problems = r.object.Problems[:problems] // nothing of the rule is in effect
-	r.note(field+".nodeSelector", "rules for nodes are not enforced until there is a host firewall; this rule has no effect")
+	r.object.Rules = append(r.object.Rules, out)
 }
 
 const maxLog = 32 // characters
@@ -201,4 +196,5 @@ const (
 	keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
 	keyCluster   = identity.SourceK8s + ":" + identity.LabelCluster
 	keyInit      = identity.SourceReserved + ":init"
+	keyHost      = identity.SourceReserved + ":host"
 )

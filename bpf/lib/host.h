@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* host: the node's own policy (host firewall). The node is the NIC of ifindex 0, whose row is in `nics` as long as a policy
+ * selects the node. Its connections pass the host's stack, so all have CT_STACK. */
+#ifndef WEFT_HOST_H
+#define WEFT_HOST_H
+
+#include "forward.h"
+
+#define PORT_DHCP 67 /* RFC 2131 4.1: server, and client one above */
+#define PORT_DHCP6 546 /* RFC 8415 7.2: client, and server one above */
+#define PORT_HEALTH 4240
+#define ICMP6_MLD_QUERY 130 /* RFC 2710, and what neighbours say to each other: RFC 4861, up to 137 */
+#define ICMP6_ND_REDIRECT 137
+#define ICMP6_MLD2_REPORT 143 /* RFC 3810 */
+
+static __always_inline struct nic *host_nic(void)
+{
+	return nic_at(0);
+}
+
+/* What a node needs to be one, whatever its policies say: neighbours, addresses, and what nodes do with each other. */
+static __always_inline int host_exempt(const struct packet *p, const struct addr *peer)
+{
+	__u16 from = bpf_ntohs(p->src_port), to = bpf_ntohs(p->dst_port);
+	struct host *other;
+
+	if (p->protocol == IPPROTO_ICMPV6)
+		return p->icmp_type == ICMP6_MLD2_REPORT || (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_ND_REDIRECT);
+	if (p->protocol == IPPROTO_UDP) {
+		__u16 low = p->v6 ? PORT_DHCP6 : PORT_DHCP;
+
+		if ((from == low && to == low + 1) || (from == low + 1 && to == low))
+			return 1;
+		if (!config_tunnel_port || to != config_tunnel_port)
+			return 0;
+	} else if (p->protocol != IPPROTO_TCP || (from != PORT_HEALTH && to != PORT_HEALTH)) {
+		return 0;
+	}
+	other = host_of(peer, 0);
+	return other && (other->flags & HOST_NODE);
+}
+
+/* The node's verdict on a packet of a connection that is known: one that it gets, or sends. Returns 0 or a drop reason. */
+static __always_inline int host_verdict(struct __sk_buff *skb, struct context *c, struct flow *f, int sends)
+{
+	const struct packet *p = &c->packet;
+	struct nic *n = host_nic();
+
+	if (!n || (f->entry->flags & CT_EXEMPT) || host_exempt(p, sends ? &p->dst : &p->src))
+		return 0;
+	return verdict_at(skb, c, f, n, sends ? !f->reply : f->reply);
+}
+
+#define HOST_GETS 0
+#define HOST_SENDS 1
+#define HOST_CARRIES 2 /* somebody else's packet with the node's address: its answers come to the node */
+
+/* The same for one at the node's own devices, where nobody has looked for its connection yet. */
+GLOBAL host_judge(struct __sk_buff *skb, int does)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	struct packet *p;
+	__u32 touched;
+	int reason;
+
+	if (!c || !host_nic())
+		return 0;
+	p = &c->packet;
+	if (p->icmp_error && forward_related(skb, 0))
+		return 0;
+	if (does != HOST_CARRIES && host_exempt(p, does == HOST_SENDS ? &p->dst : &p->src))
+		return 0;
+	ct_find(c, p, 0, &f);
+	if (!f.entry) {
+		reason = ct_open(c, &f, does == HOST_CARRIES ? CT_STACK | CT_EXEMPT : CT_STACK);
+		if (reason)
+			return reason;
+	}
+	reason = does == HOST_CARRIES ? 0 : host_verdict(skb, c, &f, does == HOST_SENDS);
+	if (reason) {
+		if (f.is_new)
+			ct_remove(f.key);
+		return reason;
+	}
+	touched = ct_touch(c, &f);
+	if (does != HOST_CARRIES && !(f.entry->flags & CT_EXEMPT))
+		forward_report(skb, c, &f, touched, does == HOST_SENDS ? EVENT_TO_NETWORK : EVENT_TO_STACK);
+	return 0;
+}
+
+/* What leaves the host's stack: sent by a socket of the node, or carried for somebody. */
+static __always_inline int host_leaves(struct __sk_buff *skb, struct context *c)
+{
+	struct host *from;
+
+	if (!host_nic())
+		return 0;
+	if (c->source == IDENTITY_HOST)
+		return host_judge(skb, HOST_SENDS);
+	from = host_of(&c->packet.src, 0);
+	return host_is_this_node(from) ? host_judge(skb, HOST_CARRIES) : 0;
+}
+
+#endif
