@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"weftnet.io/weftnet/internal/derive/host"
@@ -99,7 +100,10 @@ func (a *Agent) runLinks(run runFunc) error {
 
 // exempt keeps what is open on the node when its first policy comes, and says what that is.
 func (a *Agent) exempt() error {
-	list, err := bpfmap.HostConnections()
+	var list []bpfmap.Connection
+	err := netdev.Connections(func(protocol uint8, from, to netip.AddrPort) {
+		list = append(list, bpfmap.Connection{Protocol: protocol, Source: from, Destination: to})
+	})
 	if err == nil {
 		err = bpfmap.Exempt(a.datapath, list)
 	}
