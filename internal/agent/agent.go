@@ -62,8 +62,9 @@ type Agent struct {
 	mu       sync.Mutex
 	stage    string // what start is waiting for; empty: started
 	problems []settings.Problem
-	running  settings.Config // that the programs were loaded with
-	parts    []check         // of Unsettled
+	given    map[string]string // keys that were set when the programs were loaded; nil: not yet
+	running  settings.Config   // that the programs were loaded with
+	parts    []check           // of Unsettled
 	sweeper  *sweeper
 }
 

@@ -160,9 +160,28 @@ func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {
 
 // report says what becomes of each key of the configuration.
 func (a *Agent) report() []settings.Line {
+	values := a.values(a.DB.Snapshot())
+	lines := settings.Report(values)
+	a.mu.Lock()
+	started := a.given
+	a.mu.Unlock()
+	if started == nil {
+		return lines
+	}
+	pending := settings.Pending(started, values)
+	for i, line := range lines {
+		if note, ok := pending[line.Key]; ok && line.Message == "" {
+			lines[i].Message = note
+		}
+	}
+	return lines
+}
+
+// values are the keys of the configuration that are set.
+func (a *Agent) values(s *state.Snapshot) map[string]string {
 	values := map[string]string{}
-	for row := range a.Tables.Settings.All(a.DB.Snapshot()) {
+	for row := range a.Tables.Settings.All(s) {
 		values[row.Name] = row.Value
 	}
-	return settings.Report(values)
+	return values
 }

@@ -138,7 +138,7 @@ func (a *Agent) config(ctx context.Context) (settings.Config, error) {
 		a.Log.Warn("configuration", "key", p.Key, "value", p.Value, "problem", p.Message)
 	}
 	a.mu.Lock()
-	a.problems, a.running = problems, config
+	a.problems, a.running, a.given = problems, config, a.values(s)
 	a.mu.Unlock()
 	return config, nil
 }

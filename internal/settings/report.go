@@ -69,6 +69,34 @@ func line(name, value string) Line {
 	return l
 }
 
+// atStart are the keys that programs are loaded with, or that something is opened with: an agent reads them when it starts.
+// It follows all others as they change.
+var atStart = strings.Fields(`
+enable-ipv4 enable-ipv6 enable-ipv4-masquerade enable-ipv6-masquerade masquerade tunnel-port service-no-backend-response enable-tcx
+enable-hubble hubble-socket-path hubble-listen-address bpf-map-dynamic-size-ratio bpf-ct-global-tcp-max bpf-ct-global-any-max
+bpf-nat-global-max bpf-fragments-map-max bpf-lb-affinity-map-max`)
+
+// Pending says of each key whose value has changed since an agent started, and that it does not follow, what it runs with.
+// Both maps hold the keys that are set.
+func Pending(started, now map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, name := range atStart {
+		before, was := started[name]
+		after, is := now[name]
+		if !was {
+			before = catalogue[name].Default
+		}
+		if !is {
+			after = catalogue[name].Default
+		}
+		if before == after {
+			continue
+		}
+		out[name] = fmt.Sprintf("takes effect when the agent starts next; it runs with %q", before)
+	}
+	return out
+}
+
 // Key is an entry of the catalogue.
 type Key struct {
 	Name       string

@@ -117,3 +117,20 @@ func TestTheDefaultOfEveryKeyIsEffectiveOrSaysWhatHappensInstead(t *testing.T) {
 		}
 	}
 }
+
+func TestAKeyThatIsReadAtTheStartSaysWhatTheAgentRunsWith(t *testing.T) {
+	const next = "takes effect when the agent starts next; it runs with "
+	started := map[string]string{"tunnel-port": "8472", "enable-tcx": "true", "enable-ipv4": "true", "routing-mode": "tunnel", "enable-hubble": "false"}
+	now := map[string]string{"tunnel-port": "8473", "enable-tcx": "true", "routing-mode": "native", "bpf-nat-global-max": "4096", "service-no-backend-response": "drop"}
+	want := map[string]string{
+		"tunnel-port": next + `"8472"`, "bpf-nat-global-max": next + `""`, "service-no-backend-response": next + `"reject"`, "enable-hubble": next + `"false"`,
+	}
+	if diff := cmp.Diff(want, Pending(started, now)); diff != "" {
+		t.Error(diff)
+	}
+	for _, name := range atStart {
+		if _, known := catalogue[name]; !known {
+			t.Errorf("%s is not in the catalogue", name)
+		}
+	}
+}
