@@ -243,3 +243,28 @@ func (s *served) has(n *nettest.Node, table, name string) bool {
 	}
 	return false
 }
+
+func TestARunningAgentFollowsTheRoutingModeAndSaysWhatWaits(t *testing.T) {
+	s := newServed(t)
+	s.await("web reaches db", func() bool { return s.reaches(s.web, glimpse) })
+	s.gate.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "cilium-config"}, Data: map[string]string{
+			"enable-ipv4": "true", "enable-ipv6": "true", "routing-mode": "native", "auto-direct-node-routes": "true",
+			"ipv4-native-routing-cidr": "10.244.0.0/16", "ipv6-native-routing-cidr": "fd00:244::/48", "service-no-backend-response": "drop",
+		},
+	})
+	for _, p := range []*nettest.Pod{s.web, s.db} {
+		s.await("the MTU of "+p.PodSpec.Name+" follows", func() bool { mtu, err := p.MTU(); return err == nil && mtu == 1500 })
+	}
+	s.await("web reaches db without the tunnel", func() bool { return s.reaches(s.web, glimpse) && !s.reaches(s.spy, glimpse) })
+	s.must("a packet that does not fit into the tunnel", s.web.Ping(s.Context(), s.db.Addresses[0], 1472))
+	status, err := s.a.Status(s.Context())
+	s.must("status", err)
+	notes := map[string]string{}
+	for _, line := range status.Settings {
+		notes[line.Name] = line.Note
+	}
+	if notes["routing-mode"] != "" || !strings.Contains(notes["service-no-backend-response"], `next; it runs with "reject"`) {
+		t.Errorf("status says of routing-mode %q, of service-no-backend-response %q", notes["routing-mode"], notes["service-no-backend-response"])
+	}
+}
