@@ -6,7 +6,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -135,6 +138,29 @@ func (s *stand) counts(t *testing.T) (list [2]uint64) {
 	return list
 }
 
+// arrived waits until the programs have seen so many packets, or give up: what is missing then is lost.
+func (s *stand) arrived(t *testing.T, packets uint64) (seen [2]uint64) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); seen[0]+seen[1] < packets && time.Now().Before(end); runtime.Gosched() {
+		seen = s.counts(t)
+	}
+	return seen
+}
+
+// overrun is how many packets this machine has thrown away before any program saw them, since it did not keep up with their
+// senders: the second column of /proc/net/softnet_stat.
+func overrun(t *testing.T) (sum uint64) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/net/softnet_stat")
+	check(t, err)
+	for line := range strings.Lines(string(text)) {
+		n, err := strconv.ParseUint(strings.Fields(line)[1], 16, 64)
+		check(t, err)
+		sum += n
+	}
+	return sum
+}
+
 func check(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -150,7 +176,7 @@ func TestEveryPacketMeetsOneProgramWhileProgramsAreReplaced(t *testing.T) {
 			program string
 			from    int
 		}{{"from_pod", s.peer}, {"to_pod", s.host}} {
-			before := s.counts(t)
+			before, thrown := s.counts(t), overrun(t)
 			check(t, h.attach(side.program, s.first, s.host))
 			send, done := s.sender(t, side.from), make(chan error)
 			go func() { done <- send(packets) }()
@@ -164,11 +190,11 @@ func TestEveryPacketMeetsOneProgramWhileProgramsAreReplaced(t *testing.T) {
 				default:
 				}
 			}
-			after := s.counts(t)
+			after := s.arrived(t, before[0]+before[1]+packets)
 			first, second := after[0]-before[0], after[1]-before[1]
 			t.Logf("%s %s: %d replacements, the programs saw %d and %d packets", h.name(), side.program, replaced, first, second)
-			if first+second != packets {
-				t.Errorf("%s %s: %d packets were sent, the programs saw %d and %d", h.name(), side.program, packets, first, second)
+			if lost := overrun(t) - thrown; first+second > packets || first+second+lost < packets {
+				t.Errorf("%s %s: %d packets were sent, %d thrown away, the programs saw %d and %d", h.name(), side.program, packets, lost, first, second)
 			}
 			check(t, h.detach(side.program, s.host))
 			check(t, send(10))
@@ -293,6 +319,7 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 	old := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_net": s.first}}
 	check(t, old.Attach("from_net", s.host))
 	const packets = 20000
+	before := overrun(t)
 	send, done := s.sender(t, s.peer), make(chan error)
 	go func() { done <- send(packets) }()
 	ways := 0
@@ -316,8 +343,9 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 		default:
 		}
 	}
-	if seen := s.counts(t); seen[0]+seen[1] != packets {
-		t.Errorf("%d packets were sent, the programs saw %v", packets, seen)
+	seen := s.arrived(t, packets)
+	if lost := overrun(t) - before; seen[0]+seen[1] > packets || seen[0]+seen[1]+lost < packets {
+		t.Errorf("%d packets were sent, %d thrown away, the programs saw %v", packets, lost, seen)
 	}
 	t.Logf("%d changes of the way", ways)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -200,6 +201,10 @@ func (s *served) await(what string, so func() bool) {
 
 const glimpse = 300 * time.Millisecond
 
+// away is how long each fault of the API server lasts after all that the test does meanwhile. With -away 1m clients' own
+// patience is over, too.
+var away = flag.Duration("away", 0, "how much longer the API server fails, in each of its ways")
+
 func TestAnAPIServerThatFailsCutsNothingAndIsCaughtUpWith(t *testing.T) {
 	s := newServed(t)
 	s.await("web reaches db", func() bool { return s.reaches(s.web, glimpse) })
@@ -225,11 +230,30 @@ func TestAnAPIServerThatFailsCutsNothingAndIsCaughtUpWith(t *testing.T) {
 		if fault != "slow" && !s.reaches(denied, patient) {
 			t.Errorf("%s: an agent that cannot read from the API server cut a connection", fault)
 		}
+		s.goesOn(fault, denied)
 		s.be("up")
 		s.must("settle", s.Settle(s.Context()))
 		s.await(fault+": the change is in force", func() bool { return s.reaches(allowed, glimpse) && !s.reaches(denied, glimpse) })
 		s.await(fault+": the DEL is done", func() bool { return !s.has(s.a, "attachments", "late-"+fault) })
 		s.await(fault+": its endpoint is gone everywhere", func() bool { return !s.has(s.b, "endpoints", "late-"+fault) })
+	}
+}
+
+// goesOn watches a pod reach db while the fault lasts.
+func (s *served) goesOn(fault string, p *nettest.Pod) {
+	s.Helper()
+	over := time.After(*away)
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-look.C:
+			if fault != "slow" && !s.reaches(p, patient) {
+				s.Errorf("%s: what worked before does no longer", fault)
+			}
+		}
 	}
 }
 
