@@ -52,7 +52,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct packet *p = &c->packet;
 	struct host *h = host_of(&p->dst, 0);
 	struct flow f = {};
-	int mine = 0;
+	int mine, reason;
 
 	if (host_is_this_node(h) && p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
 		return TC_ACT_OK; /* from_overlay sees what is inside */
@@ -66,9 +66,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	}
 	c->destination = host_identity(h, p->v6);
 	if (host_is_this_node(h) && host_nic() && !lb_service(p, 0)) {
-		mine = host_judge(skb, HOST_GETS);
-		if (mine)
-			return drop(skb, c, mine);
+		reason = host_judge(skb, HOST_GETS);
+		if (reason)
+			return drop(skb, c, reason);
 	}
 	if (!host_is_pod_here(h)) {
 		mark_set(skb, c->source, MARK_IDENTITY);

@@ -66,9 +66,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 		return reason ? drop(skb, c, reason) : to_stack(skb, c);
 	}
 	ct_find(c, p, 0, &f);
-	if (host_is_pod_here(h) && !(f.entry && (f.entry->flags & CT_STACK)))
-		return forward_deliver(skb, c, &f, h->ifindex);
-	return to_stack(skb, c);
+	if (f.entry && (f.entry->flags & CT_STACK))
+		return to_stack(skb, c);
+	return forward_deliver(skb, c, &f, h->ifindex);
 }
 
 SEC("tc")

@@ -23,9 +23,8 @@ int to_overlay(struct __sk_buff *skb)
 	if (!h || addr_is_zero(&h->tunnel))
 		return drop(skb, c, DROP_NO_TUNNEL);
 	reason = host_leaves(skb, c);
-	h = host_of(&c->packet.dst, 0);
 	if (!reason)
-		reason = h ? forward_encapsulate(skb, h, c->source) : DROP_NO_TUNNEL;
+		reason = forward_encapsulate(skb, h, c->source);
 	if (reason)
 		return drop(skb, c, reason);
 	count(skb, HOOK_TO_OVERLAY, 0);

@@ -49,7 +49,6 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 {
 	struct nat_key key;
 	struct nat *old, to;
-	__u64 life = 0; /* that of the connection */
 	int reason;
 
 	if (!at || !what)
@@ -59,7 +58,7 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 	old = bpf_map_lookup_elem(&translations, &key);
 	if (old)
 		share_remove(&translations, &key, old->owner, SHARED_TRANSLATIONS);
-	reason = share_take(to.owner, SHARED_TRANSLATIONS, config_translations_limit, &life);
+	reason = share_take(to.owner, SHARED_TRANSLATIONS, config_translations_limit, NULL);
 	if (reason)
 		return reason;
 	if (!bpf_map_update_elem(&translations, &key, &to, BPF_NOEXIST))

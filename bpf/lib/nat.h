@@ -88,8 +88,7 @@ static __noinline int nat_open(struct __sk_buff *skb, const struct nat_key *out,
 		return DROP_NAT_NO_MAPPING;
 	struct nat_key in = { .src = out->dst, .dst = to->addr, .src_port = out->dst_port, .protocol = out->protocol, .kind = NAT_BACK };
 	struct nat back = { .addr = out->src, .port = out->src_port, .opened = to->opened };
-	__u64 life = 0; /* that of the connection */
-	int reason = share_take(to->owner, SHARED_TRANSLATIONS, config_translations_limit, &life);
+	int reason = share_take(to->owner, SHARED_TRANSLATIONS, config_translations_limit, NULL);
 
 	if (reason)
 		return reason;

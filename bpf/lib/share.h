@@ -40,7 +40,7 @@ static __always_inline __u64 share_life(__u32 owner, enum shared kind, __u32 lim
 	return s ? share_scaled(*(volatile __s64 *)&s->held[kind], limit, life) : life;
 }
 
-/* Takes one entry of this kind from the owner's share; `life` becomes how long it may live. Returns 0 or a drop reason. */
+/* Takes one entry of this kind from the owner's share; `life`, if it is asked, becomes how long it may live. Returns 0 or a drop reason. */
 static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit, __u64 *life)
 {
 	struct share *s = share_of(owner);
@@ -54,7 +54,8 @@ static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit
 		return DROP_SHARE;
 	}
 	__sync_fetch_and_add(&s->held[kind], 1);
-	*life = share_scaled(held + 1, limit, *life);
+	if (life)
+		*life = share_scaled(held + 1, limit, *life);
 	return 0;
 }
 

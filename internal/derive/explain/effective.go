@@ -3,7 +3,6 @@ package explain
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -27,7 +27,7 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 	if !e.governed {
 		return agentv1.Effective{}, fmt.Errorf("no policy is for %s: policies restrict pods and virtual machines", e.name)
 	}
-	entries := policy.Entries(q.rules, e.subject(), q.peers(), q.portsOf, q.options)
+	entries := policy.Entries(q.rules, e.subject(), reference.Peers(r, t), reference.NamedPorts(r, t), q.options)
 	q.ranges = policy.Ranges(q.rules, e.subject(), q.options)
 	out := agentv1.Effective{Of: e.party()}
 	for _, side := range []struct {
@@ -38,34 +38,6 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		*side.into = q.effective(own)
 	}
 	return out, nil
-}
-
-// peers are the reserved identities and those of the cluster.
-func (q question) peers() iter.Seq2[identity.Number, identity.Labels] {
-	return func(yield func(identity.Number, identity.Labels) bool) {
-		for _, n := range identity.ReservedNumbers() {
-			if !yield(n, identity.Reserved(n)) {
-				return
-			}
-		}
-		for i := range q.t.Identities.All(q.r) {
-			if !i.Number.IsReserved() && !yield(i.Number, i.Labels) {
-				return
-			}
-		}
-	}
-}
-
-// portsOf are the named ports of all workloads of an identity.
-func (q question) portsOf(n identity.Number) (out policy.NamedPorts) {
-	key := state.Join(uint32(n))
-	for e := range q.t.Endpoints.By(q.r, table.ByIdentity, key) {
-		out = append(out, named(e.NamedPorts)...)
-	}
-	for w := range q.t.Workloads.By(q.r, table.ByIdentity, key) {
-		out = append(out, named(w.NamedPorts)...)
-	}
-	return out
 }
 
 // span is a range of ports of one protocol.

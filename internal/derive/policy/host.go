@@ -3,7 +3,7 @@ package policy
 import (
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -11,10 +11,7 @@ import (
 // host is this node as one who has policies (host firewall); nil: it has none, or is not known yet. Its labels are those of
 // its Node, reserved:host, and its cluster.
 func (d *sets) host(r state.Reader) *member {
-	config, _ := settings.Parse(func(name string) (string, bool) {
-		s, ok := d.t.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	})
+	_, config := reference.Options(r, d.t)
 	if !config.HostFirewall {
 		return nil
 	}

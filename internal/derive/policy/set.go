@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
@@ -194,7 +193,6 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 	if m == nil {
 		return nil
 	}
-	ports := func(n identity.Number) engine.NamedPorts { return d.portsOf(r, n) }
 	options, config := reference.Options(r, d.t)
 	if key == table.HostSet && options.Enforcement == engine.EnforceAlways {
 		options.Enforcement = engine.EnforceByRule // or every node would be cut off before anybody could write a policy for it
@@ -202,39 +200,7 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 	rules := reference.Resolve(r, d.t, m.rules, config)
 	return []table.PolicySet{{
 		Identity: m.number, NamedPorts: m.text,
-		Entries: engine.Entries(rules, m.subject, d.peers(r), ports, options),
+		Entries: engine.Entries(rules, m.subject, reference.Peers(r, d.t), reference.NamedPorts(r, d.t), options),
 		Ranges:  engine.Ranges(rules, m.subject, options),
 	}}
-}
-
-// peers are all identities of the cluster and the reserved ones.
-func (d *sets) peers(r state.Reader) iter.Seq2[identity.Number, identity.Labels] {
-	return func(yield func(identity.Number, identity.Labels) bool) {
-		for _, n := range identity.ReservedNumbers() {
-			if !yield(n, identity.Reserved(n)) {
-				return
-			}
-		}
-		for i := range d.t.Identities.All(r) {
-			if !i.Number.IsReserved() && !yield(i.Number, i.Labels) {
-				return
-			}
-		}
-	}
-}
-
-// portsOf are the named ports of all workloads of an identity, here and on other nodes.
-func (d *sets) portsOf(r state.Reader, n identity.Number) (ports engine.NamedPorts) {
-	key := state.Join(uint32(n))
-	for e := range d.t.Endpoints.By(r, table.ByIdentity, key) {
-		for _, p := range e.NamedPorts {
-			ports = append(ports, engine.NamedPort(p))
-		}
-	}
-	for w := range d.t.Workloads.By(r, table.ByIdentity, key) {
-		for _, p := range w.NamedPorts {
-			ports = append(ports, engine.NamedPort(p))
-		}
-	}
-	return ports
 }

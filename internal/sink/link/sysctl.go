@@ -58,15 +58,23 @@ func Sysctls() []Sysctl {
 	}
 }
 
+// of are the settings of a scope for a device.
+func of(scope, device string) (list []Sysctl) {
+	for _, s := range Sysctls() {
+		if s.Scope == scope {
+			s.Path = strings.ReplaceAll(s.Path, "DEVICE", device)
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // apply writes the settings of a scope for a device, below proc (/proc, or where the host's is seen). Those of a family
 // that the kernel does not have are left out. What is right already is not written: it may be read-only.
 func apply(proc, scope, device string) error {
 	var errs []error
-	for _, s := range Sysctls() {
-		if s.Scope != scope {
-			continue
-		}
-		if err := write(proc, strings.ReplaceAll(s.Path, "DEVICE", device), s.Value); err != nil {
+	for _, s := range of(scope, device) {
+		if err := write(proc, s.Path, s.Value); err != nil {
 			errs = append(errs, fmt.Errorf("set %s to %s (%s): %w", s.Path, s.Value, s.Reason, err))
 		}
 	}
@@ -75,11 +83,8 @@ func apply(proc, scope, device string) error {
 
 // applied tells whether the settings of a scope are what they should be for a device. What cannot be read is not looked at.
 func applied(proc, scope, device string) bool {
-	for _, s := range Sysctls() {
-		if s.Scope != scope {
-			continue
-		}
-		have, err := os.ReadFile(filepath.Join(proc, "sys/net", strings.ReplaceAll(s.Path, "DEVICE", device)))
+	for _, s := range of(scope, device) {
+		have, err := os.ReadFile(filepath.Join(proc, "sys/net", s.Path))
 		if err == nil && strings.TrimSpace(string(have)) != s.Value {
 			return false
 		}
