@@ -44,9 +44,14 @@ func IsNode(r policy.Reference, n table.Node) bool {
 // IsAPI tells whether a slice is about the API server.
 func IsAPI(e table.EndpointSlice) bool { return e.Namespace == apiNamespace && e.Service == apiService }
 
-// Resolve gives the rules with what their references stand for.
+// Resolve gives the rules with what their references stand for on this node.
 func Resolve(r state.Reader, t *table.Tables, rules []policy.Rule, config settings.Config) []policy.Rule {
-	d := finder{r, t, config}
+	return ResolveOn("", r, t, rules, config)
+}
+
+// ResolveOn is Resolve as the node of this name does it: to each, the others are nodes. Empty: this node.
+func ResolveOn(node string, r state.Reader, t *table.Tables, rules []policy.Rule, config settings.Config) []policy.Rule {
+	d := finder{r, t, config, node}
 	out := rules
 	for i, rule := range rules {
 		if len(rule.References()) == 0 {
@@ -65,6 +70,7 @@ type finder struct {
 	r      state.Reader
 	t      *table.Tables
 	config settings.Config
+	node   string // who asks; empty: this node
 }
 
 func (d finder) find(ref policy.Reference) (found policy.Found) {
@@ -85,6 +91,9 @@ func (d finder) find(ref policy.Reference) (found policy.Found) {
 		}
 	case policy.Nodes:
 		for n := range d.t.Nodes.All(d.r) {
+			if d.node != "" {
+				n.Local = n.Name == d.node
+			}
 			if d.config.NodeLabels && IsNode(ref, n) {
 				found.Prefixes = append(found.Prefixes, singles(n.Addresses)...)
 			}
@@ -158,4 +167,26 @@ func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) 
 	localhost, _ := setting("allow-localhost")
 	o.HostByPolicy = localhost == "policy"
 	return o, config
+}
+
+// NodeSubject is a node as one who has policies (host firewall): its labels are those of its Node, reserved:host, and its
+// cluster.
+func NodeSubject(n table.Node, config settings.Config) policy.Subject {
+	labels := map[string]string{
+		identity.SourceReserved + ":" + identity.Host.Name(): "",
+		identity.SourceK8s + ":" + identity.LabelCluster:     config.ClusterName,
+	}
+	for key, value := range n.Labels {
+		labels[identity.SourceK8s+":"+key] = value
+	}
+	return policy.Subject{Labels: identity.NewLabels(labels)}
+}
+
+// NodeOptions are the options for nodes: what no rule selects stays open, or every node would be cut off before anybody
+// could write a policy for it.
+func NodeOptions(o policy.Options) policy.Options {
+	if o.Enforcement == policy.EnforceAlways {
+		o.Enforcement = policy.EnforceByRule
+	}
+	return o
 }

@@ -47,6 +47,7 @@ type Pod struct {
 	UID            string
 	Labels         map[string]string
 	ServiceAccount string
+	Node           string // empty while nobody has chosen one
 	HostNetwork    bool
 	NamedPorts     []NamedPort
 	Finished       bool // phase Succeeded or Failed

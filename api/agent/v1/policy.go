@@ -4,7 +4,7 @@ package v1
 // and text for people.
 const (
 	PathExplain   = "/v1/policy/explain"   // ?from=END&to=END: []Explanation
-	PathEffective = "/v1/policy/effective" // ?of=NAMESPACE/NAME: Effective
+	PathEffective = "/v1/policy/effective" // ?of=END: Effective
 )
 
 // Party is an end of a connection, as policies see it.
@@ -34,14 +34,14 @@ type PolicySide struct {
 	Near    []string `json:"near,omitempty"`   // of deny-implicit: what rules allow instead
 }
 
-// Effective says whom a workload may talk with.
+// Effective says whom a workload or a node may talk with.
 type Effective struct {
 	Of      Party         `json:"of"`
 	Ingress EffectiveSide `json:"ingress"`
 	Egress  EffectiveSide `json:"egress"`
 }
 
-// EffectiveSide is one direction. What none of Peers speaks of is denied if the workload is isolated, else allowed.
+// EffectiveSide is one direction. What none of Peers speaks of is denied if it is isolated, else allowed.
 type EffectiveSide struct {
 	Isolated bool            `json:"isolated"`
 	By       []string        `json:"by,omitempty"` // the policies that isolate; empty: the configuration does
@@ -54,4 +54,5 @@ type EffectivePeer struct {
 	Names   []string `json:"names"`   // shop/web, host, labels of an identity nobody runs; anyone
 	Ports   []string `json:"ports"`   // tcp/80, tcp/8000-8999, icmp/8; any
 	Rules   []string `json:"rules,omitempty"`
+	Reason  string   `json:"reason,omitempty"` // if no rule decides
 }

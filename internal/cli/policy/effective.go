@@ -16,19 +16,20 @@ import (
 
 func effectiveCommand(env Environment) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "effective NAMESPACE/NAME",
-		Short: "Say who may reach a workload, and whom it may reach",
-		Long: `effective lists, for a pod or a virtual machine, who may reach it and whom it may reach, on which ports, and
+		Use:   "effective NAMESPACE/NAME|node:NAME",
+		Short: "Say who may reach a workload or a node, and whom it may reach",
+		Long: `effective lists, for a pod, a virtual machine or a node, who may reach it and whom it may reach, on which ports, and
 which rules say so. It is the sum of all policies, as the kernel enforces it.
 
 Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With -f it is
 files: Pods (or what makes them), Namespaces and policies, and no cluster is needed.`,
 		Example: `  weft policy effective shop/db-0
+  weft policy effective node:worker-3
   weft policy effective -f deploy/ shop/db
   weft policy effective shop/db-0 -o json | jq '.ingress.peers[].names[]'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("whose? weft policy effective NAMESPACE/NAME")
+				return usage("whose? weft policy effective NAMESPACE/NAME, or node:NAME")
 			}
 			return nil
 		},
@@ -72,8 +73,8 @@ func printEffective(out io.Writer, e agentv1.Effective) error {
 			for _, r := range p.Rules {
 				fmt.Fprintf(&text, "    by %s\n", r)
 			}
-			if len(p.Rules) == 0 {
-				fmt.Fprintf(&text, "    always: the node itself reaches its own workloads (allow-localhost)\n")
+			if p.Reason != "" {
+				fmt.Fprintf(&text, "    always: %s\n", p.Reason)
 			}
 		}
 		switch {

@@ -25,17 +25,19 @@ the ingress policies of the other, with the rules that decide; of a default deny
 and which rules almost allow it.
 
 An end is NAMESPACE/NAME of a pod, a virtual machine or a service (with the service's port; the answer is
-about the backends, since policies see traffic after service translation), an address, or an entity: host,
-remote-node, world, kube-apiserver, …. A port is a number or a container port's name, tcp unless it says
+about the backends, since policies see traffic after service translation), node:NAME, an address, or an
+entity: host (the node that the other end is on), remote-node, world, kube-apiserver, …. A pod on the host
+network is its node. Nodes have policies too (nodeSelector), where enable-host-firewall is true. A port is a number or a container port's name, tcp unless it says
 otherwise: 80, 53/udp, http; or icmp for ping. IPv6 addresses stand in brackets: [fd00::7]:80.
 
 Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With -f it is
-files: Pods (or what makes them), Namespaces, Services and policies, and no cluster is needed.
+files: Pods (or what makes them), Namespaces, Services, Nodes and policies, and no cluster is needed.
 
 Exit status: 0 if there is an answer; 1 if there is none, or it is not what --expect says.`,
 		Example: `  weft policy explain --from shop/web-7d4b --to shop/db-0:5432
   weft policy explain --from world --to ingress/envoy:443
   weft policy explain --from shop/web --to 10.0.0.7:53/udp
+  weft policy explain --from monitoring/metrics-server --to node:worker-3:10250
   weft policy explain -f deploy/ --from shop/web --to shop/db:5432 --expect allow`,
 		Args: noArguments,
 	}
@@ -125,7 +127,7 @@ func printExplanations(out io.Writer, answers []agentv1.Explanation) error {
 }
 
 func partyName(p agentv1.Party) string {
-	if p.Address == "" || strings.HasPrefix(p.Address, "2001:db8:") {
+	if p.Address == "" {
 		return p.Name
 	}
 	return fmt.Sprintf("%s (%s)", p.Name, p.Address)

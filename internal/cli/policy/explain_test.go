@@ -59,6 +59,43 @@ func TestWhatIsEffectiveIsTheSumOfAllPolicies(t *testing.T) {
 	golden(t, "effective.txt", text.String())
 }
 
+func TestNodesHavePoliciesAndAreRemoteToAllButTheirOwn(t *testing.T) {
+	var text strings.Builder
+	for _, line := range []string{
+		"explain --from tools/metrics --to node:worker:10250",
+		"explain --from tools/metrics --to node:control:10250",
+		"explain --from shop/web --to node:control:10250",
+		"explain --from tools/exporter --to node:control:10250",
+		"explain --from tools/exporter --to node:control:icmp",
+		"explain --from node:control --to tools/exporter:22",
+		"explain --from node:worker --to node:control:22",
+		"explain --from node:control --to node:worker:4240",
+		"explain --from node:control --to node:worker:8472/udp",
+		"explain --from world --to node:worker:67/udp",
+		"explain --from node:worker --to node:worker:22",
+		"explain --from node:worker --to shop/web:80",
+		"explain --from node:control --to shop/web:80",
+		"explain --from host --to shop/web:81",
+		"explain --from 192.168.7.2 --to 192.0.2.1:443",
+		"explain --from host --to 192.0.2.1:443",
+		"explain --from remote-node --to shop/web:80",
+		"explain --from tools/metrics --to node:wrker:22",
+		"explain --from tools/metrics --to node:worker",
+		"effective node:worker",
+		"effective tools/exporter",
+		"effective host",
+	} {
+		fmt.Fprintf(&text, "$ weft policy %s\n", line)
+		words := strings.Fields(line)
+		out, err := run(t, "", nil, append([]string{words[0], "-f", "testdata/nodes"}, words[1:]...)...)
+		text.WriteString(out)
+		if err != nil {
+			fmt.Fprintln(&text, "error:", err)
+		}
+	}
+	golden(t, "nodes.txt", text.String())
+}
+
 func TestTheAgentIsAskedUnlessThereAreFiles(t *testing.T) {
 	asked := ""
 	get := func(_ context.Context, socket, path string, into any) error {

@@ -31,6 +31,7 @@ import (
 var kinds = map[string]func() runtime.Object{
 	"v1 ConfigMap":                         func() runtime.Object { return &corev1.ConfigMap{} },
 	"v1 Namespace":                         func() runtime.Object { return &corev1.Namespace{} },
+	"v1 Node":                              func() runtime.Object { return &corev1.Node{} },
 	"v1 Service":                           func() runtime.Object { return &corev1.Service{} },
 	"discovery.k8s.io/v1 EndpointSlice":    func() runtime.Object { return &discoveryv1.EndpointSlice{} },
 	"cilium.io/v2 CiliumCIDRGroup":         func() runtime.Object { return &v2.CiliumCIDRGroup{} },
@@ -44,12 +45,12 @@ var kinds = map[string]func() runtime.Object{
 }
 
 // world fills the tables of an agent from objects: a cluster as it would be with them and nothing else. Pods get
-// identities by their labels, and addresses (of 2001:db8::/32, which is nobody's) if they have none.
+// identities by their labels, and addresses if they have none: with a zone, so that no CIDR holds them and nobody is told.
 func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 	t, db := table.New()
 	rows := kube.NewRows(t, "", nil)
 	err := db.Write(func(tx *state.Tx) error {
-		for _, o := range objects {
+		for _, o := range slices.Concat(objects, missingNodes(objects)) {
 			if err := put(tx, rows, o); err != nil {
 				return err
 			}
@@ -81,7 +82,7 @@ func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
 	if err := json.Unmarshal(o.JSON, object); err != nil {
 		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
 	}
-	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != rule.KindClusterwide && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
+	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != rule.KindClusterwide && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
 		namespaced.SetNamespace(cmp.Or(namespaced.GetNamespace(), metav1.NamespaceDefault))
 	}
 	return rows.Put(tx, object)
@@ -98,7 +99,7 @@ func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) 
 	for i := range workloads {
 		w := &workloads[i]
 		if w.HostNetwork {
-			t.Pods.Put(tx, table.Pod{Namespace: w.Namespace, Name: w.Name, HostNetwork: true})
+			t.Pods.Put(tx, table.Pod{Namespace: w.Namespace, Name: w.Name, Node: w.Node, HostNetwork: true})
 			continue
 		}
 		if len(w.Addresses) == 0 {
@@ -106,6 +107,9 @@ func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) 
 		}
 		n := numbers[w.Labels.String()]
 		row := table.Endpoint{Namespace: w.Namespace, Name: w.Name, Identity: n, Addresses: w.Addresses}
+		if node, ok := t.Nodes.One(tx, state.Join(w.Node)); ok {
+			row.Node = node.Underlay()
+		}
 		for _, p := range w.NamedPorts {
 			row.NamedPorts = append(row.NamedPorts, table.NamedPort(p))
 		}
@@ -114,11 +118,34 @@ func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) 
 	}
 }
 
-// invented is an address for a workload that has none: of the prefix for documentation (RFC 3849).
+// invented is an address for a workload that has none.
 func invented(i int) netip.Addr {
-	a := netip.MustParseAddr("2001:db8::").As16()
+	a := netip.MustParseAddr("fe80::").As16()
 	a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i)
-	return netip.AddrFrom16(a)
+	return netip.AddrFrom16(a).WithZone("invented")
+}
+
+// missingNodes are the CiliumNodes that agents would make of those Nodes that have none among the objects.
+func missingNodes(objects []*manifest.Object) (out []*manifest.Object) {
+	there := map[string]bool{}
+	for _, o := range objects {
+		there[o.Name] = there[o.Name] || o.Kind == "CiliumNode"
+	}
+	for _, o := range objects {
+		var n corev1.Node
+		if o.APIVersion != "v1" || o.Kind != "Node" || there[o.Name] || json.Unmarshal(o.JSON, &n) != nil {
+			continue
+		}
+		made := v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: o.Name}}
+		for _, a := range n.Status.Addresses {
+			made.Spec.Addresses = append(made.Spec.Addresses, v2.NodeAddress{Type: string(a.Type), IP: a.Address})
+		}
+		made.Spec.IPAM.PodCIDRs = n.Spec.PodCIDRs
+		if text, err := json.Marshal(made); err == nil {
+			out = append(out, &manifest.Object{File: o.File, APIVersion: "cilium.io/v2", Kind: "CiliumNode", Name: o.Name, JSON: text})
+		}
+	}
+	return out
 }
 
 // putBackends makes the EndpointSlice that Kubernetes would make of a Service: one for each workload that it selects.

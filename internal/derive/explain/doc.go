@@ -7,17 +7,20 @@
 //
 //	shop/web                a pod or virtual machine (any node's), else a service: each of its backends
 //	10.0.0.7, [fd00::7]     the workload or node that has the address, else what lies outside
-//	host, world, …          what has no labels of its own
+//	node:worker             a node; pods on the host network are theirs
+//	host, world, …          what has no labels of its own; host is the node that the other end is on
 //	shop/db:5432            … with a port, and a protocol: shop/dns:53/udp, shop/db:icmp, shop/web:http
 //
-// A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes and what
-// is outside have no policies.
+// A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes have
+// policies if enable-host-firewall says so, and let pass what bpf/lib/host.h exempts; what is outside has none. To what is
+// on it a node is host, to all others remote-node, whoever answers.
 //
 // # Invariants
 //
 //   - Verdicts are those of policy.Judge and policy.Entries, from which the kernel's are made: nothing is decided here.
 //   - The same tables give the same answer, whoever filled them: an agent, or files of manifests.
 //   - An end that nobody knows is an error that says so, never a guess.
+//   - An address with a zone is one that who filled the tables made up: it finds workloads, and is not told.
 //
 // # Example
 //

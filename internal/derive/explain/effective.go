@@ -24,11 +24,19 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		return agentv1.Effective{}, err
 	}
 	e := ends[0]
-	if !e.governed {
-		return agentv1.Effective{}, fmt.Errorf("no policy is for %s: policies restrict pods and virtual machines", e.name)
+	e = q.hostOf(e, end{})
+	if err := q.which(e); err != nil {
+		return agentv1.Effective{}, err
 	}
-	entries := policy.Entries(q.rules, e.subject(), reference.Peers(r, t), reference.NamedPorts(r, t), q.options)
-	q.ranges = policy.Ranges(q.rules, e.subject(), q.options)
+	governed, reason := q.governs(e)
+	if !governed {
+		return agentv1.Effective{}, fmt.Errorf("%s: %s", e.name, reason)
+	}
+	rules, subject, options := q.rulesOn(e.node), q.subject(e), q.optionsFor(e)
+	entries := policy.Entries(rules, subject, reference.Peers(r, t), reference.NamedPorts(r, t), options)
+	q.ranges = policy.Ranges(rules, subject, options)
+	e.governed = governed
+	e.labels = subject.Labels
 	out := agentv1.Effective{Of: e.party()}
 	for _, side := range []struct {
 		direction policy.Direction
@@ -36,6 +44,9 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 	}{{policy.Ingress, &out.Ingress}, {policy.Egress, &out.Egress}} {
 		own := slices.DeleteFunc(slices.Clone(entries), func(e policy.Entry) bool { return e.Direction != side.direction })
 		*side.into = q.effective(own)
+		if side.into.Isolated {
+			side.into.Peers = append(side.into.Peers, q.exemptions(e)...)
+		}
 	}
 	return out, nil
 }
@@ -78,7 +89,11 @@ func (q question) effective(entries []policy.Entry) (side agentv1.EffectiveSide)
 	}
 	side.Peers = []agentv1.EffectivePeer{}
 	for g, numbers := range groups {
-		side.Peers = append(side.Peers, agentv1.EffectivePeer{Verdict: g.verdict, Names: q.names(numbers), Ports: strings.Split(g.ports, "\n"), Rules: rules[g.rules]})
+		p := agentv1.EffectivePeer{Verdict: g.verdict, Names: q.names(numbers), Ports: strings.Split(g.ports, "\n"), Rules: rules[g.rules]}
+		if len(p.Rules) == 0 {
+			p.Reason = "the node itself reaches its own workloads (allow-localhost)"
+		}
+		side.Peers = append(side.Peers, p)
 	}
 	slices.SortFunc(side.Peers, func(a, b agentv1.EffectivePeer) int {
 		return cmp.Or(cmp.Compare(a.Verdict, b.Verdict), slices.Compare(a.Names, b.Names), slices.Compare(a.Ports, b.Ports), slices.Compare(a.Rules, b.Rules))

@@ -20,6 +20,8 @@ type end struct {
 	name     string
 	address  netip.Addr // if it matters which of them
 	at       netip.Addr // else one of them
+	node     string     // name of the node that it is on, or is; empty: nobody knows
+	isNode   bool
 	number   identity.Number
 	labels   identity.Labels
 	ports    policy.NamedPorts
@@ -29,7 +31,7 @@ type end struct {
 
 func (e end) party() agentv1.Party {
 	p := agentv1.Party{Name: e.name, Identity: uint32(e.number), Governed: e.governed}
-	if e.address.IsValid() && e.address.String() != e.name {
+	if e.address.IsValid() && e.address.Zone() == "" && e.address.String() != e.name {
 		p.Address = e.address.String()
 	}
 	for key, value := range e.labels.All() {
@@ -57,8 +59,6 @@ func firstOf(list []netip.Addr) (a netip.Addr) {
 	return a
 }
 
-func (e end) subject() policy.Subject { return policy.Subject{Labels: e.labels, NamedPorts: e.ports} }
-
 // port is what is asked for of the end that serves.
 type port struct {
 	protocol uint8
@@ -68,11 +68,15 @@ type port struct {
 
 var protocols = map[string]uint8{"": policy.TCP, "tcp": policy.TCP, "udp": policy.UDP, "sctp": policy.SCTP}
 
-// cut takes the port off an end: shop/db:5432/tcp, [fd00::1]:53/udp, shop/web:icmp. Without a colon there is none.
+// cut takes the port off an end: shop/db:5432/tcp, [fd00::1]:53/udp, shop/web:icmp, node:a:22. Without a colon there is none.
 func cut(text string) (name, port string) {
 	if rest, ok := strings.CutPrefix(text, "["); ok {
 		name, port, _ = strings.Cut(rest, "]")
 		return name, strings.TrimPrefix(port, ":")
+	}
+	if rest, ok := strings.CutPrefix(text, prefixNode); ok {
+		name, port, _ = strings.Cut(rest, ":")
+		return prefixNode + name, port
 	}
 	if strings.Count(text, ":") != 1 {
 		return text, "" // no port, or an IPv6 address without brackets
@@ -132,9 +136,13 @@ func (q question) find(name string, p port) ([]end, error) {
 	if n, ok := reserved(name); ok {
 		return []end{ofNumber(n)}, nil
 	}
+	if node, ok := strings.CutPrefix(name, prefixNode); ok {
+		e, err := q.nodeNamed(node)
+		return []end{e}, err
+	}
 	namespace, object, ok := strings.Cut(name, "/")
 	if !ok || namespace == "" || object == "" {
-		return nil, fmt.Errorf("%q is no namespace/name, no address and no entity (host, remote-node, world, kube-apiserver, …)", name)
+		return nil, fmt.Errorf("%q is no namespace/name, no address, no node:NAME and no entity (host, remote-node, world, …)", name)
 	}
 	if e, ok := q.pod(namespace, object); ok {
 		return []end{e}, nil
@@ -158,7 +166,7 @@ func (q question) similar(namespace, name string) string {
 		}
 	}
 	if len(found) == 0 {
-		return ""
+		return "; of a pod on the host network ask for its node, node:NAME"
 	}
 	return "; there is " + strings.Join(found, ", ")
 }
@@ -173,7 +181,8 @@ func reserved(name string) (identity.Number, bool) {
 }
 
 func ofNumber(n identity.Number) end {
-	return end{name: n.Name(), number: n, labels: identity.Reserved(n)}
+	isNode := n == identity.Host || n == identity.RemoteNode
+	return end{name: n.Name(), number: n, labels: identity.Reserved(n), isNode: isNode}
 }
 
 // pod is a workload of this node or of another one.
@@ -181,13 +190,16 @@ func (q question) pod(namespace, name string) (end, bool) {
 	key := table.ObjectKey(namespace, name)
 	full := namespace + "/" + name
 	for w := range q.t.Workloads.By(q.r, table.ByPod, key) {
-		return end{name: full, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, at: firstOf(w.Addresses)}, true
+		return end{name: full, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), at: firstOf(w.Addresses)}, true
 	}
 	if e, ok := q.t.Endpoints.One(q.r, key); ok {
 		return q.ofEndpoint(e), true
 	}
 	if p, ok := q.t.Pods.One(q.r, key); ok && p.HostNetwork {
 		e := ofNumber(identity.Host)
+		if n, ok := q.t.Nodes.One(q.r, state.Join(p.Node)); ok {
+			e = ofNode(n)
+		}
 		e.name = full + " (on the host network)"
 		return e, true
 	}
@@ -196,7 +208,7 @@ func (q question) pod(namespace, name string) (end, bool) {
 
 func (q question) ofEndpoint(e table.Endpoint) end {
 	i, _ := q.t.Identities.One(q.r, state.Join(uint32(e.Identity)))
-	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, at: firstOf(e.Addresses)}
+	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), at: firstOf(e.Addresses)}
 }
 
 func named(ports []table.NamedPort) (out policy.NamedPorts) {
@@ -210,7 +222,7 @@ func named(ports []table.NamedPort) (out policy.NamedPorts) {
 func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 	key := state.Join(a)
 	for w := range q.t.Workloads.By(q.r, table.ByAddress, key) {
-		return []end{{name: w.Namespace + "/" + w.Pod, address: a, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true}}, nil
+		return []end{{name: w.Namespace + "/" + w.Pod, address: a, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode()}}, nil
 	}
 	for e := range q.t.Endpoints.By(q.r, table.ByAddress, key) {
 		out := q.ofEndpoint(e)
@@ -219,11 +231,8 @@ func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 	}
 	for n := range q.t.Nodes.All(q.r) {
 		if slices.Contains(n.Addresses, a) {
-			e := ofNumber(identity.RemoteNode)
-			if n.Local {
-				e = ofNumber(identity.Host)
-			}
-			e.name, e.address = "node "+n.Name, a
+			e := ofNode(n)
+			e.address = a
 			return []end{e}, nil
 		}
 	}

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -18,22 +20,24 @@ import (
 type question struct {
 	r       state.Reader
 	t       *table.Tables
-	rules   []policy.Rule
+	rules   []policy.Rule // as written: what their references stand for depends on the node, see rulesOn
 	options policy.Options
+	config  settings.Config
 	ranges  []policy.Range // of the subject, for names of its classes
+
+	resolved map[string][]policy.Rule // what rulesOn has worked out, by node
 }
 
 func ask(r state.Reader, t *table.Tables) question {
-	q := question{r: r, t: t}
+	q := question{r: r, t: t, resolved: map[string][]policy.Rule{}}
 	for p := range t.Policies.All(r) {
 		q.rules = append(q.rules, p.Rules...)
 	}
-	options, config := reference.Options(r, t)
-	q.options, q.rules = options, reference.Resolve(r, t, q.rules, config)
+	q.options, q.config = reference.Options(r, t)
 	return q
 }
 
-// Answers answers many questions from one state of the tables.
+// Answers answers many questions from one state of the tables, one after the other.
 type Answers struct{ q question }
 
 // New prepares answers.
@@ -45,6 +49,7 @@ type Known struct {
 	Number  identity.Number
 	Labels  identity.Labels
 	Address netip.Addr
+	Node    string // if it is a node, and known which
 }
 
 // Connection says what policies make of a connection between such ends. Its port is that of the end that serves; of ICMP it
@@ -53,10 +58,11 @@ func (a Answers) Connection(from, to Known, protocol uint8, number uint16) agent
 	ends := [2]end{}
 	for i, k := range [...]Known{from, to} {
 		_, governed := k.Labels.Value(identity.SourceK8s + ":" + identity.LabelNamespace)
-		ends[i] = end{name: k.Name, address: k.Address, number: k.Number, labels: k.Labels, governed: governed}
+		isNode := k.Number == identity.Host || k.Number == identity.RemoteNode
+		ends[i] = end{name: k.Name, address: k.Address, number: k.Number, labels: k.Labels, governed: governed, node: k.Node, isNode: isNode}
 		if namespace, name, ok := strings.Cut(k.Name, "/"); ok {
 			if e, known := a.q.pod(namespace, name); known {
-				ends[i].ports = e.ports
+				ends[i].ports, ends[i].node = e.ports, e.node
 			}
 		}
 	}
@@ -93,7 +99,11 @@ func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explan
 		if at, err = at.of(target); err != nil {
 			return nil, err
 		}
-		out = append(out, q.explain(sources[0], target, at))
+		source, target := q.hostOf(sources[0], target), q.hostOf(target, sources[0])
+		if err := errors.Join(q.which(source), q.which(target)); err != nil {
+			return nil, err
+		}
+		out = append(out, q.explain(source, target, at))
 	}
 	return out, nil
 }
@@ -115,6 +125,9 @@ func (p port) of(e end) (port, error) {
 }
 
 func (q question) explain(from, to end, p port) agentv1.Explanation {
+	from, to = from.seen(to), to.seen(from)
+	from.governed, _ = q.governs(from)
+	to.governed, _ = q.governs(to)
 	x := agentv1.Explanation{From: from.party(), To: to.party(), Port: p.String()}
 	x.Egress = q.side(from, to, policy.Packet{Direction: policy.Egress, Protocol: p.protocol, Port: p.number})
 	x.Ingress = q.side(to, from, policy.Packet{Direction: policy.Ingress, Protocol: p.protocol, Port: p.number})
@@ -124,34 +137,92 @@ func (q question) explain(from, to end, p port) agentv1.Explanation {
 
 // side is the verdict of the policies of one end.
 func (q question) side(subject, peer end, packet policy.Packet) (s agentv1.PolicySide) {
-	if !subject.governed {
-		return agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: "no policy is for it: policies restrict pods and virtual machines"}
+	governed, reason := q.governs(subject)
+	if governed {
+		reason = q.exempt(subject, peer, packet)
 	}
-	verdict, rules := policy.Judge(q.rules, subject.subject(), peer.peer(), packet, q.options)
+	if reason != "" {
+		return agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: reason}
+	}
+	asked := inquiry{q.rulesOn(subject.node), q.subject(subject), peer.peer(), packet, q.optionsFor(subject)}
+	verdict, rules := policy.Judge(asked.rules, asked.subject, asked.peer, packet, asked.options)
 	s.Verdict, s.Rules = verdict.String(), texts(rules)
 	switch {
 	case len(rules) > 0:
-	case q.options.Enforcement == policy.EnforceNever:
+	case asked.options.Enforcement == policy.EnforceNever:
 		s.Reason = "policies are without effect (policy-enforcement-mode: never)"
-	case verdict == policy.DenyImplicit && q.options.Enforcement == policy.EnforceAlways:
+	case verdict == policy.DenyImplicit && asked.options.Enforcement == policy.EnforceAlways:
 		s.Reason = "what no rule allows is denied (policy-enforcement-mode: always)"
 	case verdict == policy.DenyImplicit:
 		s.Reason = "what no rule allows is denied while its labels are not known"
-	case q.isolated(subject, packet.Direction):
+	case asked.isolated():
 		s.Reason = "the node itself may always reach its own workloads (allow-localhost)"
 	default:
 		s.Reason = fmt.Sprintf("no policy isolates it in %s", packet.Direction)
 	}
 	if verdict == policy.DenyImplicit {
-		s.Near = q.near(subject, peer, packet)
+		s.Near = append(asked.near(peer.name), dhcp(subject, packet)...)
 	}
 	return s
 }
 
+// rulesOn are the rules with what their references stand for on a node: of its own addresses it is the host.
+func (q question) rulesOn(node string) []policy.Rule {
+	rules, known := q.resolved[node]
+	if !known {
+		rules = reference.ResolveOn(node, q.r, q.t, q.rules, q.config)
+		q.resolved[node] = rules
+	}
+	return rules
+}
+
+// inquiry is what is asked of the engine.
+type inquiry struct {
+	rules   []policy.Rule
+	subject policy.Subject
+	peer    policy.Peer
+	packet  policy.Packet
+	options policy.Options
+}
+
 // isolated tells whether what nobody names would be denied: a packet of a protocol that no rule can name.
-func (q question) isolated(subject end, direction policy.Direction) bool {
-	verdict, _ := policy.Judge(q.rules, subject.subject(), policy.Peer{}, policy.Packet{Direction: direction, Protocol: 255}, q.options)
+func (i inquiry) isolated() bool {
+	verdict, _ := policy.Judge(i.rules, i.subject, policy.Peer{}, policy.Packet{Direction: i.packet.Direction, Protocol: 255}, i.options)
 	return verdict == policy.DenyImplicit
+}
+
+// allows tells whether a term alone would allow the packet to the subject of its rule.
+func (i inquiry) allows(r policy.Rule, t policy.Term) bool {
+	alone := policy.Rule{Origin: r.Origin, Subject: r.Subject, Ingress: []policy.Term{t}}
+	if i.packet.Direction == policy.Egress {
+		alone.Ingress, alone.Egress = nil, alone.Ingress
+	}
+	_, by := policy.Judge([]policy.Rule{alone}, i.subject, i.peer, i.packet, i.options)
+	return len(by) > 0
+}
+
+// near lists rules that almost allow a packet: the peer on other ports, or the port to other peers.
+func (i inquiry) near(peer string) (out []string) {
+	for _, r := range i.rules {
+		terms := r.Ingress
+		if i.packet.Direction == policy.Egress {
+			terms = r.Egress
+		}
+		for _, t := range terms {
+			onAnyPort, forAnybody := t, t
+			onAnyPort.Ports, forAnybody.AnyPeer = []policy.Port{policy.AnyPort}, true
+			origin := r.Origin
+			origin.Path = t.Path
+			switch {
+			case i.allows(r, onAnyPort):
+				out = append(out, fmt.Sprintf("%s allows %s, but only on %s", origin, peer, portsText(t.Ports)))
+			case len(t.Peers)+len(t.Blocks) > 0 && i.allows(r, forAnybody):
+				out = append(out, fmt.Sprintf("%s allows this port, but only for %s", origin, peersText(t)))
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func texts(origins []policy.Origin) (out []string) {
@@ -159,36 +230,6 @@ func texts(origins []policy.Origin) (out []string) {
 		out = append(out, o.String())
 	}
 	return out
-}
-
-// near lists rules that almost allow a packet: the peer on other ports, or the port to other peers.
-func (q question) near(subject, peer end, packet policy.Packet) (out []string) {
-	for _, r := range q.rules {
-		if !r.Subject.Matches(subject.labels) {
-			continue
-		}
-		terms := r.Ingress
-		if packet.Direction == policy.Egress {
-			terms = r.Egress
-		}
-		for _, t := range terms {
-			chosen := t.AnyPeer || slices.ContainsFunc(t.Peers, func(s policy.Selector) bool { return s.For(subject.labels).Matches(peer.labels) }) ||
-				slices.ContainsFunc(t.Blocks, func(b policy.Block) bool { return q.options.Chooses(b, peer.peer()) })
-			covered := slices.ContainsFunc(t.Ports, func(p policy.Port) bool {
-				return p.Protocol == 0 && p.Name == "" || p.Protocol == packet.Protocol && p.Name == "" && p.First <= packet.Port && packet.Port <= p.Last
-			})
-			origin := r.Origin
-			origin.Path = t.Path
-			switch {
-			case chosen && !covered:
-				out = append(out, fmt.Sprintf("%s allows %s, but only on %s", origin, peer.name, portsText(t.Ports)))
-			case covered && !chosen && len(t.Peers)+len(t.Blocks) > 0:
-				out = append(out, fmt.Sprintf("%s allows this port, but only for %s", origin, peersText(t)))
-			}
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 func portsText(ports []policy.Port) string {

@@ -37,6 +37,7 @@ func cluster(t *testing.T, settings ...table.Setting) (*table.Tables, *state.Sna
 		tables.Identities.Put(tx, table.Identity{Number: 301, Labels: dbLabels})
 		tables.Endpoints.Put(tx, table.Endpoint{
 			Namespace: "shop", Name: "db-0", Identity: 301, Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.1"), netip.MustParseAddr("fd00::1")},
+			Node:       netip.MustParseAddr("192.168.0.2"),
 			NamedPorts: []table.NamedPort{{Name: "sql", Protocol: policy.TCP, Port: 5432}},
 		})
 		tables.Services.Put(tx, table.Service{Namespace: "shop", Name: "db", ClusterIPs: []netip.Addr{netip.MustParseAddr("10.96.0.1")}, Ports: []table.ServicePort{{Name: "sql", Protocol: policy.TCP, Port: 15432}}})
@@ -68,8 +69,12 @@ func TestEndsAreFoundByWhatPeopleKnowOfThem(t *testing.T) {
 		{"shop/web", "shop/db:sql", "shop/web 300 -> shop/db-0 301 tcp/5432 allow allow"},
 		{"shop/web", "10.96.0.1:15432", "shop/web 300 -> shop/db-0 301 tcp/5432 allow allow"},
 		{"shop/web", "[fd00::1]:icmp", "shop/web 300 -> shop/db-0 301 icmp6/128 allow deny-implicit"},
-		{"192.168.0.1", "shop/db-0:1", "node a 1 -> shop/db-0 301 tcp/1 allow allow"},
-		{"192.168.0.2", "shop/db-0:1", "node b 6 -> shop/db-0 301 tcp/1 allow deny-implicit"},
+		{"192.168.0.1", "shop/db-0:1", "node a 6 -> shop/db-0 301 tcp/1 allow deny-implicit"},
+		{"192.168.0.2", "shop/db-0:1", "node b 1 -> shop/db-0 301 tcp/1 allow allow"},
+		{"host", "shop/db-0:1", "host (node b) 1 -> shop/db-0 301 tcp/1 allow allow"},
+		{"node:a", "shop/web:1", "node a 1 -> shop/web 300 tcp/1 allow allow"},
+		{"shop/web", "node:b:22", "shop/web 300 -> node b 6 tcp/22 allow allow"},
+		{"world", "host:22", "world 2 -> host (node a) 6 tcp/22 allow allow"},
 		{"10.0.2.9", "shop/db-0:1", "10.0.2.9 3 -> shop/db-0 301 tcp/1 allow deny-implicit"},
 		{"192.0.2.1", "shop/web:80/udp", "192.0.2.1 9 -> shop/web 300 udp/80 allow allow"},
 		{"remote-node", "shop/web:80", "remote-node 6 -> shop/web 300 tcp/80 allow allow"},

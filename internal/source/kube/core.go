@@ -26,7 +26,7 @@ func namespaceRow(o metav1.Object) (table.Namespace, bool) {
 func podRow(p *corev1.Pod) (table.Pod, bool) {
 	row := table.Pod{
 		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Labels: p.Labels,
-		ServiceAccount: p.Spec.ServiceAccountName, HostNetwork: p.Spec.HostNetwork,
+		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 	}
 	containers := p.Spec.Containers

@@ -22,6 +22,7 @@ type Workload struct {
 	Labels      identity.Labels
 	NamedPorts  policy.NamedPorts
 	Addresses   []netip.Addr // of a Pod that has some
+	Node        string       // that a Pod runs on; empty: not known
 	HostNetwork bool         // it is the node, to policies
 }
 
@@ -30,6 +31,7 @@ type template struct {
 	Metadata struct{ Labels map[string]string }
 	Spec     struct {
 		ServiceAccountName string             `json:"serviceAccountName"`
+		NodeName           string             `json:"nodeName"`
 		HostNetwork        bool               `json:"hostNetwork"`
 		InitContainers     []corev1.Container `json:"initContainers"`
 		Containers         []corev1.Container
@@ -87,7 +89,7 @@ func Workloads(objects []*Object, cluster string, filter identity.Filter) (out [
 }
 
 func (t template) workload(o *Object, cluster string, filter identity.Filter, namespaces map[string]map[string]string) Workload {
-	w := Workload{Kind: o.Kind, Namespace: cmp.Or(o.Namespace, metav1.NamespaceDefault), Name: o.Name, HostNetwork: t.Spec.HostNetwork}
+	w := Workload{Kind: o.Kind, Namespace: cmp.Or(o.Namespace, metav1.NamespaceDefault), Name: o.Name, Node: t.Spec.NodeName, HostNetwork: t.Spec.HostNetwork}
 	own := map[string]string{corev1.LabelMetadataName: w.Namespace}
 	for key, value := range namespaces[w.Namespace] {
 		own[key] = value
