@@ -20,6 +20,8 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/policy"
+	"weftnet.io/weftnet/internal/source/kube/inventory"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
 // Version is set by the linker: -X weftnet.io/weftnet/internal/cli.Version=v1.2.3.
@@ -123,7 +125,14 @@ func policyCommand(env *Environment) *cobra.Command {
 	flows := func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error {
 		return recorded(ctx, observeOptions{server: server, since: since}, env.Now(), each)
 	}
-	return policy.Command(policy.Environment{In: env.In, Out: env.Out, Err: env.Err, Get: get, Flows: flows})
+	cluster := func(ctx context.Context, kubeconfig string) ([]*manifest.Object, error) {
+		config, err := connect(env, kubeconfig)
+		if err != nil {
+			return nil, err
+		}
+		return inventory.Read(ctx, config)
+	}
+	return policy.Command(policy.Environment{In: env.In, Out: env.Out, Err: env.Err, Get: get, Flows: flows, Cluster: cluster})
 }
 
 // unknownCommand refuses a command that does not exist, and names those that sound like it.

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/source/kube/check"
+	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
@@ -18,7 +21,8 @@ func checkCommand(env Environment) *cobra.Command {
 		Use:   "check -f FILE…",
 		Short: "Say what is wrong with policies before they are applied",
 		Long: `check reads policy objects from files and says of each what is wrong with it, and what it will not do
-though it seems to. It needs no cluster: all files together are taken for one.
+though it seems to. It needs no cluster: all files together are taken for one. With --kubeconfig they are taken
+for additions to that cluster: its pods, policies, and the prefixes of its pods and nodes are known.
 
 A finding says where (file:line:column), what is there and what comes of it, what was probably meant,
 and the one line that mends it:
@@ -33,10 +37,12 @@ Exit status: 0 if nothing is as bad as --fail-on says; 1 if something is, or a f
 the command line makes no sense.`,
 		Example: `  weft policy check -f policy.yaml
   weft policy check -f deploy/ --pod-cidr 10.244.0.0/16 --fail-on warning
+  weft policy check -f policy.yaml --kubeconfig ~/.kube/config
   helm template . | weft policy check -f - -o json | jq '.findings[] | select(.severity == "error")'`,
 		Args: noArguments,
 	}
 	files := filesFlag(c, "file, folder or - for standard input; may be repeated")
+	kubeconfig := kubeconfigFlag(c, "check what the files do in the cluster of this kubeconfig file")
 	output := outputFlag(c)
 	pods := c.Flags().StringSlice("pod-cidr", nil, "prefixes that pods have addresses of")
 	nodes := c.Flags().StringSlice("node-cidr", nil, "prefixes that nodes have addresses of")
@@ -44,7 +50,7 @@ the command line makes no sense.`,
 	_ = c.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "hint"}, cobra.ShellCompDirectiveNoFileComp))
 	quiet := c.Flags().BoolP("quiet", "q", false, "leave out hints")
 	c.RunE = func(*cobra.Command, []string) error {
-		options, err := checkOptions(*pods, *nodes)
+		options, err := prefixes(*pods, *nodes)
 		if err := errors.Join(err, checkOutput(*output)); err != nil {
 			return err
 		}
@@ -59,9 +65,20 @@ the command line makes no sense.`,
 		if err != nil {
 			return err
 		}
+		all := objects
+		if *kubeconfig != "" {
+			there, err := env.Cluster(c.Context(), *kubeconfig)
+			if err != nil {
+				return err
+			}
+			all = replace(there, objects)
+			if options, err = ofCluster(there, options); err != nil {
+				return err
+			}
+		}
 		var findings []check.Finding
-		for _, f := range check.Check(objects, problems, options) {
-			if !*quiet || f.Severity.AtLeast(check.Warning) {
+		for _, f := range check.Check(all, problems, options) {
+			if isOfFile(f, objects) && (!*quiet || f.Severity.AtLeast(check.Warning)) {
 				findings = append(findings, f)
 			}
 		}
@@ -78,7 +95,7 @@ the command line makes no sense.`,
 	return c
 }
 
-func checkOptions(pods, nodes []string) (o check.Options, err error) {
+func prefixes(pods, nodes []string) (o check.Options, err error) {
 	for _, flag := range []struct {
 		name  string
 		texts []string
@@ -93,6 +110,43 @@ func checkOptions(pods, nodes []string) (o check.Options, err error) {
 		}
 	}
 	return o, nil
+}
+
+// ofCluster adds what a cluster says of itself: its name, and the prefixes that its pods and nodes have addresses of, if
+// nobody has said others.
+func ofCluster(objects []*manifest.Object, o check.Options) (check.Options, error) {
+	t, s, err := world(slices.DeleteFunc(slices.Clone(objects), func(o *manifest.Object) bool {
+		return o.Kind != "ConfigMap" && o.Kind != "Node" && o.Kind != "CiliumNode"
+	}))
+	if err != nil {
+		return o, err
+	}
+	_, config := reference.Options(s, t)
+	o.Cluster = config.ClusterName
+	var pods, nodes []netip.Prefix
+	for _, pool := range config.Pools {
+		pods = append(pods, pool.Prefixes...)
+	}
+	for n := range t.Nodes.All(s) {
+		for _, a := range n.Addresses {
+			nodes = append(nodes, netip.PrefixFrom(a, a.BitLen()))
+		}
+		if len(config.Pools) == 0 {
+			pods = append(pods, n.PodCIDRs...)
+		}
+	}
+	if len(o.PodCIDRs) == 0 {
+		o.PodCIDRs = pods
+	}
+	if len(o.NodeCIDRs) == 0 {
+		o.NodeCIDRs = nodes
+	}
+	return o, nil
+}
+
+// isOfFile leaves out what is to be said about a cluster's own policies.
+func isOfFile(f check.Finding, objects []*manifest.Object) bool {
+	return f.File != inventory.File || slices.ContainsFunc(objects, func(o *manifest.Object) bool { return o.File == f.File })
 }
 
 // policies counts those among objects.

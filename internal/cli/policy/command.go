@@ -21,6 +21,8 @@ type Environment struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Get      func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
+	// Cluster lists what policies are about from an API server: that of a kubeconfig file, else the usual one.
+	Cluster func(ctx context.Context, kubeconfig string) ([]*manifest.Object, error)
 	// Flows calls each with the flows that a Hubble server has recorded since a time (of weft observe --since).
 	Flows func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error
 }
@@ -40,7 +42,7 @@ CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
 		Example: `  weft policy check -f policies/
   weft policy explain --from shop/web --to shop/db:5432
   weft policy effective shop/db
-  weft policy simulate -f new.yaml --current current.yaml --since 1h`,
+  weft policy simulate -f new.yaml --since 1h`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("there is no command %q", args[0])
@@ -85,6 +87,12 @@ func printJSON(w io.Writer, document any) error {
 func filesFlag(c *cobra.Command, use string) *[]string {
 	_ = c.MarkFlagFilename("filename", "yaml", "yml", "json")
 	return c.Flags().StringArrayP("filename", "f", nil, use)
+}
+
+// kubeconfigFlag adds --kubeconfig.
+func kubeconfigFlag(c *cobra.Command, use string) *string {
+	_ = c.MarkFlagFilename("kubeconfig")
+	return c.Flags().String("kubeconfig", "", use)
 }
 
 // read reads all objects of files, folders and standard input.

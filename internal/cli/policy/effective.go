@@ -21,8 +21,8 @@ func effectiveCommand(env Environment) *cobra.Command {
 		Long: `effective lists, for a pod, a virtual machine or a node, who may reach it and whom it may reach, on which ports, and
 which rules say so. It is the sum of all policies, as the kernel enforces it.
 
-Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With -f it is
-files: Pods (or what makes them), Namespaces and policies, and no cluster is needed.`,
+Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With
+--kubeconfig it is the API server, with -f files: Pods (or what makes them), Namespaces, Nodes and policies.`,
 		Example: `  weft policy effective shop/db-0
   weft policy effective node:worker-3
   weft policy effective -f deploy/ shop/db
@@ -34,24 +34,16 @@ files: Pods (or what makes them), Namespaces and policies, and no cluster is nee
 			return nil
 		},
 	}
-	socket := c.Flags().String("socket", agentv1.Socket, "unix socket of the agent")
-	files := filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated")
-	output := outputFlag(c)
+	w := whomFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := checkOutput(*output); err != nil {
-			return err
-		}
-		e, err := ask(c.Context(), env, *files, *socket, agentv1.PathEffective, url.Values{"of": {args[0]}},
+		e, err := ask(c.Context(), env, w, agentv1.PathEffective, url.Values{"of": {args[0]}},
 			func(t *table.Tables, s *state.Snapshot) (agentv1.Effective, error) {
 				return explain.Effective(s, t, args[0])
 			})
 		if err != nil {
 			return err
 		}
-		if *output == "json" {
-			return printJSON(env.Out, e)
-		}
-		return printEffective(env.Out, e)
+		return show(env.Out, w, e, printEffective)
 	}
 	return c
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +29,9 @@ entity: host (the node that the other end is on), remote-node, world, kube-apise
 network is its node. Nodes have policies too (nodeSelector), where enable-host-firewall is true. A port is a number or a container port's name, tcp unless it says
 otherwise: 80, 53/udp, http; or icmp for ping. IPv6 addresses stand in brackets: [fd00::7]:80.
 
-Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With -f it is
-files: Pods (or what makes them), Namespaces, Services, Nodes and policies, and no cluster is needed.
+Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With
+--kubeconfig it is the API server, from wherever that works. With -f it is files: Pods (or what makes them),
+Namespaces, Services, Nodes and policies, and no cluster is needed.
 
 Exit status: 0 if there is an answer; 1 if there is none, or it is not what --expect says.`,
 		Example: `  weft policy explain --from shop/web-7d4b --to shop/db-0:5432
@@ -44,59 +44,24 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
 	from := c.Flags().String("from", "", "who begins the connection")
 	to := c.Flags().String("to", "", "who is connected to, with a port")
 	expect := c.Flags().String("expect", "", "allow or deny: exit with 1 if the answer is another")
-	socket := c.Flags().String("socket", agentv1.Socket, "unix socket of the agent")
-	files := filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated")
-	output := outputFlag(c)
+	w := whomFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := checkOutput(*output); err != nil {
-			return err
-		}
 		if *from == "" || *to == "" {
 			return usage("who with whom? --from shop/web --to shop/db:5432")
 		}
 		if *expect != "" && *expect != "allow" && *expect != "deny" {
 			return usage("--expect %q: must be allow or deny", *expect)
 		}
-		answers, err := ask(c.Context(), env, *files, *socket, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
+		answers, err := ask(c.Context(), env, w, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
 			func(t *table.Tables, s *state.Snapshot) ([]agentv1.Explanation, error) {
 				return explain.Explain(s, t, *from, *to)
 			})
 		if err != nil {
 			return err
 		}
-		if *output == "json" {
-			err = printJSON(env.Out, answers)
-		} else {
-			err = printExplanations(env.Out, answers)
-		}
-		return errors.Join(err, unexpected(answers, *expect))
+		return errors.Join(show(env.Out, w, answers, printExplanations), unexpected(answers, *expect))
 	}
 	return c
-}
-
-// ask asks files, or the agent.
-func ask[A any](ctx context.Context, env Environment, files []string, socket, path string, query url.Values, local func(*table.Tables, *state.Snapshot) (A, error)) (answer A, err error) {
-	if len(files) == 0 {
-		err = env.Get(ctx, socket, path+"?"+query.Encode(), &answer)
-		return answer, err
-	}
-	objects, problems, err := env.read(files)
-	if err != nil {
-		return answer, err
-	}
-	for _, p := range problems {
-		fmt.Fprintf(env.Err, "%s: %s\n", p.Place, p.Message)
-	}
-	t, s, err := world(objects)
-	if err != nil {
-		return answer, err
-	}
-	for p := range t.Policies.All(s) {
-		if !p.Valid {
-			fmt.Fprintf(env.Err, "%s %s is rejected, and enforces nothing: %s\n", p.Kind, strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), strings.Join(p.Problems, "; "))
-		}
-	}
-	return local(t, s)
 }
 
 func unexpected(answers []agentv1.Explanation, expect string) error {

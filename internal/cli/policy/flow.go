@@ -40,7 +40,10 @@ func (s *simulation) add(f *flowpb.Flow) error {
 	if f.GetIsReply().GetValue() || f.GetType() == flowpb.FlowType_L7 || f.GetType() == flowpb.FlowType_SOCK {
 		return nil
 	}
-	c := connection{from: partyOf(f.GetSource(), f.GetIP().GetSource()), to: partyOf(f.GetDestination(), f.GetIP().GetDestination())}
+	c := connection{
+		from: s.partyOf(f.GetSource(), f.GetIP().GetSource(), f.GetNodeName()),
+		to:   s.partyOf(f.GetDestination(), f.GetIP().GetDestination(), f.GetNodeName()),
+	}
 	switch l4 := f.GetL4(); {
 	case l4.GetTCP() != nil:
 		c.protocol, c.port = engine.TCP, uint16(l4.GetTCP().GetDestinationPort())
@@ -71,7 +74,8 @@ func (s *simulation) add(f *flowpb.Flow) error {
 	return nil
 }
 
-func partyOf(e *flowpb.Endpoint, address string) party {
+// partyOf is one end of a flow that a node has seen (cluster/node, or node). A node that has a name has policies of its own.
+func (s *simulation) partyOf(e *flowpb.Endpoint, address, seenBy string) party {
 	labels := map[string]string{}
 	for _, text := range e.GetLabels() {
 		key, value, _ := strings.Cut(text, "=")
@@ -87,6 +91,17 @@ func partyOf(e *flowpb.Endpoint, address string) party {
 		if w := e.GetWorkloads(); len(w) > 0 {
 			p.workload = e.GetNamespace() + "/" + w[0].GetName()
 		}
+		return p
+	}
+	switch p.Number {
+	case identity.Host:
+		p.Node = seenBy[strings.LastIndexByte(seenBy, '/')+1:]
+	case identity.RemoteNode, identity.KubeAPIServer:
+		p.Node = s.before.NodeAt(p.Address)
+	}
+	if p.Node != "" { // as whom it was seen depends on where the other end is; that is worked out again
+		p.Number, p.Labels, p.Name = identity.RemoteNode, identity.Reserved(identity.RemoteNode), "node "+p.Node
+		p.workload = p.Name
 		return p
 	}
 	p.Name = cmp.Or(p.Number.Name(), address)

@@ -23,7 +23,7 @@ import (
 
 func simulateCommand(env Environment) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "simulate -f NEW.yaml --current CURRENT.yaml (--flows FILE | --since 1h)",
+		Use:   "simulate -f NEW.yaml (--flows FILE | --since 1h)",
 		Short: "Say what of recorded traffic a new policy would deny or allow",
 		Long: `simulate takes the connections of recorded flows and asks of each what the policies in force make of it, and
 what they would make of it together with the new ones (an object with the name of one in force replaces it).
@@ -31,20 +31,24 @@ It lists by pairs of workloads what would be newly denied and newly allowed, wit
 counts what stays as it is. What cannot be said is uncertain: an end whose labels the flow does not have, a
 connection that went otherwise than the current policies say.
 
-The current policies come from files; this writes them:
-  kubectl get cnp,ccnp,netpol,pods,namespaces -A -o yaml > current.yaml
+What is in force is asked of the API server: of --kubeconfig, else KUBECONFIG, else as a pod does. Without a
+cluster it comes from files with --current; this writes them:
+  kubectl get cnp,ccnp,netpol,pods,namespaces,nodes -A -o yaml > current.yaml
 
 Flows are those of 'weft observe -o json' (Hubble's jsonpb), or of this node's agent with --since. They tell
-what was tried in that time: what nobody tried is not in the answer.
+what was tried in that time: what nobody tried is not in the answer. An agent has the flows of its node: for
+all of the cluster, put those of all agents into one file.
 
 Exit status: 0 if nothing would be newly denied; 1 if something would.`,
-		Example: `  weft policy simulate -f new.yaml --current current.yaml --since 1h
-  weft observe --all -o json > flows.json
+		Example: `  weft policy simulate -f new.yaml --since 1h
+  weft observe --since 1h -o json > flows.json
+  weft policy simulate -f new.yaml --flows flows.json --kubeconfig ~/.kube/config
   weft policy simulate -f new/ --current current.yaml --flows flows.json`,
 		Args: noArguments,
 	}
 	files := filesFlag(c, "the new policies: file, folder or - for standard input; may be repeated")
-	current := c.Flags().StringArray("current", nil, "the policies in force: file or folder; may be repeated")
+	current := c.Flags().StringArray("current", nil, "files or folders of what is in force, instead of asking the API server; may be repeated")
+	kubeconfig := kubeconfigFlag(c, "kubeconfig file of the cluster that the policies are for")
 	flows := c.Flags().String("flows", "", "file of recorded flows, or - for standard input")
 	since := c.Flags().String("since", "", "ask this node's agent for the flows since this time: 1h, or as weft observe takes it")
 	server := c.Flags().String("server", "unix:///var/run/cilium/hubble.sock", "Hubble server for --since: a socket, or HOST:PORT of a relay for all nodes")
@@ -54,12 +58,25 @@ Exit status: 0 if nothing would be newly denied; 1 if something would.`,
 			return err
 		}
 		switch {
-		case len(*files) == 0 || len(*current) == 0:
-			return usage("which policies? -f NEW.yaml --current CURRENT.yaml")
+		case len(*files) == 0:
+			return usage("which policies? -f NEW.yaml")
+		case len(*current) > 0 && *kubeconfig != "":
+			return usage("--current and --kubeconfig exclude each other: what is in force?")
 		case (*flows == "") == (*since == ""):
 			return usage("which flows? either --flows FILE or --since 1h")
 		}
-		s, err := newSimulation(env, *current, *files)
+		now, problems, err := env.inForce(c.Context(), *current, *kubeconfig)
+		if err != nil {
+			return err
+		}
+		next, more, err := env.read(*files)
+		if err != nil {
+			return err
+		}
+		if problems = append(problems, more...); len(problems) > 0 {
+			return fmt.Errorf("%s: %s", problems[0].Place, problems[0].Message)
+		}
+		s, err := newSimulation(env, now, next)
 		if err != nil {
 			return err
 		}
@@ -121,19 +138,20 @@ type simulation struct {
 	seen          map[connection]*count
 }
 
-func newSimulation(env Environment, current, files []string) (*simulation, error) {
+// inForce reads what is in force from files, else from the API server.
+func (env Environment) inForce(ctx context.Context, current []string, kubeconfig string) ([]*manifest.Object, []manifest.Problem, error) {
+	if len(current) > 0 {
+		return env.read(current)
+	}
+	objects, err := env.Cluster(ctx, kubeconfig)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; without a cluster: --current FILE", err)
+	}
+	return objects, nil, nil
+}
+
+func newSimulation(env Environment, now, next []*manifest.Object) (*simulation, error) {
 	s := &simulation{seen: map[connection]*count{}}
-	now, problems, err := env.read(current)
-	if err != nil {
-		return nil, err
-	}
-	next, more, err := env.read(files)
-	if err != nil {
-		return nil, err
-	}
-	if problems = append(problems, more...); len(problems) > 0 {
-		return nil, fmt.Errorf("%s: %s", problems[0].Place, problems[0].Message)
-	}
 	for _, w := range []struct {
 		objects []*manifest.Object
 		into    *explain.Answers
@@ -142,10 +160,8 @@ func newSimulation(env Environment, current, files []string) (*simulation, error
 		if err != nil {
 			return nil, err
 		}
-		for p := range t.Policies.All(snapshot) {
-			if !p.Valid {
-				fmt.Fprintf(env.Err, "%s %s is rejected, and enforces nothing: %s\n", p.Kind, strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), strings.Join(p.Problems, "; "))
-			}
+		if w.into == &s.after {
+			env.tellRejected(t, snapshot)
 		}
 		*w.into = explain.New(snapshot, t)
 	}

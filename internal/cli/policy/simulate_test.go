@@ -51,7 +51,7 @@ func TestFlowsComeFromTheAgentWithSince(t *testing.T) {
 	if err := c.ExecuteContext(t.Context()); err != nil || asked != "unix:///var/run/cilium/hubble.sock 1h" {
 		t.Error(err, asked)
 	}
-	for _, line := range []string{"simulate -f x", "simulate -f x --current y", "simulate -f x --current y --flows z --since 1h", "simulate x"} {
+	for _, line := range []string{"simulate --since 1h", "simulate -f x --current y", "simulate -f x --current y --kubeconfig z --since 1h", "simulate -f x --current y --flows z --since 1h", "simulate x"} {
 		if _, err := run(t, "", nil, strings.Fields(line)...); !isUsage(err) {
 			t.Errorf("%s: %v", line, err)
 		}

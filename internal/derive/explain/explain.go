@@ -69,6 +69,9 @@ func (a Answers) Connection(from, to Known, protocol uint8, number uint16) agent
 	return a.q.explain(ends[0], ends[1], port{protocol: protocol, number: number})
 }
 
+// NodeAt is the name of the node that has an address; empty: none that is known has.
+func (a Answers) NodeAt(address netip.Addr) string { return a.q.nodeAt(address) }
+
 // Explain says what policies make of a connection from one end to another, which has a port. To a service it has an answer
 // for each kind of backend.
 func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explanation, error) {

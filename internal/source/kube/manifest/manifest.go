@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -12,14 +13,19 @@ import (
 	kubeyaml "sigs.k8s.io/yaml"
 )
 
-// Place is where something stands in a file. Lines and columns begin at 1.
+// Place is where something stands in a file. Lines and columns begin at 1; 0: there are none, it comes from a cluster.
 type Place struct {
 	File   string
 	Line   int
 	Column int
 }
 
-func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
 
 // Problem is a document, or a part of one, that cannot be read as it stands.
 type Problem struct {
@@ -123,6 +129,17 @@ func (o *Object) items() (objects []*Object) {
 		}
 	}
 	return objects
+}
+
+// Item is an element of a list that does not say of its elements what they are. It has no lines.
+func Item(file, apiVersion, kind string, text []byte) (*Object, error) {
+	o := &Object{File: file, JSON: text}
+	if !json.Valid(text) {
+		return nil, errors.New("it is no JSON")
+	}
+	o.name()
+	o.APIVersion, o.Kind = apiVersion, kind
+	return o, nil
 }
 
 // name reads what identifies the object. Whatever cannot be read stays empty.

@@ -17,7 +17,12 @@ func (o *Object) At(path string) Place {
 	return o.place(place)
 }
 
-func (o *Object) place(n *yaml.Node) Place { return Place{o.File, o.above + n.Line, n.Column} }
+func (o *Object) place(n *yaml.Node) Place {
+	if n == nil {
+		return Place{File: o.File}
+	}
+	return Place{o.File, o.above + n.Line, n.Column}
+}
 
 // step follows the first part of a path. Names may have dots in them: the longest key that fits is taken.
 func step(at, place *yaml.Node, path string) (next, here *yaml.Node, rest string) {

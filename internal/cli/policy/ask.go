@@ -1,0 +1,85 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// whom is who is asked, and in which form the answer is printed.
+type whom struct {
+	files                      *[]string
+	socket, kubeconfig, output *string
+}
+
+func whomFlags(c *cobra.Command) whom {
+	return whom{
+		socket:     c.Flags().String("socket", agentv1.Socket, "unix socket of the agent"),
+		kubeconfig: kubeconfigFlag(c, "ask the API server of this kubeconfig file instead of the agent"),
+		files:      filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated"),
+		output:     outputFlag(c),
+	}
+}
+
+// ask asks files, an API server or the agent. local answers from the tables that an agent would have.
+func ask[A any](ctx context.Context, env Environment, w whom, path string, query url.Values, local func(*table.Tables, *state.Snapshot) (A, error)) (answer A, err error) {
+	var objects []*manifest.Object
+	switch {
+	case checkOutput(*w.output) != nil:
+		return answer, checkOutput(*w.output)
+	case len(*w.files) > 0 && *w.kubeconfig != "":
+		return answer, usage("--filename and --kubeconfig exclude each other: who is asked?")
+	case len(*w.files) > 0:
+		var problems []manifest.Problem
+		objects, problems, err = env.read(*w.files)
+		for _, p := range problems {
+			fmt.Fprintf(env.Err, "%s: %s\n", p.Place, p.Message)
+		}
+	case *w.kubeconfig != "":
+		objects, err = env.Cluster(ctx, *w.kubeconfig)
+	default:
+		err = env.Get(ctx, *w.socket, path+"?"+query.Encode(), &answer)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			err = fmt.Errorf("%w; away from nodes, --kubeconfig FILE asks the API server", err)
+		}
+		return answer, err
+	}
+	if err != nil {
+		return answer, err
+	}
+	t, s, err := world(objects)
+	if err != nil {
+		return answer, err
+	}
+	env.tellRejected(t, s)
+	return local(t, s)
+}
+
+// tellRejected names the policies that enforce nothing.
+func (env Environment) tellRejected(t *table.Tables, s *state.Snapshot) {
+	for p := range t.Policies.All(s) {
+		if !p.Valid {
+			fmt.Fprintf(env.Err, "%s %s is rejected, and enforces nothing: %s\n", p.Kind, strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), strings.Join(p.Problems, "; "))
+		}
+	}
+}
+
+// show prints an answer as text or as JSON.
+func show[A any](out io.Writer, w whom, answer A, text func(io.Writer, A) error) error {
+	if *w.output == "json" {
+		return printJSON(out, answer)
+	}
+	return text(out, answer)
+}

@@ -1,0 +1,107 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+
+	"weftnet.io/weftnet/internal/source/kube/inventory"
+	"weftnet.io/weftnet/internal/source/kube/manifest"
+)
+
+// inCluster runs a command line where a kubeconfig file is the name of a folder, whose manifests the cluster has.
+func inCluster(t *testing.T, in string, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	env := Environment{In: strings.NewReader(in), Out: &out, Err: &out}
+	env.Cluster = func(_ context.Context, kubeconfig string) ([]*manifest.Object, error) {
+		if kubeconfig == "" {
+			return nil, errors.New("which cluster?")
+		}
+		objects, _, err := env.read([]string{kubeconfig})
+		for _, o := range objects {
+			o.File = inventory.File
+		}
+		return objects, err
+	}
+	env.Get = func(context.Context, string, string, any) error { return syscall.ECONNREFUSED }
+	c := Command(env)
+	c.SetArgs(args)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	err := c.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+func TestAClusterAnswersAsItsManifestsWould(t *testing.T) {
+	for _, line := range []string{
+		"explain --from tools/metrics --to node:worker:10250",
+		"explain --from node:control --to shop/web:80 -o json",
+		"effective node:control",
+	} {
+		words := strings.Fields(line)
+		asked, err := inCluster(t, "", append(words, "--kubeconfig", "testdata/nodes")...)
+		files, filesErr := inCluster(t, "", append(words, "-f", "testdata/nodes")...)
+		if asked != files || err != nil || filesErr != nil {
+			t.Errorf("%s: %v %v\n%s\n%s", line, err, filesErr, asked, files)
+		}
+	}
+	_, err := inCluster(t, "", "explain", "--from", "a/b", "--to", "c/d:1")
+	if err == nil || err.Error() != "connection refused; away from nodes, --kubeconfig FILE asks the API server" {
+		t.Error(err)
+	}
+	if _, err = inCluster(t, "", "effective", "a/b", "-f", "x", "--kubeconfig", "y"); !isUsage(err) {
+		t.Error(err)
+	}
+}
+
+const additions = `
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: wbe}}
+  egress:
+  - toCIDR: [192.168.7.2/32]
+    toPorts: [{ports: [{port: "22", protocol: TCP}]}]
+  - toCIDR: [10.244.3.0/24]
+    toPorts: [{ports: [{port: "22", protocol: TCP}]}]
+`
+
+func TestFilesAreCheckedAsAdditionsToACluster(t *testing.T) {
+	out, err := inCluster(t, additions, "check", "-q", "-f", "-", "--kubeconfig", "testdata/nodes", "--pod-cidr", "10.244.0.0/16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"stdin:8:14: warning: cnp shop/web spec.egress[0].toCIDR[0]: 192.168.7.2/32 lies in 192.168.7.2/32, where nodes live",
+		"10.244.3.0/24 lies in 10.244.0.0/16, where pods live",
+		"stdin:6:3: warning: cnp shop/web spec.endpointSelector",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s\nhas not: %s", out, want)
+		}
+	}
+	if strings.Contains(out, inventory.File+":") || strings.Contains(out, "ccnp") {
+		t.Errorf("it speaks of what is in the cluster:\n%s", out)
+	}
+}
+
+const nodeFlows = `
+{"flow":{"verdict":"FORWARDED","node_name":"default/worker","IP":{"source":"10.244.1.7","destination":"192.168.7.2"},"l4":{"TCP":{"destination_port":22}},"source":{"identity":256,"namespace":"tools","labels":["k8s:io.kubernetes.pod.namespace=tools","k8s:app=metrics"],"pod_name":"metrics"},"destination":{"identity":1,"labels":["reserved:host"]}}}
+{"flow":{"verdict":"FORWARDED","node_name":"default/worker","IP":{"source":"192.168.7.1","destination":"192.168.7.2"},"l4":{"TCP":{"destination_port":22}},"source":{"identity":6,"labels":["reserved:remote-node"]},"destination":{"identity":1,"labels":["reserved:host"]}}}
+{"flow":{"verdict":"FORWARDED","node_name":"default/control","IP":{"source":"192.168.7.1","destination":"192.168.7.2"},"l4":{"TCP":{"destination_port":22}},"source":{"identity":1,"labels":["reserved:host"]},"destination":{"identity":6,"labels":["reserved:remote-node"]}}}
+`
+
+func TestFlowsOfNodesAreHeldAgainstANewPolicyForNodes(t *testing.T) {
+	out, err := inCluster(t, nodeFlows, "simulate", "-f", "testdata/nodes/policies.yaml", "--kubeconfig", "testdata/nodes/nodes.yaml", "--flows", "-")
+	if err == nil || err.Error() != "1 connection would be newly denied" {
+		t.Error(err)
+	}
+	golden(t, "simulate-nodes.txt", out)
+	if _, err = inCluster(t, nodeFlows, "simulate", "-f", "testdata/nodes/policies.yaml", "--flows", "-"); err == nil || err.Error() != "which cluster?; without a cluster: --current FILE" {
+		t.Error(err)
+	}
+}
