@@ -1,0 +1,23 @@
+// Package oracle says what policies mean, from their raw text, slowly and in the words of the languages' own references.
+//
+// # The world it models
+//
+// A World is what people wrote: policies, namespaces, pods, services and so on, as decoded JSON. A Packet goes between two
+// Ends in a direction. Judge reads every policy anew for every packet, one sentence of the reference after the other, and
+// says whether the packet passes and which policies decide:
+//
+//	C1-C5, C8   CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy: docs/compatibility.md and upstream's reference
+//	API         NetworkPolicy: the comments of networking.k8s.io/v1
+//
+// # Invariants
+//
+//   - It shares no code with the project: no type, no parser, no table of it. What both get right they got right twice.
+//   - Nothing is kept from one packet to the next but whether an object is valid.
+//   - What is valid and not enforced yet fails closed: an entry that allows allows nothing, one that denies denies more.
+//
+// # Example
+//
+//	w := &oracle.World{Policies: []oracle.Object{policy}, Pods: pods, Namespaces: namespaces, Cluster: "default"}
+//	w.Judge(oracle.Packet{Ingress: true, Subject: w.Pod("shop", "db"), Peer: w.Pod("shop", "web"), Protocol: "TCP", Port: 5432})
+//	// {allow [cnp shop/db ingress[0].toPorts[0]]}
+package oracle

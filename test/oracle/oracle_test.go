@@ -1,0 +1,136 @@
+package oracle_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/test/oracle"
+)
+
+// TestMain asks rapid for fewer than its usual hundred worlds: each is checked with thousands of packets. For millions,
+// go test ./test/oracle -run Text -rapid.checks=2000 -timeout 1h.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "rapid.checks" })
+	if !set {
+		_ = flag.Set("rapid.checks", "30")
+	}
+	os.Exit(m.Run())
+}
+
+// calls are what packets are about: beside, at and inside of all that the generator writes into ports.
+var calls = []struct {
+	protocol string
+	port     int
+}{
+	{"TCP", 1},
+	{"TCP", 8},
+	{"TCP", 80},
+	{"TCP", 81},
+	{"TCP", 85},
+	{"TCP", 91},
+	{"TCP", 443},
+	{"TCP", 1024},
+	{"TCP", 8080},
+	{"TCP", 65535},
+	{"UDP", 53},
+	{"UDP", 80},
+	{"UDP", 85},
+	{"UDP", 8},
+	{"SCTP", 80},
+	{"SCTP", 1024},
+	{"ICMP", 8},
+	{"ICMP", 0},
+	{"ICMP", 3},
+	{"ICMPv6", 128},
+	{"ICMPv6", 129},
+	{"47", 0},
+}
+
+func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
+	packets, verdicts, refused, objects := 0, map[string]int{}, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		w := draw{t}.world()
+		p, err := newProduct(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range w.Policies {
+			objects++
+			if w.Refused(i) {
+				refused++
+			}
+			if p.refused[key(o)] != w.Refused(i) {
+				t.Fatalf("refused: %v, by the text: %v\n%s", p.refused[key(o)], oracle.Problems(o), show(o))
+			}
+		}
+		subjects, peers := ends(w)
+		for _, subject := range subjects {
+			set, ok := p.set(subject)
+			if !ok {
+				t.Fatalf("%s has no set", subject.Name)
+			}
+			for _, peer := range peers {
+				if peer.Name == subject.Name {
+					continue
+				}
+				for _, ingress := range []bool{true, false} {
+					for _, c := range calls {
+						packet := oracle.Packet{Ingress: ingress, Subject: subject, Peer: peer, Protocol: c.protocol, Port: c.port}
+						packets++
+						verdicts[same(t, w, set, p.identity(peer), packet)]++
+					}
+				}
+			}
+		}
+	})
+	t.Logf("%d packets: %v; %d of %d policies refused", packets, verdicts, refused, objects)
+}
+
+// same holds the answer of a set against that of the text, and returns the verdict.
+func same(t *rapid.T, w *oracle.World, set table.PolicySet, n identity.Number, packet oracle.Packet) string {
+	want := w.Judge(packet)
+	have, ok := judge(set, n, packet)
+	// This node may call its pods whatever policies say, so nobody is named for it.
+	unnamed := packet.Ingress && packet.Peer.Local && len(have.By) == 0 && have.Verdict == "allow"
+	if !ok || have.Verdict != want.Verdict || !names(have.By, want.By) && !unnamed {
+		direction := map[bool]string{true: "to", false: "from"}[packet.Ingress]
+		t.Fatalf("%s/%d %s %s, other end %s %s:\nhave %v\nwant %v\n%s", packet.Protocol, packet.Port, direction, packet.Subject.Name,
+			packet.Peer.Name, packet.Peer.Address, have, want, show(w.Policies...))
+	}
+	return have.Verdict
+}
+
+// names tells whether a verdict names some of those that decided, and nobody else.
+func names(have, want []string) bool {
+	for _, name := range have {
+		if !slices.Contains(want, name) {
+			return false
+		}
+	}
+	return len(have) > 0 || len(want) == 0
+}
+
+func key(o oracle.Object) string {
+	meta, _ := o["metadata"].(oracle.Object)
+	namespace, _ := meta["namespace"].(string)
+	return o["kind"].(string) + " " + namespace + "/" + meta["name"].(string)
+}
+
+func show(objects ...oracle.Object) string {
+	var out strings.Builder
+	for _, o := range objects {
+		text, _ := json.Marshal(o)
+		out.Write(append(text, '\n'))
+	}
+	return out.String()
+}

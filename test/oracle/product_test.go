@@ -1,0 +1,205 @@
+package oracle_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	derive "weftnet.io/weftnet/internal/derive/policy"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/test/oracle"
+)
+
+// product is Weftnet with the objects of a world: from JSON to the policy sets that the kernel gets.
+type product struct {
+	*table.Tables
+	db      *state.DB
+	numbers map[identity.Labels]identity.Number
+	refused map[string]bool // policies by kind, namespace and name
+}
+
+// newProduct takes a world in the way an agent does on node a.
+func newProduct(w *oracle.World) (*product, error) {
+	tables, db := table.New()
+	p := &product{tables, db, map[identity.Labels]identity.Number{}, map[string]bool{}}
+	match := strings.Trim(map[bool]string{true: "nodes,"}[w.CIDRNodes]+map[bool]string{true: "pods"}[w.CIDRPods], ",")
+	rows := kube.NewRows(tables, "a", map[string]string{
+		"cluster-name": w.Cluster, "policy-enforcement-mode": w.Mode, "policy-cidr-match-mode": match, "enable-host-firewall": "true",
+		"allow-localhost":             map[bool]string{true: "policy", false: "auto"}[w.HostPolicy],
+		"enable-node-selector-labels": fmt.Sprint(w.NodeLabels),
+	})
+	err := db.Write(func(tx *state.Tx) error {
+		rows.MarkSynced(tx)
+		for _, list := range [][]oracle.Object{w.Policies, w.Namespaces, w.Pods, w.Nodes, w.Services, w.Slices, w.Groups} {
+			for _, raw := range list {
+				if err := put(tx, rows, raw); err != nil {
+					return fmt.Errorf("%v: %w", raw, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Write(func(tx *state.Tx) error { p.attach(tx, w); return nil }); err != nil {
+		return nil, err
+	}
+	runs := derive.Derivations(tables)
+	for changed := true; changed; {
+		changed = false
+		for _, d := range runs {
+			changed = d.Step(db) || changed
+		}
+	}
+	for o := range p.Policies.All(db.Snapshot()) {
+		p.refused[o.Kind+" "+o.Namespace+"/"+o.Name] = !o.Valid
+	}
+	return p, nil
+}
+
+// put gives an object to the reader of its kind, as the Go value that the API server's JSON is decoded into.
+func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
+	kinds := map[string]func() runtime.Object{
+		"CiliumNetworkPolicy":            func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
+		"CiliumClusterwideNetworkPolicy": func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
+		"CiliumCIDRGroup":                func() runtime.Object { return &v2.CiliumCIDRGroup{} },
+		"CiliumNode":                     func() runtime.Object { return &v2.CiliumNode{} },
+		"NetworkPolicy":                  func() runtime.Object { return &networkingv1.NetworkPolicy{} },
+		"Namespace":                      func() runtime.Object { return &corev1.Namespace{} },
+		"Pod":                            func() runtime.Object { return &corev1.Pod{} },
+		"Node":                           func() runtime.Object { return &corev1.Node{} },
+		"Service":                        func() runtime.Object { return &corev1.Service{} },
+		"EndpointSlice":                  func() runtime.Object { return &discoveryv1.EndpointSlice{} },
+	}
+	kind, _ := raw["kind"].(string)
+	object := kinds[kind]()
+	text, err := json.Marshal(raw)
+	if err == nil {
+		err = json.Unmarshal(text, object)
+	}
+	if err != nil {
+		return err
+	}
+	if err := rows.Put(tx, object); err != nil {
+		return err
+	}
+	if n, ok := object.(*corev1.Node); ok { // what the node's agent publishes of it
+		own := &v2.CiliumNode{}
+		own.Name = n.Name
+		for _, a := range n.Status.Addresses {
+			own.Spec.Addresses = append(own.Spec.Addresses, v2.NodeAddress{Type: v2.NodeInternalIP, IP: a.Address})
+		}
+		return rows.Put(tx, own)
+	}
+	return nil
+}
+
+// attach makes each pod a workload of this node, with a number for its labels.
+func (p *product) attach(tx *state.Tx, w *oracle.World) {
+	for pod := range p.Pods.All(tx) {
+		namespace, _ := p.Namespaces.One(tx, state.Join(pod.Namespace))
+		labels := identity.ForPod(identity.Filter{}, w.Cluster, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
+		n := p.number(tx, labels)
+		named := make(policy.NamedPorts, len(pod.NamedPorts))
+		for i, port := range pod.NamedPorts {
+			named[i] = policy.NamedPort(port)
+		}
+		p.Workloads.Put(tx, table.Workload{
+			ContainerID: pod.Namespace + "." + pod.Name, Interface: "eth0", Namespace: pod.Namespace, Pod: pod.Name, Labels: labels,
+			NamedPorts: pod.NamedPorts, Identity: n, Set: table.SetKey(n, named.String()),
+		})
+	}
+	p.number(tx, foreign())
+}
+
+// foreign is a pod of another cluster.
+func foreign() identity.Labels {
+	return identity.ForPod(identity.Filter{}, "there", "shop", "default", map[string]string{"app": "web"}, map[string]string{"kubernetes.io/metadata.name": "shop", "team": "blue"})
+}
+
+func (p *product) number(tx *state.Tx, labels identity.Labels) identity.Number {
+	n, ok := p.numbers[labels]
+	if !ok {
+		n = identity.Number(300 + len(p.numbers))
+		p.numbers[labels] = n
+		p.Identities.Put(tx, table.Identity{Number: n, Labels: labels})
+	}
+	return n
+}
+
+// set is the policy set that governs a subject: a pod, or the node itself.
+func (p *product) set(subject oracle.End) (table.PolicySet, bool) {
+	s := p.db.Snapshot()
+	if subject.Node != "" {
+		return p.PolicySets.One(s, table.HostSet)
+	}
+	namespace, name, _ := strings.Cut(subject.Name, "/")
+	for w := range p.Workloads.All(s) {
+		if w.Namespace == namespace && w.Pod == name {
+			return p.PolicySets.One(s, w.Set)
+		}
+	}
+	return table.PolicySet{}, false
+}
+
+// identity is the number by which packets know an end; of nobody 0.
+func (p *product) identity(e oracle.End) identity.Number {
+	for key := range e.Labels {
+		name, reserved := strings.CutPrefix(key, "reserved:")
+		for _, n := range identity.ReservedNumbers() {
+			if reserved && n.Name() == name {
+				return n
+			}
+		}
+	}
+	return p.numbers[identity.NewLabels(e.Labels)]
+}
+
+var protocols = map[string]uint8{"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPv6": 58, "47": 47}
+
+// judge looks a packet up in a set, as the kernel does.
+func judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle.Answer, bool) {
+	packet := policy.Packet{Direction: policy.Egress, Protocol: protocols[p.Protocol], Port: uint16(p.Port)}
+	if p.Ingress {
+		packet.Direction = policy.Ingress
+	}
+	if strings.HasPrefix(p.Protocol, "ICMP") {
+		packet.Port = packet.Port<<8 | 0x42 // whatever the code
+	}
+	e, ok := policy.Lookup(set.Entries, set.Ranges, number, p.Peer.Address, packet)
+	out := oracle.Answer{Verdict: e.Verdict.String()}
+	for _, o := range e.Rules {
+		out.By = append(out.By, o.String())
+	}
+	return out, ok
+}
+
+// ends are those that packets go to or come from.
+func ends(w *oracle.World) (subjects, peers []oracle.End) {
+	subjects = []oracle.End{w.Pod("shop", "web"), w.Pod("shop", "db"), w.Pod("blog", "api"), w.Pod("blog", "web"), w.NodeEnd("a", true)}
+	peers = append(peers, subjects...)
+	peers = append(
+		peers, w.Pod("shop", "web-2"), w.NodeEnd("b", false), w.NodeEnd("c", false), oracle.End{Name: "nobody known", Place: oracle.InPod, Address: netip.MustParseAddr("10.1.9.9")},
+		oracle.End{Name: "pod of another cluster", Place: oracle.InPod, Labels: foreign().Map(), Address: netip.MustParseAddr("10.7.0.1")},
+	)
+	for _, address := range []string{"10.1.2.9", "10.200.0.1", "192.0.2.10", "192.0.2.200", "8.8.8.8", "2001:db8:1::2", "fd00::1", "::2"} {
+		peers = append(peers, oracle.Reserved("world", address))
+	}
+	return subjects, append(
+		peers, oracle.Reserved("world-ipv4", "172.16.0.9"), oracle.Reserved("world-ipv6", "2001:db8:2::1"), oracle.Reserved("health", "10.1.0.250"),
+		oracle.Reserved("ingress", "10.1.0.251"), oracle.Reserved("unmanaged", "10.1.0.252"), oracle.Reserved("init", "10.1.0.253"),
+		oracle.Reserved("kube-apiserver", "192.0.2.10"),
+	)
+}
