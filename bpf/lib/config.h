@@ -31,6 +31,7 @@ CONFIG __u32 config_connections_limit = CONNECTIONS / 4;
 CONFIG __u32 config_translations_limit = TRANSLATIONS / 4;
 CONFIG __u32 config_fragments_limit = FRAGMENTS / 4;
 CONFIG __u8 config_at_netkit; /* from_pod runs where the workload's side of a netkit pair transmits */
+CONFIG __u8 config_host_conntrack; /* the kernel lets programs look into the host's connection tracking */
 CONFIG __u8 config_reject = 1; /* a call of a service without backends is answered, not just dropped */
 CONFIG __u32 config_events_per_second = 20000; /* events beyond this are counted as lost */
 

@@ -60,7 +60,7 @@ static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key
 		bpf_sk_release(socket);
 		return 1;
 	}
-	if (bpf_skb_ct_lookup && bpf_ct_release && (k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP)) {
+	if (config_host_conntrack && (k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP)) {
 		struct bpf_ct_opts___weft opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = k->protocol };
 		struct nf_conn *ct = bpf_skb_ct_lookup(skb, &t, size, &opts, sizeof(opts));
 

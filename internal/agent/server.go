@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
-	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/derive/explain"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -139,7 +139,7 @@ func (a *Agent) kernel() agentv1.Component {
 	a.mu.Lock()
 	config := a.running
 	a.mu.Unlock()
-	return kernel(config, datapath.HaveTCX(), datapath.HaveNetkit())
+	return kernel(config, probe.TCX(), probe.Netkit())
 }
 
 func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {

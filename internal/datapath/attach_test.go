@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/datapath/probe"
 )
 
 // stand is a veth pair in a network namespace of its own, and two programs that count what they see and let it pass.
@@ -93,7 +95,7 @@ func (s *stand) counting(t *testing.T, slot int32) *ebpf.Program {
 // each runs a test for each way to attach that the kernel has.
 func (s *stand) each(t *testing.T, test func(t *testing.T, h hook)) {
 	for _, h := range hooksOf(s.dir) {
-		if h.name() == "tcx" && !HaveTCX() {
+		if h.name() == "tcx" && !probe.TCX() {
 			t.Logf("this kernel has no tcx (Linux 6.6 has): not tested")
 			continue
 		}
@@ -299,7 +301,7 @@ func TestADeviceThatIsGoneIsNoTrouble(t *testing.T) {
 		if list, err := h.list(); err != nil || len(list) != 0 {
 			t.Errorf("%s: attached are %v, %v", h.name(), list, err)
 		}
-		if h.name() == "tcx" && !HaveTCX() || h.name() == "netkit" && !HaveNetkit() {
+		if h.name() == "tcx" && !probe.TCX() || h.name() == "netkit" && !probe.Netkit() {
 			continue
 		}
 		if err := h.attach("from_pod", s.first, s.host); err == nil {
@@ -312,7 +314,7 @@ func TestADeviceThatIsGoneIsNoTrouble(t *testing.T) {
 }
 
 func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
-	if !HaveTCX() {
+	if !probe.TCX() {
 		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
 	}
 	s := newStand(t)
@@ -351,7 +353,7 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 }
 
 func TestNobodyWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
-	if !HaveTCX() {
+	if !probe.TCX() {
 		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
 	}
 	s := newStand(t)

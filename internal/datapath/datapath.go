@@ -13,6 +13,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
+
+	"weftnet.io/weftnet/internal/datapath/probe"
 )
 
 // Config is what one node's programs are told when they are loaded; see bpf/lib/config.h.
@@ -32,7 +34,8 @@ type Config struct {
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
 
-	atNetkit bool // from_pod is for netkit pairs
+	atNetkit      bool // from_pod is for netkit pairs
+	hostConntrack bool // programs can look into the host's connection tracking
 }
 
 // Programs are the names of the hooks, each a program of its own.
@@ -70,11 +73,15 @@ func Open(dir string, config Config) (*Datapath, error) {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
 	}
 	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir), config: config}
-	if config.Classic || !HaveTCX() {
+	if config.Classic || !probe.TCX() {
 		slices.Reverse(d.hooks)
 	}
+	var err error
+	if d.config.hostConntrack, err = probe.HostConntrack(); err != nil {
+		return nil, err
+	}
 	for _, name := range append([]string{"sweep"}, Programs...) {
-		p, err := d.load(name, config)
+		p, err := d.load(name, d.config)
 		if err != nil {
 			d.Close()
 			return nil, err
@@ -192,6 +199,9 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	}
 	if c.atNetkit {
 		values["config_at_netkit"] = uint8(1)
+	}
+	if c.hostConntrack {
+		values["config_host_conntrack"] = uint8(1)
 	}
 	if c.Silent {
 		values["config_reject"] = uint8(0)

@@ -1,10 +1,6 @@
 package datapath
 
 import (
-	"errors"
-	"math"
-	"sync"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
@@ -33,17 +29,6 @@ func (k netkit) detach(program string, ifindex int) error {
 }
 
 func (k netkit) list() ([]Attachment, error) { return k.links(link.NetkitType, k.name()) }
-
-// HaveNetkit tells whether the kernel has netkit pairs, by trying to attach to a device that cannot be.
-var HaveNetkit = sync.OnceValue(func() bool {
-	p, err := idle()
-	if err != nil {
-		return false
-	}
-	defer p.Close()
-	_, err = link.AttachNetkit(link.NetkitOptions{Interface: math.MaxInt32, Program: p, Attach: ebpf.AttachNetkitPeer})
-	return !errors.Is(err, link.ErrNotSupported)
-})
 
 // isNetkit tells whether a device is the near side of a netkit pair.
 func isNetkit(ifindex int) (bool, error) {

@@ -42,6 +42,7 @@ const (
 	sweepVarConfigConnectionsLimit  = "config_connections_limit"
 	sweepVarConfigEventsPerSecond   = "config_events_per_second"
 	sweepVarConfigFragmentsLimit    = "config_fragments_limit"
+	sweepVarConfigHostConntrack     = "config_host_conntrack"
 	sweepVarConfigLoopback4         = "config_loopback4"
 	sweepVarConfigLoopback6         = "config_loopback6"
 	sweepVarConfigMasquerade4       = "config_masquerade4"
@@ -136,6 +137,7 @@ type sweepVariableSpecs struct {
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
+	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
 	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
 	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
 	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
@@ -227,6 +229,7 @@ type sweepVariables struct {
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
+	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
 	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
 	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
 	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`

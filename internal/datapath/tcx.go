@@ -1,12 +1,7 @@
 package datapath
 
 import (
-	"errors"
-	"math"
-	"sync"
-
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 )
 
@@ -35,21 +30,3 @@ func (t tcx) detach(program string, ifindex int) error {
 }
 
 func (t tcx) list() ([]Attachment, error) { return t.links(link.TCXType, t.name()) }
-
-// HaveTCX tells whether the kernel has tcx, by trying it on a device that cannot be.
-var HaveTCX = sync.OnceValue(func() bool {
-	p, err := idle()
-	if err != nil {
-		return false
-	}
-	defer p.Close()
-	_, err = link.AttachTCX(link.TCXOptions{Interface: math.MaxInt32, Program: p, Attach: ebpf.AttachTCXIngress})
-	return !errors.Is(err, link.ErrNotSupported)
-})
-
-// idle is a program that lets pass.
-func idle() (*ebpf.Program, error) {
-	return ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.SchedCLS, License: "Dual BSD/GPL", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
-	})
-}

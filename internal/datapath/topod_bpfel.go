@@ -41,6 +41,7 @@ const (
 	toPodVarConfigConnectionsLimit  = "config_connections_limit"
 	toPodVarConfigEventsPerSecond   = "config_events_per_second"
 	toPodVarConfigFragmentsLimit    = "config_fragments_limit"
+	toPodVarConfigHostConntrack     = "config_host_conntrack"
 	toPodVarConfigLoopback4         = "config_loopback4"
 	toPodVarConfigLoopback6         = "config_loopback6"
 	toPodVarConfigMasquerade4       = "config_masquerade4"
@@ -134,6 +135,7 @@ type toPodVariableSpecs struct {
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
+	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
 	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
 	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
 	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
@@ -223,6 +225,7 @@ type toPodVariables struct {
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
+	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
 	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
 	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
 	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`

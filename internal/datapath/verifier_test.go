@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"text/tabwriter"
 
 	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/datapath/probe"
 )
 
 var update = flag.Bool("update", false, "write what the verifier of this kernel does into its golden file")
@@ -48,6 +51,13 @@ func series(t *testing.T) string {
 
 // Loading takes longer with each instruction that the verifier walks, and it refuses a program beyond a million.
 func TestTheVerifierHasNoMoreWorkThanBefore(t *testing.T) {
+	// On a node, kube-proxy's rules or the like have loaded it; where it is part of the kernel there is no such module.
+	if out, err := exec.Command("modprobe", "-q", "nf_conntrack").CombinedOutput(); err != nil && len(out) > 0 {
+		t.Fatalf("load module nf_conntrack: %v: %s", err, out)
+	}
+	if have, err := probe.HostConntrack(); err != nil || !have {
+		t.Fatalf("programs cannot look into the host's connection tracking (%v), which this test is about, too", err)
+	}
 	have := map[string]int{}
 	for node, config := range verifierConfigs {
 		d, err := Open(pinDirectory(t), config)

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"weftnet.io/weftnet/internal/attach"
-	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -169,7 +169,7 @@ func TestANetkitPairIsMadeOrItIsSaidWhyNot(t *testing.T) {
 	l, n := newLinks(t), newNetns(t)
 	want := row("c1", n, 17, "10.244.1.7", "fd00:1::7")
 	want.Kind = "netkit"
-	if !datapath.HaveNetkit() {
+	if !probe.Netkit() {
 		err := l.Set(context.Background(), []table.Link{want})
 		if err == nil || !strings.Contains(err.Error(), "Linux 6.8 and later have") || !strings.Contains(err.Error(), "datapath-mode") {
 			t.Errorf("%v", err)

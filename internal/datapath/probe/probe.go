@@ -1,0 +1,73 @@
+// Package probe finds out what the running kernel has of what programs would like to use.
+//
+// Each answer is found by trying, and once: TCX and Netkit attach to a device that cannot be, HostConntrack looks for a
+// function in the kernel's types.
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+)
+
+// TCX tells whether the kernel has tcx (6.6).
+var TCX = sync.OnceValue(func() bool {
+	return has(func(p *ebpf.Program) error {
+		_, err := link.AttachTCX(link.TCXOptions{Interface: math.MaxInt32, Program: p, Attach: ebpf.AttachTCXIngress})
+		return err
+	})
+})
+
+// Netkit tells whether the kernel has netkit pairs (6.7, module netkit).
+var Netkit = sync.OnceValue(func() bool {
+	return has(func(p *ebpf.Program) error {
+		_, err := link.AttachNetkit(link.NetkitOptions{Interface: math.MaxInt32, Program: p, Attach: ebpf.AttachNetkitPeer})
+		return err
+	})
+})
+
+func has(attach func(*ebpf.Program) error) bool {
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.SchedCLS, License: "Dual BSD/GPL", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		return false
+	}
+	defer p.Close()
+	return !errors.Is(attach(p), link.ErrNotSupported)
+}
+
+// lookIntoHost is the kernel's function by which programs look into the host's own connection tracking (5.18,
+// net/netfilter/nf_conntrack_bpf.c). It is part of the kernel, or of module nf_conntrack, which somebody must have loaded.
+const lookIntoHost = "bpf_skb_ct_lookup"
+
+// HostConntrack tells whether programs can look into the host's own connection tracking now. (A program that takes the
+// function's address to find out does not load where a module has it.)
+func HostConntrack() (bool, error) {
+	kernel, err := btf.LoadKernelSpec()
+	if errors.Is(err, ebpf.ErrNotSupported) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the kernel's types: %w", err)
+	}
+	if _, err := kernel.AnyTypesByName(lookIntoHost); err == nil {
+		return true, nil
+	}
+	module, err := btf.LoadKernelModuleSpec("nf_conntrack")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the types of module nf_conntrack: %w", err)
+	}
+	_, err = module.AnyTypesByName(lookIntoHost)
+	return err == nil, nil
+}
