@@ -33,6 +33,8 @@ SHOW_ENUM(identity);
 SHOW_ENUM(host_flag);
 SHOW_ENUM(place);
 SHOW_ENUM(direction);
+SHOW_ENUM(tier);
+SHOW_ENUM(view);
 SHOW_ENUM(verdict);
 SHOW_ENUM(match);
 SHOW_ENUM(ct_flag);

@@ -59,21 +59,44 @@ struct nic {
 
 /* sets: which generation of a policy set is in force, and since which revision. */
 struct set {
-	__u64 generation; /* first half of a policy key, and SET_HAS_RANGES; one store flips it */
+	__u64 generation; /* first half of a policy key, and SET_HAS_...; one store flips it */
 	__u64 revision;	  /* verdicts older than this are asked again */
 };
 
-/* policy: longest prefix over (protocol, port) inside (generation, peer, direction). */
+/* A set has entries for its tiers, which are asked one after the other: ADMIN, NORMAL, BASELINE. */
+enum tier {
+	TIER_NORMAL = 0,
+	TIER_ADMIN = 1,
+	TIER_BASELINE = 2,
+};
+
+/* ... and for views of its rules, if some are not simply enforced. */
+enum view {
+	VIEW_IN_FORCE = 0,
+	VIEW_AS_MEANT = 1,  /* audited policies deny */
+	VIEW_AS_STAGED = 2, /* staged policies are enforced */
+};
+
+#define LAYER_TIER 2 /* bits that policy_key.layer shifts these by */
+#define LAYER_VIEW 4
+
+/* policy: longest prefix over (protocol, port) inside (generation, peer, layer). */
 struct policy_key {
 	__u32 bits; /* 72 + 0 (any protocol), + 8 (protocol), + 8..24 (protocol and port prefix) */
 	__u32 generation;
 	__u32 peer; /* identity, 0 = any */
-	__u8 direction;
+	__u8 layer;  /* enum direction | tier << LAYER_TIER | view << LAYER_VIEW */
 	__u8 protocol;	  /* IP protocol number */
 	__be16 port; /* of the workload that offers the service; ICMP: type << 8 | code */
 };
 #define POLICY_BITS_FIXED 72
-#define SET_HAS_RANGES 0x100000000 /* in set.generation: the generation has rows in ranges */
+
+/* In set.generation: what the generation has beside its tier NORMAL in force. */
+#define SET_HAS_RANGES 0x100000000
+#define SET_HAS_ADMIN 0x200000000
+#define SET_HAS_BASELINE 0x400000000
+#define SET_HAS_MEANT 0x800000000
+#define SET_HAS_STAGED 0x1000000000
 
 /* What kind of thing has an address. */
 enum place {

@@ -32,6 +32,9 @@ struct context {
 	__u8 direction;
 	__u8 match;
 	__u8 verdict;
+	__u8 staged; /* enum verdict */
+	__u8 pad[3];
+	__u32 staged_rules;
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;
@@ -139,7 +142,9 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 		e->dst_port = bpf_ntohs(c->packet.dst_port);
 	}
 	e->service_port = bpf_ntohs(c->service_port);
+	e->staged = type == EVENT_VERDICT ? c->staged : VERDICT_NONE;
 	e->pad = 0;
+	e->staged_rules = type == EVENT_VERDICT ? c->staged_rules : 0;
 	e->src = c->packet.src;
 	e->dst = c->packet.dst;
 	e->service = c->service;

@@ -2,7 +2,8 @@
 /* policy: the verdict of one NIC on one connection, and the slot of conntrack that remembers it.
  *
  * Within one peer the longest (protocol, port) prefix answers; between (peer), (class of its address) and (any peer) the
- * higher precedence does. internal/policy builds sets for which this equals what the rules mean.
+ * higher precedence does; a tier that passes leaves it to the next. internal/policy builds sets for which this equals what
+ * the rules mean.
  */
 #ifndef WEFT_POLICY_H
 #define WEFT_POLICY_H
@@ -29,20 +30,6 @@ static __always_inline __u64 revision_needed(__u32 slot, const struct addr *peer
 	__u64 needed = set ? set->revision : ~0ULL >> 8;
 
 	return changed && *changed > needed ? *changed : needed;
-}
-
-static __always_inline struct policy *policy_find(__u32 generation, __u32 peer, const struct question *q)
-{
-	struct policy_key key = {
-		.bits = POLICY_BITS_FIXED + 24,
-		.generation = generation,
-		.peer = peer,
-		.direction = q->direction,
-		.protocol = q->protocol,
-		.port = q->port,
-	};
-
-	return bpf_map_lookup_elem(&policies, &key);
 }
 
 static __always_inline __u32 place_of(__u32 identity)
@@ -90,43 +77,120 @@ static __always_inline int policy_drop_reason(__u32 verdict)
 	}
 }
 
+static __always_inline int policy_denies(__u32 verdict)
+{
+	return verdict == VERDICT_DENY || verdict == VERDICT_DENY_IMPLICIT;
+}
+
+static __always_inline struct policy *policy_find(struct policy_key *key, __u32 peer)
+{
+	key->peer = peer;
+	return bpf_map_lookup_elem(&policies, key);
+}
+
+/* What one tier says; NULL: the generation was flipped away under our eyes, as its any-peer defaults go first. */
+static __always_inline struct policy *policy_tier(struct policy_key *key, __u32 peer, __u32 class)
+{
+	struct policy *any = policy_find(key, 0), *by_class = class ? policy_find(key, class) : NULL;
+	struct policy *one = policy_find(key, peer), *best;
+
+	if (!any)
+		return NULL;
+	best = by_class && by_class->precedence >= any->precedence ? by_class : any;
+	return one && one->precedence >= best->precedence ? one : best;
+}
+
+/* What a view of a generation says: verdict, rules and match of the context, VERDICT_NONE if it is not there any more. */
+GLOBAL policy_view(struct context *c, const struct question *q, __u64 generation, __u32 class, __u32 view)
+{
+	static const __u8 order[] = { TIER_ADMIN, TIER_NORMAL, TIER_BASELINE };
+
+	if (!c || !q)
+		return 0;
+	c->verdict = VERDICT_NONE;
+	for (int i = 0; i < 3; i++) {
+		struct policy_key key = {
+			.bits = POLICY_BITS_FIXED + 24,
+			.generation = generation,
+			.layer = q->direction | order[i] << LAYER_TIER | view << LAYER_VIEW,
+			.protocol = q->protocol,
+			.port = q->port,
+		};
+		struct policy *best;
+
+		if ((order[i] == TIER_ADMIN && !(generation & SET_HAS_ADMIN)) ||
+		    (order[i] == TIER_BASELINE && !(generation & SET_HAS_BASELINE)))
+			continue;
+		best = policy_tier(&key, q->peer, class);
+		if (!best)
+			return 0;
+		if (best->verdict == VERDICT_PASS)
+			continue;
+		c->rules = best->rules;
+		c->match = best->match;
+		c->verdict = best->verdict;
+		return 0;
+	}
+	return 0;
+}
+
+/* What people should know of policies that are not enforced: audited ones turn what they would deny into VERDICT_AUDIT,
+ * of staged ones the event tells what they would do. */
+static __always_inline void policy_foresee(struct context *c, const struct question *q, __u64 generation, __u32 class)
+{
+	__u32 rules = c->rules;
+	__u8 match = c->match, verdict = c->verdict;
+
+	if ((generation & SET_HAS_MEANT) && !policy_denies(verdict)) {
+		policy_view(c, q, generation, class, VIEW_AS_MEANT);
+		if (policy_denies(c->verdict)) {
+			rules = c->rules;
+			match = c->match;
+			verdict = VERDICT_AUDIT;
+		}
+	}
+	if (generation & SET_HAS_STAGED) {
+		policy_view(c, q, generation, class, VIEW_AS_STAGED);
+		c->staged = c->verdict;
+		c->staged_rules = c->rules;
+	}
+	c->rules = rules;
+	c->match = match;
+	c->verdict = verdict;
+}
+
 /* Asks the set, tells people, and writes the slot. Returns 0 or a drop reason. */
 GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct question *q, struct ct_slot *memory)
 {
 	if (!c || !q || !memory)
 		return DROP_NO_CONFIG;
-	__u32 slot = q->slot;
+	__u32 slot = q->slot, class = 0;
 	struct set *set = bpf_map_lookup_elem(&sets, &slot);
-	struct policy *one = NULL, *class = NULL, *any = NULL, *best;
+	__u64 generation = 0;
 
 	c->direction = q->direction;
 	c->incarnation = q->incarnation;
 	c->rules = 0;
 	c->match = 0;
 	c->verdict = VERDICT_NONE;
+	c->staged = VERDICT_NONE;
+	c->staged_rules = 0;
 	if (!set)
 		return DROP_NO_CONFIG;
-	/* A generation goes with its any-peer default first: without one it was flipped away under our eyes. */
-	for (int try = 0; try < 2 && !any; try++) {
-		__u64 generation = *(volatile __u64 *)&set->generation;
-
-		class = generation & SET_HAS_RANGES ? policy_find(generation, policy_class(generation, q), q) : NULL;
-		one = policy_find(generation, q->peer, q);
-		any = policy_find(generation, 0, q);
+	for (int try = 0; try < 2 && c->verdict == VERDICT_NONE; try++) {
+		generation = *(volatile __u64 *)&set->generation;
+		class = generation & SET_HAS_RANGES ? policy_class(generation, q) : 0;
+		policy_view(c, q, generation, class, VIEW_IN_FORCE);
 	}
-	if (!any)
+	if (c->verdict == VERDICT_NONE)
 		return DROP_NO_CONFIG;
-	best = class && class->precedence >= any->precedence ? class : any;
-	if (one && one->precedence >= best->precedence)
-		best = one;
-	c->rules = best->rules;
-	c->match = best->match;
-	c->verdict = best->verdict;
-	memory->rules = best->rules;
+	if (generation & (SET_HAS_MEANT | SET_HAS_STAGED))
+		policy_foresee(c, q, generation, class);
+	memory->rules = c->rules;
 	memory->incarnation = q->incarnation;
-	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | best->verdict;
-	event_emit(skb, c, EVENT_VERDICT, policy_drop_reason(best->verdict));
-	return policy_drop_reason(best->verdict);
+	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | c->verdict;
+	event_emit(skb, c, EVENT_VERDICT, policy_drop_reason(c->verdict));
+	return policy_drop_reason(c->verdict);
 }
 
 /* The verdict of a NIC: remembered while nothing it rests on has changed, else asked. */

@@ -38,6 +38,7 @@ enum verdict {
 	VERDICT_DENY_IMPLICIT = 3, /* isolated and nothing allows */
 	VERDICT_AUDIT = 4,	   /* would be denied, passes */
 	VERDICT_REDIRECT = 5,	   /* to a proxy */
+	VERDICT_PASS = 6,	   /* of entries only: the next tier decides */
 };
 
 /* What of the peer and port a rule matched on; Hubble's policy_match_type. */
@@ -100,7 +101,9 @@ struct event {
 	__u16 src_port;
 	__u16 dst_port;
 	__u16 service_port;
-	__u16 pad;
+	__u8 staged; /* enum verdict that staged policies would have led to; VERDICT_NONE: there are none */
+	__u8 pad;
+	__u32 staged_rules; /* list of rules that would have decided */
 	struct addr src;
 	struct addr dst;
 	struct addr service;

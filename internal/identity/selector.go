@@ -1,12 +1,10 @@
-package policy
+package identity
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
 	"strings"
-
-	"weftnet.io/weftnet/internal/identity"
 )
 
 // Operator is what a Requirement asks of a label.
@@ -47,13 +45,13 @@ type Selector struct {
 	relative     bool // some requirement is Same
 }
 
-// NewSelector makes a selector; without requirements it chooses every identity. Equal requirements give equal
+// NewSelector makes a selector; without requirements it chooses every  Equal requirements give equal
 // selectors, whatever their order.
 func NewSelector(requirements ...Requirement) Selector {
 	own := make([]Requirement, len(requirements))
 	for i, r := range requirements {
 		if !strings.Contains(r.Key, ":") {
-			r.Key = identity.SourceAny + ":" + r.Key
+			r.Key = SourceAny + ":" + r.Key
 		}
 		r.Values = slices.Compact(slices.Sorted(slices.Values(r.Values)))
 		own[i] = r
@@ -73,7 +71,7 @@ func NewSelector(requirements ...Requirement) Selector {
 }
 
 // For is the selector as seen by a subject with these labels: Same has become what the subject's own label says.
-func (s Selector) For(subject identity.Labels) Selector {
+func (s Selector) For(subject Labels) Selector {
 	if !s.relative {
 		return s
 	}
@@ -92,8 +90,8 @@ func (s Selector) For(subject identity.Labels) Selector {
 }
 
 // valuesIn lists the values that a set of labels has for the requirement's key.
-func (r Requirement) valuesIn(l identity.Labels) []string {
-	if source, key, _ := strings.Cut(r.Key, ":"); source == identity.SourceAny {
+func (r Requirement) valuesIn(l Labels) []string {
+	if source, key, _ := strings.Cut(r.Key, ":"); source == SourceAny {
 		return slices.Collect(l.ValuesOf(key))
 	}
 	if value, ok := l.Value(r.Key); ok {
@@ -112,7 +110,7 @@ func (s Selector) String() string { return s.text }
 func (s Selector) IsZero() bool { return s.text == "" }
 
 // Matches tells whether an identity with these labels is chosen.
-func (s Selector) Matches(l identity.Labels) bool {
+func (s Selector) Matches(l Labels) bool {
 	if s.IsZero() {
 		return false
 	}
@@ -135,9 +133,9 @@ func (s Selector) Uses(key string) bool {
 // rank orders requirements by what they cost and sort out: the namespace first, what looks through all sources last.
 func (r Requirement) rank() int {
 	switch {
-	case r.Key == identity.SourceK8s+":"+identity.LabelNamespace:
+	case r.Key == SourceK8s+":"+LabelNamespace:
 		return 0
-	case strings.HasPrefix(r.Key, identity.SourceAny+":"):
+	case strings.HasPrefix(r.Key, SourceAny+":"):
 		return 2
 	default:
 		return 1
@@ -151,10 +149,10 @@ func (r Requirement) String() string {
 	return fmt.Sprintf("%s %s %q", r.Key, r.Operator, r.Values)
 }
 
-func (r Requirement) matches(l identity.Labels) bool {
+func (r Requirement) matches(l Labels) bool {
 	source, key, _ := strings.Cut(r.Key, ":")
 	found, in := false, false
-	if source == identity.SourceAny {
+	if source == SourceAny {
 		for value := range l.ValuesOf(key) {
 			found = true
 			in = in || slices.Contains(r.Values, value)

@@ -54,6 +54,9 @@ func (n *enricher) look(r state.Reader, e abi.Event) *sight {
 	if e.Rules != 0 && e.Type != abi.EventTrace {
 		s.decision = n.deciders.of(r, e.Rules)
 	}
+	if verdict := abi.Verdict(e.Staged); verdict != abi.VerdictNone {
+		s.staged = staged(verdict, n.deciders.of(r, e.StagedRules))
+	}
 	return s
 }
 
@@ -140,11 +143,28 @@ func (n *enricher) service(r state.Reader, at netip.Addr, port uint16, protocol 
 type decision struct {
 	policies []*flowpb.Policy // each once however many of its rules are in it
 	log      []string         // what their authors want to read, each text once
+	rules    []policy.Origin  // not to be changed
+}
+
+// staged says what would happen if staged policies were enforced: "staged: would be denied by cnp shop/db ingress[0]".
+func staged(verdict abi.Verdict, d decision) string {
+	text := "staged: would be allowed"
+	switch verdict {
+	case abi.VerdictDeny:
+		text = "staged: would be denied"
+	case abi.VerdictDenyImplicit:
+		text = "staged: would be denied, as nothing allows it: isolated"
+	}
+	for i, o := range d.rules {
+		text += [...]string{" by ", ", "}[min(i, 1)] + o.String()
+	}
+	return text
 }
 
 // decisionOf reads a list of rules.
 func (n *enricher) decisionOf(r state.Reader, number uint32) (d decision) {
 	list, _ := n.tables.RuleLists.One(r, state.Join(number))
+	d.rules = list.Rules
 	for _, o := range list.Rules {
 		if o.Log != "" && !slices.Contains(d.log, o.Log) {
 			d.log = append(d.log, o.Log)

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type sight struct {
 	device                            *flowpb.NetworkInterface // nil: none
 	sourceService, destinationService *flowpb.Service          // nil: none
 	decision                          decision                 // of the rules
+	staged                            string                   // what staged policies would do; empty: there are none
 
 	once sync.Once
 	made *flowpb.Flow
@@ -72,6 +74,9 @@ func (s *sight) tell() *flowpb.Flow {
 		trace(e, f)
 	}
 	decided(f, e.Direction, s.decision)
+	if s.staged != "" {
+		f.PolicyLog = append(slices.Clone(f.GetPolicyLog()), s.staged)
+	}
 	return f
 }
 

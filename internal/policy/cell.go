@@ -70,11 +70,18 @@ func (c cells) settle(anyPeer cells) cells {
 	return settled
 }
 
+// layer is where entries are: what the kernel asks for at a time.
+type layer struct {
+	view      View
+	tier      Tier
+	direction Direction
+}
+
 // entries appends the cells as entries of a peer, in no order.
-func (c cells) entries(direction Direction, peer identity.Number, entries []Entry) []Entry {
+func (c cells) entries(l layer, peer identity.Number, entries []Entry) []Entry {
 	for at, own := range c {
 		e := Entry{
-			Direction: direction, Peer: peer, Protocol: at.protocol, Port: at.port, PortBits: at.bits,
+			View: l.view, Tier: l.tier, Direction: l.direction, Peer: peer, Protocol: at.protocol, Port: at.port, PortBits: at.bits,
 			Verdict: own.verdict, Precedence: own.precedence, Rules: own.rules,
 		}
 		e.Match = e.match()

@@ -33,6 +33,7 @@ type Options struct {
 	HostByPolicy bool // traffic from this node to its workloads needs a rule too (setting allow-localhost: policy)
 	CIDRNodes    bool // each block is about nodes, too (setting policy-cidr-match-mode)
 	CIDRPods     bool // … about pods, too
+	Audit        bool // nothing is denied, what would be has verdict Audit (settings policy-audit-mode)
 }
 
 // Entries computes the policy of one subject against these peers. peerPorts gives the named ports of the workloads of
@@ -44,24 +45,46 @@ func Entries(
 ) []Entry {
 	var entries []Entry
 	c := classesOf(rules, subject, options)
-	for _, direction := range [...]Direction{Ingress, Egress} {
-		b := newBuilder(rules, subject, direction, options)
-		entries = append(entries, b.entries(peers, peerPorts)...)
-		for class, blocks := range c.members {
-			entries = b.class(blocks).settle(b.anyPeer).entries(direction, class, entries)
+	for _, view := range views(rules, subject, options) {
+		seen := view.seeAll(rules, subject, options)
+		rounds := tiersOf(rules, subject, options)
+		for _, tier := range rounds {
+			for _, direction := range [...]Direction{Ingress, Egress} {
+				l := layer{view, tier, direction}
+				b := newBuilder(seen, subject, l, tier != rounds[len(rounds)-1], options)
+				entries = append(entries, b.entries(peers, peerPorts)...)
+				for class, blocks := range c.members {
+					entries = b.class(blocks).settle(b.anyPeer).entries(l, class, entries)
+				}
+			}
 		}
 	}
 	slices.SortFunc(entries, Entry.Compare)
 	return entries
 }
 
-// isolation tells whether what no rule allows is denied, and the rules that make it so.
-func isolation(rules []Rule, subject identity.Labels, direction Direction, options Options) (bool, []Origin) {
+// tiersOf lists the tiers that a subject's rules are in, and Normal, in the order in which they are asked.
+func tiersOf(rules []Rule, subject Subject, options Options) (out []Tier) {
+	for _, tier := range tiers {
+		if tier == Normal || options.Enforcement != EnforceNever && slices.ContainsFunc(rules, func(r Rule) bool {
+			return r.Tier == tier && r.Subject.Matches(subject.Labels)
+		}) {
+			out = append(out, tier)
+		}
+	}
+	return out
+}
+
+// isolation tells whether what no rule allows is denied, and the rules, of those that select the subject, that make it so.
+func isolation(rules []Rule, subject identity.Labels, l layer, options Options) (bool, []Origin) {
+	if l.tier != Normal {
+		return false, nil
+	}
 	_, initial := subject.Value(identity.SourceReserved + ":" + identity.Init.Name())
-	isolated := initial || options.Enforcement == EnforceAlways
+	isolated := (initial || options.Enforcement == EnforceAlways) && (l.view == AsMeant || !options.Audit)
 	var by []Origin
 	for _, r := range rules {
-		if r.Subject.Matches(subject) && (direction == Ingress && r.DefaultDenyIngress || direction == Egress && r.DefaultDenyEgress) {
+		if l.direction == Ingress && r.DefaultDenyIngress || l.direction == Egress && r.DefaultDenyEgress {
 			isolated = true
 			by = append(by, r.Origin)
 		}
@@ -69,25 +92,34 @@ func isolation(rules []Rule, subject identity.Labels, direction Direction, optio
 	return isolated, unite(by)
 }
 
-// fromHost lets this node reach its own workloads whatever their rules allow: kubelet's probes.
-var fromHost = Term{
-	Peers: []Selector{NewSelector(Requirement{Key: identity.SourceReserved + ":" + identity.Host.Name(), Operator: Exists})},
-	Ports: []Port{AnyPort},
-}
-
-// hostPasses tells whether fromHost applies to an isolated subject.
-func hostPasses(subject identity.Labels, direction Direction, options Options) bool {
+// fromHost lets this node reach its own workloads whatever their rules allow: kubelet's probes. In tier Normal that is
+// for isolated subjects, and a rule may deny it; the other tiers do not see such packets at all.
+func fromHost(subject identity.Labels, l layer, isolated bool, options Options) (Term, bool) {
 	_, isHost := subject.Value(identity.SourceReserved + ":" + identity.Host.Name())
-	return direction == Ingress && !isHost && !options.HostByPolicy
+	if l.direction != Ingress || isHost || options.HostByPolicy || l.tier == Normal && !isolated {
+		return Term{}, false
+	}
+	t := Term{
+		Peers: []identity.Selector{identity.NewSelector(identity.Requirement{Key: identity.SourceReserved + ":" + identity.Host.Name(), Operator: identity.Exists})},
+		Ports: []Port{AnyPort},
+	}
+	switch l.tier {
+	case Admin:
+		t.Action, t.Rank = Pass, MaxRank
+	case Baseline:
+		t.Rank = MaxRank
+	}
+	return t, true
 }
 
-// builder makes the entries of one subject and direction.
+// builder makes the entries of one subject and layer.
 type builder struct {
-	direction Direction
+	layer     layer
 	terms     []boundTerm
-	selectors []Selector     // distinct ones of all terms
-	known     map[string]int // text of a selector -> its place in selectors
+	selectors []identity.Selector // distinct ones of all terms
+	known     map[string]int      // text of a selector -> its place in selectors
 	options   Options
+	more      bool // tiers follow
 	named     bool // some term has a port whose number depends on the peer
 	anyPeer   cells
 }
@@ -102,21 +134,25 @@ type boundTerm struct {
 	names     []Port // ports whose number depends on the peer
 }
 
-func newBuilder(rules []Rule, subject Subject, direction Direction, options Options) *builder {
-	b := &builder{direction: direction, options: options, known: map[string]int{}, anyPeer: cells{}}
+// newBuilder takes the rules that select the subject. If more tiers follow, what this one says nothing of is theirs.
+func newBuilder(rules []Rule, subject Subject, l layer, more bool, options Options) *builder {
+	b := &builder{layer: l, more: more, options: options, known: map[string]int{}, anyPeer: cells{}}
 	base := cell{precedence: PrecedenceDefault, verdict: Allow}
+	if more {
+		base.verdict = PassOn
+	}
 	if options.Enforcement != EnforceNever {
-		isolated, by := isolation(rules, subject.Labels, direction, options)
+		isolated, by := isolation(rules, subject.Labels, l, options)
 		if isolated {
 			base = cell{precedence: PrecedenceDefault, verdict: DenyImplicit, rules: by}
 		}
 		for _, r := range rules {
-			if r.Subject.Matches(subject.Labels) {
+			if r.Tier == l.tier {
 				b.bindRule(r, subject)
 			}
 		}
-		if isolated && hostPasses(subject.Labels, direction, options) {
-			b.bind(fromHost, cell{precedence: PrecedenceAllow, verdict: Allow}, subject)
+		if t, applies := fromHost(subject.Labels, l, isolated, options); applies {
+			b.bind(t, nil, subject)
 		}
 	}
 	b.anyPeer.add(prefix{}, base)
@@ -129,27 +165,20 @@ func newBuilder(rules []Rule, subject Subject, direction Direction, options Opti
 }
 
 func (b *builder) bindRule(r Rule, subject Subject) {
-	allow, deny := r.Ingress, r.IngressDeny
-	if b.direction == Egress {
-		allow, deny = r.Egress, r.EgressDeny
-	}
-	at := func(t Term) []Origin {
+	for _, t := range r.In(b.layer.direction) {
 		origin := r.Origin
 		origin.Path = t.Path
-		return []Origin{origin}
-	}
-	for _, t := range allow {
-		b.bind(t, cell{precedence: PrecedenceAllow, verdict: Allow, rules: at(t)}, subject)
-	}
-	for _, t := range deny {
-		b.bind(t, cell{precedence: PrecedenceDeny, verdict: Deny, rules: at(t)}, subject)
+		b.bind(t, []Origin{origin}, subject)
 	}
 }
 
-func (b *builder) bind(t Term, c cell, subject Subject) {
-	bound := boundTerm{cell: c, anyPeer: t.AnyPeer}
+func (b *builder) bind(t Term, rules []Origin, subject Subject) {
+	bound := boundTerm{cell: cell{t.precedence(), t.Action.verdict(), rules}, anyPeer: t.AnyPeer}
+	if t.Action == Pass && !b.more {
+		bound.cell.verdict, bound.cell.rules = Allow, nil // nobody is left who could deny
+	}
 	for _, p := range t.Ports {
-		if p.Name != "" && b.direction == Egress {
+		if p.Name != "" && b.layer.direction == Egress {
 			bound.names = append(bound.names, p)
 			b.named = true
 			continue
@@ -177,7 +206,7 @@ func (b *builder) bind(t Term, c cell, subject Subject) {
 }
 
 func (b *builder) entries(peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts) []Entry {
-	entries := b.anyPeer.settle(cells{}).entries(b.direction, 0, nil)
+	entries := b.anyPeer.settle(cells{}).entries(b.layer, 0, nil)
 	if len(b.selectors) == 0 && !b.named {
 		return entries
 	}
@@ -201,7 +230,7 @@ func (b *builder) entries(peers iter.Seq2[identity.Number, identity.Labels], pee
 			own = b.peer(chosen, named).settle(b.anyPeer)
 			groups[group] = own
 		}
-		entries = own.entries(b.direction, number, entries)
+		entries = own.entries(b.layer, number, entries)
 	}
 	return entries
 }

@@ -11,9 +11,9 @@ import (
 )
 
 var (
-	everyone = NewSelector()
-	backends = NewSelector(Requirement{"tier", In, []string{"back"}})
-	webs     = NewSelector(Requirement{"k8s:app", In, []string{"web"}})
+	everyone = identity.NewSelector()
+	backends = identity.NewSelector(identity.Requirement{Key: "tier", Operator: identity.In, Values: []string{"back"}})
+	webs     = identity.NewSelector(identity.Requirement{Key: "k8s:app", Operator: identity.In, Values: []string{"web"}})
 )
 
 func cnp(name string) Origin {
@@ -21,7 +21,7 @@ func cnp(name string) Origin {
 }
 
 func TestEntriesReadAsTheRulesMean(t *testing.T) {
-	web := Term{Path: "ingress[0]", Peers: []Selector{webs}, Ports: []Port{OnePort(TCP, 80)}}
+	web := Term{Path: "ingress[0]", Peers: []identity.Selector{webs}, Ports: []Port{OnePort(TCP, 80)}}
 	tests := []struct {
 		name  string
 		rules []Rule
@@ -40,7 +40,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			egress any any allow (all)`},
 		{"deny of a whole protocol leaves no allowed port of that peer, and bites without isolation", []Rule{
 			{Origin: cnp("a"), Subject: everyone, Ingress: []Term{web}},
-			{Origin: cnp("b"), Subject: everyone, IngressDeny: []Term{{Path: "ingressDeny[0]", Peers: []Selector{backends}, Ports: []Port{AllPorts(TCP)}}}},
+			{Origin: cnp("b"), Subject: everyone, Ingress: []Term{{Action: Refuse, Path: "ingressDeny[0]", Peers: []identity.Selector{backends}, Ports: []Port{AllPorts(TCP)}}}},
 		}, `
 			ingress any any allow (all)
 			ingress 300 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
@@ -49,9 +49,9 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			ingress 303 tcp deny by cnp shop/b ingressDeny[0] (l3-proto)
 			egress any any allow (all)`},
 		{"deny for anybody leaves out what a peer was allowed there, not what it was allowed around it", []Rule{
-			{Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{web, {Path: "ingress[1]", Peers: []Selector{webs}, Ports: []Port{AllPorts(UDP)}}}},
-			{Origin: cnp("b"), Subject: everyone, IngressDeny: []Term{
-				{Path: "ingressDeny[0]", AnyPeer: true, Ports: []Port{AllPorts(TCP), OnePort(UDP, 53)}},
+			{Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{web, {Path: "ingress[1]", Peers: []identity.Selector{webs}, Ports: []Port{AllPorts(UDP)}}}},
+			{Origin: cnp("b"), Subject: everyone, Ingress: []Term{
+				{Action: Refuse, Path: "ingressDeny[0]", AnyPeer: true, Ports: []Port{AllPorts(TCP), OnePort(UDP, 53)}},
 			}},
 		}, `
 			ingress any any deny-implicit by cnp shop/a (none)
@@ -72,7 +72,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 		{"a range is a few prefixes, and a named port is what each peer says it is", []Rule{
 			{Origin: cnp("a"), Subject: everyone, DefaultDenyEgress: true, Egress: []Term{
 				{Path: "egress[0]", AnyPeer: true, Ports: []Port{{Protocol: TCP, First: 1023, Last: 2047}, ICMPType(ICMP, 8)}},
-				{Path: "egress[1]", Peers: []Selector{backends}, Ports: []Port{{Name: "http"}}},
+				{Path: "egress[1]", Peers: []identity.Selector{backends}, Ports: []Port{{Name: "http"}}},
 			}},
 		}, `
 			ingress any any allow (all)
@@ -87,13 +87,55 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 		{"a term without ports or without peers opens nothing", []Rule{
 			{
 				Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, DefaultDenyEgress: true,
-				Ingress: []Term{{AnyPeer: true}, {Ports: []Port{AnyPort}}, {Peers: []Selector{{}}, Ports: []Port{AnyPort}}},
+				Ingress: []Term{{AnyPeer: true}, {Ports: []Port{AnyPort}}, {Peers: []identity.Selector{{}}, Ports: []Port{AnyPort}}},
 			},
 			{Origin: cnp("b"), Ingress: []Term{{AnyPeer: true, Ports: []Port{AnyPort}}}}, // no subject either
 		}, `
 			ingress any any deny-implicit by cnp shop/a (none)
 			ingress host any allow (l3-only)
 			egress any any deny-implicit by cnp shop/a (none)`},
+		{"an administrator's tier comes first, and what it passes on is the others' business; the baseline is for whom nothing isolates", []Rule{
+			{Origin: cnp("admin"), Tier: Admin, Subject: everyone, Ingress: []Term{
+				{Path: "ingress[0]", Action: Pass, Rank: 2, Peers: []identity.Selector{webs}, Ports: []Port{OnePort(TCP, 80)}},
+				{Path: "ingress[1]", Action: Refuse, Rank: 1, AnyPeer: true, Ports: []Port{AllPorts(TCP)}},
+			}},
+			{Origin: cnp("base"), Tier: Baseline, Subject: everyone, Ingress: []Term{
+				{Path: "ingress[0]", Action: Refuse, Rank: 1, AnyPeer: true, Ports: []Port{AnyPort}},
+			}},
+		}, `
+			ingress any any pass (all)
+			egress any any pass (all)
+			admin ingress any any pass (all)
+			admin ingress any tcp deny by cnp shop/admin ingress[1] (proto-only)
+			admin ingress host any pass (l3-only)
+			admin ingress 300 tcp/80 pass by cnp shop/admin ingress[0] (l3-l4)
+			admin ingress 303 tcp/80 pass by cnp shop/admin ingress[0] (l3-l4)
+			admin egress any any pass (all)
+			baseline ingress any any deny by cnp shop/base ingress[0] (all)
+			baseline ingress host any allow (l3-only)
+			baseline egress any any allow (all)`},
+		{"an audited policy accepts and does not deny; as it is meant it does both", []Rule{
+			{Origin: cnp("a"), Mode: Audited, Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{web}},
+		}, `
+			ingress any any allow (all)
+			ingress 300 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
+			ingress 303 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
+			egress any any allow (all)
+			as-meant ingress any any deny-implicit by cnp shop/a (none)
+			as-meant ingress host any allow (l3-only)
+			as-meant ingress 300 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
+			as-meant ingress 303 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
+			as-meant egress any any allow (all)`},
+		{"a staged policy does nothing, and one can see what it would do", []Rule{
+			{Origin: cnp("a"), Mode: Staged, Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{web}},
+		}, `
+			ingress any any allow (all)
+			egress any any allow (all)
+			as-staged ingress any any deny-implicit by cnp shop/a (none)
+			as-staged ingress host any allow (l3-only)
+			as-staged ingress 300 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
+			as-staged ingress 303 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
+			as-staged egress any any allow (all)`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -106,58 +148,6 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 				t.Errorf("have\n%s\nwant\n%s", strings.Join(have, "\n"), want)
 			}
 		})
-	}
-}
-
-func TestSelectorsFollowKubernetesOperators(t *testing.T) {
-	tests := []struct {
-		r    Requirement
-		want bool // for k8s:app=web, k8s:tier=front
-	}{
-		{Requirement{"app", In, []string{"web", "api"}}, true},
-		{Requirement{"any:app", In, []string{"api"}}, false},
-		{Requirement{"k8s:app", NotIn, []string{"api"}}, true},
-		{Requirement{"k8s:role", NotIn, []string{"api"}}, true},
-		{Requirement{"k8s:role", In, nil}, false},
-		{Requirement{"k8s:app", Exists, nil}, true},
-		{Requirement{"reserved:app", Exists, nil}, false},
-		{Requirement{"role", DoesNotExist, nil}, true},
-		{Requirement{"app", DoesNotExist, nil}, false},
-		{Requirement{"app", OperatorNone, nil}, false},
-	}
-	for _, test := range tests {
-		if have := NewSelector(test.r).Matches(world[300]); have != test.want {
-			t.Errorf("%s: %v", test.r, have)
-		}
-	}
-	if (Selector{}).Matches(world[300]) {
-		t.Error("the zero selector chooses somebody")
-	}
-	if !everyone.Matches(identity.Labels{}) {
-		t.Error("a selector without requirements does not choose everybody")
-	}
-}
-
-func TestSameIsWhatTheSubjectHas(t *testing.T) {
-	same := NewSelector(Requirement{"k8s:tier", Same, nil}, Requirement{"role", Same, nil})
-	for n, want := range map[identity.Number]bool{300: true, 301: false, 302: false, 303: false, identity.Host: false} {
-		if have := same.For(world[300]).Matches(world[n]); have != want {
-			t.Errorf("%d: %v", n, have)
-		}
-	}
-	if same.Matches(world[300]) {
-		t.Error("chooses somebody without a subject")
-	}
-	if !same.For(identity.Labels{}).Matches(world[identity.Host]) {
-		t.Error("two without the label are not the same")
-	}
-}
-
-func TestEqualSelectorsPrintAlike(t *testing.T) {
-	a := NewSelector(Requirement{"app", In, []string{"b", "a", "b"}}, Requirement{"tier", Exists, nil}, Requirement{"tier", Exists, nil})
-	b := NewSelector(Requirement{"any:tier", Exists, nil}, Requirement{"any:app", In, []string{"a", "b"}})
-	if a.String() != b.String() {
-		t.Errorf("%s and %s", a, b)
 	}
 }
 
@@ -196,7 +186,7 @@ func BenchmarkEntries(b *testing.B) {
 	var rules []Rule
 	for i := range 20 {
 		rules = append(rules, Rule{Origin: cnp(fmt.Sprint(i)), Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{{
-			Peers: []Selector{NewSelector(Requirement{"k8s:" + identity.LabelNamespace, In, []string{fmt.Sprintf("ns-%d", i)}}, Requirement{"app", Exists, nil})},
+			Peers: []identity.Selector{identity.NewSelector(identity.Requirement{Key: "k8s:" + identity.LabelNamespace, Operator: identity.In, Values: []string{fmt.Sprintf("ns-%d", i)}}, identity.Requirement{Key: "app", Operator: identity.Exists})},
 			Ports: []Port{OnePort(TCP, 80), OnePort(TCP, 443)},
 		}}})
 	}

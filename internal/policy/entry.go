@@ -29,10 +29,13 @@ const (
 	Allow
 	Deny         // a deny term matched
 	DenyImplicit // isolated, and nothing allows
+	Audit        // would be denied if what is audited were enforced; passes
+	Redirect     // to a proxy
+	PassOn       // of entries only: the next tier decides
 )
 
 func (v Verdict) String() string {
-	return name("verdict", uint8(v), "none", "allow", "deny", "deny-implicit")
+	return name("verdict", uint8(v), "none", "allow", "deny", "deny-implicit", "audit", "redirect", "pass")
 }
 
 // Match says what an entry looks at. The numbers are those of abi enum match, which are Hubble's policy_match_type.
@@ -60,16 +63,23 @@ func name(kind string, n uint8, names ...string) string {
 	return fmt.Sprintf("%s %d", kind, n)
 }
 
-// Precedences of entries: the higher wins. The low byte is the kind of rule; the bits above are left for tiers and
-// priorities.
+// Denies tells whether packets with this verdict are dropped.
+func (v Verdict) Denies() bool { return v == Deny || v == DenyImplicit }
+
+// Precedences of entries inside a tier: the higher wins. The low byte is the kind of rule; above it is the rank of the
+// term.
 const (
 	PrecedenceDefault uint32 = 0
 	PrecedenceAllow   uint32 = 1
 	PrecedenceDeny    uint32 = 255
+
+	MaxRank = 1<<24 - 1
 )
 
 // Entry is one entry of the kernel's policy map, less the set that it belongs to.
 type Entry struct {
+	View       View
+	Tier       Tier
 	Direction  Direction
 	Peer       identity.Number // 0: any peer
 	Protocol   uint8           // IP protocol; 0: any
@@ -84,14 +94,21 @@ type Entry struct {
 // Compare orders entries by their key.
 func (e Entry) Compare(f Entry) int {
 	return cmp.Or(
-		cmp.Compare(e.Direction, f.Direction), cmp.Compare(e.Peer, f.Peer), cmp.Compare(e.Protocol, f.Protocol),
+		cmp.Compare(e.View, f.View), cmp.Compare(e.Tier, f.Tier), cmp.Compare(e.Direction, f.Direction), cmp.Compare(e.Peer, f.Peer), cmp.Compare(e.Protocol, f.Protocol),
 		cmp.Compare(e.Port, f.Port), cmp.Compare(e.PortBits, f.PortBits),
 	)
 }
 
-// String is e.g. "ingress 300 tcp/80-95 allow by cnp web/allow-db ingress[0]".
+// String is e.g. "ingress 300 tcp/80-95 allow by cnp web/allow-db ingress[0]", with the view and the tier before it where
+// they are not the usual ones.
 func (e Entry) String() string {
 	var text strings.Builder
+	if e.View != InForce {
+		fmt.Fprintf(&text, "%s ", e.View)
+	}
+	if e.Tier != Normal {
+		fmt.Fprintf(&text, "%s ", e.Tier)
+	}
 	fmt.Fprintf(&text, "%s ", e.Direction)
 	switch {
 	case e.Peer == 0:

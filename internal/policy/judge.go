@@ -24,57 +24,74 @@ type Packet struct {
 	Port      uint16
 }
 
-// Judge says what the rules say of a packet, and which rules: the deny terms that match it, else the allow terms that
-// do, else the rules that isolate the subject. It reads rules as people do, one after the other; the kernel's entries
-// mean the same.
+// Judge says what the rules say of a packet, and which rules. It reads rules as people do, one after the other; the
+// kernel's entries mean the same. Verdict Audit is for what audited policies would deny, and comes with them.
 func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Options) (Verdict, []Origin) {
+	verdict, by := judgeView(InForce, rules, subject, peer, packet, options)
+	if verdict.Denies() {
+		return verdict, by
+	}
+	if meant, because := judgeView(AsMeant, rules, subject, peer, packet, options); meant.Denies() {
+		return Audit, because
+	}
+	return verdict, by
+}
+
+// Foresee says what staged policies would make of a packet.
+func Foresee(rules []Rule, subject Subject, peer Peer, packet Packet, options Options) (Verdict, []Origin) {
+	return judgeView(AsStaged, rules, subject, peer, packet, options)
+}
+
+func judgeView(view View, rules []Rule, subject Subject, peer Peer, packet Packet, options Options) (Verdict, []Origin) {
 	if options.Enforcement == EnforceNever {
 		return Allow, nil
 	}
-	var allows, denies []Origin
-	allowed := false
-	for _, r := range rules {
-		if !r.Subject.Matches(subject.Labels) {
-			continue
-		}
-		allow, deny := r.Ingress, r.IngressDeny
-		if packet.Direction == Egress {
-			allow, deny = r.Egress, r.EgressDeny
-		}
-		origin := r.Origin
-		for _, t := range deny {
-			if t.matches(subject, peer, packet, options) {
-				origin.Path = t.Path
-				denies = append(denies, origin)
+	rules = view.seeAll(rules, subject, options)
+	for _, tier := range tiers {
+		l := layer{view, tier, packet.Direction}
+		isolated, isolating := isolation(rules, subject.Labels, l, options)
+		strongest, verdict, by := uint32(0), VerdictNone, []Origin(nil)
+		weigh := func(t Term, o ...Origin) {
+			switch p := t.precedence(); {
+			case !t.matches(subject, peer, packet, options):
+			case verdict == VerdictNone || p > strongest:
+				strongest, verdict, by = p, t.Action.verdict(), o
+			case p == strongest:
+				by = append(by, o...)
 			}
 		}
-		for _, t := range allow {
-			if t.matches(subject, peer, packet, options) {
+		for _, r := range rules {
+			if r.Tier != tier {
+				continue
+			}
+			for _, t := range r.In(packet.Direction) {
+				origin := r.Origin
 				origin.Path = t.Path
-				allows = append(allows, origin)
-				allowed = true
+				weigh(t, origin)
 			}
 		}
+		if t, applies := fromHost(subject.Labels, l, isolated, options); applies {
+			weigh(t)
+		}
+		switch {
+		case verdict == Allow || verdict == Deny:
+			return verdict, unite(by)
+		case isolated:
+			return DenyImplicit, isolating
+		}
 	}
-	if len(denies) > 0 {
-		return Deny, unite(denies)
-	}
-	isolated, by := isolation(rules, subject.Labels, packet.Direction, options)
-	if isolated && hostPasses(subject.Labels, packet.Direction, options) {
-		allowed = allowed || fromHost.matches(subject, peer, packet, options)
-	}
-	if isolated && !allowed {
-		return DenyImplicit, by
-	}
-	return Allow, unite(allows)
+	return Allow, nil
 }
+
+// precedence of the entries of a term.
+func (t Term) precedence() uint32 { return t.Rank<<8 | t.Action.kind() }
 
 func (t Term) matches(subject Subject, peer Peer, packet Packet, options Options) bool {
 	named := subject.NamedPorts
 	if packet.Direction == Egress {
 		named = peer.NamedPorts
 	}
-	if t.AnyPeer || peer.Number != 0 && slices.ContainsFunc(t.Peers, func(s Selector) bool {
+	if t.AnyPeer || peer.Number != 0 && slices.ContainsFunc(t.Peers, func(s identity.Selector) bool {
 		return s.For(subject.Labels).Matches(peer.Labels)
 	}) {
 		return t.covers(named, packet)
@@ -96,21 +113,41 @@ func (t Term) covers(named NamedPorts, packet Packet) bool {
 	return false
 }
 
-// Lookup does what the kernel does with a set: the longest prefix among the entries of the peer, among those of the class
-// of its address, and among those of any peer; of these the one with the highest precedence, the peer's own first when
-// equal, then that of the class. False if there is none, which no result of Entries lets happen.
+// Lookup does what the kernel does with a set: the entry of the view in force; if that lets the packet pass and the view
+// as meant does not, its entry, with verdict Audit. False if there is none, which no result of Entries lets happen.
 func Lookup(entries []Entry, ranges []Range, peer identity.Number, address netip.Addr, packet Packet) (Entry, bool) {
-	best, found := longest(entries, peer, packet)
+	best, found := LookupView(InForce, entries, ranges, peer, address, packet)
+	if !found || best.Verdict.Denies() {
+		return best, found
+	}
+	if meant, ok := LookupView(AsMeant, entries, ranges, peer, address, packet); ok && meant.Verdict.Denies() {
+		meant.Verdict = Audit
+		return meant, true
+	}
+	return best, found
+}
+
+// LookupView asks a view's tiers one after the other. In each: the longest prefix among the entries of the peer, among
+// those of the class of its address, and among those of any peer; of these the one with the highest precedence, the peer's
+// own first when equal, then that of the class. False if the set has no such view.
+func LookupView(view View, entries []Entry, ranges []Range, peer identity.Number, address netip.Addr, packet Packet) (Entry, bool) {
 	others := []identity.Number{0}
 	if class := ClassOf(ranges, PlaceOf(peer), address); class != 0 {
 		others = []identity.Number{class, 0}
 	}
-	for _, other := range others {
-		if e, ok := longest(entries, other, packet); ok && (!found || e.Precedence > best.Precedence) {
-			best, found = e, true
+	for _, tier := range tiers {
+		l := layer{view, tier, packet.Direction}
+		best, found := longest(entries, l, peer, packet)
+		for _, other := range others {
+			if e, ok := longest(entries, l, other, packet); ok && (!found || e.Precedence > best.Precedence) {
+				best, found = e, true
+			}
+		}
+		if found && best.Verdict != PassOn {
+			return best, true
 		}
 	}
-	return best, found
+	return Entry{}, false
 }
 
 // ClassOf is the class of an address: what the longest range says; 0 if no block chooses it.
@@ -124,10 +161,10 @@ func ClassOf(ranges []Range, at Place, address netip.Addr) (class identity.Numbe
 	return class
 }
 
-func longest(entries []Entry, peer identity.Number, packet Packet) (Entry, bool) {
+func longest(entries []Entry, l layer, peer identity.Number, packet Packet) (Entry, bool) {
 	best, length := Entry{}, -1
 	for _, e := range entries {
-		if e.Direction != packet.Direction || e.Peer != peer {
+		if (layer{e.View, e.Tier, e.Direction}) != l || e.Peer != peer {
 			continue
 		}
 		at := prefix{e.Protocol, e.Port, e.PortBits}

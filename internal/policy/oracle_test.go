@@ -52,20 +52,20 @@ var worldPorts = map[identity.Number]NamedPorts{
 
 func peerPorts(n identity.Number) NamedPorts { return worldPorts[n] }
 
-var genSelector = rapid.Custom(func(t *rapid.T) Selector {
+var genSelector = rapid.Custom(func(t *rapid.T) identity.Selector {
 	n := rapid.IntRange(0, 2).Draw(t, "requirements")
-	var requirements []Requirement
+	var requirements []identity.Requirement
 	for range n {
-		r := Requirement{
+		r := identity.Requirement{
 			Key:      rapid.SampledFrom([]string{"app", "k8s:app", "tier", "any:tier", "reserved:host", "reserved:world", "k8s:none"}).Draw(t, "key"),
-			Operator: rapid.SampledFrom([]Operator{In, NotIn, Exists, DoesNotExist, Same}).Draw(t, "operator"),
+			Operator: rapid.SampledFrom([]identity.Operator{identity.In, identity.NotIn, identity.Exists, identity.DoesNotExist, identity.Same}).Draw(t, "operator"),
 		}
-		if r.Operator == In || r.Operator == NotIn {
+		if r.Operator == identity.In || r.Operator == identity.NotIn {
 			r.Values = rapid.SliceOfN(rapid.SampledFrom([]string{"web", "api", "db", "back", "front", ""}), 1, 2).Draw(t, "values")
 		}
 		requirements = append(requirements, r)
 	}
-	return NewSelector(requirements...)
+	return identity.NewSelector(requirements...)
 })
 
 // edges are the ports that packets are tried with: around the ends of every range that genPort makes.
@@ -120,9 +120,16 @@ var genBlock = rapid.Custom(func(t *rapid.T) Block {
 	return NewBlock(some.Draw(t, "within"), some.Draw(t, "except")).Also(rapid.Bool().Draw(t, "nodes"), rapid.Bool().Draw(t, "pods"))
 })
 
-func genTerms(path string) *rapid.Generator[[]Term] {
+func genTerms(path string, tier Tier) *rapid.Generator[[]Term] {
 	term := rapid.Custom(func(t *rapid.T) Term {
+		action, rank := rapid.SampledFrom([]Action{Accept, Refuse}).Draw(t, "action"), uint32(0)
+		if tier != Normal {
+			action = rapid.SampledFrom([]Action{Accept, Refuse, Pass}).Draw(t, "action of a tier")
+			rank = rapid.Uint32Range(1, 3).Draw(t, "rank")
+		}
 		return Term{
+			Action:  action,
+			Rank:    rank,
 			AnyPeer: rapid.IntRange(0, 2).Draw(t, "any") == 0,
 			Peers:   rapid.SliceOfN(genSelector, 0, 2).Draw(t, "peers"),
 			Blocks:  rapid.SliceOfN(genBlock, 0, 2).Draw(t, "blocks"),
@@ -138,13 +145,14 @@ func genTerms(path string) *rapid.Generator[[]Term] {
 }
 
 var genRule = rapid.Custom(func(t *rapid.T) Rule {
+	tier := rapid.SampledFrom([]Tier{Normal, Normal, Admin, Baseline}).Draw(t, "tier")
 	return Rule{
 		Origin:             Origin{Kind: "CiliumNetworkPolicy", Name: rapid.SampledFrom([]string{"a", "b", "c", "d", "e", "f"}).Draw(t, "name")},
-		Subject:            rapid.OneOf(rapid.Just(NewSelector()), genSelector).Draw(t, "subject"),
-		Ingress:            genTerms("ingress").Draw(t, "ingress"),
-		IngressDeny:        genTerms("ingressDeny").Draw(t, "ingressDeny"),
-		Egress:             genTerms("egress").Draw(t, "egress"),
-		EgressDeny:         genTerms("egressDeny").Draw(t, "egressDeny"),
+		Subject:            rapid.OneOf(rapid.Just(identity.NewSelector()), genSelector).Draw(t, "subject"),
+		Tier:               tier,
+		Mode:               rapid.SampledFrom([]Mode{Enforced, Enforced, Enforced, Audited, Staged}).Draw(t, "mode"),
+		Ingress:            genTerms("ingress", tier).Draw(t, "ingress"),
+		Egress:             genTerms("egress", tier).Draw(t, "egress"),
 		DefaultDenyIngress: rapid.Bool().Draw(t, "isolates ingress"),
 		DefaultDenyEgress:  rapid.Bool().Draw(t, "isolates egress"),
 	}
@@ -163,6 +171,7 @@ var genOptions = rapid.Custom(func(t *rapid.T) Options {
 		HostByPolicy: rapid.Bool().Draw(t, "host by policy"),
 		CIDRNodes:    rapid.Bool().Draw(t, "cidr nodes"),
 		CIDRPods:     rapid.IntRange(0, 4).Draw(t, "cidr pods") == 0,
+		Audit:        rapid.IntRange(0, 4).Draw(t, "audit") == 0,
 	}
 })
 
@@ -203,6 +212,22 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 func same(t *rapid.T, rules []Rule, subject Subject, peer Peer, number identity.Number, packet Packet, options Options, entries []Entry, ranges []Range) {
 	want, by := Judge(rules, subject, peer, packet, options)
 	have, ok := Lookup(entries, ranges, number, peer.Address, packet)
+	agree(t, peer, packet, want, by, have, ok, entries, ranges)
+	staged := options.Enforcement != EnforceNever && slices.ContainsFunc(rules, func(r Rule) bool {
+		return r.Mode == Staged && r.Subject.Matches(subject.Labels)
+	})
+	have, ok = LookupView(AsStaged, entries, ranges, number, peer.Address, packet)
+	if ok != staged {
+		t.Fatalf("entries that say what staged policies would do: %v, want %v", ok, staged)
+	}
+	if staged {
+		want, by := Foresee(rules, subject, peer, packet, options)
+		agree(t, peer, packet, want, by, have, ok, entries, ranges)
+	}
+}
+
+func agree(t *rapid.T, peer Peer, packet Packet, want Verdict, by []Origin, have Entry, ok bool, entries []Entry, ranges []Range) {
+	number := peer.Number
 	if !ok || have.Verdict != want {
 		t.Fatalf("peer %d %+v: kernel says %s (%v), rules say %s by %v\nentries:\n%s%v", number, packet, have.Verdict, have, want, by, text(entries), ranges)
 	}
@@ -220,11 +245,12 @@ func wellFormed(t *rapid.T, entries []Entry) {
 	if !slices.IsSortedFunc(entries, Entry.Compare) {
 		t.Fatalf("not sorted:\n%s", text(entries))
 	}
-	defaults := 0
+	defaults, layers := 0, map[layer]bool{}
 	for i, e := range entries {
 		if i > 0 && e.Compare(entries[i-1]) == 0 {
 			t.Fatalf("two entries for %v", e)
 		}
+		layers[layer{e.View, e.Tier, e.Direction}] = true
 		if e.Peer == 0 && e.Protocol == 0 {
 			defaults++
 		}
@@ -238,13 +264,13 @@ func wellFormed(t *rapid.T, entries []Entry) {
 		for _, f := range entries {
 			p, q := prefix{e.Protocol, e.Port, e.PortBits}, prefix{f.Protocol, f.Port, f.PortBits}
 			under := p.protocol == 0 || p.bits < q.bits && p.matches(q.protocol, q.port)
-			if e.Direction == f.Direction && e.Peer == f.Peer && p != q && under && e.Precedence > f.Precedence {
+			if e.View == f.View && e.Tier == f.Tier && e.Direction == f.Direction && e.Peer == f.Peer && p != q && under && e.Precedence > f.Precedence {
 				t.Fatalf("%v covers %v", e, f)
 			}
 		}
 	}
-	if defaults != 2 {
-		t.Fatalf("%d default entries, want one per direction:\n%s", defaults, text(entries))
+	if defaults != len(layers) || len(layers)%2 != 0 {
+		t.Fatalf("%d default entries, want one per layer and direction:\n%s", defaults, text(entries))
 	}
 }
 
@@ -274,7 +300,7 @@ func TestEntriesDoNotDependOnTheOrderOfRulesAndPeers(t *testing.T) {
 func TestNoRangeSaysWhatAShorterOneSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blocks := rapid.SliceOfN(genBlock, 0, 5).Draw(t, "blocks")
-		rules := []Rule{{Subject: NewSelector(), Ingress: []Term{{Blocks: blocks, Ports: []Port{AnyPort}}}}}
+		rules := []Rule{{Subject: identity.NewSelector(), Ingress: []Term{{Blocks: blocks, Ports: []Port{AnyPort}}}}}
 		ranges := Ranges(rules, Subject{}, Options{})
 		for _, r := range ranges {
 			above, class := -1, identity.Number(0)
@@ -295,7 +321,7 @@ func TestAClassKeepsItsNumberWhenAGroupGrows(t *testing.T) {
 		b := NewBlock(parsePrefixes(prefixes...), nil)
 		b.Name = "group partners"
 		other := NewBlock(parsePrefixes("172.16.0.0/12"), nil)
-		return []Rule{{Subject: NewSelector(), Ingress: []Term{{Path: "a", Blocks: []Block{b}, Ports: []Port{AnyPort}}, {Path: "b", Blocks: []Block{other}, Ports: []Port{AnyPort}}}}}
+		return []Rule{{Subject: identity.NewSelector(), Ingress: []Term{{Path: "a", Blocks: []Block{b}, Ports: []Port{AnyPort}}, {Path: "b", Blocks: []Block{other}, Ports: []Port{AnyPort}}}}}
 	}
 	small, large := group("10.1.0.0/16"), group("10.1.0.0/16", "192.0.2.0/24")
 	entries := func(rules []Rule) string { return text(Entries(rules, Subject{}, maps.All(world), nil, Options{})) }

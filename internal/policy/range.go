@@ -3,12 +3,12 @@ package policy
 import (
 	"cmp"
 	"fmt"
-	"hash/fnv"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy/division"
 )
 
 // Range says which class the addresses of a prefix are in, at a place, as far as no longer prefix there says more. To a
@@ -50,13 +50,11 @@ func classesOf(rules []Rule, subject Subject, options Options) classes {
 	}
 	blocks := map[string]Block{}
 	for _, r := range rules {
-		for _, terms := range [4][]Term{r.Ingress, r.IngressDeny, r.Egress, r.EgressDeny} {
-			for _, t := range terms {
-				if len(t.Blocks) > 0 && !t.AnyPeer && r.Subject.Matches(subject.Labels) {
-					for _, b := range t.Blocks {
-						b = b.under(options)
-						blocks[b.String()] = b
-					}
+		for _, t := range r.Terms() {
+			if len(t.Blocks) > 0 && !t.AnyPeer && r.Subject.Matches(subject.Labels) {
+				for _, b := range t.Blocks {
+					b = b.under(options)
+					blocks[b.String()] = b
 				}
 			}
 		}
@@ -64,120 +62,54 @@ func classesOf(rules []Rule, subject Subject, options Options) classes {
 	if len(blocks) == 0 {
 		return out
 	}
-	found := map[string]bool{}
-	var all []spot
+	type spot struct {
+		place Place
+		division.Part
+	}
+	var spots []spot
+	var texts []string
 	for _, place := range places {
 		for _, six := range [...]bool{false, true} {
-			all = walk(blocks, place, six, all)
+			for _, part := range division.Of(marks(blocks, place, six)) {
+				spots = append(spots, spot{place, part})
+				if part.Keys != "" {
+					texts = append(texts, part.Keys)
+				}
+			}
 		}
 	}
-	for _, s := range all {
-		found[s.text] = true
-	}
-	delete(found, "")
-	numbers := numberClasses(found)
-	for text, n := range numbers {
-		out.members[n] = map[string]bool{}
+	numbers := map[string]identity.Number{}
+	for text, n := range division.Numbers(texts) {
+		class := ClassScope | identity.Number(n)
+		numbers[text] = class
+		out.members[class] = map[string]bool{}
 		for key := range strings.SplitSeq(text, "\n") {
-			out.members[n][key] = true
+			out.members[class][key] = true
 		}
 	}
-	for _, s := range all {
-		out.ranges = append(out.ranges, Range{Place: s.place, Prefix: s.prefix, Class: numbers[s.text]})
+	for _, s := range spots {
+		out.ranges = append(out.ranges, Range{Place: s.place, Prefix: s.Prefix, Class: numbers[s.Keys]})
 	}
 	out.ranges = guard(out.ranges)
 	slices.SortFunc(out.ranges, Range.Compare)
 	return out
 }
 
-// spot is a range whose class has no number yet.
-type spot struct {
-	place  Place
-	prefix netip.Prefix
-	text   string // sorted keys of the blocks that choose it, a line each; empty: none
-}
-
-// walk appends what blocks tell apart at a place, in one family: their prefixes in order, each after those it lies in.
-func walk(blocks map[string]Block, place Place, six bool, out []spot) []spot {
-	marks := map[netip.Prefix][]mark{}
+// marks is what blocks say at a place, in one family.
+func marks(blocks map[string]Block, place Place, six bool) (out []division.Mark) {
 	for key, b := range blocks {
 		if !b.isAbout(place) {
 			continue
 		}
-		for _, p := range b.Within {
-			if p.Addr().Is6() == six {
-				marks[p] = append(marks[p], mark{key, false})
+		for except, list := range map[bool][]netip.Prefix{false: b.Within, true: b.Except} {
+			for _, p := range list {
+				if p.Addr().Is6() == six {
+					out = append(out, division.Mark{Prefix: p, Key: key, Except: except})
+				}
 			}
 		}
-		for _, p := range b.Except {
-			if p.Addr().Is6() == six {
-				marks[p] = append(marks[p], mark{key, true})
-			}
-		}
-	}
-	prefixes := make([]netip.Prefix, 0, len(marks))
-	for p := range marks {
-		prefixes = append(prefixes, p)
-	}
-	slices.SortFunc(prefixes, func(a, b netip.Prefix) int {
-		return cmp.Or(a.Addr().Compare(b.Addr()), cmp.Compare(a.Bits(), b.Bits()))
-	})
-	var over []frame // prefixes that the present one lies in, the longest last
-	for _, p := range prefixes {
-		for len(over) > 0 && !over[len(over)-1].prefix.Contains(p.Addr()) {
-			over = over[:len(over)-1]
-		}
-		var above frame
-		if len(over) > 0 {
-			above = over[len(over)-1]
-		}
-		f := frame{prefix: p, within: above.within, except: above.except}
-		for _, m := range marks[p] {
-			if m.except {
-				f.except = with(f.except, m.key)
-			} else {
-				f.within = with(f.within, m.key)
-			}
-		}
-		f.text = f.chosen()
-		if f.text != above.text {
-			out = append(out, spot{place, p, f.text})
-		}
-		over = append(over, f)
 	}
 	return out
-}
-
-// mark is what a block says of a prefix.
-type mark struct {
-	key    string
-	except bool
-}
-
-// frame is a prefix with all that blocks say of it and of those that it lies in; the lists are sorted and shared.
-type frame struct {
-	prefix         netip.Prefix
-	within, except []string
-	text           string
-}
-
-func (f frame) chosen() string {
-	chosen := make([]string, 0, len(f.within))
-	for _, key := range f.within {
-		if _, out := slices.BinarySearch(f.except, key); !out {
-			chosen = append(chosen, key)
-		}
-	}
-	return strings.Join(chosen, "\n")
-}
-
-// with adds a text to a sorted list that others use, too.
-func with(list []string, text string) []string {
-	at, there := slices.BinarySearch(list, text)
-	if there {
-		return list
-	}
-	return slices.Insert(slices.Clone(list), at, text)
 }
 
 // guard keeps IPv6 prefixes from IPv4 addresses: the kernel has both in one trie, IPv4 at ::ffff:0:0/96.
@@ -194,26 +126,4 @@ func guard(ranges []Range) []Range {
 		}
 	}
 	return ranges
-}
-
-// numberClasses gives each class a number that depends on it alone, but for two that want the same one.
-func numberClasses(texts map[string]bool) map[string]identity.Number {
-	list := make([]string, 0, len(texts))
-	for text := range texts {
-		list = append(list, text)
-	}
-	slices.Sort(list)
-	numbers := make(map[string]identity.Number, len(list))
-	taken := map[uint32]bool{0: true}
-	for _, text := range list {
-		h := fnv.New32a()
-		_, _ = h.Write([]byte(text))
-		n := (h.Sum32()>>24 ^ h.Sum32()) & 0xffffff
-		for taken[n] {
-			n = (n + 1) & 0xffffff
-		}
-		taken[n] = true
-		numbers[text] = ClassScope | identity.Number(n)
-	}
-	return numbers
 }

@@ -25,7 +25,7 @@ type Reference struct {
 	Kind      ReferenceKind
 	Namespace string // of services; empty: any
 	Name      string
-	Labels    Selector // if Name is empty
+	Labels    identity.Selector // if Name is empty
 }
 
 // String is the same for equal references.
@@ -41,17 +41,15 @@ func (r Reference) Names(namespace, name string, labels identity.Labels) bool {
 // Found is what the objects of a reference say at a time.
 type Found struct {
 	Prefixes []netip.Prefix
-	Peers    []Selector
+	Peers    []identity.Selector
 }
 
 // References lists what the rule takes peers from.
 func (r Rule) References() (list []Reference) {
-	for _, terms := range [4][]Term{r.Ingress, r.IngressDeny, r.Egress, r.EgressDeny} {
-		for _, t := range terms {
-			for _, b := range t.Blocks {
-				if b.Of.Kind != NoReference {
-					list = append(list, b.Of)
-				}
+	for _, t := range r.Terms() {
+		for _, b := range t.Blocks {
+			if b.Of.Kind != NoReference {
+				list = append(list, b.Of)
 			}
 		}
 	}
@@ -63,7 +61,7 @@ func (r Rule) Resolve(find func(Reference) Found) Rule {
 	if len(r.References()) == 0 {
 		return r
 	}
-	for _, terms := range [4]*[]Term{&r.Ingress, &r.IngressDeny, &r.Egress, &r.EgressDeny} {
+	for _, terms := range [...]*[]Term{&r.Ingress, &r.Egress} {
 		*terms = slices.Clone(*terms)
 		for i := range *terms {
 			t := &(*terms)[i]

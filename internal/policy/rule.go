@@ -3,13 +3,16 @@ package policy
 import (
 	"cmp"
 	"hash/fnv"
+	"iter"
 	"slices"
 	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
 )
 
 // Origin names a rule, or a part of one, to people: the policy object and the path inside it.
 type Origin struct {
-	Kind      string // CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy
+	Kind      string // CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy
 	Namespace string
 	Name      string
 	UID       string
@@ -19,6 +22,7 @@ type Origin struct {
 
 var shortKinds = map[string]string{
 	"CiliumNetworkPolicy": "cnp", "CiliumClusterwideNetworkPolicy": "ccnp", "NetworkPolicy": "netpol",
+	"ClusterNetworkPolicy": "cnetpol",
 }
 
 // String is e.g. "cnp web/allow-db ingress[0].toPorts[1]".
@@ -73,14 +77,14 @@ func unite(origins []Origin) []Origin {
 // without meaning.
 type Rule struct {
 	Origin  Origin
-	Subject Selector
+	Subject identity.Selector
+	Tier    Tier
+	Mode    Mode
 
-	Ingress     []Term // allowed to come in
-	IngressDeny []Term
-	Egress      []Term // allowed to go out
-	EgressDeny  []Term
+	Ingress []Term // about what comes in
+	Egress  []Term // about what goes out
 
-	// Isolation: whether what no rule allows is denied to the subjects.
+	// Isolation: whether what no rule allows is denied to the subjects. Of tier Normal only.
 	DefaultDenyIngress bool
 	DefaultDenyEgress  bool
 }
@@ -88,11 +92,13 @@ type Rule struct {
 // Term is one alternative of a rule: any of the peers on any of the ports. Without peers, or without ports, it matches
 // nothing.
 type Term struct {
-	Path    string     // inside the object, e.g. ingress[0].toPorts[1]
-	AnyPeer bool       // whoever it is, known or not
-	Peers   []Selector // alternatives
-	Blocks  []Block    // alternatives beside Peers: peers by address
-	Ports   []Port     // alternatives; AnyPort for all
+	Action  Action
+	Rank    uint32              // the higher wins inside a tier, up to MaxRank; 0 in tier Normal
+	Path    string              // inside the object, e.g. ingress[0].toPorts[1]
+	AnyPeer bool                // whoever it is, known or not
+	Peers   []identity.Selector // alternatives
+	Blocks  []Block             // alternatives beside Peers: peers by address
+	Ports   []Port              // alternatives; AnyPort for all
 }
 
 // Uses tells whether a rule asks for a label with this key, whatever its source.
@@ -100,12 +106,34 @@ func (r Rule) Uses(key string) bool {
 	if r.Subject.Uses(key) {
 		return true
 	}
-	for _, terms := range [4][]Term{r.Ingress, r.IngressDeny, r.Egress, r.EgressDeny} {
-		for _, t := range terms {
-			if slices.ContainsFunc(t.Peers, func(s Selector) bool { return s.Uses(key) }) {
-				return true
-			}
+	for _, t := range r.Terms() {
+		if slices.ContainsFunc(t.Peers, func(s identity.Selector) bool { return s.Uses(key) }) {
+			return true
 		}
 	}
 	return false
+}
+
+// Terms are all of the rule's, with their direction.
+func (r Rule) Terms() iter.Seq2[Direction, Term] {
+	return func(yield func(Direction, Term) bool) {
+		for _, t := range r.Ingress {
+			if !yield(Ingress, t) {
+				return
+			}
+		}
+		for _, t := range r.Egress {
+			if !yield(Egress, t) {
+				return
+			}
+		}
+	}
+}
+
+// In lists the terms of a direction.
+func (r Rule) In(d Direction) []Term {
+	if d == Egress {
+		return r.Egress
+	}
+	return r.Ingress
 }

@@ -121,15 +121,15 @@ func (d finder) services(ref policy.Reference) func(yield func(table.Service) bo
 }
 
 // podsOf chooses the pods that serve a service.
-func podsOf(s table.Service) policy.Selector {
-	requirements := []policy.Requirement{
-		{Key: identity.SourceK8s + ":" + identity.LabelNamespace, Operator: policy.In, Values: []string{s.Namespace}},
-		{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: policy.Same},
+func podsOf(s table.Service) identity.Selector {
+	requirements := []identity.Requirement{
+		{Key: identity.SourceK8s + ":" + identity.LabelNamespace, Operator: identity.In, Values: []string{s.Namespace}},
+		{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: identity.Same},
 	}
 	for key, value := range s.Selector {
-		requirements = append(requirements, policy.Requirement{Key: identity.SourceK8s + ":" + key, Operator: policy.In, Values: []string{value}})
+		requirements = append(requirements, identity.Requirement{Key: identity.SourceK8s + ":" + key, Operator: identity.In, Values: []string{value}})
 	}
-	return policy.NewSelector(requirements...)
+	return identity.NewSelector(requirements...)
 }
 
 // served appends the addresses of a service's endpoints, whether they are ready or not: policy is about who they are.
@@ -150,6 +150,16 @@ func singles(addresses []netip.Addr) []netip.Prefix {
 	return out
 }
 
+// Audited tells whether the namespace of a subject with these labels asks for what is denied to it, or by it, to pass.
+func Audited(r state.Reader, t *table.Tables, subject identity.Labels) bool {
+	name, pod := subject.Value(identity.SourceK8s + ":" + identity.LabelNamespace)
+	if !pod {
+		return false
+	}
+	namespace, _ := t.Namespaces.One(r, state.Join(name))
+	return namespace.Audit
+}
+
 // Options reads the settings that say how policies are enforced.
 func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) {
 	setting := func(name string) (string, bool) {
@@ -157,7 +167,7 @@ func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) 
 		return s.Value, ok
 	}
 	config, _ := settings.Parse(setting)
-	o := policy.Options{CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods}
+	o := policy.Options{CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods, Audit: config.Audit}
 	switch config.Enforcement {
 	case settings.EnforceAlways:
 		o.Enforcement = policy.EnforceAlways

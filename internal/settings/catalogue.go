@@ -100,10 +100,7 @@ var known = []Key{
 	{Name: "enable-node-selector-labels", Default: "false", syntax: boolean},
 	{Name: "policy-cidr-match-mode", syntax: "|nodes|pods|nodes,pods|pods,nodes"},
 	{Name: "allow-localhost", Default: "auto", syntax: "auto|always|policy"},
-	{
-		Name: "policy-audit-mode", Default: "false", syntax: boolean, have: off,
-		Instead: "policies are enforced, not audited",
-	},
+	{Name: "policy-audit-mode", Default: "false", syntax: boolean},
 	{Name: "enable-host-firewall", Default: "false", syntax: boolean},
 	{
 		Name: "enable-l7-proxy", Default: "true", syntax: boolean, have: off,

@@ -86,6 +86,7 @@ type Config struct {
 
 	Reject bool // calls of services without backends are answered, not just dropped
 
+	Audit       bool     // what policies would deny passes, and flows say so
 	NodeLabels  bool     // policies may choose nodes by labels
 	CIDRNodes   bool     // peers by address are nodes, too
 	CIDRPods    bool     // … pods, too
@@ -146,6 +147,7 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		MasqueradeIPv6: r.flag("enable-ipv6-masquerade"),
 		Labels:         r.patterns("labels"),
 		Enforcement:    r.text("policy-enforcement-mode"),
+		Audit:          r.flag("policy-audit-mode"),
 		NodeLabels:     r.flag("enable-node-selector-labels"),
 		CIDRNodes:      strings.Contains(r.text("policy-cidr-match-mode"), "nodes"),
 		CIDRPods:       strings.Contains(r.text("policy-cidr-match-mode"), "pods"),

@@ -38,6 +38,7 @@ func (n Node) Underlay() netip.Addr {
 type Namespace struct {
 	Name   string
 	Labels map[string]string
+	Audit  bool // nothing is denied to its pods: what would be passes, and flows say so
 }
 
 // Pod is a pod of this node.

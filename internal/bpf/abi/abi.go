@@ -11,8 +11,14 @@ import (
 // Numbers that the header defines as macros.
 const (
 	Layout          = 1
+	LayerTier       = 2
+	LayerView       = 4
 	PolicyBitsFixed = 72
 	SetHasRanges    = 0x100000000
+	SetHasAdmin     = 0x200000000
+	SetHasBaseline  = 0x400000000
+	SetHasMeant     = 0x800000000
+	SetHasStaged    = 0x1000000000
 	RangeBitsFixed  = 96
 	SharedKinds     = 3
 	SweepKeys       = 512
@@ -154,6 +160,52 @@ func (v Direction) String() string {
 	return fmt.Sprint(uint8(v))
 }
 
+// Tier is C's enum tier.
+type Tier uint32
+
+// Values of Tier.
+const (
+	TierNormal   Tier = 0
+	TierAdmin    Tier = 1
+	TierBaseline Tier = 2
+)
+
+// String names the value as C does, less the prefix TIER_.
+func (v Tier) String() string {
+	switch v {
+	case TierNormal:
+		return "normal"
+	case TierAdmin:
+		return "admin"
+	case TierBaseline:
+		return "baseline"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// View is C's enum view.
+type View uint32
+
+// Values of View.
+const (
+	ViewInForce  View = 0
+	ViewAsMeant  View = 1
+	ViewAsStaged View = 2
+)
+
+// String names the value as C does, less the prefix VIEW_.
+func (v View) String() string {
+	switch v {
+	case ViewInForce:
+		return "in_force"
+	case ViewAsMeant:
+		return "as_meant"
+	case ViewAsStaged:
+		return "as_staged"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
 // Verdict is C's enum verdict.
 type Verdict uint8
 
@@ -165,6 +217,7 @@ const (
 	VerdictDenyImplicit Verdict = 3
 	VerdictAudit        Verdict = 4
 	VerdictRedirect     Verdict = 5
+	VerdictPass         Verdict = 6
 )
 
 // String names the value as C does, less the prefix VERDICT_.
@@ -182,6 +235,8 @@ func (v Verdict) String() string {
 		return "audit"
 	case VerdictRedirect:
 		return "redirect"
+	case VerdictPass:
+		return "pass"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -655,7 +710,7 @@ type PolicyKey struct {
 	Bits       uint32
 	Generation uint32
 	Peer       uint32
-	Direction  Direction
+	Layer      uint8
 	Protocol   uint8
 	Port       BePort
 }
@@ -836,8 +891,9 @@ type Event struct {
 	SrcPort     uint16
 	DstPort     uint16
 	ServicePort uint16
-	_           uint16
-	_           [4]byte
+	Staged      uint8
+	_           uint8
+	StagedRules uint32
 	Src         Addr
 	Dst         Addr
 	Service     Addr

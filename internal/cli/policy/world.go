@@ -155,11 +155,11 @@ func putBackends(tx *state.Tx, t *table.Tables, o *manifest.Object, workloads []
 		return
 	}
 	namespace := cmp.Or(s.Namespace, metav1.NamespaceDefault)
-	var requirements []engine.Requirement
+	var requirements []identity.Requirement
 	for key, value := range s.Spec.Selector {
-		requirements = append(requirements, engine.Requirement{Key: identity.SourceK8s + ":" + key, Operator: engine.In, Values: []string{value}})
+		requirements = append(requirements, identity.Requirement{Key: identity.SourceK8s + ":" + key, Operator: identity.In, Values: []string{value}})
 	}
-	selector := engine.NewSelector(requirements...)
+	selector := identity.NewSelector(requirements...)
 	for _, w := range workloads {
 		if w.Namespace != namespace || w.HostNetwork || !selector.Matches(w.Labels) {
 			continue

@@ -207,11 +207,10 @@ func (i inquiry) allows(r policy.Rule, t policy.Term) bool {
 // near lists rules that almost allow a packet: the peer on other ports, or the port to other peers.
 func (i inquiry) near(peer string) (out []string) {
 	for _, r := range i.rules {
-		terms := r.Ingress
-		if i.packet.Direction == policy.Egress {
-			terms = r.Egress
-		}
-		for _, t := range terms {
+		for _, t := range r.In(i.packet.Direction) {
+			if t.Action != policy.Accept || r.Mode == policy.Staged {
+				continue
+			}
 			onAnyPort, forAnybody := t, t
 			onAnyPort.Ports, forAnybody.AnyPeer = []policy.Port{policy.AnyPort}, true
 			origin := r.Origin

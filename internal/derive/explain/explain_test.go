@@ -18,8 +18,8 @@ var (
 	dbLabels  = identity.NewLabels(map[string]string{"k8s:app": "db"})
 )
 
-func selector(app string) policy.Selector {
-	return policy.NewSelector(policy.Requirement{Key: "any:app", Operator: policy.In, Values: []string{app}})
+func selector(app string) identity.Selector {
+	return identity.NewSelector(identity.Requirement{Key: "any:app", Operator: identity.In, Values: []string{app}})
 }
 
 // cluster is a web pod of this node, a database of another one, a service for it, and a policy that lets web reach it.
@@ -50,7 +50,7 @@ func cluster(t *testing.T, settings ...table.Setting) (*table.Tables, *state.Sna
 		tables.Policies.Put(tx, table.PolicyObject{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db", Valid: true, Rules: []policy.Rule{{
 			Origin:  policy.Origin{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db"},
 			Subject: selector("db"), DefaultDenyIngress: true,
-			Ingress: []policy.Term{{Path: "ingress[0]", Peers: []policy.Selector{selector("web")}, Ports: []policy.Port{{Protocol: policy.TCP, Name: "sql"}}}},
+			Ingress: []policy.Term{{Path: "ingress[0]", Peers: []identity.Selector{selector("web")}, Ports: []policy.Port{{Protocol: policy.TCP, Name: "sql"}}}},
 		}}})
 		return nil
 	})

@@ -100,20 +100,18 @@ func (f *findings) asking(r state.Reader, yes func(engine.Reference) bool) (keys
 func (f *findings) references(r state.Reader, p table.PolicyObject, add func(field, message string)) {
 	nodes, _ := f.t.Settings.One(r, state.Join("enable-node-selector-labels"))
 	for _, rule := range p.Rules {
-		for _, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
-			for _, t := range terms {
-				for _, b := range t.Blocks {
-					group, known := f.t.CIDRGroups.One(r, state.Join(b.Of.Name))
-					switch {
-					case b.Of.Kind == engine.Nodes && nodes.Value != "true":
-						add(t.Path, "peers by labels of nodes choose nobody as long as setting enable-node-selector-labels is not true")
-					case b.Of.Kind != engine.CIDRGroups || b.Of.Name == "":
-					case !known:
-						add(t.Path, fmt.Sprintf("there is no CiliumCIDRGroup %s, so it stands for no address; create it, or correct cidrGroupRef", b.Of.Name))
-					default:
-						for _, problem := range group.Problems {
-							add(t.Path, fmt.Sprintf("CiliumCIDRGroup %s: %s", group.Name, problem))
-						}
+		for _, t := range rule.Terms() {
+			for _, b := range t.Blocks {
+				group, known := f.t.CIDRGroups.One(r, state.Join(b.Of.Name))
+				switch {
+				case b.Of.Kind == engine.Nodes && nodes.Value != "true":
+					add(t.Path, "peers by labels of nodes choose nobody as long as setting enable-node-selector-labels is not true")
+				case b.Of.Kind != engine.CIDRGroups || b.Of.Name == "":
+				case !known:
+					add(t.Path, fmt.Sprintf("there is no CiliumCIDRGroup %s, so it stands for no address; create it, or correct cidrGroupRef", b.Of.Name))
+				default:
+					for _, problem := range group.Problems {
+						add(t.Path, fmt.Sprintf("CiliumCIDRGroup %s: %s", group.Name, problem))
 					}
 				}
 			}
@@ -123,7 +121,7 @@ func (f *findings) references(r state.Reader, p table.PolicyObject, add func(fie
 
 // unseen lists the labels that a rule asks for and that the filter keeps out of every pod's identity, sorted.
 func unseen(filter identity.Filter, rule engine.Rule) (labels []string) {
-	look := func(s engine.Selector) {
+	look := func(s identity.Selector) {
 		for _, r := range s.Requirements() {
 			source, name, _ := strings.Cut(r.Key, ":")
 			if (source == identity.SourceK8s || source == identity.SourceAny) && !filter.Keeps(identity.SourceK8s, name) {
@@ -132,11 +130,9 @@ func unseen(filter identity.Filter, rule engine.Rule) (labels []string) {
 		}
 	}
 	look(rule.Subject)
-	for _, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
-		for _, t := range terms {
-			for _, s := range t.Peers {
-				look(s)
-			}
+	for _, t := range rule.Terms() {
+		for _, s := range t.Peers {
+			look(s)
 		}
 	}
 	slices.Sort(labels)

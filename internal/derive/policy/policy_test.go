@@ -74,8 +74,8 @@ func app(name string) identity.Labels {
 	return identity.ForPod(identity.Filter{}, "default", "shop", "sa", map[string]string{"app": name}, nil)
 }
 
-func selector(name string) engine.Selector {
-	return engine.NewSelector(engine.Requirement{Key: "app", Operator: engine.In, Values: []string{name}})
+func selector(name string) identity.Selector {
+	return identity.NewSelector(identity.Requirement{Key: "app", Operator: identity.In, Values: []string{name}})
 }
 
 func workload(container, name string, n identity.Number, ports ...table.NamedPort) table.Workload {
@@ -109,7 +109,7 @@ func TestASetFollowsItsRulesItsPeersAndTheirPorts(t *testing.T) {
 `)
 	toDB := object("to-db", engine.Rule{
 		Subject: selector("web"), DefaultDenyEgress: true,
-		Egress: []engine.Term{{Path: "egress[0]", Peers: []engine.Selector{selector("db")}, Ports: []engine.Port{{Name: "sql"}}}},
+		Egress: []engine.Term{{Path: "egress[0]", Peers: []identity.Selector{selector("db")}, Ports: []engine.Port{{Name: "sql"}}}},
 	})
 	b.write(func(tx *state.Tx) { b.Policies.Put(tx, toDB) })
 	b.check(t, `
@@ -185,7 +185,7 @@ func TestOnlySetsThatAskForAnIdentityAreTouchedByIt(t *testing.T) {
 	if err := db.Write(func(tx *state.Tx) error {
 		tables.Workloads.Put(tx, workload("c1", "web", 300))
 		tables.Workloads.Put(tx, workload("c2", "db", 301))
-		tables.Policies.Put(tx, object("p", engine.Rule{Subject: selector("db"), Ingress: []engine.Term{{Peers: []engine.Selector{selector("web")}}}}))
+		tables.Policies.Put(tx, object("p", engine.Rule{Subject: selector("db"), Ingress: []engine.Term{{Peers: []identity.Selector{selector("web")}}}}))
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -205,11 +205,11 @@ func TestProblemsBecomeFindings(t *testing.T) {
 		bad := object("bad")
 		bad.Valid, bad.Problems = false, []string{"spec: rule must have one of EndpointSelector or NodeSelector: really"}
 		b.Policies.Put(tx, bad)
-		odd := object("odd", engine.Rule{Subject: engine.NewSelector(
-			engine.Requirement{Key: "statefulset.kubernetes.io/pod-name", Operator: engine.Exists},
-			engine.Requirement{Key: identity.LabelVMName, Operator: engine.Exists},
-			engine.Requirement{Key: "k8s:app", Operator: engine.Exists},
-			engine.Requirement{Key: "reserved:host", Operator: engine.DoesNotExist},
+		odd := object("odd", engine.Rule{Subject: identity.NewSelector(
+			identity.Requirement{Key: "statefulset.kubernetes.io/pod-name", Operator: identity.Exists},
+			identity.Requirement{Key: identity.LabelVMName, Operator: identity.Exists},
+			identity.Requirement{Key: "k8s:app", Operator: identity.Exists},
+			identity.Requirement{Key: "reserved:host", Operator: identity.DoesNotExist},
 		)})
 		odd.Problems = []string{"spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing"}
 		b.Policies.Put(tx, odd)
@@ -302,11 +302,13 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 		put(tx, b.Settings, table.Setting{Name: "enable-policy", Value: []string{"default", "always", "never"}[which]}, remove)
 	case 4:
 		term := engine.Term{
-			Path: "x", AnyPeer: n("any", 3) == 0, Peers: []engine.Selector{selector(apps[n("peer", 2)])},
+			Path: "x", AnyPeer: n("any", 3) == 0, Peers: []identity.Selector{selector(apps[n("peer", 2)])},
 			Ports: []engine.Port{rapid.SampledFrom([]engine.Port{engine.AnyPort, engine.OnePort(6, 80), {Name: "http"}}).Draw(rt, "ports")},
 		}
 		rule := engine.Rule{Subject: selector(apps[which]), DefaultDenyIngress: rapid.Bool().Draw(rt, "isolates")}
-		*rapid.SampledFrom([]*[]engine.Term{&rule.Ingress, &rule.IngressDeny, &rule.Egress, &rule.EgressDeny}).Draw(rt, "section") = []engine.Term{term}
+		term.Action = rapid.SampledFrom([]engine.Action{engine.Accept, engine.Refuse}).Draw(rt, "action")
+		rule.Mode = rapid.SampledFrom([]engine.Mode{engine.Enforced, engine.Audited, engine.Staged}).Draw(rt, "mode")
+		*rapid.SampledFrom([]*[]engine.Term{&rule.Ingress, &rule.Egress}).Draw(rt, "section") = []engine.Term{term}
 		put(tx, b.Policies, object(fmt.Sprint("p", n("policy", 2)), rule), remove)
 	}
 }
@@ -357,7 +359,7 @@ func TestASetFollowsTheGroupsThatItsRulesName(t *testing.T) {
 	b := newBed()
 	group := engine.Block{Name: "group partners", Of: engine.Reference{Kind: engine.CIDRGroups, Name: "partners"}, Except: cidrs("192.0.2.9/32")}
 	blue := engine.Block{Name: "group blue", Of: engine.Reference{
-		Kind: engine.CIDRGroups, Labels: engine.NewSelector(engine.Requirement{Key: "color", Operator: engine.In, Values: []string{"blue"}}),
+		Kind: engine.CIDRGroups, Labels: identity.NewSelector(identity.Requirement{Key: "color", Operator: identity.In, Values: []string{"blue"}}),
 	}}
 	b.write(func(tx *state.Tx) {
 		b.Workloads.Put(tx, workload("c1", "web", 300))
@@ -429,7 +431,7 @@ func TestASetFollowsTheServicesThatItsRulesName(t *testing.T) {
 func TestASetFollowsTheNodesThatItsRulesChoose(t *testing.T) {
 	b := newBed()
 	edge := engine.Block{Name: "nodes", Nodes: true, Of: engine.Reference{
-		Kind: engine.Nodes, Labels: engine.NewSelector(engine.Requirement{Key: "edge", Operator: engine.Exists}),
+		Kind: engine.Nodes, Labels: identity.NewSelector(identity.Requirement{Key: "edge", Operator: identity.Exists}),
 	}}
 	node := func(name, address string, local bool, labels map[string]string) table.Node {
 		return table.Node{Name: name, Local: local, Addresses: []netip.Addr{netip.MustParseAddr(address)}, Labels: labels}

@@ -35,7 +35,7 @@ type member struct {
 }
 
 type watched struct {
-	selector engine.Selector
+	selector identity.Selector
 	sets     []state.Key
 }
 
@@ -57,6 +57,7 @@ func newSets(t *table.Tables) Runner {
 			state.On(t.Nodes, d.ofNode),
 			state.On(t.Settings, d.ofSetting),
 			state.On(t.Nodes, ofHost),
+			state.On(t.Namespaces, d.ofNamespace),
 		},
 		Compute: d.compute,
 	}
@@ -112,20 +113,18 @@ func (l *local) add(set state.Key, m *member) {
 			}
 			l.asked[key].sets = append(l.asked[key].sets, set)
 		}
-		for i, terms := range [4][]engine.Term{rule.Ingress, rule.IngressDeny, rule.Egress, rule.EgressDeny} {
-			for _, t := range terms {
-				named = named || i >= 2 && slices.ContainsFunc(t.Ports, func(p engine.Port) bool { return p.Name != "" })
-				for _, s := range t.Peers {
-					s = s.For(m.subject.Labels)
-					if seen[s.String()] {
-						continue
-					}
-					seen[s.String()] = true
-					if l.peers[s.String()] == nil {
-						l.peers[s.String()] = &watched{selector: s}
-					}
-					l.peers[s.String()].sets = append(l.peers[s.String()].sets, set)
+		for direction, t := range rule.Terms() {
+			named = named || direction == engine.Egress && slices.ContainsFunc(t.Ports, func(p engine.Port) bool { return p.Name != "" })
+			for _, s := range t.Peers {
+				s = s.For(m.subject.Labels)
+				if seen[s.String()] {
+					continue
 				}
+				seen[s.String()] = true
+				if l.peers[s.String()] == nil {
+					l.peers[s.String()] = &watched{selector: s}
+				}
+				l.peers[s.String()].sets = append(l.peers[s.String()].sets, set)
 			}
 		}
 	}
@@ -179,7 +178,7 @@ func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
 	switch s.Name {
 	case "enable-host-firewall", "cluster-name":
 		return []state.Key{table.HostSet}
-	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode",
+	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode", "policy-audit-mode",
 		"enable-node-selector-labels":
 		for set := range d.local.Of(r).sets {
 			keys = append(keys, set)
@@ -197,10 +196,21 @@ func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
 	if key == table.HostSet && options.Enforcement == engine.EnforceAlways {
 		options.Enforcement = engine.EnforceByRule // or every node would be cut off before anybody could write a policy for it
 	}
+	options.Audit = options.Audit || reference.Audited(r, d.t, m.subject.Labels)
 	rules := reference.Resolve(r, d.t, m.rules, config)
 	return []table.PolicySet{{
 		Identity: m.number, NamedPorts: m.text,
 		Entries: engine.Entries(rules, m.subject, reference.Peers(r, d.t), reference.NamedPorts(r, d.t), options),
 		Ranges:  engine.Ranges(rules, m.subject, options),
 	}}
+}
+
+// ofNamespace: it may be audited.
+func (d *sets) ofNamespace(r state.Reader, n table.Namespace) (keys []state.Key) {
+	for set, m := range d.local.Of(r).sets {
+		if name, _ := m.subject.Labels.Value(identity.SourceK8s + ":" + identity.LabelNamespace); name == n.Name {
+			keys = append(keys, set)
+		}
+	}
+	return keys
 }

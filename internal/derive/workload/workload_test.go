@@ -148,7 +148,7 @@ func TestAPodMadeAnewUnderItsOldNameTakesNothingOver(t *testing.T) {
 func TestTheNameOfAVirtualMachineCountsWhileAPolicyAsksForIt(t *testing.T) {
 	b := newBed()
 	asks := table.PolicyObject{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "p", Rules: []policy.Rule{{
-		Ingress: []policy.Term{{Peers: []policy.Selector{policy.NewSelector(policy.Requirement{Key: "vm.kubevirt.io/name", Operator: policy.Exists})}}},
+		Ingress: []policy.Term{{Peers: []identity.Selector{identity.NewSelector(identity.Requirement{Key: "vm.kubevirt.io/name", Operator: identity.Exists})}}},
 	}}}
 	b.write(func(tx *state.Tx) {
 		b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1))
@@ -261,7 +261,7 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 	case 5:
 		key := rapid.SampledFrom([]string{"app", "vm.kubevirt.io/name"}).Draw(rt, "key")
 		put(tx, b.Policies, table.PolicyObject{Name: fmt.Sprint(n("policy", 1)), Rules: []policy.Rule{{
-			Subject: policy.NewSelector(policy.Requirement{Key: key, Operator: policy.Exists}),
+			Subject: identity.NewSelector(identity.Requirement{Key: key, Operator: identity.Exists}),
 		}}}, remove)
 	case 6:
 		put(tx, b.Nodes, table.Node{

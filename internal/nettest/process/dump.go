@@ -127,9 +127,21 @@ func (d *dumper) readPolicies() error {
 			rules = named(d.lists, p.Rules)
 		}
 		d.line("map policies: set %s %v peer %d protocol %d port %d/%d: %v match %v precedence %d rules %s", named(d.generations, k.Generation),
-			policy.Direction(k.Direction), k.Peer, k.Protocol, k.Port.Number(), k.Bits, policy.Verdict(p.Verdict), p.Match, p.Precedence, rules)
+			layer(k.Layer), k.Peer, k.Protocol, k.Port.Number(), k.Bits, policy.Verdict(p.Verdict), p.Match, p.Precedence, rules)
 		return nil
 	})
+}
+
+// layer is a policy key's direction, with the view and the tier where they are not the usual ones.
+func layer(of uint8) string {
+	text := policy.Direction(of & (1<<abi.LayerTier - 1)).String()
+	if tier := policy.Tier(of >> abi.LayerTier & 3); tier != policy.Normal {
+		text = tier.String() + " " + text
+	}
+	if view := policy.View(of >> abi.LayerView); view != policy.InForce {
+		text = view.String() + " " + text
+	}
+	return text
 }
 
 func (d *dumper) readRanges() error {

@@ -57,7 +57,7 @@ func count(t *testing.T, m *ebpf.Map) (n int) {
 func TestEntriesThatAnAgentWasKilledOverAreRemovedByTheNext(t *testing.T) {
 	m := newMaps(t)
 	for generation := range uint32(3) {
-		key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: generation + 1, Direction: 1}
+		key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: generation + 1, Layer: 1}
 		if err := m["policies"].Put(key, abi.Policy{Verdict: abi.VerdictAllow}); err != nil {
 			t.Fatal(err)
 		}

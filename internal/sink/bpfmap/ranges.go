@@ -14,12 +14,21 @@ import (
 )
 
 // named is how a slot names a generation.
-func named(generation uint32, ranges []policy.Range) uint64 {
-	if len(ranges) > 0 {
-		return uint64(generation) | abi.SetHasRanges
+func named(generation uint32, row table.PolicySet) uint64 {
+	word := uint64(generation)
+	if len(row.Ranges) > 0 {
+		word |= abi.SetHasRanges
 	}
-	return uint64(generation)
+	for _, e := range row.Entries {
+		word |= tierFlags[e.Tier] | viewFlags[e.View]
+	}
+	return word
 }
+
+var (
+	tierFlags = [...]uint64{policy.Normal: 0, policy.Admin: abi.SetHasAdmin, policy.Baseline: abi.SetHasBaseline}
+	viewFlags = [...]uint64{policy.InForce: 0, policy.AsMeant: abi.SetHasMeant, policy.AsStaged: abi.SetHasStaged}
+)
 
 // editRanges makes the ranges of a generation in force those that are wanted. What cannot be written whole is taken back.
 func (s *Sets) editRanges(generation uint32, have, want []policy.Range) error {

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 )
 
@@ -27,7 +28,7 @@ var genRanges = rapid.Custom(func(t *rapid.T) []policy.Range {
 	for i := range blocks {
 		blocks[i].Name = string(rune('a' + i)) // of groups, which keep their names
 	}
-	return policy.Ranges([]policy.Rule{{Subject: policy.NewSelector(), Ingress: []policy.Term{{Blocks: blocks, Ports: []policy.Port{policy.AnyPort}}}}}, policy.Subject{}, policy.Options{})
+	return policy.Ranges([]policy.Rule{{Subject: identity.NewSelector(), Ingress: []policy.Term{{Blocks: blocks, Ports: []policy.Port{policy.AnyPort}}}}}, policy.Subject{}, policy.Options{})
 })
 
 // kernels is what the map answers: the longest prefix, IPv4 inside IPv6.

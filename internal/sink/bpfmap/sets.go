@@ -143,7 +143,7 @@ func (s *Sets) enforce(key state.Key, l *liveSet) error {
 	if err != nil {
 		return err
 	}
-	if err := s.sets.Put(l.slot, abi.Set{Generation: named(l.generation, l.row.Ranges), Revision: revision}); err != nil {
+	if err := s.sets.Put(l.slot, abi.Set{Generation: named(l.generation, l.row), Revision: revision}); err != nil {
 		return fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
 	return s.db.Write(func(tx *state.Tx) error {
@@ -170,7 +170,7 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 	if err := s.sets.Lookup(l.slot, &before); err != nil {
 		return fmt.Errorf("read set %d: %w", l.slot, err)
 	}
-	if err := s.sets.Put(l.slot, abi.Set{Generation: named(generation, row.Ranges), Revision: before.Revision}); err != nil {
+	if err := s.sets.Put(l.slot, abi.Set{Generation: named(generation, row), Revision: before.Revision}); err != nil {
 		s.removeAll(generation, row)
 		return fmt.Errorf("flip set %d: %w", l.slot, err)
 	}
@@ -218,27 +218,33 @@ func (s *Sets) edit(l *liveSet, row table.PolicySet) error {
 	return s.remove(l.generation, gone)
 }
 
-// onlyPeers tells whether two versions of a set differ only in peers that one of them does not mention at all.
+// onlyPeers tells whether two versions of a set differ only in peers that one of them does not mention at all, and of
+// which one tier alone speaks: a packet that asks several of them must not see half of what is new.
 func onlyPeers(have, want []policy.Entry) bool {
 	type side struct {
+		view      policy.View
 		direction policy.Direction
 		peer      identity.Number
 	}
 	group := func(list []policy.Entry) map[side][]policy.Entry {
 		m := map[side][]policy.Entry{}
 		for _, e := range list {
-			k := side{e.Direction, e.Peer}
+			k := side{e.View, e.Direction, e.Peer}
 			m[k] = append(m[k], e)
 		}
 		return m
 	}
-	a, b := group(have), group(want)
-	for k, entries := range a {
-		if other, both := b[k]; both && !slices.EqualFunc(entries, other, equalEntry) {
-			return false
+	torn := func(mine, others map[side][]policy.Entry) bool {
+		for k, entries := range mine {
+			other, both := others[k]
+			if both && !slices.EqualFunc(entries, other, equalEntry) || !both && entries[0].Tier != entries[len(entries)-1].Tier {
+				return true
+			}
 		}
+		return false
 	}
-	return true
+	a, b := group(have), group(want)
+	return !torn(a, b) && !torn(b, a)
 }
 
 func equalEntry(a, b policy.Entry) bool {
@@ -354,7 +360,7 @@ func (s *Sets) put(generation uint32, e policy.Entry) error {
 func (s *Sets) remove(generation uint32, entries []policy.Entry) error {
 	order := slices.Clone(entries)
 	slices.SortStableFunc(order, func(a, b policy.Entry) int {
-		return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.PortBits, b.PortBits), cmp.Compare(a.Precedence, b.Precedence))
+		return cmp.Or(cmp.Compare(a.Peer, b.Peer), cmp.Compare(a.View, b.View), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.PortBits, b.PortBits), cmp.Compare(a.Precedence, b.Precedence))
 	})
 	var errs []error
 	for _, e := range order {
@@ -366,7 +372,8 @@ func (s *Sets) remove(generation uint32, entries []policy.Entry) error {
 }
 
 func policyKey(generation uint32, e policy.Entry) abi.PolicyKey {
-	key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: generation, Peer: uint32(e.Peer), Direction: abi.Direction(e.Direction)}
+	layer := uint8(e.Direction) | uint8(e.Tier)<<abi.LayerTier | uint8(e.View)<<abi.LayerView
+	key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: generation, Peer: uint32(e.Peer), Layer: layer}
 	if e.Protocol != 0 {
 		key.Bits += 8 + uint32(e.PortBits)
 		key.Protocol = e.Protocol

@@ -29,8 +29,10 @@ type term struct {
 	policy.Term
 	o       *object
 	origin  policy.Origin
-	subject policy.Selector
-	list    int // 0 ingress, 1 ingressDeny, 2 egress, 3 egressDeny
+	subject identity.Selector
+	tier    policy.Tier
+	mode    policy.Mode
+	way     policy.Direction
 }
 
 // covered notes terms that add nothing: what they allow another one allows, or one denies.
@@ -41,12 +43,10 @@ func (c *checker) covered() {
 			continue // what its rules say without the part that is dropped is nobody's intention
 		}
 		for _, r := range o.row.Rules {
-			for i, list := range [4][]policy.Term{r.Ingress, r.IngressDeny, r.Egress, r.EgressDeny} {
-				for _, t := range list {
-					origin := r.Origin
-					origin.Path = t.Path
-					terms = append(terms, term{t, o, origin, r.Subject, i})
-				}
+			for way, t := range r.Terms() {
+				origin := r.Origin
+				origin.Path = t.Path
+				terms = append(terms, term{t, o, origin, r.Subject, r.Tier, r.Mode, way})
 			}
 		}
 	}
@@ -64,14 +64,14 @@ func (c *checker) covered() {
 
 // noteCovered notes that a term is covered by another, if it is. Of two that are equal the earlier one stands.
 func (c *checker) noteCovered(t, by term, earlier bool) bool {
-	if t.list/2 != by.list/2 || !covers(by, t) {
+	if t.way != by.way || t.tier != policy.Normal || by.tier != t.tier || t.mode != by.mode || !covers(by, t) {
 		return false
 	}
 	field := fieldOf(t.Path)
 	switch {
-	case t.list%2 == 0 && by.list%2 == 1:
+	case t.Action == policy.Accept && by.Action == policy.Refuse:
 		c.add(t.o, Warning, "denied", field, fmt.Sprintf("it allows nothing: %s denies all of it, and a deny wins over any allow", by.origin), "", "leave it out, or narrow the deny")
-	case t.list != by.list:
+	case t.Action != by.Action:
 		return false
 	case covers(t, by) && !earlier:
 		return false
@@ -88,8 +88,8 @@ func covers(a, b term) bool {
 	if !implies(b.subject, a.subject) {
 		return false
 	}
-	peers := a.AnyPeer || !b.AnyPeer && !slices.ContainsFunc(b.Peers, func(s policy.Selector) bool {
-		return !slices.ContainsFunc(a.Peers, func(by policy.Selector) bool { return implies(s, by) })
+	peers := a.AnyPeer || !b.AnyPeer && !slices.ContainsFunc(b.Peers, func(s identity.Selector) bool {
+		return !slices.ContainsFunc(a.Peers, func(by identity.Selector) bool { return implies(s, by) })
 	})
 	blocks := a.AnyPeer || !slices.ContainsFunc(b.Blocks, func(narrow policy.Block) bool {
 		return !slices.ContainsFunc(a.Blocks, func(wide policy.Block) bool { return blockCovers(wide, narrow) })
@@ -133,12 +133,12 @@ func portCovers(a, b policy.Port) bool {
 }
 
 // implies tells whether whoever the narrow selector chooses the wide one chooses too, as far as their requirements tell.
-func implies(narrow, wide policy.Selector) bool {
+func implies(narrow, wide identity.Selector) bool {
 	if narrow.IsZero() || wide.IsZero() {
 		return false
 	}
 	for _, w := range wide.Requirements() {
-		if !slices.ContainsFunc(narrow.Requirements(), func(n policy.Requirement) bool { return requires(n, w) }) {
+		if !slices.ContainsFunc(narrow.Requirements(), func(n identity.Requirement) bool { return requires(n, w) }) {
 			return false
 		}
 	}
@@ -146,11 +146,11 @@ func implies(narrow, wide policy.Selector) bool {
 }
 
 // requires tells whether whoever meets n meets w.
-func requires(n, w policy.Requirement) bool {
+func requires(n, w identity.Requirement) bool {
 	if n.Key != w.Key {
 		// What has a label of one source has it of any; what lacks it of one may have it of another.
 		_, name, _ := strings.Cut(n.Key, ":")
-		if w.Key != identity.SourceAny+":"+name || n.Operator == policy.NotIn || n.Operator == policy.DoesNotExist {
+		if w.Key != identity.SourceAny+":"+name || n.Operator == identity.NotIn || n.Operator == identity.DoesNotExist {
 			return false
 		}
 	}
@@ -161,11 +161,11 @@ func requires(n, w policy.Requirement) bool {
 		return !slices.ContainsFunc(a, func(v string) bool { return !slices.Contains(b, v) })
 	}
 	switch {
-	case n.Operator == policy.In && w.Operator == policy.In:
+	case n.Operator == identity.In && w.Operator == identity.In:
 		return within(n.Values, w.Values)
-	case n.Operator == policy.In && w.Operator == policy.Exists:
+	case n.Operator == identity.In && w.Operator == identity.Exists:
 		return true
-	case n.Operator == policy.NotIn && w.Operator == policy.NotIn:
+	case n.Operator == identity.NotIn && w.Operator == identity.NotIn:
 		return within(w.Values, n.Values)
 	}
 	return false

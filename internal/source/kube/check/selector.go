@@ -65,7 +65,7 @@ func fieldOf(path string) string {
 }
 
 // peerSelector is what the reader of rules makes of a selector of peers in a rule: of a policy with nothing but that.
-func peerSelector(o *object, r ruleAt, s v2.LabelSelector) policy.Selector {
+func peerSelector(o *object, r ruleAt, s v2.LabelSelector) identity.Selector {
 	alone := &v2.Rule{EndpointSelector: r.EndpointSelector, Ingress: []v2.IngressRule{{IngressPeer: v2.IngressPeer{FromEndpoints: []v2.LabelSelector{s}}}}}
 	if alone.EndpointSelector == nil {
 		alone.EndpointSelector = &v2.LabelSelector{}
@@ -78,9 +78,9 @@ func peerSelector(o *object, r ruleAt, s v2.LabelSelector) policy.Selector {
 	return firstPeer(row.Rules)
 }
 
-func firstPeer(rules []policy.Rule) policy.Selector {
+func firstPeer(rules []policy.Rule) identity.Selector {
 	if len(rules) == 0 || len(rules[0].Ingress) == 0 || len(rules[0].Ingress[0].Peers) == 0 {
-		return policy.Selector{}
+		return identity.Selector{}
 	}
 	return rules[0].Ingress[0].Peers[0]
 }
@@ -107,7 +107,7 @@ func namesNamespace(s v2.LabelSelector) bool {
 
 // peer looks at one selector of peers. labels are those it asks for, as text; empty if it asks for none by value, or says
 // itself which namespace it is about.
-func (c *checker) peer(o *object, s policy.Selector, field, labels string) {
+func (c *checker) peer(o *object, s identity.Selector, field, labels string) {
 	if s.IsZero() {
 		return
 	}
@@ -150,7 +150,7 @@ func (c *checker) someone() identity.Labels {
 }
 
 // knows tells whether workloads are known where a selector looks: if none are, there is nothing to say about who it finds.
-func (c *checker) knows(s policy.Selector) bool {
+func (c *checker) knows(s identity.Selector) bool {
 	namespace, scoped := ownNamespace(s)
 	return slices.ContainsFunc(c.workloads, func(l identity.Labels) bool {
 		own, _ := l.Value(keyNamespace)
@@ -158,14 +158,14 @@ func (c *checker) knows(s policy.Selector) bool {
 	})
 }
 
-func (c *checker) finds(s policy.Selector) bool {
+func (c *checker) finds(s identity.Selector) bool {
 	return slices.ContainsFunc(c.workloads, s.For(c.someone()).Matches)
 }
 
 // ownNamespace is the one namespace that a selector is held to.
-func ownNamespace(s policy.Selector) (string, bool) {
+func ownNamespace(s identity.Selector) (string, bool) {
 	for _, r := range s.Requirements() {
-		if r.Key == keyNamespace && r.Operator == policy.In && len(r.Values) == 1 {
+		if r.Key == keyNamespace && r.Operator == identity.In && len(r.Values) == 1 {
 			return r.Values[0], true
 		}
 	}
@@ -173,14 +173,14 @@ func ownNamespace(s policy.Selector) (string, bool) {
 }
 
 // unscoped is a selector without its requirements on namespaces.
-func unscoped(s policy.Selector) policy.Selector {
-	return policy.NewSelector(slices.DeleteFunc(slices.Clone(s.Requirements()), func(r policy.Requirement) bool {
+func unscoped(s identity.Selector) identity.Selector {
+	return identity.NewSelector(slices.DeleteFunc(slices.Clone(s.Requirements()), func(r identity.Requirement) bool {
 		return strings.HasSuffix(r.Key, ":"+identity.LabelNamespace)
 	})...)
 }
 
 // namespacesOf lists where workloads are that a selector would find if it looked everywhere.
-func (c *checker) namespacesOf(s policy.Selector) []string {
+func (c *checker) namespacesOf(s identity.Selector) []string {
 	found := map[string]bool{}
 	anywhere := unscoped(s.For(c.someone()))
 	for _, l := range c.workloads {
@@ -192,7 +192,7 @@ func (c *checker) namespacesOf(s policy.Selector) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-func (c *checker) elsewhere(s policy.Selector) string {
+func (c *checker) elsewhere(s identity.Selector) string {
 	if there := c.namespacesOf(s); len(there) > 0 {
 		return "those in namespace " + strings.Join(there, ", ")
 	}
@@ -200,7 +200,7 @@ func (c *checker) elsewhere(s policy.Selector) string {
 }
 
 // fixFor is how to reach the one other namespace that has what the selector looks for.
-func (c *checker) fixFor(o *object, s policy.Selector) string {
+func (c *checker) fixFor(o *object, s identity.Selector) string {
 	there := c.namespacesOf(s)
 	if _, scoped := ownNamespace(s); !scoped || len(there) == 0 {
 		return ""
@@ -210,7 +210,7 @@ func (c *checker) fixFor(o *object, s policy.Selector) string {
 
 // subjectsIn lists the other namespaces in which a policy is for pods with the labels that the selector asks for; none if
 // there is such a policy in its own.
-func (c *checker) subjectsIn(s policy.Selector, own string) []string {
+func (c *checker) subjectsIn(s identity.Selector, own string) []string {
 	wanted := unscoped(s)
 	found := map[string]bool{}
 	for _, o := range c.objects {
@@ -228,9 +228,9 @@ func (c *checker) subjectsIn(s policy.Selector, own string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-func withCluster(s policy.Selector, cluster string) policy.Selector {
-	return policy.NewSelector(append(slices.Clone(s.Requirements()),
-		policy.Requirement{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: policy.In, Values: []string{cluster}})...)
+func withCluster(s identity.Selector, cluster string) identity.Selector {
+	return identity.NewSelector(append(slices.Clone(s.Requirements()),
+		identity.Requirement{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: identity.In, Values: []string{cluster}})...)
 }
 
 func labelsText(labels map[string]string) string {

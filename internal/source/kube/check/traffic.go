@@ -60,7 +60,9 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 				if direction == "egress" {
 					terms = r.Egress
 				}
-				found = found || implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool { return slices.ContainsFunc(t.Ports, port) })
+				found = found || implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
+					return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, port)
+				})
 			}
 		}
 		if !found {
@@ -72,7 +74,7 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 
 // dns notes that names are resolved no more: egress is closed, and nothing here opens port 53.
 func (c *checker) dns(o *object) {
-	isolated := slices.ContainsFunc(o.row.Rules, func(r policy.Rule) bool { return r.DefaultDenyEgress && len(r.Egress)+len(r.EgressDeny) > 0 })
+	isolated := slices.ContainsFunc(o.row.Rules, func(r policy.Rule) bool { return r.DefaultDenyEgress && len(r.Egress) > 0 })
 	opens := func(p policy.Port) bool {
 		return p == policy.AnyPort || p.Protocol == policy.UDP && p.Name == "" && p.First <= 53 && 53 <= p.Last || strings.HasPrefix(p.Name, "dns")
 	}

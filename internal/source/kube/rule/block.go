@@ -23,7 +23,7 @@ func (e *entry) blocks() (out []policy.Block) {
 	}
 	for i := range e.peers.nodes {
 		labels := e.requirements(&e.peers.nodes[i], fmt.Sprintf("%s.%sNodes[%d]", e.field, e.peers.prefix, i))
-		out = append(out, named("nodes", policy.Reference{Kind: policy.Nodes, Labels: policy.NewSelector(labels...)}).Also(true, false))
+		out = append(out, named("nodes", policy.Reference{Kind: policy.Nodes, Labels: identity.NewSelector(labels...)}).Also(true, false))
 	}
 	for i, s := range e.peers.services {
 		out = append(out, e.service(s, fmt.Sprintf("%s.toServices[%d]", e.field, i))...)
@@ -52,7 +52,7 @@ func (e *entry) cidrRule(c v2.CIDRRule, field string) policy.Block {
 	}
 	of := policy.Reference{Kind: policy.CIDRGroups, Name: c.CIDRGroupRef}
 	if c.CIDRGroupSelector != nil {
-		of.Labels = policy.NewSelector(e.requirements(c.CIDRGroupSelector, field+".cidrGroupSelector")...)
+		of.Labels = identity.NewSelector(e.requirements(c.CIDRGroupSelector, field+".cidrGroupSelector")...)
 	}
 	b := named("group", of)
 	if out := policy.NewBlock(nil, except); len(out.Except) > 0 {
@@ -74,7 +74,7 @@ func (e *entry) service(s v2.ServiceSelector, field string) []policy.Block {
 		}
 		of.Namespace = firstOf(s.Service.Namespace, of.Namespace)
 	case s.ServiceLabels != nil:
-		of.Labels = policy.NewSelector(e.requirements(&s.ServiceLabels.Selector, field+".k8sServiceSelector.selector")...)
+		of.Labels = identity.NewSelector(e.requirements(&s.ServiceLabels.Selector, field+".k8sServiceSelector.selector")...)
 		of.Namespace = firstOf(s.ServiceLabels.Namespace, of.Namespace)
 	default:
 		return nil // chooses nobody

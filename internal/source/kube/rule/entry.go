@@ -48,6 +48,9 @@ func (e *entry) terms() []policy.Term {
 	var out []policy.Term
 	for _, t := range e.portTerms() {
 		t.AnyPeer, t.Peers, t.Blocks = whom.AnyPeer, whom.Peers, whom.Blocks
+		if e.deny {
+			t.Action = policy.Refuse
+		}
 		if t.Path == "" {
 			t.Path = e.path
 		}

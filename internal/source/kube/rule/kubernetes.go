@@ -25,7 +25,7 @@ func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
 	types := p.Spec.PolicyTypes
 	out := policy.Rule{
 		Origin:             r.origin(""),
-		Subject:            policy.NewSelector(append(r.labels(&p.Spec.PodSelector, "", "spec.podSelector"), inNamespace(r.object.Namespace))...),
+		Subject:            identity.NewSelector(append(r.labels(&p.Spec.PodSelector, "", "spec.podSelector"), inNamespace(r.object.Namespace))...),
 		DefaultDenyIngress: len(types) == 0 || slices.Contains(types, networkingv1.PolicyTypeIngress),
 		DefaultDenyEgress:  len(types) == 0 && len(p.Spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress),
 	}
@@ -48,17 +48,17 @@ func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
 }
 
 // labels reads a selector over labels of pods (prefix empty) or of namespaces.
-func (r *reader) labels(in *metav1.LabelSelector, prefix, field string) []policy.Requirement {
-	var out []policy.Requirement
+func (r *reader) labels(in *metav1.LabelSelector, prefix, field string) []identity.Requirement {
+	var out []identity.Requirement
 	for key, value := range in.MatchLabels {
-		out = append(out, policy.Requirement{Key: identity.SourceK8s + ":" + prefix + key, Operator: policy.In, Values: []string{value}})
+		out = append(out, identity.Requirement{Key: identity.SourceK8s + ":" + prefix + key, Operator: identity.In, Values: []string{value}})
 	}
 	for i, e := range in.MatchExpressions {
 		operator, known := operators[string(e.Operator)]
 		if !known {
 			r.reject(fmt.Sprintf("%s.matchExpressions[%d].operator", field, i), "%q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
 		}
-		out = append(out, policy.Requirement{Key: identity.SourceK8s + ":" + prefix + e.Key, Operator: operator, Values: slices.Clone(e.Values)})
+		out = append(out, identity.Requirement{Key: identity.SourceK8s + ":" + prefix + e.Key, Operator: operator, Values: slices.Clone(e.Values)})
 	}
 	return out
 }
@@ -122,8 +122,8 @@ func (e *kubernetesEntry) block(p networkingv1.NetworkPolicyPeer, field string) 
 }
 
 // peer is the pods of the policy's namespace, or of the namespaces that namespaceSelector chooses.
-func (e *kubernetesEntry) peer(p networkingv1.NetworkPolicyPeer, field string) policy.Selector {
-	own := []policy.Requirement{{Key: keyNamespace, Operator: policy.In, Values: []string{e.object.Namespace}}}
+func (e *kubernetesEntry) peer(p networkingv1.NetworkPolicyPeer, field string) identity.Selector {
+	own := []identity.Requirement{{Key: keyNamespace, Operator: identity.In, Values: []string{e.object.Namespace}}}
 	if p.NamespaceSelector != nil {
 		own = append(e.labels(p.NamespaceSelector, identity.LabelNamespacePrefix, field+".namespaceSelector"), pods)
 	}
@@ -131,9 +131,9 @@ func (e *kubernetesEntry) peer(p networkingv1.NetworkPolicyPeer, field string) p
 		own = append(own, e.labels(p.PodSelector, "", field+".podSelector")...)
 	}
 	if !has(own, identity.LabelCluster) {
-		own = append(own, policy.Requirement{Key: keyCluster, Operator: policy.Same})
+		own = append(own, identity.Requirement{Key: keyCluster, Operator: identity.Same})
 	}
-	return policy.NewSelector(own...)
+	return identity.NewSelector(own...)
 }
 
 var kubernetesProtocols = map[corev1.Protocol]uint8{

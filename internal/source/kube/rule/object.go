@@ -37,16 +37,48 @@ func Clusterwide(p *v2.CiliumClusterwideNetworkPolicy) table.PolicyObject {
 	return r.cilium(p.Spec, p.Specs)
 }
 
+// ModeAnnotation of a policy says how much of it is in force: enforce, audit or stage. On a namespace, audit is for all
+// policies that select its pods.
+const ModeAnnotation = "policy.weftnet.io/mode"
+
+var modes = map[string]policy.Mode{"": policy.Enforced, "enforce": policy.Enforced, "audit": policy.Audited, "stage": policy.Staged}
+
+// KeepMode takes all annotations from an object but that one.
+func KeepMode(o metav1.Object) {
+	mode, there := o.GetAnnotations()[ModeAnnotation]
+	o.SetAnnotations(nil)
+	if there {
+		o.SetAnnotations(map[string]string{ModeAnnotation: mode})
+	}
+}
+
+// Audits tells whether a namespace with these annotations has nothing denied to its pods.
+func Audits(annotations map[string]string) bool {
+	return modes[annotations[ModeAnnotation]] == policy.Audited
+}
+
 // reader reads one object.
 type reader struct {
 	object  table.PolicyObject
+	mode    policy.Mode
 	invalid []string // errors, each naming its field
 }
 
 func newReader(kind string, meta *metav1.ObjectMeta) *reader {
-	return &reader{object: table.PolicyObject{
+	r := &reader{object: table.PolicyObject{
 		Kind: kind, Namespace: meta.Namespace, Name: meta.Name, UID: string(meta.UID), Valid: true,
 	}}
+	field := "metadata.annotations[" + ModeAnnotation + "]"
+	var known bool
+	switch r.mode, known = modes[meta.Annotations[ModeAnnotation]]; {
+	case !known:
+		r.reject(field, "%q is not one of enforce, audit, stage", meta.Annotations[ModeAnnotation])
+	case r.mode == policy.Audited:
+		r.note(field, "audit: what this policy would deny passes, and flows show it with verdict AUDIT")
+	case r.mode == policy.Staged:
+		r.note(field, "stage: this policy is not enforced; flows tell what it would do")
+	}
+	return r
 }
 
 // reject says what makes the object invalid; because is in the words of Cilium where it has a check for it.
@@ -68,6 +100,9 @@ func (r *reader) origin(path string) policy.Origin {
 func (r *reader) row() table.PolicyObject {
 	if len(r.invalid) > 0 {
 		r.object.Valid, r.object.Rules, r.object.Problems = false, nil, r.invalid
+	}
+	for i := range r.object.Rules {
+		r.object.Rules[i].Mode = r.mode
 	}
 	return r.object
 }
@@ -119,8 +154,8 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 		out.Subject = s.subject(in.EndpointSelector, field+".endpointSelector")
 	}
 	if in.NodeSelector != nil {
-		onNode := policy.Requirement{Key: keyHost, Operator: policy.Exists}
-		out.Subject = policy.NewSelector(append(s.requirements(in.NodeSelector, field+".nodeSelector"), onNode)...)
+		onNode := identity.Requirement{Key: keyHost, Operator: identity.Exists}
+		out.Subject = identity.NewSelector(append(s.requirements(in.NodeSelector, field+".nodeSelector"), onNode)...)
 	}
 	if in.Log != nil {
 		out.Origin.Log = r.log(in.Log.Value, field+".log.value")
@@ -166,7 +201,7 @@ func (r *reader) entries(in *v2.Rule, out *policy.Rule, s scope, field, path str
 		e.ingress, e.deny = true, true
 		e.peers = fromPeers(in.IngressPeer)
 		e.ports, e.icmps = denied(in.ToPorts), in.ICMPs
-		out.IngressDeny = append(out.IngressDeny, e.terms()...)
+		out.Ingress = append(out.Ingress, e.terms()...)
 	}
 	for i, in := range in.Egress {
 		e := at("egress", i)
@@ -180,7 +215,7 @@ func (r *reader) entries(in *v2.Rule, out *policy.Rule, s scope, field, path str
 		e.deny = true
 		e.peers = toPeers(in.EgressPeer)
 		e.ports, e.icmps = denied(in.ToPorts), in.ICMPs
-		out.EgressDeny = append(out.EgressDeny, e.terms()...)
+		out.Egress = append(out.Egress, e.terms()...)
 	}
 }
 

@@ -83,9 +83,10 @@ func print(rows []table.PolicyObject) string {
 			for _, section := range []struct {
 				name  string
 				terms []policy.Term
-			}{{"allow in", r.Ingress}, {"deny in", r.IngressDeny}, {"allow out", r.Egress}, {"deny out", r.EgressDeny}} {
+			}{{"in", r.Ingress}, {"out", r.Egress}} {
 				for _, t := range section.terms {
-					fmt.Fprintf(&out, "    %s %s: %v", section.name, t.Path, t.Ports)
+					action := map[policy.Action]string{policy.Accept: "allow", policy.Refuse: "deny", policy.Pass: "pass"}[t.Action]
+					fmt.Fprintf(&out, "    %s %s %s: %v", action, section.name, t.Path, t.Ports)
 					if t.AnyPeer {
 						fmt.Fprintf(&out, " anybody")
 					}

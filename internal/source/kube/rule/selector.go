@@ -7,7 +7,6 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/policy"
 )
 
 // scope is where the selectors of one rule look for peers.
@@ -18,22 +17,22 @@ type scope struct {
 	init        bool // the rule is for workloads without labels yet
 }
 
-var operators = map[string]policy.Operator{
-	v2.LabelIn: policy.In, v2.LabelNotIn: policy.NotIn, v2.LabelExists: policy.Exists, v2.LabelDoesNotExist: policy.DoesNotExist,
+var operators = map[string]identity.Operator{
+	v2.LabelIn: identity.In, v2.LabelNotIn: identity.NotIn, v2.LabelExists: identity.Exists, v2.LabelDoesNotExist: identity.DoesNotExist,
 }
 
 // requirements reads a selector as it stands.
-func (s scope) requirements(in *v2.LabelSelector, field string) []policy.Requirement {
-	var out []policy.Requirement
+func (s scope) requirements(in *v2.LabelSelector, field string) []identity.Requirement {
+	var out []identity.Requirement
 	for key, value := range in.MatchLabels {
 		s.key(key, field+".matchLabels")
-		out = append(out, policy.Requirement{Key: withSource(key), Operator: policy.In, Values: []string{value}})
+		out = append(out, identity.Requirement{Key: withSource(key), Operator: identity.In, Values: []string{value}})
 	}
 	for i, e := range in.MatchExpressions {
 		at := fmt.Sprintf("%s.matchExpressions[%d]", field, i)
 		s.key(e.Key, at+".key")
 		operator, known := operators[e.Operator]
-		takesValues := operator == policy.In || operator == policy.NotIn
+		takesValues := operator == identity.In || operator == identity.NotIn
 		switch {
 		case !known:
 			s.reject(at+".operator", "invalid label selector: %q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
@@ -42,7 +41,7 @@ func (s scope) requirements(in *v2.LabelSelector, field string) []policy.Require
 		case !takesValues && len(e.Values) > 0:
 			s.reject(at+".values", "invalid label selector: operator %s takes no values", e.Operator)
 		}
-		out = append(out, policy.Requirement{Key: withSource(e.Key), Operator: operator, Values: slices.Clone(e.Values)})
+		out = append(out, identity.Requirement{Key: withSource(e.Key), Operator: operator, Values: slices.Clone(e.Values)})
 	}
 	return out
 }
@@ -66,16 +65,16 @@ func withSource(key string) string {
 }
 
 // subject reads an endpointSelector. That of a CiliumNetworkPolicy stays in the policy's namespace whatever it says.
-func (s scope) subject(in *v2.LabelSelector, field string) policy.Selector {
+func (s scope) subject(in *v2.LabelSelector, field string) identity.Selector {
 	requirements := s.requirements(in, field)
 	if s.clusterwide {
 		if !s.init && !has(requirements, identity.LabelNamespace) {
-			requirements = append(requirements, policy.Requirement{Key: keyNamespace, Operator: policy.Exists})
+			requirements = append(requirements, identity.Requirement{Key: keyNamespace, Operator: identity.Exists})
 		}
-		return policy.NewSelector(requirements...)
+		return identity.NewSelector(requirements...)
 	}
-	requirements = slices.DeleteFunc(requirements, func(r policy.Requirement) bool {
-		if !has([]policy.Requirement{r}, identity.LabelNamespace) || r.Operator != policy.In {
+	requirements = slices.DeleteFunc(requirements, func(r identity.Requirement) bool {
+		if !has([]identity.Requirement{r}, identity.LabelNamespace) || r.Operator != identity.In {
 			return false
 		}
 		if !slices.Contains(r.Values, s.namespace) {
@@ -84,42 +83,42 @@ func (s scope) subject(in *v2.LabelSelector, field string) policy.Selector {
 		return true
 	})
 	requirements = append(requirements, inNamespace(s.namespace))
-	return policy.NewSelector(requirements...)
+	return identity.NewSelector(requirements...)
 }
 
 // peer reads an element of fromEndpoints or toEndpoints: without a namespace it is in the policy's own, without a cluster
 // in this one.
-func (s scope) peer(in *v2.LabelSelector, field string) policy.Selector {
+func (s scope) peer(in *v2.LabelSelector, field string) identity.Selector {
 	requirements := s.requirements(in, field)
-	if slices.ContainsFunc(requirements, func(r policy.Requirement) bool { return strings.HasPrefix(r.Key, identity.SourceReserved+":") }) {
-		return policy.NewSelector(requirements...)
+	if slices.ContainsFunc(requirements, func(r identity.Requirement) bool { return strings.HasPrefix(r.Key, identity.SourceReserved+":") }) {
+		return identity.NewSelector(requirements...)
 	}
 	switch {
 	case has(requirements, identity.LabelNamespace):
 	case s.clusterwide && s.init:
 	case s.clusterwide:
-		requirements = append(requirements, policy.Requirement{Key: keyNamespace, Operator: policy.Exists})
+		requirements = append(requirements, identity.Requirement{Key: keyNamespace, Operator: identity.Exists})
 	case !slices.ContainsFunc(requirements, byNamespaceLabel):
 		requirements = append(requirements, inNamespace(s.namespace))
 	}
 	if !has(requirements, identity.LabelCluster) {
-		requirements = append(requirements, policy.Requirement{Key: keyCluster, Operator: policy.Same})
+		requirements = append(requirements, identity.Requirement{Key: keyCluster, Operator: identity.Same})
 	}
-	return policy.NewSelector(requirements...)
+	return identity.NewSelector(requirements...)
 }
 
-func inNamespace(namespace string) policy.Requirement {
-	return policy.Requirement{Key: keyNamespace, Operator: policy.In, Values: []string{namespace}}
+func inNamespace(namespace string) identity.Requirement {
+	return identity.Requirement{Key: keyNamespace, Operator: identity.In, Values: []string{namespace}}
 }
 
 // has tells whether there is a requirement on a key of source k8s or any.
-func has(requirements []policy.Requirement, key string) bool {
-	return slices.ContainsFunc(requirements, func(r policy.Requirement) bool {
+func has(requirements []identity.Requirement, key string) bool {
+	return slices.ContainsFunc(requirements, func(r identity.Requirement) bool {
 		return r.Key == identity.SourceK8s+":"+key || r.Key == identity.SourceAny+":"+key
 	})
 }
 
-func byNamespaceLabel(r policy.Requirement) bool {
+func byNamespaceLabel(r identity.Requirement) bool {
 	return strings.HasPrefix(r.Key, identity.SourceK8s+":"+identity.LabelNamespacePrefix) ||
 		strings.HasPrefix(r.Key, identity.SourceAny+":"+identity.LabelNamespacePrefix)
 }
@@ -130,17 +129,17 @@ func mentions(in *v2.LabelSelector, key string) bool {
 }
 
 // reserved chooses what has one of these reserved identities.
-func reserved(numbers ...identity.Number) []policy.Selector {
-	var out []policy.Selector
+func reserved(numbers ...identity.Number) []identity.Selector {
+	var out []identity.Selector
 	for _, n := range numbers {
-		out = append(out, policy.NewSelector(policy.Requirement{Key: identity.SourceReserved + ":" + n.Name(), Operator: policy.Exists}))
+		out = append(out, identity.NewSelector(identity.Requirement{Key: identity.SourceReserved + ":" + n.Name(), Operator: identity.Exists}))
 	}
 	return out
 }
 
 // entities are the selectors that an entity stands for. Not here: all, which is no selector, and kube-apiserver, which
 // is an object's addresses, too.
-var entities = map[string][]policy.Selector{
+var entities = map[string][]identity.Selector{
 	"world":        reserved(identity.World, identity.WorldIPv4, identity.WorldIPv6),
 	"world-ipv4":   reserved(identity.WorldIPv4),
 	"world-ipv6":   reserved(identity.WorldIPv6),
@@ -151,13 +150,13 @@ var entities = map[string][]policy.Selector{
 	"remote-node":  reserved(identity.RemoteNode),
 	"health":       reserved(identity.Health),
 	"none":         nil,
-	"cluster":      append(inCluster(), policy.NewSelector(pods, policy.Requirement{Key: keyCluster, Operator: policy.Same})),
-	"cluster-mesh": append(inCluster(), policy.NewSelector(policy.Requirement{Key: keyCluster, Operator: policy.Exists})),
+	"cluster":      append(inCluster(), identity.NewSelector(pods, identity.Requirement{Key: keyCluster, Operator: identity.Same})),
+	"cluster-mesh": append(inCluster(), identity.NewSelector(identity.Requirement{Key: keyCluster, Operator: identity.Exists})),
 }
 
-var pods = policy.Requirement{Key: keyNamespace, Operator: policy.Exists}
+var pods = identity.Requirement{Key: keyNamespace, Operator: identity.Exists}
 
 // inCluster is what belongs to a cluster and is no pod.
-func inCluster() []policy.Selector {
+func inCluster() []identity.Selector {
 	return reserved(identity.Host, identity.RemoteNode, identity.Init, identity.Ingress, identity.Health, identity.Unmanaged, identity.KubeAPIServer)
 }
