@@ -6,5 +6,5 @@
 //
 // They carry the build tag e2e, since without a lab they can only fail:
 //
-//	weft-lab up && go test -tags e2e ./test/e2e
+//	weft-lab up --set webhook.enabled=true --set config.enable-host-firewall=true && go test -tags e2e ./test/e2e
 package e2e

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const image = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
@@ -44,17 +45,36 @@ func kubectl(t *testing.T, stdin string, args ...string) string {
 	return out
 }
 
+// kubectlAfter is kubectl in a cleanup, when the context of the test has ended.
+func kubectlAfter(t *testing.T, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(filepath.Join(dir(), "bin/weft-lab"), append([]string{"kubectl", "--"}, args...)...).CombinedOutput(); err != nil {
+		t.Errorf("kubectl %s: %v: %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// eventually asks until the answer is yes, and fails with the last thing heard if that takes too long.
+func eventually(t *testing.T, what string, ask func() (heard string, yes bool)) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		heard, yes := ask()
+		if yes {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not come to pass that %s: %s", what, heard)
+		}
+		time.Sleep(200 * time.Millisecond) // between questions; nothing is true because time has passed
+	}
+}
+
 // pod runs a pod for the length of the test and waits until it is ready. It pauses; commands are run in it with run.
 func pod(t *testing.T, name string) {
 	t.Helper()
 	kubectl(t, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"`+name+`"},"spec":{"terminationGracePeriodSeconds":0,
 		"containers":[{"name":"main","image":"`+image+`","args":["pause"]}]}}`, "apply", "-f", "-")
-	t.Cleanup(func() {
-		cmd := exec.Command(filepath.Join(dir(), "bin/weft-lab"), "kubectl", "--", "delete", "pod", name, "--ignore-not-found")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("delete pod %s: %v: %s", name, err, out)
-		}
-	})
+	t.Cleanup(func() { kubectlAfter(t, "delete", "pod", name, "--ignore-not-found") })
 	kubectl(t, "", "wait", "--for=condition=Ready", "pod/"+name, "--timeout=2m")
 }
 
