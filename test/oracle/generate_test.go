@@ -292,7 +292,7 @@ func (d draw) entry(ingress, deny bool) any {
 
 func (d draw) rule(clusterwide bool) oracle.Object {
 	out := oracle.Object{"endpointSelector": oracle.Object{}}
-	if d.odds(2) && !clusterwide {
+	if d.odds(2) {
 		out["endpointSelector"] = d.selector()
 	}
 	if clusterwide && d.odds(3) {

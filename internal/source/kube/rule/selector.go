@@ -69,7 +69,9 @@ func (s scope) subject(in *v2.LabelSelector, field string) identity.Selector {
 	requirements := s.requirements(in, field)
 	if s.clusterwide {
 		if !s.init && !has(requirements, identity.LabelNamespace) {
-			requirements = append(requirements, identity.Requirement{Key: keyNamespace, Operator: identity.Exists})
+			requirements = append(requirements, pods)
+		} else { // the node has no namespace either, and is for nodeSelector alone
+			requirements = append(requirements, identity.Requirement{Key: keyHost, Operator: identity.DoesNotExist})
 		}
 		return identity.NewSelector(requirements...)
 	}
