@@ -13,6 +13,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
+	"weftnet.io/weftnet/test/oracle/product"
 )
 
 // TestMain asks rapid for fewer than its usual hundred worlds: each is checked with thousands of packets. For millions,
@@ -60,7 +61,7 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 	packets, verdicts, refused, objects := 0, map[string]int{}, 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw{t}.world()
-		p, err := newProduct(w)
+		p, err := product.New(w)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,13 +70,13 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 			if w.Refused(i) {
 				refused++
 			}
-			if p.refused[key(o)] != w.Refused(i) {
-				t.Fatalf("refused: %v, by the text: %v\n%s", p.refused[key(o)], oracle.Problems(o), show(o))
+			if p.Refused[key(o)] != w.Refused(i) {
+				t.Fatalf("refused: %v, by the text: %v\n%s", p.Refused[key(o)], oracle.Problems(o), show(o))
 			}
 		}
-		subjects, peers := ends(w)
+		subjects, peers := product.Ends(w)
 		for _, subject := range subjects {
-			set, ok := p.set(subject)
+			set, ok := p.Set(subject)
 			if !ok {
 				t.Fatalf("%s has no set", subject.Name)
 			}
@@ -87,7 +88,7 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 					for _, c := range calls {
 						packet := oracle.Packet{Ingress: ingress, Subject: subject, Peer: peer, Protocol: c.protocol, Port: c.port}
 						packets++
-						verdicts[same(t, w, set, p.identity(peer), packet)]++
+						verdicts[same(t, w, set, p.Identity(peer), packet)]++
 					}
 				}
 			}
@@ -99,7 +100,7 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 // same holds the answer of a set against that of the text, and returns the verdict.
 func same(t *rapid.T, w *oracle.World, set table.PolicySet, n identity.Number, packet oracle.Packet) string {
 	want := w.Judge(packet)
-	have, ok := judge(set, n, packet)
+	have, ok := product.Judge(set, n, packet)
 	// This node may call its pods whatever policies say, so nobody is named for it.
 	unnamed := packet.Ingress && packet.Peer.Local && len(have.By) == 0 && have.Verdict == "allow"
 	if !ok || have.Verdict != want.Verdict || !names(have.By, want.By) && !unnamed {

@@ -1,4 +1,21 @@
-package oracle_test
+// Package product takes the objects of a test's world in the way an agent does: reader, tables, derivations, the policy sets
+// that the kernel gets, and the kernel's lookup in them.
+//
+// # The world it models
+//
+// One node, a, on which all pods of the world run. Its tables are filled from the objects' JSON by the readers of
+// internal/source/kube and by nothing else, but for what the container runtime says: which pods are here.
+//
+// # Invariants
+//
+//   - It decides nothing: what a packet meets is what the project's own code says.
+//
+// # Example
+//
+//	p, err := product.New(w)
+//	set, ok := p.Set(w.Pod("shop", "db"))
+//	answer, ok := product.Judge(set, p.Identity(peer), packet)
+package product
 
 import (
 	"encoding/json"
@@ -21,18 +38,18 @@ import (
 	"weftnet.io/weftnet/test/oracle"
 )
 
-// product is Weftnet with the objects of a world: from JSON to the policy sets that the kernel gets.
-type product struct {
+// Product is Weftnet with the objects of a world.
+type Product struct {
 	*table.Tables
 	db      *state.DB
 	numbers map[identity.Labels]identity.Number
-	refused map[string]bool // policies by kind, namespace and name
+	Refused map[string]bool // policies by kind, namespace and name
 }
 
-// newProduct takes a world in the way an agent does on node a.
-func newProduct(w *oracle.World) (*product, error) {
+// New reads a world.
+func New(w *oracle.World) (*Product, error) {
 	tables, db := table.New()
-	p := &product{tables, db, map[identity.Labels]identity.Number{}, map[string]bool{}}
+	p := &Product{tables, db, map[identity.Labels]identity.Number{}, map[string]bool{}}
 	match := strings.Trim(map[bool]string{true: "nodes,"}[w.CIDRNodes]+map[bool]string{true: "pods"}[w.CIDRPods], ",")
 	rows := kube.NewRows(tables, "a", map[string]string{
 		"cluster-name": w.Cluster, "policy-enforcement-mode": w.Mode, "policy-cidr-match-mode": match, "enable-host-firewall": "true",
@@ -64,7 +81,7 @@ func newProduct(w *oracle.World) (*product, error) {
 		}
 	}
 	for o := range p.Policies.All(db.Snapshot()) {
-		p.refused[o.Kind+" "+o.Namespace+"/"+o.Name] = !o.Valid
+		p.Refused[o.Kind+" "+o.Namespace+"/"+o.Name] = !o.Valid
 	}
 	return p, nil
 }
@@ -107,7 +124,7 @@ func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
 }
 
 // attach makes each pod a workload of this node, with a number for its labels.
-func (p *product) attach(tx *state.Tx, w *oracle.World) {
+func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 	for pod := range p.Pods.All(tx) {
 		namespace, _ := p.Namespaces.One(tx, state.Join(pod.Namespace))
 		labels := identity.ForPod(identity.Filter{}, w.Cluster, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
@@ -129,7 +146,7 @@ func foreign() identity.Labels {
 	return identity.ForPod(identity.Filter{}, "there", "shop", "default", map[string]string{"app": "web"}, map[string]string{"kubernetes.io/metadata.name": "shop", "team": "blue"})
 }
 
-func (p *product) number(tx *state.Tx, labels identity.Labels) identity.Number {
+func (p *Product) number(tx *state.Tx, labels identity.Labels) identity.Number {
 	n, ok := p.numbers[labels]
 	if !ok {
 		n = identity.Number(300 + len(p.numbers))
@@ -139,8 +156,8 @@ func (p *product) number(tx *state.Tx, labels identity.Labels) identity.Number {
 	return n
 }
 
-// set is the policy set that governs a subject: a pod, or the node itself.
-func (p *product) set(subject oracle.End) (table.PolicySet, bool) {
+// Set is the policy set that governs a subject: a pod, or the node itself.
+func (p *Product) Set(subject oracle.End) (table.PolicySet, bool) {
 	s := p.db.Snapshot()
 	if subject.Node != "" {
 		return p.PolicySets.One(s, table.HostSet)
@@ -154,8 +171,8 @@ func (p *product) set(subject oracle.End) (table.PolicySet, bool) {
 	return table.PolicySet{}, false
 }
 
-// identity is the number by which packets know an end; of nobody 0.
-func (p *product) identity(e oracle.End) identity.Number {
+// Identity is the number by which packets know an end; of nobody 0.
+func (p *Product) Identity(e oracle.End) identity.Number {
 	for key := range e.Labels {
 		name, reserved := strings.CutPrefix(key, "reserved:")
 		for _, n := range identity.ReservedNumbers() {
@@ -169,8 +186,8 @@ func (p *product) identity(e oracle.End) identity.Number {
 
 var protocols = map[string]uint8{"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPv6": 58, "47": 47}
 
-// judge looks a packet up in a set, as the kernel does.
-func judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle.Answer, bool) {
+// Judge looks a packet up in a set, as the kernel does.
+func Judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle.Answer, bool) {
 	packet := policy.Packet{Direction: policy.Egress, Protocol: protocols[p.Protocol], Port: uint16(p.Port)}
 	if p.Ingress {
 		packet.Direction = policy.Ingress
@@ -186,8 +203,8 @@ func judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle
 	return out, ok
 }
 
-// ends are those that packets go to or come from.
-func ends(w *oracle.World) (subjects, peers []oracle.End) {
+// Ends are those that packets go to or come from.
+func Ends(w *oracle.World) (subjects, peers []oracle.End) {
 	subjects = []oracle.End{w.Pod("shop", "web"), w.Pod("shop", "db"), w.Pod("blog", "api"), w.Pod("blog", "web"), w.NodeEnd("a", true)}
 	peers = append(peers, subjects...)
 	peers = append(
