@@ -315,7 +315,7 @@ func (p *Printer) verdict(f *flowpb.Flow) string {
 	if f.GetEventType().GetType() == EventPolicyVerdict && word != "" {
 		text = word
 		if p.o.PolicyNames {
-			text += PoliciesText(by)
+			text += PoliciesText(by) + stagedText(f.GetPolicyLog())
 		}
 	}
 	return p.paint(color, text)
@@ -333,6 +333,19 @@ func PoliciesText(policies []*flowpb.Policy) string {
 		return ""
 	}
 	return " BY " + strings.Join(names, ", ")
+}
+
+// Staged begins the line of a flow's policy log that says what staged policies would do.
+const Staged = "staged: "
+
+// stagedText is what staged policies would do: " [staged: would be denied by cnp shop/db ingress[0]]".
+func stagedText(log []string) (text string) {
+	for _, line := range log {
+		if strings.HasPrefix(line, Staged) {
+			text += " [" + clean(line) + "]"
+		}
+	}
+	return text
 }
 
 func summaryText(f *flowpb.Flow) string {

@@ -9,6 +9,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
@@ -54,8 +55,8 @@ func (n *enricher) look(r state.Reader, e abi.Event) *sight {
 	if e.Rules != 0 && e.Type != abi.EventTrace {
 		s.decision = n.deciders.of(r, e.Rules)
 	}
-	if verdict := abi.Verdict(e.Staged); verdict != abi.VerdictNone {
-		s.staged = staged(verdict, n.deciders.of(r, e.StagedRules))
+	if e.StagedRules != 0 {
+		s.foreseen = n.deciders.of(r, e.StagedRules)
 	}
 	return s
 }
@@ -146,14 +147,17 @@ type decision struct {
 	rules    []policy.Origin  // not to be changed
 }
 
-// staged says what would happen if staged policies were enforced: "staged: would be denied by cnp shop/db ingress[0]".
+// staged is empty if there are no staged policies, else it says what would happen if they were enforced:
+// "staged: would be denied by cnp shop/db ingress[0]".
 func staged(verdict abi.Verdict, d decision) string {
-	text := "staged: would be allowed"
+	text := flow.Staged + "would be allowed"
 	switch verdict {
+	case abi.VerdictNone:
+		return ""
 	case abi.VerdictDeny:
-		text = "staged: would be denied"
+		text = flow.Staged + "would be denied"
 	case abi.VerdictDenyImplicit:
-		text = "staged: would be denied, as nothing allows it: isolated"
+		text = flow.Staged + "would be denied, as nothing allows it: isolated"
 	}
 	for i, o := range d.rules {
 		text += [...]string{" by ", ", "}[min(i, 1)] + o.String()

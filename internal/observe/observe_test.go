@@ -170,6 +170,10 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:L3-L4 EGRESS AUDITED BY db (CiliumNetworkPolicy), lock (NetworkPolicy) (TCP Flags: SYN)",
 		},
 		{
+			"what a staged policy would do", func(e *abi.Event) { e.Staged, e.StagedRules = uint8(abi.VerdictDeny), 9 },
+			"shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) policy-verdict:L3-L4 EGRESS ALLOWED [staged: would be denied by cnp shop/db ingress[0], cnp shop/db ingress[1], netpol shop/lock] (TCP Flags: SYN)",
+		},
+		{
 			"a drop", func(e *abi.Event) { e.Type, e.Verdict, e.Reason = abi.EventDrop, abi.VerdictDeny, abi.DropPolicyDeny },
 			"shop/web-1:4000 (ID:300) <> shop/db-0:5432 (ID:400) Policy denied by denylist DROPPED (TCP Flags: SYN)",
 		},
@@ -208,6 +212,18 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 		if want := "01.000: " + c.want + "\n"; have != want {
 			t.Errorf("%s:\nhave %swant %s", c.name, have, want)
 		}
+	}
+}
+
+func TestADecisionIsNamedThoughTheEventWasFasterThanTheListOfRules(t *testing.T) {
+	o := observer(t, func(*Options) {})
+	o.record(syn(func(e *abi.Event) { e.Rules = 11 }))
+	_ = o.db.Write(func(tx *state.Tx) error {
+		o.tables.RuleLists.Put(tx, table.RuleList{Number: 11, Rules: []policy.Origin{{Kind: "NetworkPolicy", Namespace: "shop", Name: "late"}}})
+		return nil
+	})
+	if have := lines(t, response(o.store.at(0))); !strings.Contains(have, "BY late (NetworkPolicy)") {
+		t.Error(have)
 	}
 }
 

@@ -156,7 +156,10 @@ func (o *Observer) tellerOf(r state.Reader) *teller {
 		return o.teller
 	}
 	n, _ := o.tables.Nodes.One(r, key)
-	o.tellerAsOf, o.teller = revision, &teller{node: o.nodeName(), emitter: &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version}}
+	o.tellerAsOf, o.teller = revision, &teller{
+		node: o.nodeName(), emitter: &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version},
+		decide: func(rules uint32) decision { return o.enrich.decisionOf(o.db.Snapshot(), rules) },
+	}
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
 		o.teller.labels = append(o.teller.labels, key+"="+n.Labels[key])
 	}

@@ -25,8 +25,7 @@ type sight struct {
 	source, destination               *flowpb.Endpoint
 	device                            *flowpb.NetworkInterface // nil: none
 	sourceService, destinationService *flowpb.Service          // nil: none
-	decision                          decision                 // of the rules
-	staged                            string                   // what staged policies would do; empty: there are none
+	decision, foreseen                decision                 // of the rules; of staged ones
 
 	once sync.Once
 	made *flowpb.Flow
@@ -37,6 +36,16 @@ type teller struct {
 	node    string
 	labels  []string
 	emitter *flowpb.Emitter
+	decide  func(rules uint32) decision // as the tables have it now
+}
+
+// known is a decision, which a list of rules has that may have got its number only after the event came: the kernel can be
+// faster than whoever lists what is in it.
+func (t *teller) known(d decision, rules uint32, of abi.EventType) decision {
+	if len(d.rules) > 0 || rules == 0 || of == abi.EventTrace || t.decide == nil {
+		return d
+	}
+	return t.decide(rules)
 }
 
 // flow is what people get to see; not to be changed. Any goroutine may ask.
@@ -73,9 +82,9 @@ func (s *sight) tell() *flowpb.Flow {
 	default:
 		trace(e, f)
 	}
-	decided(f, e.Direction, s.decision)
-	if s.staged != "" {
-		f.PolicyLog = append(slices.Clone(f.GetPolicyLog()), s.staged)
+	decided(f, e.Direction, s.teller.known(s.decision, e.Rules, e.Type))
+	if text := staged(abi.Verdict(e.Staged), s.teller.known(s.foreseen, e.StagedRules, e.Type)); text != "" {
+		f.PolicyLog = append(slices.Clone(f.GetPolicyLog()), text)
 	}
 	return f
 }

@@ -13,6 +13,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/nettest/place"
@@ -497,7 +498,11 @@ func heard(l *line) error {
 	return nil
 }
 
-var verdicts = map[string]flowpb.Verdict{"drop": flowpb.Verdict_DROPPED, "forward": flowpb.Verdict_FORWARDED}
+var verdicts = map[string]flowpb.Verdict{
+	"drop": flowpb.Verdict_DROPPED, "forward": flowpb.Verdict_FORWARDED, "audit": flowpb.Verdict_AUDIT,
+}
+
+var flowTypes = map[string]int32{"verdict": flow.EventPolicyVerdict}
 
 func flows(l *line) error {
 	n, err := l.node(l.arg(0))
@@ -509,6 +514,12 @@ func flows(l *line) error {
 		switch k {
 		case "verdict":
 			f.Verdict = []flowpb.Verdict{verdicts[v]}
+		case "port":
+			f.DestinationPort = []string{v}
+		case "direction":
+			f.TrafficDirection = []flowpb.TrafficDirection{flowpb.TrafficDirection(flowpb.TrafficDirection_value[strings.ToUpper(v)])}
+		case "type":
+			f.EventType = []*flowpb.EventTypeFilter{{Type: flowTypes[v]}}
 		case "reason":
 			number, ok := flowpb.DropReason_value[strings.ToUpper(v)]
 			if own, err := strconv.Atoi(v); err == nil { // Hubble has no name for what only we have

@@ -29,7 +29,7 @@
 //	send PLACE PACKET [ports=FIRST-LAST]   a frame (package packet) from its eth0; or as many as there are ports, each of
 //	                                       which stands once where PACKET says PORT
 //	heard PLACE                            what its servers were told
-//	flows NODE [verdict=V] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
+//	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
 //	                               waits for such a flow and prints it, with the policies
 //	narrow BYTES                   the MTU between the wire and outside
 //	quit|crash NODE                its agent (stop and kill are the script's own)

@@ -244,6 +244,9 @@ func (b *bench) drain() (string, error) {
 			fmt.Fprintf(&text, " %s", flow.DropText(uint32(e.Reason)))
 		case abi.EventVerdict:
 			fmt.Fprintf(&text, " %s %s", e.Direction, e.Verdict)
+			if staged := abi.Verdict(e.Staged); staged != abi.VerdictNone {
+				fmt.Fprintf(&text, " staged %s", staged)
+			}
 		case abi.EventTrace:
 			fmt.Fprintf(&text, " %s", e.Flags)
 		}

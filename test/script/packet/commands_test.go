@@ -116,6 +116,15 @@ func policyEntry(b *bench, ts *testscript.TestScript, args []string) {
 	case "implicit":
 		e.Verdict, e.Precedence, e.Match = policy.DenyImplicit, policy.PrecedenceDefault, policy.MatchNone
 	}
+	if args[4] == "pass" {
+		e.Verdict, e.Precedence = policy.PassOn, policy.PrecedenceDefault
+	}
+	o := options(args)
+	e.Tier = map[string]policy.Tier{"admin": policy.Admin, "baseline": policy.Baseline}[o["tier"]]
+	e.View = map[string]policy.View{"as-meant": policy.AsMeant, "as-staged": policy.AsStaged}[o["view"]]
+	if rank := o["rank"]; rank != "" {
+		e.Precedence |= number(rank) << 8
+	}
 	list := b.entries[args[0]]
 	for i := range list {
 		if list[i].Compare(e) == 0 {

@@ -8,7 +8,8 @@
 //	open PROTO ADDR:PORT ADDR:PORT            a connection of this node that is open before its first policy
 //	firewall                                  this node has a policy set itself: that of the name node
 //	host PREFIX identity=N [flags=a,b] [tunnel=ADDR]
-//	policy NAME DIRECTION PEER PROTO[/PORT] allow|deny|implicit     entries of the set of a NIC; takes force with enforce
+//	policy NAME DIRECTION PEER PROTO[/PORT] allow|deny|implicit|pass [tier=TIER] [rank=N] [view=VIEW]
+//	                                          entries of the set of a NIC; takes force with enforce
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
