@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/identity/anchor"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -19,6 +20,56 @@ func Peers(r state.Reader, t *table.Tables) iter.Seq2[identity.Number, identity.
 		}
 		for i := range t.Identities.All(r) {
 			if !i.Number.IsReserved() && !yield(i.Number, i.Labels) {
+				return
+			}
+		}
+	}
+}
+
+// Candidates are those of Peers that one of the selectors may choose, found by the labels that it asks for: the cost is
+// theirs, not that of all identities, unless a selector asks for nothing that one must have.
+func Candidates(r state.Reader, t *table.Tables, selectors []identity.Selector) iter.Seq2[identity.Number, identity.Labels] {
+	prefixes := map[string]bool{}
+	for _, s := range selectors {
+		for _, a := range anchor.Of(s) {
+			if a == anchor.Everybody {
+				return Peers(r, t)
+			}
+			prefixes[a.Prefix()] = true
+		}
+	}
+	return func(yield func(identity.Number, identity.Labels) bool) {
+		for _, n := range identity.ReservedNumbers() {
+			if !yield(n, identity.Reserved(n)) {
+				return
+			}
+		}
+		seen := map[identity.Number]bool{}
+		for prefix := range prefixes {
+			for i := range t.Identities.Below(r, table.ByAnchor, state.Key(prefix)) {
+				if seen[i.Number] || i.Number.IsReserved() {
+					continue
+				}
+				seen[i.Number] = true
+				if !yield(i.Number, i.Labels) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Some are those of Peers with one of these numbers.
+func Some(r state.Reader, t *table.Tables, numbers map[identity.Number]bool) iter.Seq2[identity.Number, identity.Labels] {
+	return func(yield func(identity.Number, identity.Labels) bool) {
+		for n := range numbers {
+			labels, known := identity.Reserved(n), n.Name() != ""
+			if !n.IsReserved() {
+				var i table.Identity
+				i, known = t.Identities.One(r, state.Join(uint32(n)))
+				labels = i.Labels
+			}
+			if known && !yield(n, labels) {
 				return
 			}
 		}

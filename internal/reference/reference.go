@@ -76,6 +76,11 @@ type finder struct {
 func (d finder) find(ref policy.Reference) (found policy.Found) {
 	switch ref.Kind {
 	case policy.CIDRGroups:
+		if ref.Name != "" {
+			g, _ := d.t.CIDRGroups.One(d.r, state.Join(ref.Name))
+			found.Prefixes = g.Prefixes
+			break
+		}
 		for g := range d.t.CIDRGroups.All(d.r) {
 			if IsGroup(ref, g) {
 				found.Prefixes = append(found.Prefixes, g.Prefixes...)

@@ -14,8 +14,8 @@ import (
 // nothing differs. What Out holds depends on what the inputs hold and on nothing else: not on the order of changes, not on
 // what was there in between, not on when the derivation started.
 //
-// That holds if Compute reads nothing but its arguments, and if whatever a row contributes to Compute(key) makes On name
-// that key.
+// That holds if what Compute returns depends on its arguments alone, and if whatever a row contributes to Compute(key)
+// makes On name that key.
 type Derivation[R Row] struct {
 	Name   string
 	Out    *Table[R]
@@ -27,6 +27,10 @@ type Derivation[R Row] struct {
 	// Compute returns all rows of Out that key owns. It may read any input, in a snapshot that is the same for all keys
 	// of a pass. Two keys should not make a row with the same key in Out; if they do, the row of the smaller one stands.
 	Compute func(r Reader, key Key) []R
+
+	// Begin, if there is one, runs before the first pass over a database, and again when Run begins anew. What Compute and the
+	// functions of On remember to spare themselves work is forgotten there.
+	Begin func()
 
 	// Partial says that others fill Out too. It is then synced when all of them are: name them with Table.MadeBy. A
 	// derivation that is not Partial owns Out, and removes rows that nothing accounts for once the inputs are synced.
@@ -222,6 +226,9 @@ func (d *Derivation[R]) openFeeds(db *DB) {
 		return
 	}
 	d.check()
+	if d.Begin != nil {
+		d.Begin()
+	}
 	if d.db != db {
 		d.db, d.rows, d.makers = db, map[Key][]Key{}, map[Key][]Key{}
 	}

@@ -212,6 +212,32 @@ func TestRowsNothingAccountsForStayUntilTheInputsAreSynced(t *testing.T) {
 	}
 }
 
+func TestADerivationIsToldToForgetWhenItBeginsAnew(t *testing.T) {
+	w := newWorld()
+	d := w.backendsOf()
+	var seen []string
+	compute := d.Compute
+	d.Begin = func() { seen = nil }
+	d.Compute = func(r state.Reader, key state.Key) []backend {
+		seen = append(seen, key.String())
+		return compute(r, key)
+	}
+	put(w.db, w.services, service{"s", "a"})
+	d.Step(w.db)
+	put(w.db, w.services, service{"t", "a"})
+	d.Step(w.db)
+	if !slices.Equal(seen, []string{"s", "t"}) {
+		t.Errorf("it remembers %v between two steps", seen)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	_ = d.Run(ctx, w.db) // its feeds end with it
+	d.Step(w.db)
+	if !slices.Equal(seen, []string{"s", "t"}) {
+		t.Errorf("after it has begun anew it remembers %v", seen)
+	}
+}
+
 func TestPartialDerivationsKeepToTheirOwnRows(t *testing.T) {
 	w := newWorld()
 	out := state.NewTable("out", func(b backend) state.Key { return state.Join(b.Service, b.Pod) }).MadeBy("backends", "other")

@@ -80,6 +80,12 @@ func TestRowsAreFoundByKeyPrefixAndIndex(t *testing.T) {
 	if got := slices.Collect(pods.By(s, "label", "b")); !slices.Equal(got, []pod{db1, db2}) {
 		t.Errorf("By(label b) = %v", got)
 	}
+	if got := slices.Collect(pods.Below(s, "label", "")); !slices.Equal(got, []pod{db1, web, db1, db2}) {
+		t.Errorf("Below(label) = %v", got)
+	}
+	if got := slices.Collect(pods.Below(s, "label", "b")); !slices.Equal(got, []pod{db1, db2}) {
+		t.Errorf("Below(label b) = %v", got)
+	}
 	put(db, pods, pod{"db", addr("10.0.0.2"), "a"})
 	if got := slices.Collect(pods.By(db.Snapshot(), "label", "b")); !slices.Equal(got, []pod{db2}) {
 		t.Errorf("By(label b) after the label went = %v", got)

@@ -156,6 +156,13 @@ func (t *Table[R]) By(r Reader, index string, key Key) iter.Seq[R] {
 	return walk[R](r.root(&t.schema, t.schema.index(index)), indexPrefix(key))
 }
 
+// Below gives the rows that an index files under keys which start with prefix, in order of those keys: a row as often as
+// it has such keys.
+func (t *Table[R]) Below(r Reader, index string, prefix Key) iter.Seq[R] {
+	p := indexPrefix(prefix)
+	return walk[R](r.root(&t.schema, t.schema.index(index)), p[:len(p)-1]) // less the end of the key
+}
+
 // Len is the number of rows.
 func (t *Table[R]) Len(r Reader) int { return r.stat(&t.schema).rows }
 

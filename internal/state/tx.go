@@ -173,11 +173,9 @@ func (tx *Tx) put(t *schema, key Key, row Row) {
 	for i, ix := range t.indexes {
 		keys := ix.keys(row)
 		if had {
-			for _, k := range ix.keys(old.row) {
-				if !slices.Contains(keys, k) {
-					w.indexes[i].remove(indexEntry(k, key))
-					w.changed = append(w.changed, watched{t, i, k})
-				}
+			for _, k := range without(ix.keys(old.row), keys) {
+				w.indexes[i].remove(indexEntry(k, key))
+				w.changed = append(w.changed, watched{t, i, k})
 			}
 		}
 		for _, k := range keys {
@@ -185,6 +183,22 @@ func (tx *Tx) put(t *schema, key Key, row Row) {
 			w.changed = append(w.changed, watched{t, i, k})
 		}
 	}
+}
+
+// without lists the keys that are not among others. Rows with thousands of keys are few, but there are some.
+func without(keys, others []Key) (list []Key) {
+	if slices.Equal(keys, others) {
+		return nil
+	}
+	among := func(k Key) bool { return slices.Contains(others, k) }
+	if len(others) > 16 {
+		set := make(map[Key]bool, len(others))
+		for _, k := range others {
+			set[k] = true
+		}
+		among = func(k Key) bool { return set[k] }
+	}
+	return slices.DeleteFunc(slices.Clone(keys), among)
 }
 
 func (tx *Tx) delete(t *schema, key Key) (*object, bool) {

@@ -88,6 +88,12 @@ type SetStatus struct {
 	Entries  int
 }
 
+// SetList is the distinct lists of rules behind the entries of a policy set, each with the number that it wants.
+type SetList struct {
+	Set   state.Key
+	Lists []RuleList // sorted
+}
+
 // RuleList is a numbered list of the rules that made an entry; events carry the number.
 type RuleList struct {
 	Number uint32
@@ -219,6 +225,8 @@ func (SetStatus) Header() []string { return []string{"Set", "Slot", "Revision", 
 func (s SetStatus) Row() []string {
 	return []string{fmt.Sprintf("%q", s.Set), fmt.Sprint(s.Slot), fmt.Sprint(s.Revision), fmt.Sprint(s.Entries)}
 }
+func (SetList) Header() []string  { return []string{"Set", "Lists"} }
+func (l SetList) Row() []string   { return []string{fmt.Sprintf("%q", l.Set), fmt.Sprint(len(l.Lists))} }
 func (RuleList) Header() []string { return []string{"Number", "Rules"} }
 func (r RuleList) Row() []string  { return []string{fmt.Sprint(r.Number), join(r.Rules)} }
 func (NIC) Header() []string {

@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sort"
 	"strings"
 
@@ -135,6 +136,11 @@ type PolicyObject struct {
 	Rules     []policy.Rule
 	Problems  []string // what is not enforced yet or not valid, each naming its field; shown in the object's status
 	Valid     bool     // false: the object is rejected and enforces nothing
+}
+
+// AsksForVM tells whether a rule asks for the name of a virtual machine, which enters identities only then.
+func (p PolicyObject) AsksForVM() bool {
+	return slices.ContainsFunc(p.Rules, func(r policy.Rule) bool { return r.Uses(identity.LabelVMName) })
 }
 
 // Attachment is a NIC that a CNI ADD asked for and that no DEL has taken away. source/cni journals it.

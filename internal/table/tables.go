@@ -2,8 +2,10 @@ package table
 
 import (
 	"net/netip"
+	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/identity/anchor"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 )
@@ -31,6 +33,7 @@ type Tables struct {
 	Tunnels        *state.Table[Tunnel]
 	Routes         *state.Table[Route]
 	PolicySets     *state.Table[PolicySet]
+	SetLists       *state.Table[SetList]
 	RuleLists      *state.Table[RuleList]
 	NICs           *state.Table[NIC]
 	Hosts          *state.Table[Host]
@@ -53,6 +56,9 @@ const (
 	ByLocal    = "local"    // Nodes: "true" for the local one
 	ByDevice   = "device"   // Attachments: name of the host side
 	BySet      = "set"      // Workloads: key of the policy set
+	ByVM       = "vm"       // Policies: "true" for those that ask for names of virtual machines
+	ByBucket   = "bucket"   // SetLists: buckets of the numbers of their lists
+	ByAnchor   = "anchor"   // Identities: anchors that their labels are filed under; Policies: anchors of their subjects
 )
 
 // New makes the tables and the database that holds them.
@@ -64,7 +70,8 @@ func New() (*Tables, *state.DB) {
 		Namespaces: state.NewTable("namespaces", func(r Namespace) state.Key { return state.Join(r.Name) }),
 		Pods:       state.NewTable("pods", func(r Pod) state.Key { return ObjectKey(r.Namespace, r.Name) }),
 		Identities: state.NewTable("identities", func(r Identity) state.Key { return state.Join(uint32(r.Number)) },
-			state.Index[Identity]{Name: ByLabels, Keys: func(r Identity) []state.Key { return []state.Key{state.Join(r.Labels.String())} }}),
+			state.Index[Identity]{Name: ByLabels, Keys: func(r Identity) []state.Key { return []state.Key{state.Join(r.Labels.String())} }},
+			state.Index[Identity]{Name: ByAnchor, Keys: func(r Identity) []state.Key { return anchors(anchor.Filed(r.Labels)) }}),
 		Endpoints: state.NewTable("endpoints", func(r Endpoint) state.Key { return ObjectKey(r.Namespace, r.Name) },
 			byAddress(func(r Endpoint) []netip.Addr { return r.Addresses }),
 			byIdentity(func(r Endpoint) identity.Number { return r.Identity })),
@@ -74,7 +81,20 @@ func New() (*Tables, *state.DB) {
 				return []state.Key{ObjectKey(r.Namespace, r.Service)}
 			}}),
 		CIDRGroups: state.NewTable("cidr-groups", func(r CIDRGroup) state.Key { return state.Join(r.Name) }),
-		Policies:   state.NewTable("policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) }),
+		Policies: state.NewTable("policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) },
+			state.Index[PolicyObject]{Name: ByAnchor, Keys: func(r PolicyObject) (keys []state.Key) {
+				for _, rule := range r.Rules {
+					keys = append(keys, anchors(anchor.Of(rule.Subject))...)
+				}
+				slices.Sort(keys)
+				return slices.Compact(keys)
+			}},
+			state.Index[PolicyObject]{Name: ByVM, Keys: func(r PolicyObject) []state.Key {
+				if r.AsksForVM() {
+					return []state.Key{state.Join(true)}
+				}
+				return nil
+			}}),
 		Attachments: state.NewTable("attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
 			state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
 			state.Index[Attachment]{Name: ByDevice, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.HostName)} }},
@@ -87,7 +107,7 @@ func New() (*Tables, *state.DB) {
 	return t, state.New(
 		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies,
 		t.CIDRGroups, t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
-		t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, status.Statuses, t.Findings, t.Ready,
+		t.SetLists, t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, status.Statuses, t.Findings, t.Ready,
 	)
 }
 
@@ -109,6 +129,8 @@ func (t *Tables) desired() {
 	t.Routes = state.NewTable("routes", func(r Route) state.Key { return state.Join(r.Prefix) })
 	t.PolicySets = state.NewTable("policy-sets", func(r PolicySet) state.Key { return SetKey(r.Identity, r.NamedPorts) },
 		byIdentity(func(r PolicySet) identity.Number { return r.Identity }))
+	t.SetLists = state.NewTable("set-lists", func(r SetList) state.Key { return r.Set },
+		state.Index[SetList]{Name: ByBucket, Keys: SetList.Buckets})
 	t.RuleLists = state.NewTable("rule-lists", func(r RuleList) state.Key { return state.Join(r.Number) })
 	t.NICs = state.NewTable("nics", func(r NIC) state.Key { return state.Join(r.Ifindex) })
 	t.Hosts = state.NewTable("hosts", func(r Host) state.Key { return state.Join(r.Network, r.Prefix) })
@@ -141,4 +163,12 @@ func byAddress[R state.Row](of func(R) []netip.Addr) state.Index[R] {
 
 func byIdentity[R state.Row](of func(R) identity.Number) state.Index[R] {
 	return state.Index[R]{Name: ByIdentity, Keys: func(r R) []state.Key { return []state.Key{state.Join(uint32(of(r)))} }}
+}
+
+func anchors(list []anchor.Anchor) []state.Key {
+	keys := make([]state.Key, len(list))
+	for i, a := range list {
+		keys[i] = state.Key(a)
+	}
+	return keys
 }
