@@ -11,11 +11,19 @@
 //	Identities                     peers; one that comes or goes touches the sets with a rule that asks for its labels
 //	Endpoints, Workloads           named ports of peers, for the sets with egress rules that name ports
 //	Settings                       policy-enforcement-mode, enable-policy, allow-localhost
-//	PolicySets                     lists of rules behind entries get numbers, which events carry (RuleList)
+//	PolicySets                     lists of rules behind entries (SetList) get numbers, which events carry (RuleList)
 //	Policies, Settings             what people should know of their policies (Finding)
+//
+// # What a change costs
+//
+// What it touches, and nothing else. A set finds its rules by its labels in an index of Policies by what their subjects
+// must have (package anchor), and its peers by what its selectors ask for in one of Identities. Sets that have been
+// computed are filed under what they depend on: a change asks there. Of a set that only peers touched, their entries are
+// computed and put among the others.
 //
 // # Invariants
 //
+//   - What is remembered of a set spares work and says nothing new: Compute gives the same without it.
 //   - A set is there as long as a workload is in it, whatever Policies hold: without rules it allows everything.
 //   - A rule list's number depends on which lists there are, and on no order in which they came.
 //
@@ -39,7 +47,8 @@ type Runner interface {
 	Step(db *state.DB) bool
 }
 
-// Derivations keeps PolicySets, RuleLists and Findings of a node.
+// Derivations keeps PolicySets, SetLists, RuleLists and Findings of a node.
 func Derivations(t *table.Tables) []Runner {
-	return []Runner{newSets(t), newLists(t), newFindings(t)}
+	_, sets := newSets(t)
+	return []Runner{sets, newSetLists(t), newLists(t), newFindings(t)}
 }

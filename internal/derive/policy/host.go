@@ -9,7 +9,7 @@ import (
 
 // host is this node as one who has policies (host firewall); nil: it has none, or is not known yet.
 func (d *sets) host(r state.Reader) *member {
-	_, config := reference.Options(r, d.t)
+	config := d.options.Of(r).Config
 	if !config.HostFirewall {
 		return nil
 	}

@@ -9,72 +9,96 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// newLists computes RuleLists: the distinct lists of rules behind entries. All are computed together: should two lists
-// want one number, which of them gets it depends on both.
-func newLists(t *table.Tables) Runner {
-	all := state.Join("all")
-	return &state.Derivation[table.RuleList]{
-		Name:   "rule-lists",
-		Out:    t.RuleLists,
-		KeyOf:  func(table.RuleList) state.Key { return all },
-		Inputs: []state.Input{state.On(t.PolicySets, func(state.Reader, table.PolicySet) []state.Key { return []state.Key{all} })},
-		Compute: func(r state.Reader, _ state.Key) []table.RuleList {
-			var lists [][]engine.Origin
-			for s := range t.PolicySets.All(r) {
-				lists = append(lists, distinct(s.Entries)...)
+// newSetLists computes SetLists: the distinct lists of rules behind the entries of each set.
+func newSetLists(t *table.Tables) Runner {
+	return &state.Derivation[table.SetList]{
+		Name:   "set-lists",
+		Out:    t.SetLists,
+		KeyOf:  func(l table.SetList) state.Key { return l.Set },
+		Inputs: []state.Input{state.On(t.PolicySets, func(_ state.Reader, s table.PolicySet) []state.Key { return []state.Key{t.PolicySets.Key(s)} })},
+		Compute: func(r state.Reader, set state.Key) []table.SetList {
+			s, _ := t.PolicySets.One(r, set)
+			if lists := distinct(s.Entries); len(lists) > 0 {
+				return []table.SetList{{Set: set, Lists: lists}}
 			}
-			return number(lists, engine.ListNumber)
+			return nil
 		},
 	}
 }
 
-// distinct gives the rule lists of entries. Most entries share theirs with others, down to the memory.
-func distinct(entries []engine.Entry) (lists [][]engine.Origin) {
+// newLists computes RuleLists: the lists of all sets. Those that want numbers of one bucket are computed together: should
+// two lists want one number, which of them gets it depends on both.
+func newLists(t *table.Tables) Runner {
+	return &state.Derivation[table.RuleList]{
+		Name:   "rule-lists",
+		Out:    t.RuleLists,
+		KeyOf:  func(l table.RuleList) state.Key { return table.BucketKey(l.Number) },
+		Inputs: []state.Input{state.On(t.SetLists, func(_ state.Reader, l table.SetList) []state.Key { return l.Buckets() })},
+		Compute: func(r state.Reader, bucket state.Key) (lists []table.RuleList) {
+			for set := range t.SetLists.By(r, table.ByBucket, bucket) {
+				for _, l := range set.Lists {
+					if table.BucketKey(l.Number) == bucket {
+						lists = append(lists, l)
+					}
+				}
+			}
+			return number(lists)
+		},
+	}
+}
+
+// distinct gives the rule lists of entries with the numbers that they want. Most entries share theirs with others, down to
+// the memory.
+func distinct(entries []engine.Entry) (lists []table.RuleList) {
 	seen := map[*engine.Origin]bool{}
 	for _, e := range entries {
 		if len(e.Rules) > 0 && !seen[&e.Rules[0]] {
 			seen[&e.Rules[0]] = true
-			lists = append(lists, e.Rules)
+			lists = append(lists, table.RuleList{Number: engine.ListNumber(e.Rules), Rules: e.Rules})
 		}
 	}
-	return lists
+	return sorted(lists)
 }
 
-// number gives each list the number that it wants, or the next free one, in an order that depends on the lists only.
-func number(lists [][]engine.Origin, wants func([]engine.Origin) uint32) (rows []table.RuleList) {
-	for _, rules := range lists {
-		rows = append(rows, table.RuleList{Number: wants(rules), Rules: rules})
-	}
-	slices.SortFunc(rows, func(a, b table.RuleList) int {
+// sorted orders lists and leaves each in once.
+func sorted(lists []table.RuleList) []table.RuleList {
+	slices.SortFunc(lists, func(a, b table.RuleList) int {
 		return cmp.Or(cmp.Compare(a.Number, b.Number), slices.CompareFunc(a.Rules, b.Rules, engine.Origin.Compare))
 	})
-	rows = slices.CompactFunc(rows, func(a, b table.RuleList) bool {
-		return a.Number == b.Number && slices.Equal(a.Rules, b.Rules)
-	})
-	taken := map[uint32]bool{}
-	for _, row := range rows {
-		taken[row.Number] = true
+	return slices.CompactFunc(lists, table.RuleList.Equal)
+}
+
+// next is the number after n in its bucket. It comes back to the first.
+func next(n uint32) uint32 { return n&^table.BucketMask | (n+1)&table.BucketMask }
+
+// number gives each list of a bucket the number that it wants, or the next free one, in an order that depends on the lists
+// only.
+func number(lists []table.RuleList) []table.RuleList {
+	lists = sorted(lists)
+	taken := map[uint32]bool{0: true} // 0 is nobody's number
+	for _, l := range lists {
+		taken[l.Number] = true
 	}
-	before := uint32(0) // what the list before wanted; 0 is nobody's number
-	for i := range rows {
-		row := &rows[i]
-		wanted := row.Number
+	before := uint32(0) // what the list before wanted
+	for i := range lists {
+		l := &lists[i]
+		wanted := l.Number
 		if wanted == before {
-			for taken[row.Number] || row.Number == 0 {
-				row.Number++
+			for taken[l.Number] {
+				l.Number = next(l.Number)
 			}
-			taken[row.Number] = true
+			taken[l.Number] = true
 		}
 		before = wanted
 	}
-	return rows
+	return lists
 }
 
 // Number tells which number a list of rules has in RuleLists, or will have once it is there. Any goroutine may call it.
 func Number(t *table.Tables, db *state.DB) func([]engine.Origin) uint32 {
 	return func(rules []engine.Origin) uint32 {
 		s := db.Snapshot()
-		for n := engine.ListNumber(rules); ; n++ {
+		for n := engine.ListNumber(rules); ; n = next(n) {
 			row, taken := t.RuleLists.One(s, state.Join(n))
 			if n != 0 && (!taken || slices.Equal(row.Rules, rules)) {
 				return n

@@ -7,44 +7,36 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// asked is a reference of some set's rules.
-type asked struct {
-	reference engine.Reference
-	sets      []state.Key
+// refer has all sets computed anew that have a reference, by this name or by labels, which a function says yes to.
+func (d *sets) refer(kind engine.ReferenceKind, name string, yes func(engine.Reference) bool) []state.Key {
+	keys := d.references.askers(referenceAt(kind, ""), yes, nil)
+	if name != "" {
+		keys = d.references.askers(referenceAt(kind, name), yes, keys)
+	}
+	return d.anew(keys)
 }
 
-// askers lists the sets with a reference that a function says yes to.
-func (l *local) askers(yes func(engine.Reference) bool) (keys []state.Key) {
-	for _, a := range l.asked {
-		if yes(a.reference) {
-			keys = append(keys, a.sets...)
-		}
+func (d *sets) ofGroup(_ state.Reader, g table.CIDRGroup) []state.Key {
+	return d.refer(engine.CIDRGroups, g.Name, func(ref engine.Reference) bool { return reference.IsGroup(ref, g) })
+}
+
+func (d *sets) ofService(_ state.Reader, s table.Service) []state.Key {
+	return d.refer(engine.Services, s.Name, func(ref engine.Reference) bool { return reference.IsService(ref, s) })
+}
+
+func (d *sets) ofSlice(r state.Reader, e table.EndpointSlice) (keys []state.Key) {
+	if len(d.references) == 0 {
+		return nil
+	}
+	if s, known := d.t.Services.One(r, table.ObjectKey(e.Namespace, e.Service)); known && len(s.Selector) == 0 {
+		keys = d.ofService(r, s)
+	}
+	if reference.IsAPI(e) {
+		keys = append(keys, d.refer(engine.APIServer, "", func(engine.Reference) bool { return true })...)
 	}
 	return keys
 }
 
-func (d *sets) ofGroup(r state.Reader, g table.CIDRGroup) []state.Key {
-	l := d.local.Of(r)
-	return l.askers(func(ref engine.Reference) bool { return reference.IsGroup(ref, g) })
-}
-
-func (d *sets) ofService(r state.Reader, s table.Service) []state.Key {
-	l := d.local.Of(r)
-	return l.askers(func(ref engine.Reference) bool { return reference.IsService(ref, s) })
-}
-
-func (d *sets) ofSlice(r state.Reader, e table.EndpointSlice) []state.Key {
-	l := d.local.Of(r)
-	if len(l.asked) == 0 {
-		return nil
-	}
-	s, known := d.t.Services.One(r, table.ObjectKey(e.Namespace, e.Service))
-	return l.askers(func(ref engine.Reference) bool {
-		return known && len(s.Selector) == 0 && reference.IsService(ref, s) || ref.Kind == engine.APIServer && reference.IsAPI(e)
-	})
-}
-
-func (d *sets) ofNode(r state.Reader, n table.Node) []state.Key {
-	l := d.local.Of(r)
-	return l.askers(func(ref engine.Reference) bool { return reference.IsNode(ref, n) })
+func (d *sets) ofNode(_ state.Reader, n table.Node) []state.Key {
+	return d.refer(engine.Nodes, n.Name, func(ref engine.Reference) bool { return reference.IsNode(ref, n) })
 }

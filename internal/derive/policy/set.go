@@ -1,48 +1,49 @@
 package policy
 
 import (
-	"fmt"
+	"maps"
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/identity/anchor"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// sets computes table PolicySets.
+// sets computes table PolicySets. It keeps what it has computed, filed under what that depends on, so that a change finds
+// the sets that it touches; and of those that only some peers touched, it computes these peers alone.
 type sets struct {
-	t     *table.Tables
-	local *state.Memo[local]
+	t       *table.Tables
+	options *state.Memo[options]
+	known   map[state.Key]*known
+	dependencies
 }
 
-// local is what Workloads and Policies say together: the sets that there must be, and what each depends on.
-type local struct {
-	sets  map[state.Key]*member
-	peers map[string]*watched // by text of a selector that some rule of some set chooses peers with
-	named []state.Key         // sets with an egress rule that names a port
-	asked map[string]*asked   // by kind and text of a reference that some rule of some set has
-	serve []state.Key         // sets with a rule for services: whose pods those are follows from the services
+// options are the settings, as the engine reads them.
+type options struct {
+	engine.Options
+	settings.Config
 }
 
-// member is one set.
-type member struct {
-	number  identity.Number
-	text    string // of the named ports
+// known is a set as it was computed last.
+type known struct {
+	row     table.PolicySet
 	subject engine.Subject
-	rules   []engine.Rule // that select the subject
+	rules   []engine.Rule // that select the subject, resolved
+	ask     asking
+	touched map[identity.Number]bool // peers to compute again
+	stale   bool                     // all of it is to be computed again
 }
 
-type watched struct {
-	selector identity.Selector
-	sets     []state.Key
-}
-
-func newSets(t *table.Tables) Runner {
-	d := &sets{t: t}
-	d.local = state.NewMemo(d.survey, t.Workloads, t.Policies, t.Nodes, t.Settings)
-	return &state.Derivation[table.PolicySet]{
+func newSets(t *table.Tables) (*sets, Runner) {
+	d := &sets{t: t, options: state.NewMemo(func(r state.Reader) options {
+		o, config := reference.Options(r, t)
+		return options{o, config}
+	}, t.Settings)}
+	return d, &state.Derivation[table.PolicySet]{
 		Name:  "policy-sets",
 		Out:   t.PolicySets,
 		KeyOf: func(s table.PolicySet) state.Key { return table.SetKey(s.Identity, s.NamedPorts) },
@@ -59,158 +60,198 @@ func newSets(t *table.Tables) Runner {
 			state.On(t.Nodes, ofHost),
 			state.On(t.Namespaces, d.ofNamespace),
 		},
+		Begin:   d.begin,
 		Compute: d.compute,
 	}
 }
 
-// survey looks at all workloads and all rules.
-func (d *sets) survey(r state.Reader) local {
-	out := local{sets: map[state.Key]*member{}, peers: map[string]*watched{}, asked: map[string]*asked{}}
-	if m := d.host(r); m != nil {
-		d.choose(r, m)
-		out.add(table.HostSet, m)
-	}
-	for w := range d.t.Workloads.All(r) {
-		if w.Set == "" || out.sets[w.Set] != nil {
-			continue
+func (d *sets) begin() { d.known, d.dependencies = map[state.Key]*known{}, newDependencies() }
+
+// anew has all of these sets computed.
+func (d *sets) anew(keys []state.Key) []state.Key {
+	for _, set := range keys {
+		if k := d.known[set]; k != nil {
+			k.stale = true
 		}
-		named := make(engine.NamedPorts, len(w.NamedPorts))
-		for i, p := range w.NamedPorts {
-			named[i] = engine.NamedPort(p)
-		}
-		m := &member{number: w.Identity, text: named.String(), subject: engine.Subject{Labels: w.Labels, NamedPorts: named}}
-		d.choose(r, m)
-		out.add(w.Set, m)
 	}
-	return out
+	return keys
 }
 
-// choose gives a set the rules that select its subject.
-func (d *sets) choose(r state.Reader, m *member) {
-	for p := range d.t.Policies.All(r) {
-		for _, rule := range p.Rules {
-			if rule.Subject.Matches(m.subject.Labels) {
-				m.rules = append(m.rules, rule)
-			}
+// peer has these sets compute one peer. One that is not known yet, or is computed anew, has all of them anyway.
+func (d *sets) peer(n identity.Number, keys []state.Key) []state.Key {
+	for _, set := range keys {
+		if k := d.known[set]; k != nil {
+			k.touched[n] = true
 		}
 	}
+	return keys
 }
 
-func (l *local) add(set state.Key, m *member) {
-	l.sets[set] = m
-	seen := map[string]bool{}
-	named, serve := false, false
-	for _, rule := range m.rules {
-		for _, ref := range rule.References() {
-			key := fmt.Sprint(ref)
-			if seen[key] {
-				continue
-			}
-			seen[key] = true
-			serve = serve || ref.Kind == engine.Services
-			if l.asked[key] == nil {
-				l.asked[key] = &asked{reference: ref}
-			}
-			l.asked[key].sets = append(l.asked[key].sets, set)
-		}
-		for direction, t := range rule.Terms() {
-			named = named || direction == engine.Egress && slices.ContainsFunc(t.Ports, func(p engine.Port) bool { return p.Name != "" })
-			for _, s := range t.Peers {
-				s = s.For(m.subject.Labels)
-				if seen[s.String()] {
-					continue
-				}
-				seen[s.String()] = true
-				if l.peers[s.String()] == nil {
-					l.peers[s.String()] = &watched{selector: s}
-				}
-				l.peers[s.String()].sets = append(l.peers[s.String()].sets, set)
-			}
-		}
-	}
-	if named {
-		l.named = append(l.named, set)
-	}
-	if serve {
-		l.serve = append(l.serve, set)
-	}
-}
-
-func (d *sets) ofWorkload(r state.Reader, w table.Workload) []state.Key {
+func (d *sets) ofWorkload(_ state.Reader, w table.Workload) []state.Key {
 	if w.Set == "" {
 		return nil
 	}
 	keys := []state.Key{w.Set}
 	if len(w.NamedPorts) > 0 {
-		keys = append(keys, d.local.Of(r).named...)
+		keys = append(keys, d.peer(w.Identity, slices.Collect(maps.Keys(d.named)))...)
 	}
 	return keys
 }
 
-func (d *sets) ofPolicy(r state.Reader, p table.PolicyObject) (keys []state.Key) {
-	for set, m := range d.local.Of(r).sets {
-		if slices.ContainsFunc(p.Rules, func(rule engine.Rule) bool { return rule.Subject.Matches(m.subject.Labels) }) {
-			keys = append(keys, set)
+// selected appends the sets that a selector selects.
+func (d *sets) selected(s identity.Selector, keys []state.Key) []state.Key {
+	for _, a := range anchor.Of(s) {
+		for set := range d.subjects[a] {
+			if s.Matches(d.known[set].subject.Labels) {
+				keys = append(keys, set)
+			}
 		}
 	}
 	return keys
 }
 
-func (d *sets) ofIdentity(r state.Reader, i table.Identity) []state.Key {
-	l := d.local.Of(r)
-	keys := slices.Concat(l.named, l.serve)
-	for _, w := range l.peers {
-		if w.selector.Matches(i.Labels) {
-			keys = append(keys, w.sets...)
-		}
+func (d *sets) ofPolicy(_ state.Reader, p table.PolicyObject) (keys []state.Key) {
+	for _, rule := range p.Rules {
+		keys = d.selected(rule.Subject, keys)
 	}
-	return keys
+	return d.anew(keys)
 }
 
-func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
+// ofNamespace: it may be audited.
+func (d *sets) ofNamespace(_ state.Reader, n table.Namespace) []state.Key {
+	in := identity.Requirement{Key: identity.SourceK8s + ":" + identity.LabelNamespace, Operator: identity.In, Values: []string{n.Name}}
+	return d.anew(d.selected(identity.NewSelector(in), nil))
+}
+
+func (d *sets) ofIdentity(_ state.Reader, i table.Identity) (keys []state.Key) {
+	for set := range d.open {
+		keys = append(keys, set)
+	}
+	for _, a := range anchor.Named(i.Labels) {
+		keys = d.peers.askers(string(a), func(s identity.Selector) bool { return s.Matches(i.Labels) }, keys)
+	}
+	return d.peer(i.Number, keys)
+}
+
+func (d *sets) ofEndpoint(_ state.Reader, e table.Endpoint) []state.Key {
 	if len(e.NamedPorts) == 0 {
 		return nil
 	}
-	return d.local.Of(r).named
+	return d.peer(e.Identity, slices.Collect(maps.Keys(d.named)))
 }
 
-func (d *sets) ofSetting(r state.Reader, s table.Setting) (keys []state.Key) {
+func (d *sets) ofSetting(_ state.Reader, s table.Setting) []state.Key {
 	switch s.Name {
 	case "enable-host-firewall", "cluster-name":
 		return []state.Key{table.HostSet}
 	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode", "policy-audit-mode",
 		"enable-node-selector-labels":
-		for set := range d.local.Of(r).sets {
-			keys = append(keys, set)
-		}
+		return d.anew(slices.Collect(maps.Keys(d.known)))
 	}
-	return keys
+	return nil
 }
 
-func (d *sets) compute(r state.Reader, key state.Key) []table.PolicySet {
-	m := d.local.Of(r).sets[key]
-	if m == nil {
+func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
+	m := d.member(r, set)
+	k := d.known[set]
+	switch {
+	case m == nil:
+		d.drop(set, k)
+		delete(d.known, set)
 		return nil
+	case k == nil || k.stale || k.subject.Labels != m.subject.Labels:
+		d.drop(set, k)
+		k = d.whole(r, set, m)
+		d.known[set] = k
+		d.file(set, k)
+	case len(k.touched) > 0:
+		d.patch(r, set, k)
 	}
-	options, config := reference.Options(r, d.t)
-	if key == table.HostSet && options.Enforcement == engine.EnforceAlways {
-		options.Enforcement = engine.EnforceByRule // or every node would be cut off before anybody could write a policy for it
-	}
-	options.Audit = options.Audit || reference.Audited(r, d.t, m.subject.Labels)
-	rules := reference.Resolve(r, d.t, m.rules, config)
-	return []table.PolicySet{{
-		Identity: m.number, NamedPorts: m.text,
-		Entries: engine.Entries(rules, m.subject, reference.Peers(r, d.t), reference.NamedPorts(r, d.t), options),
-		Ranges:  engine.Ranges(rules, m.subject, options),
-	}}
+	return []table.PolicySet{k.row}
 }
 
-// ofNamespace: it may be audited.
-func (d *sets) ofNamespace(r state.Reader, n table.Namespace) (keys []state.Key) {
-	for set, m := range d.local.Of(r).sets {
-		if name, _ := m.subject.Labels.Value(identity.SourceK8s + ":" + identity.LabelNamespace); name == n.Name {
-			keys = append(keys, set)
+// whole computes all of a set.
+func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
+	o := d.enforcement(r, set, m.subject.Labels)
+	k := &known{subject: m.subject, touched: map[identity.Number]bool{}}
+	written := d.rules(r, m.subject.Labels)
+	k.rules = reference.Resolve(r, d.t, written, o.Config)
+	k.ask = asks(written, k.rules, m.subject.Labels)
+	peers := reference.Candidates(r, d.t, k.ask.peers)
+	if k.ask.open {
+		peers = reference.Peers(r, d.t)
+	}
+	k.row = table.PolicySet{
+		Identity: m.number, NamedPorts: m.subject.NamedPorts.String(),
+		Entries: engine.Entries(k.rules, m.subject, peers, reference.NamedPorts(r, d.t), o.Options),
+		Ranges:  engine.Ranges(k.rules, m.subject, o.Options),
+	}
+	return k
+}
+
+// patch computes the entries of the peers that were touched. Those of a peer depend on no other peer.
+func (d *sets) patch(r state.Reader, set state.Key, k *known) {
+	fresh := engine.Entries(k.rules, k.subject, reference.Some(r, d.t, k.touched), reference.NamedPorts(r, d.t), d.enforcement(r, set, k.subject.Labels).Options)
+	fresh = slices.DeleteFunc(fresh, func(e engine.Entry) bool { return !k.touched[e.Peer] })
+	old := k.row.Entries
+	merged := make([]engine.Entry, 0, len(old)+len(fresh))
+	for _, e := range old {
+		if k.touched[e.Peer] {
+			continue
+		}
+		for len(fresh) > 0 && fresh[0].Compare(e) < 0 {
+			merged, fresh = append(merged, fresh[0]), fresh[1:]
+		}
+		merged = append(merged, e)
+	}
+	k.row.Entries = append(merged, fresh...)
+	clear(k.touched)
+}
+
+// enforcement is the daemon's configuration, as it is for a set.
+func (d *sets) enforcement(r state.Reader, set state.Key, subject identity.Labels) options {
+	o := d.options.Of(r)
+	if set == table.HostSet {
+		o.Options = reference.NodeOptions(o.Options)
+	}
+	o.Options.Audit = o.Options.Audit || reference.Audited(r, d.t, subject)
+	return o
+}
+
+// rules are those that select a subject, in order of their policies.
+func (d *sets) rules(r state.Reader, subject identity.Labels) (rules []engine.Rule) {
+	found := map[state.Key]table.PolicyObject{}
+	for _, a := range anchor.Named(subject) {
+		for p := range d.t.Policies.By(r, table.ByAnchor, state.Key(a)) {
+			found[d.t.Policies.Key(p)] = p
 		}
 	}
-	return keys
+	for _, key := range slices.Sorted(maps.Keys(found)) {
+		for _, rule := range found[key].Rules {
+			if rule.Subject.Matches(subject) {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	return rules
+}
+
+// member is whom a set is for; nil: nobody here.
+type member struct {
+	number  identity.Number
+	subject engine.Subject
+}
+
+func (d *sets) member(r state.Reader, set state.Key) *member {
+	if set == table.HostSet {
+		return d.host(r)
+	}
+	for w := range d.t.Workloads.By(r, table.BySet, set) {
+		named := make(engine.NamedPorts, len(w.NamedPorts))
+		for i, p := range w.NamedPorts {
+			named[i] = engine.NamedPort(p)
+		}
+		return &member{number: w.Identity, subject: engine.Subject{Labels: w.Labels, NamedPorts: named}}
+	}
+	return nil
 }

@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/identity/anchor"
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// dependencies are the sets that are known, filed under what they depend on.
+type dependencies struct {
+	subjects   map[anchor.Anchor]map[state.Key]bool // sets by the anchors of rules that may select them
+	peers      filed[identity.Selector]             // by anchor
+	references filed[engine.Reference]              // by kind and name; those by labels have none
+	named      map[state.Key]bool                   // sets with an egress rule that names a port
+	open       map[state.Key]bool                   // of those, sets where it does so for any peer
+}
+
+func newDependencies() dependencies {
+	return dependencies{
+		subjects: map[anchor.Anchor]map[state.Key]bool{}, peers: filed[identity.Selector]{}, references: filed[engine.Reference]{},
+		named: map[state.Key]bool{}, open: map[state.Key]bool{},
+	}
+}
+
+// asking is what a set's rules ask of others.
+type asking struct {
+	peers       []identity.Selector // distinct
+	references  []engine.Reference
+	named, open bool
+}
+
+// asks reads rules: as they are written for what they refer to, resolved for whom they choose.
+func asks(written, resolved []engine.Rule, subject identity.Labels) (a asking) {
+	seen := map[string]bool{}
+	for _, rule := range written {
+		for _, ref := range rule.References() {
+			if text := "reference " + ref.String(); !seen[text] {
+				seen[text] = true
+				a.references = append(a.references, ref)
+			}
+		}
+	}
+	for _, rule := range resolved {
+		for direction, t := range rule.Terms() {
+			if direction == engine.Egress && slices.ContainsFunc(t.Ports, func(p engine.Port) bool { return p.Name != "" }) {
+				a.named, a.open = true, a.open || t.AnyPeer
+			}
+			if t.AnyPeer {
+				continue // whoever they choose is anybody
+			}
+			for _, s := range t.Peers {
+				if s = s.For(subject); !seen[s.String()] {
+					seen[s.String()] = true
+					a.peers = append(a.peers, s)
+				}
+			}
+		}
+	}
+	return a
+}
+
+// file files a set.
+func (d *dependencies) file(set state.Key, k *known) {
+	for _, a := range anchor.Named(k.subject.Labels) {
+		if d.subjects[a] == nil {
+			d.subjects[a] = map[state.Key]bool{}
+		}
+		d.subjects[a][set] = true
+	}
+	for _, s := range k.ask.peers {
+		for _, a := range anchor.Of(s) {
+			d.peers.add(string(a), s, set)
+		}
+	}
+	for _, ref := range k.ask.references {
+		d.references.add(referenceAt(ref.Kind, ref.Name), ref, set)
+	}
+	if k.ask.named {
+		d.named[set] = true
+	}
+	if k.ask.open {
+		d.open[set] = true
+	}
+}
+
+// drop undoes file.
+func (d *dependencies) drop(set state.Key, k *known) {
+	if k == nil {
+		return
+	}
+	for _, a := range anchor.Named(k.subject.Labels) {
+		if delete(d.subjects[a], set); len(d.subjects[a]) == 0 {
+			delete(d.subjects, a)
+		}
+	}
+	for _, s := range k.ask.peers {
+		for _, a := range anchor.Of(s) {
+			d.peers.remove(string(a), s, set)
+		}
+	}
+	for _, ref := range k.ask.references {
+		d.references.remove(referenceAt(ref.Kind, ref.Name), ref, set)
+	}
+	delete(d.named, set)
+	delete(d.open, set)
+}
+
+func referenceAt(kind engine.ReferenceKind, name string) string { return fmt.Sprint(kind, " ", name) }
+
+// filed are values that sets ask for, by where a change looks for them, and by their text.
+type filed[V fmt.Stringer] map[string]map[string]*asked[V]
+
+type asked[V fmt.Stringer] struct {
+	value V
+	sets  map[state.Key]bool
+}
+
+func (f filed[V]) add(at string, v V, set state.Key) {
+	if f[at] == nil {
+		f[at] = map[string]*asked[V]{}
+	}
+	a := f[at][v.String()]
+	if a == nil {
+		a = &asked[V]{v, map[state.Key]bool{}}
+		f[at][v.String()] = a
+	}
+	a.sets[set] = true
+}
+
+func (f filed[V]) remove(at string, v V, set state.Key) {
+	a := f[at][v.String()]
+	delete(a.sets, set)
+	if len(a.sets) > 0 {
+		return
+	}
+	if delete(f[at], v.String()); len(f[at]) == 0 {
+		delete(f, at)
+	}
+}
+
+// askers appends the sets that ask for a value which a function says yes to.
+func (f filed[V]) askers(at string, yes func(V) bool, keys []state.Key) []state.Key {
+	for _, a := range f[at] {
+		if yes(a.value) {
+			for set := range a.sets {
+				keys = append(keys, set)
+			}
+		}
+	}
+	return keys
+}
