@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
@@ -24,21 +25,22 @@ func Derivations(t *table.Tables) []Runner {
 
 // workloads computes table Workloads.
 type workloads struct {
-	t    *table.Tables
-	who  *state.Memo[who]
-	byVM *state.Memo[bool] // whether some policy asks for names of virtual machines
+	t      *table.Tables
+	config *state.Memo[config]
+	labels map[state.Key]identity.Labels // of the NICs whose pod is known, as they were computed last
+	having map[identity.Labels]map[state.Key]bool
 }
 
-// who says which labels the NICs have whose pod is known.
-type who struct {
-	labels map[state.Key]identity.Labels // of an attachment
-	having map[identity.Labels][]state.Key
+// config is what settings say of labels.
+type config struct {
+	cluster string
+	filter  identity.Filter
+	withVM  identity.Filter // for as long as some policy asks for names of virtual machines
 }
 
 func newWorkloads(t *table.Tables) Runner {
 	w := &workloads{t: t}
-	w.byVM = state.NewMemo(w.asksForVM, t.Policies)
-	w.who = state.NewMemo(w.identify, t.Attachments, t.Pods, t.Namespaces, t.Settings, t.Policies)
+	w.config = state.NewMemo(w.read, t.Settings)
 	return &state.Derivation[table.Workload]{
 		Name:  "workloads",
 		Out:   t.Workloads,
@@ -47,10 +49,13 @@ func newWorkloads(t *table.Tables) Runner {
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
 			state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return w.ofPod(r, p.Namespace, p.Name) }),
 			state.On(t.Namespaces, w.ofNamespace),
-			state.On(t.Identities, func(r state.Reader, i table.Identity) []state.Key { return w.who.Of(r).having[i.Labels] }),
+			state.On(t.Identities, func(_ state.Reader, i table.Identity) []state.Key {
+				return slices.Collect(maps.Keys(w.having[i.Labels]))
+			}),
 			state.On(t.Settings, w.ofSetting),
 			state.On(t.Policies, w.ofPolicy),
 		},
+		Begin:   w.begin,
 		Compute: w.compute,
 	}
 }
@@ -87,45 +92,48 @@ func (w *workloads) ofSetting(r state.Reader, s table.Setting) []state.Key {
 }
 
 func (w *workloads) ofPolicy(r state.Reader, p table.PolicyObject) []state.Key {
-	if slices.ContainsFunc(p.Rules, usesVMName) {
+	if p.AsksForVM() {
 		return w.every(r)
 	}
 	return nil
 }
 
-func usesVMName(r policy.Rule) bool { return r.Uses(identity.LabelVMName) }
-
-func (w *workloads) asksForVM(r state.Reader) bool {
-	for p := range w.t.Policies.All(r) {
-		if slices.ContainsFunc(p.Rules, usesVMName) {
-			return true
-		}
-	}
-	return false
-}
-
-// identify gives all NICs their labels. Each label set is worked out once per pod.
-func (w *workloads) identify(r state.Reader) who {
-	out := who{labels: map[state.Key]identity.Labels{}, having: map[identity.Labels][]state.Key{}}
-	config, _ := settings.Parse(func(name string) (string, bool) {
+func (w *workloads) read(r state.Reader) config {
+	c, _ := settings.Parse(func(name string) (string, bool) {
 		s, ok := w.t.Settings.One(r, state.Join(name))
 		return s.Value, ok
 	})
-	filter, _ := identity.NewFilter(config.Labels) // settings reports patterns that do not parse
-	if w.byVM.Of(r) {
-		filter = filter.WithVMName()
+	filter, _ := identity.NewFilter(c.Labels) // settings reports patterns that do not parse
+	return config{c.ClusterName, filter, filter.WithVMName()}
+}
+
+func (w *workloads) begin() {
+	w.labels, w.having = map[state.Key]identity.Labels{}, map[identity.Labels]map[state.Key]bool{}
+}
+
+// identify gives a NIC its labels, and files it under them.
+func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, namespace table.Namespace) identity.Labels {
+	c := w.config.Of(r)
+	filter := c.filter
+	for range w.t.Policies.By(r, table.ByVM, state.Join(true)) {
+		filter = c.withVM
+		break
 	}
-	for a := range w.t.Attachments.All(r) {
-		pod, namespace, ok := w.podOf(r, a)
-		if !ok {
-			continue
-		}
-		key := w.t.Attachments.Key(a)
-		labels := identity.ForPod(filter, config.ClusterName, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
-		out.labels[key] = labels
-		out.having[labels] = append(out.having[labels], key)
+	labels := identity.ForPod(filter, c.cluster, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
+	if w.having[labels] == nil {
+		w.having[labels] = map[state.Key]bool{}
 	}
-	return out
+	w.labels[key], w.having[labels][key] = labels, true
+	return labels
+}
+
+// forget undoes what identify filed.
+func (w *workloads) forget(key state.Key) {
+	labels := w.labels[key]
+	delete(w.labels, key)
+	if delete(w.having[labels], key); len(w.having[labels]) == 0 {
+		delete(w.having, labels)
+	}
 }
 
 // podOf finds the pod that a NIC was made for, and its namespace.
@@ -139,6 +147,7 @@ func (w *workloads) podOf(r state.Reader, a table.Attachment) (table.Pod, table.
 }
 
 func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
+	w.forget(key)
 	a, ok := w.t.Attachments.One(r, key)
 	if !ok {
 		return nil
@@ -147,12 +156,11 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 		ContainerID: a.ContainerID, Interface: a.Interface, Namespace: a.Namespace, Pod: a.Pod, UID: a.UID,
 		Network: a.Network, Addresses: a.Addresses,
 	}
-	if labels, known := w.who.Of(r).labels[key]; known {
-		pod, _, _ := w.podOf(r, a)
+	if pod, namespace, known := w.podOf(r, a); known {
 		row.UID = pod.UID
-		row.Labels = labels
+		row.Labels = w.identify(r, key, pod, namespace)
 		row.NamedPorts = pod.NamedPorts
-		row.Identity = numberOf(w.t, r, labels)
+		row.Identity = numberOf(w.t, r, row.Labels)
 	}
 	if row.Identity != 0 {
 		row.Set = table.SetKey(row.Identity, portsText(row.NamedPorts))
