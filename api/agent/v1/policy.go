@@ -28,10 +28,17 @@ type Explanation struct {
 
 // PolicySide is the verdict of the policies of one end.
 type PolicySide struct {
-	Verdict string   `json:"verdict"`          // allow, deny, deny-implicit (isolated, and nothing allows it)
+	Verdict string   `json:"verdict"`          // allow, deny, deny-implicit (isolated, and nothing allows it), audit (would be denied, and passes)
 	Rules   []string `json:"rules,omitempty"`  // that decide: cnp web/allow-db ingress[0].toPorts[1]; of deny-implicit those that isolate
+	Staged  *Staged  `json:"staged,omitempty"` // what staged policies would do; absent: there are none
 	Reason  string   `json:"reason,omitempty"` // if no rule decides
 	Near    []string `json:"near,omitempty"`   // of deny-implicit: what rules allow instead
+}
+
+// Staged is the verdict if staged policies were enforced.
+type Staged struct {
+	Verdict string   `json:"verdict"`         // allow, deny, deny-implicit
+	Rules   []string `json:"rules,omitempty"` // that would decide
 }
 
 // Effective says whom a workload or a node may talk with.

@@ -99,7 +99,10 @@ func partyName(p agentv1.Party) string {
 }
 
 func printSide(out *strings.Builder, title string, s agentv1.PolicySide) {
-	words := map[string]string{"allow": "allowed", "deny": "DENIED by a deny rule", "deny-implicit": "DENIED by default: no rule allows it"}
+	words := map[string]string{
+		"allow": "allowed", "deny": "DENIED by a deny rule", "deny-implicit": "DENIED by default: no rule allows it",
+		"audit": "allowed under audit: it would be denied",
+	}
 	fmt.Fprintf(out, "  %s: %s\n", title, words[s.Verdict])
 	prefix := "by"
 	if s.Verdict == "deny-implicit" {
@@ -113,5 +116,11 @@ func printSide(out *strings.Builder, title string, s agentv1.PolicySide) {
 	}
 	for _, n := range s.Near {
 		fmt.Fprintf(out, "    but %s\n", n)
+	}
+	if s.Staged != nil {
+		fmt.Fprintf(out, "    with what is staged: %s\n", words[s.Staged.Verdict])
+		for _, r := range s.Staged.Rules {
+			fmt.Fprintf(out, "      by %s\n", r)
+		}
 	}
 }

@@ -46,6 +46,24 @@ func TestFilesAreExplained(t *testing.T) {
 	golden(t, "explain.txt", text.String())
 }
 
+func TestWhatIsAuditedPassesAndWhatIsStagedIsForeseen(t *testing.T) {
+	var text strings.Builder
+	for _, line := range []string{
+		"--from shop/web --to shop/db:5432",
+		"--from shop/spy --to shop/db:5432",
+		"--from shop/spy --to shop/api:80",
+		"--from shop/web --to lab/any:80",
+	} {
+		fmt.Fprintf(&text, "$ weft policy explain %s\n", line)
+		out, err := run(t, "", nil, append([]string{"explain", "-f", "testdata/modes.yaml"}, strings.Fields(line)...)...)
+		text.WriteString(out)
+		if err != nil {
+			fmt.Fprintln(&text, "error:", err)
+		}
+	}
+	golden(t, "modes.txt", text.String())
+}
+
 func TestWhatIsEffectiveIsTheSumOfAllPolicies(t *testing.T) {
 	var text strings.Builder
 	for _, name := range []string{"shop/db", "shop/web", "tools/batch", "tools/mailer", "world"} {

@@ -42,7 +42,9 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		direction policy.Direction
 		into      *agentv1.EffectiveSide
 	}{{policy.Ingress, &out.Ingress}, {policy.Egress, &out.Egress}} {
-		own := slices.DeleteFunc(slices.Clone(entries), func(e policy.Entry) bool { return e.Direction != side.direction })
+		own := slices.DeleteFunc(slices.Clone(entries), func(e policy.Entry) bool {
+			return e.View != policy.InForce || e.Direction != side.direction
+		})
 		*side.into = q.effective(own)
 		if side.into.Isolated {
 			side.into.Peers = append(side.into.Peers, q.exemptions(e)...)

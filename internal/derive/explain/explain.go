@@ -134,8 +134,12 @@ func (q question) explain(from, to end, p port) agentv1.Explanation {
 	x := agentv1.Explanation{From: from.party(), To: to.party(), Port: p.String()}
 	x.Egress = q.side(from, to, policy.Packet{Direction: policy.Egress, Protocol: p.protocol, Port: p.number})
 	x.Ingress = q.side(to, from, policy.Packet{Direction: policy.Ingress, Protocol: p.protocol, Port: p.number})
-	x.Allowed = x.Egress.Verdict == policy.Allow.String() && x.Ingress.Verdict == policy.Allow.String()
+	x.Allowed = passes(x.Egress) && passes(x.Ingress)
 	return x
+}
+
+func passes(s agentv1.PolicySide) bool {
+	return s.Verdict == policy.Allow.String() || s.Verdict == policy.Audit.String()
 }
 
 // side is the verdict of the policies of one end.
@@ -149,7 +153,7 @@ func (q question) side(subject, peer end, packet policy.Packet) (s agentv1.Polic
 	}
 	asked := inquiry{q.rulesOn(subject.node), q.subject(subject), peer.peer(), packet, q.optionsFor(subject)}
 	verdict, rules := policy.Judge(asked.rules, asked.subject, asked.peer, packet, asked.options)
-	s.Verdict, s.Rules = verdict.String(), texts(rules)
+	s.Verdict, s.Rules, s.Staged = verdict.String(), texts(rules), asked.staged()
 	switch {
 	case len(rules) > 0:
 	case asked.options.Enforcement == policy.EnforceNever:
@@ -192,6 +196,15 @@ type inquiry struct {
 func (i inquiry) isolated() bool {
 	verdict, _ := policy.Judge(i.rules, i.subject, policy.Peer{}, policy.Packet{Direction: i.packet.Direction, Protocol: 255}, i.options)
 	return verdict == policy.DenyImplicit
+}
+
+// staged is what staged policies would make of the packet; nil: none of them selects the subject.
+func (i inquiry) staged() *agentv1.Staged {
+	if !slices.ContainsFunc(i.rules, func(r policy.Rule) bool { return r.Mode == policy.Staged && r.Subject.Matches(i.subject.Labels) }) {
+		return nil
+	}
+	verdict, rules := policy.Foresee(i.rules, i.subject, i.peer, i.packet, i.options)
+	return &agentv1.Staged{Verdict: verdict.String(), Rules: texts(rules)}
 }
 
 // allows tells whether a term alone would allow the packet to the subject of its rule.

@@ -155,7 +155,9 @@ func (q question) optionsFor(e end) policy.Options {
 	if e.isNode {
 		return reference.NodeOptions(q.options)
 	}
-	return q.options
+	options := q.options
+	options.Audit = options.Audit || reference.Audited(q.r, q.t, q.subject(e).Labels)
+	return options
 }
 
 // exempt says why a packet passes a node whatever its policies say; empty: they decide.
