@@ -21,6 +21,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
 
@@ -271,17 +272,35 @@ func (s *served) has(n *nettest.Node, table, name string) bool {
 func TestARunningAgentFollowsTheRoutingModeAndSaysWhatWaits(t *testing.T) {
 	s := newServed(t)
 	s.await("web reaches db", func() bool { return s.reaches(s.web, glimpse) })
+	s.must("serve", s.db.Serve(5432))
+	var talks []*place.Conversation
+	for _, network := range []string{"tcp", "udp"} {
+		for _, address := range s.db.Addresses {
+			talk, err := s.web.Open(s.Context(), network, 0, netip.AddrPortFrom(address, 5432))
+			s.must("open "+network, err)
+			talks = append(talks, talk)
+		}
+	}
+	goOn := func(when string) {
+		for _, talk := range talks {
+			_, err := talk.Say(s.Context(), "hello", 0)
+			s.must("talk on "+when, err)
+		}
+	}
+	goOn("before")
 	s.gate.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: "cilium-config"}, Data: map[string]string{
 			"enable-ipv4": "true", "enable-ipv6": "true", "routing-mode": "native", "auto-direct-node-routes": "true",
 			"ipv4-native-routing-cidr": "10.244.0.0/16", "ipv6-native-routing-cidr": "fd00:244::/48", "service-no-backend-response": "drop",
 		},
 	})
+	goOn("while the agents change over")
 	for _, p := range []*nettest.Pod{s.web, s.db} {
 		s.await("the MTU of "+p.PodSpec.Name+" follows", func() bool { mtu, err := p.MTU(); return err == nil && mtu == 1500 })
 	}
 	s.await("web reaches db without the tunnel", func() bool { return s.reaches(s.web, glimpse) && !s.reaches(s.spy, glimpse) })
 	s.must("a packet that does not fit into the tunnel", s.web.Ping(s.Context(), s.db.Addresses[0], 1472))
+	goOn("without the tunnel")
 	status, err := s.a.Status(s.Context())
 	s.must("status", err)
 	notes := map[string]string{}
