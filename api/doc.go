@@ -1,7 +1,8 @@
 // Package api stands for the Kubernetes objects below it and generates what
 // follows from their Go types: deep copies beside each type, and the CRDs with
 // structural schemas in deploy/chart/crds. All of it is committed;
-// "go generate ./api" changes nothing unless a type changed.
+// "go generate ./api" changes nothing unless a type changed. The one CRD whose
+// types are of another module, that of ClusterNetworkPolicy, is that module's.
 //
 // The generator has its own module file, tools/crdgen/go.mod, so that its
 // dependencies never move those of the programs.
@@ -9,3 +10,4 @@ package api
 
 //go:generate go tool -modfile=../tools/crdgen/go.mod controller-gen object paths=./cilium/... paths=./cncf/...
 //go:generate go tool -modfile=../tools/crdgen/go.mod controller-gen crd:crdVersions=v1,generateEmbeddedObjectMeta=false paths=./cilium/... paths=./cncf/... output:crd:dir=../deploy/chart/crds
+//go:generate sh -c "install -m 644 $(go list -m -f {{.Dir}} sigs.k8s.io/network-policy-api)/config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml ../deploy/chart/crds/"

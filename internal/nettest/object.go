@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/nettest/place"
@@ -34,7 +35,7 @@ func nodeObject(n *Node) *v2.CiliumNode {
 // inNamespace puts an object that a file names without a namespace into the one that kubectl would.
 func inNamespace(o runtime.Object) error {
 	switch o.(type) {
-	case *v2.CiliumNode, *v2.CiliumIdentity, *v2.CiliumClusterwideNetworkPolicy, *corev1.Namespace, *corev1.Node:
+	case *v2.CiliumNode, *v2.CiliumIdentity, *v2.CiliumClusterwideNetworkPolicy, *v1alpha2.ClusterNetworkPolicy, *corev1.Namespace, *corev1.Node:
 		return nil
 	}
 	a, err := meta.Accessor(o)
@@ -47,8 +48,7 @@ func inNamespace(o runtime.Object) error {
 func podObject(n *Node, s PodSpec) *corev1.Pod {
 	o := &corev1.Pod{}
 	o.Namespace, o.Name, o.Labels = s.Namespace, s.Name, s.Labels
-	o.Spec.NodeName = n.Name
-	o.Spec.ServiceAccountName = "default"
+	o.Spec.NodeName, o.Spec.ServiceAccountName = n.Name, "default"
 	ports := []corev1.ContainerPort{}
 	for name, port := range s.Ports {
 		ports = append(ports, corev1.ContainerPort{Name: name, ContainerPort: int32(port), Protocol: corev1.ProtocolTCP})

@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
@@ -64,7 +65,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer stop()
-	networks, err := awaitCRDs(ctx, c.API, c.Log, 5*time.Second)
+	found, err := awaitCRDs(ctx, c.API, c.Log, 5*time.Second)
 	if err != nil {
 		return ignoreEnd(ctx, err)
 	}
@@ -83,10 +84,8 @@ func Run(ctx context.Context, c Config) error {
 			return fmt.Errorf("prepare the control of %s: %w", name, err)
 		}
 	}
-	if networks {
-		if err := addNetworks(m); err != nil {
-			return fmt.Errorf("prepare the control of networks: %w", err)
-		}
+	if err := found.add(m); err != nil {
+		return err
 	}
 	if c.WebhookAddress != "" {
 		if err := addWebhook(m, c); err != nil {
@@ -128,6 +127,7 @@ func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		corev1.AddToScheme, networkingv1.AddToScheme, admissionregistrationv1.AddToScheme, v2.AddToScheme, cncfv1.AddToScheme,
+		v1alpha2.Install,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err) // two types claim one name: a mistake in this program
@@ -213,20 +213,42 @@ var required = []string{
 	v2.LoadBalancerIPPoolResource, v2.BandwidthPolicyResource,
 }
 
-// awaitCRDs waits until the API server serves all kinds of cilium.io that are needed, and tells whether it knows
-// NetworkAttachmentDefinitions too.
-func awaitCRDs(ctx context.Context, api *rest.Config, log *slog.Logger, poll time.Duration) (networks bool, err error) {
+// optional says which kinds that not every cluster has the API server serves.
+type optional struct {
+	networks bool // NetworkAttachmentDefinitions
+	tiers    bool // ClusterNetworkPolicies
+}
+
+func (o optional) add(m manager.Manager) error {
+	if o.networks {
+		if err := addNetworks(m); err != nil {
+			return fmt.Errorf("prepare the control of networks: %w", err)
+		}
+	}
+	if o.tiers {
+		if err := addTiers(m); err != nil {
+			return fmt.Errorf("prepare the control of cluster network policies: %w", err)
+		}
+	}
+	return nil
+}
+
+// awaitCRDs waits until the API server serves all kinds of cilium.io that are needed, and tells which others it knows.
+func awaitCRDs(ctx context.Context, api *rest.Config, log *slog.Logger, poll time.Duration) (found optional, err error) {
 	d, err := discovery.NewDiscoveryClientForConfig(api)
 	if err != nil {
-		return false, fmt.Errorf("connect to the API server %s: %w", api.Host, err)
+		return found, fmt.Errorf("connect to the API server %s: %w", api.Host, err)
 	}
 	said := ""
 	for {
 		missing, err := lacking(ctx, d, v2.SchemeGroupVersion, required)
 		if err == nil && len(missing) == 0 {
-			without, err := lacking(ctx, d, cncfv1.SchemeGroupVersion, []string{cncfv1.NetworkAttachmentDefinitionResource})
+			var networks, tiers []string
+			if networks, err = lacking(ctx, d, cncfv1.SchemeGroupVersion, []string{cncfv1.NetworkAttachmentDefinitionResource}); err == nil {
+				tiers, err = lacking(ctx, d, schema.GroupVersion(v1alpha2.GroupVersion), []string{"clusternetworkpolicies"})
+			}
 			if err == nil {
-				return len(without) == 0, nil
+				return optional{len(networks) == 0, len(tiers) == 0}, nil
 			}
 		}
 		obstacle := fmt.Sprint(err, missing)
@@ -241,7 +263,7 @@ func awaitCRDs(ctx context.Context, api *rest.Config, log *slog.Logger, poll tim
 		}
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return found, ctx.Err()
 		case <-time.After(poll):
 		}
 	}

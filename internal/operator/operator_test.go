@@ -443,9 +443,13 @@ func TestTheOperatorWaitsForCRDsAndSaysWhichAreMissing(t *testing.T) {
 		t.Errorf("error %v, log %s", err, log)
 	}
 	server.Serve(required[0])
-	networks, err := awaitCRDs(t.Context(), server.Config(), slog.New(slog.DiscardHandler), time.Millisecond)
-	if err != nil || networks {
-		t.Errorf("networks %v, error %v; want none of both", networks, err)
+	found, err := awaitCRDs(t.Context(), server.Config(), slog.New(slog.DiscardHandler), time.Millisecond)
+	if err != nil || found != (optional{}) {
+		t.Errorf("found %+v, error %v; want none of both", found, err)
+	}
+	server.Serve("clusternetworkpolicies")
+	if found, err = awaitCRDs(t.Context(), server.Config(), slog.New(slog.DiscardHandler), time.Millisecond); err != nil || !found.tiers {
+		t.Errorf("found %+v, error %v; want cluster network policies", found, err)
 	}
 }
 

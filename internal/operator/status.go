@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
@@ -154,6 +155,12 @@ func addStatuses(m manager.Manager, _ *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+func addTiers(m manager.Manager) error {
+	return addStatus(m, func(o *v1alpha2.ClusterNetworkPolicy) verdict {
+		return toldOf(rule.KindClusterNetwork, o, rule.ClusterNetwork(o))
+	}, func(o *v1alpha2.ClusterNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
 }
 
 func addNetworks(m manager.Manager) error {

@@ -18,6 +18,7 @@ const (
 	Services                  // Services: the pods that they select, else the addresses of their endpoints
 	Nodes                     // other nodes of the cluster: their addresses
 	APIServer                 // what serves the Kubernetes API: its addresses
+	AllNodes                  // nodes of the cluster, this one among them: their addresses
 )
 
 // Reference names objects, one by its name or all that have some labels. What they say may change while the rule stays.

@@ -7,6 +7,7 @@
 //	Services with a selector    the pods that it selects, in the service's namespace, on whatever port
 //	Services without            the addresses in their EndpointSlices
 //	Nodes                       other nodes by their labels, if setting enable-node-selector-labels allows it
+//	AllNodes                    nodes by their labels, this one too, whatever the settings
 //	default/kubernetes          the addresses that serve the API: entity kube-apiserver
 //
 // # Invariants

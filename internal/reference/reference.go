@@ -36,9 +36,10 @@ func IsService(r policy.Reference, s table.Service) bool {
 	return r.Kind == policy.Services && r.Names(s.Namespace, s.Name, labelsOf(identity.SourceK8s, s.Labels))
 }
 
-// IsNode tells whether a reference means a node; this one is the entity host, and never meant.
+// IsNode tells whether a reference means a node. To one of kind Nodes this one is the entity host, and never meant.
 func IsNode(r policy.Reference, n table.Node) bool {
-	return r.Kind == policy.Nodes && !n.Local && r.Names("", n.Name, labelsOf("node", n.Labels))
+	kind := r.Kind == policy.Nodes && !n.Local || r.Kind == policy.AllNodes
+	return kind && r.Names("", n.Name, labelsOf("node", n.Labels))
 }
 
 // IsAPI tells whether a slice is about the API server.
@@ -94,12 +95,12 @@ func (d finder) find(ref policy.Reference) (found policy.Found) {
 				found.Prefixes = d.served(s.Namespace, s.Name, found.Prefixes)
 			}
 		}
-	case policy.Nodes:
+	case policy.Nodes, policy.AllNodes:
 		for n := range d.t.Nodes.All(d.r) {
 			if d.node != "" {
 				n.Local = n.Name == d.node
 			}
-			if d.config.NodeLabels && IsNode(ref, n) {
+			if (d.config.NodeLabels || ref.Kind == policy.AllNodes) && IsNode(ref, n) {
 				found.Prefixes = append(found.Prefixes, singles(n.Addresses)...)
 			}
 		}

@@ -129,7 +129,7 @@ type SliceEndpoint struct {
 
 // PolicyObject is one policy object of any of the languages, normalised to rules.
 type PolicyObject struct {
-	Kind      string // CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy
+	Kind      string // CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy
 	Namespace string
 	Name      string
 	UID       string

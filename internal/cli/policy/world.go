@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
@@ -42,6 +43,7 @@ var kinds = map[string]func() runtime.Object{
 	"networking.k8s.io/v1 " + rule.KindKubernetes: func() runtime.Object {
 		return &networkingv1.NetworkPolicy{}
 	},
+	v1alpha2.GroupVersion.String() + " " + rule.KindClusterNetwork: func() runtime.Object { return &v1alpha2.ClusterNetworkPolicy{} },
 }
 
 // world fills the tables of an agent from objects: a cluster as it would be with them and nothing else. Pods get
@@ -82,7 +84,7 @@ func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
 	if err := json.Unmarshal(o.JSON, object); err != nil {
 		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
 	}
-	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != rule.KindClusterwide && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
+	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != rule.KindClusterwide && o.Kind != rule.KindClusterNetwork && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
 		namespaced.SetNamespace(cmp.Or(namespaced.GetNamespace(), metav1.NamespaceDefault))
 	}
 	return rows.Put(tx, object)

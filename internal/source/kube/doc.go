@@ -11,7 +11,7 @@
 //	CiliumIdentity                       -> Identities
 //	CiliumEndpoint                       -> Endpoints
 //	Service, EndpointSlice               -> Services, EndpointSlices
-//	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy -> Policies (package rule)
+//	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy -> Policies (package rule)
 //
 // A client-go Reflector per kind lists and watches, reconnects and backs off; its store is ours and keeps nothing: an
 // object becomes a row and is forgotten, so memory holds only the fields in use, once. Rows does the translation, and
@@ -24,7 +24,7 @@
 //   - A full list removes what it does not have and leaves alone what has not changed: a resync ripples nowhere.
 //   - Events of all kinds reach the tables in the order in which they came, as many per transaction as have piled up.
 //   - An object that makes no sense makes no row; it never stops the watch of the others.
-//   - Kinds of cilium.io are not asked for before their CRD exists.
+//   - Kinds of cilium.io, and ClusterNetworkPolicy, are not asked for before their CRD exists.
 //
 // # Example
 //

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/url"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -122,12 +124,16 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// whenPresent calls start for each resource of cilium.io once the API server serves it, and returns after the last.
+// whenPresent calls start for each resource that has a CRD once the API server serves it, and returns after the last.
 func (s *Source) whenPresent(ctx context.Context, missing []resource, start func(resource)) {
-	said := false
+	said, none := false, map[string]bool{}
 	for len(missing) > 0 {
-		served, err := s.served(ctx)
-		s.health.note(ctx, "discover", v2.SchemeGroupVersion.String(), err)
+		served, err := s.served(ctx, v2.SchemeGroupVersion)
+		crds := len(served) > 0 // an API server that has just begun may not know any yet
+		if others, failed := s.served(ctx, tiered); err == nil {
+			err = failed
+			maps.Copy(served, others)
+		}
 		var still []resource
 		var names []string
 		for _, r := range missing {
@@ -135,7 +141,8 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 				start(r)
 			} else {
 				still, names = append(still, r), append(names, r.name)
-				if r.newer && len(served) > 0 && !said {
+				if r.newer && crds && err == nil && !none[r.name] {
+					none[r.name] = true
 					_ = (&store{s, ctx, s.rows.kinds[r.kind]}).Replace(nil, "") // its error is that of ctx
 				}
 			}
@@ -143,7 +150,7 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 		missing = still
 		if err == nil && len(missing) > 0 && !said {
 			said = true
-			s.config.Log.Info("waiting for CRDs of "+v2.SchemeGroupVersion.String()+": install those of the chart (deploy/chart/crds)", "missing", names)
+			s.config.Log.Info("waiting for CRDs: install those of the chart (deploy/chart/crds)", "missing", names)
 		}
 		if len(missing) > 0 {
 			select {
@@ -155,21 +162,22 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 	}
 }
 
-// served lists the resources of cilium.io/v2 that the API server has.
-func (s *Source) served(ctx context.Context) (map[string]bool, error) {
-	answer := s.clients[v2.SchemeGroupVersion].Get().AbsPath("/apis", v2.SchemeGroupVersion.String()).Do(ctx)
+// served lists the resources of a group that the API server has.
+func (s *Source) served(ctx context.Context, gv schema.GroupVersion) (names map[string]bool, err error) {
+	defer func() { s.health.note(ctx, "discover", gv.String(), err) }()
+	names = map[string]bool{}
+	answer := s.clients[gv].Get().AbsPath("/apis", gv.String()).Do(ctx)
 	if err := answer.Error(); err != nil {
 		if apierrors.IsNotFound(err) {
 			err = nil
 		}
-		return nil, err
+		return names, err
 	}
 	var list metav1.APIResourceList
 	text, err := answer.Raw()
 	if err == nil {
 		err = json.Unmarshal(text, &list)
 	}
-	names := map[string]bool{}
 	for _, r := range list.APIResources {
 		names[r.Name] = true
 	}

@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/source/kube/rule"
@@ -50,6 +51,7 @@ const (
 	policy           = rule.KindCilium
 	clusterPolicy    = rule.KindClusterwide
 	kubernetesPolicy = rule.KindKubernetes
+	tieredPolicy     = rule.KindClusterNetwork
 	cidrGroup        = "CiliumCIDRGroup"
 )
 
@@ -61,7 +63,7 @@ func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 		nodes: map[string]table.Node{}, nodeLabels: map[string]map[string]string{},
 		pending: map[string][]string{
 			t.Nodes.Name():    {ciliumNode, node},
-			t.Policies.Name(): {policy, clusterPolicy, kubernetesPolicy},
+			t.Policies.Name(): {policy, clusterPolicy, kubernetesPolicy, tieredPolicy},
 		},
 	}
 	r.kinds = map[string]kind{
@@ -81,6 +83,7 @@ func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 		policy:           policyKind(r, policy, rule.Cilium),
 		clusterPolicy:    policyKind(r, clusterPolicy, rule.Clusterwide),
 		kubernetesPolicy: policyKind(r, kubernetesPolicy, rule.Kubernetes),
+		tieredPolicy:     policyKind(r, tieredPolicy, rule.ClusterNetwork),
 	}
 	return r
 }
@@ -148,6 +151,8 @@ func (r *Rows) kindOf(object runtime.Object) (kind, error) {
 		name = clusterPolicy
 	case *networkingv1.NetworkPolicy:
 		name = kubernetesPolicy
+	case *v1alpha2.ClusterNetworkPolicy:
+		name = tieredPolicy
 	default:
 		return nil, fmt.Errorf("read %T: objects of this kind make no rows", object)
 	}
@@ -211,7 +216,7 @@ func policyKind[O metav1.Object](r *Rows, name string, read func(O) table.Policy
 		func(o O) (table.PolicyObject, bool) { return read(o), true },
 		func(o O) state.Key {
 			namespace := o.GetNamespace()
-			if namespace == "" && name != clusterPolicy {
+			if namespace == "" && name != clusterPolicy && name != tieredPolicy {
 				namespace = metav1.NamespaceDefault // as read does: a file may leave it out
 			}
 			return state.Join(name, namespace, o.GetName())

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/state"
@@ -54,14 +55,14 @@ func New(c Config, db *state.DB, t *table.Tables) (*Source, error) {
 	}
 	codecs := serializer.NewCodecFactory(Scheme())
 	for _, gv := range []schema.GroupVersion{
-		corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion, networkingv1.SchemeGroupVersion, v2.SchemeGroupVersion,
+		corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion, networkingv1.SchemeGroupVersion, v2.SchemeGroupVersion, tiered,
 	} {
 		api := rest.CopyConfig(c.API)
 		api.GroupVersion, api.NegotiatedSerializer, api.APIPath = &gv, codecs.WithoutConversion(), "/apis"
 		if gv.Group == "" {
 			api.APIPath = "/api"
 		}
-		if gv != v2.SchemeGroupVersion { // custom resources have no protobuf form
+		if !custom(gv) { // custom resources have no protobuf form
 			api.AcceptContentTypes, api.ContentType = runtime.ContentTypeProtobuf+","+runtime.ContentTypeJSON, runtime.ContentTypeProtobuf
 		}
 		client, err := rest.RESTClientFor(api)
@@ -84,7 +85,7 @@ func Scheme() *runtime.Scheme { return scheme() }
 var scheme = sync.OnceValue(func() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, v2.AddToScheme,
+		corev1.AddToScheme, discoveryv1.AddToScheme, networkingv1.AddToScheme, v2.AddToScheme, v1alpha2.Install,
 	} {
 		if err := add(scheme); err != nil {
 			panic(err) // two types claim one name: a mistake in this program
@@ -93,6 +94,12 @@ var scheme = sync.OnceValue(func() *runtime.Scheme {
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	return scheme
 })
+
+// tiered is where ClusterNetworkPolicy is.
+var tiered = schema.GroupVersion(v1alpha2.GroupVersion)
+
+// custom tells whether kinds of a group exist only once somebody has installed their CRDs.
+func custom(gv schema.GroupVersion) bool { return gv == v2.SchemeGroupVersion || gv == tiered }
 
 // resource is where the objects of one kind are.
 type resource struct {
@@ -103,7 +110,7 @@ type resource struct {
 	list     metav1.ListOptions // selectors
 	space    string             // namespace; empty is all
 	metadata bool               // only metadata is read, as PartialObjectMetadata
-	newer    bool               // CRDs of earlier versions of the chart do not have it: as long as it is missing there are none
+	newer    bool               // earlier versions of the chart do not have its CRD: as long as that is missing there are none
 }
 
 func (s *Source) resources() []resource {
@@ -126,21 +133,22 @@ func (s *Source) resources() []resource {
 		{kind: policy, gv: cilium, name: v2.NetworkPolicyResource, example: &v2.CiliumNetworkPolicy{}},
 		{kind: clusterPolicy, gv: cilium, name: v2.ClusterwideNetworkPolicyResource, example: &v2.CiliumClusterwideNetworkPolicy{}},
 		{kind: kubernetesPolicy, gv: networkingv1.SchemeGroupVersion, name: "networkpolicies", example: &networkingv1.NetworkPolicy{}},
+		{kind: tieredPolicy, gv: tiered, name: "clusternetworkpolicies", example: &v1alpha2.ClusterNetworkPolicy{}, newer: true},
 	}
 }
 
 // Run follows the API server until ctx ends, and returns its error. Whatever fails is logged and tried again.
 func (s *Source) Run(ctx context.Context) error {
 	var all sync.WaitGroup
-	var custom []resource
+	var later []resource
 	for _, r := range s.resources() {
-		if r.gv == v2.SchemeGroupVersion {
-			custom = append(custom, r)
+		if custom(r.gv) {
+			later = append(later, r)
 		} else {
 			all.Go(func() { s.follow(ctx, r) })
 		}
 	}
-	all.Go(func() { s.whenPresent(ctx, custom, func(r resource) { all.Go(func() { s.follow(ctx, r) }) }) })
+	all.Go(func() { s.whenPresent(ctx, later, func(r resource) { all.Go(func() { s.follow(ctx, r) }) }) })
 	s.write(ctx)
 	all.Wait()
 	return ctx.Err()

@@ -18,9 +18,11 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
+	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -197,6 +199,26 @@ Number  Labels
 	}
 }
 
+func TestClusterNetworkPoliciesAreReadOnceTheirCRDIsThereAndNobodyWaitsForIt(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve(ciliumResources...)
+	server.Put("/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies/guard", &v1alpha2.ClusterNetworkPolicy{Spec: v1alpha2.ClusterNetworkPolicySpec{
+		Tier: v1alpha2.AdminTier, Subject: v1alpha2.ClusterNetworkPolicySubject{Namespaces: &metav1.LabelSelector{}},
+	}})
+	w := start(t, server, nil)
+	synced(w, w.tables.Policies)
+	if n := w.tables.Policies.Len(w.db.Snapshot()); n != 0 {
+		t.Errorf("%d policies before there is a CRD", n)
+	}
+	server.Serve("clusternetworkpolicies")
+	until(w, w.tables.Policies, func(s *state.Snapshot) bool {
+		p, there := w.tables.Policies.One(s, state.Join(rule.KindClusterNetwork, "", "guard"))
+		return there && p.Valid
+	}, func() string { return "want guard" })
+	server.Delete("/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies/guard")
+	until(w, w.tables.Policies, func(s *state.Snapshot) bool { return w.tables.Policies.Len(s) == 0 }, func() string { return "want none" })
+}
+
 func TestRowsOutliveAnAPIServerThatIsAway(t *testing.T) {
 	server := apitest.New(t)
 	server.Serve(ciliumResources...)
@@ -241,7 +263,7 @@ func TestAnAPIServerThatIsAwayIsOneLineInTheLog(t *testing.T) {
 	server.Fail(func(r *http.Request) int {
 		before := len(asked)
 		asked[r.URL.Path] = true
-		if before == 7 && len(asked) == 8 { // seven resources of Kubernetes, and which there are of cilium.io
+		if before == 8 && len(asked) == 9 { // seven resources of Kubernetes, and which there are of two groups with CRDs
 			close(all)
 		}
 		return away(r)
@@ -315,7 +337,7 @@ func TestAResyncOfEqualObjectsChangesNothing(t *testing.T) {
 	}
 }
 
-func TestThreeKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
+func TestFourKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 	tables, db := table.New()
 	rows := NewRows(tables, "n1", nil)
 	meta := metav1.ObjectMeta{Name: "deny"}
@@ -335,8 +357,11 @@ func TestThreeKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 	write(func(tx *state.Tx) {
 		rows.kinds[clusterPolicy].replace(tx, []any{&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta}})
 	})
+	write(func(tx *state.Tx) {
+		rows.kinds[tieredPolicy].replace(tx, []any{&v1alpha2.ClusterNetworkPolicy{ObjectMeta: meta}})
+	})
 	if tables.Policies.IsSynced(db.Snapshot()) {
-		t.Error("synced before the third kind was listed")
+		t.Error("synced before the last kind was listed")
 	}
 	write(func(tx *state.Tx) {
 		rows.kinds[kubernetesPolicy].replace(tx, []any{&networkingv1.NetworkPolicy{ObjectMeta: meta}})
@@ -344,7 +369,7 @@ func TestThreeKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 	if !tables.Policies.IsSynced(db.Snapshot()) {
 		t.Error("not synced although all kinds were listed")
 	}
-	const all = "CiliumClusterwideNetworkPolicy /deny, CiliumNetworkPolicy default/deny, NetworkPolicy default/deny"
+	const all = "CiliumClusterwideNetworkPolicy /deny, CiliumNetworkPolicy default/deny, ClusterNetworkPolicy /deny, NetworkPolicy default/deny"
 	if diff := cmp.Diff(all, have()); diff != "" {
 		t.Errorf("policies (-want +have):\n%s", diff)
 	}
@@ -352,7 +377,7 @@ func TestThreeKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 		rows.kinds[kubernetesPolicy].replace(tx, nil)
 		rows.kinds[policy].remove(tx, &v2.CiliumNetworkPolicy{ObjectMeta: meta})
 	})
-	if diff := cmp.Diff("CiliumClusterwideNetworkPolicy /deny", have()); diff != "" {
+	if diff := cmp.Diff("CiliumClusterwideNetworkPolicy /deny, ClusterNetworkPolicy /deny", have()); diff != "" {
 		t.Errorf("policies (-want +have):\n%s", diff)
 	}
 }

@@ -28,9 +28,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p := parse(r.URL.Path)
 	switch {
-	case p.group == "cilium.io" && p.resource == "" && r.Method == http.MethodGet:
-		s.discover(w)
-	case p.group == "cilium.io" && !s.served[p.resource]:
+	case custom(p.group) && p.resource == "" && r.Method == http.MethodGet:
+		s.discover(w, p)
+	case custom(p.group) && !s.served[p.resource]:
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
 	case r.Method == http.MethodGet && p.name != "":
 		s.one(w, r)
@@ -49,10 +49,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) discover(w http.ResponseWriter) {
-	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: "cilium.io/v2"}
+// tiered is the one resource with a CRD that is not of cilium.io, and its group.
+const tiered, tieredGroup = "clusternetworkpolicies", "policy.networking.k8s.io"
+
+// custom tells whether the resources of a group have CRDs.
+func custom(group string) bool { return group == "cilium.io" || group == tieredGroup }
+
+func (s *Server) discover(w http.ResponseWriter, p place) {
+	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: p.apiVersion()}
 	for name := range s.served {
-		list.APIResources = append(list.APIResources, metav1.APIResource{Name: name})
+		if (name == tiered) == (p.group == tieredGroup) {
+			list.APIResources = append(list.APIResources, metav1.APIResource{Name: name})
+		}
 	}
 	if len(list.APIResources) == 0 {
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, "the server could not find the requested resource")
@@ -114,6 +122,7 @@ func kindOf(p place) string {
 		"ciliumidentities": "CiliumIdentity", "ciliumendpoints": "CiliumEndpoint", "ciliumnetworkpolicies": "CiliumNetworkPolicy",
 		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "ciliumbandwidthpolicies": "CiliumBandwidthPolicy",
 		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup",
+		tiered: "ClusterNetworkPolicy",
 	}[p.resource]
 }
 

@@ -7,7 +7,7 @@
 // change of anything. Creating what exists is AlreadyExists; updating with an older resource version, or deleting against
 // a precondition, is Conflict; a create gives a uid. Lists and watches take label selectors and field selectors on any
 // path; a watch replays what happened since a resource version, or answers Expired if it is told to forget. A resource of
-// cilium.io exists once it is served (Serve), as with CRDs; kinds of Kubernetes itself always do.
+// cilium.io, and clusternetworkpolicies, exists once it is served (Serve), as with CRDs; kinds of Kubernetes itself always do.
 //
 // It does not validate, default, or authorise, and it speaks JSON only.
 //
@@ -55,7 +55,7 @@ type Server struct {
 	events  []event                               // all that happened since forgotten
 	forgot  int                                   // resource version up to which events are gone
 	version int
-	served  map[string]bool // resources of cilium.io
+	served  map[string]bool // resources that have CRDs
 	fail    func(*http.Request) int
 	changed chan struct{} // closes with the next event
 	closed  chan struct{}
@@ -89,7 +89,7 @@ func (s *Server) Config() *rest.Config {
 	return &rest.Config{Host: s.http.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}}
 }
 
-// Serve makes resources of cilium.io/v2 exist.
+// Serve makes resources of cilium.io/v2 exist, or clusternetworkpolicies.
 func (s *Server) Serve(resources ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

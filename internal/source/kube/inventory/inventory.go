@@ -51,6 +51,7 @@ var lists = []list{
 	{"/apis/networking.k8s.io/v1/networkpolicies", "networking.k8s.io/v1", "NetworkPolicy"},
 	{"/apis/cilium.io/v2/ciliumnetworkpolicies", "cilium.io/v2", "CiliumNetworkPolicy"},
 	{"/apis/cilium.io/v2/ciliumclusterwidenetworkpolicies", "cilium.io/v2", "CiliumClusterwideNetworkPolicy"},
+	{"/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies", "policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy"},
 	{"/apis/cilium.io/v2/ciliumcidrgroups", "cilium.io/v2", "CiliumCIDRGroup"},
 	{"/apis/cilium.io/v2/ciliumnodes", "cilium.io/v2", "CiliumNode"},
 	{"/api/v1/namespaces/" + kube.ConfigNamespace + "/configmaps?fieldSelector=metadata.name=" + kube.ConfigName, "v1", "ConfigMap"},

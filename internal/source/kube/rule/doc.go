@@ -1,5 +1,5 @@
-// Package rule reads policy objects: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy and Kubernetes NetworkPolicy
-// become rows with the rules of internal/policy.
+// Package rule reads policy objects: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, Kubernetes NetworkPolicy and
+// ClusterNetworkPolicy (package tiered) become rows with the rules of internal/policy.
 //
 // # The world it models
 //
@@ -19,7 +19,7 @@
 //   - What is well formed but not enforced yet fails closed, with a problem that names the field: an entry that allows
 //     allows nothing, and still isolates; an entry that denies ignores the restriction, and so denies more.
 //   - Rules of an object do not depend on any other object, nor on the configuration.
-//   - No object makes a function here panic (FuzzCilium, FuzzKubernetes).
+//   - No object makes a function here panic (FuzzCilium, FuzzKubernetes, FuzzClusterNetwork).
 //
 // # Example
 //

@@ -9,9 +9,12 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/rule/label"
+	"weftnet.io/weftnet/internal/source/kube/rule/tiered"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -47,20 +50,17 @@ func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
 	return r.row()
 }
 
+// ClusterNetwork reads a ClusterNetworkPolicy.
+func ClusterNetwork(p *v1alpha2.ClusterNetworkPolicy) table.PolicyObject {
+	r := newReader(KindClusterNetwork, &p.ObjectMeta)
+	r.object.Namespace = ""
+	r.object.Rules = tiered.Rules(p, r.origin(""), tiered.Report{Reject: r.reject, Note: r.note})
+	return r.row()
+}
+
 // labels reads a selector over labels of pods (prefix empty) or of namespaces.
 func (r *reader) labels(in *metav1.LabelSelector, prefix, field string) []identity.Requirement {
-	var out []identity.Requirement
-	for key, value := range in.MatchLabels {
-		out = append(out, identity.Requirement{Key: identity.SourceK8s + ":" + prefix + key, Operator: identity.In, Values: []string{value}})
-	}
-	for i, e := range in.MatchExpressions {
-		operator, known := operators[string(e.Operator)]
-		if !known {
-			r.reject(fmt.Sprintf("%s.matchExpressions[%d].operator", field, i), "%q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
-		}
-		out = append(out, identity.Requirement{Key: identity.SourceK8s + ":" + prefix + e.Key, Operator: operator, Values: slices.Clone(e.Values)})
-	}
-	return out
+	return label.Requirements(identity.SourceK8s+":"+prefix, in, field, r.reject)
 }
 
 // kubernetesEntry is an element of ingress or egress. Without peers it is about everybody, without ports about all.

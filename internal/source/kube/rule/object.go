@@ -19,6 +19,8 @@ const (
 	KindCilium      = "CiliumNetworkPolicy"
 	KindClusterwide = "CiliumClusterwideNetworkPolicy"
 	KindKubernetes  = "NetworkPolicy"
+
+	KindClusterNetwork = "ClusterNetworkPolicy" // of the whole cluster, too, but no child of Cilium's
 )
 
 // Cilium reads a CiliumNetworkPolicy. Without a namespace it is one of namespace default.

@@ -13,6 +13,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
@@ -48,6 +49,8 @@ func read(t *testing.T, text []byte) []table.PolicyObject {
 			rows = append(rows, Clusterwide(decode[v2.CiliumClusterwideNetworkPolicy](t, raw)))
 		case KindKubernetes:
 			rows = append(rows, Kubernetes(decode[networkingv1.NetworkPolicy](t, raw)))
+		case KindClusterNetwork:
+			rows = append(rows, ClusterNetwork(decode[v1alpha2.ClusterNetworkPolicy](t, raw)))
 		}
 	}
 }
@@ -71,6 +74,9 @@ func print(rows []table.PolicyObject) string {
 		}
 		for _, r := range row.Rules {
 			fmt.Fprintf(&out, "  %s\n    for %s\n", r.Origin, r.Subject)
+			if r.Tier != policy.Normal {
+				fmt.Fprintf(&out, "    in tier %s\n", r.Tier)
+			}
 			if r.Origin.Log != "" {
 				fmt.Fprintf(&out, "    says %q in flows\n", r.Origin.Log)
 			}
@@ -87,6 +93,9 @@ func print(rows []table.PolicyObject) string {
 				for _, t := range section.terms {
 					action := map[policy.Action]string{policy.Accept: "allow", policy.Refuse: "deny", policy.Pass: "pass"}[t.Action]
 					fmt.Fprintf(&out, "    %s %s %s: %v", action, section.name, t.Path, t.Ports)
+					if t.Rank > 0 {
+						fmt.Fprintf(&out, " rank MaxRank-%d", policy.MaxRank-t.Rank)
+					}
 					if t.AnyPeer {
 						fmt.Fprintf(&out, " anybody")
 					}
@@ -191,13 +200,24 @@ func FuzzKubernetes(f *testing.F) {
 	})
 }
 
+func FuzzClusterNetwork(f *testing.F) {
+	f.Add([]byte(`{"spec":{"tier":"Admin","priority":1000,"subject":{"namespaces":{}},"ingress":[{"action":"Deny","from":[{}],"protocols":[{"tcp":{"destinationPort":{"number":80}}}]}]}}`))
+	f.Add([]byte(`{"spec":{"tier":"Baseline","priority":-1,"subject":{"pods":{"namespaceSelector":{},"podSelector":{"matchExpressions":[{"key":"a","operator":"X"}]}}},"egress":[{"action":"Accept","to":[{"domainNames":["*.a.b"]},{"networks":["::/0","x"]},{"nodes":{}}],"protocols":[{"destinationNamedPort":"http"},{"udp":{"destinationPort":{"range":{"start":9,"end":3}}}},{"sctp":{}}]},{"action":"Pass","to":[]}]}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var p v1alpha2.ClusterNetworkPolicy
+		if err := json.Unmarshal(text, &p); err == nil {
+			checkRow(t, ClusterNetwork(&p))
+		}
+	})
+}
+
 // checkRow checks what holds for every row, and that the engine takes its rules.
 func checkRow(t *testing.T, row table.PolicyObject) {
 	if !row.Valid && (len(row.Rules) > 0 || len(row.Problems) == 0) {
 		t.Fatalf("rejected, but with rules or without a problem: %+v", row)
 	}
 	for _, p := range row.Problems {
-		if !strings.HasPrefix(p, "spec") {
+		if !strings.HasPrefix(p, "spec") && !strings.HasPrefix(p, "metadata") {
 			t.Fatalf("problem names no field: %s", p)
 		}
 	}

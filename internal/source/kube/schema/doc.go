@@ -4,8 +4,8 @@
 // # The world it models
 //
 // The API server knows which fields an object has and of which type they are. kubectl refuses what it does not know; with
-// other clients the server drops it without a word, and what is left means something else. The schemas are those of our
-// CRDs, as the chart installs them, and of the Go types of NetworkPolicy. A field that is not there was meant to be
+// other clients the server drops it without a word, and what is left means something else. The schemas are those of the
+// CRDs that the chart installs, and of the Go types of NetworkPolicy. A field that is not there was meant to be
 // something, and there are few ways to get it wrong:
 //
 //	matchLabel                             misspelled: matchLabels

@@ -35,7 +35,10 @@ type schema struct {
 	Maximum     *float64           `json:"maximum"`
 	MinLength   *int               `json:"minLength"`
 	MaxLength   *int               `json:"maxLength"`
+	MinItems    int                `json:"minItems"`
 	MaxItems    *int               `json:"maxItems"`
+	MinFields   int                `json:"minProperties"`
+	MaxFields   *int               `json:"maxProperties"`
 	IntOrString bool               `json:"x-kubernetes-int-or-string"`
 }
 
@@ -43,7 +46,10 @@ type schema struct {
 var schemas = map[string]func() *schema{
 	rule.KindCilium:      sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumnetworkpolicies.yaml") }),
 	rule.KindClusterwide: sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumclusterwidenetworkpolicies.yaml") }),
-	rule.KindKubernetes:  sync.OnceValue(func() *schema { return fromType(reflect.TypeFor[networkingv1.NetworkPolicy]()) }),
+	rule.KindClusterNetwork: sync.OnceValue(func() *schema {
+		return fromCRD("policy.networking.k8s.io_clusternetworkpolicies.yaml")
+	}),
+	rule.KindKubernetes: sync.OnceValue(func() *schema { return fromType(reflect.TypeFor[networkingv1.NetworkPolicy]()) }),
 }
 
 // fromCRD reads a CRD of the chart, which is part of this program: one that cannot be read is a mistake of ours.
@@ -132,8 +138,8 @@ type Violation struct {
 	Fix   string // the line that says so
 }
 
-// Check holds an object's JSON against the schema of its kind: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy or
-// NetworkPolicy. Text that is no JSON has no violations: whoever decodes it says so.
+// Check holds an object's JSON against the schema of its kind: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy,
+// NetworkPolicy or ClusterNetworkPolicy. Text that is no JSON has no violations: whoever decodes it says so.
 func Check(kind string, text []byte) []Violation {
 	var value any
 	read := schemas[kind]
@@ -176,6 +182,9 @@ func (v *validation) check(s *schema, value any, above []level) {
 	case map[string]any:
 		v.object(s, value, above, field)
 	case []any:
+		if len(value) < s.MinItems {
+			v.add(Format, field, fmt.Sprintf("it has %d elements, the min is %d", len(value), s.MinItems), "", "")
+		}
 		if s.MaxItems != nil && len(value) > *s.MaxItems {
 			v.add(Format, field, fmt.Sprintf("it has %d elements, the max is %d", len(value), *s.MaxItems), "", "")
 		}
@@ -207,11 +216,29 @@ func (v *validation) object(s *schema, value map[string]any, above []level, fiel
 		}
 		v.check(next, value[key], append(slices.Clone(above), level{next, at}))
 	}
+	if n := len(value); n < s.MinFields || s.MaxFields != nil && n > *s.MaxFields {
+		v.fields(s, value, field)
+	}
 	for _, key := range s.Required {
 		if _, ok := value[key]; !ok {
 			v.add(Shape, field, fmt.Sprintf("%s is missing, so the API server refuses the object", key), "", "")
 		}
 	}
+}
+
+// fields notes that a mapping has not as many of its fields as it must.
+func (v *validation) fields(s *schema, value map[string]any, field string) {
+	for key := range value {
+		if s.Properties[key] == nil && s.Values == nil {
+			return // that is the finding
+		}
+	}
+	names := strings.Join(slices.Sorted(maps.Keys(s.Properties)), ", ")
+	if s.MaxFields != nil && *s.MaxFields == s.MinFields {
+		v.add(Shape, field, fmt.Sprintf("it must have exactly %d of %s, so the API server refuses the object", s.MinFields, names), "", "")
+		return
+	}
+	v.add(Shape, field, fmt.Sprintf("it must have at least %d of %s, so the API server refuses the object", s.MinFields, names), "", "")
 }
 
 // typed tells whether a value has the type that the schema asks for.

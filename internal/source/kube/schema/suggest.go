@@ -28,6 +28,22 @@ var otherLanguage = map[string]struct{ language, here string }{
 	"egressDeny":        {rule.KindCilium, "leave it out: a NetworkPolicy cannot deny, only not allow"},
 }
 
+// otherTiers is what fields of the other languages are in ClusterNetworkPolicy.
+var otherTiers = map[string]struct{ language, here string }{
+	"podSelector":      {rule.KindKubernetes, "subject, or from and to of a rule: {pods: {namespaceSelector: …, podSelector: …}}"},
+	"policyTypes":      {rule.KindKubernetes, "leave it out: this kind isolates nobody, only its rules decide"},
+	"ipBlock":          {rule.KindKubernetes, "networks: [CIDR]"},
+	"ports":            {rule.KindKubernetes, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
+	"endpointSelector": {rule.KindCilium, "subject: {pods: {namespaceSelector: …, podSelector: …}}"},
+	"fromEndpoints":    {rule.KindCilium, "from: [{pods: {namespaceSelector: …, podSelector: …}}]"},
+	"toEndpoints":      {rule.KindCilium, "to: [{pods: {namespaceSelector: …, podSelector: …}}]"},
+	"toCIDR":           {rule.KindCilium, "to: [{networks: [CIDR]}]"},
+	"toFQDNs":          {rule.KindCilium, "to: [{domainNames: […]}]"},
+	"toPorts":          {rule.KindCilium, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
+	"ingressDeny":      {rule.KindCilium, "ingress, with action: Deny"},
+	"egressDeny":       {rule.KindCilium, "egress, with action: Deny"},
+}
+
 // unknown notes a field that the schema does not have, and guesses what was meant: a field with a similar name, one of a
 // mapping further out or further in, a label that lacks its matchLabels, a word of the other language.
 func (v *validation) unknown(s *schema, key string, value any, above []level, field string) {
@@ -43,7 +59,11 @@ func (v *validation) unknown(s *schema, key string, value any, above []level, fi
 		near = ""
 	}
 	other, foreign := otherLanguage[key]
-	foreign = foreign && (other.language == rule.KindKubernetes) != (v.kind == rule.KindKubernetes)
+	if v.kind == rule.KindClusterNetwork {
+		other, foreign = otherTiers[key]
+	} else {
+		foreign = foreign && (other.language == rule.KindKubernetes) != (v.kind == rule.KindKubernetes)
+	}
 	if near != "" {
 		meant, fix = near, near+":"
 	} else if scalar && s.Properties["matchLabels"] != nil {
