@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -51,13 +52,20 @@ var advice = []struct{ message, meant, fix string }{
 	{`^ICMP type must be specified`, `ping`, `type: EchoRequest`},
 }
 
+var adviceMessages = sync.OnceValue(func() (out []*regexp.Regexp) {
+	for _, a := range advice {
+		out = append(out, regexp.MustCompile(a.message))
+	}
+	return out
+})
+
 func (o *object) advice(field, message string) (meant, fix string) {
 	last := field[strings.LastIndexByte(field, '.')+1:]
 	if strings.HasPrefix(message, "rule must have at least one of") {
 		return o.nothingAt(field)
 	}
-	for _, a := range advice {
-		expression := regexp.MustCompile(a.message)
+	for i, a := range advice {
+		expression := adviceMessages()[i]
 		at := expression.FindStringSubmatchIndex(message)
 		if at == nil {
 			continue

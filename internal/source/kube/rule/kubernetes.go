@@ -32,6 +32,11 @@ func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
 		DefaultDenyIngress: len(types) == 0 || slices.Contains(types, networkingv1.PolicyTypeIngress),
 		DefaultDenyEgress:  len(types) == 0 && len(p.Spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress),
 	}
+	for i, name := range types {
+		if name != networkingv1.PolicyTypeIngress && name != networkingv1.PolicyTypeEgress {
+			r.reject(fmt.Sprintf("spec.policyTypes[%d]", i), "%q is not one of Ingress, Egress", name)
+		}
+	}
 	for i, in := range p.Spec.Ingress {
 		e := kubernetesEntry{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
 		out.Ingress = append(out.Ingress, e.terms()...)

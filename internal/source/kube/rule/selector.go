@@ -7,6 +7,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/source/kube/rule/label"
 )
 
 // scope is where the selectors of one rule look for peers.
@@ -15,10 +16,6 @@ type scope struct {
 	clusterwide bool
 	namespace   string
 	init        bool // the rule is for workloads without labels yet
-}
-
-var operators = map[string]identity.Operator{
-	v2.LabelIn: identity.In, v2.LabelNotIn: identity.NotIn, v2.LabelExists: identity.Exists, v2.LabelDoesNotExist: identity.DoesNotExist,
 }
 
 // requirements reads a selector as it stands.
@@ -31,25 +28,14 @@ func (s scope) requirements(in *v2.LabelSelector, field string) []identity.Requi
 	for i, e := range in.MatchExpressions {
 		at := fmt.Sprintf("%s.matchExpressions[%d]", field, i)
 		s.key(e.Key, at+".key")
-		operator, known := operators[e.Operator]
-		takesValues := operator == identity.In || operator == identity.NotIn
-		switch {
-		case !known:
-			s.reject(at+".operator", "invalid label selector: %q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
-		case takesValues && len(e.Values) == 0:
-			s.reject(at+".values", "invalid label selector: operator %s needs values", e.Operator)
-		case !takesValues && len(e.Values) > 0:
-			s.reject(at+".values", "invalid label selector: operator %s takes no values", e.Operator)
-		}
-		out = append(out, identity.Requirement{Key: withSource(e.Key), Operator: operator, Values: slices.Clone(e.Values)})
+		out = append(out, identity.Requirement{Key: withSource(e.Key), Operator: label.Operator(e.Operator, e.Values, at, s.reject), Values: slices.Clone(e.Values)})
 	}
 	return out
 }
 
 func (s scope) key(key, field string) {
-	if name := withSource(key); strings.HasSuffix(name, ":") {
-		s.reject(field, "invalid label selector: key %q is empty", key)
-	}
+	_, name, _ := strings.Cut(withSource(key), ":")
+	label.Key(name, field, s.reject)
 }
 
 // withSource writes a key with its source: no source means any.

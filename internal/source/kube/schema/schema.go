@@ -30,7 +30,7 @@ type schema struct {
 	Items       *schema            `json:"items"`
 	Required    []string           `json:"required"`
 	Enum        []string           `json:"enum"`
-	Pattern     string             `json:"pattern"`
+	Pattern     *pattern           `json:"pattern"`
 	Minimum     *float64           `json:"minimum"`
 	Maximum     *float64           `json:"maximum"`
 	MinLength   *int               `json:"minLength"`
@@ -40,6 +40,14 @@ type schema struct {
 	MinFields   int                `json:"minProperties"`
 	MaxFields   *int               `json:"maxProperties"`
 	IntOrString bool               `json:"x-kubernetes-int-or-string"`
+}
+
+// pattern is a regular expression, compiled when the schema is read.
+type pattern struct{ *regexp.Regexp }
+
+func (p *pattern) UnmarshalText(text []byte) (err error) {
+	p.Regexp, err = regexp.Compile(string(text))
+	return err
 }
 
 // schemas are those of the kinds that are checked.
@@ -103,6 +111,9 @@ func fromType(t reflect.Type) *schema {
 		return &schema{Type: "boolean"}
 	case reflect.String:
 		return &schema{Type: "string", Enum: enums[t]}
+	case reflect.Int32:
+		low, high := float64(math.MinInt32), float64(math.MaxInt32)
+		return &schema{Type: "integer", Minimum: &low, Maximum: &high}
 	case reflect.Struct:
 		s := &schema{Type: "object", Properties: map[string]*schema{}}
 		for field := range t.Fields() {
@@ -118,6 +129,9 @@ func fromType(t reflect.Type) *schema {
 		return &schema{Type: "integer"}
 	}
 }
+
+// fits32 tells whether a number is one of 32 bits, as intstr.IntOrString holds it.
+func fits32(value float64) bool { return value >= math.MinInt32 && value <= math.MaxInt32 }
 
 // Kind says what a violation is about.
 type Kind string
@@ -255,7 +269,7 @@ func (v *validation) typed(s *schema, value any, field string) bool {
 		have, fix = "boolean", fmt.Sprintf("%q", fmt.Sprint(value))
 	case float64:
 		have, fix = "number", fmt.Sprintf(`"%v"`, value)
-		if value == math.Trunc(value) {
+		if value == math.Trunc(value) && (!s.IntOrString || fits32(value)) {
 			have = "integer"
 		}
 	}
@@ -291,9 +305,7 @@ func (v *validation) text(s *schema, value, field string) {
 	if s.MaxLength != nil && len(value) > *s.MaxLength || s.MinLength != nil && len(value) < *s.MinLength {
 		v.add(Format, field, fmt.Sprintf("%d characters are too many or too few", len(value)), "", "")
 	}
-	if s.Pattern != "" {
-		if ok, err := regexp.MatchString(s.Pattern, value); err == nil && !ok {
-			v.add(Format, field, fmt.Sprintf("%q is not of the form that the API server asks for", value), "", "")
-		}
+	if s.Pattern != nil && !s.Pattern.MatchString(value) {
+		v.add(Format, field, fmt.Sprintf("%q is not of the form that the API server asks for", value), "", "")
 	}
 }

@@ -23,24 +23,45 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 )
 
-var operators = map[metav1.LabelSelectorOperator]identity.Operator{
-	metav1.LabelSelectorOpIn: identity.In, metav1.LabelSelectorOpNotIn: identity.NotIn,
-	metav1.LabelSelectorOpExists: identity.Exists, metav1.LabelSelectorOpDoesNotExist: identity.DoesNotExist,
-}
+var operators = map[string]identity.Operator{"In": identity.In, "NotIn": identity.NotIn, "Exists": identity.Exists, "DoesNotExist": identity.DoesNotExist}
 
-// Requirements reads a selector over labels whose names stand behind a prefix. What the API does not know is rejected:
-// field names the place.
-func Requirements(prefix string, in *metav1.LabelSelector, field string, reject func(field, because string, args ...any)) []identity.Requirement {
+// Reject says what makes an object invalid, and in which field.
+type Reject = func(field, because string, args ...any)
+
+// Requirements reads a selector over labels whose names stand behind a prefix. What the API refuses is rejected.
+func Requirements(prefix string, in *metav1.LabelSelector, field string, reject Reject) []identity.Requirement {
 	var out []identity.Requirement
 	for key, value := range in.MatchLabels {
+		Key(key, field+".matchLabels", reject)
 		out = append(out, identity.Requirement{Key: prefix + key, Operator: identity.In, Values: []string{value}})
 	}
 	for i, e := range in.MatchExpressions {
-		operator, known := operators[e.Operator]
-		if !known {
-			reject(fmt.Sprintf("%s.matchExpressions[%d].operator", field, i), "%q is not one of In, NotIn, Exists, DoesNotExist", e.Operator)
-		}
+		at := fmt.Sprintf("%s.matchExpressions[%d]", field, i)
+		Key(e.Key, at+".key", reject)
+		operator := Operator(string(e.Operator), e.Values, at, reject)
 		out = append(out, identity.Requirement{Key: prefix + e.Key, Operator: operator, Values: slices.Clone(e.Values)})
 	}
 	return out
+}
+
+// Key rejects the name of a label that is empty.
+func Key(name, at string, reject Reject) {
+	if name == "" {
+		reject(at, "invalid label selector: a key is empty")
+	}
+}
+
+// Operator reads what the expression at a place asks of a label. Values belong to In and NotIn, and to them alone.
+func Operator(name string, values []string, at string, reject Reject) identity.Operator {
+	operator, known := operators[name]
+	takesValues := operator == identity.In || operator == identity.NotIn
+	switch {
+	case !known:
+		reject(at+".operator", "invalid label selector: %q is not one of In, NotIn, Exists, DoesNotExist", name)
+	case takesValues && len(values) == 0:
+		reject(at+".values", "invalid label selector: operator %s needs values", name)
+	case !takesValues && len(values) > 0:
+		reject(at+".values", "invalid label selector: operator %s takes no values", name)
+	}
+	return operator
 }
