@@ -15,6 +15,13 @@
 //   - Nothing is kept from one packet to the next but whether an object is valid.
 //   - What is valid and not enforced yet fails closed: an entry that allows allows nothing, one that denies denies more.
 //
+// # Tests
+//
+//	go test ./test/oracle                                               worlds, malformed policies, each a few
+//	go test ./test/oracle -run Text -rapid.checks=2000 -timeout 1h      ten million packets
+//	go test ./test/oracle -run Malformed -malformed 10000 -timeout 1h   -malformed.first N begins at another
+//	go test ./test/oracle -fuzz FuzzALabelSelector -fuzztime 10m
+//
 // # Example
 //
 //	w := &oracle.World{Policies: []oracle.Object{policy}, Pods: pods, Namespaces: namespaces, Cluster: "default"}

@@ -132,7 +132,7 @@ func (e ciliumEntry) prefixes() bool {
 				named := text(set, "cidrGroupRef") == text(sub(group, "metadata"), "name")
 				chosen := there(set, "cidrGroupSelector") && all(requirements(sub(set, "cidrGroupSelector")), sourced("cidrgroup", labelsOf(group)))
 				if named || chosen {
-					within = append(within, texts(sub(group, "spec"), "externalCIDRs")...)
+					within = append(within, slices.DeleteFunc(texts(sub(group, "spec"), "externalCIDRs"), isAddress)...) // no prefix
 				}
 			}
 		}

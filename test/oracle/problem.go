@@ -16,7 +16,7 @@ type problems []string
 func (p *problems) add(field, why string) { *p = append(*p, field+": "+why) }
 
 // Problems lists why a policy is not valid (C1 to C6, the API of NetworkPolicy); none if it is. Its members are taken to
-// have the types that they must have: see Misshapen.
+// have the types that they must have: see package shape.
 func Problems(policy Object) []string {
 	var p problems
 	if text(policy, "kind") == "NetworkPolicy" {
@@ -65,6 +65,16 @@ func (p *problems) rule(policy, rule Object, field string) {
 func (p *problems) selector(selector Object, field string) {
 	for _, r := range requirements(selector) {
 		if _, name := split(r.key); name == "" {
+			p.add(field, "empty key")
+		}
+	}
+	p.plain(selector, field)
+}
+
+// plain is a selector of Kubernetes.
+func (p *problems) plain(selector Object, field string) {
+	for _, r := range requirements(selector) {
+		if r.key == "" {
 			p.add(field, "empty key")
 		}
 		switch r.operator {
@@ -269,6 +279,11 @@ func (p *problems) icmps(rule Object, field string) {
 // kubernetes: what the API server checks of a NetworkPolicy, as far as it makes a difference to what is matched.
 func (p *problems) kubernetes(spec Object) {
 	p.plain(sub(spec, "podSelector"), "spec.podSelector")
+	for i, name := range texts(spec, "policyTypes") {
+		if name != "Ingress" && name != "Egress" {
+			p.add("spec."+at("policyTypes", i), "no such type")
+		}
+	}
 	for _, side := range [][2]string{{"ingress", "from"}, {"egress", "to"}} {
 		for i, entry := range objects(spec, side[0]) {
 			field := "spec." + at(side[0], i)
@@ -278,14 +293,6 @@ func (p *problems) kubernetes(spec Object) {
 			for j, port := range objects(entry, "ports") {
 				p.kubernetesPort(port, field+"."+at("ports", j))
 			}
-		}
-	}
-}
-
-func (p *problems) plain(selector Object, field string) {
-	for _, r := range requirements(selector) {
-		if !slices.Contains([]string{"In", "NotIn", "Exists", "DoesNotExist"}, r.operator) {
-			p.add(field, "no such operator")
 		}
 	}
 }

@@ -1,0 +1,81 @@
+package oracle_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"weftnet.io/weftnet/test/oracle"
+	"weftnet.io/weftnet/test/oracle/product"
+	"weftnet.io/weftnet/test/oracle/shape"
+)
+
+// fuzzed is a world with one policy, by which web of shop hears whom an entry of ingress chooses.
+func fuzzed(kind string, entry oracle.Object, groups ...oracle.Object) *oracle.World {
+	w := rapid.Custom(func(t *rapid.T) *oracle.World { return draw{t}.world() }).Example(0)
+	w.Mode, w.Groups = "default", groups
+	w.Policies = []oracle.Object{{
+		"kind": kind, "metadata": oracle.Object{"name": "p", "namespace": "shop"},
+		"spec": oracle.Object{"endpointSelector": oracle.Object{}, "ingress": []any{entry}},
+	}}
+	if kind == "CiliumClusterwideNetworkPolicy" {
+		delete(w.Policies[0]["metadata"].(oracle.Object), "namespace")
+	}
+	return w
+}
+
+// agree holds the product against the oracle for everybody who may call web.
+func agree(t *testing.T, w *oracle.World) {
+	p, err := product.New(w)
+	if err != nil {
+		return // the API server has no such object
+	}
+	if have, want := p.Refused[key(w.Policies[0])], w.Refused(0); have != want {
+		t.Fatalf("refused: %v, by the text: %v\n%s", have, oracle.Problems(w.Policies[0]), show(w.Policies...))
+	}
+	subjects, peers := product.Ends(w)
+	set, _ := p.Set(subjects[0])
+	for _, peer := range peers {
+		packet := oracle.Packet{Ingress: true, Subject: subjects[0], Peer: peer, Protocol: "TCP", Port: 80}
+		have, ok := product.Judge(set, p.Identity(peer), packet)
+		if want := w.Judge(packet); peer.Name != subjects[0].Name && (!ok || have.Verdict != want.Verdict) {
+			t.Fatalf("from %s %s: have %v, want %v\n%s", peer.Name, peer.Address, have, want, show(append(w.Policies, w.Groups...)...))
+		}
+	}
+}
+
+func FuzzALabelSelectorChoosesWhomItsTextSays(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `{"matchLabels":{"app":"web","any:tier":"front"}}`, `{"matchLabels":{":app":"web","k8s:io.kubernetes.pod.namespace":"blog"}}`,
+		`{"matchExpressions":[{"key":"reserved:host","operator":"Exists"},{"key":"app","operator":"NotIn","values":["web",""]}]}`,
+		`{"matchExpressions":[{"key":"k8s:io.cilium.k8s.policy.cluster","operator":"DoesNotExist"}]}`, `{"matchLabels":{"a:b:c":"","k8s:":"x"}}`,
+	} {
+		f.Add(text, true)
+		f.Add(text, false)
+	}
+	f.Fuzz(func(t *testing.T, text string, clusterwide bool) {
+		var selector any
+		if json.Unmarshal([]byte(text), &selector) != nil || shape.Misshapen(oracle.Object{"metadata": oracle.Object{}, "spec": oracle.Object{"endpointSelector": selector}}) {
+			return
+		}
+		agree(t, fuzzed(map[bool]string{true: "CiliumClusterwideNetworkPolicy", false: "CiliumNetworkPolicy"}[clusterwide], oracle.Object{"fromEndpoints": []any{selector}}))
+	})
+}
+
+func FuzzACIDRGroupStandsForItsPrefixes(f *testing.F) {
+	for _, text := range []string{`[]`, `["10.0.0.0/8","2001:db8::/32"]`, `["::ffff:10.0.0.0/104","10.0.0.1","x","0.0.0.0/0"]`, `["::/0","10.1.2.3/32","10.9.9.9/8"]`} {
+		f.Add(text, `["10.1.0.0/16"]`)
+		f.Add(text, `[]`)
+	}
+	f.Fuzz(func(t *testing.T, prefixes, except string) {
+		var list, without []string
+		if json.Unmarshal([]byte(prefixes), &list) != nil || json.Unmarshal([]byte(except), &without) != nil {
+			return
+		}
+		group := oracle.Object{"kind": "CiliumCIDRGroup", "metadata": oracle.Object{"name": "g"}, "spec": oracle.Object{"externalCIDRs": list}}
+		set := oracle.Object{"cidrGroupRef": "g", "except": without}
+		w := fuzzed("CiliumNetworkPolicy", reread(oracle.Object{"fromCIDRSet": []any{set}}), reread(group))
+		agree(t, w)
+	})
+}

@@ -1,0 +1,163 @@
+// Package shape knows of which type each member of a policy must be, as the references of the languages say.
+//
+// # The world it models
+//
+// JSON has texts, numbers, lists and objects wherever somebody writes them. An object of the API has each in its place, or
+// it is no such object.
+//
+// # Invariants
+//
+//   - null is as good as absent, and nothing is asked of members that no reference names.
+//
+// # Example
+//
+//	shape.Misshapen(policy) // true for {"spec": {"ingress": 7}}
+package shape
+
+import (
+	"math"
+	"slices"
+)
+
+// shape is what a JSON value must be: a kind, list, each, fields or needs.
+type shape any
+
+type (
+	list   struct{ of shape }
+	each   struct{ of shape } // an object with whatever keys
+	fields map[string]shape   // an object; of a member that is not named here nothing is asked
+	needs  struct {           // … with fields that must be there
+		fields
+		names []string
+	}
+)
+
+type kind string
+
+const (
+	aText        kind = "text"
+	aWhole       kind = "whole number"
+	aTruth       kind = "true or false"
+	aTextOrWhole kind = "text or whole number"
+	anOperator   kind = "In, NotIn, Exists or DoesNotExist"
+	aMode        kind = "disabled, required or test-always-fail"
+)
+
+var (
+	aSelector = fields{
+		"matchLabels":      each{aText},
+		"matchExpressions": list{needs{fields{"key": aText, "operator": anOperator, "values": list{aText}}, []string{"key", "operator"}}},
+	}
+	selectors = list{aSelector}
+	aNames    = list{fields{"matchName": aText, "matchPattern": aText}}
+	aSecret   = needs{fields{"secret": needs{fields{"name": aText, "namespace": aText}, []string{"name"}}}, []string{"secret"}}
+	allows    = portsWith(fields{
+		"rules": fields{
+			"http": list{fields{"path": aText, "method": aText, "host": aText, "headers": list{aText}}}, "dns": aNames, "kafka": list{fields{}},
+			"l7proto": aText, "l7": list{each{aText}},
+		},
+		"serverNames": list{aText}, "listener": fields{}, "terminatingTLS": aSecret, "originatingTLS": aSecret,
+	})
+	denies = portsWith(fields{})
+	icmps  = list{fields{"fields": list{needs{fields{"family": aText, "type": aTextOrWhole}, []string{"type"}}}}}
+)
+
+func portsWith(more fields) list {
+	more["ports"] = list{fields{"port": aText, "endPort": aWhole, "protocol": aText}}
+	return list{more}
+}
+
+// entryShape is an element of ingress (side from) or egress (side to).
+func entryShape(side string, ports list) list {
+	m := fields{
+		"toPorts": ports, "icmps": icmps, "authentication": needs{fields{"mode": aMode}, []string{"mode"}},
+		side + "Endpoints": selectors, side + "Requires": selectors, side + "Nodes": selectors, side + "CIDR": list{aText}, side + "Entities": list{aText},
+		side + "CIDRSet": list{fields{"cidr": aText, "cidrGroupRef": aText, "cidrGroupSelector": aSelector, "except": list{aText}}},
+		side + "Groups":  list{fields{"aws": fields{}}},
+	}
+	if side == "to" {
+		m["toFQDNs"] = aNames
+		m["toServices"] = list{fields{
+			"k8sService":         fields{"serviceName": aText, "namespace": aText},
+			"k8sServiceSelector": needs{fields{"selector": aSelector, "namespace": aText}, []string{"selector"}},
+		}}
+	}
+	return list{m}
+}
+
+var aRule = fields{
+	"endpointSelector": aSelector, "nodeSelector": aSelector, "description": aText, "log": fields{"value": aText},
+	"ingress": entryShape("from", allows), "ingressDeny": entryShape("from", denies),
+	"egress": entryShape("to", allows), "egressDeny": entryShape("to", denies),
+	"enableDefaultDeny": fields{"ingress": aTruth, "egress": aTruth},
+	"labels":            list{needs{fields{"key": aText, "value": aText, "source": aText}, []string{"key"}}},
+}
+
+func kubernetesEntry(side string) list {
+	return list{fields{
+		"ports": list{fields{"port": aTextOrWhole, "endPort": aWhole, "protocol": aText}},
+		side: list{fields{
+			"podSelector": aSelector, "namespaceSelector": aSelector,
+			"ipBlock": fields{"cidr": aText, "except": list{aText}},
+		}},
+	}}
+}
+
+var (
+	aMeta        = fields{"name": aText, "namespace": aText, "labels": each{aText}, "annotations": each{aText}}
+	ciliumShape  = needs{fields{"metadata": aMeta, "spec": aRule, "specs": list{aRule}}, []string{"metadata"}}
+	networkShape = fields{"metadata": aMeta, "spec": fields{
+		"podSelector": aSelector, "ingress": kubernetesEntry("from"), "egress": kubernetesEntry("to"), "policyTypes": list{aText},
+	}}
+)
+
+// Misshapen tells whether some member of a policy is of another type than it must be. null is as good as absent.
+func Misshapen(policy map[string]any) bool {
+	if policy["kind"] == "NetworkPolicy" {
+		return !fits(policy, networkShape)
+	}
+	return !fits(policy, ciliumShape)
+}
+
+func fits(value any, s shape) bool {
+	if value == nil {
+		return true
+	}
+	number, isNumber := value.(float64)
+	whole := isNumber && number == math.Trunc(number) && math.Abs(number) < 1<<31
+	name, isText := value.(string)
+	switch s := s.(type) {
+	case kind:
+		_, isTruth := value.(bool)
+		return s == aText && isText || s == aWhole && whole || s == aTruth && isTruth || s == aTextOrWhole && (whole || isText) ||
+			s == anOperator && slices.Contains([]string{"In", "NotIn", "Exists", "DoesNotExist"}, name) ||
+			s == aMode && slices.Contains([]string{"disabled", "required", "test-always-fail"}, name)
+	case list:
+		items, ok := value.([]any)
+		for _, item := range items {
+			ok = ok && fits(item, s.of)
+		}
+		return ok
+	case each:
+		inner, ok := value.(map[string]any)
+		for _, item := range inner {
+			ok = ok && fits(item, s.of)
+		}
+		return ok
+	case needs:
+		inner, _ := value.(map[string]any)
+		for _, name := range s.names {
+			if _, ok := inner[name]; !ok {
+				return false
+			}
+		}
+		return fits(value, s.fields)
+	case fields:
+		inner, ok := value.(map[string]any)
+		for name, of := range s {
+			ok = ok && fits(inner[name], of)
+		}
+		return ok
+	}
+	return false
+}
