@@ -66,13 +66,14 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 // pressure tells how full the maps are.
 func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
 	t := c.a.Tables
-	entries := 0
+	entries, ranges := 0, 0
 	for set := range t.SetStatuses.All(s) {
 		entries += set.Entries
+		ranges += set.Ranges
 	}
 	full := c.a.shared().pressure()
 	for name, held := range map[string]int{
-		"hosts": t.Hosts.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "sets": t.SetStatuses.Len(s),
+		"hosts": t.Hosts.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
 	} {
 		full[name] = float64(held) / float64(c.a.datapath.Map(name).MaxEntries())
 	}

@@ -15,18 +15,25 @@ const (
 	// fewest entries of a map that is sized by memory, and the most.
 	fewest = 128 << 10
 	most   = 16 << 20
+	// ruleBytes is what an entry of policy and a range of addresses take together: 36 bytes of keys and values or less, in a
+	// trie that has up to as many inner nodes as entries. They take nothing as long as they are not there.
+	ruleBytes   = 384
+	fewestRules = 256 << 10
+	mostRules   = 4 << 20
 	// sizes are multiples of this: a kernel that keeps a page more for itself changes nothing.
 	grain = 4 << 10
 )
 
 // mapSizes gives the entries of maps, by name, on a machine with so many bytes of memory. What is not in it has the size
 // that it was compiled with. A map that a key gives a size has that; the others of the table of connections and that of
-// translations get as many entries as the ratio of the memory holds.
+// translations get as many entries as the ratio of the memory holds, and so do, together, policies and their ranges.
 func mapSizes(c settings.MapSizes, memory uint64) map[string]uint32 {
 	sizes := map[string]uint32{}
 	if c.Ratio > 0 {
 		n := uint32(min(max(float64(memory)*c.Ratio/pairBytes, fewest), most))
 		sizes["connections"], sizes["translations"] = n/grain*grain, n/grain*grain
+		n = uint32(min(max(float64(memory)*c.Ratio/ruleBytes, fewestRules), mostRules))
+		sizes["policies"], sizes["ranges"] = n/grain*grain, n/grain*grain
 	}
 	// One table has what Cilium keeps in two. Who gives the size of one of them means it with the other's default, half or double.
 	if tcp, other := c.CTTCP, c.CTAny; tcp > 0 || other > 0 {

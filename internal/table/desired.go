@@ -86,6 +86,7 @@ type SetStatus struct {
 	Slot     uint32
 	Revision uint64
 	Entries  int
+	Ranges   int
 }
 
 // SetList is the distinct lists of rules behind the entries of a policy set, each with the number that it wants.
@@ -221,9 +222,9 @@ func (s PolicySet) Row() []string {
 	}
 	return []string{fmt.Sprint(s.Identity), s.NamedPorts, strings.Join(text, " | "), join(s.Ranges)}
 }
-func (SetStatus) Header() []string { return []string{"Set", "Slot", "Revision", "Entries"} }
+func (SetStatus) Header() []string { return []string{"Set", "Slot", "Revision", "Entries", "Ranges"} }
 func (s SetStatus) Row() []string {
-	return []string{fmt.Sprintf("%q", s.Set), fmt.Sprint(s.Slot), fmt.Sprint(s.Revision), fmt.Sprint(s.Entries)}
+	return []string{fmt.Sprintf("%q", s.Set), fmt.Sprint(s.Slot), fmt.Sprint(s.Revision), fmt.Sprint(s.Entries), fmt.Sprint(s.Ranges)}
 }
 func (SetList) Header() []string  { return []string{"Set", "Lists"} }
 func (l SetList) Row() []string   { return []string{fmt.Sprintf("%q", l.Set), fmt.Sprint(len(l.Lists))} }

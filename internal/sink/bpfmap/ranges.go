@@ -13,6 +13,29 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
+// portion is the part of a map that one set may have, as 1 to so many: what is too large must not take away the others'
+// room. Before a set is changed, twice that.
+const portion = 4
+
+// fits tells of a set that it has more than its share of the maps. It is not put in force: a new one keeps its workloads
+// from being attached, one that is there stays as it was.
+func fits(row table.PolicySet, policies, ranges uint32) error {
+	for _, m := range []struct {
+		name, what, less string
+		held             int
+		size             uint32
+	}{
+		{"policies", "entries", "let its policies choose fewer peers or ports", len(row.Entries), policies},
+		{"ranges", "ranges of addresses", "let its policies name fewer prefixes", len(row.Ranges), ranges},
+	} {
+		if m.held > int(m.size/portion) {
+			return fmt.Errorf("the policies of identity %d make %d %s, more than the %d that one set may have of map %s: %s, or raise bpf-map-dynamic-size-ratio",
+				row.Identity, m.held, m.what, m.size/portion, m.name, m.less)
+		}
+	}
+	return nil
+}
+
 // named is how a slot names a generation.
 func named(generation uint32, row table.PolicySet) uint64 {
 	word := uint64(generation)

@@ -9,6 +9,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
 )
 
 var some = func() (out []netip.Prefix) {
@@ -92,4 +93,21 @@ func TestAnAddressFindsItsOldClassOrItsNewOneWhileRangesChange(t *testing.T) {
 			t.Fatalf("have %v, want %v", at, goal)
 		}
 	})
+}
+
+func TestASetThatIsTooLargeIsRefusedAndSaysWhatToDo(t *testing.T) {
+	row := table.PolicySet{Identity: 300, Entries: make([]policy.Entry, 25), Ranges: make([]policy.Range, 25)}
+	if err := fits(row, 100, 100); err != nil {
+		t.Errorf("a quarter is refused: %v", err)
+	}
+	for size, want := range map[[2]uint32]string{
+		{96, 100}: "the policies of identity 300 make 25 entries, more than the 24 that one set may have of map policies: " +
+			"let its policies choose fewer peers or ports, or raise bpf-map-dynamic-size-ratio",
+		{100, 96}: "the policies of identity 300 make 25 ranges of addresses, more than the 24 that one set may have of map ranges: " +
+			"let its policies name fewer prefixes, or raise bpf-map-dynamic-size-ratio",
+	} {
+		if err := fits(row, size[0], size[1]); err == nil || err.Error() != want {
+			t.Errorf("%v entries: %v, want %s", size, err, want)
+		}
+	}
 }

@@ -113,6 +113,9 @@ func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 }
 
 func (s *Sets) set(key state.Key, row table.PolicySet) error {
+	if err := fits(row, s.policies.MaxEntries(), s.ranges.MaxEntries()); err != nil {
+		return err
+	}
 	l := s.live[key]
 	var err error
 	switch {
@@ -147,7 +150,7 @@ func (s *Sets) enforce(key state.Key, l *liveSet) error {
 		return fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
 	return s.db.Write(func(tx *state.Tx) error {
-		s.statuses.Put(tx, table.SetStatus{Set: key, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries)})
+		s.statuses.Put(tx, table.SetStatus{Set: key, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges)})
 		return nil
 	})
 }
