@@ -65,8 +65,12 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 		filter, _ := identity.NewFilter(config.Labels)
 		workloads := manifest.Workloads(objects, cmp.Or(config.ClusterName, "default"), filter.WithVMName())
 		putWorkloads(tx, t, workloads)
+		served := map[state.Key]bool{}
+		for slice := range t.EndpointSlices.All(tx) {
+			served[table.ObjectKey(slice.Namespace, slice.Service)] = true
+		}
 		for _, o := range objects {
-			if o.APIVersion == "v1" && o.Kind == "Service" {
+			if o.APIVersion == "v1" && o.Kind == "Service" && !served[table.ObjectKey(cmp.Or(o.Namespace, metav1.NamespaceDefault), o.Name)] {
 				putBackends(tx, t, o, workloads)
 			}
 		}

@@ -45,7 +45,7 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		own := slices.DeleteFunc(slices.Clone(entries), func(e policy.Entry) bool {
 			return e.View != policy.InForce || e.Direction != side.direction
 		})
-		*side.into = q.effective(own)
+		*side.into = q.effective(flatten(own))
 		if side.into.Isolated {
 			side.into.Peers = append(side.into.Peers, q.exemptions(e)...)
 		}
