@@ -27,6 +27,7 @@ import (
 	"weftnet.io/weftnet/internal/sink/bpfmap"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/test/oracle"
 )
 
 // bench is one script's kernel: a network namespace of its own on a thread of its own, and a loaded datapath.
@@ -47,6 +48,10 @@ type bench struct {
 	devices map[string]table.NIC
 	entries map[string][]policy.Entry
 	ranges  map[string][]policy.Range
+
+	world *oracle.World       // that of the last command world
+	lists map[uint32][]string // rules by the number of their list
+	calls int
 }
 
 func newBench() (*bench, error) {
@@ -193,6 +198,21 @@ type skb struct {
 	Len, PktType, Mark, QueueMapping, Protocol, VlanPresent, VlanTCI, VlanProto, Priority uint32
 	IngressIfindex, Ifindex                                                               uint32
 	_                                                                                     [148]byte
+}
+
+// run sends a packet through a program and returns the program's verdict.
+func (b *bench) run(program string, ifindex uint32, mark, iif uint32, line string) (uint32, error) {
+	frame, err := packet.Parse(line)
+	if err != nil {
+		return 0, err
+	}
+	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb{Ifindex: ifindex, Mark: mark, IngressIfindex: iif}, ContextOut: &skb{}}
+	var verdict uint32
+	err = b.do(func() error {
+		verdict, err = b.dp.Program(program).Run(options)
+		return err
+	})
+	return verdict, err
 }
 
 // send runs a packet through a program and tells in words what became of it.

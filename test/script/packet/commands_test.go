@@ -40,6 +40,8 @@ func commands() map[string]command {
 		"range":   opened(policyRange),
 		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
 		"service": opened(service),
+		"world":   opened(world),
+		"packets": opened(packets),
 		"send":    opened(send),
 		"flood":   opened(flood),
 		"sweep":   opened(sweep),

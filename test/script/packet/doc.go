@@ -14,5 +14,23 @@
 //	enforce NAME
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
 //	config KEY=VALUE…                         before the first nic: overlay, port, masquerade4, masquerade6
+//	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
+//	                                          pods, policies and all that these speak of, as YAML: the pods are NICs of
+//	                                          this node, which is node a, and what the policies say is in force
+//	packets FILE                              lines FROM TO PROTOCOL[/PORT] allow|deny|default-deny [RULE, RULE…]: the first
+//	                                          packet of a connection each, what became of it, and the rules that decided
 //	send PROGRAM DEVICE[,mark=N][,iif=N] 'PACKET'   prints what became of it, then one line per event
+//
+// # Policies
+//
+// These scripts hold the rows of upstream's reference, each with a table of packets and the rules that decide:
+//
+//	empty, nil, absent              empty_nil_and_absent_differ
+//	default deny, modes, probes     a_direction_closes_for_whom_a_rule_closes_it
+//	peers, namespaces, CIDRs        peers_are_whom_their_words_say; a_peer_by_address_is_outside_the_cluster
+//	ports, names, ICMP              ports_are_what_their_text_says
+//	precedence                      deny_beats_allow_whatever_is_more_specific; an_earlier_tier_decides_or_passes_on
+//	audit                           what_is_audited_or_staged_is_told_and_passes
+//	nodes as subjects               a_node_has_a_policy_of_its_own
+//	a change, on what is open       a_policy_change_bites_on_the_next_packet
 package packet
