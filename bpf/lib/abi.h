@@ -124,6 +124,10 @@ struct policy {
 	__u8 match;   /* enum match */
 };
 
+/* How long a connection is remembered after its last packet: open ones of TCP, and of what is no TCP once answered. */
+#define CT_TCP_OPEN_SECONDS 21600
+#define CT_DATAGRAM_SECONDS 120
+
 /* ct: one entry per connection. The pair (address, port) that compares lower is `a`: one key for both ways. */
 struct ct_key {
 	struct addr a;

@@ -6,10 +6,10 @@
 #include "policy.h"
 
 #define CT_TCP_OPENING (60 * SECOND)
-#define CT_TCP_OPEN (6 * 3600 * SECOND)
+#define CT_TCP_OPEN (CT_TCP_OPEN_SECONDS * SECOND)
 #define CT_TCP_CLOSING (10 * SECOND)
 #define CT_DATAGRAM_NEW (30 * SECOND)
-#define CT_DATAGRAM (120 * SECOND)
+#define CT_DATAGRAM (CT_DATAGRAM_SECONDS * SECOND)
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02

@@ -30,7 +30,7 @@ var layers = map[string]layer{
 
 	"internal/policy": engines, "internal/lb": engines, "internal/ipam": engines, "internal/attach": engines, "internal/path": engines,
 
-	"internal/state": stateful, "internal/status": stateful, "internal/table": stateful, "internal/reference": stateful,
+	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/status": stateful, "internal/table": stateful, "internal/reference": stateful,
 
 	"internal/source/kube": edges, "internal/source/netdev": edges, "internal/source/cni": edges, "internal/derive": edges,
 	"internal/reconcile": edges, "internal/sink/bpfmap": edges, "internal/sink/link": edges, "internal/sink/route": edges,

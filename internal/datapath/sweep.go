@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/bpf/ktime"
 )
 
 // Tables that all workloads share, in the order of abi.Shared.
@@ -40,7 +40,7 @@ type Swept struct {
 // looks at more than some thousand entries. Packets go on meanwhile. The shares are what each owner holds afterwards, by
 // incarnation of its NIC; 0: what concerns no NIC of this node.
 func (d *Datapath) Sweep() ([]Swept, map[uint32]abi.Share, error) {
-	s := sweeper{d: d, now: monotonic()}
+	s := sweeper{d: d, now: uint64(ktime.Now())}
 	list := make([]Swept, 0, len(sharedTables))
 	for kind, name := range sharedTables {
 		one, err := s.table(abi.Shared(kind), name)
@@ -54,13 +54,6 @@ func (d *Datapath) Sweep() ([]Swept, map[uint32]abi.Share, error) {
 		return nil, nil, err
 	}
 	return list, shares, d.forget(shares)
-}
-
-// monotonic is the clock of the programs: nanoseconds, CLOCK_MONOTONIC.
-func monotonic() uint64 {
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // fails for unknown clocks alone
-	return uint64(now.Nano())
 }
 
 type sweeper struct {

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/bpf/ktime"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -44,7 +44,7 @@ type Options struct {
 	Lost func() (uint64, error)
 
 	Now  func() time.Time // nil: time.Now
-	Mono func() int64     // CLOCK_MONOTONIC in ns; nil: the kernel's
+	Mono func() int64     // ns, the clock of programs; nil: the kernel's
 	UUID func() [16]byte  // nil: random
 }
 
@@ -86,7 +86,7 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 		o.Now = time.Now
 	}
 	if o.Mono == nil {
-		o.Mono = monotonic
+		o.Mono = ktime.Now
 	}
 	if o.UUID == nil {
 		o.UUID = randomUUID
@@ -231,12 +231,6 @@ func (c *clock) wall(mono int64, now time.Time, read func() int64) time.Time {
 		c.offset, c.taken = time.Duration(now.UnixNano()-read()), now
 	}
 	return time.Unix(0, mono+int64(c.offset))
-}
-
-func monotonic() int64 {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) // fails for unknown clocks only
-	return t.Nano()
 }
 
 func randomUUID() (b [16]byte) {

@@ -10,19 +10,21 @@ import (
 
 // Numbers that the header defines as macros.
 const (
-	Layout          = 1
-	LayerTier       = 2
-	LayerView       = 4
-	PolicyBitsFixed = 72
-	SetHasRanges    = 0x100000000
-	SetHasAdmin     = 0x200000000
-	SetHasBaseline  = 0x400000000
-	SetHasMeant     = 0x800000000
-	SetHasStaged    = 0x1000000000
-	RangeBitsFixed  = 96
-	SharedKinds     = 3
-	SweepKeys       = 512
-	RevisionBuckets = 4096
+	Layout            = 1
+	LayerTier         = 2
+	LayerView         = 4
+	PolicyBitsFixed   = 72
+	SetHasRanges      = 0x100000000
+	SetHasAdmin       = 0x200000000
+	SetHasBaseline    = 0x400000000
+	SetHasMeant       = 0x800000000
+	SetHasStaged      = 0x1000000000
+	RangeBitsFixed    = 96
+	CtTcpOpenSeconds  = 21600
+	CtDatagramSeconds = 120
+	SharedKinds       = 3
+	SweepKeys         = 512
+	RevisionBuckets   = 4096
 )
 
 // Identity is C's enum identity.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/bpf/ktime"
 )
 
 // Connection is one of this node itself, or one that its netfilter carries for others: source opened it.
@@ -25,14 +26,13 @@ func (c Connection) String() string {
 // Exempt has this node's policy not asked about connections that are open before it has one, until they close.
 func Exempt(m Maps, list []Connection) error {
 	connections := m.Map("connections")
-	var now unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) // fails for unknown clocks alone
+	now := time.Duration(ktime.Now())
 	var made int64
 	for _, c := range list {
 		key, fromB := ctKey(c)
-		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied, Expires: uint64(now.Nano() + int64(6*time.Hour))}
+		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
 		if c.Protocol != unix.IPPROTO_TCP {
-			v.Expires = uint64(now.Nano() + int64(2*time.Minute))
+			v.Expires = uint64(now + abi.CtDatagramSeconds*time.Second)
 		}
 		if fromB {
 			v.Flags |= abi.CtFromB
