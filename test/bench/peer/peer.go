@@ -3,6 +3,7 @@
 // # The world it models
 //
 //	Pair         client eth0 ---- eth0 server                        a veth pair, nothing else
+//	Filtered     Pair, and rules of nftables where the server is
 //	Bridged      client -- veth -- bridge -- veth -- server          as the bridge CNI plugin makes it, and kube-proxy's
 //	             kube-proxy's rules in the node                      rules (iptables or nftables) for N services
 //	Routed       client -- node ==== wire ==== node -- server        plain routing by the kernel, or its VXLAN device
@@ -20,6 +21,8 @@ package peer
 import (
 	"fmt"
 	"net/netip"
+	"os/exec"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -81,6 +84,25 @@ func Pair() (*Peer, error) {
 		places[i] = place.New(ns.Name, ns, a.Addr())
 	}
 	p.Client, p.Server = places[0], places[1]
+	return p, nil
+}
+
+// Filtered is Pair with rules of nftables where the server is.
+func Filtered(script string) (*Peer, error) {
+	p, err := Pair()
+	if err != nil {
+		return nil, err
+	}
+	c := exec.Command("nft", "-f", "-")
+	var out strings.Builder
+	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(script), &out, &out
+	if err = p.Server.Namespace.Start(c); err == nil {
+		err = c.Wait()
+	}
+	if err != nil {
+		p.Close()
+		return nil, fmt.Errorf("nft: %w: %s", err, out.String())
+	}
 	return p, nil
 }
 
