@@ -11,75 +11,69 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 )
 
-func TestFilesAreExplained(t *testing.T) {
+// session types commands, with these files, and compares what a person sees with a golden file.
+func session(t *testing.T, name, files string, lines ...string) {
+	t.Helper()
 	var text strings.Builder
-	for _, line := range []string{
-		"--from shop/web --to shop/db:5432",
-		"--from shop/web --to shop/database:15432",
-		"--from shop/web --to 10.96.0.7:15432",
-		"--from tools/batch --to shop/db:5432",
-		"--from tools/batch --to shop/db:9050",
-		"--from tools/batch --to shop/db:9100",
-		"--from shop/web --to shop/db:icmp",
-		"--from tools/batch --to shop/web:http",
-		"--from host --to shop/db:5432",
-		"--from tools/exporter --to shop/db:5432",
-		"--from shop/web --to 192.0.2.1:53/udp",
-		"--from 10.244.1.7 --to world:443",
-		"--from tools/mailer --to 192.0.2.7:25",
-		"--from tools/mailer --to 192.0.2.200:25",
-		"--from tools/mailer --to 198.51.100.1:25",
-		"--from shop/we --to shop/db:1",
-		"--from shop/web --to shop/db",
-		"--from shop/web --to shop/db:99999",
-		"--from shop/web --to shop/db:nosuch",
-		"--from shop/web --to shop/database:1",
-		"--from shop --to shop/db:1",
-	} {
-		fmt.Fprintf(&text, "$ weft policy explain %s\n", line)
-		out, err := run(t, "", nil, append([]string{"explain", "-f", "testdata/shop"}, strings.Fields(line)...)...)
+	for _, line := range lines {
+		fmt.Fprintf(&text, "$ weft policy %s\n", line)
+		words := strings.Fields(line)
+		out, err := run(t, "", nil, append([]string{words[0], "-f", files}, words[1:]...)...)
 		text.WriteString(out)
 		if err != nil {
 			fmt.Fprintln(&text, "error:", err)
 		}
 	}
-	golden(t, "explain.txt", text.String())
+	golden(t, name, text.String())
+}
+
+func TestFilesAreExplained(t *testing.T) {
+	session(t, "explain.txt", "testdata/shop",
+		"explain --from shop/web --to shop/db:5432",
+		"explain --from shop/web --to shop/database:15432",
+		"explain --from shop/web --to 10.96.0.7:15432",
+		"explain --from tools/batch --to shop/db:5432",
+		"explain --from tools/batch --to shop/db:9050",
+		"explain --from tools/batch --to shop/db:9100",
+		"explain --from shop/web --to shop/db:icmp",
+		"explain --from tools/batch --to shop/web:http",
+		"explain --from host --to shop/db:5432",
+		"explain --from tools/exporter --to shop/db:5432",
+		"explain --from shop/web --to 192.0.2.1:53/udp",
+		"explain --from 10.244.1.7 --to world:443",
+		"explain --from tools/mailer --to 192.0.2.7:25",
+		"explain --from tools/mailer --to 192.0.2.200:25",
+		"explain --from tools/mailer --to 198.51.100.1:25",
+		"explain --from shop/we --to shop/db:1",
+		"explain --from shop/web --to shop/db",
+		"explain --from shop/web --to shop/db:99999",
+		"explain --from shop/web --to shop/db:nosuch",
+		"explain --from shop/web --to shop/database:1",
+		"explain --from shop --to shop/db:1",
+	)
 }
 
 func TestWhatIsAuditedPassesAndWhatIsStagedIsForeseen(t *testing.T) {
-	var text strings.Builder
-	for _, line := range []string{
-		"--from shop/web --to shop/db:5432",
-		"--from shop/spy --to shop/db:5432",
-		"--from shop/spy --to shop/api:80",
-		"--from shop/web --to lab/any:80",
-	} {
-		fmt.Fprintf(&text, "$ weft policy explain %s\n", line)
-		out, err := run(t, "", nil, append([]string{"explain", "-f", "testdata/modes.yaml"}, strings.Fields(line)...)...)
-		text.WriteString(out)
-		if err != nil {
-			fmt.Fprintln(&text, "error:", err)
-		}
-	}
-	golden(t, "modes.txt", text.String())
+	session(t, "modes.txt", "testdata/modes.yaml",
+		"explain --from shop/web --to shop/db:5432",
+		"explain --from shop/spy --to shop/db:5432",
+		"explain --from shop/spy --to shop/api:80",
+		"explain --from shop/web --to lab/any:80",
+	)
 }
 
 func TestWhatIsEffectiveIsTheSumOfAllPolicies(t *testing.T) {
-	var text strings.Builder
-	for _, name := range []string{"shop/db", "shop/web", "tools/batch", "tools/mailer", "world"} {
-		fmt.Fprintf(&text, "$ weft policy effective %s\n", name)
-		out, err := run(t, "", nil, "effective", "-f", "testdata/shop", name)
-		text.WriteString(out)
-		if err != nil {
-			fmt.Fprintln(&text, "error:", err)
-		}
-	}
-	golden(t, "effective.txt", text.String())
+	session(t, "effective.txt", "testdata/shop",
+		"effective shop/db",
+		"effective shop/web",
+		"effective tools/batch",
+		"effective tools/mailer",
+		"effective world",
+	)
 }
 
 func TestNodesHavePoliciesAndAreRemoteToAllButTheirOwn(t *testing.T) {
-	var text strings.Builder
-	for _, line := range []string{
+	session(t, "nodes.txt", "testdata/nodes",
 		"explain --from tools/metrics --to node:worker:10250",
 		"explain --from tools/metrics --to node:control:10250",
 		"explain --from shop/web --to node:control:10250",
@@ -102,16 +96,7 @@ func TestNodesHavePoliciesAndAreRemoteToAllButTheirOwn(t *testing.T) {
 		"effective node:worker",
 		"effective tools/exporter",
 		"effective host",
-	} {
-		fmt.Fprintf(&text, "$ weft policy %s\n", line)
-		words := strings.Fields(line)
-		out, err := run(t, "", nil, append([]string{words[0], "-f", "testdata/nodes"}, words[1:]...)...)
-		text.WriteString(out)
-		if err != nil {
-			fmt.Fprintln(&text, "error:", err)
-		}
-	}
-	golden(t, "nodes.txt", text.String())
+	)
 }
 
 func TestTheAgentIsAskedUnlessThereAreFiles(t *testing.T) {
