@@ -27,11 +27,11 @@ type Packet struct {
 // Judge says what the rules say of a packet, and which rules. It reads rules as people do, one after the other; the
 // kernel's entries mean the same. Verdict Audit is for what audited policies would deny, and comes with them.
 func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Options) (Verdict, []Origin) {
-	verdict, by := judgeView(InForce, rules, subject, peer, packet, options)
+	verdict, by, _ := judgeView(InForce, rules, subject, peer, packet, options)
 	if verdict.Denies() {
 		return verdict, by
 	}
-	if meant, because := judgeView(AsMeant, rules, subject, peer, packet, options); meant.Denies() {
+	if meant, because, _ := judgeView(AsMeant, rules, subject, peer, packet, options); meant.Denies() {
 		return Audit, because
 	}
 	return verdict, by
@@ -39,18 +39,28 @@ func Judge(rules []Rule, subject Subject, peer Peer, packet Packet, options Opti
 
 // Foresee says what staged policies would make of a packet.
 func Foresee(rules []Rule, subject Subject, peer Peer, packet Packet, options Options) (Verdict, []Origin) {
-	return judgeView(AsStaged, rules, subject, peer, packet, options)
+	verdict, by, _ := judgeView(AsStaged, rules, subject, peer, packet, options)
+	return verdict, by
 }
 
-func judgeView(view View, rules []Rule, subject Subject, peer Peer, packet Packet, options Options) (Verdict, []Origin) {
+// Passed tells which rules passed a packet on to the tier that decides, in the order of tiers.
+func Passed(rules []Rule, subject Subject, peer Peer, packet Packet, options Options) []Origin {
+	_, _, passed := judgeView(InForce, rules, subject, peer, packet, options)
+	return passed
+}
+
+func judgeView(
+	view View, rules []Rule, subject Subject, peer Peer, packet Packet, options Options,
+) (verdict Verdict, by, passed []Origin) {
 	if options.Enforcement == EnforceNever {
-		return Allow, nil
+		return Allow, nil, nil
 	}
 	rules = view.seeAll(rules, subject, options)
 	for _, tier := range tiers {
 		l := layer{view, tier, packet.Direction}
 		isolated, isolating := isolation(rules, subject.Labels, l, options)
-		strongest, verdict, by := uint32(0), VerdictNone, []Origin(nil)
+		strongest := uint32(0)
+		verdict, by = VerdictNone, nil
 		weigh := func(t Term, o ...Origin) {
 			switch p := t.precedence(); {
 			case !t.matches(subject, peer, packet, options):
@@ -75,12 +85,13 @@ func judgeView(view View, rules []Rule, subject Subject, peer Peer, packet Packe
 		}
 		switch {
 		case verdict == Allow || verdict == Deny:
-			return verdict, unite(by)
+			return verdict, unite(by), passed
 		case isolated:
-			return DenyImplicit, isolating
+			return DenyImplicit, isolating, passed
 		}
+		passed = append(passed, unite(by)...)
 	}
-	return Allow, nil
+	return Allow, nil, passed
 }
 
 // precedence of the entries of a term.

@@ -30,6 +30,7 @@ type Explanation struct {
 type PolicySide struct {
 	Verdict string   `json:"verdict"`          // allow, deny, deny-implicit (isolated, and nothing allows it), audit (would be denied, and passes)
 	Rules   []string `json:"rules,omitempty"`  // that decide: cnp web/allow-db ingress[0].toPorts[1]; of deny-implicit those that isolate
+	Passed  []string `json:"passed,omitempty"` // that had a say before those, and left it to the next tier
 	Staged  *Staged  `json:"staged,omitempty"` // what staged policies would do; absent: there are none
 	Reason  string   `json:"reason,omitempty"` // if no rule decides
 	Near    []string `json:"near,omitempty"`   // of deny-implicit: what rules allow instead

@@ -108,6 +108,9 @@ func printSide(out *strings.Builder, title string, s agentv1.PolicySide) {
 	if s.Verdict == "deny-implicit" {
 		prefix = "isolated by"
 	}
+	for _, r := range s.Passed {
+		fmt.Fprintf(out, "    passed to the next tier by %s\n", r)
+	}
 	for _, r := range s.Rules {
 		fmt.Fprintf(out, "    %s %s\n", prefix, r)
 	}

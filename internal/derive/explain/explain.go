@@ -154,6 +154,7 @@ func (q question) side(subject, peer end, packet policy.Packet) (s agentv1.Polic
 	asked := inquiry{q.rulesOn(subject.node), q.subject(subject), peer.peer(), packet, q.optionsFor(subject)}
 	verdict, rules := policy.Judge(asked.rules, asked.subject, asked.peer, packet, asked.options)
 	s.Verdict, s.Rules, s.Staged = verdict.String(), texts(rules), asked.staged()
+	s.Passed = texts(policy.Passed(asked.rules, asked.subject, asked.peer, packet, asked.options))
 	switch {
 	case len(rules) > 0:
 	case asked.options.Enforcement == policy.EnforceNever:

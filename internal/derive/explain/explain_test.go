@@ -125,3 +125,37 @@ func TestEffectiveNamesPeersAndMergesPorts(t *testing.T) {
 		t.Error(have)
 	}
 }
+
+func TestWhatAnEarlierTierPassesOnIsTold(t *testing.T) {
+	tables, db := table.New()
+	origin := policy.Origin{Kind: "ClusterNetworkPolicy", Name: "guard"}
+	term := func(path, app string, action policy.Action, rank uint32) policy.Term {
+		return policy.Term{Path: path, Action: action, Rank: rank, Peers: []identity.Selector{selector(app)}, Ports: []policy.Port{policy.AnyPort}}
+	}
+	rules := map[string]policy.Rule{
+		"guard": {Origin: origin, Subject: selector("db"), Tier: policy.Admin, Ingress: []policy.Term{term("ingress[0]", "web", policy.Pass, 9), term("ingress[1]", "db", policy.Refuse, 8)}},
+		"base":  {Origin: origin, Subject: selector("db"), Tier: policy.Baseline, Ingress: []policy.Term{term("ingress[0]", "web", policy.Refuse, 9), term("ingress[1]", "db", policy.Pass, 8)}},
+	}
+	err := db.Write(func(tx *state.Tx) error {
+		for app, n := range map[string]identity.Number{"web": 300, "db": 301} {
+			labels := identity.NewLabels(map[string]string{"k8s:app": app, "k8s:io.kubernetes.pod.namespace": "shop"})
+			tables.Identities.Put(tx, table.Identity{Number: n, Labels: labels})
+			tables.Endpoints.Put(tx, table.Endpoint{Namespace: "shop", Name: app, Identity: n, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 1, byte(n)})}})
+		}
+		for name, r := range rules {
+			tables.Policies.Put(tx, table.PolicyObject{Kind: origin.Kind, Name: name, Valid: true, Rules: []policy.Rule{r}})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := Explain(db.Snapshot(), tables, "shop/web", "shop/db:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	side := answers[0].Ingress
+	if side.Verdict != "deny" || !slices.Equal(side.Passed, []string{"cnetpol guard ingress[0]"}) || !slices.Equal(side.Rules, []string{"cnetpol guard ingress[0]"}) {
+		t.Errorf("%+v", side)
+	}
+}

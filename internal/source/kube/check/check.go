@@ -10,6 +10,7 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
@@ -34,7 +35,8 @@ type object struct {
 	row        table.PolicyObject
 	rules      []ruleAt                    // of CiliumNetworkPolicy and its clusterwide form
 	kubernetes *networkingv1.NetworkPolicy // or this
-	readable   bool                        // it has the types that the schema asks for
+	tiers      *v1alpha2.ClusterNetworkPolicy
+	readable   bool // it has the types that the schema asks for
 }
 
 // ruleAt is spec, or an element of specs.
@@ -64,6 +66,7 @@ var checks = []func(*checker, *object){
 	(*checker).addresses,
 	(*checker).requests,
 	(*checker).nodes,
+	(*checker).priority,
 }
 
 // Check looks at all policies among the objects, which it takes together: as one cluster would have them. Problems are
@@ -145,20 +148,26 @@ func nameOf(o *manifest.Object) string {
 // name is that of messages about rules: cnp shop/web.
 func name(o *manifest.Object) string {
 	namespace := o.Namespace
-	if namespace == "" && o.Kind != rule.KindClusterwide {
+	if namespace == "" && !clusterScoped(o.Kind) {
 		namespace = metav1.NamespaceDefault
 	}
 	return policy.Origin{Kind: o.Kind, Namespace: namespace, Name: o.Name}.String()
 }
 
+func clusterScoped(kind string) bool {
+	return kind == rule.KindClusterwide || kind == rule.KindClusterNetwork
+}
+
 const (
 	groupCilium     = "cilium.io/"
 	groupKubernetes = "networking.k8s.io/"
+	groupTiers      = v1alpha2.GroupName + "/"
 )
 
 // versions are those of the kinds that are checked.
 var versions = map[string]string{
 	rule.KindCilium: groupCilium + "v2", rule.KindClusterwide: groupCilium + "v2", rule.KindKubernetes: groupKubernetes + "v1",
+	rule.KindClusterNetwork: groupTiers + "v1alpha2",
 }
 
 // kind tells whether an object is a policy, and notes one that only seems to be none.
@@ -170,8 +179,10 @@ func (c *checker) kind(m *manifest.Object) bool {
 	o := &object{Object: m}
 	group, _, _ := strings.Cut(version, "/")
 	switch {
-	case known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes) || strings.HasPrefix(m.APIVersion, "extensions/")):
+	case known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes) || strings.HasPrefix(m.APIVersion, groupTiers) || strings.HasPrefix(m.APIVersion, "extensions/")):
 		c.add(o, Error, "kind", "apiVersion", fmt.Sprintf("%s has no %s, so the API server refuses it", m.APIVersion, m.Kind), "", "apiVersion: "+version)
+	case !known && strings.HasPrefix(m.APIVersion, groupTiers):
+		c.add(o, Error, "kind", "kind", fmt.Sprintf("kind %s of %s is not enforced", m.Kind, m.APIVersion), rule.KindClusterNetwork, "kind: "+rule.KindClusterNetwork+", apiVersion: "+versions[rule.KindClusterNetwork])
 	case !known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes)):
 		candidates := []string{rule.KindCilium, rule.KindClusterwide, rule.KindKubernetes}
 		if meant := schema.Closest(m.Kind, candidates); meant != "" && strings.HasPrefix(versions[meant], group) {
@@ -193,6 +204,11 @@ func (c *checker) read(m *manifest.Object) *object {
 		o.kubernetes = &networkingv1.NetworkPolicy{}
 		if err = json.Unmarshal(m.JSON, o.kubernetes); err == nil {
 			o.row = rule.Kubernetes(o.kubernetes)
+		}
+	case rule.KindClusterNetwork:
+		o.tiers = &v1alpha2.ClusterNetworkPolicy{}
+		if err = json.Unmarshal(m.JSON, o.tiers); err == nil {
+			o.row = rule.ClusterNetwork(o.tiers)
 		}
 	case rule.KindCilium:
 		var p v2.CiliumNetworkPolicy

@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 // reader passes on what the reader of rules rejects and notes, in its words, with advice where there is some.
@@ -100,7 +99,7 @@ func (o *object) nothingAt(field string) (meant, fix string) {
 
 // namespace notes an object that lands wherever kubectl happens to look.
 func (c *checker) namespace(o *object) {
-	if o.Namespace != "" || o.Kind == rule.KindClusterwide {
+	if o.Namespace != "" || clusterScoped(o.Kind) {
 		return
 	}
 	c.add(o, Hint, "namespace", "metadata", "it names no namespace: it goes where kubectl -n or the context says, and selects pods there; here it is read as one of "+metav1.NamespaceDefault,

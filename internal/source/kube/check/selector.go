@@ -21,9 +21,12 @@ const keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
 // though what they look for seems to be in another.
 func (c *checker) selectors(o *object) {
 	for _, r := range o.row.Rules {
-		field := "spec.podSelector"
-		if o.kubernetes == nil {
-			field = fieldOf(r.Origin.Path) + ".endpointSelector"
+		field := fieldOf(r.Origin.Path) + ".endpointSelector"
+		switch {
+		case o.kubernetes != nil:
+			field = "spec.podSelector"
+		case o.tiers != nil:
+			field = "spec.subject" // of all its rules; a finding that stands twice is told once
 		}
 		if c.knows(r.Subject) && !c.finds(r.Subject) {
 			c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the policy is for nobody", c.elsewhere(r.Subject), "")

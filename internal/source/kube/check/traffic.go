@@ -60,7 +60,7 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 				if direction == "egress" {
 					terms = r.Egress
 				}
-				found = found || implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
+				found = found || r.Tier != policy.Baseline && implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
 					return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, port)
 				})
 			}

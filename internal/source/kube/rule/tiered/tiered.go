@@ -316,7 +316,7 @@ func (e *entry) numbers(protocol uint8, in *v1alpha2.Port, field string, out []p
 		first, last = in.Range.Start, in.Range.End
 	}
 	if first < 1 || last > 0xffff || last < first || in.Range != nil && last == first {
-		e.Reject(field, "ports %d to %d are not a range within 1 to 65535", first, last)
+		e.Reject(field, "%d to %d is no range of ports within 1 to 65535", first, last)
 		return out
 	}
 	return append(out, policy.Port{Protocol: protocol, First: uint16(first), Last: uint16(last)})
