@@ -33,6 +33,7 @@ type Options struct {
 	HostByPolicy bool // traffic from this node to its workloads needs a rule too (setting allow-localhost: policy)
 	CIDRNodes    bool // each block is about nodes, too (setting policy-cidr-match-mode)
 	CIDRPods     bool // … about pods, too
+	Extended     bool // policies may name protocols of Extended (setting enable-extended-ip-protocols)
 	Audit        bool // nothing is denied, what would be has verdict Audit (settings policy-audit-mode)
 }
 

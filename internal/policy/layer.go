@@ -1,5 +1,7 @@
 package policy
 
+import "slices"
+
 // Tier is a round of judgement: the verdict of an earlier one is final, unless it is to pass the packet on. The numbers
 // are those of abi enum tier.
 type Tier uint8
@@ -66,6 +68,7 @@ func (v View) String() string { return name("view", uint8(v), "in-force", "as-me
 
 // see gives a rule as the view has it; false: it is not there.
 func (v View) see(r Rule, options Options) (Rule, bool) {
+	r = r.under(options)
 	mode := r.Mode
 	if mode == Enforced && options.Audit {
 		mode = Audited
@@ -91,6 +94,27 @@ func (v View) seeAll(rules []Rule, subject Subject, options Options) (seen []Rul
 		}
 	}
 	return seen
+}
+
+// under is the rule as the daemon's configuration has it: a term about protocols that policies may not name fails closed. It
+// lets nothing through, and what it denies it denies on all ports.
+func (r Rule) under(o Options) Rule {
+	for _, terms := range [...]*[]Term{&r.Ingress, &r.Egress} {
+		if o.Extended || !slices.ContainsFunc(*terms, func(t Term) bool { return t.Extended }) {
+			continue
+		}
+		closed := make([]Term, 0, len(*terms))
+		for _, t := range *terms {
+			if t.Extended && t.Action == Refuse {
+				t.Ports = []Port{AnyPort}
+			}
+			if !t.Extended || t.Action == Refuse {
+				closed = append(closed, t)
+			}
+		}
+		*terms = closed
+	}
+	return r
 }
 
 // harmless is the rule without what it denies.

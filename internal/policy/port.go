@@ -16,6 +16,9 @@ const (
 	ICMPv6 uint8 = 58
 )
 
+// Extended are the protocols without ports that policies name if the daemon's configuration lets them (IANA names).
+var Extended = map[string]uint8{"IGMP": 2, "IPIP": 4, "IPV6": 41, "GRE": 47, "ESP": 50, "AH": 51, "VRRP": 112}
+
 // Transports are the protocols that ANY stands for in a list of ports.
 var Transports = []uint8{TCP, UDP, SCTP}
 

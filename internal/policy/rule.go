@@ -99,6 +99,8 @@ type Term struct {
 	Peers   []identity.Selector // alternatives
 	Blocks  []Block             // alternatives beside Peers: peers by address
 	Ports   []Port              // alternatives; AnyPort for all
+	// Extended: it, or what stands beside it, is about protocols that only Options.Extended lets policies name.
+	Extended bool
 }
 
 // Uses tells whether a rule asks for a label with this key, whatever its source.

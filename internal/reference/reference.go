@@ -173,7 +173,7 @@ func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) 
 		return s.Value, ok
 	}
 	config, _ := settings.Parse(setting)
-	o := policy.Options{CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods, Audit: config.Audit}
+	o := policy.Options{CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods, Audit: config.Audit, Extended: config.Extended}
 	switch config.Enforcement {
 	case settings.EnforceAlways:
 		o.Enforcement = policy.EnforceAlways

@@ -98,6 +98,7 @@ var known = []Key{
 	{Name: "policy-enforcement-mode", Default: EnforceDefault, syntax: "default|always|never"},
 	{Name: "enable-policy", Default: EnforceDefault, syntax: "default|always|never"},
 	{Name: "enable-node-selector-labels", Default: "false", syntax: boolean},
+	{Name: "enable-extended-ip-protocols", Default: "false", syntax: boolean},
 	{Name: "policy-cidr-match-mode", syntax: "|nodes|pods|nodes,pods|pods,nodes"},
 	{Name: "allow-localhost", Default: "auto", syntax: "auto|always|policy"},
 	{Name: "policy-audit-mode", Default: "false", syntax: boolean},
@@ -184,7 +185,7 @@ enable-bgp-control-plane-status-report enable-bgp-legacy-origin-attribute enable
 enable-cilium-api-server-access enable-cilium-clusterwide-network-policy enable-cilium-endpoint-slice enable-cilium-health-api-server-access
 enable-cilium-network-policy enable-cilium-node-crd enable-custom-calls enable-drift-checker enable-dynamic-config
 enable-dynamic-lifecycle-manager enable-egress-gateway enable-egress-gateway-ha-socket-termination enable-endpoint-health-checking
-enable-endpoint-lockdown-on-policy-overflow enable-endpoint-routes enable-envoy-config enable-experimental-lb enable-extended-ip-protocols
+enable-endpoint-lockdown-on-policy-overflow enable-endpoint-routes enable-envoy-config enable-experimental-lb
 enable-external-dns-proxy enable-gateway-api enable-gateway-api-alpn enable-gateway-api-app-protocol enable-gateway-api-proxy-protocol
 enable-gateway-api-secrets-sync enable-gops enable-health-check-loadbalancer-ip enable-health-check-nodeport enable-health-checking
 enable-high-scale-ipcache enable-hubble-open-metrics enable-hubble-recorder-api enable-icmp-rules enable-identity-mark

@@ -88,6 +88,7 @@ type Config struct {
 
 	Audit       bool     // what policies would deny passes, and flows say so
 	NodeLabels  bool     // policies may choose nodes by labels
+	Extended    bool     // policies may name protocols without ports
 	CIDRNodes   bool     // peers by address are nodes, too
 	CIDRPods    bool     // … pods, too
 	Labels      []string // patterns of pod labels that enter an identity, beside the built-in ones
@@ -149,6 +150,7 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		Enforcement:    r.text("policy-enforcement-mode"),
 		Audit:          r.flag("policy-audit-mode"),
 		NodeLabels:     r.flag("enable-node-selector-labels"),
+		Extended:       r.flag("enable-extended-ip-protocols"),
 		CIDRNodes:      strings.Contains(r.text("policy-cidr-match-mode"), "nodes"),
 		CIDRPods:       strings.Contains(r.text("policy-cidr-match-mode"), "pods"),
 		Hubble:         r.flag("enable-hubble"),

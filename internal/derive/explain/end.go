@@ -90,6 +90,9 @@ func parsePort(text string) (port, error) {
 	if number == "icmp" || number == "ping" {
 		return port{protocol: policy.ICMP, number: 8 << 8}, nil
 	}
+	if n, known := policy.Extended[strings.ToUpper(number)]; known && protocol == "" {
+		return port{protocol: n}, nil
+	}
 	p, known := protocols[protocol]
 	if !known {
 		return port{}, fmt.Errorf("protocol %q is not one of tcp, udp, sctp (ping is :icmp)", protocol)
@@ -114,6 +117,11 @@ func (p port) String() string {
 // portText is tcp/80, tcp/80-90, tcp (all of it), icmp/8, any.
 func portText(protocol uint8, first, last uint16) string {
 	name := map[uint8]string{0: "any", policy.TCP: "tcp", policy.UDP: "udp", policy.SCTP: "sctp", policy.ICMP: "icmp", policy.ICMPv6: "icmp6"}[protocol]
+	for extended, n := range policy.Extended {
+		if n == protocol {
+			name = strings.ToLower(extended)
+		}
+	}
 	if name == "" {
 		name = fmt.Sprint(protocol)
 	}

@@ -39,6 +39,13 @@ func newFindings(t *table.Tables) Runner {
 				if s.Name == "enable-node-selector-labels" {
 					keys = f.asking(r, func(ref engine.Reference) bool { return ref.Kind == engine.Nodes })
 				}
+				if s.Name == "enable-extended-ip-protocols" {
+					for p := range t.Policies.All(r) {
+						if slices.ContainsFunc(p.Rules, func(rule engine.Rule) bool { return len(extended(rule)) > 0 }) {
+							keys = append(keys, t.Policies.Key(p))
+						}
+					}
+				}
 				return keys
 			}),
 		},
@@ -77,6 +84,13 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		add(field, message)
 	}
 	f.references(r, p, add)
+	if s, _ := f.t.Settings.One(r, state.Join("enable-extended-ip-protocols")); s.Value != "true" {
+		for _, rule := range p.Rules {
+			for _, path := range extended(rule) {
+				add(path, "a protocol without ports is named, and setting enable-extended-ip-protocols is not true: a rule that allows allows nothing, one that denies denies all ports")
+			}
+		}
+	}
 	filter := f.filter.Of(r)
 	for _, rule := range p.Rules {
 		for _, label := range unseen(filter, rule) {
@@ -84,6 +98,16 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		}
 	}
 	return out
+}
+
+// extended lists where a rule is about protocols without ports, or stands beside one that is.
+func extended(rule engine.Rule) (paths []string) {
+	for _, t := range rule.Terms() {
+		if t.Extended {
+			paths = append(paths, t.Path)
+		}
+	}
+	return paths
 }
 
 // asking lists the policies with a reference that a function says yes to.

@@ -145,7 +145,7 @@ func (d *sets) ofSetting(_ state.Reader, s table.Setting) []state.Key {
 	case "enable-host-firewall", "cluster-name":
 		return []state.Key{table.HostSet}
 	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode", "policy-audit-mode",
-		"enable-node-selector-labels":
+		"enable-node-selector-labels", "enable-extended-ip-protocols":
 		return d.anew(slices.Collect(maps.Keys(d.known)))
 	}
 	return nil

@@ -102,7 +102,7 @@ func host(b *bench, ts *testscript.TestScript, args []string) {
 	ts.Check(b.hosts.Set(context.Background(), []table.Host{row}))
 }
 
-var protocols = map[string]uint8{"any": 0, "icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132}
+var protocols = map[string]uint8{"any": 0, "icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132, "igmp": 2, "ipip": 4, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "vrrp": 112}
 
 func policyEntry(b *bench, ts *testscript.TestScript, args []string) {
 	e := policy.Entry{Peer: identity.Number(number(args[2])), Verdict: policy.Allow, Precedence: policy.PrecedenceAllow, Match: policy.MatchL3L4}

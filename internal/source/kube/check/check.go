@@ -67,6 +67,7 @@ var checks = []func(*checker, *object){
 	(*checker).requests,
 	(*checker).nodes,
 	(*checker).priority,
+	(*checker).extended,
 }
 
 // Check looks at all policies among the objects, which it takes together: as one cluster would have them. Problems are

@@ -10,14 +10,11 @@ import (
 // priority notes two policies of one tier and priority that may be for the same pods in the same direction: the API does
 // not say which of them decides.
 func (c *checker) priority(o *object) {
-	if o.tiers == nil || len(o.row.Rules) == 0 {
-		return
-	}
 	for _, other := range c.objects {
 		if other == o {
 			return // of two, the later one is told
 		}
-		if other.tiers == nil || len(other.row.Rules) == 0 {
+		if o.tiers == nil || other.tiers == nil || len(o.row.Rules) == 0 || len(other.row.Rules) == 0 {
 			continue
 		}
 		mine, theirs := o.tiers.Spec, other.tiers.Spec
@@ -26,6 +23,18 @@ func (c *checker) priority(o *object) {
 		if same && both && meet(o.row.Rules[0].Subject, other.row.Rules[0].Subject) {
 			c.add(o, Hint, "priority", "spec.priority", fmt.Sprintf("%s has the same tier and priority and may be for the same pods: here its rules and these are read side by side, and of two in one place the one that denies wins; elsewhere either may", name(other.Object)),
 				"", "give one of them another priority")
+		}
+	}
+}
+
+// extended notes protocols that take a setting.
+func (c *checker) extended(o *object) {
+	for _, r := range o.row.Rules {
+		for _, t := range r.Terms() {
+			if t.Extended {
+				c.add(o, Hint, "extended", fieldOf(t.Path), "protocols without ports take setting enable-extended-ip-protocols; without it this allows nothing, or denies all ports",
+					"", "in ConfigMap cilium-config: enable-extended-ip-protocols: \"true\"")
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"slices"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/policy"
@@ -22,6 +23,7 @@ type entry struct {
 
 	closed    bool // something in it is not enforced
 	everybody bool // … of what restricts whom it denies
+	extended  bool // it names protocols without ports
 }
 
 // lacks notes a part that is not enforced, and closes the entry.
@@ -48,8 +50,10 @@ func (e *entry) terms() []policy.Term {
 	var out []policy.Term
 	for _, t := range e.portTerms() {
 		t.AnyPeer, t.Peers, t.Blocks = whom.AnyPeer, whom.Peers, whom.Blocks
+		t.Extended = e.extended
 		if e.deny {
 			t.Action = policy.Refuse
+			t.Extended = slices.ContainsFunc(t.Ports, isExtended)
 		}
 		if t.Path == "" {
 			t.Path = e.path
@@ -60,6 +64,15 @@ func (e *entry) terms() []policy.Term {
 		return nil
 	}
 	return out
+}
+
+func isExtended(p policy.Port) bool {
+	for _, number := range policy.Extended {
+		if p.Protocol == number {
+			return true
+		}
+	}
+	return false
 }
 
 // choose reads whom the entry is about.

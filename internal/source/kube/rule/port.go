@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,11 +19,8 @@ var protocols = map[string][]uint8{
 	"TCP": {policy.TCP}, "UDP": {policy.UDP}, "SCTP": {policy.SCTP},
 }
 
-// portless are protocols of the language without ports, none of which is enforced in toPorts yet.
-var portless = map[string]string{
-	"VRRP": "", "IGMP": "", "GRE": "", "IPIP": "", "IPV6": "", "ESP": "", "AH": "",
-	"ICMP": "; use icmps", "ICMPV6": "; use icmps",
-}
+// pings are protocols without ports that toPorts are not for.
+var pings = []string{"ICMP", "ICMPV6"}
 
 // portRule reads an element of toPorts. Without ports it stands for all ports.
 func (e *entry) portRule(in *v2.PortRule, field string) []policy.Port {
@@ -66,12 +64,17 @@ var serviceName = regexp.MustCompile(`^([a-zA-Z0-9]-?)*[a-zA-Z](-?[a-zA-Z0-9])*$
 func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []policy.Port {
 	name := strings.ToUpper(in.Protocol)
 	numbers, ok := protocols[name]
-	if hint, known := portless[name]; known {
+	without, known := policy.Extended[name]
+	if ping := slices.Contains(pings, name); known || ping {
 		if in.Port != "" && in.Port != "0" {
 			e.reject(field+".port", "port must be empty or 0")
 			return out
 		}
-		e.lacks(field+".protocol", "protocol "+name+" is not enforced here yet"+hint)
+		if known {
+			e.extended = true
+			return append(out, policy.AllPorts(without))
+		}
+		e.lacks(field+".protocol", "protocol "+name+" is not enforced here yet; use icmps")
 		if e.deny {
 			out = append(out, policy.AnyPort)
 		}

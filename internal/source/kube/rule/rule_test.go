@@ -96,6 +96,9 @@ func print(rows []table.PolicyObject) string {
 					if t.Rank > 0 {
 						fmt.Fprintf(&out, " rank MaxRank-%d", policy.MaxRank-t.Rank)
 					}
+					if t.Extended {
+						fmt.Fprintf(&out, " extended")
+					}
 					if t.AnyPeer {
 						fmt.Fprintf(&out, " anybody")
 					}
