@@ -74,9 +74,11 @@ func (w *World) Pod(namespace, name string) End {
 func (w *World) labels(pod Object) map[string]string {
 	namespace := text(sub(pod, "metadata"), "namespace")
 	out := map[string]string{
-		"k8s:io.kubernetes.pod.namespace":         namespace,
-		"k8s:io.cilium.k8s.policy.cluster":        w.Cluster,
-		"k8s:io.cilium.k8s.policy.serviceaccount": text(sub(pod, "spec"), "serviceAccountName"),
+		"k8s:io.kubernetes.pod.namespace":  namespace,
+		"k8s:io.cilium.k8s.policy.cluster": w.Cluster,
+	}
+	if account := text(sub(pod, "spec"), "serviceAccountName"); account != "" {
+		out["k8s:io.cilium.k8s.policy.serviceaccount"] = account
 	}
 	for key, value := range labelsOf(pod) {
 		if !leftOut(key) {
