@@ -41,6 +41,7 @@ type suite struct {
 	golden   string   // folder of golden files, if there are any
 	settings string   // configuration of all nodes, as of flag -settings
 	quick    string   // the tests of -quick; empty: none
+	other    bool     // it wants another version of the agent, too
 	lacks    []string // series of kernels that have not what it is about
 }
 
@@ -52,9 +53,9 @@ var all = []suite{
 	{name: "link", dir: "internal/sink/link", quick: "ALinkIsMadeWhole|ANetkitPair"},
 	{name: "route", dir: "internal/sink/route"},
 	{name: "packet", dir: "test/script/packet", quick: "TestScripts"},
-	{name: "net", dir: "test/script/net", quick: "TestScripts/(a_pod_talks_to_the_outside|connections_outlive|pods_of_two_nodes_talk_through)"},
+	{name: "net", dir: "test/script/net", other: true, quick: "TestScripts/(a_pod_talks_to_the_outside|connections_outlive|pods_of_two_nodes_talk_through)"},
 	{
-		name: "netkit", dir: "test/script/net", settings: "datapath-mode=netkit", lacks: []string{"6.1"}, // Linux 6.8 has it
+		name: "netkit", dir: "test/script/net", other: true, settings: "datapath-mode=netkit", lacks: []string{"6.1"}, // Linux 6.8 has it
 		quick: "TestScripts/(a_pod_gets_the_pair|a_pod_reaches_itself|pods_of_two_nodes_talk_without|two_pods_of_a_node)",
 	},
 }
@@ -144,6 +145,15 @@ func (s suite) run(ctx context.Context, k machine.Kernel, o options, root string
 	c := machine.Command{
 		Args: []string{binary, "-test.timeout=" + o.timeout.String()}, Dir: dir, Env: append(os.Environ(), pace.Slowness+"="+slowness),
 		Out: out, Timeout: o.timeout + time.Minute,
+	}
+	if s.other && !o.quick {
+		file := binary + ".other"
+		build := exec.CommandContext(ctx, binary)
+		build.Dir, build.Stderr, build.Env = dir, os.Stderr, append(os.Environ(), "WEFT_BUILD_OTHER=1", "WEFT_OTHER_AGENT="+file)
+		if err := build.Run(); err != nil {
+			return 0, fmt.Errorf("build another version of the agent: %w", err)
+		}
+		c.Env = append(c.Env, "WEFT_OTHER_AGENT="+file)
 	}
 	if o.verbose {
 		c.Args = append(c.Args, "-test.v")

@@ -68,6 +68,16 @@ func HostConntrack() (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read the types of module nf_conntrack: %w", err)
 	}
-	_, err = module.AnyTypesByName(lookIntoHost)
-	return err == nil, nil
+	if _, err = module.AnyTypesByName(lookIntoHost); err != nil {
+		return false, nil //nolint:nilerr // it is another function's module then
+	}
+	// A program that calls a module's function needs a handle of its types, which takes SYS_ADMIN.
+	handle, err := btf.FindHandle(func(info *btf.HandleInfo) bool { return info.IsModule() && info.Name == "nf_conntrack" })
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, btf.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find module nf_conntrack: %w", err)
+	}
+	return true, handle.Close()
 }

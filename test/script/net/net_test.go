@@ -17,6 +17,13 @@ import (
 func TestMain(m *testing.M) {
 	process.Main()
 	operatorMain()
+	if os.Getenv("WEFT_BUILD_OTHER") != "" {
+		if err := otherMain(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if others != "" {
 		os.RemoveAll(others)

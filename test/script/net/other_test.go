@@ -14,7 +14,17 @@ import (
 
 // other is the program of an agent whose connections have another shape: the same sources, but for struct ct, which
 // has a new member in front and others in another place. It is built once, beside the tree, of which it changes nothing.
+//
+// A machine without Go gets it built: WEFT_OTHER_AGENT names the file, which the tests write, and nothing else, where
+// WEFT_BUILD_OTHER is set.
 var other = sync.OnceValues(func() (string, error) {
+	if built := os.Getenv("WEFT_OTHER_AGENT"); built != "" {
+		return built, nil
+	}
+	return buildOther()
+})
+
+func buildOther() (string, error) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		return "", err
@@ -34,7 +44,21 @@ var other = sync.OnceValues(func() (string, error) {
 	b.overlay()
 	b.run("go", "test", "-c", "-overlay", dir+"/overlay.json", "-o", dir+"/agent", "./test/script/net")
 	return dir + "/agent", b.err
-})
+}
+
+// otherMain builds the other version for a machine that cannot.
+func otherMain() error {
+	defer func() { os.RemoveAll(others) }()
+	built, err := buildOther()
+	if err != nil {
+		return err
+	}
+	program, err := os.ReadFile(built)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(os.Getenv("WEFT_OTHER_AGENT"), program, 0o755)
+}
 
 // others is where the other version was built; empty: nowhere.
 var others string
