@@ -4,9 +4,11 @@ import (
 	"context"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/table"
@@ -66,17 +68,36 @@ func TestAFullMapOfAddressesIsToldOnTheRowsThatDoNotFit(t *testing.T) {
 func TestAPolicySetThatDoesNotFitLeavesTheFormerInForce(t *testing.T) {
 	b := small(t)
 	was := b.entries["web"]
-	for i := range 1100 {
-		b.entries["web"] = append(b.entries["web"], policy.Entry{
-			Direction: policy.Egress, Peer: identity.Number(1000 + i), Verdict: policy.Deny, Precedence: policy.PrecedenceDeny, Match: policy.MatchL3Only,
-		})
+	refused := func(entries int, because string) {
+		t.Helper()
+		b.entries["web"] = slices.Clone(was)
+		for i := range entries {
+			b.entries["web"] = append(b.entries["web"], policy.Entry{
+				Direction: policy.Egress, Peer: identity.Number(1000 + i), Verdict: policy.Deny, Precedence: policy.PrecedenceDeny, Match: policy.MatchL3Only,
+			})
+		}
+		if err := b.enforce("web"); err == nil || !strings.Contains(err.Error(), because) {
+			t.Fatalf("have %v, want to hear: %s", err, because)
+		}
+		b.says(t, "tcp 10.0.1.5:4000 > 10.0.1.6:80 S", "redirect")
 	}
-	err := b.enforce("web")
-	if err == nil || !strings.Contains(err.Error(), "map policies is full") {
-		t.Fatalf("have %v, want to hear that map policies is full", err)
+	refused(1100, "more than the 256 that one set may have of map policies")
+	// Others fill the map.
+	var others []abi.PolicyKey
+	for peer := uint32(1); ; peer++ {
+		key := abi.PolicyKey{Bits: abi.PolicyBitsFixed, Generation: 1 << 30, Peer: peer, Layer: uint8(abi.DirectionIngress)}
+		if b.dp.Map("policies").Put(key, abi.Policy{}) != nil {
+			break
+		}
+		others = append(others, key)
 	}
-	b.says(t, "tcp 10.0.1.5:4000 > 10.0.1.6:80 S", "redirect")
+	refused(200, "map policies is full")
 	// And with room again the next one is taken.
+	for _, key := range others {
+		if err := b.dp.Map("policies").Delete(key); err != nil {
+			t.Fatal(err)
+		}
+	}
 	b.entries["web"] = append(was, policy.Entry{Direction: policy.Egress, Verdict: policy.Deny, Precedence: policy.PrecedenceDeny, Peer: 300, Match: policy.MatchL3Only})
 	if err := b.enforce("web"); err != nil {
 		t.Fatal(err)
