@@ -69,6 +69,9 @@ func TestEveryFileOfPoliciesDoesWhatItsLanguageSays(t *testing.T) {
 
 func (s scenario) run(t *testing.T) {
 	c := s.populate(t)
+	for _, namespace := range s.namespaces() { // the demo, or whoever tried something before, has left some
+		kubectl(t, "", "-n", namespace, "delete", "cnp,netpol", "--all")
+	}
 	policies := s.policies(t)
 	pick := func(verdict string) (rows []row) {
 		for _, r := range s.rows {
@@ -112,6 +115,16 @@ func (s scenario) run(t *testing.T) {
 	}
 	remove()
 	eventually(t, "without the policies all arrive again", arrives(pick(""), true))
+}
+
+// namespaces are those of its pods.
+func (s scenario) namespaces() (names []string) {
+	for _, w := range s.pods {
+		namespace, _, _ := strings.Cut(w.name, "/")
+		names = append(names, namespace)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // policies is the file as the API server is to have it: the policies that are asked for, each with a namespace.

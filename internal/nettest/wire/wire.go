@@ -152,7 +152,9 @@ func (w *Wire) Narrow(mtu int) error {
 
 // cable makes a pair of devices: name here, eth0 there.
 func cable(name string, there *place.Namespace) error {
-	v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd())}
+	attributes := netlink.NewLinkAttrs() // with a queue as long as others have: kernels mend one without when tc comes to it
+	attributes.Name = name
+	v := &netlink.Veth{LinkAttrs: attributes, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd())}
 	if err := netlink.LinkAdd(v); err != nil {
 		return fmt.Errorf("make %s: %w", name, err)
 	}
