@@ -45,7 +45,7 @@ type Selector struct {
 	relative     bool // some requirement is Same
 }
 
-// NewSelector makes a selector; without requirements it chooses every  Equal requirements give equal
+// NewSelector makes a selector; without requirements it chooses every identity. Equal requirements give equal
 // selectors, whatever their order.
 func NewSelector(requirements ...Requirement) Selector {
 	own := make([]Requirement, len(requirements))

@@ -1,7 +1,7 @@
 // Package probe finds out what the running kernel has of what programs would like to use.
 //
-// Each answer is found by trying, and once: TCX and Netkit attach to a device that cannot be, HostConntrack looks for a
-// function in the kernel's types.
+// TCX and Netkit try, once: they attach to a device that cannot be. HostConntrack looks for a function in the kernel's
+// types each time, as modules come and go.
 package probe
 
 import (
@@ -51,7 +51,8 @@ const lookIntoHost = "bpf_skb_ct_lookup"
 // HostConntrack tells whether programs can look into the host's own connection tracking now. (A program that takes the
 // function's address to find out does not load where a module has it.)
 func HostConntrack() (bool, error) {
-	kernel, err := btf.LoadKernelSpec()
+	types := btf.NewCache()
+	kernel, err := types.Kernel()
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return false, nil
 	}
@@ -61,7 +62,7 @@ func HostConntrack() (bool, error) {
 	if _, err := kernel.AnyTypesByName(lookIntoHost); err == nil {
 		return true, nil
 	}
-	module, err := btf.LoadKernelModuleSpec("nf_conntrack")
+	module, err := types.Module("nf_conntrack")
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

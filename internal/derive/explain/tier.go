@@ -41,7 +41,8 @@ func (c cell) one(all []cell) (policy.Packet, bool) {
 	return policy.Packet{Protocol: c.protocol, Port: uint16(at)}, at <= uint32(c.last())
 }
 
-// flatten gives the entries of one direction and of the view in force that mean the same as all tiers, asked one after the other. They are read as people do: the peer's own that says most precisely which ports; if none speaks of them, that of
+// flatten gives the entries of one direction and of the view in force that mean the same as all tiers, asked one after the
+// other. They are read as people do: the peer's own that says most precisely which ports; if none speaks of them, that of
 // any peer.
 func flatten(entries []policy.Entry) (out []policy.Entry) {
 	byPeer := map[identity.Number][]policy.Entry{}
