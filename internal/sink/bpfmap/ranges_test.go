@@ -29,7 +29,8 @@ var genRanges = rapid.Custom(func(t *rapid.T) []policy.Range {
 	for i := range blocks {
 		blocks[i].Name = string(rune('a' + i)) // of groups, which keep their names
 	}
-	return policy.Ranges([]policy.Rule{{Subject: identity.NewSelector(), Ingress: []policy.Term{{Blocks: blocks, Ports: []policy.Port{policy.AnyPort}}}}}, policy.Subject{}, policy.Options{})
+	rule := policy.Rule{Subject: identity.NewSelector(), Ingress: []policy.Term{{Blocks: blocks, Ports: []policy.Port{policy.AnyPort}}}}
+	return policy.Compile([]policy.Rule{rule}, policy.Subject{}, policy.Options{}).Ranges()
 })
 
 // kernels is what the map answers: the longest prefix, IPv4 inside IPv6.

@@ -11,7 +11,6 @@ import (
 	"github.com/cilium/ebpf"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
-	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/state"
@@ -117,6 +116,10 @@ func (s *Sets) set(key state.Key, row table.PolicySet) error {
 		return err
 	}
 	l := s.live[key]
+	var gone, added []policy.Entry
+	if l != nil {
+		gone, added = difference(l.row.Entries, row.Entries)
+	}
 	var err error
 	switch {
 	case l == nil:
@@ -129,8 +132,8 @@ func (s *Sets) set(key state.Key, row table.PolicySet) error {
 			return err
 		}
 		s.live[key] = l
-	case onlyPeers(l.row.Entries, row.Entries): // and which addresses are in which class
-		err = s.edit(l, row)
+	case onlyPeers(l.row.Entries, row.Entries, gone, added): // and which addresses are in which class
+		err = s.edit(l, row, gone, added)
 	default:
 		err = s.replace(l, row)
 	}
@@ -186,72 +189,21 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 }
 
 // edit changes the generation in force, for peers that came or went. What cannot be written whole is taken back.
-func (s *Sets) edit(l *liveSet, row table.PolicySet) error {
-	have := map[abi.PolicyKey]policy.Entry{}
-	for _, e := range l.row.Entries {
-		have[policyKey(l.generation, e)] = e
-	}
-	var added []policy.Entry
-	want := slices.Clone(row.Entries)
-	slices.SortStableFunc(want, func(a, b policy.Entry) int { return cmp.Compare(b.Precedence, a.Precedence) })
-	for _, e := range want {
-		key := policyKey(l.generation, e)
-		old, there := have[key]
-		delete(have, key)
-		if there && s.value(old) == s.value(e) {
-			continue
-		}
+func (s *Sets) edit(l *liveSet, row table.PolicySet, gone, added []policy.Entry) error {
+	order := slices.Clone(added)
+	slices.SortStableFunc(order, func(a, b policy.Entry) int { return cmp.Compare(b.Precedence, a.Precedence) })
+	for i, e := range order {
 		if err := s.put(l.generation, e); err != nil {
-			slices.Reverse(added) // the weakest first
-			return errors.Join(err, s.remove(l.generation, added))
-		}
-		if !there {
-			added = append(added, e)
+			slices.Reverse(order[:i]) // the weakest first
+			return errors.Join(err, s.remove(l.generation, order[:i]))
 		}
 	}
 	if err := s.editRanges(l.generation, l.row.Ranges, row.Ranges); err != nil {
-		slices.Reverse(added)
-		return errors.Join(err, s.remove(l.generation, added))
-	}
-	gone := make([]policy.Entry, 0, len(have))
-	for _, e := range have {
-		gone = append(gone, e)
+		slices.Reverse(order)
+		return errors.Join(err, s.remove(l.generation, order))
 	}
 	l.row = row
 	return s.remove(l.generation, gone)
-}
-
-// onlyPeers tells whether two versions of a set differ only in peers that one of them does not mention at all, and of
-// which one tier alone speaks: a packet that asks several of them must not see half of what is new.
-func onlyPeers(have, want []policy.Entry) bool {
-	type side struct {
-		view      policy.View
-		direction policy.Direction
-		peer      identity.Number
-	}
-	group := func(list []policy.Entry) map[side][]policy.Entry {
-		m := map[side][]policy.Entry{}
-		for _, e := range list {
-			k := side{e.View, e.Direction, e.Peer}
-			m[k] = append(m[k], e)
-		}
-		return m
-	}
-	torn := func(mine, others map[side][]policy.Entry) bool {
-		for k, entries := range mine {
-			other, both := others[k]
-			if both && !slices.EqualFunc(entries, other, equalEntry) || !both && entries[0].Tier != entries[len(entries)-1].Tier {
-				return true
-			}
-		}
-		return false
-	}
-	a, b := group(have), group(want)
-	return !torn(a, b) && !torn(b, a)
-}
-
-func equalEntry(a, b policy.Entry) bool {
-	return a.Compare(b) == 0 && a.Verdict == b.Verdict && a.Match == b.Match && a.Precedence == b.Precedence && slices.Equal(a.Rules, b.Rules)
 }
 
 // Unset takes sets out of force. A set that a NIC still names stays, and the error says which.
