@@ -37,28 +37,47 @@ type Options struct {
 	Audit        bool // nothing is denied, what would be has verdict Audit (settings policy-audit-mode)
 }
 
-// Entries computes the policy of one subject against these peers. peerPorts gives the named ports of the workloads of
-// an identity, for egress; nil: none have any. The classes of Ranges are peers, too. Cost: rules that select the subject times identities, as identities that
-// the same terms choose are worked out once.
-func Entries(
-	rules []Rule, subject Subject, peers iter.Seq2[identity.Number, identity.Labels],
-	peerPorts func(identity.Number) NamedPorts, options Options,
-) []Entry {
-	var entries []Entry
-	c := classesOf(rules, subject, options)
+// Compiled is the policy of one subject, ready to be asked about any peer. It does not change.
+type Compiled struct {
+	builders []*builder // of each view, tier and direction
+	classes  classes
+}
+
+// Compile reads the rules that select a subject. Cost: those rules.
+func Compile(rules []Rule, subject Subject, options Options) *Compiled {
+	c := &Compiled{classes: classesOf(rules, subject, options)}
+	rounds := tiersOf(rules, subject, options)
 	for _, view := range views(rules, subject, options) {
 		seen := view.seeAll(rules, subject, options)
-		rounds := tiersOf(rules, subject, options)
-		for _, tier := range rounds {
+		for i, tier := range rounds {
 			for _, direction := range [...]Direction{Ingress, Egress} {
-				l := layer{view, tier, direction}
-				b := newBuilder(seen, subject, l, tier != rounds[len(rounds)-1], options)
-				entries = append(entries, b.entries(peers, peerPorts)...)
-				for class, blocks := range c.members {
-					entries = b.class(blocks).settle(b.anyPeer).entries(l, class, entries)
-				}
+				c.builders = append(c.builders, newBuilder(seen, subject, layer{view, tier, direction}, i < len(rounds)-1, options))
 			}
 		}
+	}
+	return c
+}
+
+// Entries are all entries, of any peer, of the classes of Ranges, and of these peers. peerPorts gives the named ports of
+// the workloads of an identity, for egress; nil: none have any. Cost: terms times identities, as identities that the same
+// terms choose are worked out once.
+func (c *Compiled) Entries(peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts) []Entry {
+	var entries []Entry
+	for _, b := range c.builders {
+		entries = b.anyPeer.settle(cells{}).entries(b.layer, 0, entries)
+		for class, blocks := range c.classes.members {
+			entries = b.class(blocks).settle(b.anyPeer).entries(b.layer, class, entries)
+		}
+		entries = b.entries(peers, peerPorts, entries)
+	}
+	slices.SortFunc(entries, Entry.Compare)
+	return entries
+}
+
+// Of are the entries of these peers alone.
+func (c *Compiled) Of(peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts) (entries []Entry) {
+	for _, b := range c.builders {
+		entries = b.entries(peers, peerPorts, entries)
 	}
 	slices.SortFunc(entries, Entry.Compare)
 	return entries
@@ -206,8 +225,10 @@ func (b *builder) bind(t Term, rules []Origin, subject Subject) {
 	b.terms = append(b.terms, bound)
 }
 
-func (b *builder) entries(peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts) []Entry {
-	entries := b.anyPeer.settle(cells{}).entries(b.layer, 0, nil)
+// entries appends those of peers.
+func (b *builder) entries(
+	peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts, entries []Entry,
+) []Entry {
 	if len(b.selectors) == 0 && !b.named {
 		return entries
 	}

@@ -140,7 +140,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var have []string
-			for _, e := range Entries(test.rules, Subject{Labels: world[302]}, maps.All(world), peerPorts, Options{}) {
+			for _, e := range Compile(test.rules, Subject{Labels: world[302]}, Options{}).Entries(maps.All(world), peerPorts) {
 				have = append(have, fmt.Sprintf("%s (%s)", e, e.Match))
 			}
 			want := strings.ReplaceAll(strings.TrimSpace(test.want), "\t", "")
@@ -148,29 +148,6 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 				t.Errorf("have\n%s\nwant\n%s", strings.Join(have, "\n"), want)
 			}
 		})
-	}
-}
-
-func TestListNumbersAreNeverZeroAndDependOnEveryField(t *testing.T) {
-	seen := map[uint32]string{}
-	for _, list := range [][]Origin{
-		nil,
-		{{}},
-		{{}, {}},
-		{cnp("a")},
-		{cnp("b")},
-		{cnp("a"), cnp("b")},
-		{{Kind: "ab"}},
-		{{Kind: "a", Namespace: "b"}},
-		{{Kind: "a", Name: "b"}},
-		{{Kind: "a", UID: "b"}},
-		{{Kind: "a", Path: "b"}},
-	} {
-		n := ListNumber(list)
-		if n == 0 || seen[n] != "" {
-			t.Errorf("%v has number %d, as %s", list, n, seen[n])
-		}
-		seen[n] = fmt.Sprint(list)
 	}
 }
 
@@ -191,6 +168,6 @@ func BenchmarkEntries(b *testing.B) {
 		}}})
 	}
 	for b.Loop() {
-		Entries(rules, Subject{}, peers, nil, Options{})
+		Compile(rules, Subject{}, Options{}).Entries(peers, nil)
 	}
 }

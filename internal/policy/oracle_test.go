@@ -181,8 +181,8 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 		rules := rapid.SliceOfN(genRule, 0, 4).Draw(t, "rules")
 		subject := genSubject.Draw(t, "subject")
 		options := genOptions.Draw(t, "options")
-		entries := Entries(rules, subject, maps.All(world), peerPorts, options)
-		ranges := Ranges(rules, subject, options)
+		c := Compile(rules, subject, options)
+		entries, ranges := c.Entries(maps.All(world), peerPorts), c.Ranges()
 		wellFormed(t, entries)
 		peers := map[identity.Number]identity.Number{999: 0, 0: 0} // unknown ones
 		for n := range world {
@@ -286,12 +286,12 @@ func TestEntriesDoNotDependOnTheOrderOfRulesAndPeers(t *testing.T) {
 				}
 			}
 		}
-		have := Entries(rapid.Permutation(rules).Draw(t, "permuted"), subject, peers, peerPorts, Options{})
-		want := Entries(rules, subject, maps.All(world), peerPorts, Options{})
+		permuted, written := Compile(rapid.Permutation(rules).Draw(t, "permuted"), subject, Options{}), Compile(rules, subject, Options{})
+		have, want := permuted.Entries(peers, peerPorts), written.Entries(maps.All(world), peerPorts)
 		if text(have) != text(want) {
 			t.Fatalf("have\n%s\nwant\n%s", text(have), text(want))
 		}
-		if have, want := Ranges(rapid.Permutation(rules).Draw(t, "again"), subject, Options{}), Ranges(rules, subject, Options{}); !slices.Equal(have, want) {
+		if have, want := permuted.Ranges(), written.Ranges(); !slices.Equal(have, want) {
 			t.Fatalf("have\n%v\nwant\n%v", have, want)
 		}
 	})
@@ -301,7 +301,7 @@ func TestNoRangeSaysWhatAShorterOneSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blocks := rapid.SliceOfN(genBlock, 0, 5).Draw(t, "blocks")
 		rules := []Rule{{Subject: identity.NewSelector(), Ingress: []Term{{Blocks: blocks, Ports: []Port{AnyPort}}}}}
-		ranges := Ranges(rules, Subject{}, Options{})
+		ranges := Compile(rules, Subject{}, Options{}).Ranges()
 		for _, r := range ranges {
 			above, class := -1, identity.Number(0)
 			for _, s := range ranges {
@@ -324,12 +324,14 @@ func TestAClassKeepsItsNumberWhenAGroupGrows(t *testing.T) {
 		return []Rule{{Subject: identity.NewSelector(), Ingress: []Term{{Path: "a", Blocks: []Block{b}, Ports: []Port{AnyPort}}, {Path: "b", Blocks: []Block{other}, Ports: []Port{AnyPort}}}}}
 	}
 	small, large := group("10.1.0.0/16"), group("10.1.0.0/16", "192.0.2.0/24")
-	entries := func(rules []Rule) string { return text(Entries(rules, Subject{}, maps.All(world), nil, Options{})) }
+	entries := func(rules []Rule) string {
+		return text(Compile(rules, Subject{}, Options{}).Entries(maps.All(world), nil))
+	}
 	if entries(small) != entries(large) {
 		t.Errorf("entries differ:\n%s\n%s", entries(small), entries(large))
 	}
-	have := Ranges(large, Subject{}, Options{})
-	for _, r := range Ranges(small, Subject{}, Options{}) {
+	have := Compile(large, Subject{}, Options{}).Ranges()
+	for _, r := range Compile(small, Subject{}, Options{}).Ranges() {
 		if !slices.Contains(have, r) {
 			t.Errorf("%v is gone: %v", r, have)
 		}

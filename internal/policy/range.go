@@ -12,7 +12,7 @@ import (
 )
 
 // Range says which class the addresses of a prefix are in, at a place, as far as no longer prefix there says more. To a
-// set's blocks, all addresses of a class are the same. Entries has entries for classes beside those for identities.
+// set's blocks, all addresses of a class are the same. There are entries for classes beside those for identities.
 type Range struct {
 	Place  Place
 	Prefix netip.Prefix
@@ -30,12 +30,10 @@ func (r Range) String() string { return fmt.Sprintf("%s %s as %d", r.Place, r.Pr
 // ClassScope is the scope of the numbers of classes: the highest byte, which no identity of the cluster has.
 const ClassScope identity.Number = 0x01 << 24
 
-// Ranges computes the classes of addresses of one subject: which addresses the blocks of its rules tell apart. They are
+// Ranges are the classes of addresses of the subject: which addresses the blocks of its rules tell apart. They are
 // sorted, and no range says what a shorter one says already. A class keeps its number when the prefixes of a block change,
 // so that a group of a thousand prefixes that gets one more costs one range and no entry.
-func Ranges(rules []Rule, subject Subject, options Options) []Range {
-	return classesOf(rules, subject, options).ranges
-}
+func (c *Compiled) Ranges() []Range { return c.classes.ranges }
 
 // classes are sets of blocks: all those that choose some address.
 type classes struct {

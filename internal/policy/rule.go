@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"hash/fnv"
 	"iter"
 	"slices"
 	"strings"
@@ -54,19 +53,6 @@ func (o Origin) Compare(p Origin) int {
 	)
 }
 
-// ListNumber is a number for a list of origins: FNV-1a of its text, never 0. Two lists may share one; whoever hands out
-// numbers resolves that.
-func ListNumber(rules []Origin) uint32 {
-	h := fnv.New32a()
-	for _, o := range rules {
-		for _, part := range []string{o.Kind, o.Namespace, o.Name, o.UID, o.Path, o.Log} {
-			_, _ = h.Write([]byte(part))
-			_, _ = h.Write([]byte{0})
-		}
-	}
-	return max(h.Sum32(), 1)
-}
-
 // unite sorts origins and removes duplicates, in place.
 func unite(origins []Origin) []Origin {
 	slices.SortFunc(origins, Origin.Compare)
@@ -101,19 +87,6 @@ type Term struct {
 	Ports   []Port              // alternatives; AnyPort for all
 	// Extended: it, or what stands beside it, is about protocols that only Options.Extended lets policies name.
 	Extended bool
-}
-
-// Uses tells whether a rule asks for a label with this key, whatever its source.
-func (r Rule) Uses(key string) bool {
-	if r.Subject.Uses(key) {
-		return true
-	}
-	for _, t := range r.Terms() {
-		if slices.ContainsFunc(t.Peers, func(s identity.Selector) bool { return s.Uses(key) }) {
-			return true
-		}
-	}
-	return false
 }
 
 // Terms are all of the rule's, with their direction.

@@ -140,7 +140,18 @@ type PolicyObject struct {
 
 // AsksForVM tells whether a rule asks for the name of a virtual machine, which enters identities only then.
 func (p PolicyObject) AsksForVM() bool {
-	return slices.ContainsFunc(p.Rules, func(r policy.Rule) bool { return r.Uses(identity.LabelVMName) })
+	named := func(s identity.Selector) bool { return s.Uses(identity.LabelVMName) }
+	for _, r := range p.Rules {
+		if named(r.Subject) {
+			return true
+		}
+		for _, t := range r.Terms() {
+			if slices.ContainsFunc(t.Peers, named) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Attachment is a NIC that a CNI ADD asked for and that no DEL has taken away. source/cni journals it.

@@ -33,8 +33,9 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		return agentv1.Effective{}, fmt.Errorf("%s: %s", e.name, reason)
 	}
 	rules, subject, options := q.rulesOn(e.node), q.subject(e), q.optionsFor(e)
-	entries := policy.Entries(rules, subject, reference.Peers(r, t), reference.NamedPorts(r, t), options)
-	q.ranges = policy.Ranges(rules, subject, options)
+	compiled := policy.Compile(rules, subject, options)
+	entries := compiled.Entries(reference.Peers(r, t), reference.NamedPorts(r, t))
+	q.ranges = compiled.Ranges()
 	e.governed = governed
 	e.labels = subject.Labels
 	out := agentv1.Effective{Of: e.party()}

@@ -32,7 +32,7 @@ type options struct {
 type known struct {
 	row     table.PolicySet
 	subject engine.Subject
-	rules   []engine.Rule // that select the subject, resolved
+	policy  *engine.Compiled
 	ask     asking
 	touched map[identity.Number]bool // peers to compute again
 	stale   bool                     // all of it is to be computed again
@@ -165,7 +165,7 @@ func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
 		d.known[set] = k
 		d.file(set, k)
 	case len(k.touched) > 0:
-		d.patch(r, set, k)
+		d.patch(r, k)
 	}
 	return []table.PolicySet{k.row}
 }
@@ -173,26 +173,26 @@ func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
 // whole computes all of a set.
 func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
 	o := d.enforcement(r, set, m.subject.Labels)
-	k := &known{subject: m.subject, touched: map[identity.Number]bool{}}
 	written := d.rules(r, m.subject.Labels)
-	k.rules = reference.Resolve(r, d.t, written, o.Config)
-	k.ask = asks(written, k.rules, m.subject.Labels)
+	rules := reference.Resolve(r, d.t, written, o.Config)
+	k := &known{
+		subject: m.subject, policy: engine.Compile(rules, m.subject, o.Options), ask: asks(written, rules, m.subject.Labels),
+		touched: map[identity.Number]bool{},
+	}
 	peers := reference.Candidates(r, d.t, k.ask.peers)
 	if k.ask.open {
 		peers = reference.Peers(r, d.t)
 	}
 	k.row = table.PolicySet{
 		Identity: m.number, NamedPorts: m.subject.NamedPorts.String(),
-		Entries: engine.Entries(k.rules, m.subject, peers, reference.NamedPorts(r, d.t), o.Options),
-		Ranges:  engine.Ranges(k.rules, m.subject, o.Options),
+		Entries: k.policy.Entries(peers, reference.NamedPorts(r, d.t)), Ranges: k.policy.Ranges(),
 	}
 	return k
 }
 
 // patch computes the entries of the peers that were touched. Those of a peer depend on no other peer.
-func (d *sets) patch(r state.Reader, set state.Key, k *known) {
-	fresh := engine.Entries(k.rules, k.subject, reference.Some(r, d.t, k.touched), reference.NamedPorts(r, d.t), d.enforcement(r, set, k.subject.Labels).Options)
-	fresh = slices.DeleteFunc(fresh, func(e engine.Entry) bool { return !k.touched[e.Peer] })
+func (d *sets) patch(r state.Reader, k *known) {
+	fresh := k.policy.Of(reference.Some(r, d.t, k.touched), reference.NamedPorts(r, d.t))
 	old := k.row.Entries
 	merged := make([]engine.Entry, 0, len(old)+len(fresh))
 	for _, e := range old {

@@ -224,7 +224,7 @@ func checkRow(t *testing.T, row table.PolicyObject) {
 			t.Fatalf("problem names no field: %s", p)
 		}
 	}
-	policy.Entries(row.Rules, policy.Subject{}, nobody, nil, policy.Options{})
+	policy.Compile(row.Rules, policy.Subject{}, policy.Options{}).Entries(nobody, nil)
 }
 
 func nobody(func(identity.Number, identity.Labels) bool) {}
