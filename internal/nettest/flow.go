@@ -15,9 +15,9 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 )
 
-// Flow waits for a flow that the filter takes, past ones included, and returns its line as `weft observe` prints it with
+// Flow waits for a flow that the filter takes, past ones since a time included, and returns its line as `weft observe` prints it with
 // the names of policies.
-func (n *Node) Flow(ctx context.Context, f *flowpb.FlowFilter) (string, error) {
+func (n *Node) Flow(ctx context.Context, f *flowpb.FlowFilter, since time.Time) (string, error) {
 	conn, err := grpc.NewClient("unix://"+n.hubble(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return "", err
@@ -26,7 +26,7 @@ func (n *Node) Flow(ctx context.Context, f *flowpb.FlowFilter) (string, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := observerpb.NewObserverClient(conn).GetFlows(ctx, &observerpb.GetFlowsRequest{
-		Follow: true, Since: timestamppb.New(time.Unix(0, 0)), Whitelist: []*flowpb.FlowFilter{f},
+		Follow: true, Since: timestamppb.New(since), Whitelist: []*flowpb.FlowFilter{f},
 	})
 	if err != nil {
 		return "", fmt.Errorf("ask node %s for flows: %w", n.Name, err)

@@ -143,7 +143,7 @@ func (s suite) run(ctx context.Context, k machine.Kernel, o options, root string
 	}
 	// The machine is given up a little after the tests give up themselves, which say more.
 	c := machine.Command{
-		Args: []string{binary, "-test.timeout=" + o.timeout.String()}, Dir: dir, Env: append(os.Environ(), pace.Slowness+"="+slowness),
+		Args: []string{binary, "-test.timeout=" + o.timeout.String()}, Dir: dir, Env: append(os.Environ(), pace.Slowness+"="+slowness, "WEFT_OWN_MACHINE=1"),
 		Out: out, Timeout: o.timeout + time.Minute,
 	}
 	if s.other && !o.quick {

@@ -55,15 +55,15 @@ func distinct(entries []engine.Entry) (lists []table.RuleList) {
 	for _, e := range entries {
 		if len(e.Rules) > 0 && !seen[&e.Rules[0]] {
 			seen[&e.Rules[0]] = true
-			lists = append(lists, table.RuleList{Number: listNumber(e.Rules), Rules: e.Rules})
+			lists = append(lists, table.RuleList{Number: ListNumber(e.Rules), Rules: e.Rules})
 		}
 	}
 	return sorted(lists)
 }
 
-// listNumber is a number for a list of origins: FNV-1a of its text, never 0. Two lists may share one; number
+// ListNumber is a number for a list of origins: FNV-1a of its text, never 0. Two lists may share one; number
 // resolves that.
-func listNumber(rules []engine.Origin) uint32 {
+func ListNumber(rules []engine.Origin) uint32 {
 	h := fnv.New32a()
 	for _, o := range rules {
 		for _, part := range []string{o.Kind, o.Namespace, o.Name, o.UID, o.Path, o.Log} {
@@ -112,7 +112,7 @@ func number(lists []table.RuleList) []table.RuleList {
 func Number(t *table.Tables, db *state.DB) func([]engine.Origin) uint32 {
 	return func(rules []engine.Origin) uint32 {
 		s := db.Snapshot()
-		for n := listNumber(rules); ; n = next(n) {
+		for n := ListNumber(rules); ; n = next(n) {
 			row, taken := t.RuleLists.One(s, state.Join(n))
 			if n != 0 && (!taken || slices.Equal(row.Rules, rules)) {
 				return n

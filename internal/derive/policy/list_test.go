@@ -23,7 +23,7 @@ func TestListNumbersAreNeverZeroAndDependOnEveryField(t *testing.T) {
 		{{Kind: "a", UID: "b"}},
 		{{Kind: "a", Path: "b"}},
 	} {
-		n := listNumber(list)
+		n := ListNumber(list)
 		if n == 0 || seen[n] != "" {
 			t.Errorf("%v has number %d, as %s", list, n, seen[n])
 		}

@@ -510,6 +510,7 @@ func flows(l *line) error {
 		return err
 	}
 	f := &flowpb.FlowFilter{}
+	since := time.Unix(0, 0)
 	for k, v := range l.opts {
 		switch k {
 		case "verdict":
@@ -539,11 +540,17 @@ func flows(l *line) error {
 			f.DestinationIp = []string{v}
 		case "protocol":
 			f.Protocol = []string{v}
+		case "last":
+			age, err := time.ParseDuration(v)
+			if err != nil {
+				return err
+			}
+			since = time.Now().Add(-age)
 		default:
 			return errUsage
 		}
 	}
-	text, err := n.Flow(l.ctx, f)
+	text, err := n.Flow(l.ctx, f, since)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@
 //	send PLACE PACKET [ports=FIRST-LAST]   a frame (package packet) from its eth0; or as many as there are ports, each of
 //	                                       which stands once where PACKET says PORT
 //	heard PLACE                            what its servers were told
-//	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P]
+//	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P] [last=DURATION]
 //	                               waits for such a flow and prints it, with the policies
 //	narrow BYTES                   the MTU between the wire and outside
 //	quit|crash NODE                its agent (stop and kill are the script's own)
@@ -52,6 +52,7 @@
 //	                               (sd_notify), or TEXT. Its files are in $WORK; $run_NODE stands for the node's /run
 //	end NODE NAME                  ends it, as its owner does
 //	until NODE COMMAND…            any program on it, again and again until it succeeds
+//	clock DURATION                 sets the clock on the wall forward, or back, for the whole machine; needs [own-machine]
 //	logged NODE REGEXP             waits until its agent has logged that
 //	weft NODE COMMAND…             the program weft on it
 //	on NODE COMMAND…               any program on it

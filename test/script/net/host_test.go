@@ -9,12 +9,17 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"weftnet.io/weftnet/internal/cli"
 	"weftnet.io/weftnet/internal/nettest"
 )
 
 // hostCommands are about nodes as machines.
-var hostCommands = map[string]command{"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle}
+var hostCommands = map[string]command{
+	"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle,
+	"clock": clock,
+}
 
 // machine makes nodes whose agents do not run yet.
 func machine(l *line) error {
@@ -39,6 +44,22 @@ func confine(l *line) error {
 	n.Capabilities = l.args[1:]
 	return nil
 }
+
+// clock sets the machine's clock on the wall, by so much.
+func clock(l *line) error {
+	if !ownMachine() {
+		return fmt.Errorf("this machine is not the test's own; its clock is not either")
+	}
+	by, err := time.ParseDuration(strings.TrimPrefix(l.raw[0], "+"))
+	if err != nil {
+		return err
+	}
+	at := unix.NsecToTimespec(time.Now().Add(by).UnixNano())
+	return unix.ClockSettime(unix.CLOCK_REALTIME, &at)
+}
+
+// ownMachine tells whether the tests have a machine of their own (make test-vm).
+func ownMachine() bool { return os.Getenv("WEFT_OWN_MACHINE") != "" }
 
 // furnish puts CNI plugins on a node: FILE as NAME.
 func furnish(l *line) error {

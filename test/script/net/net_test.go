@@ -108,10 +108,13 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 	}
 }
 
-// condition is [netkit]: all nodes are to connect pods by netkit pairs.
+// condition is [netkit], all nodes are to connect pods by netkit pairs, or [own-machine], nobody else is on it.
 func condition(name string) (bool, error) {
-	if name == "netkit" {
+	switch name {
+	case "netkit":
 		return process.WithGiven(nil)["datapath-mode"] == "netkit", nil
+	case "own-machine":
+		return ownMachine(), nil
 	}
 	return false, fmt.Errorf("there is no condition %q", name)
 }

@@ -20,6 +20,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath"
+	derived "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/packet"
@@ -113,7 +114,7 @@ func (b *bench) open() error {
 	if b.events, err = ringbuf.NewReader(dp.Map("events")); err != nil {
 		return err
 	}
-	if b.sets, err = bpfmap.NewSets(db, tables.SetStatuses, dp, revisions, policy.ListNumber); err != nil {
+	if b.sets, err = bpfmap.NewSets(db, tables.SetStatuses, dp, revisions, derived.ListNumber); err != nil {
 		return err
 	}
 	for family, id := range map[string]identity.Number{"::ffff:0:0/96": identity.WorldIPv4, "::/0": identity.WorldIPv6} {

@@ -15,6 +15,7 @@ import (
 	kubeyaml "sigs.k8s.io/yaml"
 
 	"weftnet.io/weftnet/internal/datapath"
+	derived "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
 	"weftnet.io/weftnet/internal/table"
@@ -228,7 +229,7 @@ func (b *bench) restart(t *testing.T) {
 	b.tables, b.db = table.New()
 	revisions := bpfmap.NewRevisions(dp)
 	b.nics = bpfmap.NewNICs(dp, func(uint32) bool { return false }, b.exempt)
-	if b.sets, err = bpfmap.NewSets(b.db, b.tables.SetStatuses, dp, revisions, policy.ListNumber); err != nil {
+	if b.sets, err = bpfmap.NewSets(b.db, b.tables.SetStatuses, dp, revisions, derived.ListNumber); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	derived "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
@@ -87,7 +87,7 @@ func (b *bench) enter(w *oracle.World) error {
 			}
 		}
 		for _, e := range set.Entries {
-			number := policy.ListNumber(e.Rules)
+			number := derived.ListNumber(e.Rules)
 			b.lists[number] = nil
 			for _, o := range e.Rules {
 				b.lists[number] = append(b.lists[number], o.String())
