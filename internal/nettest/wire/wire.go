@@ -154,7 +154,7 @@ func (w *Wire) Narrow(mtu int) error {
 func cable(name string, there *place.Namespace) error {
 	attributes := netlink.NewLinkAttrs() // with a queue as long as others have: kernels mend one without when tc comes to it
 	attributes.Name = name
-	v := &netlink.Veth{LinkAttrs: attributes, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd())}
+	v := &netlink.Veth{LinkAttrs: attributes, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd()), PeerTxQLen: -1}
 	if err := netlink.LinkAdd(v); err != nil {
 		return fmt.Errorf("make %s: %w", name, err)
 	}
