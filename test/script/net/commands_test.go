@@ -52,7 +52,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
 		"serve": serve, "dial": dial, "ping": ping, "open": open, "say": say, "send": send, "heard": heard, "flows": flows,
 		"quit": agentDo((*nettest.Node).Stop), "crash": agentDo((*nettest.Node).Kill), "start": start, "kernel": kernel, "show": show,
-		"label": label, "narrow": narrow, "disk": disk, "reboot": reboot, "recreate": recreate,
+		"label": label, "packets": packets, "narrow": narrow, "disk": disk, "reboot": reboot, "recreate": recreate,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 	}

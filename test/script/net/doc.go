@@ -31,6 +31,8 @@
 //	heard PLACE                            what its servers were told
 //	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P] [last=DURATION]
 //	                               waits for such a flow and prints it, with the policies
+//	packets FILE                   lines FROM TO PROTOCOL[/PORT] allow|deny [POLICY]: as many calls, at once, each in both
+//	                               families; what is denied is silent, and a flow names the policy
 //	narrow BYTES                   the MTU between the wire and outside
 //	quit|crash NODE                its agent (stop and kill are the script's own)
 //	start NODE [KEY=VALUE…]        another one, with other keys of the configuration
