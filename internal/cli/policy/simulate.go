@@ -26,7 +26,8 @@ func simulateCommand(env Environment) *cobra.Command {
 		Use:   "simulate -f NEW.yaml (--flows FILE | --since 1h)",
 		Short: "Say what of recorded traffic a new policy would deny or allow",
 		Long: `simulate takes the connections of recorded flows and asks of each what the policies in force make of it, and
-what they would make of it together with the new ones (an object with the name of one in force replaces it).
+what they would make of it together with the new ones (an object with the name of one in force replaces it; one
+that is audited or staged is taken as if it were enforced).
 It lists by pairs of workloads what would be newly denied and newly allowed, with the deciding rules, and
 counts what stays as it is. What cannot be said is uncertain: an end whose labels the flow does not have, a
 connection that went otherwise than the current policies say.
@@ -75,6 +76,9 @@ Exit status: 0 if nothing would be newly denied; 1 if something would.`,
 		}
 		if problems = append(problems, more...); len(problems) > 0 {
 			return fmt.Errorf("%s: %s", problems[0].Place, problems[0].Message)
+		}
+		if next, err = env.bite(next); err != nil {
+			return err
 		}
 		s, err := newSimulation(env, now, next)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,6 +30,29 @@ func TestRecordedTrafficIsHeldAgainstANewPolicy(t *testing.T) {
 	again, _ := run(t, strings.Join(lines, "\n"), nil, "simulate", "-f", "testdata/simulate/new.yaml", "--current", "testdata/shop", "--flows", "-")
 	if again != out {
 		t.Errorf("%s\nis not\n%s", again, out)
+	}
+}
+
+func TestANewPolicyThatIsStagedIsSimulatedAsEnforced(t *testing.T) {
+	text, err := os.ReadFile("testdata/simulate/new.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/simulate.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []string{"audit", "stage"} {
+		file := filepath.Join(t.TempDir(), "new.yaml")
+		staged := strings.Replace(string(text), "namespace: shop}", "namespace: shop, annotations: {policy.weftnet.io/mode: "+mode+"}}", 1)
+		if err := os.WriteFile(file, []byte(staged), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := run(t, "", nil, "simulate", "-f", file, "--current", "testdata/shop", "--flows", "testdata/simulate/flows.json")
+		note := "CiliumNetworkPolicy shop/db is not enforced by its annotation policy.weftnet.io/mode: simulated as if it were\n"
+		if out != string(want)+note {
+			t.Errorf("%s:\n%s", mode, out)
+		}
 	}
 }
 
