@@ -47,6 +47,9 @@ type Effective struct {
 	Of      Party         `json:"of"`
 	Ingress EffectiveSide `json:"ingress"`
 	Egress  EffectiveSide `json:"egress"`
+	Audited bool          `json:"audited,omitempty"` // its namespace or the configuration lets pass what its policies deny
+	Audits  []string      `json:"audits,omitempty"`  // policies that are audited: what they would deny passes
+	Staged  []string      `json:"staged,omitempty"`  // policies that are staged: they do nothing yet
 }
 
 // EffectiveSide is one direction. What none of Peers speaks of is denied if it is isolated, else allowed.

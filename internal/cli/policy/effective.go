@@ -81,6 +81,17 @@ func printEffective(out io.Writer, e agentv1.Effective) error {
 			fmt.Fprintf(&text, "    isolated by %s\n", by)
 		}
 	}
+	if e.Audited {
+		fmt.Fprintf(&text, "\nIts namespace or the configuration is audited: what its policies deny passes, and flows say AUDIT\n")
+	}
+	for _, mode := range []struct {
+		policies []string
+		what     string
+	}{{e.Audits, "audited: what it would deny passes"}, {e.Staged, "staged: it does nothing yet"}} {
+		for i, p := range mode.policies {
+			fmt.Fprintf(&text, "%s%s is %s\n", [...]string{"\n", ""}[min(i, 1)], p, mode.what)
+		}
+	}
 	_, err := io.WriteString(out, text.String())
 	return err
 }

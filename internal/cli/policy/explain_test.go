@@ -59,6 +59,9 @@ func TestWhatIsAuditedPassesAndWhatIsStagedIsForeseen(t *testing.T) {
 		"explain --from shop/spy --to shop/db:5432",
 		"explain --from shop/spy --to shop/api:80",
 		"explain --from shop/web --to lab/any:80",
+		"effective shop/db",
+		"effective shop/api",
+		"effective lab/any",
 	)
 }
 

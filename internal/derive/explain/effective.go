@@ -38,7 +38,13 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 	q.ranges = compiled.Ranges()
 	e.governed = governed
 	e.labels = subject.Labels
-	out := agentv1.Effective{Of: e.party()}
+	out := agentv1.Effective{Of: e.party(), Audited: options.Audit}
+	for _, r := range rules {
+		into := map[policy.Mode]*[]string{policy.Audited: &out.Audits, policy.Staged: &out.Staged}[r.Mode]
+		if name := r.Origin.String(); into != nil && r.Subject.Matches(subject.Labels) && !slices.Contains(*into, name) {
+			*into = append(*into, name)
+		}
+	}
 	for _, side := range []struct {
 		direction policy.Direction
 		into      *agentv1.EffectiveSide
