@@ -16,7 +16,7 @@ WEFT_LAB = $(LAB_DIR)/bin/weft-lab
 # Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
 LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
 
-.PHONY: help lab lab-down check test test-vm e2e bench soak setup generate fmt vet lint unit fresh weft-lab
+.PHONY: help lab lab-down check test test-vm e2e conformance bench soak setup generate fmt vet lint unit fresh weft-lab
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test: setup check weft-lab ## check, packet and net scripts on this kernel, and 
 
 e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
 	$(WEFT_LAB) e2e --focus '$(FOCUS)' --skip '$(SKIP)'
+
+conformance: ## conformance tests of ClusterNetworkPolicy, as the policy API has them, on a running lab (root)
+	cd test/conformance && KUBECONFIG=$(LAB_DIR)/run/admin.kubeconfig go test -count=1 -timeout 60m -v .
 
 bench: ## measure Weftnet beside a bare veth pair, the bridge plugin, kube-proxy and plain VXLAN; write docs/benchmarks.md (root)
 	go run ./test/bench -write docs/benchmarks.md
@@ -70,6 +73,7 @@ vet:
 	cd lab && go vet $(LAB_PACKAGES)
 	cd deploy/test && go vet ./...
 	cd test/cyclonus && go vet ./...
+	cd test/conformance && go vet ./...
 
 lint:
 	$(LINT) staticcheck ./...

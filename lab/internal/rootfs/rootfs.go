@@ -172,7 +172,10 @@ func (k Kitchen) agnhost(applets []string) (Recipe, error) {
 	ports := map[string]struct{}{"80/tcp": {}, "8080/tcp": {}, "8081/tcp": {}, "9376/tcp": {}, "5000/tcp": {}}
 	return Recipe{
 		File: "agnhost.tar", Tree: t,
-		Names:  []string{Agnhost, "registry.k8s.io/e2e-test-images/agnhost:2.55", "registry.k8s.io/e2e-test-images/glibc-dns-testing:2.0.0"},
+		Names: []string{
+			Agnhost, "registry.k8s.io/e2e-test-images/agnhost:2.55", "registry.k8s.io/e2e-test-images/agnhost:2.45",
+			"registry.k8s.io/e2e-test-images/glibc-dns-testing:2.0.0",
+		},
 		Config: image.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}, Env: path, ExposedPorts: ports},
 	}, nil
 }
