@@ -1,6 +1,10 @@
 package oracle
 
-import "slices"
+import (
+	"slices"
+
+	"weftnet.io/weftnet/test/oracle/raw"
+)
 
 // rules lists spec and the elements of specs: "both may be set; all rules apply" (C1). A path that begins with spec leaves
 // it out.
@@ -15,11 +19,11 @@ func rules(policy Object) (out []struct {
 			path string
 		}{rule, path})
 	}
-	if there(policy, "spec") {
-		add(sub(policy, "spec"), "")
+	if raw.There(policy, "spec") {
+		add(raw.Sub(policy, "spec"), "")
 	}
-	for i, rule := range objects(policy, "specs") {
-		add(rule, at("specs", i))
+	for i, rule := range raw.Objects(policy, "specs") {
+		add(rule, raw.At("specs", i))
 	}
 	return out
 }
@@ -35,8 +39,8 @@ func (w *World) cilium(policy Object, p Packet) (out says) {
 			allow, deny, switched = "ingress", "ingressDeny", "ingress"
 		}
 		// C3: unset → true if the rule has any allow or deny entries in that direction, else false.
-		isolates := len(objects(rule.Object, allow))+len(objects(rule.Object, deny)) > 0
-		if set := sub(rule.Object, "enableDefaultDeny"); there(set, switched) {
+		isolates := len(raw.Objects(rule.Object, allow))+len(raw.Objects(rule.Object, deny)) > 0
+		if set := raw.Sub(rule.Object, "enableDefaultDeny"); raw.There(set, switched) {
 			isolates, _ = set[switched].(bool)
 		}
 		if isolates {
@@ -44,17 +48,17 @@ func (w *World) cilium(policy Object, p Packet) (out says) {
 		}
 		path := func(list string, i int) string {
 			if rule.path == "" {
-				return at(list, i)
+				return raw.At(list, i)
 			}
-			return rule.path + "." + at(list, i)
+			return rule.path + "." + raw.At(list, i)
 		}
-		for i, entry := range objects(rule.Object, allow) {
+		for i, entry := range raw.Objects(rule.Object, allow) {
 			e := ciliumEntry{w, policy, rule.Object, entry, p, false}
 			for _, part := range e.parts() {
 				out.allows = append(out.allows, title(policy, path(allow, i)+part))
 			}
 		}
-		for i, entry := range objects(rule.Object, deny) {
+		for i, entry := range raw.Objects(rule.Object, deny) {
 			e := ciliumEntry{w, policy, rule.Object, entry, p, true}
 			for _, part := range e.parts() {
 				out.denies = append(out.denies, title(policy, path(deny, i)+part))
@@ -66,30 +70,30 @@ func (w *World) cilium(policy Object, p Packet) (out says) {
 
 // chooses tells whether a rule is for an end (C1, C2, C4): for nodes are those with a nodeSelector, and no others.
 func (w *World) chooses(policy, rule Object, subject End) bool {
-	if there(rule, "nodeSelector") != subject.Local {
+	if raw.There(rule, "nodeSelector") != subject.Local {
 		return false
 	}
 	if subject.Local {
-		labels := sourced("k8s", labelsOf(find(w.Nodes, "", subject.Node)))
+		labels := raw.Sourced("k8s", raw.Labels(find(w.Nodes, "", subject.Node)))
 		labels["reserved:host"], labels["k8s:"+keyCluster] = "", w.Cluster
-		return all(requirements(sub(rule, "nodeSelector")), labels)
+		return raw.All(raw.Requirements(raw.Sub(rule, "nodeSelector")), labels)
 	}
-	own := requirements(sub(rule, "endpointSelector"))
-	if text(policy, "kind") == "CiliumClusterwideNetworkPolicy" {
+	own := raw.Requirements(raw.Sub(rule, "endpointSelector"))
+	if raw.Text(policy, "kind") == "CiliumClusterwideNetworkPolicy" {
 		// "all pods with a namespace label"
 		if !matchesInit(rule) && !about(own, keyNamespace) {
-			own = append(own, requirement{"k8s:" + keyNamespace, "Exists", nil})
+			own = append(own, raw.Exists("k8s:"+keyNamespace))
 		}
-		return all(own, subject.Labels)
+		return raw.All(own, subject.Labels)
 	}
 	// "always forced to the policy's namespace (a different user value is overridden)"
-	own = slices.DeleteFunc(own, func(r requirement) bool { return r.operator == "In" && about([]requirement{r}, keyNamespace) })
-	return all(append(own, requirement{"k8s:" + keyNamespace, "In", []string{namespaceOf(policy)}}), subject.Labels)
+	own = slices.DeleteFunc(own, func(r raw.Requirement) bool { return r.Operator == "In" && about([]raw.Requirement{r}, keyNamespace) })
+	return raw.All(append(own, raw.In("k8s:"+keyNamespace, namespaceOf(policy))), subject.Labels)
 }
 
 // matchesInit tells whether the subject of a rule is about reserved:init.
 func matchesInit(rule Object) bool {
-	return slices.ContainsFunc(requirements(sub(rule, "endpointSelector")), func(r requirement) bool { return r.key == "reserved:init" })
+	return slices.ContainsFunc(raw.Requirements(raw.Sub(rule, "endpointSelector")), func(r raw.Requirement) bool { return r.Key == "reserved:init" })
 }
 
 // ciliumEntry is an element of ingress, ingressDeny, egress or egressDeny, asked about a packet.
@@ -117,18 +121,18 @@ func (e ciliumEntry) parts() (out []string) {
 		return nil
 	}
 	nameless := !someone && !e.p.Ingress // an address has no named ports
-	ports, icmps := objects(e.entry, "toPorts"), objects(e.entry, "icmps")
+	ports, icmps := raw.Objects(e.entry, "toPorts"), raw.Objects(e.entry, "icmps")
 	if len(ports) == 0 && len(icmps) == 0 {
 		return []string{""} // toPorts: [] is as good as none
 	}
 	for i, rule := range ports {
 		if e.portRule(rule, nameless) {
-			out = append(out, at(".toPorts", i))
+			out = append(out, raw.At(".toPorts", i))
 		}
 	}
 	for i, rule := range icmps {
-		if slices.ContainsFunc(objects(rule, "fields"), e.p.isICMP) {
-			out = append(out, at(".icmps", i))
+		if slices.ContainsFunc(raw.Objects(rule, "fields"), e.p.isICMP) {
+			out = append(out, raw.At(".icmps", i))
 		}
 	}
 	return out
@@ -137,27 +141,27 @@ func (e ciliumEntry) parts() (out []string) {
 // unenforced lists what the entry asks for and what nothing enforces yet.
 func (e ciliumEntry) unenforced() (out []string) {
 	for _, member := range []string{e.side() + "Groups", e.side() + "Requires", "toFQDNs"} {
-		if len(objects(e.entry, member)) > 0 && !(e.deny && member == "toFQDNs") {
+		if len(raw.Objects(e.entry, member)) > 0 && !(e.deny && member == "toFQDNs") {
 			out = append(out, member)
 		}
 	}
 	if e.deny {
 		return out
 	}
-	if mode := text(sub(e.entry, "authentication"), "mode"); mode != "" && mode != "disabled" {
+	if mode := raw.Text(raw.Sub(e.entry, "authentication"), "mode"); mode != "" && mode != "disabled" {
 		out = append(out, "authentication")
 	}
-	for _, rule := range objects(e.entry, "toPorts") {
+	for _, rule := range raw.Objects(e.entry, "toPorts") {
 		for _, member := range []string{"terminatingTLS", "originatingTLS", "listener"} {
-			if there(rule, member) {
+			if raw.There(rule, member) {
 				out = append(out, member)
 			}
 		}
-		if len(texts(rule, "serverNames")) > 0 {
+		if len(raw.Texts(rule, "serverNames")) > 0 {
 			out = append(out, "serverNames")
 		}
 		out = append(out, requests(rule)...)
-		for _, port := range objects(rule, "ports") {
+		for _, port := range raw.Objects(rule, "ports") {
 			if portless[protocolOf(port)] {
 				out = append(out, "protocol")
 			}
@@ -168,13 +172,13 @@ func (e ciliumEntry) unenforced() (out []string) {
 
 // requests lists the kinds of L7 rules. C2: http: [] counts as none.
 func requests(portRule Object) (out []string) {
-	rules := sub(portRule, "rules")
+	rules := raw.Sub(portRule, "rules")
 	for _, family := range []string{"http", "dns", "kafka", "l7"} {
-		if len(objects(rules, family)) > 0 {
+		if len(raw.Objects(rules, family)) > 0 {
 			out = append(out, family)
 		}
 	}
-	if text(rules, "l7proto") != "" {
+	if raw.Text(rules, "l7proto") != "" {
 		out = append(out, "l7proto")
 	}
 	return out

@@ -2,7 +2,8 @@ package oracle
 
 import (
 	"slices"
-	"strconv"
+
+	"weftnet.io/weftnet/test/oracle/raw"
 )
 
 // Packet is the first packet of a connection, as policy of one of its ends sees it.
@@ -26,12 +27,12 @@ var shorts = map[string]string{
 
 // title names a policy, and a part of it.
 func title(policy Object, path string) string {
-	meta := sub(policy, "metadata")
-	out := shorts[text(policy, "kind")] + " "
+	meta := raw.Sub(policy, "metadata")
+	out := shorts[raw.Text(policy, "kind")] + " "
 	if namespace := namespaceOf(policy); namespace != "" {
 		out += namespace + "/"
 	}
-	out += text(meta, "name")
+	out += raw.Text(meta, "name")
 	if path != "" {
 		out += " " + path
 	}
@@ -40,10 +41,10 @@ func title(policy Object, path string) string {
 
 // namespaceOf is where a policy is: default, unless it says; nowhere, if it is clusterwide.
 func namespaceOf(policy Object) string {
-	if text(policy, "kind") == "CiliumClusterwideNetworkPolicy" {
+	if raw.Text(policy, "kind") == "CiliumClusterwideNetworkPolicy" {
 		return ""
 	}
-	if namespace := text(sub(policy, "metadata"), "namespace"); namespace != "" {
+	if namespace := raw.Text(raw.Sub(policy, "metadata"), "namespace"); namespace != "" {
 		return namespace
 	}
 	return "default"
@@ -66,7 +67,7 @@ func (w *World) Judge(p Packet) Answer {
 			continue // an object that is not valid means nothing at all
 		}
 		var s says
-		if text(policy, "kind") == "NetworkPolicy" {
+		if raw.Text(policy, "kind") == "NetworkPolicy" {
 			s = w.kubernetes(policy, p)
 		} else {
 			s = w.cilium(policy, p)
@@ -107,5 +108,3 @@ func sorted(list []string) []string {
 	slices.Sort(list)
 	return slices.Compact(list)
 }
-
-func at(list string, i int) string { return list + "[" + strconv.Itoa(i) + "]" }

@@ -1,32 +1,36 @@
 package oracle
 
-import "slices"
+import (
+	"slices"
+
+	"weftnet.io/weftnet/test/oracle/raw"
+)
 
 // kubernetes reads a NetworkPolicy as the comments of its API have it.
 func (w *World) kubernetes(policy Object, p Packet) (out says) {
-	spec := sub(policy, "spec")
+	spec := raw.Sub(policy, "spec")
 	// "selects the pods to which this NetworkPolicy object applies … in the policy's own namespace"
-	selector := append(prefixed(sub(spec, "podSelector"), "k8s:"), requirement{"k8s:" + keyNamespace, "In", []string{namespaceOf(policy)}})
-	if !all(selector, p.Subject.Labels) {
+	selector := append(raw.Prefixed(raw.Sub(spec, "podSelector"), "k8s:"), raw.In("k8s:"+keyNamespace, namespaceOf(policy)))
+	if !raw.All(selector, p.Subject.Labels) {
 		return says{}
 	}
 	// "If no policyTypes are specified on a NetworkPolicy then by default Ingress will always be set and Egress will be set
 	// if the NetworkPolicy has any egress rules."
-	types := texts(spec, "policyTypes")
+	types := raw.Texts(spec, "policyTypes")
 	direction, list, side := "Ingress", "ingress", "from"
 	concerned := len(types) == 0
 	if !p.Ingress {
 		direction, list, side = "Egress", "egress", "to"
-		concerned = len(types) == 0 && len(objects(spec, "egress")) > 0
+		concerned = len(types) == 0 && len(raw.Objects(spec, "egress")) > 0
 	}
 	if !concerned && !slices.Contains(types, direction) {
 		return says{}
 	}
 	out.isolates = []string{title(policy, "")}
-	for i, entry := range objects(spec, list) {
-		if w.kubernetesPeers(policy, objects(entry, side), p) && kubernetesPorts(objects(entry, "ports"), p, false) ||
-			w.kubernetesBlocks(objects(entry, side), p) && kubernetesPorts(objects(entry, "ports"), p, !p.Ingress) {
-			out.allows = append(out.allows, title(policy, at(list, i)))
+	for i, entry := range raw.Objects(spec, list) {
+		if w.kubernetesPeers(policy, raw.Objects(entry, side), p) && kubernetesPorts(raw.Objects(entry, "ports"), p, false) ||
+			w.kubernetesBlocks(raw.Objects(entry, side), p) && kubernetesPorts(raw.Objects(entry, "ports"), p, !p.Ingress) {
+			out.allows = append(out.allows, title(policy, raw.At(list, i)))
 		}
 	}
 	return out
@@ -39,17 +43,17 @@ func (w *World) kubernetesPeers(policy Object, peers []Object, p Packet) bool {
 		return true
 	}
 	return slices.ContainsFunc(peers, func(peer Object) bool {
-		if there(peer, "ipBlock") || p.Peer.Labels == nil {
+		if raw.There(peer, "ipBlock") || p.Peer.Labels == nil {
 			return false
 		}
 		// Pods alone have a namespace; those of other clusters are not those of this API.
-		chosen := []requirement{{"k8s:" + keyNamespace, "Exists", nil}, {"k8s:" + keyCluster, "In", []string{w.Cluster}}}
-		if there(peer, "namespaceSelector") {
-			chosen = append(chosen, prefixed(sub(peer, "namespaceSelector"), "k8s:"+keyNamespaces)...)
+		chosen := []raw.Requirement{raw.Exists("k8s:" + keyNamespace), raw.In("k8s:"+keyCluster, w.Cluster)}
+		if raw.There(peer, "namespaceSelector") {
+			chosen = append(chosen, raw.Prefixed(raw.Sub(peer, "namespaceSelector"), "k8s:"+keyNamespaces)...)
 		} else {
-			chosen = append(chosen, requirement{"k8s:" + keyNamespace, "In", []string{namespaceOf(policy)}})
+			chosen = append(chosen, raw.In("k8s:"+keyNamespace, namespaceOf(policy)))
 		}
-		return all(append(chosen, prefixed(sub(peer, "podSelector"), "k8s:")...), p.Peer.Labels)
+		return raw.All(append(chosen, raw.Prefixed(raw.Sub(peer, "podSelector"), "k8s:")...), p.Peer.Labels)
 	})
 }
 
@@ -57,8 +61,8 @@ func (w *World) kubernetesPeers(policy Object, peers []Object, p Packet) bool {
 // CIDRs that should not be included within this rule". Whoever has such an address is meant.
 func (w *World) kubernetesBlocks(peers []Object, p Packet) bool {
 	return slices.ContainsFunc(peers, func(peer Object) bool {
-		block := sub(peer, "ipBlock")
-		return block != nil && inside(text(block, "cidr"), p.Peer.Address) && !insideAny(texts(block, "except"), p.Peer.Address)
+		block := raw.Sub(peer, "ipBlock")
+		return block != nil && raw.Inside(raw.Text(block, "cidr"), p.Peer.Address) && !raw.InsideAny(raw.Texts(block, "except"), p.Peer.Address)
 	})
 }
 
@@ -69,7 +73,7 @@ func kubernetesPorts(ports []Object, p Packet, nameless bool) bool {
 		return true
 	}
 	return slices.ContainsFunc(ports, func(port Object) bool {
-		protocol := text(port, "protocol")
+		protocol := raw.Text(port, "protocol")
 		if protocol == "" {
 			protocol = "TCP" // "If not specified, this field defaults to TCP."
 		}
@@ -79,12 +83,12 @@ func kubernetesPorts(ports []Object, p Packet, nameless bool) bool {
 		if name, ok := port["port"].(string); ok {
 			return !nameless && p.names(name, protocol)
 		}
-		if !there(port, "port") {
+		if !raw.There(port, "port") {
 			return true // "If this field is not provided, this matches all port names and numbers."
 		}
-		first, last := number(port, "port"), number(port, "port")
-		if there(port, "endPort") {
-			last = number(port, "endPort")
+		first, last := raw.Number(port, "port"), raw.Number(port, "port")
+		if raw.There(port, "endPort") {
+			last = raw.Number(port, "endPort")
 		}
 		return first <= p.Port && p.Port <= last
 	})

@@ -3,7 +3,8 @@ package oracle
 import (
 	"net/netip"
 	"slices"
-	"strings"
+
+	"weftnet.io/weftnet/test/oracle/raw"
 )
 
 // members are the lists that choose peers (C4), less from or to.
@@ -25,7 +26,7 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 		present, _ := e.list(member)
 		chooses = chooses || present
 	}
-	limited := len(objects(e.entry, "toPorts"))+len(objects(e.entry, "icmps")) > 0
+	limited := len(raw.Objects(e.entry, "toPorts"))+len(raw.Objects(e.entry, "icmps")) > 0
 	_, groups := e.list("Groups")
 	_, required := e.list("Requires")
 	switch {
@@ -36,7 +37,7 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 	case !chooses: // C2: no L3 member, no toPorts/icmps: nothing
 		return false, false
 	}
-	for _, name := range texts(e.entry, e.side()+"Entities") {
+	for _, name := range raw.Texts(e.entry, e.side()+"Entities") {
 		if e.entity(name) {
 			someone = true
 		}
@@ -44,23 +45,23 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 			byAddress = true // whatever the service has as endpoints, nodes included
 		}
 	}
-	for _, selector := range objects(e.entry, e.side()+"Endpoints") {
-		someone = someone || e.p.Peer.Labels != nil && all(e.scoped(requirements(selector)), e.p.Peer.Labels)
+	for _, selector := range raw.Objects(e.entry, e.side()+"Endpoints") {
+		someone = someone || e.p.Peer.Labels != nil && raw.All(e.scoped(raw.Requirements(selector)), e.p.Peer.Labels)
 	}
 	if !e.p.Ingress {
-		for _, service := range objects(e.entry, "toServices") {
+		for _, service := range raw.Objects(e.entry, "toServices") {
 			pods, addresses := e.service(service)
 			someone, byAddress = someone || pods, byAddress || addresses
 		}
 	}
-	for _, selector := range objects(e.entry, e.side()+"Nodes") {
+	for _, selector := range raw.Objects(e.entry, e.side()+"Nodes") {
 		byAddress = byAddress || e.node(selector)
 	}
 	return someone, byAddress || e.prefixes()
 }
 
 // scoped adds to a selector of peers what it leaves out (C4).
-func (e ciliumEntry) scoped(own []requirement) []requirement {
+func (e ciliumEntry) scoped(own []raw.Requirement) []raw.Requirement {
 	if aboutReserved(own) {
 		return own
 	}
@@ -69,13 +70,13 @@ func (e ciliumEntry) scoped(own []requirement) []requirement {
 	case about(own, keyNamespace):
 	case namespace != "":
 		if !aboutNamespaceLabels(own) {
-			own = append(own, requirement{"k8s:" + keyNamespace, "In", []string{namespace}})
+			own = append(own, raw.In("k8s:"+keyNamespace, namespace))
 		}
 	case !matchesInit(e.rule):
-		own = append(own, requirement{"k8s:" + keyNamespace, "Exists", nil})
+		own = append(own, raw.Exists("k8s:"+keyNamespace))
 	}
 	if !about(own, keyCluster) {
-		own = append(own, requirement{"k8s:" + keyCluster, "In", []string{e.w.Cluster}})
+		own = append(own, raw.In("k8s:"+keyCluster, e.w.Cluster))
 	}
 	return own
 }
@@ -121,59 +122,51 @@ func (e ciliumEntry) prefixes() bool {
 		return false
 	}
 	address := e.p.Peer.Address
-	if insideAny(texts(e.entry, e.side()+"CIDR"), address) {
+	if raw.InsideAny(raw.Texts(e.entry, e.side()+"CIDR"), address) {
 		return true
 	}
-	return slices.ContainsFunc(objects(e.entry, e.side()+"CIDRSet"), func(set Object) bool {
-		within := []string{text(set, "cidr")}
-		if text(set, "cidr") == "" {
+	return slices.ContainsFunc(raw.Objects(e.entry, e.side()+"CIDRSet"), func(set Object) bool {
+		within := []string{raw.Text(set, "cidr")}
+		if raw.Text(set, "cidr") == "" {
 			within = nil
 			for _, group := range e.w.Groups {
-				named := text(set, "cidrGroupRef") == text(sub(group, "metadata"), "name")
-				chosen := there(set, "cidrGroupSelector") && all(requirements(sub(set, "cidrGroupSelector")), sourced("cidrgroup", labelsOf(group)))
+				named := raw.Text(set, "cidrGroupRef") == raw.Text(raw.Sub(group, "metadata"), "name")
+				chosen := raw.There(set, "cidrGroupSelector") && raw.All(raw.Requirements(raw.Sub(set, "cidrGroupSelector")), raw.Sourced("cidrgroup", raw.Labels(group)))
 				if named || chosen {
-					within = append(within, slices.DeleteFunc(texts(sub(group, "spec"), "externalCIDRs"), isAddress)...) // no prefix
+					within = append(within, slices.DeleteFunc(raw.Texts(raw.Sub(group, "spec"), "externalCIDRs"), isAddress)...) // no prefix
 				}
 			}
 		}
-		return insideAny(within, address) && !insideAny(texts(set, "except"), address)
+		return raw.InsideAny(within, address) && !raw.InsideAny(raw.Texts(set, "except"), address)
 	})
-}
-
-func sourced(source string, labels map[string]string) map[string]string {
-	out := map[string]string{}
-	for key, value := range labels {
-		out[source+":"+key] = value
-	}
-	return out
 }
 
 // service tells whether the peer is behind a service: one of the pods that it selects, or, without a selector, an address
 // in its EndpointSlices, "as CIDRs".
 func (e ciliumEntry) service(choice Object) (pods, addresses bool) {
-	byName, byLabels := sub(choice, "k8sService"), sub(choice, "k8sServiceSelector")
+	byName, byLabels := raw.Sub(choice, "k8sService"), raw.Sub(choice, "k8sServiceSelector")
 	for _, service := range e.w.Services {
-		meta := sub(service, "metadata")
+		meta := raw.Sub(service, "metadata")
 		namespace := namespaceOf(e.policy)
 		for _, s := range []Object{byName, byLabels} {
-			if given := text(s, "namespace"); given != "" {
+			if given := raw.Text(s, "namespace"); given != "" {
 				namespace = given
 			}
 		}
-		meant := byName != nil && text(byName, "serviceName") == text(meta, "name") ||
-			byLabels != nil && all(requirements(sub(byLabels, "selector")), sourced("k8s", labelsOf(service)))
-		if !meant || namespace != "" && namespace != text(meta, "namespace") {
+		meant := byName != nil && raw.Text(byName, "serviceName") == raw.Text(meta, "name") ||
+			byLabels != nil && raw.All(raw.Requirements(raw.Sub(byLabels, "selector")), raw.Sourced("k8s", raw.Labels(service)))
+		if !meant || namespace != "" && namespace != raw.Text(meta, "namespace") {
 			continue
 		}
-		selector := sub(sub(service, "spec"), "selector")
+		selector := raw.Sub(raw.Sub(service, "spec"), "selector")
 		if len(selector) == 0 {
-			addresses = addresses || e.byCIDR() && e.serves(text(meta, "namespace"), text(meta, "name"))
+			addresses = addresses || e.byCIDR() && e.serves(raw.Text(meta, "namespace"), raw.Text(meta, "name"))
 			continue
 		}
-		chosen := append(prefixed(Object{"matchLabels": selector}, "k8s:"),
-			requirement{"k8s:" + keyNamespace, "In", []string{text(meta, "namespace")}},
-			requirement{"k8s:" + keyCluster, "In", []string{e.w.Cluster}})
-		pods = pods || e.p.Peer.Labels != nil && all(chosen, e.p.Peer.Labels)
+		chosen := append(raw.Prefixed(Object{"matchLabels": selector}, "k8s:"),
+			raw.In("k8s:"+keyNamespace, raw.Text(meta, "namespace")),
+			raw.In("k8s:"+keyCluster, e.w.Cluster))
+		pods = pods || e.p.Peer.Labels != nil && raw.All(chosen, e.p.Peer.Labels)
 	}
 	return pods, addresses
 }
@@ -181,12 +174,12 @@ func (e ciliumEntry) service(choice Object) (pods, addresses bool) {
 // serves tells whether the peer's address is in a slice of a service.
 func (e ciliumEntry) serves(namespace, name string) bool {
 	for _, slice := range e.w.Slices {
-		meta := sub(slice, "metadata")
-		if text(meta, "namespace") != namespace || labelsOf(slice)["kubernetes.io/service-name"] != name {
+		meta := raw.Sub(slice, "metadata")
+		if raw.Text(meta, "namespace") != namespace || raw.Labels(slice)["kubernetes.io/service-name"] != name {
 			continue
 		}
-		for _, end := range objects(slice, "endpoints") {
-			for _, a := range texts(end, "addresses") {
+		for _, end := range raw.Objects(slice, "endpoints") {
+			for _, a := range raw.Texts(end, "addresses") {
 				if parsed, err := netip.ParseAddr(a); err == nil && parsed == e.p.Peer.Address {
 					return true
 				}
@@ -200,26 +193,5 @@ func (e ciliumEntry) serves(namespace, name string) bool {
 func (e ciliumEntry) node(selector Object) bool {
 	peer := e.p.Peer
 	return e.w.NodeLabels && peer.Node != "" && !peer.Local &&
-		all(requirements(selector), sourced("node", labelsOf(find(e.w.Nodes, "", peer.Node))))
-}
-
-func insideAny(prefixes []string, address netip.Addr) bool {
-	return slices.ContainsFunc(prefixes, func(p string) bool { return inside(p, address) })
-}
-
-// inside tells whether an address is in a prefix, or is the address that stands there. An IPv4 address is in no prefix of
-// IPv6, but for those that are written as IPv4 in IPv6.
-func inside(prefix string, address netip.Addr) bool {
-	if !strings.Contains(prefix, "/") {
-		a, err := netip.ParseAddr(prefix)
-		return err == nil && a.Unmap() == address
-	}
-	p, err := netip.ParsePrefix(prefix)
-	if err != nil || !address.IsValid() {
-		return false
-	}
-	if p.Addr().Is4In6() {
-		return address.Is4() && p.Bits() >= 96 && netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Contains(address)
-	}
-	return p.Contains(address)
+		raw.All(raw.Requirements(selector), raw.Sourced("node", raw.Labels(find(e.w.Nodes, "", peer.Node))))
 }

@@ -4,11 +4,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"weftnet.io/weftnet/test/oracle/raw"
 )
 
 // protocolOf is the protocol of an element of ports: C5, "" and ANY are TCP, UDP and SCTP; case does not matter.
 func protocolOf(port Object) string {
-	protocol := strings.ToUpper(text(port, "protocol"))
+	protocol := strings.ToUpper(raw.Text(port, "protocol"))
 	if protocol == "" {
 		return "ANY"
 	}
@@ -22,7 +24,7 @@ var (
 
 // portRule tells whether an element of toPorts matches. C2: without ports it is all ports.
 func (e ciliumEntry) portRule(rule Object, nameless bool) bool {
-	ports := objects(rule, "ports")
+	ports := raw.Objects(rule, "ports")
 	if len(ports) == 0 {
 		return slices.Contains(transports, e.p.Protocol)
 	}
@@ -37,7 +39,7 @@ func (e ciliumEntry) port(port Object, nameless bool) bool {
 	if protocol != "ANY" && protocol != e.p.Protocol || !slices.Contains(transports, e.p.Protocol) {
 		return false
 	}
-	written := text(port, "port")
+	written := raw.Text(port, "port")
 	if isServiceName(written) {
 		return !nameless && e.p.names(strings.ToLower(written), e.p.Protocol)
 	}
@@ -48,7 +50,7 @@ func (e ciliumEntry) port(port Object, nameless bool) bool {
 	if first == 0 {
 		return true // port 0: all ports
 	}
-	last := max(int(first), number(port, "endPort"))
+	last := max(int(first), raw.Number(port, "endPort"))
 	return int(first) <= e.p.Port && e.p.Port <= last
 }
 
@@ -77,7 +79,7 @@ var icmpNames = map[string]map[string]int{
 // isICMP tells whether the packet is what an element of fields says. C5: family default IPv4; type a number or a name.
 func (p Packet) isICMP(field Object) bool {
 	protocol := "ICMP"
-	if text(field, "family") == "IPv6" {
+	if raw.Text(field, "family") == "IPv6" {
 		protocol = "ICMPv6"
 	}
 	kind, ok := icmpType(field["type"], protocol)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"weftnet.io/weftnet/test/oracle/raw"
 )
 
 // problems collects why an object is not valid: fields, each with a word or two.
@@ -19,18 +21,18 @@ func (p *problems) add(field, why string) { *p = append(*p, field+": "+why) }
 // have the types that they must have: see package shape.
 func Problems(policy Object) []string {
 	var p problems
-	if text(policy, "kind") == "NetworkPolicy" {
-		p.kubernetes(sub(policy, "spec"))
+	if raw.Text(policy, "kind") == "NetworkPolicy" {
+		p.kubernetes(raw.Sub(policy, "spec"))
 		return p
 	}
-	if !there(policy, "spec") && len(objects(policy, "specs")) == 0 {
+	if !raw.There(policy, "spec") && len(raw.Objects(policy, "specs")) == 0 {
 		p.add("spec", "empty policy")
 	}
-	if there(policy, "spec") {
-		p.rule(policy, sub(policy, "spec"), "spec")
+	if raw.There(policy, "spec") {
+		p.rule(policy, raw.Sub(policy, "spec"), "spec")
 	}
-	for i, rule := range objects(policy, "specs") {
-		p.rule(policy, rule, at("specs", i))
+	for i, rule := range raw.Objects(policy, "specs") {
+		p.rule(policy, rule, raw.At("specs", i))
 	}
 	return p
 }
@@ -39,23 +41,23 @@ func Problems(policy Object) []string {
 func (p *problems) rule(policy, rule Object, field string) {
 	entries := 0
 	for _, list := range []string{"ingress", "ingressDeny", "egress", "egressDeny"} {
-		for i, entry := range objects(rule, list) {
+		for i, entry := range raw.Objects(rule, list) {
 			entries++
-			p.entry(entry, field+"."+at(list, i), strings.HasPrefix(list, "ingress"), strings.HasSuffix(list, "Deny"))
+			p.entry(entry, field+"."+raw.At(list, i), strings.HasPrefix(list, "ingress"), strings.HasSuffix(list, "Deny"))
 		}
 	}
 	if entries == 0 {
 		p.add(field, "no entries")
 	}
-	if there(rule, "endpointSelector") == there(rule, "nodeSelector") {
+	if raw.There(rule, "endpointSelector") == raw.There(rule, "nodeSelector") {
 		p.add(field, "not exactly one of endpointSelector and nodeSelector")
 	}
-	if there(rule, "nodeSelector") && text(policy, "kind") == "CiliumNetworkPolicy" {
+	if raw.There(rule, "nodeSelector") && raw.Text(policy, "kind") == "CiliumNetworkPolicy" {
 		p.add(field+".nodeSelector", "clusterwide only")
 	}
-	p.selector(sub(rule, "endpointSelector"), field+".endpointSelector")
-	p.selector(sub(rule, "nodeSelector"), field+".nodeSelector")
-	log := text(sub(rule, "log"), "value")
+	p.selector(raw.Sub(rule, "endpointSelector"), field+".endpointSelector")
+	p.selector(raw.Sub(rule, "nodeSelector"), field+".nodeSelector")
+	log := raw.Text(raw.Sub(rule, "log"), "value")
 	if utf8.RuneCountInString(log) > 32 || strings.ContainsFunc(log, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		p.add(field+".log.value", "at most 32 printable characters")
 	}
@@ -63,8 +65,8 @@ func (p *problems) rule(policy, rule Object, field string) {
 
 // selector: C4. Values belong to In and NotIn, and to them alone.
 func (p *problems) selector(selector Object, field string) {
-	for _, r := range requirements(selector) {
-		if _, name := split(r.key); name == "" {
+	for _, r := range raw.Requirements(selector) {
+		if _, name := raw.Split(r.Key); name == "" {
 			p.add(field, "empty key")
 		}
 	}
@@ -73,22 +75,8 @@ func (p *problems) selector(selector Object, field string) {
 
 // plain is a selector of Kubernetes.
 func (p *problems) plain(selector Object, field string) {
-	for _, r := range requirements(selector) {
-		if r.key == "" {
-			p.add(field, "empty key")
-		}
-		switch r.operator {
-		case "In", "NotIn":
-			if len(r.values) == 0 {
-				p.add(field, "no values")
-			}
-		case "Exists", "DoesNotExist":
-			if len(r.values) > 0 {
-				p.add(field, "values")
-			}
-		default:
-			p.add(field, "no such operator")
-		}
+	for _, why := range raw.Problems(selector) {
+		p.add(field, why)
 	}
 }
 
@@ -110,44 +98,44 @@ func (p *problems) entry(entry Object, field string, ingress, deny bool) {
 		p.add(field, "L3 members exclude each other")
 	}
 	for _, member := range []string{"Endpoints", "Nodes"} {
-		for i, selector := range objects(entry, e.side()+member) {
-			p.selector(selector, field+"."+at(e.side()+member, i))
+		for i, selector := range raw.Objects(entry, e.side()+member) {
+			p.selector(selector, field+"."+raw.At(e.side()+member, i))
 		}
 	}
-	for i, prefix := range texts(entry, e.side()+"CIDR") {
+	for i, prefix := range raw.Texts(entry, e.side()+"CIDR") {
 		if _, err := netip.ParsePrefix(prefix); err != nil && !isAddress(prefix) {
-			p.add(field+"."+at(e.side()+"CIDR", i), "no CIDR")
+			p.add(field+"."+raw.At(e.side()+"CIDR", i), "no CIDR")
 		}
 	}
-	for i, set := range objects(entry, e.side()+"CIDRSet") {
-		p.cidrSet(set, field+"."+at(e.side()+"CIDRSet", i))
+	for i, set := range raw.Objects(entry, e.side()+"CIDRSet") {
+		p.cidrSet(set, field+"."+raw.At(e.side()+"CIDRSet", i))
 	}
-	for i, name := range texts(entry, e.side()+"Entities") {
+	for i, name := range raw.Texts(entry, e.side()+"Entities") {
 		if !slices.Contains(entityNames, name) {
-			p.add(field+"."+at(e.side()+"Entities", i), "no such entity")
+			p.add(field+"."+raw.At(e.side()+"Entities", i), "no such entity")
 		}
 	}
 	if !ingress {
-		for i, service := range objects(entry, "toServices") {
-			p.service(service, field+"."+at("toServices", i))
+		for i, service := range raw.Objects(entry, "toServices") {
+			p.service(service, field+"."+raw.At("toServices", i))
 		}
 	}
 	if !ingress && !deny {
-		for i, name := range objects(entry, "toFQDNs") {
-			p.fqdn(name, field+"."+at("toFQDNs", i))
+		for i, name := range raw.Objects(entry, "toFQDNs") {
+			p.fqdn(name, field+"."+raw.At("toFQDNs", i))
 		}
 	}
-	if len(objects(entry, "toPorts")) > 0 && len(objects(entry, "icmps")) > 0 {
+	if len(raw.Objects(entry, "toPorts")) > 0 && len(raw.Objects(entry, "icmps")) > 0 {
 		p.add(field, "icmps and toPorts can't be in one rule entry")
 	}
-	for i, rule := range objects(entry, "toPorts") {
-		p.portRule(rule, field+"."+at("toPorts", i))
+	for i, rule := range raw.Objects(entry, "toPorts") {
+		p.portRule(rule, field+"."+raw.At("toPorts", i))
 		if !deny {
-			p.requests(rule, field+"."+at("toPorts", i), ingress)
+			p.requests(rule, field+"."+raw.At("toPorts", i), ingress)
 		}
 	}
-	for i, rule := range objects(entry, "icmps") {
-		p.icmps(rule, field+"."+at("icmps", i))
+	for i, rule := range raw.Objects(entry, "icmps") {
+		p.icmps(rule, field+"."+raw.At("icmps", i))
 	}
 }
 
@@ -157,20 +145,20 @@ func isAddress(written string) bool {
 }
 
 func (p *problems) service(choice Object, field string) {
-	name, labels := sub(choice, "k8sService"), sub(choice, "k8sServiceSelector")
+	name, labels := raw.Sub(choice, "k8sService"), raw.Sub(choice, "k8sServiceSelector")
 	switch {
 	case name != nil && labels != nil:
 		p.add(field, "one of k8sService and k8sServiceSelector")
-	case name != nil && text(name, "serviceName") == "":
+	case name != nil && raw.Text(name, "serviceName") == "":
 		p.add(field, "no name")
 	}
-	p.selector(sub(labels, "selector"), field+".k8sServiceSelector.selector")
+	p.selector(raw.Sub(labels, "selector"), field+".k8sServiceSelector.selector")
 }
 
 // cidrSet: "Exactly one of cidr / cidrGroupRef / cidrGroupSelector … except must be inside cidr, same family".
 func (p *problems) cidrSet(set Object, field string) {
 	sources := 0
-	for _, used := range []bool{text(set, "cidr") != "", text(set, "cidrGroupRef") != "", there(set, "cidrGroupSelector")} {
+	for _, used := range []bool{raw.Text(set, "cidr") != "", raw.Text(set, "cidrGroupRef") != "", raw.There(set, "cidrGroupSelector")} {
 		if used {
 			sources++
 		}
@@ -178,14 +166,14 @@ func (p *problems) cidrSet(set Object, field string) {
 	if sources != 1 {
 		p.add(field, "not exactly one of cidr, cidrGroupRef, cidrGroupSelector")
 	}
-	p.selector(sub(set, "cidrGroupSelector"), field+".cidrGroupSelector")
-	within, err := netip.ParsePrefix(text(set, "cidr"))
-	if text(set, "cidr") != "" && err != nil {
+	p.selector(raw.Sub(set, "cidrGroupSelector"), field+".cidrGroupSelector")
+	within, err := netip.ParsePrefix(raw.Text(set, "cidr"))
+	if raw.Text(set, "cidr") != "" && err != nil {
 		p.add(field+".cidr", "CIDRSet requires a prefix")
 	}
-	for _, written := range texts(set, "except") {
+	for _, written := range raw.Texts(set, "except") {
 		except, bad := netip.ParsePrefix(written)
-		if bad != nil || text(set, "cidr") != "" && (err != nil || except.Bits() < within.Bits() || !within.Contains(except.Addr())) {
+		if bad != nil || raw.Text(set, "cidr") != "" && (err != nil || except.Bits() < within.Bits() || !within.Contains(except.Addr())) {
 			p.add(field+".except", "not inside cidr")
 		}
 	}
@@ -193,7 +181,7 @@ func (p *problems) cidrSet(set Object, field string) {
 
 // fqdn: C7.
 func (p *problems) fqdn(name Object, field string) {
-	exact, pattern := text(name, "matchName"), text(name, "matchPattern")
+	exact, pattern := raw.Text(name, "matchName"), raw.Text(name, "matchPattern")
 	const letters = "-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 	if (exact == "") == (pattern == "") || strings.Trim(exact, letters) != "" || strings.Trim(pattern, letters+"*") != "" || len(exact)+len(pattern) > 255 {
 		p.add(field, "not one name or pattern")
@@ -202,14 +190,14 @@ func (p *problems) fqdn(name Object, field string) {
 
 // portRule: C5.
 func (p *problems) portRule(rule Object, field string) {
-	ports := objects(rule, "ports")
+	ports := raw.Objects(rule, "ports")
 	if len(ports) > 40 {
 		p.add(field+".ports", "too many")
 		return
 	}
 	for i, port := range ports {
-		field := field + "." + at("ports", i)
-		protocol, written := protocolOf(port), text(port, "port")
+		field := field + "." + raw.At("ports", i)
+		protocol, written := protocolOf(port), raw.Text(port, "port")
 		switch {
 		case portless[protocol]:
 			if written != "" && written != "0" {
@@ -223,7 +211,7 @@ func (p *problems) portRule(rule Object, field string) {
 			continue
 		}
 		first, err := strconv.ParseUint(written, 0, 16)
-		if end := number(port, "endPort"); err != nil || first != 0 && (end < 0 || end > 65535) {
+		if end := raw.Number(port, "endPort"); err != nil || first != 0 && (end < 0 || end > 65535) {
 			p.add(field, "no port")
 		}
 	}
@@ -232,87 +220,87 @@ func (p *problems) portRule(rule Object, field string) {
 // requests: C6, as far as it says what is not valid.
 func (p *problems) requests(rule Object, field string, ingress bool) {
 	families := requests(rule)
-	rules := sub(rule, "rules")
-	dns, http, names := objects(rules, "dns"), objects(rules, "http"), texts(rule, "serverNames")
-	if len(dns) > 0 && (ingress || len(objects(rule, "ports")) == 0 || len(http) > 0) {
+	rules := raw.Sub(rule, "rules")
+	dns, http, names := raw.Objects(rules, "dns"), raw.Objects(rules, "http"), raw.Texts(rule, "serverNames")
+	if len(dns) > 0 && (ingress || len(raw.Objects(rule, "ports")) == 0 || len(http) > 0) {
 		p.add(field, "DNS rules: ports must be given, egress only, one family")
 	}
-	if len(names) > 0 && len(families) > 0 && !there(rule, "terminatingTLS") || slices.Contains(names, "") {
+	if len(names) > 0 && len(families) > 0 && !raw.There(rule, "terminatingTLS") || slices.Contains(names, "") {
 		p.add(field, "serverNames with L7 rules require terminatingTLS")
 	}
-	if there(rule, "listener") && (ingress || len(families) > 0) {
+	if raw.There(rule, "listener") && (ingress || len(families) > 0) {
 		p.add(field, "listener: only egress, not with L7 rules")
 	}
-	for _, port := range objects(rule, "ports") {
-		first, err := strconv.ParseUint(text(port, "port"), 0, 16)
+	for _, port := range raw.Objects(rule, "ports") {
+		first, err := strconv.ParseUint(raw.Text(port, "port"), 0, 16)
 		if len(families) > 0 && (len(dns) == 0 && protocolOf(port) != "TCP" || err == nil && first == 0 ||
-			len(dns) > 0 && err == nil && number(port, "endPort") > int(first)) {
+			len(dns) > 0 && err == nil && raw.Number(port, "endPort") > int(first)) {
 			p.add(field, "L7 only on TCP, except DNS; port 0 not with L7; DNS: no ranges")
 		}
 	}
 	for i, name := range dns {
-		p.fqdn(name, field+"."+at("rules.dns", i))
+		p.fqdn(name, field+"."+raw.At("rules.dns", i))
 	}
 	for i, h := range http {
 		for _, member := range []string{"path", "method", "host"} {
-			if _, err := regexp.Compile(text(h, member)); err != nil {
-				p.add(field+"."+at("rules.http", i), "no RE2")
+			if _, err := regexp.Compile(raw.Text(h, member)); err != nil {
+				p.add(field+"."+raw.At("rules.http", i), "no RE2")
 			}
 		}
 	}
 }
 
 func (p *problems) icmps(rule Object, field string) {
-	fields := objects(rule, "fields")
+	fields := raw.Objects(rule, "fields")
 	if len(fields) > 40 {
 		p.add(field, "too many")
 		return
 	}
 	for i, f := range fields {
-		protocol, known := map[string]string{"": "ICMP", "IPv4": "ICMP", "IPv6": "ICMPv6"}[text(f, "family")]
+		protocol, known := map[string]string{"": "ICMP", "IPv4": "ICMP", "IPv6": "ICMPv6"}[raw.Text(f, "family")]
 		if _, ok := icmpType(f["type"], protocol); !ok || !known {
-			p.add(field+"."+at("fields", i), "no such type")
+			p.add(field+"."+raw.At("fields", i), "no such type")
 		}
 	}
 }
 
 // kubernetes: what the API server checks of a NetworkPolicy, as far as it makes a difference to what is matched.
 func (p *problems) kubernetes(spec Object) {
-	p.plain(sub(spec, "podSelector"), "spec.podSelector")
-	for i, name := range texts(spec, "policyTypes") {
+	p.plain(raw.Sub(spec, "podSelector"), "spec.podSelector")
+	for i, name := range raw.Texts(spec, "policyTypes") {
 		if name != "Ingress" && name != "Egress" {
-			p.add("spec."+at("policyTypes", i), "no such type")
+			p.add("spec."+raw.At("policyTypes", i), "no such type")
 		}
 	}
 	for _, side := range [][2]string{{"ingress", "from"}, {"egress", "to"}} {
-		for i, entry := range objects(spec, side[0]) {
-			field := "spec." + at(side[0], i)
-			for j, peer := range objects(entry, side[1]) {
-				p.kubernetesPeer(peer, field+"."+at(side[1], j))
+		for i, entry := range raw.Objects(spec, side[0]) {
+			field := "spec." + raw.At(side[0], i)
+			for j, peer := range raw.Objects(entry, side[1]) {
+				p.kubernetesPeer(peer, field+"."+raw.At(side[1], j))
 			}
-			for j, port := range objects(entry, "ports") {
-				p.kubernetesPort(port, field+"."+at("ports", j))
+			for j, port := range raw.Objects(entry, "ports") {
+				p.kubernetesPort(port, field+"."+raw.At("ports", j))
 			}
 		}
 	}
 }
 
 func (p *problems) kubernetesPeer(peer Object, field string) {
-	block := sub(peer, "ipBlock")
-	selects := there(peer, "podSelector") || there(peer, "namespaceSelector")
+	block := raw.Sub(peer, "ipBlock")
+	selects := raw.There(peer, "podSelector") || raw.There(peer, "namespaceSelector")
 	if selects == (block != nil) {
 		p.add(field, "a peer is an ipBlock or has selectors")
 	}
-	p.plain(sub(peer, "podSelector"), field+".podSelector")
-	p.plain(sub(peer, "namespaceSelector"), field+".namespaceSelector")
+	p.plain(raw.Sub(peer, "podSelector"), field+".podSelector")
+	p.plain(raw.Sub(peer, "namespaceSelector"), field+".namespaceSelector")
 	if block == nil {
 		return
 	}
-	within, err := netip.ParsePrefix(text(block, "cidr"))
+	within, err := netip.ParsePrefix(raw.Text(block, "cidr"))
 	if err != nil {
 		p.add(field+".ipBlock.cidr", "no CIDR")
 	}
-	for _, written := range texts(block, "except") {
+	for _, written := range raw.Texts(block, "except") {
 		except, bad := netip.ParsePrefix(written)
 		if bad != nil || err == nil && (except.Bits() <= within.Bits() || !within.Contains(except.Addr())) {
 			p.add(field+".ipBlock.except", "no strict subset")
@@ -321,12 +309,12 @@ func (p *problems) kubernetesPeer(peer Object, field string) {
 }
 
 func (p *problems) kubernetesPort(port Object, field string) {
-	if protocol := text(port, "protocol"); there(port, "protocol") && !slices.Contains(transports, protocol) {
+	if protocol := raw.Text(port, "protocol"); raw.There(port, "protocol") && !slices.Contains(transports, protocol) {
 		p.add(field, "no such protocol")
 	}
 	if first, ok := port["port"].(float64); ok {
 		last := first
-		if there(port, "endPort") {
+		if raw.There(port, "endPort") {
 			last = port["endPort"].(float64)
 		}
 		if first < 1 || last > 65535 || last < first {

@@ -4,10 +4,12 @@ import (
 	"maps"
 	"net/netip"
 	"strings"
+
+	"weftnet.io/weftnet/test/oracle/raw"
 )
 
 // Object is an object as JSON has it: map[string]any, []any, string, float64, bool, nil.
-type Object = map[string]any
+type Object = raw.Object
 
 // World is all that policies speak of, and the configuration that matters to them.
 type World struct {
@@ -67,39 +69,39 @@ func (w *World) Pod(namespace, name string) End {
 			e.Alike = append(e.Alike, portsOf(other)...)
 		}
 	}
-	e.Address, _ = netip.ParseAddr(text(sub(pod, "status"), "podIP"))
+	e.Address, _ = netip.ParseAddr(raw.Text(raw.Sub(pod, "status"), "podIP"))
 	return e
 }
 
 func (w *World) labels(pod Object) map[string]string {
-	namespace := text(sub(pod, "metadata"), "namespace")
+	namespace := raw.Text(raw.Sub(pod, "metadata"), "namespace")
 	out := map[string]string{
 		"k8s:io.kubernetes.pod.namespace":  namespace,
 		"k8s:io.cilium.k8s.policy.cluster": w.Cluster,
 	}
-	if account := text(sub(pod, "spec"), "serviceAccountName"); account != "" {
+	if account := raw.Text(raw.Sub(pod, "spec"), "serviceAccountName"); account != "" {
 		out["k8s:io.cilium.k8s.policy.serviceaccount"] = account
 	}
-	for key, value := range labelsOf(pod) {
+	for key, value := range raw.Labels(pod) {
 		if !leftOut(key) {
 			out["k8s:"+key] = value
 		}
 	}
-	for key, value := range labelsOf(find(w.Namespaces, "", namespace)) {
+	for key, value := range raw.Labels(find(w.Namespaces, "", namespace)) {
 		out["k8s:io.cilium.k8s.namespace.labels."+key] = value
 	}
 	return out
 }
 
 func portsOf(pod Object) (out []NamedPort) {
-	for _, container := range objects(sub(pod, "spec"), "containers") {
-		for _, port := range objects(container, "ports") {
-			protocol := text(port, "protocol")
+	for _, container := range raw.Objects(raw.Sub(pod, "spec"), "containers") {
+		for _, port := range raw.Objects(container, "ports") {
+			protocol := raw.Text(port, "protocol")
 			if protocol == "" {
 				protocol = "TCP"
 			}
-			if name := text(port, "name"); name != "" {
-				out = append(out, NamedPort{name, protocol, number(port, "containerPort")})
+			if name := raw.Text(port, "name"); name != "" {
+				out = append(out, NamedPort{name, protocol, raw.Number(port, "containerPort")})
 			}
 		}
 	}
@@ -122,8 +124,8 @@ func (w *World) NodeEnd(name string, local bool) End {
 	if local {
 		e.Labels = map[string]string{"reserved:host": ""}
 	}
-	for _, a := range objects(sub(node, "status"), "addresses") {
-		e.Address, _ = netip.ParseAddr(text(a, "address"))
+	for _, a := range raw.Objects(raw.Sub(node, "status"), "addresses") {
+		e.Address, _ = netip.ParseAddr(raw.Text(a, "address"))
 	}
 	return e
 }
@@ -144,55 +146,9 @@ func Reserved(name, address string) End {
 // find is the object with a name, or an empty one.
 func find(all []Object, namespace, name string) Object {
 	for _, o := range all {
-		if meta := sub(o, "metadata"); text(meta, "name") == name && text(meta, "namespace") == namespace {
+		if meta := raw.Sub(o, "metadata"); raw.Text(meta, "name") == name && raw.Text(meta, "namespace") == namespace {
 			return o
 		}
 	}
 	return nil
 }
-
-func labelsOf(o Object) map[string]string {
-	out := map[string]string{}
-	for key, value := range sub(sub(o, "metadata"), "labels") {
-		out[key], _ = value.(string)
-	}
-	return out
-}
-
-// sub, text, number, objects, texts read a member; what is absent or null is as good as empty.
-
-func sub(o Object, key string) Object {
-	inner, _ := o[key].(Object)
-	return inner
-}
-
-func text(o Object, key string) string {
-	value, _ := o[key].(string)
-	return value
-}
-
-func number(o Object, key string) int {
-	value, _ := o[key].(float64)
-	return int(value)
-}
-
-func objects(o Object, key string) (out []Object) {
-	items, _ := o[key].([]any)
-	for _, item := range items {
-		inner, _ := item.(Object)
-		out = append(out, inner)
-	}
-	return out
-}
-
-func texts(o Object, key string) (out []string) {
-	items, _ := o[key].([]any)
-	for _, item := range items {
-		inner, _ := item.(string)
-		out = append(out, inner)
-	}
-	return out
-}
-
-// there tells whether a member is neither absent nor null.
-func there(o Object, key string) bool { return o[key] != nil }
