@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -230,11 +231,17 @@ func (v *validation) object(s *schema, value map[string]any, above []level, fiel
 		}
 		v.check(next, value[key], append(slices.Clone(above), level{next, at}))
 	}
-	if n := len(value); n < s.MinFields || s.MaxFields != nil && n > *s.MaxFields {
+	there := 0 // the API server takes out null before it counts
+	for _, inner := range value {
+		if inner != nil {
+			there++
+		}
+	}
+	if there < s.MinFields || s.MaxFields != nil && there > *s.MaxFields {
 		v.fields(s, value, field)
 	}
 	for _, key := range s.Required {
-		if _, ok := value[key]; !ok {
+		if value[key] == nil {
 			v.add(Shape, field, fmt.Sprintf("%s is missing, so the API server refuses the object", key), "", "")
 		}
 	}
@@ -302,8 +309,8 @@ func (v *validation) text(s *schema, value, field string) {
 		meant := Closest(value, s.Enum)
 		v.add(Shape, field, fmt.Sprintf("%q is not one of %s", value, strings.Join(s.Enum, ", ")), meant, meant)
 	}
-	if s.MaxLength != nil && len(value) > *s.MaxLength || s.MinLength != nil && len(value) < *s.MinLength {
-		v.add(Format, field, fmt.Sprintf("%d characters are too many or too few", len(value)), "", "")
+	if n := utf8.RuneCountInString(value); s.MaxLength != nil && n > *s.MaxLength || s.MinLength != nil && n < *s.MinLength {
+		v.add(Format, field, fmt.Sprintf("%d characters are too many or too few", n), "", "")
 	}
 	if s.Pattern != nil && !s.Pattern.MatchString(value) {
 		v.add(Format, field, fmt.Sprintf("%q is not of the form that the API server asks for", value), "", "")

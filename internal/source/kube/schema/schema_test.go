@@ -7,6 +7,22 @@ import (
 	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
+func TestNullIsAsGoodAsAbsentAndCharactersAreNotBytes(t *testing.T) {
+	const before = `{"metadata":{},"spec":{"tier":"Admin","priority":1,"subject":{"namespaces":{}},"ingress":[`
+	for _, test := range []struct{ rule, field, word string }{
+		{`{"action":"Deny","from":[{"namespaces":null,"pods":{"podSelector":{}}}]}`, "", ""},
+		{`{"action":"Deny","from":[{"pods":null}]}`, "spec.ingress[0].from[0]", "exactly 1 of namespaces, pods"},
+		{`{"action":"Deny","from":null}`, "spec.ingress[0]", "from is missing"},
+		{`{"action":"Deny","name":"` + strings.Repeat("é", 100) + `","from":[{"namespaces":{}}]}`, "", ""},
+		{`{"action":"Deny","name":"` + strings.Repeat("é", 101) + `","from":[{"namespaces":{}}]}`, "spec.ingress[0].name", "101 characters"},
+	} {
+		found := Check(rule.KindClusterNetwork, []byte(before+test.rule+`]}}`))
+		if test.word == "" && len(found) > 0 || test.word != "" && (len(found) != 1 || found[0].Field != test.field || !strings.Contains(found[0].Does, test.word)) {
+			t.Errorf("%s: %+v", test.rule, found)
+		}
+	}
+}
+
 func TestMisspellingsAreRecognised(t *testing.T) {
 	for _, test := range []struct {
 		word, want string
