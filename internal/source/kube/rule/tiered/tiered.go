@@ -44,7 +44,6 @@ const (
 	maxPriority  = 1000
 	maxRules     = 25 // per direction
 	maxRuleName  = 100
-	maxName      = 255 // of a domain, in characters
 	rankPerLevel = 100 // ranks of one priority: more than rules
 )
 
@@ -258,11 +257,13 @@ func (e *entry) networks(in []v1alpha2.CIDR, field string, t *policy.Term) {
 	}
 }
 
-var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
+// domainName is the CRD's pattern to the letter: its A-z lets labels begin with an underscore, and what the API server
+// takes must not cost a policy all its rules.
+var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
 
 func (e *entry) domainNames(in []v1alpha2.DomainName, field string) {
 	for i, name := range in {
-		if !domainName.MatchString(string(name)) || len(name) > maxName {
+		if !domainName.MatchString(string(name)) {
 			e.Reject(fmt.Sprintf("%s[%d]", field, i), "%q is neither a domain name nor *. before one", name)
 		}
 	}
