@@ -8,6 +8,11 @@
 //
 //	C1-C5, C8   CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy: docs/compatibility.md and upstream's reference
 //	API         NetworkPolicy: the comments of networking.k8s.io/v1
+//	tier        ClusterNetworkPolicy: those of policy.networking.k8s.io/v1alpha2, in package tier
+//	modes       annotation policy.weftnet.io/mode, of policies and namespaces, and policy-audit-mode: docs/policy.md
+//
+// Judge asks tier Admin, then the other kinds, then tier Baseline. Verdict audit comes with the rules that would deny.
+// Foresee says what would become of the packet if staged policies were enforced.
 //
 // # Invariants
 //
@@ -19,6 +24,7 @@
 //
 //	go test ./test/oracle                                               worlds, malformed policies, each a few
 //	go test ./test/oracle -run Text -rapid.checks=2000 -timeout 1h      ten million packets
+//	                                                                    each also as staged policies would have it
 //	go test ./test/oracle -run Malformed -malformed 10000 -timeout 1h   -malformed.first N begins at another
 //	go test ./test/oracle -fuzz FuzzALabelSelector -fuzztime 10m
 //

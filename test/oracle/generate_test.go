@@ -362,8 +362,14 @@ func (d draw) kubernetesPort() any {
 
 func (d draw) policy(i int) oracle.Object {
 	meta := oracle.Object{"name": fmt.Sprint("p", i), "namespace": d.one("shop", "shop", "blog")}
-	out := oracle.Object{"apiVersion": "cilium.io/v2", "kind": d.one("CiliumNetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy"), "metadata": meta}
-	switch out["kind"] {
+	kind := d.one("CiliumNetworkPolicy", "CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "NetworkPolicy", "ClusterNetworkPolicy", "ClusterNetworkPolicy")
+	out := oracle.Object{"apiVersion": "cilium.io/v2", "kind": kind, "metadata": meta}
+	d.mode(meta)
+	switch kind {
+	case "ClusterNetworkPolicy":
+		delete(meta, "namespace")
+		out["apiVersion"], out["spec"] = "policy.networking.k8s.io/v1alpha2", d.tiered()
+		return out
 	case "NetworkPolicy":
 		out["apiVersion"], out["spec"] = "networking.k8s.io/v1", d.kubernetesRule()
 		return out
@@ -383,7 +389,7 @@ func (d draw) policy(i int) oracle.Object {
 // world is a small cluster with random policies.
 func (d draw) world() *oracle.World {
 	w := &oracle.World{
-		Cluster: "here", Mode: "default", HostPolicy: d.odds(4), CIDRNodes: d.odds(4), CIDRPods: d.odds(8), NodeLabels: d.odds(2),
+		Cluster: "here", Mode: "default", Audit: d.odds(10), HostPolicy: d.odds(4), CIDRNodes: d.odds(4), CIDRPods: d.odds(8), NodeLabels: d.odds(2),
 	}
 	if d.odds(8) {
 		w.Mode = d.one("always", "never")
@@ -403,6 +409,11 @@ func (d draw) world() *oracle.World {
 	add(&w.Namespaces,
 		`{"kind":"Namespace","metadata":{"name":"shop","labels":{"kubernetes.io/metadata.name":"shop","team":"blue"}}}`,
 		`{"kind":"Namespace","metadata":{"name":"blog","labels":{"kubernetes.io/metadata.name":"blog","team":"red"}}}`)
+	for _, namespace := range w.Namespaces {
+		if d.odds(8) {
+			namespace["metadata"].(oracle.Object)["annotations"] = oracle.Object{"policy.weftnet.io/mode": d.one("audit", "audit", "stage", "enforce", "Audit")}
+		}
+	}
 	pod := func(namespace, name, address, labels, ports string) {
 		add(&w.Pods, fmt.Sprintf(`{"kind":"Pod","metadata":{"namespace":%q,"name":%q,"labels":{%s}},"status":{"podIP":%q},`+
 			`"spec":{"serviceAccountName":"default","containers":[{"name":"c","ports":[%s]}]}}`, namespace, name, labels, address, ports))
@@ -410,7 +421,7 @@ func (d draw) world() *oracle.World {
 	pod("shop", "web", "10.1.2.3", `"app":"web","tier":"front","pod-template-hash":"x"`, d.ports())
 	pod("shop", "web-2", "10.1.2.4", `"app":"web","tier":"front","pod-template-hash":"y"`, d.ports())
 	pod("shop", "db", "10.1.3.1", `"app":"db","tier":"back","io.kubernetes.pod.namespace":"blog"`, d.ports())
-	pod("blog", "api", "2001:db8:1::1", `"app":"api"`, d.ports())
+	pod("blog", "api", "2001:db8:1::1", `"app":"api","k8s-app":"kube-dns"`, d.ports())
 	pod("blog", "web", "10.2.0.1", `"app":"web","tier":""`, d.ports())
 	node := func(name, address, zone string) {
 		add(&w.Nodes, fmt.Sprintf(`{"kind":"Node","metadata":{"name":%q,"labels":{"zone":%q}},"status":{"addresses":[{"type":"InternalIP","address":%q}]}}`, name, zone, address))
@@ -444,7 +455,7 @@ func (d draw) ports() string {
 	return d.one(``,
 		`{"name":"http","containerPort":80}`,
 		`{"name":"http","containerPort":8080},{"name":"dns","containerPort":53,"protocol":"UDP"}`,
-		`{"name":"http","containerPort":85,"protocol":"UDP"},{"name":"http","containerPort":443},{"name":"dns","containerPort":1024,"protocol":"SCTP"}`)
+		`{"name":"http","containerPort":85,"protocol":"UDP"},{"name":"http","containerPort":443},{"name":"dns-tcp","containerPort":1024},{"name":"dns","containerPort":1024,"protocol":"SCTP"}`)
 }
 
 // reread gives an object as JSON has it: one kind of number.

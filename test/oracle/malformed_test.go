@@ -148,8 +148,10 @@ func TestMalformedPoliciesAreRefusedWithAFieldOrTakenRightly(t *testing.T) {
 	t.Logf("policies %d to %d", *first, *first+*malformed-1)
 	count := map[string]int{}
 	most := 0.0
-	for _, kind := range []string{"CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy"} { // schemas are read once
-		objects, problems := manifest.Read("", []byte(`{"kind":"`+kind+`","apiVersion":"cilium.io/v2"}`))
+	for kind, version := range map[string]string{
+		"CiliumNetworkPolicy": "cilium.io/v2", "CiliumClusterwideNetworkPolicy": "cilium.io/v2", "ClusterNetworkPolicy": "policy.networking.k8s.io/v1alpha2",
+	} { // schemas are read once
+		objects, problems := manifest.Read("", []byte(`{"kind":"`+kind+`","apiVersion":"`+version+`"}`))
 		check.Check(objects, problems, check.Options{})
 	}
 	for i := *first; i < *first+*malformed; i++ {
@@ -184,7 +186,10 @@ func taken(t *testing.T, i int, text []byte, findings []check.Finding) string {
 		}
 	}
 	var o oracle.Object
-	versions := map[any]any{"NetworkPolicy": "networking.k8s.io/v1", "CiliumNetworkPolicy": "cilium.io/v2", "CiliumClusterwideNetworkPolicy": "cilium.io/v2"}
+	versions := map[any]any{
+		"NetworkPolicy": "networking.k8s.io/v1", "CiliumNetworkPolicy": "cilium.io/v2", "CiliumClusterwideNetworkPolicy": "cilium.io/v2",
+		"ClusterNetworkPolicy": "policy.networking.k8s.io/v1alpha2",
+	}
 	if err := json.Unmarshal(text, &o); err != nil || o["kind"] == nil || o["apiVersion"] != versions[o["kind"]] {
 		return "something else" // to YAML it may be an object all the same, of a kind that nobody reads as a policy
 	}

@@ -58,7 +58,8 @@ var calls = []struct {
 }
 
 func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
-	packets, verdicts, refused, objects := 0, map[string]int{}, 0, 0
+	count := counts{verdicts: map[string]int{}}
+	refused, objects := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw{t}.world()
 		p, err := product.New(w)
@@ -87,28 +88,45 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 				for _, ingress := range []bool{true, false} {
 					for _, c := range calls {
 						packet := oracle.Packet{Ingress: ingress, Subject: subject, Peer: peer, Protocol: c.protocol, Port: c.port}
-						packets++
-						verdicts[same(t, w, set, p.Identity(peer), packet)]++
+						count.same(t, w, set, p.Identity(peer), packet)
 					}
 				}
 			}
 		}
 	})
-	t.Logf("%d packets: %v; %d of %d policies refused", packets, verdicts, refused, objects)
+	t.Logf("%d packets agree: %v, of %d staged policies would say otherwise; %d of %d policies refused", count.packets, count.verdicts, count.staged, refused, objects)
 }
 
-// same holds the answer of a set against that of the text, and returns the verdict.
-func same(t *rapid.T, w *oracle.World, set table.PolicySet, n identity.Number, packet oracle.Packet) string {
-	want := w.Judge(packet)
+// counts are of packets about which both sides agree.
+type counts struct {
+	packets  int
+	verdicts map[string]int
+	staged   int
+}
+
+// same holds the answers of a set against those of the text.
+func (c *counts) same(t *rapid.T, w *oracle.World, set table.PolicySet, n identity.Number, packet oracle.Packet) {
 	have, ok := product.Judge(set, n, packet)
+	equal(t, w, packet, "", have, w.Judge(packet), ok)
+	then, ok := product.Foresee(set, n, packet)
+	equal(t, w, packet, "as staged, ", then, w.Foresee(packet), ok)
+	c.packets++
+	c.verdicts[have.Verdict]++
+	if denies(then) != denies(have) {
+		c.staged++
+	}
+}
+
+func denies(a oracle.Answer) bool { return strings.HasPrefix(a.Verdict, "deny") }
+
+func equal(t *rapid.T, w *oracle.World, packet oracle.Packet, view string, have, want oracle.Answer, ok bool) {
 	// This node may call its pods whatever policies say, so nobody is named for it.
 	unnamed := packet.Ingress && packet.Peer.Local && len(have.By) == 0 && have.Verdict == "allow"
 	if !ok || have.Verdict != want.Verdict || !names(have.By, want.By) && !unnamed {
 		direction := map[bool]string{true: "to", false: "from"}[packet.Ingress]
-		t.Fatalf("%s/%d %s %s, other end %s %s:\nhave %v\nwant %v\n%s", packet.Protocol, packet.Port, direction, packet.Subject.Name,
-			packet.Peer.Name, packet.Peer.Address, have, want, show(w.Policies...))
+		t.Fatalf("%s%s/%d %s %s, other end %s %s:\nhave %v\nwant %v\n%s%s", view, packet.Protocol, packet.Port, direction, packet.Subject.Name,
+			packet.Peer.Name, packet.Peer.Address, have, want, show(w.Policies...), show(w.Namespaces...))
 	}
-	return have.Verdict
 }
 
 // names tells whether a verdict names some of those that decided, and nobody else.

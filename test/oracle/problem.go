@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"weftnet.io/weftnet/test/oracle/raw"
+	"weftnet.io/weftnet/test/oracle/tier"
 )
 
 // problems collects why an object is not valid: fields, each with a word or two.
@@ -21,9 +22,15 @@ func (p *problems) add(field, why string) { *p = append(*p, field+": "+why) }
 // have the types that they must have: see package shape.
 func Problems(policy Object) []string {
 	var p problems
-	if raw.Text(policy, "kind") == "NetworkPolicy" {
+	if mode := raw.Annotations(policy)[modeKey]; !slices.Contains([]string{"", "enforce", "audit", "stage"}, mode) {
+		p.add("metadata.annotations["+modeKey+"]", "no such mode")
+	}
+	switch raw.Text(policy, "kind") {
+	case "NetworkPolicy":
 		p.kubernetes(raw.Sub(policy, "spec"))
 		return p
+	case "ClusterNetworkPolicy":
+		return append(p, tier.Problems(policy)...)
 	}
 	if !raw.There(policy, "spec") && len(raw.Objects(policy, "specs")) == 0 {
 		p.add("spec", "empty policy")

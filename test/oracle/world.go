@@ -13,7 +13,7 @@ type Object = raw.Object
 
 // World is all that policies speak of, and the configuration that matters to them.
 type World struct {
-	Policies   []Object // of the three kinds
+	Policies   []Object // of the four kinds
 	Namespaces []Object
 	Pods       []Object
 	Nodes      []Object // kind Node: name, labels, status.addresses
@@ -23,6 +23,7 @@ type World struct {
 
 	Cluster    string // name of this cluster
 	Mode       string // policy-enforcement-mode: default, always, never
+	Audit      bool   // policy-audit-mode
 	HostPolicy bool   // allow-localhost: policy
 	CIDRNodes  bool   // policy-cidr-match-mode has nodes
 	CIDRPods   bool   // … has pods

@@ -27,6 +27,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	derive "weftnet.io/weftnet/internal/derive/policy"
@@ -54,7 +55,7 @@ func New(w *oracle.World) (*Product, error) {
 	rows := kube.NewRows(tables, "a", map[string]string{
 		"cluster-name": w.Cluster, "policy-enforcement-mode": w.Mode, "policy-cidr-match-mode": match, "enable-host-firewall": "true",
 		"allow-localhost":             map[bool]string{true: "policy", false: "auto"}[w.HostPolicy],
-		"enable-node-selector-labels": fmt.Sprint(w.NodeLabels),
+		"enable-node-selector-labels": fmt.Sprint(w.NodeLabels), "policy-audit-mode": fmt.Sprint(w.Audit),
 	})
 	err := db.Write(func(tx *state.Tx) error {
 		rows.MarkSynced(tx)
@@ -91,6 +92,7 @@ func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
 	kinds := map[string]func() runtime.Object{
 		"CiliumNetworkPolicy":            func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
 		"CiliumClusterwideNetworkPolicy": func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
+		"ClusterNetworkPolicy":           func() runtime.Object { return &v1alpha2.ClusterNetworkPolicy{} },
 		"CiliumCIDRGroup":                func() runtime.Object { return &v2.CiliumCIDRGroup{} },
 		"CiliumNode":                     func() runtime.Object { return &v2.CiliumNode{} },
 		"NetworkPolicy":                  func() runtime.Object { return &networkingv1.NetworkPolicy{} },
@@ -188,6 +190,21 @@ var protocols = map[string]uint8{"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "I
 
 // Judge looks a packet up in a set, as the kernel does.
 func Judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle.Answer, bool) {
+	e, ok := policy.Lookup(set.Entries, set.Ranges, number, p.Peer.Address, packetOf(p))
+	return answer(e), ok
+}
+
+// Foresee looks up what staged policies would do. A set that none selects has no entries for that: its answer is that of
+// what is in force.
+func Foresee(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle.Answer, bool) {
+	e, ok := policy.LookupView(policy.AsStaged, set.Entries, set.Ranges, number, p.Peer.Address, packetOf(p))
+	if !ok {
+		e, ok = policy.LookupView(policy.InForce, set.Entries, set.Ranges, number, p.Peer.Address, packetOf(p))
+	}
+	return answer(e), ok
+}
+
+func packetOf(p oracle.Packet) policy.Packet {
 	packet := policy.Packet{Direction: policy.Egress, Protocol: protocols[p.Protocol], Port: uint16(p.Port)}
 	if p.Ingress {
 		packet.Direction = policy.Ingress
@@ -195,12 +212,15 @@ func Judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle
 	if strings.HasPrefix(p.Protocol, "ICMP") {
 		packet.Port = packet.Port<<8 | 0x42 // whatever the code
 	}
-	e, ok := policy.Lookup(set.Entries, set.Ranges, number, p.Peer.Address, packet)
+	return packet
+}
+
+func answer(e policy.Entry) oracle.Answer {
 	out := oracle.Answer{Verdict: e.Verdict.String()}
 	for _, o := range e.Rules {
 		out.By = append(out.By, o.String())
 	}
-	return out, ok
+	return out
 }
 
 // Ends are those that packets go to or come from.

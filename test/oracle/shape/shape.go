@@ -30,6 +30,10 @@ type (
 		fields
 		names []string
 	}
+	counted struct { // … with so many of its fields; -1: however many
+		fields
+		least, most int
+	}
 )
 
 type kind string
@@ -41,6 +45,8 @@ const (
 	aTextOrWhole kind = "text or whole number"
 	anOperator   kind = "In, NotIn, Exists or DoesNotExist"
 	aMode        kind = "disabled, required or test-always-fail"
+	aTier        kind = "Admin or Baseline"
+	anAction     kind = "Accept, Deny or Pass"
 )
 
 var (
@@ -111,10 +117,36 @@ var (
 	}}
 )
 
+// Of ClusterNetworkPolicy: "exactly one of the fields must be set".
+var (
+	aPodChoice = needs{fields{"namespaceSelector": aSelector, "podSelector": aSelector}, []string{"podSelector"}}
+	aPort      = exactlyOne(fields{"number": aWhole, "range": needs{fields{"start": aWhole, "end": aWhole}, []string{"start", "end"}}})
+	aTransport = counted{fields{"destinationPort": aPort}, 1, -1}
+	tiersShape = needs{fields{"metadata": aMeta, "spec": needs{fields{
+		"tier": aTier, "priority": aWhole, "subject": exactlyOne(fields{"namespaces": aSelector, "pods": aPodChoice}),
+		"ingress": tieredEntry("from", fields{"namespaces": aSelector, "pods": aPodChoice}),
+		"egress": tieredEntry("to", fields{
+			"namespaces": aSelector, "pods": aPodChoice, "nodes": aSelector, "networks": list{aText}, "domainNames": list{aText},
+		}),
+	}, []string{"tier", "priority", "subject"}}}, []string{"metadata", "spec"}}
+)
+
+func exactlyOne(of fields) counted { return counted{of, 1, 1} }
+
+func tieredEntry(side string, peer fields) list {
+	return list{needs{fields{
+		"name": aText, "action": anAction, side: list{exactlyOne(peer)},
+		"protocols": list{exactlyOne(fields{"tcp": aTransport, "udp": aTransport, "sctp": aTransport, "destinationNamedPort": aText})},
+	}, []string{"action", side}}}
+}
+
 // Misshapen tells whether some member of a policy is of another type than it must be. null is as good as absent.
 func Misshapen(policy map[string]any) bool {
-	if policy["kind"] == "NetworkPolicy" {
+	switch policy["kind"] {
+	case "NetworkPolicy":
 		return !fits(policy, networkShape)
+	case "ClusterNetworkPolicy":
+		return !fits(policy, tiersShape)
 	}
 	return !fits(policy, ciliumShape)
 }
@@ -131,6 +163,7 @@ func fits(value any, s shape) bool {
 		_, isTruth := value.(bool)
 		return s == aText && isText || s == aWhole && whole || s == aTruth && isTruth || s == aTextOrWhole && (whole || isText) ||
 			s == anOperator && slices.Contains([]string{"In", "NotIn", "Exists", "DoesNotExist"}, name) ||
+			s == aTier && slices.Contains([]string{"Admin", "Baseline"}, name) || s == anAction && slices.Contains([]string{"Accept", "Deny", "Pass"}, name) ||
 			s == aMode && slices.Contains([]string{"disabled", "required", "test-always-fail"}, name)
 	case list:
 		items, ok := value.([]any)
@@ -147,11 +180,20 @@ func fits(value any, s shape) bool {
 	case needs:
 		inner, _ := value.(map[string]any)
 		for _, name := range s.names {
-			if _, ok := inner[name]; !ok {
+			if inner[name] == nil {
 				return false
 			}
 		}
 		return fits(value, s.fields)
+	case counted:
+		inner, _ := value.(map[string]any)
+		count := 0
+		for name := range s.fields {
+			if inner[name] != nil {
+				count++
+			}
+		}
+		return s.least <= count && (s.most < 0 || count <= s.most) && fits(value, s.fields)
 	case fields:
 		inner, ok := value.(map[string]any)
 		for name, of := range s {
