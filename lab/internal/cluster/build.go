@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"weftnet.io/weftnet/lab/internal/component"
 	"weftnet.io/weftnet/lab/internal/image"
@@ -131,7 +132,7 @@ func (l *Lab) writeClusterImages(kubernetes string) error {
 
 func (l *Lab) imageFile(name string) string { return filepath.Join(l.Dir, "images", name) }
 
-// writeImages writes those whose ingredients changed. Beside each archive lies what it was made from and its digest.
+// writeImages writes those whose ingredients changed. Beside each archive lies what it was made from, its names, and its digest.
 func (l *Lab) writeImages(recipes []rootfs.Recipe) error {
 	for _, r := range recipes {
 		file := l.imageFile(r.File)
@@ -139,6 +140,7 @@ func (l *Lab) writeImages(recipes []rootfs.Recipe) error {
 		if err != nil {
 			return err
 		}
+		print += " " + strings.Join(r.Names, " ")
 		if have, err := os.ReadFile(file + ".made"); err == nil && string(have) == print {
 			if _, err := os.Stat(file); err == nil {
 				continue
