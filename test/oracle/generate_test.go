@@ -420,7 +420,7 @@ func (d draw) world() *oracle.World {
 	}
 	pod("shop", "web", "10.1.2.3", `"app":"web","tier":"front","pod-template-hash":"x"`, d.ports())
 	pod("shop", "web-2", "10.1.2.4", `"app":"web","tier":"front","pod-template-hash":"y"`, d.ports())
-	pod("shop", "db", "10.1.3.1", `"app":"db","tier":"back","io.kubernetes.pod.namespace":"blog"`, d.ports())
+	pod("shop", "db", "10.1.3.1", `"app":"db","tier":"back","k8s-app":"kube-dns","io.kubernetes.pod.namespace":"blog"`, d.ports())
 	pod("blog", "api", "2001:db8:1::1", `"app":"api","k8s-app":"kube-dns"`, d.ports())
 	pod("blog", "web", "10.2.0.1", `"app":"web","tier":""`, d.ports())
 	node := func(name, address, zone string) {
@@ -454,7 +454,7 @@ func (d draw) world() *oracle.World {
 func (d draw) ports() string {
 	return d.one(``,
 		`{"name":"http","containerPort":80}`,
-		`{"name":"http","containerPort":8080},{"name":"dns","containerPort":53,"protocol":"UDP"}`,
+		`{"name":"http","containerPort":8080},{"name":"dns","containerPort":53,"protocol":"UDP"},{"name":"dns-tcp","containerPort":81}`,
 		`{"name":"http","containerPort":85,"protocol":"UDP"},{"name":"http","containerPort":443},{"name":"dns-tcp","containerPort":1024},{"name":"dns","containerPort":1024,"protocol":"SCTP"}`)
 }
 

@@ -53,7 +53,7 @@ func (d draw) choice() oracle.Object {
 }
 
 func (d draw) tieredRule(ingress bool) any {
-	out := oracle.Object{"action": d.one("Accept", "Deny", "Pass", "Deny")}
+	out := oracle.Object{"action": d.one("Accept", "Deny", "Pass")}
 	side := map[bool]string{true: "from", false: "to"}[ingress]
 	d.maybe(out, 1, side, func() any { return d.some(2, func() any { return d.tieredPeer(ingress, out) }) })
 	d.maybe(out, 2, "protocols", func() any { return d.some(2, d.tieredProtocol) })
@@ -62,6 +62,9 @@ func (d draw) tieredRule(ingress bool) any {
 }
 
 func (d draw) tieredPeer(ingress bool, rule oracle.Object) any {
+	if d.odds(8) { // no field is known
+		return []any{oracle.Object{}, nil, oracle.Object{"newer": oracle.Object{}}, oracle.Object{"nodes": nil}}[d.n(3)]
+	}
 	switch out := (oracle.Object{}); d.n(13) {
 	case 0, 1, 2:
 		if ingress {
@@ -75,7 +78,7 @@ func (d draw) tieredPeer(ingress bool, rule oracle.Object) any {
 		}
 		out["nodes"] = []any{oracle.Object{}, oracle.Object{"matchLabels": oracle.Object{"zone": d.one("x", "y")}}}[d.n(1)]
 		return out
-	case 4:
+	case 4, 6:
 		if ingress || rule["action"] != "Accept" && !d.odds(10) {
 			break
 		}
@@ -85,10 +88,6 @@ func (d draw) tieredPeer(ingress bool, rule oracle.Object) any {
 		}
 		return out
 	case 5:
-		if d.odds(3) {
-			return []any{out, nil, oracle.Object{"newer": oracle.Object{}}, oracle.Object{"nodes": nil}}[d.n(3)] // no field is known
-		}
-	case 6:
 		if d.odds(10) {
 			out = d.choice()
 			out[d.one("namespaces", "pods", "networks")] = []any{nil, oracle.Object{}}[d.n(1)]
@@ -113,7 +112,7 @@ func (d draw) tieredProtocol() any {
 	default:
 		port["number"] = []float64{80, 8080, 53, 443, 65535, 1}[d.n(5)]
 	}
-	if d.odds(60) {
+	if d.odds(30) {
 		port = []oracle.Object{{}, {"number": 0.0}, {"number": 65536.0}, {"number": -1.0}, {"range": oracle.Object{}}, {"range": oracle.Object{"start": 8.0, "end": 8.0}}}[d.n(5)]
 	}
 	out := oracle.Object{d.one("tcp", "udp", "sctp", "tcp"): oracle.Object{"destinationPort": port}}
