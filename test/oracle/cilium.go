@@ -162,7 +162,7 @@ func (e ciliumEntry) unenforced() (out []string) {
 		}
 		out = append(out, requests(rule)...)
 		for _, port := range raw.Objects(rule, "ports") {
-			if portless[protocolOf(port)] {
+			if protocol := protocolOf(port); portless[protocol] && !(e.w.Extended && extended[protocol] != "") {
 				out = append(out, "protocol")
 			}
 		}

@@ -243,8 +243,8 @@ func (d draw) portRule(deny bool) any {
 			}
 			d.maybe(port, 3, "endPort", func() any { return []float64{90, 8080, 65535, 0, 100, 81}[d.n(5)] })
 			d.maybe(port, 2, "protocol", func() any { return d.one("TCP", "UDP", "ANY", "tcp", "SCTP", "") })
-			if d.odds(40) {
-				port = oracle.Object{"protocol": d.one("GRE", "ICMP", "esp")}
+			if d.odds(20) {
+				port = oracle.Object{"protocol": d.one("GRE", "esp", "ICMP", "vrrp")}
 			}
 			return port
 		})
@@ -389,7 +389,7 @@ func (d draw) policy(i int) oracle.Object {
 // world is a small cluster with random policies.
 func (d draw) world() *oracle.World {
 	w := &oracle.World{
-		Cluster: "here", Mode: "default", Audit: d.odds(10), HostPolicy: d.odds(4), CIDRNodes: d.odds(4), CIDRPods: d.odds(8), NodeLabels: d.odds(2),
+		Cluster: "here", Mode: "default", Audit: d.odds(10), HostPolicy: d.odds(4), CIDRNodes: d.odds(4), CIDRPods: d.odds(8), NodeLabels: d.odds(2), Extended: d.odds(3),
 	}
 	if d.odds(8) {
 		w.Mode = d.one("always", "never")

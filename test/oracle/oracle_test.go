@@ -55,6 +55,7 @@ var calls = []struct {
 	{"ICMPv6", 128},
 	{"ICMPv6", 129},
 	{"47", 0},
+	{"50", 0},
 }
 
 func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
@@ -94,14 +95,16 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 			}
 		}
 	})
-	t.Logf("%d packets agree: %v, of %d staged policies would say otherwise; %d of %d policies refused", count.packets, count.verdicts, count.staged, refused, objects)
+	t.Logf("%d packets agree: %v; a ClusterNetworkPolicy decides %d, staged policies would change %d; %d of %d policies refused",
+		count.packets, count.verdicts, count.tiered, count.staged, refused, objects)
 }
 
 // counts are of packets about which both sides agree.
 type counts struct {
 	packets  int
 	verdicts map[string]int
-	staged   int
+	tiered   int // a ClusterNetworkPolicy decides
+	staged   int // staged policies would let through what is denied, or deny what is not
 }
 
 // same holds the answers of a set against those of the text.
@@ -112,6 +115,9 @@ func (c *counts) same(t *rapid.T, w *oracle.World, set table.PolicySet, n identi
 	equal(t, w, packet, "as staged, ", then, w.Foresee(packet), ok)
 	c.packets++
 	c.verdicts[have.Verdict]++
+	if len(have.By) > 0 && strings.HasPrefix(have.By[0], "cnetpol ") {
+		c.tiered++
+	}
 	if denies(then) != denies(have) {
 		c.staged++
 	}

@@ -20,6 +20,8 @@ func protocolOf(port Object) string {
 var (
 	transports = []string{"TCP", "UDP", "SCTP"}
 	portless   = map[string]bool{"VRRP": true, "IGMP": true, "GRE": true, "IPIP": true, "IPV6": true, "ESP": true, "AH": true, "ICMP": true, "ICMPV6": true}
+	// extended are the numbers (IANA) of those that enable-extended-ip-protocols lets policies name.
+	extended = map[string]string{"IGMP": "2", "IPIP": "4", "IPV6": "41", "GRE": "47", "ESP": "50", "AH": "51", "VRRP": "112"}
 )
 
 // portRule tells whether an element of toPorts matches. C2: without ports it is all ports.
@@ -33,6 +35,9 @@ func (e ciliumEntry) portRule(rule Object, nameless bool) bool {
 
 func (e ciliumEntry) port(port Object, nameless bool) bool {
 	protocol := protocolOf(port)
+	if e.w.Extended && extended[protocol] != "" {
+		return e.p.Protocol == extended[protocol]
+	}
 	if portless[protocol] {
 		return e.deny // what it restricts to is not known, so it restricts nothing
 	}

@@ -28,6 +28,7 @@ type World struct {
 	CIDRNodes  bool   // policy-cidr-match-mode has nodes
 	CIDRPods   bool   // … has pods
 	NodeLabels bool   // enable-node-selector-labels
+	Extended   bool   // enable-extended-ip-protocols
 
 	refused map[int]bool // policies that are not valid, by index; nil: not looked at yet
 }

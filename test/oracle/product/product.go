@@ -56,6 +56,7 @@ func New(w *oracle.World) (*Product, error) {
 		"cluster-name": w.Cluster, "policy-enforcement-mode": w.Mode, "policy-cidr-match-mode": match, "enable-host-firewall": "true",
 		"allow-localhost":             map[bool]string{true: "policy", false: "auto"}[w.HostPolicy],
 		"enable-node-selector-labels": fmt.Sprint(w.NodeLabels), "policy-audit-mode": fmt.Sprint(w.Audit),
+		"enable-extended-ip-protocols": fmt.Sprint(w.Extended),
 	})
 	err := db.Write(func(tx *state.Tx) error {
 		rows.MarkSynced(tx)
@@ -186,7 +187,7 @@ func (p *Product) Identity(e oracle.End) identity.Number {
 	return p.numbers[identity.NewLabels(e.Labels)]
 }
 
-var protocols = map[string]uint8{"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPv6": 58, "47": 47}
+var protocols = map[string]uint8{"TCP": 6, "UDP": 17, "SCTP": 132, "ICMP": 1, "ICMPv6": 58, "47": 47, "50": 50}
 
 // Judge looks a packet up in a set, as the kernel does.
 func Judge(set table.PolicySet, number identity.Number, p oracle.Packet) (oracle.Answer, bool) {
