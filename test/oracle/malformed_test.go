@@ -203,12 +203,12 @@ func taken(t *testing.T, i int, text []byte, findings []check.Finding) string {
 	case refused && meaning && len(why) == 0:
 		t.Errorf("policy %d is refused, and nothing is wrong with it: %v\n%.2000s", i, findings, text)
 	case refused:
-		return "refused"
+		return fmt.Sprint("refused ", o["kind"])
 	}
 	if len(why) == 0 {
 		means(t, i, o)
 	}
-	return "taken"
+	return fmt.Sprint("taken ", o["kind"])
 }
 
 // means asks both sides about packets under a policy that was meant to be broken and is not.
@@ -228,7 +228,12 @@ func means(t *testing.T, i int, o oracle.Object) {
 			for _, ingress := range []bool{true, false} {
 				packet := oracle.Packet{Ingress: ingress, Subject: subject, Peer: peer, Protocol: c.protocol, Port: c.port}
 				have, ok := product.Judge(set, p.Identity(peer), packet)
-				if want := w.Judge(packet); peer.Name != subject.Name && (!ok || have.Verdict != want.Verdict) {
+				want := w.Judge(packet)
+				if ok && have.Verdict == want.Verdict {
+					have, ok = product.Foresee(set, p.Identity(peer), packet)
+					want = w.Foresee(packet)
+				}
+				if peer.Name != subject.Name && (!ok || have.Verdict != want.Verdict) {
 					t.Errorf("policy %d: %s/%d of %s with %s, ingress %v: have %v, want %v\n%s", i, c.protocol, c.port, subject.Name, peer.Name, ingress, have, want, show(o))
 					return
 				}

@@ -45,9 +45,19 @@ const (
 	aTextOrWhole kind = "text or whole number"
 	anOperator   kind = "In, NotIn, Exists or DoesNotExist"
 	aMode        kind = "disabled, required or test-always-fail"
+	aFamily      kind = "IPv4 or IPv6"
 	aTier        kind = "Admin or Baseline"
 	anAction     kind = "Accept, Deny or Pass"
 )
+
+// words are the texts that some kinds may be.
+var words = map[kind][]string{
+	anOperator: {"In", "NotIn", "Exists", "DoesNotExist"},
+	aMode:      {"disabled", "required", "test-always-fail"},
+	aFamily:    {"IPv4", "IPv6"},
+	aTier:      {"Admin", "Baseline"},
+	anAction:   {"Accept", "Deny", "Pass"},
+}
 
 var (
 	aSelector = fields{
@@ -65,7 +75,7 @@ var (
 		"serverNames": list{aText}, "listener": fields{}, "terminatingTLS": aSecret, "originatingTLS": aSecret,
 	})
 	denies = portsWith(fields{})
-	icmps  = list{fields{"fields": list{needs{fields{"family": aText, "type": aTextOrWhole}, []string{"type"}}}}}
+	icmps  = list{fields{"fields": list{needs{fields{"family": aFamily, "type": aTextOrWhole}, []string{"type"}}}}}
 )
 
 func portsWith(more fields) list {
@@ -162,9 +172,7 @@ func fits(value any, s shape) bool {
 	case kind:
 		_, isTruth := value.(bool)
 		return s == aText && isText || s == aWhole && whole || s == aTruth && isTruth || s == aTextOrWhole && (whole || isText) ||
-			s == anOperator && slices.Contains([]string{"In", "NotIn", "Exists", "DoesNotExist"}, name) ||
-			s == aTier && slices.Contains([]string{"Admin", "Baseline"}, name) || s == anAction && slices.Contains([]string{"Accept", "Deny", "Pass"}, name) ||
-			s == aMode && slices.Contains([]string{"disabled", "required", "test-always-fail"}, name)
+			slices.Contains(words[s], name)
 	case list:
 		items, ok := value.([]any)
 		for _, item := range items {
