@@ -241,12 +241,12 @@ func (e *entry) peer(p *v1alpha2.ClusterNetworkPolicyEgressPeer, field string, t
 	}
 }
 
-// networks are about whoever has such an address, pods and nodes, too.
+// networks are about whoever has such an address, pods and nodes, too. The API takes no IPv4 that is written as IPv6.
 func (e *entry) networks(in []v1alpha2.CIDR, field string, t *policy.Term) {
 	var within []netip.Prefix
 	for i, text := range in {
 		p, err := netip.ParsePrefix(string(text))
-		if err != nil {
+		if err != nil || p.Addr().Is4In6() {
 			e.Reject(fmt.Sprintf("%s[%d]", field, i), "%q is not a prefix such as 10.0.0.0/8", text)
 			continue
 		}
