@@ -70,7 +70,10 @@ func (d draw) tieredPeer(ingress bool, rule oracle.Object) any {
 		if ingress {
 			break
 		}
-		out["networks"] = d.some(2, func() any { return d.one(prefixes...) })
+		out["networks"] = d.some(2, func() any { return d.one(prefixes[:len(prefixes)-1]...) })
+		if d.odds(20) {
+			out["networks"] = []any{d.one("::ffff:10.1.0.0/112", "10.0.0.1", "10.0.0.0/33", "")}
+		}
 		return out
 	case 3:
 		if ingress {

@@ -66,7 +66,8 @@ const (
 const modeKey = "policy.weftnet.io/mode"
 
 // heard tells whether a view has a policy, and whether what it denies counts. "On a namespace, audit is for its pods,
-// whatever policies select them … policy-audit-mode is for the whole cluster."
+// whatever policies select them … policy-audit-mode is for the whole cluster." Of a staged policy people ask what it says
+// itself, so what it denies counts there, too.
 func (w *World) heard(policy Object, subject End, v view) (there, denies bool) {
 	switch raw.Annotations(policy)[modeKey] {
 	case "stage":

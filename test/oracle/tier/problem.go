@@ -88,8 +88,9 @@ var aDomainName = regexp.MustCompile(`^(\*\.)?([a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z
 func (p *problems) addresses(peer raw.Object, field, action string) {
 	p.selector(raw.Sub(peer, "nodes"), field+".nodes")
 	for i, network := range raw.Texts(peer, "networks") {
-		if _, err := netip.ParsePrefix(network); err != nil {
-			p.add(field+"."+raw.At("networks", i), "no CIDR")
+		// CEL's isCIDR: an "IPv4-mapped IPv6 address is not allowed"
+		if prefix, err := netip.ParsePrefix(network); err != nil || prefix.Addr().Is4In6() {
+			p.add(field+"."+raw.At("networks", i), "Invalid CIDR format provided")
 		}
 	}
 	for i, name := range raw.Texts(peer, "domainNames") {
