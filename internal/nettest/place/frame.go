@@ -124,7 +124,10 @@ func (p *Place) Ping(ctx context.Context, to netip.Addr, size int) error {
 	if err != nil {
 		return err
 	}
-	if _, err := conn.WriteTo(text, &net.IPAddr{IP: to.AsSlice()}); err != nil {
+	switch _, err := conn.WriteTo(text, &net.IPAddr{IP: to.AsSlice()}); {
+	case errors.Is(err, unix.ENOBUFS): // netkit tells the sender that its packet is dropped (netkit_xmit)
+		return ErrSilence
+	case err != nil:
 		return err
 	}
 	b := make([]byte, 1<<16)
