@@ -43,20 +43,15 @@ func Number(o Object, key string) int {
 }
 
 // Objects is a member that is a list of objects.
-func Objects(o Object, key string) (out []Object) {
-	items, _ := o[key].([]any)
-	for _, item := range items {
-		inner, _ := item.(Object)
-		out = append(out, inner)
-	}
-	return out
-}
+func Objects(o Object, key string) []Object { return list[Object](o, key) }
 
 // Texts is a member that is a list of strings.
-func Texts(o Object, key string) (out []string) {
+func Texts(o Object, key string) []string { return list[string](o, key) }
+
+func list[T any](o Object, key string) (out []T) {
 	items, _ := o[key].([]any)
 	for _, item := range items {
-		inner, _ := item.(string)
+		inner, _ := item.(T)
 		out = append(out, inner)
 	}
 	return out
