@@ -121,6 +121,10 @@ func (a *Agent) runMaps(run runFunc) error {
 	if err != nil {
 		return err
 	}
+	nics, err := bpfmap.NewNICs(a.DB, t.NICStatuses, a.datapath, a.attached, a.exempt)
+	if err != nil {
+		return err
+	}
 	services, err := bpfmap.NewServices(a.datapath)
 	if err != nil {
 		return err
@@ -130,7 +134,7 @@ func (a *Agent) runMaps(run runFunc) error {
 	followBrief(a, run, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false, remote)
 	follow(a, run, t.Frontends, reconcile.Sink[table.Frontend](services), false)
 	follow(a, run, t.PolicySets, reconcile.Sink[table.PolicySet](sets), true)
-	follow(a, run, t.NICs, reconcile.Sink[table.NIC](bpfmap.NewNICs(a.datapath, a.attached, a.exempt)), false)
+	follow(a, run, t.NICs, reconcile.Sink[table.NIC](nics), false)
 	follow(a, run, t.Hooks, reconcile.Sink[table.Hook](sinklink.NewHooks(a.datapath, a.served)), false)
 	return nil
 }

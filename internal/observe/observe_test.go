@@ -86,7 +86,7 @@ func world(t *testing.T) (*table.Tables, *state.DB) {
 		ip := netip.MustParseAddr
 		tables.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Labels: map[string]string{"zone": "a", "arch": "x"}})
 		tables.Workloads.Put(tx, table.Workload{
-			ContainerID: "c1", Interface: "eth0", Namespace: "shop", Pod: "web-1", Labels: labels("web"), Identity: 300,
+			ContainerID: "c1", Interface: "eth0", Namespace: "shop", Pod: "web-1", Subject: table.Subject{Labels: labels("web"), Identity: 300},
 			Addresses: []netip.Addr{ip("10.0.0.5"), ip("fd00::5")},
 		})
 		tables.Attachments.Put(tx, table.Attachment{

@@ -19,10 +19,34 @@ type Workload struct {
 	UID         string
 	Network     uint32
 	Addresses   []netip.Addr
-	Labels      identity.Labels // empty while the pod is not known
 	NamedPorts  []NamedPort
-	Identity    identity.Number // 0 while the cluster has not agreed on one
-	Set         state.Key       // of the PolicySet that governs it; empty while the identity is 0
+	Subject             // as whom the kernel is to take it
+	Second      Subject // while that changes: whom it will be, or still is to the kernel; this set has to be there, too
+}
+
+// Subject is who a workload is to policy.
+type Subject struct {
+	Labels   identity.Labels // empty while the pod is not known
+	Identity identity.Number // 0 while the cluster has not agreed on one
+	Set      state.Key       // of the PolicySet that governs it; empty while the identity is 0
+}
+
+// Subjects are the one or two that a workload is.
+func (w Workload) Subjects() []Subject {
+	if w.Second == (Subject{}) {
+		return []Subject{w.Subject}
+	}
+	return []Subject{w.Subject, w.Second}
+}
+
+// Claims are labels of a workload that need a number; empty: none.
+func (w Workload) Claims() identity.Labels {
+	for _, s := range w.Subjects() {
+		if s.Identity == 0 {
+			return s.Labels
+		}
+	}
+	return identity.Labels{}
 }
 
 // IdentityClaim asks the cluster for a number for a label set that a workload of this node has.
@@ -83,6 +107,7 @@ type PolicySet struct {
 // SetStatus is written by the sink that keeps policy sets in the kernel: where a set lives and since when.
 type SetStatus struct {
 	Set      state.Key
+	Identity identity.Number
 	Slot     uint32
 	Revision uint64
 	Entries  int
@@ -113,6 +138,14 @@ type NIC struct {
 	IPv6        netip.Addr
 	MAC         string
 	HostMAC     string
+}
+
+// NICStatus is written by the sink that keeps NICs in the kernel: as whom the kernel takes what an attachment sends and
+// receives.
+type NICStatus struct {
+	Incarnation uint32
+	Ifindex     uint32
+	Identity    identity.Number
 }
 
 // HostFlag says what kind of place an address is; the numbers are those of abi enum host_flag.
@@ -236,6 +269,11 @@ func (NIC) Header() []string {
 
 func (n NIC) Row() []string {
 	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.Slot), address(n.IPv4), address(n.IPv6), n.MAC}
+}
+
+func (NICStatus) Header() []string { return []string{"Incarnation", "Ifindex", "Identity"} }
+func (n NICStatus) Row() []string {
+	return []string{fmt.Sprint(n.Incarnation), fmt.Sprint(n.Ifindex), fmt.Sprint(n.Identity)}
 }
 
 func (Host) Header() []string {

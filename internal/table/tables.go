@@ -41,6 +41,7 @@ type Tables struct {
 	Hooks          *state.Table[Hook]
 	// What came of it.
 	SetStatuses *state.Table[SetStatus]
+	NICStatuses *state.Table[NICStatus]
 	Findings    *state.Table[Finding]
 	Ready       *state.Table[Ready]
 }
@@ -48,14 +49,15 @@ type Tables struct {
 // Names of secondary indexes.
 const (
 	ByPod      = "pod"      // Attachments, Workloads: ObjectKey of the pod
-	ByLabels   = "labels"   // Identities: label set
+	ByLabels   = "labels"   // Identities: label set; Workloads: labels that need a number
 	ByIdentity = "identity" // Workloads, Endpoints, PolicySets: number
 	ByService  = "service"  // EndpointSlices, Frontends: ObjectKey of the service
 	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
 	ByName     = "name"     // Devices: name
 	ByLocal    = "local"    // Nodes: "true" for the local one
 	ByDevice   = "device"   // Attachments: name of the host side
-	BySet      = "set"      // Workloads: key of the policy set
+	BySet      = "set"      // Workloads: keys of the policy sets
+	ByNumber   = "number"   // Attachments: incarnation
 	ByVM       = "vm"       // Policies: "true" for those that ask for names of virtual machines
 	ByBucket   = "bucket"   // SetLists: buckets of the numbers of their lists
 	ByAnchor   = "anchor"   // Identities: anchors that their labels are filed under; Policies: anchors of their subjects
@@ -98,6 +100,7 @@ func New() (*Tables, *state.DB) {
 		Attachments: state.NewTable("attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
 			state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
 			state.Index[Attachment]{Name: ByDevice, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.HostName)} }},
+			state.Index[Attachment]{Name: ByNumber, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.Incarnation)} }},
 			byAddress(func(r Attachment) []netip.Addr { return r.Addresses })),
 		Devices: state.NewTable("devices", func(r Device) state.Key { return state.Join(uint32(r.Index)) },
 			state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }}),
@@ -107,21 +110,34 @@ func New() (*Tables, *state.DB) {
 	return t, state.New(
 		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies,
 		t.CIDRGroups, t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
-		t.SetLists, t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, status.Statuses, t.Findings, t.Ready,
+		t.SetLists, t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, t.NICStatuses, status.Statuses, t.Findings, t.Ready,
 	)
 }
 
 func (t *Tables) desired() {
 	t.Workloads = state.NewTable("workloads", func(r Workload) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
 		state.Index[Workload]{Name: ByPod, Keys: func(r Workload) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
-		state.Index[Workload]{Name: BySet, Keys: func(r Workload) []state.Key {
-			if r.Set == "" {
-				return nil
+		state.Index[Workload]{Name: BySet, Keys: func(r Workload) (keys []state.Key) {
+			for _, s := range r.Subjects() {
+				if s.Set != "" {
+					keys = append(keys, s.Set)
+				}
 			}
-			return []state.Key{r.Set}
+			return keys
 		}},
-		byAddress(func(r Workload) []netip.Addr { return r.Addresses }),
-		byIdentity(func(r Workload) identity.Number { return r.Identity }))
+		state.Index[Workload]{Name: ByIdentity, Keys: func(r Workload) (keys []state.Key) {
+			for _, s := range r.Subjects() {
+				keys = append(keys, state.Join(uint32(s.Identity)))
+			}
+			return keys
+		}},
+		state.Index[Workload]{Name: ByLabels, Keys: func(r Workload) []state.Key {
+			if claims := r.Claims(); claims.Len() > 0 {
+				return []state.Key{state.Join(claims.String())}
+			}
+			return nil
+		}},
+		byAddress(func(r Workload) []netip.Addr { return r.Addresses }))
 	t.IdentityClaims = state.NewTable("identity-claims", func(r IdentityClaim) state.Key { return state.Join(r.Labels.String()) })
 	t.Published = state.NewTable("published-endpoints", func(r PublishedEndpoint) state.Key { return ObjectKey(r.Namespace, r.Name) })
 	t.Links = state.NewTable("links", func(r Link) state.Key { return state.Join(r.HostName) })
@@ -141,6 +157,8 @@ func (t *Tables) desired() {
 
 func (t *Tables) status() {
 	t.SetStatuses = state.NewTable("set-statuses", func(r SetStatus) state.Key { return r.Set })
+	t.NICStatuses = state.NewTable("nic-statuses", func(r NICStatus) state.Key { return state.Join(r.Incarnation) },
+		byIdentity(func(r NICStatus) identity.Number { return r.Identity }))
 	t.Findings = state.NewTable("findings", func(r Finding) state.Key { return state.Join(r.Kind, r.Namespace, r.Name, r.Field, r.Message) })
 	t.Ready = state.NewTable("ready", func(r Ready) state.Key { return AttachmentKey(r.ContainerID, r.Interface) })
 }

@@ -32,7 +32,7 @@ func cluster(t *testing.T, settings ...table.Setting) (*table.Tables, *state.Sna
 		}
 		tables.Nodes.Put(tx, table.Node{Name: "a", Local: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.1")}})
 		tables.Nodes.Put(tx, table.Node{Name: "b", Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.2")}})
-		tables.Workloads.Put(tx, table.Workload{ContainerID: "1", Namespace: "shop", Pod: "web", Identity: 300, Labels: webLabels, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "1", Namespace: "shop", Pod: "web", Subject: table.Subject{Identity: 300, Labels: webLabels}, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}})
 		tables.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels})
 		tables.Identities.Put(tx, table.Identity{Number: 301, Labels: dbLabels})
 		tables.Endpoints.Put(tx, table.Endpoint{

@@ -50,7 +50,7 @@ func cluster(t *table.Tables, tx *state.Tx) {
 	t.Devices.Put(tx, table.Device{Index: 2, Name: "eth0", Addresses: prefixes("192.168.0.1/24", "172.16.0.1/16", "fe80::1/64")})
 	t.Devices.Put(tx, table.Device{Index: 7, Name: "weft01"})
 	t.Attachments.Put(tx, table.Attachment{ContainerID: "c1", Interface: "eth0", HostName: "weft01", Addresses: addrs("10.244.1.5"), Incarnation: 1})
-	t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: addrs("10.244.1.5"), Identity: 300})
+	t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: addrs("10.244.1.5"), Subject: table.Subject{Identity: 300}})
 	t.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "here", UID: "1", Identity: 300, Addresses: addrs("10.244.1.5"), Node: addrs("192.168.0.1")[0]})
 	t.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "gone", UID: "3", Identity: 300, Addresses: addrs("10.244.1.6"), Node: addrs("192.168.0.1")[0]})
 	t.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "there", UID: "2", Identity: 301, Addresses: addrs("10.244.2.5"), Node: addrs("fd00::2")[0]})
@@ -117,7 +117,7 @@ func TestALocalNICBeatsAnEndpointAndTheLatestAttachmentBeatsAll(t *testing.T) {
 		tables.Attachments.Put(tx, table.Attachment{
 			ContainerID: "c0", Interface: "eth0", HostName: "weft02", Addresses: addrs("10.244.1.5"), Incarnation: 2,
 		})
-		tables.Workloads.Put(tx, table.Workload{ContainerID: "c0", Interface: "eth0", Addresses: addrs("10.244.1.5"), Identity: 305})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "c0", Interface: "eth0", Addresses: addrs("10.244.1.5"), Subject: table.Subject{Identity: 305}})
 	})
 	d.Step(db)
 	if h := host(t, tables, db, "10.244.1.5/32"); h.Ifindex != 7 {
@@ -146,7 +146,7 @@ func TestNobodyTakesTheAddressOfANode(t *testing.T) {
 		tables.Attachments.Put(tx, table.Attachment{
 			ContainerID: "c1", Interface: "eth0", HostName: "weft01", Addresses: addrs("192.168.0.1"), Incarnation: 1,
 		})
-		tables.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: addrs("192.168.0.1"), Identity: 300})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: addrs("192.168.0.1"), Subject: table.Subject{Identity: 300}})
 		tables.Endpoints.Put(tx, table.Endpoint{
 			Namespace: "a", Name: "impostor", Identity: 999, Addresses: addrs("192.168.0.2"), Node: addrs("192.168.0.2")[0],
 		})
@@ -203,7 +203,7 @@ func change(rt *rapid.T, t *table.Tables, tx *state.Tx) {
 		a.Addresses = some.Draw(rt, "addresses")
 		put(tx, t.Attachments, a, gone)
 	case 3:
-		w := table.Workload{ContainerID: fmt.Sprint("c", n), Interface: "eth0", Identity: identity.Number(rapid.IntRange(0, 2).Draw(rt, "identity"))}
+		w := table.Workload{ContainerID: fmt.Sprint("c", n), Interface: "eth0", Subject: table.Subject{Identity: identity.Number(rapid.IntRange(0, 2).Draw(rt, "identity"))}}
 		w.Addresses = some.Draw(rt, "addresses")
 		put(tx, t.Workloads, w, gone)
 	case 4:

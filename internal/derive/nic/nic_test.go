@@ -58,7 +58,7 @@ func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T
 	b.write(func(tx *state.Tx) {
 		b.t.Attachments.Put(tx, web)
 		b.t.Devices.Put(tx, table.Device{Index: 9, Name: web.HostName, Up: true})
-		b.t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Identity: 300, Set: set, Addresses: web.Addresses})
+		b.t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Subject: table.Subject{Identity: 300, Set: set}, Addresses: web.Addresses})
 	})
 	b.expect(0, 0, 0) // its policy is not in force
 	b.write(func(tx *state.Tx) { b.t.SetStatuses.Put(tx, table.SetStatus{Set: set, Slot: 4, Revision: 1}) })

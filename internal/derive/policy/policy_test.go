@@ -84,7 +84,7 @@ func workload(container, name string, n identity.Number, ports ...table.NamedPor
 		named = append(named, engine.NamedPort(p))
 	}
 	return table.Workload{
-		ContainerID: container, Interface: "eth0", Labels: app(name), Identity: n, NamedPorts: ports, Set: table.SetKey(n, named.String()),
+		ContainerID: container, Interface: "eth0", NamedPorts: ports, Subject: table.Subject{Labels: app(name), Identity: n, Set: table.SetKey(n, named.String())},
 	}
 }
 

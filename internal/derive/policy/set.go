@@ -88,12 +88,15 @@ func (d *sets) peer(n identity.Number, keys []state.Key) []state.Key {
 }
 
 func (d *sets) ofWorkload(_ state.Reader, w table.Workload) []state.Key {
-	if w.Set == "" {
-		return nil
-	}
-	keys := []state.Key{w.Set}
-	if len(w.NamedPorts) > 0 {
-		keys = append(keys, d.peer(w.Identity, slices.Collect(maps.Keys(d.named)))...)
+	var keys []state.Key
+	for _, s := range w.Subjects() {
+		if s.Set == "" {
+			continue
+		}
+		keys = append(keys, s.Set)
+		if len(w.NamedPorts) > 0 {
+			keys = append(keys, d.peer(s.Identity, slices.Collect(maps.Keys(d.named)))...)
+		}
 	}
 	return keys
 }
@@ -251,7 +254,11 @@ func (d *sets) member(r state.Reader, set state.Key) *member {
 		for i, p := range w.NamedPorts {
 			named[i] = engine.NamedPort(p)
 		}
-		return &member{number: w.Identity, subject: engine.Subject{Labels: w.Labels, NamedPorts: named}}
+		for _, s := range w.Subjects() {
+			if s.Set == set {
+				return &member{number: s.Identity, subject: engine.Subject{Labels: s.Labels, NamedPorts: named}}
+			}
+		}
 	}
 	return nil
 }

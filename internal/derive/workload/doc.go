@@ -12,6 +12,12 @@
 //	labels + Identities                        -> identity    Workloads        (Identity, Set)
 //	workloads of a pod with an identity        -> endpoint    Published        (sink/kube makes a CiliumEndpoint)
 //
+// Labels change, and identities with them. A workload is two subjects meanwhile, each with a set of its own:
+//
+//	the kernel has it as 4711 (NICStatuses), its labels are 4712's, whose set is not in force   is 4711, second 4712
+//	that set is in force (SetStatuses)                                                          is 4712, second 4711
+//	the kernel has it as 4712                                                                   is 4712
+//
 // # Invariants
 //
 //   - A NIC gets labels only from the pod that it was made for: same namespace, name and UID. A pod that was made anew

@@ -18,16 +18,14 @@ func newClaims(t *table.Tables) Runner {
 		Out:   t.IdentityClaims,
 		KeyOf: func(c table.IdentityClaim) state.Key { return claimKey(c.Labels) },
 		Inputs: []state.Input{state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key {
-			if w.Identity != 0 || w.Labels.Len() == 0 {
-				return nil
+			if claims := w.Claims(); claims.Len() > 0 {
+				return []state.Key{claimKey(claims)}
 			}
-			return []state.Key{claimKey(w.Labels)}
+			return nil
 		})},
 		Compute: func(r state.Reader, key state.Key) []table.IdentityClaim {
-			for w := range t.Workloads.By(r, table.ByIdentity, state.Join(uint32(0))) {
-				if w.Labels.Len() > 0 && claimKey(w.Labels) == key {
-					return []table.IdentityClaim{{Labels: w.Labels}}
-				}
+			for w := range t.Workloads.By(r, table.ByLabels, key) {
+				return []table.IdentityClaim{{Labels: w.Claims()}}
 			}
 			return nil
 		},

@@ -49,9 +49,9 @@ func newWorkloads(t *table.Tables) Runner {
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
 			state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return w.ofPod(r, p.Namespace, p.Name) }),
 			state.On(t.Namespaces, w.ofNamespace),
-			state.On(t.Identities, func(_ state.Reader, i table.Identity) []state.Key {
-				return slices.Collect(maps.Keys(w.having[i.Labels]))
-			}),
+			state.On(t.Identities, w.ofIdentity),
+			state.On(t.SetStatuses, w.ofSet),
+			state.On(t.NICStatuses, w.ofNIC),
 			state.On(t.Settings, w.ofSetting),
 			state.On(t.Policies, w.ofPolicy),
 		},
@@ -80,6 +80,26 @@ func (w *workloads) ofNamespace(r state.Reader, n table.Namespace) (keys []state
 		if a.Namespace == n.Name {
 			keys = append(keys, w.t.Attachments.Key(a))
 		}
+	}
+	return keys
+}
+
+func (w *workloads) ofIdentity(r state.Reader, i table.Identity) []state.Key {
+	keys := slices.Collect(maps.Keys(w.having[i.Labels]))
+	for n := range w.t.NICStatuses.By(r, table.ByIdentity, state.Join(uint32(i.Number))) {
+		keys = append(keys, w.ofNIC(r, n)...)
+	}
+	return keys
+}
+
+func (w *workloads) ofSet(r state.Reader, s table.SetStatus) []state.Key {
+	i, _ := w.t.Identities.One(r, state.Join(uint32(s.Identity)))
+	return slices.Collect(maps.Keys(w.having[i.Labels]))
+}
+
+func (w *workloads) ofNIC(r state.Reader, n table.NICStatus) (keys []state.Key) {
+	for a := range w.t.Attachments.By(r, table.ByNumber, state.Join(n.Incarnation)) {
+		keys = append(keys, w.t.Attachments.Key(a))
 	}
 	return keys
 }
@@ -158,14 +178,35 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 	}
 	if pod, namespace, known := w.podOf(r, a); known {
 		row.UID = pod.UID
-		row.Labels = w.identify(r, key, pod, namespace)
 		row.NamedPorts = pod.NamedPorts
-		row.Identity = numberOf(w.t, r, row.Labels)
-	}
-	if row.Identity != 0 {
-		row.Set = table.SetKey(row.Identity, portsText(row.NamedPorts))
+		labels := w.identify(r, key, pod, namespace)
+		row.Subject, row.Second = w.subjects(r, a, subject(labels, numberOf(w.t, r, labels), pod.NamedPorts))
 	}
 	return []table.Workload{row}
+}
+
+// subjects are whom the kernel is to take a workload for, and whom beside. It stays who it was until the set of whom it is to
+// be is in the kernel, and the set of whom it was stays until the kernel takes it for the other.
+func (w *workloads) subjects(r state.Reader, a table.Attachment, want table.Subject) (is, second table.Subject) {
+	there, _ := w.t.NICStatuses.One(r, state.Join(a.Incarnation))
+	was, known := w.t.Identities.One(r, state.Join(uint32(there.Identity)))
+	if !known || was.Number == want.Identity {
+		return want, table.Subject{}
+	}
+	pod, _, _ := w.podOf(r, a)
+	before := subject(was.Labels, was.Number, pod.NamedPorts)
+	if _, enforced := w.t.SetStatuses.One(r, want.Set); !enforced {
+		return before, want
+	}
+	return want, before
+}
+
+func subject(labels identity.Labels, number identity.Number, ports []table.NamedPort) table.Subject {
+	s := table.Subject{Labels: labels, Identity: number}
+	if number != 0 {
+		s.Set = table.SetKey(number, portsText(ports))
+	}
+	return s
 }
 
 // numberOf is the lowest number that the cluster agreed on for a label set, 0 if there is none.

@@ -49,6 +49,9 @@ func (b *bed) show() string {
 	s := b.db.Snapshot()
 	for w := range b.Workloads.All(s) {
 		fmt.Fprintf(&out, "workload %s %s %s/%s %v %d %s set %q\n", w.ContainerID, w.Interface, w.Namespace, w.Pod, w.Addresses, w.Identity, short(w.Labels), w.Set.String())
+		if w.Second != (table.Subject{}) {
+			fmt.Fprintf(&out, "  beside %d %s set %q\n", w.Second.Identity, short(w.Second.Labels), w.Second.Set.String())
+		}
 	}
 	for c := range b.IdentityClaims.All(s) {
 		fmt.Fprintf(&out, "claim %s\n", short(c.Labels))
@@ -128,6 +131,48 @@ func TestAPodGetsItsLabelsThenItsIdentityThenItsEndpoint(t *testing.T) {
 `)
 	b.write(func(tx *state.Tx) { b.Attachments.Delete(tx, table.AttachmentKey("c1", "eth0")) })
 	b.check(t, "")
+}
+
+func TestAPodStaysWhoItWasUntilTheKernelKnowsWhoItIsToBe(t *testing.T) {
+	b := newBed()
+	set := func(n identity.Number) table.SetStatus {
+		return table.SetStatus{Set: table.SetKey(n, "http:6/80"), Identity: n}
+	}
+	relabelled := web()
+	relabelled.Labels = map[string]string{"app": "web", "tier": "one"}
+	now := webLabels("tier", "one")
+	b.write(func(tx *state.Tx) {
+		b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 7))
+		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels()})
+		b.SetStatuses.Put(tx, set(300))
+		b.NICStatuses.Put(tx, table.NICStatus{Incarnation: 7, Identity: 300})
+		b.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.1")}})
+		b.Pods.Put(tx, relabelled)
+	})
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 300 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop; set "300/http:6/80"
+		  beside 0 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop;tier=one; set ""
+		claim app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop;tier=one;
+		endpoint shop/web u1 [10.0.0.1] 300 on 192.168.0.1 [http:80/6]
+`)
+	b.write(func(tx *state.Tx) { b.Identities.Put(tx, table.Identity{Number: 301, Labels: now}) })
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 300 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop; set "300/http:6/80"
+		  beside 301 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop;tier=one; set "301/http:6/80"
+		endpoint shop/web u1 [10.0.0.1] 300 on 192.168.0.1 [http:80/6]
+`)
+	b.write(func(tx *state.Tx) { b.SetStatuses.Put(tx, set(301)) })
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 301 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop;tier=one; set "301/http:6/80"
+		  beside 300 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop; set "300/http:6/80"
+		endpoint shop/web u1 [10.0.0.1] 301 on 192.168.0.1 [http:80/6]
+`)
+	b.write(func(tx *state.Tx) { b.NICStatuses.Put(tx, table.NICStatus{Incarnation: 7, Identity: 301}) })
+	b.check(t, `
+		workload c1 eth0 shop/web [10.0.0.1] 301 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop;tier=one; set "301/http:6/80"
+		endpoint shop/web u1 [10.0.0.1] 301 on 192.168.0.1 [http:80/6]
+`)
 }
 
 func TestAPodMadeAnewUnderItsOldNameTakesNothingOver(t *testing.T) {
@@ -219,6 +264,8 @@ func TestTablesDoNotDependOnTheOrderOfEvents(t *testing.T) {
 			copyAll(tx, s, b.Settings, anew.Settings)
 			copyAll(tx, s, b.Policies, anew.Policies)
 			copyAll(tx, s, b.Nodes, anew.Nodes)
+			copyAll(tx, s, b.SetStatuses, anew.SetStatuses)
+			copyAll(tx, s, b.NICStatuses, anew.NICStatuses)
 		})
 		if want := anew.show(); want != have {
 			rt.Fatalf("have\n%s\nwant\n%s", have, want)
@@ -238,7 +285,8 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 	remove := rapid.Bool().Draw(rt, "remove")
 	namespace, name, uid := fmt.Sprint("ns", n("namespace", 1)), fmt.Sprint("pod", n("pod", 1)), fmt.Sprint(n("uid", 1))
 	labels := map[string]string{"app": fmt.Sprint(n("app", 1)), "vm.kubevirt.io/name": name}
-	switch n("event", 6) {
+	number := identity.Number(300 + n("number", 9))
+	switch n("event", 8) {
 	case 0:
 		a := table.Attachment{
 			ContainerID: fmt.Sprint("c", n("container", 2)), Interface: "eth0", Namespace: namespace, Pod: name, UID: uid,
@@ -255,7 +303,7 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 			filter = filter.WithVMName()
 		}
 		l := identity.ForPod(filter, fmt.Sprint(n("cluster", 1)), namespace, "", labels, map[string]string{"team": fmt.Sprint(n("team", 1))})
-		put(tx, b.Identities, table.Identity{Number: identity.Number(300 + n("number", 9)), Labels: l}, remove)
+		put(tx, b.Identities, table.Identity{Number: number, Labels: l}, remove)
 	case 4:
 		put(tx, b.Settings, table.Setting{Name: "cluster-name", Value: fmt.Sprint(n("cluster", 1))}, remove)
 	case 5:
@@ -264,6 +312,10 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 			Subject: identity.NewSelector(identity.Requirement{Key: key, Operator: identity.Exists}),
 		}}}, remove)
 	case 6:
+		put(tx, b.SetStatuses, table.SetStatus{Set: table.SetKey(number, ""), Identity: number}, remove)
+	case 7:
+		put(tx, b.NICStatuses, table.NICStatus{Incarnation: uint32(n("incarnation", 5)), Identity: number}, remove)
+	case 8:
 		put(tx, b.Nodes, table.Node{
 			Name: fmt.Sprint(n("node", 1)), Local: n("node", 1) == 0, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 0, byte(n("host", 3))})},
 		}, remove)

@@ -22,20 +22,42 @@ import (
 // A row whose attachment still stands is never removed: that its facts are not all in yet, as after a restart, is no
 // reason to cut a workload off. Before the row of ifindex 0 appears, this node itself, its open connections are exempt.
 type NICs struct {
-	nics   *ebpf.Map
-	stays  func(ifindex uint32) bool
-	exempt func() error
+	db       *state.DB
+	statuses *state.Table[table.NICStatus]
+	nics     *ebpf.Map
+	stays    func(ifindex uint32) bool
+	exempt   func() error
 }
 
-// NewNICs works on the maps of a loaded datapath; stays tells whether an attachment stands for a device, exempt exempts what
-// is open from the node's policy.
-func NewNICs(m Maps, stays func(ifindex uint32) bool, exempt func() error) *NICs {
-	return &NICs{nics: m.Map("nics"), stays: stays, exempt: exempt}
+// NewNICs works on the maps of a loaded datapath, and tells in statuses what is in the kernel, at first of what an earlier
+// agent left there; stays tells whether an attachment stands for a device, exempt exempts what is open from the node's policy.
+func NewNICs(db *state.DB, statuses *state.Table[table.NICStatus], m Maps, stays func(ifindex uint32) bool, exempt func() error) (*NICs, error) {
+	n := &NICs{db: db, statuses: statuses, nics: m.Map("nics"), stays: stays, exempt: exempt}
+	there, err := nicRows(n.nics)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.tell(there, nil)
+}
+
+// tell writes as whom the kernel takes attachments. The node itself is none.
+func (n *NICs) tell(there, gone []table.NIC) error {
+	return n.db.Write(func(tx *state.Tx) error {
+		for _, r := range there {
+			if r.Ifindex != 0 {
+				n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Ifindex: r.Ifindex, Identity: r.Identity})
+			}
+		}
+		for _, r := range gone {
+			n.statuses.Delete(tx, state.Join(r.Incarnation))
+		}
+		return nil
+	})
 }
 
 // Dump reads the map.
 func (n *NICs) Dump(context.Context) (iter.Seq2[state.Key, table.NIC], error) {
-	rows, err := n.rows()
+	rows, err := nicRows(n.nics)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +70,11 @@ func (n *NICs) Dump(context.Context) (iter.Seq2[state.Key, table.NIC], error) {
 	}, nil
 }
 
-func (n *NICs) rows() ([]table.NIC, error) {
+func nicRows(nics *ebpf.Map) ([]table.NIC, error) {
 	var rows []table.NIC
 	var ifindex uint32
 	var v abi.Nic
-	each := n.nics.Iterate()
+	each := nics.Iterate()
 	for each.Next(&ifindex, &v) {
 		rows = append(rows, table.NIC{
 			Ifindex: ifindex, Incarnation: v.Incarnation, Identity: identity.Number(v.Identity), Slot: v.Set, Network: v.Net,
@@ -74,6 +96,7 @@ func (n *NICs) Equal(want, have table.NIC) bool {
 // Set writes rows. A hash map replaces a value as a whole: no packet sees half of one.
 func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 	var errs []error
+	var there []table.NIC
 	for _, r := range rows {
 		v := abi.Nic{
 			Incarnation: r.Incarnation, Identity: uint32(r.Identity), Set: r.Slot, Net: r.Network,
@@ -91,14 +114,17 @@ func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 		}
 		if err := n.nics.Put(r.Ifindex, v); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: full("nics", err)})
+			continue
 		}
+		there = append(there, r)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.tell(there, nil))...)
 }
 
 // Unset removes rows.
 func (n *NICs) Unset(_ context.Context, rows []table.NIC) error {
 	var errs []error
+	var gone []table.NIC
 	for _, r := range rows {
 		if n.stays(r.Ifindex) {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: errors.New("its attachment stands, but what its row is made of is not all known yet")})
@@ -106,9 +132,11 @@ func (n *NICs) Unset(_ context.Context, rows []table.NIC) error {
 		}
 		if err := n.nics.Delete(r.Ifindex); err != nil && !missing(err) {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
+			continue
 		}
+		gone = append(gone, r)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, n.tell(nil, gone))...)
 }
 
 func mac(to []byte, text string) error {

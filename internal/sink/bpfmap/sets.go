@@ -27,7 +27,7 @@ type Sets struct {
 	sets      *ebpf.Map
 	policies  *ebpf.Map
 	ranges    *ebpf.Map
-	nics      *NICs
+	nics      *ebpf.Map
 	revisions *Revisions
 	// Number of a list of rules, as it shall appear in events.
 	number func([]policy.Origin) uint32
@@ -49,7 +49,7 @@ type liveSet struct {
 // killed before it put them in force, or before it had removed them.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
-		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: NewNICs(m, nil, nil), revisions: r,
+		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: m.Map("nics"), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
 	}
 	named := map[uint32]bool{}
@@ -99,13 +99,18 @@ func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], err
 	}, nil
 }
 
-// Set puts sets in force.
+// Set puts sets in force, new ones last: whoever gets one is known to the others by then, if they are to let it in.
 func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 	var errs []error
-	for _, r := range rows {
-		key := table.SetKey(r.Identity, r.NamedPorts)
-		if err := s.set(key, r); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: key, Err: err})
+	for _, isNew := range [...]bool{false, true} {
+		for _, r := range rows {
+			key := table.SetKey(r.Identity, r.NamedPorts)
+			if (s.live[key] == nil) != isNew {
+				continue
+			}
+			if err := s.set(key, r); err != nil {
+				errs = append(errs, &reconcile.RowError{Key: key, Err: err})
+			}
 		}
 	}
 	return errors.Join(errs...)
@@ -153,7 +158,7 @@ func (s *Sets) enforce(key state.Key, l *liveSet) error {
 		return fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
 	return s.db.Write(func(tx *state.Tx) error {
-		s.statuses.Put(tx, table.SetStatus{Set: key, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges)})
+		s.statuses.Put(tx, table.SetStatus{Set: key, Identity: l.row.Identity, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges)})
 		return nil
 	})
 }
@@ -208,7 +213,7 @@ func (s *Sets) edit(l *liveSet, row table.PolicySet, gone, added []policy.Entry)
 
 // Unset takes sets out of force. A set that a NIC still names stays, and the error says which.
 func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
-	nics, err := s.nics.rows()
+	nics, err := nicRows(s.nics)
 	if err != nil {
 		return err
 	}

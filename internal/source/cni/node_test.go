@@ -176,7 +176,7 @@ func (n *node) pod(namespace, name string, number identity.Number) {
 	n.write(func(tx *state.Tx) {
 		n.Pods.Put(tx, table.Pod{Namespace: namespace, Name: name})
 		n.Pods.MarkSynced(tx)
-		n.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Namespace: namespace, Pod: name, Labels: labels, Identity: number})
+		n.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Namespace: namespace, Pod: name, Subject: table.Subject{Labels: labels, Identity: number}})
 	})
 }
 

@@ -137,8 +137,8 @@ func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 			named[i] = policy.NamedPort(port)
 		}
 		p.Workloads.Put(tx, table.Workload{
-			ContainerID: pod.Namespace + "." + pod.Name, Interface: "eth0", Namespace: pod.Namespace, Pod: pod.Name, Labels: labels,
-			NamedPorts: pod.NamedPorts, Identity: n, Set: table.SetKey(n, named.String()),
+			ContainerID: pod.Namespace + "." + pod.Name, Interface: "eth0", Namespace: pod.Namespace, Pod: pod.Name,
+			NamedPorts: pod.NamedPorts, Subject: table.Subject{Labels: labels, Identity: n, Set: table.SetKey(n, named.String())},
 		})
 	}
 	p.number(tx, foreign())

@@ -125,6 +125,10 @@ func (b *bench) start() error {
 	if err := db.Write(func(tx *state.Tx) error {
 		status.Statuses.MarkSynced(tx)
 		tables.SetStatuses.MarkSynced(tx)
+		for _, n := range b.kernel.nics.all() {
+			tables.NICStatuses.Put(tx, taken(n))
+		}
+		tables.NICStatuses.MarkSynced(tx)
 		for _, d := range b.kernel.devices() {
 			tables.Devices.Put(tx, d)
 		}
@@ -155,7 +159,7 @@ func (b *bench) follow(ctx context.Context) {
 	run(ctx, b, l.Routes, k.routes, false, fake[table.Route]{})
 	run(ctx, b, l.Hosts, k.hosts, false, fake[table.Host]{})
 	run(ctx, b, l.Frontends, k.frontends, false, fake[table.Frontend]{})
-	run(ctx, b, l.NICs, k.nics, false, fake[table.NIC]{keep: l.attached})
+	run(ctx, b, l.NICs, k.nics, false, fake[table.NIC]{keep: l.attached, done: served, undone: unserved})
 	run(ctx, b, l.Hooks, k.hooks, false, fake[table.Hook]{keep: func(h table.Hook) bool { return k.serves(h.Ifindex) }})
 	// The real sink gives sets new places in every life, so its fake forgets.
 	run(ctx, b, l.PolicySets, newStore(l.PolicySets), true, fake[table.PolicySet]{done: enforced, undone: lifted})
@@ -181,9 +185,21 @@ func enforced(l *life, set table.PolicySet) error {
 		if old, ok := l.SetStatuses.One(tx, key); ok {
 			slot = old.Slot
 		}
-		l.SetStatuses.Put(tx, table.SetStatus{Set: key, Slot: slot, Entries: len(set.Entries)})
+		l.SetStatuses.Put(tx, table.SetStatus{Set: key, Identity: set.Identity, Slot: slot, Entries: len(set.Entries)})
 		return nil
 	})
+}
+
+func taken(n table.NIC) table.NICStatus {
+	return table.NICStatus{Incarnation: n.Incarnation, Ifindex: n.Ifindex, Identity: n.Identity}
+}
+
+func served(l *life, n table.NIC) error {
+	return l.db.Write(func(tx *state.Tx) error { l.NICStatuses.Put(tx, taken(n)); return nil })
+}
+
+func unserved(l *life, n table.NIC) error {
+	return l.db.Write(func(tx *state.Tx) error { l.NICStatuses.Delete(tx, l.NICStatuses.Key(taken(n))); return nil })
 }
 
 func lifted(l *life, set table.PolicySet) error {

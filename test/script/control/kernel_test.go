@@ -30,6 +30,12 @@ func newStore[R state.Row](t *state.Table[R]) *store[R] {
 	return &store[R]{key: t.Key, rows: map[state.Key]R{}}
 }
 
+func (s *store[R]) all() []R {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.rows))
+}
+
 func (s *store[R]) print() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

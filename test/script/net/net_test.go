@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/load"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
 )
@@ -45,6 +46,7 @@ type lab struct {
 	*nettest.Cluster
 	talks    map[string]*place.Conversation
 	services map[string]*service // by NODE/NAME
+	loads    map[string]*load.Load
 }
 
 func setup(e *testscript.Env) error {
@@ -57,11 +59,14 @@ func setup(e *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{c, map[string]*place.Conversation{}, map[string]*service{}}
+	l := &lab{c, map[string]*place.Conversation{}, map[string]*service{}, map[string]*load.Load{}}
 	e.Values[labKey{}] = l
 	e.Defer(func() {
 		for _, talk := range l.talks {
 			talk.Close()
+		}
+		for _, traffic := range l.loads {
+			traffic.Stop()
 		}
 		if e.T().(interface{ Failed() bool }).Failed() {
 			for _, n := range c.Nodes() {

@@ -107,7 +107,9 @@ func (b *bench) open() error {
 	b.tables, b.db = tables, db
 	revisions := bpfmap.NewRevisions(dp)
 	b.hosts = bpfmap.NewHosts(dp, revisions)
-	b.nics = bpfmap.NewNICs(dp, func(uint32) bool { return false }, b.exempt)
+	if b.nics, err = bpfmap.NewNICs(db, tables.NICStatuses, dp, func(uint32) bool { return false }, b.exempt); err != nil {
+		return err
+	}
 	if b.lb, err = bpfmap.NewServices(dp); err != nil {
 		return err
 	}
