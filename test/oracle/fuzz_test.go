@@ -49,7 +49,7 @@ func FuzzALabelSelectorChoosesWhomItsTextSays(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"matchLabels":{"app":"web","any:tier":"front"}}`, `{"matchLabels":{":app":"web","k8s:io.kubernetes.pod.namespace":"blog"}}`,
 		`{"matchExpressions":[{"key":"reserved:host","operator":"Exists"},{"key":"app","operator":"NotIn","values":["web",""]}]}`,
-		`{"matchExpressions":[{"key":"k8s:io.cilium.k8s.policy.cluster","operator":"DoesNotExist"}]}`, `{"matchLabels":{"a:b:c":"","k8s:":"x"}}`,
+		`{"matchExpressions":[{"key":"k8s:io.cilium.k8s.policy.cluster","operator":"DoesNotExist"}]}`, `{"matchLabels":{"a:b:c":"","k8s:":"x"}}`, `{"matchlabels":{"app":"web"}}`,
 	} {
 		f.Add(text, true)
 		f.Add(text, false)

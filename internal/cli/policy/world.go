@@ -85,7 +85,7 @@ func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
 		return nil
 	}
 	object := make()
-	if err := json.Unmarshal(o.JSON, object); err != nil {
+	if err := o.Decode(object); err != nil {
 		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
 	}
 	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != rule.KindClusterwide && o.Kind != rule.KindClusterNetwork && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
@@ -139,7 +139,7 @@ func missingNodes(objects []*manifest.Object) (out []*manifest.Object) {
 	}
 	for _, o := range objects {
 		var n corev1.Node
-		if o.APIVersion != "v1" || o.Kind != "Node" || there[o.Name] || json.Unmarshal(o.JSON, &n) != nil {
+		if o.APIVersion != "v1" || o.Kind != "Node" || there[o.Name] || o.Decode(&n) != nil {
 			continue
 		}
 		made := v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: o.Name}}
@@ -157,7 +157,7 @@ func missingNodes(objects []*manifest.Object) (out []*manifest.Object) {
 // putBackends makes the EndpointSlice that Kubernetes would make of a Service: one for each workload that it selects.
 func putBackends(tx *state.Tx, t *table.Tables, o *manifest.Object, workloads []manifest.Workload) {
 	var s corev1.Service
-	if json.Unmarshal(o.JSON, &s) != nil || len(s.Spec.Selector) == 0 {
+	if o.Decode(&s) != nil || len(s.Spec.Selector) == 0 {
 		return
 	}
 	namespace := cmp.Or(s.Namespace, metav1.NamespaceDefault)

@@ -27,6 +27,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
@@ -107,7 +108,7 @@ func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
 	object := kinds[kind]()
 	text, err := json.Marshal(raw)
 	if err == nil {
-		err = json.Unmarshal(text, object)
+		err = kjson.UnmarshalCaseSensitivePreserveInts(text, object) // as client-go reads
 	}
 	if err != nil {
 		return err

@@ -203,22 +203,22 @@ func (c *checker) read(m *manifest.Object) *object {
 	switch m.Kind {
 	case rule.KindKubernetes:
 		o.kubernetes = &networkingv1.NetworkPolicy{}
-		if err = json.Unmarshal(m.JSON, o.kubernetes); err == nil {
+		if err = m.Decode(o.kubernetes); err == nil {
 			o.row = rule.Kubernetes(o.kubernetes)
 		}
 	case rule.KindClusterNetwork:
 		o.tiers = &v1alpha2.ClusterNetworkPolicy{}
-		if err = json.Unmarshal(m.JSON, o.tiers); err == nil {
+		if err = m.Decode(o.tiers); err == nil {
 			o.row = rule.ClusterNetwork(o.tiers)
 		}
 	case rule.KindCilium:
 		var p v2.CiliumNetworkPolicy
-		if err = json.Unmarshal(m.JSON, &p); err == nil {
+		if err = m.Decode(&p); err == nil {
 			o.row, o.rules = rule.Cilium(&p), rulesOf(p.Spec, p.Specs)
 		}
 	case rule.KindClusterwide:
 		var p v2.CiliumClusterwideNetworkPolicy
-		if err = json.Unmarshal(m.JSON, &p); err == nil {
+		if err = m.Decode(&p); err == nil {
 			o.row, o.rules = rule.Clusterwide(&p), rulesOf(p.Spec, p.Specs)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	kjson "sigs.k8s.io/json"
 	kubeyaml "sigs.k8s.io/yaml"
 )
 
@@ -116,9 +117,11 @@ func (d document) read(file string) (objects []*Object, problems []Problem) {
 
 // items are the objects of a List.
 func (o *Object) items() (objects []*Object) {
-	var list struct{ Items []json.RawMessage }
+	var list struct {
+		Items []json.RawMessage `json:"items"`
+	}
 	node := child(o.node, "items")
-	if json.Unmarshal(o.JSON, &list) != nil || node == nil || node.Kind != yaml.SequenceNode || len(node.Content) != len(list.Items) {
+	if o.Decode(&list) != nil || node == nil || node.Kind != yaml.SequenceNode || len(node.Content) != len(list.Items) {
 		return nil
 	}
 	for i, text := range list.Items {
@@ -146,14 +149,22 @@ func Item(file, apiVersion, kind string, text []byte) (*Object, error) {
 func (o *Object) name() {
 	var head struct {
 		APIVersion string `json:"apiVersion"`
-		Kind       string
+		Kind       string `json:"kind"`
 	}
 	var meta struct {
-		Metadata struct{ Namespace, Name string }
+		Metadata struct {
+			Namespace string `json:"namespace"`
+			Name      string `json:"name"`
+		} `json:"metadata"`
 	}
-	_ = json.Unmarshal(o.JSON, &head)
-	_ = json.Unmarshal(o.JSON, &meta)
+	_ = o.Decode(&head)
+	_ = o.Decode(&meta)
 	o.APIVersion, o.Kind, o.Namespace, o.Name = head.APIVersion, head.Kind, meta.Metadata.Namespace, meta.Metadata.Name
+}
+
+// Decode reads it as the API server does: a field whose name is written in another case is another field.
+func (o *Object) Decode(into any) error {
+	return kjson.UnmarshalCaseSensitivePreserveInts(o.JSON, into)
 }
 
 // Title is kind, namespace and name: "Pod shop/web".

@@ -28,15 +28,24 @@ type Workload struct {
 
 // template is where objects keep labels and containers of pods.
 type template struct {
-	Metadata struct{ Labels map[string]string }
-	Spec     struct {
+	Metadata struct {
+		Labels map[string]string `json:"labels"`
+	} `json:"metadata"`
+	Spec struct {
 		ServiceAccountName string             `json:"serviceAccountName"`
 		NodeName           string             `json:"nodeName"`
 		HostNetwork        bool               `json:"hostNetwork"`
 		InitContainers     []corev1.Container `json:"initContainers"`
-		Containers         []corev1.Container
-		Domain             *json.RawMessage // of a VirtualMachineInstance
-	}
+		Containers         []corev1.Container `json:"containers"`
+		Domain             *json.RawMessage   `json:"domain"` // of a VirtualMachineInstance
+	} `json:"spec"`
+}
+
+// controller makes pods of a template.
+type controller struct {
+	Spec struct {
+		Template template `json:"template"`
+	} `json:"spec"`
 }
 
 // workloadKinds says where the template is: at the top, in spec.template, in spec.jobTemplate.spec.template.
@@ -53,7 +62,7 @@ func Workloads(objects []*Object, cluster string, filter identity.Filter) (out [
 	for _, o := range objects {
 		if o.Kind == "Namespace" {
 			var n corev1.Namespace
-			_ = json.Unmarshal(o.JSON, &n)
+			_ = o.Decode(&n)
 			namespaces[o.Name] = n.Labels
 		}
 	}
@@ -63,21 +72,21 @@ func Workloads(objects []*Object, cluster string, filter identity.Filter) (out [
 			continue
 		}
 		var t template
-		var deployment struct{ Spec struct{ Template template } }
+		var deployment controller
 		var cron struct {
 			Spec struct {
-				JobTemplate struct{ Spec struct{ Template template } } `json:"jobTemplate"`
-			}
+				JobTemplate controller `json:"jobTemplate"`
+			} `json:"spec"`
 		}
 		var err error
 		switch depth {
 		case 0:
-			err = json.Unmarshal(o.JSON, &t)
+			err = o.Decode(&t)
 		case 1:
-			err = json.Unmarshal(o.JSON, &deployment)
+			err = o.Decode(&deployment)
 			t = deployment.Spec.Template
 		case 2:
-			err = json.Unmarshal(o.JSON, &cron)
+			err = o.Decode(&cron)
 			t = cron.Spec.JobTemplate.Spec.Template
 		}
 		if err != nil {
@@ -114,9 +123,9 @@ func (t template) workload(o *Object, cluster string, filter identity.Filter, na
 		Status struct {
 			PodIP  string         `json:"podIP"`
 			PodIPs []corev1.PodIP `json:"podIPs"`
-		}
+		} `json:"status"`
 	}
-	if o.Kind == "Pod" && json.Unmarshal(o.JSON, &status) == nil {
+	if o.Kind == "Pod" && o.Decode(&status) == nil {
 		if status.Status.PodIPs == nil {
 			status.Status.PodIPs = []corev1.PodIP{{IP: status.Status.PodIP}}
 		}
