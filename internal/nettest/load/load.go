@@ -2,11 +2,11 @@
 //
 // # The world it models
 //
-// A line is one kind of traffic with a name: pings, datagrams, words on one TCP connection, or calls that each begin
-// anew. Numbered messages leave at a steady rate, whatever becomes of the answers, so a gap in the numbers that came back
-// is a packet that was lost. TCP repeats what is lost, so its line loses only if the connection breaks; it tells how often TCP
-// repeated itself, less the times the other side said that it had the original already (RFC 2883). A machine that is busy for
-// seconds makes TCP repeat itself, too.
+// A line is one kind of traffic with a name: pings, datagrams, words on one TCP connection, calls that each begin anew, or
+// datagrams that ought not to arrive. Numbered messages leave at a steady rate, whatever becomes of the answers, so a gap in
+// the numbers that came back is a packet that was lost. TCP repeats what is lost, so its line loses only if the connection
+// breaks; it tells how often TCP repeated itself, less the times the other side said that it had the original already (RFC
+// 2883). A machine that is busy for seconds makes TCP repeat itself, too.
 //
 // # Invariants
 //

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -93,24 +94,33 @@ type datagrams struct {
 // Datagrams sends UDP messages at a rate to a server that this makes at the other place, and that sends them back.
 func (l *Load) Datagrams(name string, from, to *place.Place, at netip.Addr, every time.Duration) error {
 	d := &datagrams{}
-	err := to.Do(func() (err error) {
-		d.server, err = net.ListenUDP("udp", &net.UDPAddr{IP: at.AsSlice()})
-		return errors.Join(err, roomy(d.server))
-	})
-	if err != nil {
-		return fmt.Errorf("serve datagrams at %s: %w", to.Name, err)
+	var err error
+	if d.conn, d.server, err = datagramPair(from, to, at); err != nil {
+		return err
 	}
 	go echo(d.server)
-	err = from.Do(func() (err error) {
-		d.conn, err = net.DialUDP("udp", nil, d.server.LocalAddr().(*net.UDPAddr))
-		return errors.Join(err, roomy(d.conn))
-	})
-	if err != nil {
-		d.server.Close()
-		return fmt.Errorf("send datagrams from %s: %w", from.Name, err)
-	}
 	l.run(name, d, every)
 	return nil
+}
+
+// datagramPair is a socket, and a server at the other place that it speaks to.
+func datagramPair(from, to *place.Place, at netip.Addr) (conn, server *net.UDPConn, err error) {
+	err = to.Do(func() (err error) {
+		server, err = net.ListenUDP("udp", &net.UDPAddr{IP: at.AsSlice()})
+		return errors.Join(err, roomy(server))
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("serve datagrams at %s: %w", to.Name, err)
+	}
+	err = from.Do(func() (err error) {
+		conn, err = net.DialUDP("udp", nil, server.LocalAddr().(*net.UDPAddr))
+		return errors.Join(err, roomy(conn))
+	})
+	if err != nil {
+		server.Close()
+		return nil, nil, fmt.Errorf("send datagrams from %s: %w", from.Name, err)
+	}
+	return conn, server, nil
 }
 
 // echo sends back what comes until the socket closes.
@@ -233,4 +243,65 @@ func roomy(c syscall.Conn) error {
 	var set error
 	err = raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, room) })
 	return errors.Join(err, set)
+}
+
+// intruder is a line of which nothing is to arrive.
+type intruder struct {
+	name         string
+	conn, server *net.UDPConn
+	sent         int
+	over         chan struct{} // closes when nothing more is sent
+	heard        chan int      // how many arrived
+}
+
+// Intrude sends UDP messages at a rate to a server that this makes at the other place. One that arrives is an error.
+func (l *Load) Intrude(name string, from, to *place.Place, at netip.Addr, every time.Duration) error {
+	i := &intruder{name: name, over: make(chan struct{}), heard: make(chan int, 1)}
+	var err error
+	if i.conn, i.server, err = datagramPair(from, to, at); err != nil {
+		return err
+	}
+	go i.sendAll(l.ctx, every)
+	go i.listen()
+	l.add(i)
+	return nil
+}
+
+func (i *intruder) sendAll(ctx context.Context, every time.Duration) {
+	defer close(i.over)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := i.conn.Write([]byte("let me in")); err == nil || transient(err) == nil {
+			i.sent++
+		}
+	}
+}
+
+func (i *intruder) listen() {
+	b, heard := make([]byte, 64), 0
+	for {
+		if _, _, err := i.server.ReadFromUDPAddrPort(b); err != nil {
+			i.heard <- heard
+			return
+		}
+		heard++
+	}
+}
+
+func (i *intruder) end() Count {
+	<-i.over
+	_ = i.server.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // for what is on its way
+	c := Count{Name: i.name, Sent: i.sent}
+	if heard := <-i.heard; heard > 0 {
+		c.Err = fmt.Errorf("%d arrived, and none should", heard)
+	}
+	i.conn.Close()
+	i.server.Close()
+	return c
 }

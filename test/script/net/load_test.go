@@ -1,17 +1,41 @@
 package net
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
 	"time"
 
 	"weftnet.io/weftnet/internal/nettest/load"
+	"weftnet.io/weftnet/internal/nettest/place"
 )
 
 // loadCommands are about traffic that goes on while something happens.
-var loadCommands = map[string]command{"keep": keep, "kept": kept}
+var loadCommands = map[string]command{"keep": keep, "intrude": intrude, "kept": kept, "alternate": alternate}
 
 // keep begins to ping and to send datagrams, and words on one TCP connection, from one place to another.
 func keep(l *line) error {
+	return l.begin(func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error {
+		return errors.Join(
+			traffic.Ping("pings from "+name, from, at, time.Millisecond),
+			traffic.Datagrams("datagrams from "+name, from, to, at, 5*time.Millisecond),
+			traffic.Stream("words from "+name, from, to, at, 5*time.Millisecond),
+		)
+	})
+}
+
+// intrude begins to send datagrams that are not to arrive.
+func intrude(l *line) error {
+	return l.begin(func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error {
+		return traffic.Intrude("datagrams from "+name, from, to, at, time.Millisecond)
+	})
+}
+
+// begin makes a load of a name, with lines for each address of its target.
+func (l *line) begin(lines func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error) error {
 	from, err := l.place(l.arg(1))
 	if err != nil {
 		return err
@@ -23,32 +47,52 @@ func keep(l *line) error {
 	traffic := load.New()
 	l.loads[l.arg(0)] = traffic
 	for _, at := range to.Addresses {
-		name := fmt.Sprint(l.arg(1), " to ", at)
-		if err := traffic.Ping("pings from "+name, from, at, time.Millisecond); err != nil {
-			return err
-		}
-		if err := traffic.Datagrams("datagrams from "+name, from, to, at, 5*time.Millisecond); err != nil {
-			return err
-		}
-		if err := traffic.Stream("words from "+name, from, to, at, 5*time.Millisecond); err != nil {
+		if err := lines(traffic, fmt.Sprint(l.arg(1), " to ", at), from, to, at); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// kept ends that and tells what was lost.
+// kept ends loads and tells what became of them.
 func kept(l *line) error {
-	traffic := l.loads[l.arg(0)]
-	if traffic == nil {
+	var errs []error
+	for _, name := range l.args {
+		traffic := l.loads[name]
+		if traffic == nil {
+			return fmt.Errorf("nothing is kept by the name %q", name)
+		}
+		delete(l.loads, name)
+		counts := traffic.Stop()
+		for _, c := range counts {
+			errs = append(errs, l.printf("%s\n", c))
+		}
+		errs = append(errs, load.Verdict(counts))
+	}
+	return errors.Join(errs...)
+}
+
+// alternate applies one file after the other, so many in all.
+func alternate(l *line) error {
+	times, err := strconv.Atoi(l.arg(0))
+	if err != nil || len(l.args) < 2 {
 		return errUsage
 	}
-	delete(l.loads, l.arg(0))
-	counts := traffic.Stop()
-	for _, c := range counts {
-		if err := l.printf("%s\n", c); err != nil {
-			return err
+	for i := range times {
+		if err := l.change(l.args[1+i%(len(l.args)-1)]); err != nil {
+			return fmt.Errorf("change %d: %w", i+1, err)
 		}
 	}
-	return load.Verdict(counts)
+	return nil
+}
+
+// change applies a file, with the patience of a command of its own.
+func (l *line) change(file string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	defer cancel()
+	text, err := os.ReadFile(l.ts.MkAbs(file))
+	if err != nil {
+		return err
+	}
+	return l.Apply(ctx, text)
 }
