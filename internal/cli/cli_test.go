@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"net"
 	"net/http"
 	"os"
@@ -25,9 +24,8 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/goldentest"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -45,23 +43,6 @@ func run(t *testing.T, change func(*Environment), args ...string) (out, errs str
 	}
 	code = Run(t.Context(), env, args)
 	return o.String(), e.String(), code
-}
-
-func golden(t *testing.T, name, have string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(have), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have != string(want) {
-		t.Errorf("%s differs (go test -update writes it):\n%s", path, have)
-	}
 }
 
 // agent serves documents as an agent does, and gives its socket.
@@ -105,7 +86,7 @@ func TestStatusIsPrintedAndFailsWhenSomethingIsNotWell(t *testing.T) {
 	if code != 0 || errs != "" {
 		t.Errorf("%d: %s", code, errs)
 	}
-	golden(t, "status.txt", out)
+	goldentest.Equal(t, "testdata/status.txt", out)
 
 	bad := well()
 	bad.Ready = false
@@ -116,7 +97,7 @@ func TestStatusIsPrintedAndFailsWhenSomethingIsNotWell(t *testing.T) {
 	if code != 1 {
 		t.Errorf("exit status %d", code)
 	}
-	golden(t, "status-bad.txt", out+errs)
+	goldentest.Equal(t, "testdata/status-bad.txt", out+errs)
 	out, errs, code = run(t, nil, "status", "-o", "json", "--socket", socket)
 	var back agentv1.NodeStatus
 	if err := json.Unmarshal([]byte(out), &back); err != nil || back.Node != "n1" || code != 1 || !strings.Contains(errs, "encryption is requested (enable-wireguard=true) and NOT ACTIVE") {

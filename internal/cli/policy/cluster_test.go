@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"weftnet.io/weftnet/internal/goldentest"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
@@ -100,7 +101,7 @@ func TestFlowsOfNodesAreHeldAgainstANewPolicyForNodes(t *testing.T) {
 	if err == nil || err.Error() != "1 connection would be newly denied" {
 		t.Error(err)
 	}
-	golden(t, "simulate-nodes.txt", out)
+	goldentest.Equal(t, "testdata/simulate-nodes.txt", out)
 	if _, err = inCluster(t, nodeFlows, "simulate", "-f", "testdata/nodes/policies.yaml", "--flows", "-"); err == nil || err.Error() != "which cluster?; without a cluster: --current FILE" {
 		t.Error(err)
 	}

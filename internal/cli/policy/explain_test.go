@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/goldentest"
 )
 
 // session types commands, with these files, and compares what a person sees with a golden file.
@@ -24,7 +25,7 @@ func session(t *testing.T, name, files string, lines ...string) {
 			fmt.Fprintln(&text, "error:", err)
 		}
 	}
-	golden(t, name, text.String())
+	goldentest.Equal(t, "testdata/"+name, text.String())
 }
 
 func TestFilesAreExplained(t *testing.T) {

@@ -5,14 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write golden files")
+	"weftnet.io/weftnet/internal/goldentest"
+)
 
 // run runs a command line.
 func run(t *testing.T, in string, get func(ctx context.Context, socket, path string, into any) error, args ...string) (string, error) {
@@ -23,23 +21,6 @@ func run(t *testing.T, in string, get func(ctx context.Context, socket, path str
 	c.SilenceErrors, c.SilenceUsage = true, true
 	err := c.ExecuteContext(t.Context())
 	return out.String() + errs.String(), err
-}
-
-func golden(t *testing.T, name, have string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(have), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have != string(want) {
-		t.Errorf("%s differs (go test -update writes it):\n%s", path, have)
-	}
 }
 
 func isUsage(err error) bool {
@@ -54,7 +35,7 @@ func TestCheckPrintsFindingsAndFailsOnErrors(t *testing.T) {
 	} else {
 		out += err.Error() + "\n"
 	}
-	golden(t, "check.txt", out)
+	goldentest.Equal(t, "testdata/check.txt", out)
 
 	text, readErr := os.ReadFile("testdata/check/deny.yaml")
 	if readErr != nil {
@@ -64,7 +45,7 @@ func TestCheckPrintsFindingsAndFailsOnErrors(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	golden(t, "check.json", out)
+	goldentest.Equal(t, "testdata/check.json", out)
 	var r report
 	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Policies != 1 || len(r.Findings) != 1 {
 		t.Error(err, r)

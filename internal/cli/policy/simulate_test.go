@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
+
+	"weftnet.io/weftnet/internal/goldentest"
 )
 
 func TestRecordedTrafficIsHeldAgainstANewPolicy(t *testing.T) {
@@ -16,7 +18,7 @@ func TestRecordedTrafficIsHeldAgainstANewPolicy(t *testing.T) {
 	if err == nil || err.Error() != "2 connections would be newly denied" {
 		t.Error(err)
 	}
-	golden(t, "simulate.txt", out)
+	goldentest.Equal(t, "testdata/simulate.txt", out)
 
 	// Lines in another order, and from standard input, say the same.
 	text, err := os.ReadFile("testdata/simulate/flows.json")

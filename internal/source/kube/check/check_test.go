@@ -1,7 +1,6 @@
 package check
 
 import (
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -9,10 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"weftnet.io/weftnet/internal/goldentest"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var known = Options{
 	PodCIDRs:  []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")},
@@ -43,24 +41,6 @@ func print(findings []Finding) string {
 	return out.String()
 }
 
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, have string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(have), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have != string(want) {
-		t.Errorf("%s differs (go test -update writes it anew); have\n%s", file, have)
-	}
-}
-
 func TestPoliciesAreToldAboutAsTheGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -68,7 +48,7 @@ func TestPoliciesAreToldAboutAsTheGoldenFilesSay(t *testing.T) {
 	}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		t.Run(name, func(t *testing.T) { golden(t, name, print(findings(t, known, file))) })
+		t.Run(name, func(t *testing.T) { goldentest.Equal(t, "testdata/"+name+".txt", print(findings(t, known, file))) })
 	}
 }
 
@@ -78,7 +58,7 @@ func TestPoliciesOfUsersAreToldAboutAsTheGoldenFileSays(t *testing.T) {
 	if len(files) == 0 {
 		t.Skipf("%s does not exist: the manifests of users lie outside of this repository", folder)
 	}
-	golden(t, "users", print(findings(t, Options{}, files...)))
+	goldentest.Equal(t, "testdata/users.txt", print(findings(t, Options{}, files...)))
 }
 
 func TestTheOrderOfFilesAndDocumentsDoesNotMatter(t *testing.T) {

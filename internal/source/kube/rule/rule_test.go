@@ -3,7 +3,6 @@ package rule
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -16,12 +15,11 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/goldentest"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/table"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // read turns YAML documents into rows; objects that are no policies are left out.
 func read(t *testing.T, text []byte) []table.PolicyObject {
@@ -116,24 +114,6 @@ func print(rows []table.PolicyObject) string {
 	return out.String()
 }
 
-// golden compares with a file of testdata.
-func golden(t *testing.T, name, have string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".txt")
-	if *update {
-		if err := os.WriteFile(file, []byte(have), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if have != string(want) {
-		t.Errorf("%s differs (go test -update writes it anew); have\n%s\nwant\n%s", file, have, want)
-	}
-}
-
 func TestPoliciesReadAsTheGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -146,7 +126,7 @@ func TestPoliciesReadAsTheGoldenFilesSay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name, print(read(t, text)))
+			goldentest.Equal(t, "testdata/"+name+".txt", print(read(t, text)))
 		})
 	}
 }
@@ -165,7 +145,7 @@ func TestPoliciesOfUsersReadAsTheGoldenFileSays(t *testing.T) {
 		}
 		fmt.Fprintf(&have, "# %s\n%s", filepath.Base(file), print(read(t, text)))
 	}
-	golden(t, "users", have.String())
+	goldentest.Equal(t, "testdata/users.txt", have.String())
 }
 
 func FuzzCilium(f *testing.F) {
