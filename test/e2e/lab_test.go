@@ -56,7 +56,7 @@ func kubectlAfter(t *testing.T, args ...string) {
 // eventually asks until the answer is yes, and fails with the last thing heard if that takes too long.
 func eventually(t *testing.T, what string, ask func() (heard string, yes bool)) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(3 * time.Minute) // the operator looks at its certificate once a minute
 	for {
 		heard, yes := ask()
 		if yes {
