@@ -48,13 +48,14 @@ struct host {
 struct nic {
 	__u32 incarnation; /* number of this attachment on this node, never used twice */
 	__u32 identity;
-	__u32 set;   /* index into sets */
-	__u32 pad;
-	struct addr ipv4; /* zero: has none */
+	__u32 set;	   /* index into sets */
+	__u32 net;	   /* network id */
+	__u64 revision;	   /* since when it has this set: verdicts older than this are asked again */
+	struct addr ipv4;  /* zero: has none */
 	struct addr ipv6;
-	__u8 mac[6];	  /* of the workload's side */
-	__u8 host_mac[6]; /* of the host's side: the workload's gateway */
-	__u32 net;	  /* network id */
+	__u8 mac[6];	   /* of the workload's side */
+	__u8 host_mac[6];  /* of the host's side: the workload's gateway */
+	__u32 pad;
 };
 
 /* sets: which generation of a policy set is in force, and since which revision. */
@@ -139,7 +140,7 @@ struct ct_key {
 	__u8 pad;
 };
 
-/* Verdict of one end. Valid while the set's and the peer's revision are no newer. */
+/* Verdict of one end. Valid while the NIC's, the set's and the peer's revision are no newer. */
 struct ct_slot {
 	__u64 verdict_revision; /* revision << 8 | enum verdict, one store */
 	__u32 incarnation;	/* of the NIC that gave it; 0: none */

@@ -15,6 +15,7 @@ struct question {
 	__u8 protocol;
 	__be16 port; /* of the side that was called */
 	struct addr peer_addr;
+	__u64 revision; /* of the NIC */
 };
 
 /* What the steps of one hook have found out so far. */

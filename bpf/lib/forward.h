@@ -27,6 +27,7 @@ static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, 
 		return 0; /* a workload may always talk to itself */
 	q->slot = n->set;
 	q->incarnation = n->incarnation;
+	q->revision = n->revision;
 	q->protocol = p->protocol;
 	q->port = policy_port(p, f->reply);
 	if (calls) {

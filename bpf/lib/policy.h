@@ -22,14 +22,16 @@ static __always_inline __u32 bucket_of(const struct addr *a)
 }
 
 /* The revision that a remembered verdict must have reached to count. */
-static __always_inline __u64 revision_needed(__u32 slot, const struct addr *peer)
+static __always_inline __u64 revision_needed(const struct question *q)
 {
-	__u32 bucket = bucket_of(peer);
+	__u32 slot = q->slot, bucket = bucket_of(&q->peer_addr);
 	struct set *set = bpf_map_lookup_elem(&sets, &slot);
 	__u64 *changed = bpf_map_lookup_elem(&peer_revisions, &bucket);
 	__u64 needed = set ? set->revision : ~0ULL >> 8;
 
-	return changed && *changed > needed ? *changed : needed;
+	if (changed && *changed > needed)
+		needed = *changed;
+	return q->revision > needed ? q->revision : needed;
 }
 
 static __always_inline __u32 place_of(__u32 identity)
@@ -198,7 +200,7 @@ static __always_inline int policy_verdict(struct __sk_buff *skb, struct context 
 {
 	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
 
-	if (memory->incarnation == q->incarnation && (known >> 8) >= revision_needed(q->slot, &q->peer_addr)) {
+	if (memory->incarnation == q->incarnation && (known >> 8) >= revision_needed(q)) {
 		int reason = policy_drop_reason(known & 0xff);
 
 		if (reason) {

@@ -128,7 +128,6 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.DB.Write(func(tx *state.Tx) error {
 		status.Statuses.MarkSynced(tx)
 		a.Tables.SetStatuses.MarkSynced(tx)
-		a.Tables.NICStatuses.MarkSynced(tx)
 		return nil
 	}); err != nil {
 		return err

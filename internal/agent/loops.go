@@ -121,7 +121,7 @@ func (a *Agent) runMaps(run runFunc) error {
 	if err != nil {
 		return err
 	}
-	nics, err := bpfmap.NewNICs(a.DB, t.NICStatuses, a.datapath, a.attached, a.exempt)
+	nics, err := bpfmap.NewNICs(a.DB, t.NICStatuses, a.datapath, revisions, a.attached, a.exempt)
 	if err != nil {
 		return err
 	}

@@ -685,18 +685,19 @@ type Host struct {
 	Tunnel   Addr
 }
 
-// Nic is C's struct nic, 64 bytes.
+// Nic is C's struct nic, 72 bytes.
 type Nic struct {
 	_           structs.HostLayout
 	Incarnation uint32
 	Identity    uint32
 	Set         uint32
-	_           uint32
+	Net         uint32
+	Revision    uint64
 	Ipv4        Addr
 	Ipv6        Addr
 	Mac         [6]uint8
 	HostMac     [6]uint8
-	Net         uint32
+	_           uint32
 }
 
 // Set is C's struct set, 16 bytes.

@@ -22,37 +22,43 @@ import (
 // A row whose attachment still stands is never removed: that its facts are not all in yet, as after a restart, is no
 // reason to cut a workload off. Before the row of ifindex 0 appears, this node itself, its open connections are exempt.
 type NICs struct {
-	db       *state.DB
-	statuses *state.Table[table.NICStatus]
-	nics     *ebpf.Map
-	stays    func(ifindex uint32) bool
-	exempt   func() error
+	db        *state.DB
+	statuses  *state.Table[table.NICStatus]
+	nics      *ebpf.Map
+	revisions *Revisions
+	stays     func(ifindex uint32) bool
+	exempt    func() error
 }
 
 // NewNICs works on the maps of a loaded datapath, and tells in statuses what is in the kernel, at first of what an earlier
 // agent left there; stays tells whether an attachment stands for a device, exempt exempts what is open from the node's policy.
-func NewNICs(db *state.DB, statuses *state.Table[table.NICStatus], m Maps, stays func(ifindex uint32) bool, exempt func() error) (*NICs, error) {
-	n := &NICs{db: db, statuses: statuses, nics: m.Map("nics"), stays: stays, exempt: exempt}
+func NewNICs(db *state.DB, statuses *state.Table[table.NICStatus], m Maps, r *Revisions, stays func(ifindex uint32) bool, exempt func() error) (*NICs, error) {
+	n := &NICs{db: db, statuses: statuses, nics: m.Map("nics"), revisions: r, stays: stays, exempt: exempt}
 	there, err := nicRows(n.nics)
 	if err != nil {
 		return nil, err
 	}
-	return n, n.tell(there, nil)
+	return n, db.Write(func(tx *state.Tx) error {
+		n.tell(tx, there, nil)
+		statuses.MarkSynced(tx) // who workloads are is not known before: those whose labels have changed meanwhile are who they were
+		return nil
+	})
 }
 
 // tell writes as whom the kernel takes attachments. The node itself is none.
-func (n *NICs) tell(there, gone []table.NIC) error {
-	return n.db.Write(func(tx *state.Tx) error {
-		for _, r := range there {
-			if r.Ifindex != 0 {
-				n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Ifindex: r.Ifindex, Identity: r.Identity})
-			}
+func (n *NICs) tell(tx *state.Tx, there, gone []table.NIC) {
+	for _, r := range there {
+		if r.Ifindex != 0 {
+			n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Ifindex: r.Ifindex, Identity: r.Identity})
 		}
-		for _, r := range gone {
-			n.statuses.Delete(tx, state.Join(r.Incarnation))
-		}
-		return nil
-	})
+	}
+	for _, r := range gone {
+		n.statuses.Delete(tx, state.Join(r.Incarnation))
+	}
+}
+
+func (n *NICs) write(there, gone []table.NIC) error {
+	return n.db.Write(func(tx *state.Tx) error { n.tell(tx, there, gone); return nil })
 }
 
 // Dump reads the map.
@@ -98,27 +104,44 @@ func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 	var errs []error
 	var there []table.NIC
 	for _, r := range rows {
-		v := abi.Nic{
-			Incarnation: r.Incarnation, Identity: uint32(r.Identity), Set: r.Slot, Net: r.Network,
-			Ipv4: abi.From(r.IPv4), Ipv6: abi.From(r.IPv6),
-		}
-		if err := errors.Join(mac(v.Mac[:], r.MAC), mac(v.HostMac[:], r.HostMAC)); err != nil {
+		if err := n.set(r); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
-			continue
-		}
-		if r.Ifindex == 0 && missing(n.nics.Lookup(r.Ifindex, new(abi.Nic))) {
-			if err := n.exempt(); err != nil {
-				errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: err})
-				continue
-			}
-		}
-		if err := n.nics.Put(r.Ifindex, v); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Ifindex), Err: full("nics", err)})
 			continue
 		}
 		there = append(there, r)
 	}
-	return errors.Join(append(errs, n.tell(there, nil))...)
+	return errors.Join(append(errs, n.write(there, nil))...)
+}
+
+// set writes a row. One that gets another set has that first, and then a new revision: a verdict of the set before may be
+// remembered in between, and is older than that.
+func (n *NICs) set(r table.NIC) error {
+	v := abi.Nic{
+		Incarnation: r.Incarnation, Identity: uint32(r.Identity), Set: r.Slot, Net: r.Network,
+		Ipv4: abi.From(r.IPv4), Ipv6: abi.From(r.IPv6),
+	}
+	if err := errors.Join(mac(v.Mac[:], r.MAC), mac(v.HostMac[:], r.HostMAC)); err != nil {
+		return err
+	}
+	var before abi.Nic
+	isNew := missing(n.nics.Lookup(r.Ifindex, &before))
+	if r.Ifindex == 0 && isNew {
+		if err := n.exempt(); err != nil {
+			return err
+		}
+	}
+	v.Revision = before.Revision
+	if err := n.nics.Put(r.Ifindex, v); err != nil {
+		return full("nics", err)
+	}
+	if isNew || before.Set == v.Set {
+		return nil
+	}
+	var err error
+	if v.Revision, err = n.revisions.Next(); err != nil {
+		return err
+	}
+	return full("nics", n.nics.Put(r.Ifindex, v))
 }
 
 // Unset removes rows.
@@ -136,7 +159,7 @@ func (n *NICs) Unset(_ context.Context, rows []table.NIC) error {
 		}
 		gone = append(gone, r)
 	}
-	return errors.Join(append(errs, n.tell(nil, gone))...)
+	return errors.Join(append(errs, n.write(nil, gone))...)
 }
 
 func mac(to []byte, text string) error {

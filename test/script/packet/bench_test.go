@@ -107,7 +107,7 @@ func (b *bench) open() error {
 	b.tables, b.db = tables, db
 	revisions := bpfmap.NewRevisions(dp)
 	b.hosts = bpfmap.NewHosts(dp, revisions)
-	if b.nics, err = bpfmap.NewNICs(db, tables.NICStatuses, dp, func(uint32) bool { return false }, b.exempt); err != nil {
+	if b.nics, err = bpfmap.NewNICs(db, tables.NICStatuses, dp, revisions, func(uint32) bool { return false }, b.exempt); err != nil {
 		return err
 	}
 	if b.lb, err = bpfmap.NewServices(dp); err != nil {
@@ -188,6 +188,14 @@ func (b *bench) enforce(name string) error {
 	}
 	row := b.devices[name]
 	row.Slot = status.Slot
+	b.devices[name] = row
+	return b.nics.Set(context.Background(), []table.NIC{row})
+}
+
+// become gives a NIC the identity and the set of another, which have been there before.
+func (b *bench) become(name, other string) error {
+	row := b.devices[name]
+	row.Identity, row.Slot = b.devices[other].Identity, b.devices[other].Slot
 	b.devices[name] = row
 	return b.nics.Set(context.Background(), []table.NIC{row})
 }

@@ -39,6 +39,7 @@ func commands() map[string]command {
 		"policy":  opened(policyEntry),
 		"range":   opened(policyRange),
 		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
+		"become":  opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.become(args[0], args[1])) }),
 		"service": opened(service),
 		"world":   opened(world),
 		"packets": opened(packets),

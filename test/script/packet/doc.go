@@ -12,6 +12,7 @@
 //	                                          entries of the set of a NIC; takes force with enforce
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
+//	become NAME OTHER                         a NIC has the identity and the set of another from now on
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
 //	config KEY=VALUE…                         before the first nic: overlay, port, masquerade4, masquerade6
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
@@ -32,5 +33,6 @@
 //	precedence                      deny_beats_allow_whatever_is_more_specific; an_earlier_tier_decides_or_passes_on
 //	audit                           what_is_audited_or_staged_is_told_and_passes
 //	nodes as subjects               a_node_has_a_policy_of_its_own
-//	a change, on what is open       a_policy_change_bites_on_the_next_packet
+//	a change, on what is open       a_policy_change_bites_on_the_next_packet; a_peer_that_changes_its_identity_is_judged_anew;
+//	                                a_workload_that_becomes_another_is_judged_anew
 package packet

@@ -228,7 +228,7 @@ func (b *bench) restart(t *testing.T) {
 	t.Cleanup(func() { dp.Close() })
 	b.tables, b.db = table.New()
 	revisions := bpfmap.NewRevisions(dp)
-	if b.nics, err = bpfmap.NewNICs(b.db, b.tables.NICStatuses, dp, func(uint32) bool { return false }, b.exempt); err != nil {
+	if b.nics, err = bpfmap.NewNICs(b.db, b.tables.NICStatuses, dp, revisions, func(uint32) bool { return false }, b.exempt); err != nil {
 		t.Fatal(err)
 	}
 	if b.sets, err = bpfmap.NewSets(b.db, b.tables.SetStatuses, dp, revisions, derived.ListNumber); err != nil {
