@@ -99,42 +99,47 @@ func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], err
 	}, nil
 }
 
-// Set puts sets in force, new ones last: whoever gets one is known to the others by then, if they are to let it in.
+// Set puts sets in force, and tells of them when all are: whoever gets one of them is known to the others by then, if they
+// are to let it in.
 func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 	var errs []error
-	for _, isNew := range [...]bool{false, true} {
-		for _, r := range rows {
-			key := table.SetKey(r.Identity, r.NamedPorts)
-			if (s.live[key] == nil) != isNew {
-				continue
-			}
-			if err := s.set(key, r); err != nil {
-				errs = append(errs, &reconcile.RowError{Key: key, Err: err})
-			}
+	var there []table.SetStatus
+	for _, r := range rows {
+		key := table.SetKey(r.Identity, r.NamedPorts)
+		status, err := s.set(key, r)
+		if err != nil {
+			errs = append(errs, &reconcile.RowError{Key: key, Err: err})
+			continue
 		}
+		there = append(there, status)
 	}
-	return errors.Join(errs...)
+	err := s.db.Write(func(tx *state.Tx) error {
+		for _, status := range there {
+			s.statuses.Put(tx, status)
+		}
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
 }
 
-func (s *Sets) set(key state.Key, row table.PolicySet) error {
+func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, err error) {
 	if err := fits(row, s.policies.MaxEntries(), s.ranges.MaxEntries()); err != nil {
-		return err
+		return status, err
 	}
 	l := s.live[key]
 	var gone, added []policy.Entry
 	if l != nil {
 		gone, added = difference(l.row.Entries, row.Entries)
 	}
-	var err error
 	switch {
 	case l == nil:
 		l = &liveSet{}
 		if l.slot, err = s.slot(); err != nil {
-			return err
+			return status, err
 		}
 		if err = s.replace(l, row); err != nil {
 			s.free(l.slot)
-			return err
+			return status, err
 		}
 		s.live[key] = l
 	case onlyPeers(l.row.Entries, row.Entries, gone, added): // and which addresses are in which class
@@ -143,24 +148,23 @@ func (s *Sets) set(key state.Key, row table.PolicySet) error {
 		err = s.replace(l, row)
 	}
 	if err != nil {
-		return err
+		return status, err
 	}
-	return s.enforce(key, l)
+	revision, err := s.enforce(l)
+	return table.SetStatus{
+		Set: key, Identity: l.row.Identity, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges),
+	}, err
 }
 
-// enforce raises the set's revision, so that connections ask anew, and tells where the set lives.
-func (s *Sets) enforce(key state.Key, l *liveSet) error {
-	revision, err := s.revisions.Next()
-	if err != nil {
-		return err
+// enforce raises the set's revision, so that connections ask anew.
+func (s *Sets) enforce(l *liveSet) (revision uint64, err error) {
+	if revision, err = s.revisions.Next(); err != nil {
+		return 0, err
 	}
 	if err := s.sets.Put(l.slot, abi.Set{Generation: named(l.generation, l.row), Revision: revision}); err != nil {
-		return fmt.Errorf("raise revision of set %d: %w", l.slot, err)
+		return 0, fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
-	return s.db.Write(func(tx *state.Tx) error {
-		s.statuses.Put(tx, table.SetStatus{Set: key, Identity: l.row.Identity, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges)})
-		return nil
-	})
+	return revision, nil
 }
 
 // replace writes a new generation and flips the slot to it. The revision still is the old one: see enforce.
