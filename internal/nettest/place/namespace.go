@@ -75,6 +75,11 @@ func NewNamespace(name string, bpf bool) (*Namespace, error) {
 		if n.net, err = os.Open(task + "net"); err != nil {
 			return err
 		}
+		// A TCP whose packets are dropped is not to give up before a script does. Behind netkit it may at once: it hears of the
+		// drop, and takes what never left for what left when the machine started.
+		if err := os.WriteFile("/proc/sys/net/ipv4/tcp_retries2", []byte("255"), 0); err != nil {
+			return fmt.Errorf("make TCP patient: %w", err)
+		}
 		return up("lo")
 	})
 	if err != nil {
