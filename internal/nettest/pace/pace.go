@@ -22,6 +22,9 @@ func Slow(d time.Duration) time.Duration { return d * time.Duration(slowness()) 
 // Silence is how long to listen on this machine for what ought not to come.
 func Silence(d time.Duration) time.Duration { return d * time.Duration(1+slowness()/3) }
 
+// Fewer is how often to repeat on this machine what is repeated n times on a usual one.
+func Fewer(n int) int { return max(1, n/slowness()) }
+
 func slowness() int {
 	n, err := strconv.Atoi(os.Getenv(Slowness))
 	if err != nil || n < 1 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/nettest/load"
+	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/nettest/place"
 )
 
@@ -72,13 +73,13 @@ func kept(l *line) error {
 	return errors.Join(errs...)
 }
 
-// alternate applies one file after the other, so many in all.
+// alternate applies one file after the other, so many in all, or fewer on a machine that is slow.
 func alternate(l *line) error {
 	times, err := strconv.Atoi(l.arg(0))
 	if err != nil || len(l.args) < 2 {
 		return errUsage
 	}
-	for i := range times {
+	for i := range pace.Fewer(times) {
 		if err := l.change(l.args[1+i%(len(l.args)-1)]); err != nil {
 			return fmt.Errorf("change %d: %w", i+1, err)
 		}
