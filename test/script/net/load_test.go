@@ -17,13 +17,16 @@ import (
 // loadCommands are about traffic that goes on while something happens.
 var loadCommands = map[string]command{"keep": keep, "intrude": intrude, "kept": kept, "alternate": alternate}
 
+// often is the time between two packets of one kind; on a slow machine there are fewer.
+var often = pace.Slow(time.Millisecond)
+
 // keep begins to ping and to send datagrams, and words on one TCP connection, from one place to another.
 func keep(l *line) error {
 	return l.begin(func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error {
 		return errors.Join(
-			traffic.Ping("pings from "+name, from, at, time.Millisecond),
-			traffic.Datagrams("datagrams from "+name, from, to, at, 5*time.Millisecond),
-			traffic.Stream("words from "+name, from, to, at, 5*time.Millisecond),
+			traffic.Ping("pings from "+name, from, at, often),
+			traffic.Datagrams("datagrams from "+name, from, to, at, 5*often),
+			traffic.Stream("words from "+name, from, to, at, 5*often),
 		)
 	})
 }
@@ -31,7 +34,7 @@ func keep(l *line) error {
 // intrude begins to send datagrams that are not to arrive.
 func intrude(l *line) error {
 	return l.begin(func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error {
-		return traffic.Intrude("datagrams from "+name, from, to, at, time.Millisecond)
+		return traffic.Intrude("datagrams from "+name, from, to, at, often)
 	})
 }
 
