@@ -180,21 +180,21 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 		row.UID = pod.UID
 		row.NamedPorts = pod.NamedPorts
 		labels := w.identify(r, key, pod, namespace)
-		row.Subject, row.Second = w.subjects(r, a, subject(labels, numberOf(w.t, r, labels), pod.NamedPorts))
+		row.Subject, row.Second = w.subjects(r, a.Incarnation, pod.NamedPorts, labels)
 	}
 	return []table.Workload{row}
 }
 
 // subjects are whom the kernel is to take a workload for, and whom beside. It stays who it was until the set of whom it is to
 // be is in the kernel, and the set of whom it was stays until the kernel takes it for the other.
-func (w *workloads) subjects(r state.Reader, a table.Attachment, want table.Subject) (is, second table.Subject) {
-	there, _ := w.t.NICStatuses.One(r, state.Join(a.Incarnation))
+func (w *workloads) subjects(r state.Reader, incarnation uint32, ports []table.NamedPort, labels identity.Labels) (is, second table.Subject) {
+	want := subject(labels, numberOf(w.t, r, labels), ports)
+	there, _ := w.t.NICStatuses.One(r, state.Join(incarnation))
 	was, known := w.t.Identities.One(r, state.Join(uint32(there.Identity)))
 	if !known || was.Number == want.Identity {
 		return want, table.Subject{}
 	}
-	pod, _, _ := w.podOf(r, a)
-	before := subject(was.Labels, was.Number, pod.NamedPorts)
+	before := subject(was.Labels, was.Number, ports)
 	if _, enforced := w.t.SetStatuses.One(r, want.Set); !enforced {
 		return before, want
 	}
