@@ -144,7 +144,6 @@ type NIC struct {
 // receives.
 type NICStatus struct {
 	Incarnation uint32
-	Ifindex     uint32
 	Identity    identity.Number
 }
 
@@ -271,10 +270,8 @@ func (n NIC) Row() []string {
 	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.Slot), address(n.IPv4), address(n.IPv6), n.MAC}
 }
 
-func (NICStatus) Header() []string { return []string{"Incarnation", "Ifindex", "Identity"} }
-func (n NICStatus) Row() []string {
-	return []string{fmt.Sprint(n.Incarnation), fmt.Sprint(n.Ifindex), fmt.Sprint(n.Identity)}
-}
+func (NICStatus) Header() []string { return []string{"Incarnation", "Identity"} }
+func (n NICStatus) Row() []string  { return []string{fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity)} }
 
 func (Host) Header() []string {
 	return []string{"Network", "Prefix", "Identity", "Ifindex", "Flags", "Tunnel"}

@@ -50,7 +50,7 @@ type Tables struct {
 const (
 	ByPod      = "pod"      // Attachments, Workloads: ObjectKey of the pod
 	ByLabels   = "labels"   // Identities: label set; Workloads: labels that need a number
-	ByIdentity = "identity" // Workloads, Endpoints, PolicySets: number
+	ByIdentity = "identity" // Workloads, Endpoints, PolicySets, NICStatuses: number
 	ByService  = "service"  // EndpointSlices, Frontends: ObjectKey of the service
 	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
 	ByName     = "name"     // Devices: name

@@ -100,7 +100,7 @@ func (l *Load) Stop() []Count {
 	return counts
 }
 
-// Verdict is the error of counts of which some lost something.
+// Verdict is the error of counts of which some lost something, or had arrive what should not.
 func Verdict(counts []Count) error {
 	var bad []string
 	for _, c := range counts {
@@ -109,7 +109,7 @@ func Verdict(counts []Count) error {
 		}
 	}
 	if len(bad) > 0 {
-		return errors.New("traffic was lost:\n  " + strings.Join(bad, "\n  "))
+		return errors.New("traffic did not go as it should:\n  " + strings.Join(bad, "\n  "))
 	}
 	return nil
 }
@@ -244,18 +244,23 @@ func (l *Load) Call(name string, every time.Duration, call func(ctx context.Cont
 	c := &calls{Count: Count{Name: name}, over: make(chan struct{})}
 	go func() {
 		defer close(c.over)
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-l.ctx.Done():
-				return
-			case <-tick.C:
-			}
-			c.one(call)
-		}
+		l.steadily(every, func() { c.one(call) })
 	}()
 	l.add(c)
+}
+
+// steadily does something every so often, at most, until the load ends.
+func (l *Load) steadily(every time.Duration, do func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		do()
+	}
 }
 
 func (c *calls) one(call func(ctx context.Context) error) {

@@ -1,7 +1,6 @@
 package load
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -261,25 +260,18 @@ func (l *Load) Intrude(name string, from, to *place.Place, at netip.Addr, every 
 	if i.conn, i.server, err = datagramPair(from, to, at); err != nil {
 		return err
 	}
-	go i.sendAll(l.ctx, every)
+	go func() {
+		defer close(i.over)
+		l.steadily(every, i.send)
+	}()
 	go i.listen()
 	l.add(i)
 	return nil
 }
 
-func (i *intruder) sendAll(ctx context.Context, every time.Duration) {
-	defer close(i.over)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if _, err := i.conn.Write([]byte("let me in")); err == nil || transient(err) == nil {
-			i.sent++
-		}
+func (i *intruder) send() {
+	if _, err := i.conn.Write([]byte("let me in")); transient(err) == nil {
+		i.sent++
 	}
 }
 

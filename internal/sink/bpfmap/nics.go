@@ -49,7 +49,7 @@ func NewNICs(db *state.DB, statuses *state.Table[table.NICStatus], m Maps, r *Re
 func (n *NICs) tell(tx *state.Tx, there, gone []table.NIC) {
 	for _, r := range there {
 		if r.Ifindex != 0 {
-			n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Ifindex: r.Ifindex, Identity: r.Identity})
+			n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Identity: r.Identity})
 		}
 	}
 	for _, r := range gone {

@@ -191,7 +191,7 @@ func enforced(l *life, set table.PolicySet) error {
 }
 
 func taken(n table.NIC) table.NICStatus {
-	return table.NICStatus{Incarnation: n.Incarnation, Ifindex: n.Ifindex, Identity: n.Identity}
+	return table.NICStatus{Incarnation: n.Incarnation, Identity: n.Identity}
 }
 
 func served(l *life, n table.NIC) error {

@@ -29,7 +29,7 @@
 //	keep NAME FROM TO              pings, datagrams and words on a connection from now on, in both families
 //	intrude NAME FROM TO           datagrams, each of which is to be denied
 //	kept NAME…                     the end of these; prints what was lost and what arrived, and wants neither
-//	alternate N FILE…              one file after the other is applied, N in all
+//	alternate N FILE…              one file after the other is applied, N in all, or fewer on a machine that is slow
 //	send PLACE PACKET [ports=FIRST-LAST]   a frame (package packet) from its eth0; or as many as there are ports, each of
 //	                                       which stands once where PACKET says PORT
 //	heard PLACE                            what its servers were told

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"strconv"
 	"time"
 
@@ -94,9 +93,5 @@ func alternate(l *line) error {
 func (l *line) change(file string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patient)
 	defer cancel()
-	text, err := os.ReadFile(l.ts.MkAbs(file))
-	if err != nil {
-		return err
-	}
-	return l.Apply(ctx, text)
+	return l.Apply(ctx, []byte(l.ts.ReadFile(file)))
 }
