@@ -20,7 +20,7 @@ import (
 	"weftnet.io/weftnet/internal/datapath/probe"
 )
 
-// stand is a veth pair in a network namespace of its own, and two programs that count what they see and let it pass.
+// stand is a pair of devices in a network namespace of its own, and two programs that count what they see and let it pass.
 type stand struct {
 	dir        string
 	host, peer int // devices
@@ -31,6 +31,12 @@ type stand struct {
 
 func newStand(t *testing.T) *stand {
 	t.Helper()
+	return newStandOf(t, &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "host"}, PeerName: "peer"})
+}
+
+// newStandOf is newStand with a pair of another kind, whose names are host and peer.
+func newStandOf(t *testing.T, pair netlink.Link) *stand {
+	t.Helper()
 	s := &stand{dir: pinDirectory(t)}
 	if err := os.Mkdir(filepath.Join(s.dir, linkDir), 0o700); err != nil {
 		t.Fatal(err)
@@ -39,7 +45,7 @@ func newStand(t *testing.T) *stand {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "host"}, PeerName: "peer"}); err != nil {
+	if err := netlink.LinkAdd(pair); err != nil {
 		t.Fatal(err)
 	}
 	for name, index := range map[string]*int{"host": &s.host, "peer": &s.peer} {
@@ -172,39 +178,57 @@ func check(t *testing.T, err error) {
 
 func TestEveryPacketMeetsOneProgramWhileProgramsAreReplaced(t *testing.T) {
 	s := newStand(t)
-	const packets = 20000
 	s.each(t, func(t *testing.T, h hook) {
-		for _, side := range []struct {
-			program string
-			from    int
-		}{{"from_pod", s.peer}, {"to_pod", s.host}} {
-			before, thrown := s.counts(t), overrun(t)
-			check(t, h.attach(side.program, s.first, s.host))
-			send, done := s.sender(t, side.from), make(chan error)
-			go func() { done <- send(packets) }()
-			replaced := 0
-			for sending := true; sending; replaced++ {
-				check(t, h.attach(side.program, []*ebpf.Program{s.second, s.first}[replaced%2], s.host))
-				select {
-				case err := <-done:
-					check(t, err)
-					sending = false
-				default:
-				}
-			}
-			after := s.arrived(t, before[0]+before[1]+packets)
-			first, second := after[0]-before[0], after[1]-before[1]
-			t.Logf("%s %s: %d replacements, the programs saw %d and %d packets", h.name(), side.program, replaced, first, second)
-			if lost := overrun(t) - thrown; first+second > packets || first+second+lost < packets {
-				t.Errorf("%s %s: %d packets were sent, %d thrown away, the programs saw %d and %d", h.name(), side.program, packets, lost, first, second)
-			}
-			check(t, h.detach(side.program, s.host))
-			check(t, send(10))
-			if got := s.counts(t); got != after {
-				t.Errorf("%s %s: a program saw packets after it was detached: %v, then %v", h.name(), side.program, after, got)
-			}
-		}
+		s.replace(t, h, "from_pod", s.peer)
+		s.replace(t, h, "to_pod", s.host)
 	})
+}
+
+// replace attaches one program after the other while a device sends: each packet meets one of them, the one that is listed.
+func (s *stand) replace(t *testing.T, h hook, program string, from int) {
+	t.Helper()
+	const packets = 20000
+	before, thrown := s.counts(t), overrun(t)
+	check(t, h.attach(program, s.first, s.host))
+	send, done := s.sender(t, from), make(chan error)
+	go func() { done <- send(packets) }()
+	replaced := 0
+	for sending := true; sending; replaced++ {
+		p := []*ebpf.Program{s.second, s.first}[replaced%2]
+		check(t, h.attach(program, p, s.host))
+		s.listed(t, h, program, p)
+		select {
+		case err := <-done:
+			check(t, err)
+			sending = false
+		default:
+		}
+	}
+	after := s.arrived(t, before[0]+before[1]+packets)
+	first, second := after[0]-before[0], after[1]-before[1]
+	t.Logf("%s %s: %d replacements, the programs saw %d and %d packets", h.name(), program, replaced, first, second)
+	if lost := overrun(t) - thrown; first+second > packets || first+second+lost < packets {
+		t.Errorf("%s %s: %d packets were sent, %d thrown away, the programs saw %d and %d", h.name(), program, packets, lost, first, second)
+	}
+	check(t, h.detach(program, s.host))
+	check(t, send(10))
+	if got := s.counts(t); got != after {
+		t.Errorf("%s %s: a program saw packets after it was detached: %v, then %v", h.name(), program, after, got)
+	}
+}
+
+// listed wants a program, and no other, to be what a hook says it has attached.
+func (s *stand) listed(t *testing.T, h hook, program string, p *ebpf.Program) {
+	t.Helper()
+	info, err := p.Info()
+	check(t, err)
+	id, _ := info.ID()
+	list, err := h.list()
+	check(t, err)
+	want := []Attachment{{Ifindex: s.host, Program: program, By: h.name(), ID: id}}
+	if diff := cmp.Diff(want, list); diff != "" {
+		t.Fatalf("%s lists other than what is attached (-want +got):\n%s", h.name(), diff)
+	}
 }
 
 // trafficControl prints qdiscs and filters of a device.

@@ -31,7 +31,7 @@ func (s pins) update(program string, p *ebpf.Program, ifindex int) (bool, error)
 		return false, fmt.Errorf("open its pinned link: %w", err)
 	}
 	defer old.Close()
-	if info, err := old.Info(); err == nil && linkIfindex(info) == ifindex {
+	if info, err := old.Info(); err == nil && isOf(info, ifindex) {
 		if err := old.Update(p); err != nil {
 			return false, fmt.Errorf("replace the program: %w", err)
 		}
@@ -94,7 +94,7 @@ func (s pins) links(kind link.Type, by string) (list []Attachment, err error) {
 		if err != nil || info.Type != kind {
 			continue
 		}
-		if a.ID = info.Program; linkIfindex(info) != a.Ifindex {
+		if a.ID = info.Program; !isOf(info, a.Ifindex) {
 			a.ID = 0 // its device is gone
 		}
 		list = append(list, a)
@@ -102,13 +102,15 @@ func (s pins) links(kind link.Type, by string) (list []Attachment, err error) {
 	return list, nil
 }
 
-// linkIfindex is the device of a link, 0 if that is gone.
-func linkIfindex(info *link.Info) int {
-	if i := info.TCX(); i != nil {
-		return int(i.Ifindex)
+// isOf tells whether a link that is pinned for a device is on it, and not what is left of an earlier one of that number.
+func isOf(info *link.Info, ifindex int) bool {
+	switch info.Type {
+	case link.TCXType:
+		i := info.TCX()
+		return i != nil && int(i.Ifindex) == ifindex
+	case link.NetkitType: // it tells the number of the far side, in whatever namespace that is, and 0 once the pair is gone
+		i := info.Netkit()
+		return i != nil && i.Ifindex != 0
 	}
-	if i := info.Netkit(); i != nil {
-		return int(i.Ifindex)
-	}
-	return 0
+	return false
 }
