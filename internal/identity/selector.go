@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -56,23 +57,31 @@ func NewSelector(requirements ...Requirement) Selector {
 		r.Values = slices.Compact(slices.Sorted(slices.Values(r.Values)))
 		own[i] = r
 	}
+	return selectorOf(own)
+}
+
+// selectorOf makes a selector of requirements that have sources and sorted values, and that it may keep.
+func selectorOf(own []Requirement) Selector {
 	compare := func(a, b Requirement) int {
 		return cmp.Or(cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Operator, b.Operator), slices.Compare(a.Values, b.Values))
 	}
 	slices.SortFunc(own, compare)
 	own = slices.CompactFunc(own, func(a, b Requirement) bool { return compare(a, b) == 0 })
-	text := make([]string, len(own))
+	text := []byte{'{'}
 	relative := false
 	for i, r := range own {
-		text[i] = r.String()
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = r.append(text)
 		relative = relative || r.Operator == Same
 	}
-	return Selector{requirements: own, text: "{" + strings.Join(text, ", ") + "}", relative: relative}
+	return Selector{requirements: own, text: string(append(text, '}')), relative: relative}
 }
 
 // For is the selector as seen by a subject with these labels: Same has become what the subject's own label says.
 func (s Selector) For(subject Labels) Selector {
-	if !s.relative {
+	if !s.Relative() {
 		return s
 	}
 	own := slices.Clone(s.requirements)
@@ -86,13 +95,16 @@ func (s Selector) For(subject Labels) Selector {
 			own[i] = Requirement{Key: r.Key, Operator: DoesNotExist}
 		}
 	}
-	return NewSelector(own...)
+	return selectorOf(own)
 }
 
-// valuesIn lists the values that a set of labels has for the requirement's key.
+// Relative tells whether whom the selector chooses depends on who the subject is.
+func (s Selector) Relative() bool { return s.relative }
+
+// valuesIn lists the values, sorted, that a set of labels has for the requirement's key.
 func (r Requirement) valuesIn(l Labels) []string {
 	if source, key, _ := strings.Cut(r.Key, ":"); source == SourceAny {
-		return slices.Collect(l.ValuesOf(key))
+		return slices.Compact(slices.Sorted(l.ValuesOf(key)))
 	}
 	if value, ok := l.Value(r.Key); ok {
 		return []string{value}
@@ -142,11 +154,18 @@ func (r Requirement) rank() int {
 	}
 }
 
-func (r Requirement) String() string {
-	if len(r.Values) == 0 {
-		return r.Key + " " + r.Operator.String()
+func (r Requirement) String() string { return string(r.append(nil)) }
+
+// append appends String.
+func (r Requirement) append(text []byte) []byte {
+	text = append(append(append(text, r.Key...), ' '), r.Operator.String()...)
+	for i, v := range r.Values {
+		text = strconv.AppendQuote(append(text, [...]string{" [", " "}[min(i, 1)]...), v)
 	}
-	return fmt.Sprintf("%s %s %q", r.Key, r.Operator, r.Values)
+	if len(r.Values) > 0 {
+		text = append(text, ']')
+	}
+	return text
 }
 
 func (r Requirement) matches(l Labels) bool {

@@ -33,8 +33,8 @@ type asking struct {
 	named, open bool
 }
 
-// asks reads rules: as they are written for what they refer to, resolved for whom they choose.
-func asks(written, resolved []engine.Rule, subject identity.Labels) (a asking) {
+// asks reads rules: as they are written for what they refer to, resolved and for a subject for whom they choose.
+func asks(written, resolved []engine.Rule) (a asking) {
 	seen := map[string]bool{}
 	for _, rule := range written {
 		for _, ref := range rule.References() {
@@ -53,7 +53,7 @@ func asks(written, resolved []engine.Rule, subject identity.Labels) (a asking) {
 				continue // whoever they choose is anybody
 			}
 			for _, s := range t.Peers {
-				if s = s.For(subject); !seen[s.String()] {
+				if !seen[s.String()] {
 					seen[s.String()] = true
 					a.peers = append(a.peers, s)
 				}

@@ -177,9 +177,9 @@ func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
 func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
 	o := d.enforcement(r, set, m.subject.Labels)
 	written := d.rules(r, m.subject.Labels)
-	rules := reference.Resolve(r, d.t, written, o.Config)
+	rules := bound(reference.Resolve(r, d.t, written, o.Config), m.subject.Labels)
 	k := &known{
-		subject: m.subject, policy: engine.Compile(rules, m.subject, o.Options), ask: asks(written, rules, m.subject.Labels),
+		subject: m.subject, policy: engine.Compile(rules, m.subject, o.Options), ask: asks(written, rules),
 		touched: map[identity.Number]bool{},
 	}
 	peers := reference.Candidates(r, d.t, k.ask.peers)
@@ -191,6 +191,33 @@ func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
 		Entries: k.policy.Entries(peers, reference.NamedPorts(r, d.t)), Ranges: k.policy.Ranges(),
 	}
 	return k
+}
+
+// bound gives rules as they are to a subject with these labels: their peers are those of identity.Selector.For.
+func bound(rules []engine.Rule, subject identity.Labels) []engine.Rule {
+	rules = slices.Clone(rules)
+	for i, r := range rules {
+		rules[i].Ingress, rules[i].Egress = boundTerms(r.Ingress, subject), boundTerms(r.Egress, subject)
+	}
+	return rules
+}
+
+// boundTerms are those themselves if nothing in them depends on the subject.
+func boundTerms(terms []engine.Term, subject identity.Labels) []engine.Term {
+	own := terms
+	for i, t := range terms {
+		if !slices.ContainsFunc(t.Peers, identity.Selector.Relative) {
+			continue
+		}
+		if &own[0] == &terms[0] {
+			own = slices.Clone(terms)
+		}
+		own[i].Peers = make([]identity.Selector, len(t.Peers))
+		for at, s := range t.Peers {
+			own[i].Peers[at] = s.For(subject)
+		}
+	}
+	return own
 }
 
 // patch computes the entries of the peers that were touched. Those of a peer depend on no other peer.
