@@ -103,7 +103,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if stage := a.Stage(); stage != "" {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}
-	doc.Components = append(doc.Components, a.kernel())
+	doc.Components = append(doc.Components, a.kernel(), a.pods(s))
 	for row := range status.Statuses.All(s) {
 		if row.Key != "" {
 			continue
@@ -140,6 +140,24 @@ func (a *Agent) kernel() agentv1.Component {
 	config := a.running
 	a.mu.Unlock()
 	return kernel(config, probe.TCX(), probe.Netkit())
+}
+
+// pods names those of this node that policy does not reach.
+func (a *Agent) pods(s *state.Snapshot) agentv1.Component {
+	c := agentv1.Component{Name: "pods", Health: agentv1.HealthOK}
+	names := []string{}
+	for p := range a.Tables.Unmanaged.All(s) {
+		names = append(names, p.Namespace+"/"+p.Name)
+	}
+	if n := len(names); n > 0 {
+		if n > 3 {
+			names = append(names[:3], "…")
+		}
+		c.Health = agentv1.HealthDegraded
+		c.Message = fmt.Sprintf("%d of %d got their network from another CNI plugin, or from an agent that was uninstalled since, and no policy reaches them: delete them, to be made anew: %s",
+			n, a.Tables.Pods.Len(s), strings.Join(names, ", "))
+	}
+	return c
 }
 
 func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {

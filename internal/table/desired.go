@@ -214,6 +214,10 @@ type Finding struct {
 	Message   string
 }
 
+// UnmanagedPod is a pod of this node that runs with a network which another CNI plugin, or an agent that has been uninstalled since,
+// has given to it.
+type UnmanagedPod struct{ Namespace, Name string }
+
 func (Workload) Header() []string {
 	return []string{"ContainerID", "Interface", "Pod", "Addresses", "Identity", "Labels"}
 }
@@ -322,3 +326,6 @@ func address(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+func (UnmanagedPod) Header() []string { return []string{"Namespace", "Name"} }
+func (p UnmanagedPod) Row() []string  { return []string{p.Namespace, p.Name} }

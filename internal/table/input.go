@@ -53,6 +53,7 @@ type Pod struct {
 	HostNetwork    bool
 	NamedPorts     []NamedPort
 	Finished       bool // phase Succeeded or Failed
+	Addressed      bool // it has an address, and nobody is about to delete it
 }
 
 // NamedPort is a container port with a name.

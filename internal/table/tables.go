@@ -44,6 +44,7 @@ type Tables struct {
 	NICStatuses *state.Table[NICStatus]
 	Findings    *state.Table[Finding]
 	Ready       *state.Table[Ready]
+	Unmanaged   *state.Table[UnmanagedPod]
 }
 
 // Names of secondary indexes.
@@ -111,6 +112,7 @@ func New() (*Tables, *state.DB) {
 		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies,
 		t.CIDRGroups, t.Attachments, t.Devices, t.Workloads, t.IdentityClaims, t.Published, t.Links, t.Tunnels, t.Routes, t.PolicySets,
 		t.SetLists, t.RuleLists, t.NICs, t.Hosts, t.Frontends, t.Hooks, t.SetStatuses, t.NICStatuses, status.Statuses, t.Findings, t.Ready,
+		t.Unmanaged,
 	)
 }
 
@@ -161,6 +163,7 @@ func (t *Tables) status() {
 		byIdentity(func(r NICStatus) identity.Number { return r.Identity }))
 	t.Findings = state.NewTable("findings", func(r Finding) state.Key { return state.Join(r.Kind, r.Namespace, r.Name, r.Field, r.Message) })
 	t.Ready = state.NewTable("ready", func(r Ready) state.Key { return AttachmentKey(r.ContainerID, r.Interface) })
+	t.Unmanaged = state.NewTable("unmanaged-pods", func(r UnmanagedPod) state.Key { return ObjectKey(r.Namespace, r.Name) })
 }
 
 // HostSet is the key of the policy set of this node itself.

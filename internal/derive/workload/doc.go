@@ -11,6 +11,7 @@
 //	labels without a number                    -> a claim     IdentityClaims   (sink/kube makes a CiliumIdentity)
 //	labels + Identities                        -> identity    Workloads        (Identity, Set)
 //	workloads of a pod with an identity        -> endpoint    Published        (sink/kube makes a CiliumEndpoint)
+//	Pods with an address and no Attachment     -> unmanaged   Unmanaged        (weft status names them)
 //
 // Labels change, and identities with them. A workload is two subjects meanwhile, each with a set of its own:
 //

@@ -18,9 +18,9 @@ type Runner interface {
 	Step(db *state.DB) bool
 }
 
-// Derivations keeps Workloads, IdentityClaims and Published of a node.
+// Derivations keeps Workloads, IdentityClaims, Published and Unmanaged of a node.
 func Derivations(t *table.Tables) []Runner {
-	return []Runner{newWorkloads(t), newClaims(t), newPublished(t)}
+	return []Runner{newWorkloads(t), newClaims(t), newPublished(t), newUnmanaged(t)}
 }
 
 // workloads computes table Workloads.

@@ -59,6 +59,9 @@ func (b *bed) show() string {
 	for e := range b.Published.All(s) {
 		fmt.Fprintf(&out, "endpoint %s/%s %s %v %d on %s %v\n", e.Namespace, e.Name, e.PodUID, e.Addresses, e.Identity, e.Node, e.NamedPorts)
 	}
+	for p := range b.Unmanaged.All(s) {
+		fmt.Fprintf(&out, "unmanaged %s/%s\n", p.Namespace, p.Name)
+	}
 	return out.String()
 }
 
@@ -92,6 +95,35 @@ func (b *bed) check(t *testing.T, want string) {
 	t.Helper()
 	if diff := cmp.Diff(strings.ReplaceAll(strings.TrimLeft(want, "\n"), "\t", ""), b.show()); diff != "" {
 		t.Errorf("(-want +have):\n%s", diff)
+	}
+}
+
+func TestAPodThatSomebodyElseHasConnectedIsUnmanaged(t *testing.T) {
+	for name, c := range map[string]struct {
+		change    func(*table.Pod)
+		unmanaged bool
+	}{
+		"it runs":                         {func(*table.Pod) {}, true},
+		"it has no address yet":           {func(p *table.Pod) { p.Addressed = false }, false},
+		"it has ended":                    {func(p *table.Pod) { p.Finished = true }, false},
+		"it is in the node's own network": {func(p *table.Pod) { p.HostNetwork = true }, false},
+	} {
+		b := newBed()
+		p := web()
+		p.Addressed = true
+		c.change(&p)
+		b.write(func(tx *state.Tx) { b.Pods.Put(tx, p) })
+		want := ""
+		if c.unmanaged {
+			want = "unmanaged shop/web\n"
+		}
+		if have := b.show(); have != want {
+			t.Errorf("%s: %q", name, have)
+		}
+		b.write(func(tx *state.Tx) { b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1)) })
+		if have := b.show(); strings.Contains(have, "unmanaged") {
+			t.Errorf("%s, and it is attached: %q", name, have)
+		}
 	}
 }
 
@@ -294,7 +326,7 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 		}
 		put(tx, b.Attachments, a, remove)
 	case 1:
-		put(tx, b.Pods, table.Pod{Namespace: namespace, Name: name, UID: uid, Labels: labels}, remove)
+		put(tx, b.Pods, table.Pod{Namespace: namespace, Name: name, UID: uid, Labels: labels, Addressed: n("addressed", 1) == 1}, remove)
 	case 2:
 		put(tx, b.Namespaces, table.Namespace{Name: namespace, Labels: map[string]string{"team": fmt.Sprint(n("team", 1))}}, remove)
 	case 3:

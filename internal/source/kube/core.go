@@ -28,7 +28,8 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 	row := table.Pod{
 		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Labels: p.Labels,
 		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
-		Finished: p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
+		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
 	}
 	containers := p.Spec.Containers
 	for _, c := range p.Spec.InitContainers {
