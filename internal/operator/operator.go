@@ -2,7 +2,6 @@ package operator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,19 +9,15 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
@@ -65,8 +60,11 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer stop()
-	found, err := awaitCRDs(ctx, c.API, c.Log, 5*time.Second)
+	kinds, err := newKinds(c.API, c.Log)
 	if err != nil {
+		return err
+	}
+	if err := kinds.await(ctx); err != nil {
 		return ignoreEnd(ctx, err)
 	}
 	lock, err := newLock(c)
@@ -84,7 +82,7 @@ func Run(ctx context.Context, c Config) error {
 			return fmt.Errorf("prepare the control of %s: %w", name, err)
 		}
 	}
-	if err := found.add(m); err != nil {
+	if err := kinds.follow(m); err != nil {
 		return err
 	}
 	if c.WebhookAddress != "" {
@@ -205,86 +203,6 @@ func keepEndpoint(object any) (any, error) {
 		kept.Status.Identity = &v2.EndpointIdentity{ID: o.Status.Identity.ID}
 	}
 	return kept, nil
-}
-
-// required are the resources whose CRDs the chart installs.
-var required = []string{
-	v2.NetworkPolicyResource, v2.ClusterwideNetworkPolicyResource, v2.IdentityResource, v2.EndpointResource, v2.NodeResource,
-	v2.LoadBalancerIPPoolResource, v2.BandwidthPolicyResource,
-}
-
-// optional says which kinds that not every cluster has the API server serves.
-type optional struct {
-	networks bool // NetworkAttachmentDefinitions
-	tiers    bool // ClusterNetworkPolicies
-}
-
-func (o optional) add(m manager.Manager) error {
-	if o.networks {
-		if err := addNetworks(m); err != nil {
-			return fmt.Errorf("prepare the control of networks: %w", err)
-		}
-	}
-	if o.tiers {
-		if err := addTiers(m); err != nil {
-			return fmt.Errorf("prepare the control of cluster network policies: %w", err)
-		}
-	}
-	return nil
-}
-
-// awaitCRDs waits until the API server serves all kinds of cilium.io that are needed, and tells which others it knows.
-func awaitCRDs(ctx context.Context, api *rest.Config, log *slog.Logger, poll time.Duration) (found optional, err error) {
-	d, err := discovery.NewDiscoveryClientForConfig(api)
-	if err != nil {
-		return found, fmt.Errorf("connect to the API server %s: %w", api.Host, err)
-	}
-	said := ""
-	for {
-		missing, err := lacking(ctx, d, v2.SchemeGroupVersion, required)
-		if err == nil && len(missing) == 0 {
-			var networks, tiers []string
-			if networks, err = lacking(ctx, d, cncfv1.SchemeGroupVersion, []string{cncfv1.NetworkAttachmentDefinitionResource}); err == nil {
-				tiers, err = lacking(ctx, d, schema.GroupVersion(v1alpha2.GroupVersion), []string{"clusternetworkpolicies"})
-			}
-			if err == nil {
-				return optional{len(networks) == 0, len(tiers) == 0}, nil
-			}
-		}
-		obstacle := fmt.Sprint(err, missing)
-		if obstacle != said && ctx.Err() == nil {
-			said = obstacle
-			if err != nil {
-				log.Warn("waiting for the API server", "error", err)
-			} else {
-				log.Warn("waiting for CRDs of cilium.io: install those of the chart (kubectl apply --server-side -f deploy/chart/crds)",
-					"missing", missing)
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return found, ctx.Err()
-		case <-time.After(poll):
-		}
-	}
-}
-
-// lacking lists the resources of a group that the API server does not serve.
-func lacking(ctx context.Context, d *discovery.DiscoveryClient, gv schema.GroupVersion, resources []string) ([]string, error) {
-	text, err := d.RESTClient().Get().AbsPath("/apis", gv.String()).Do(ctx).Raw()
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("ask which kinds of %s there are: %w", gv, err)
-	}
-	var list metav1.APIResourceList
-	if err == nil {
-		err = json.Unmarshal(text, &list)
-	} else {
-		err = nil
-	}
-	missing := slices.DeleteFunc(slices.Clone(resources), func(name string) bool {
-		return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == name })
-	})
-	return missing, err
 }
 
 // serveHealth answers GET /healthz for as long as the program can run at all.

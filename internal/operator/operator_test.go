@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -21,8 +22,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/sink/kube"
@@ -45,19 +51,28 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	server := apitest.New(t)
 	server.Serve(required...)
-	mapper := meta.NewDefaultRESTMapper(nil)
-	for gvk := range newScheme().AllKnownTypes() {
-		scope := meta.RESTScopeNamespace
-		if slices.Contains([]string{"Node", "CiliumNode", "CiliumIdentity", "CiliumClusterwideNetworkPolicy", "CiliumLoadBalancerIPPool"}, gvk.Kind) {
-			scope = meta.RESTScopeRoot
-		}
-		mapper.Add(gvk, scope)
-	}
-	c, err := client.New(server.Config(), client.Options{Scheme: newScheme(), Mapper: mapper})
+	c, err := client.New(server.Config(), client.Options{Scheme: newScheme(), Mapper: mapper()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &world{T: t, Server: server, client: c, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+// mapper knows the kinds of the scheme, of which the server tells the names only.
+func mapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for gvk := range newScheme().AllKnownTypes() {
+		scope := meta.RESTScopeNamespace
+		if slices.Contains(clusterwide, gvk.Kind) {
+			scope = meta.RESTScopeRoot
+		}
+		mapper.Add(gvk, scope)
+	}
+	return mapper
+}
+
+var clusterwide = []string{
+	"Node", "CiliumNode", "CiliumIdentity", "CiliumClusterwideNetworkPolicy", "CiliumLoadBalancerIPPool", "ClusterNetworkPolicy",
 }
 
 // Eventf makes the world an event recorder.
@@ -433,23 +448,67 @@ func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {
 	}
 }
 
+func newKindsOf(t *testing.T, server *apitest.Server, log io.Writer) *kinds {
+	t.Helper()
+	k, err := newKinds(server.Config(), slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.poll, k.pollLate = time.Millisecond, time.Millisecond
+	return k
+}
+
 func TestTheOperatorWaitsForCRDsAndSaysWhichAreMissing(t *testing.T) {
 	server := apitest.New(t)
 	server.Serve(required[1:]...)
 	ctx, cancel := context.WithCancel(t.Context())
 	log := &firstLine{then: cancel}
-	_, err := awaitCRDs(ctx, server.Config(), slog.New(slog.NewTextHandler(log, nil)), time.Millisecond)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(log.String(), "missing=["+required[0]+"]") {
+	k := newKindsOf(t, server, log)
+	if err := k.await(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(log.String(), "missing=["+required[0]+"]") {
 		t.Errorf("error %v, log %s", err, log)
 	}
 	server.Serve(required[0])
-	found, err := awaitCRDs(t.Context(), server.Config(), slog.New(slog.DiscardHandler), time.Millisecond)
-	if err != nil || found != (optional{}) {
-		t.Errorf("found %+v, error %v; want none of both", found, err)
+	if err := k.await(t.Context()); err != nil {
+		t.Error(err)
 	}
-	server.Serve("clusternetworkpolicies")
-	if found, err = awaitCRDs(t.Context(), server.Config(), slog.New(slog.DiscardHandler), time.Millisecond); err != nil || !found.tiers {
-		t.Errorf("found %+v, error %v; want cluster network policies", found, err)
+}
+
+func TestAKindThatComesLateIsLookedAfter(t *testing.T) {
+	w := newWorld(t)
+	again := true // the library counts names of controllers for the whole process
+	m, err := manager.New(w.Config(), manager.Options{
+		Controller: config.Controller{SkipNameValidation: &again},
+		Scheme:     newScheme(), Metrics: metricsserver.Options{BindAddress: "0"}, HealthProbeBindAddress: "0",
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper(), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := newKindsOf(t, w.Server, &w.log).follow(m); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Start(ctx) }()
+	<-m.Elected() // it runs, and there is no such kind yet
+	const path = "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies/late"
+	w.Serve("clusternetworkpolicies")
+	o := &v1alpha2.ClusterNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Spec: v1alpha2.ClusterNetworkPolicySpec{Tier: v1alpha2.AdminTier}}
+	w.Put(path, o)
+	for judged := false; !judged; {
+		changed := w.Changed()
+		if judged = w.Get(path, o) && len(o.Status.Conditions) > 0; judged {
+			break
+		}
+		select {
+		case <-changed:
+		case err := <-ended:
+			t.Fatalf("the manager has ended: %v", err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

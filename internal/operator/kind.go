@@ -1,0 +1,129 @@
+package operator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+)
+
+// required are the resources whose CRDs the chart installs.
+var required = []string{
+	v2.NetworkPolicyResource, v2.ClusterwideNetworkPolicyResource, v2.IdentityResource, v2.EndpointResource, v2.NodeResource,
+	v2.LoadBalancerIPPoolResource, v2.BandwidthPolicyResource,
+}
+
+// optional are resources that not every cluster has, and what looks after their objects.
+var optional = []struct {
+	group    schema.GroupVersion
+	resource string
+	add      func(manager.Manager) error
+}{
+	{cncfv1.SchemeGroupVersion, cncfv1.NetworkAttachmentDefinitionResource, addNetworks},
+	{schema.GroupVersion(v1alpha2.GroupVersion), "clusternetworkpolicies", addTiers},
+}
+
+// kinds tells which kinds of objects the API server serves.
+type kinds struct {
+	discovery *discovery.DiscoveryClient
+	log       *slog.Logger
+	poll      time.Duration // for required ones
+	pollLate  time.Duration // for optional ones
+}
+
+func newKinds(api *rest.Config, log *slog.Logger) (*kinds, error) {
+	d, err := discovery.NewDiscoveryClientForConfig(api)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the API server %s: %w", api.Host, err)
+	}
+	return &kinds{d, log, 5 * time.Second, 30 * time.Second}, nil
+}
+
+// await waits until the API server serves all that are required. Its only error is that of ctx.
+func (k *kinds) await(ctx context.Context) error {
+	said := ""
+	return repeat(ctx, k.poll, func() bool {
+		missing, err := k.lacking(ctx, v2.SchemeGroupVersion, required)
+		if err == nil && len(missing) == 0 {
+			return true
+		}
+		obstacle := fmt.Sprint(err, missing)
+		if obstacle == said || ctx.Err() != nil {
+			return false
+		}
+		said = obstacle
+		if err != nil {
+			k.log.Warn("waiting for the API server", "error", err)
+		} else {
+			k.log.Warn("waiting for CRDs of cilium.io: install those of the chart (kubectl apply --server-side -f deploy/chart/crds)",
+				"missing", missing)
+		}
+		return false
+	})
+}
+
+// follow has the manager look after each optional kind from the moment at which the API server serves it.
+func (k *kinds) follow(m manager.Manager) error {
+	for _, kind := range optional {
+		err := m.Add(manager.RunnableFunc(func(ctx context.Context) error {
+			err := repeat(ctx, k.pollLate, func() bool {
+				missing, err := k.lacking(ctx, kind.group, []string{kind.resource}) // an error is gone the next time, or others tell of it
+				return err == nil && len(missing) == 0
+			})
+			if err != nil {
+				return nil //nolint:nilerr // the end came first
+			}
+			if err := kind.add(m); err != nil {
+				return fmt.Errorf("prepare the control of %s: %w", kind.resource, err)
+			}
+			return nil
+		}))
+		if err != nil {
+			return fmt.Errorf("prepare the control of %s: %w", kind.resource, err)
+		}
+	}
+	return nil
+}
+
+// repeat asks again and again until the answer is yes. Its only error is that of ctx.
+func repeat(ctx context.Context, rest time.Duration, yes func() bool) error {
+	for !yes() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rest):
+		}
+	}
+	return nil
+}
+
+// lacking lists the resources of a group that the API server does not serve.
+func (k *kinds) lacking(ctx context.Context, gv schema.GroupVersion, resources []string) ([]string, error) {
+	text, err := k.discovery.RESTClient().Get().AbsPath("/apis", gv.String()).Do(ctx).Raw()
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("ask which kinds of %s there are: %w", gv, err)
+	}
+	var list metav1.APIResourceList
+	if err == nil {
+		err = json.Unmarshal(text, &list)
+	} else {
+		err = nil
+	}
+	missing := slices.DeleteFunc(slices.Clone(resources), func(name string) bool {
+		return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == name })
+	})
+	return missing, err
+}
