@@ -700,11 +700,13 @@ type Nic struct {
 	_           uint32
 }
 
-// Set is C's struct set, 16 bytes.
+// Set is C's struct set, 24 bytes.
 type Set struct {
 	_          structs.HostLayout
 	Generation uint64
 	Revision   uint64
+	Identity   uint32
+	Ports      uint32
 }
 
 // PolicyKey is C's struct policy_key, 16 bytes.

@@ -1,16 +1,20 @@
 package bpfmap_test
 
 import (
+	gomaps "maps"
 	"net/netip"
 	"os"
+	"slices"
 	"testing"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -79,6 +83,66 @@ func TestEntriesThatAnAgentWasKilledOverAreRemovedByTheNext(t *testing.T) {
 	}
 	if n := count(t, m["ranges"]); n != 1 {
 		t.Errorf("%d ranges are left, want that of the set in force", n)
+	}
+}
+
+// A NIC that names a slot is at once under what the next agent has to say of its set, which must know all that others become.
+func TestASetKeepsItsSlotWhenTheNextAgentTakesOver(t *testing.T) {
+	m := newMaps(t)
+	set := func(n identity.Number, ports string, peers ...identity.Number) table.PolicySet {
+		row := table.PolicySet{Identity: n, NamedPorts: ports, Entries: []policy.Entry{{Verdict: policy.DenyImplicit}}}
+		for _, p := range peers {
+			row.Entries = append(row.Entries, policy.Entry{Peer: p, Verdict: policy.Allow, Precedence: 1})
+		}
+		return row
+	}
+	agent := func() (*bpfmap.Sets, func(rows ...table.PolicySet) map[state.Key]uint32) {
+		tables, db := table.New()
+		s, err := bpfmap.NewSets(db, tables.SetStatuses, m, bpfmap.NewRevisions(m), func([]policy.Origin) uint32 { return 1 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, func(rows ...table.PolicySet) map[state.Key]uint32 {
+			if err := s.Set(t.Context(), rows); err != nil {
+				t.Fatal(err)
+			}
+			slots := map[state.Key]uint32{}
+			for status := range tables.SetStatuses.All(db.Snapshot()) {
+				slots[status.Set] = status.Slot
+			}
+			return slots
+		}
+	}
+	_, puts := agent()
+	before := puts(set(300, "", 1), set(300, "http:6/80", 1), set(301, "", 1), set(302, "", 1))
+	s, puts := agent()
+	after := puts(set(303, "", 1), set(301, "", 1, 2), set(300, "http:6/80", 2, 3))
+	for _, key := range []state.Key{table.SetKey(301, ""), table.SetKey(300, "http:6/80")} {
+		if before[key] != after[key] {
+			t.Errorf("set %v was in slot %d and is in slot %d", key, before[key], after[key])
+		}
+	}
+	if slot := after[table.SetKey(303, "")]; slices.Contains(slices.Collect(gomaps.Values(before)), slot) {
+		t.Errorf("a set that is new has got slot %d of another's", slot)
+	}
+	dump, err := s.Dump(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []table.PolicySet
+	for _, row := range dump {
+		if row.Identity == 0 {
+			left = append(left, row)
+		}
+	}
+	if len(left) != 2 { // those of 300 without ports and of 302
+		t.Errorf("left are %v", left)
+	}
+	if err := s.Unset(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, m["policies"]); n != 2+3+3 {
+		t.Errorf("%d entries are left", n)
 	}
 }
 

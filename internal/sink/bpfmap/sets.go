@@ -19,7 +19,7 @@ import (
 
 // Sets keeps the maps policies, ranges and sets equal to table.PolicySets and tells in table.SetStatuses where each set lives.
 //
-// A set has a slot for life; its entries live under a generation. Peers that come or go edit the generation in place,
+// A set has a slot for life, also over a restart of the agent; its entries live under a generation. Peers that come or go edit the generation in place,
 // strongest entry first in and last out; anything else is written as a new generation that one store puts in force.
 type Sets struct {
 	db        *state.DB
@@ -32,6 +32,7 @@ type Sets struct {
 	// Number of a list of rules, as it shall appear in events.
 	number func([]policy.Origin) uint32
 
+	inheritance
 	live       map[state.Key]*liveSet
 	taken      []bool   // slots in use, by this agent or by NICs that an earlier one left
 	rest       []uint32 // freed slots, longest first
@@ -51,6 +52,7 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 	s := &Sets{
 		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: m.Map("nics"), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
+		inheritance: inheritance{left: map[uint32]abi.Set{}, heirs: map[owner]uint32{}, dead: map[uint32]bool{}},
 	}
 	named := map[uint32]bool{}
 	s.taken = make([]bool, s.sets.MaxEntries())
@@ -62,6 +64,7 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 		}
 		if v.Generation != 0 {
 			s.taken[slot] = true
+			s.leave(uint32(slot), v)
 			s.generation = max(s.generation, uint32(v.Generation))
 			named[uint32(v.Generation)] = true
 		}
@@ -76,23 +79,16 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 	return s, nil
 }
 
-// leftover is the row under which Dump shows a slot that an earlier agent left, so that it is removed in time.
-func leftover(slot uint32) table.PolicySet {
-	return table.PolicySet{NamedPorts: fmt.Sprintf("slot %d of an earlier agent", slot)}
-}
-
 // Dump shows the sets in force, and what an earlier agent left.
 func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], error) {
 	return func(yield func(state.Key, table.PolicySet) bool) {
-		own := map[uint32]bool{0: true}
 		for key, l := range s.live {
-			own[l.slot] = true
 			if !yield(key, l.row) {
 				return
 			}
 		}
-		for slot, taken := range s.taken {
-			if r := leftover(uint32(slot)); taken && !own[uint32(slot)] && !yield(table.SetKey(r.Identity, r.NamedPorts), r) {
+		for slot := range s.left {
+			if r := leftover(slot); !yield(table.SetKey(r.Identity, r.NamedPorts), r) {
 				return
 			}
 		}
@@ -119,7 +115,7 @@ func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 		}
 		return nil
 	})
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, s.bury())...)
 }
 
 func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, err error) {
@@ -133,12 +129,7 @@ func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, 
 	}
 	switch {
 	case l == nil:
-		l = &liveSet{}
-		if l.slot, err = s.slot(); err != nil {
-			return status, err
-		}
-		if err = s.replace(l, row); err != nil {
-			s.free(l.slot)
+		if l, err = s.begin(row); err != nil {
 			return status, err
 		}
 		s.live[key] = l
@@ -161,10 +152,15 @@ func (s *Sets) enforce(l *liveSet) (revision uint64, err error) {
 	if revision, err = s.revisions.Next(); err != nil {
 		return 0, err
 	}
-	if err := s.sets.Put(l.slot, abi.Set{Generation: named(l.generation, l.row), Revision: revision}); err != nil {
+	if err := s.sets.Put(l.slot, setValue(l.generation, l.row, revision)); err != nil {
 		return 0, fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
 	return revision, nil
+}
+
+func setValue(generation uint32, row table.PolicySet, revision uint64) abi.Set {
+	of := ownerOf(row)
+	return abi.Set{Generation: named(generation, row), Revision: revision, Identity: of.identity, Ports: of.ports}
 }
 
 // replace writes a new generation and flips the slot to it. The revision still is the old one: see enforce.
@@ -185,7 +181,7 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 	if err := s.sets.Lookup(l.slot, &before); err != nil {
 		return fmt.Errorf("read set %d: %w", l.slot, err)
 	}
-	if err := s.sets.Put(l.slot, abi.Set{Generation: named(generation, row), Revision: before.Revision}); err != nil {
+	if err := s.sets.Put(l.slot, setValue(generation, row, before.Revision)); err != nil {
 		s.removeAll(generation, row)
 		return fmt.Errorf("flip set %d: %w", l.slot, err)
 	}
@@ -232,14 +228,14 @@ func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
 			errs = append(errs, &reconcile.RowError{Key: key, Err: err})
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.bury())...)
 }
 
 func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) error {
 	l := s.live[key]
 	if l == nil {
-		var slot uint32
-		if n, _ := fmt.Sscanf(r.NamedPorts, "slot %d of", &slot); n != 1 || int(slot) >= len(s.taken) || !s.taken[slot] {
+		slot, _ := readLeftover(r)
+		if _, there := s.left[slot]; !there {
 			return nil
 		}
 		return s.sweep(slot, users)
@@ -259,25 +255,6 @@ func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) 
 		s.statuses.Delete(tx, key)
 		return nil
 	})
-}
-
-// sweep removes a set of an earlier agent once no NIC names it.
-func (s *Sets) sweep(slot uint32, users map[uint32]uint32) error {
-	if ifindex, used := users[slot]; used {
-		return fmt.Errorf("the NIC with device %d still uses it", ifindex)
-	}
-	var v abi.Set
-	if err := s.sets.Lookup(slot, &v); err != nil {
-		return err
-	}
-	if err := s.sets.Put(slot, abi.Set{}); err != nil {
-		return err
-	}
-	if err := s.clean(func(generation uint32) bool { return generation == uint32(v.Generation) }); err != nil {
-		return err
-	}
-	s.free(slot)
-	return nil
 }
 
 // slot gives out a slot that was never used, else the one that has rested longest.
