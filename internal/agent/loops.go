@@ -17,6 +17,7 @@ import (
 	"weftnet.io/weftnet/internal/sink/route"
 	"weftnet.io/weftnet/internal/source/netdev"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -131,7 +132,16 @@ func (a *Agent) runMaps(run runFunc) error {
 	}
 	// Nobody waits for a single address of another node, and there may be a hundred thousand.
 	remote := func(h table.Host) bool { return h.Flags&table.HostLocal == 0 }
-	followBrief(a, run, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false, remote)
+	// While there was no agent, somebody may have become somebody whom the sets of the last one do not know.
+	after := func(name string, loop func(context.Context) error) {
+		run(name, func(ctx context.Context) error {
+			if err := status.AwaitFirst(ctx, a.DB, t.PolicySets); err != nil {
+				return err
+			}
+			return loop(ctx)
+		})
+	}
+	followBrief(a, after, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false, remote)
 	follow(a, run, t.Frontends, reconcile.Sink[table.Frontend](services), false)
 	follow(a, run, t.PolicySets, reconcile.Sink[table.PolicySet](sets), true)
 	follow(a, run, t.NICs, reconcile.Sink[table.NIC](nics), false)

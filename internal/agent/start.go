@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"weftnet.io/weftnet/internal/agent/capacity"
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/identity"
@@ -46,11 +47,11 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 		return err
 	}
 	programs := a.programs(config, node, overlay)
-	bytes, err := memory()
+	bytes, err := capacity.Memory()
 	if err != nil {
 		return err
 	}
-	programs.Entries = mapSizes(config.Maps, bytes)
+	programs.Entries = capacity.Entries(config.Maps, bytes)
 	dp, err := datapath.Open(a.PinDir, programs)
 	if err != nil {
 		return fmt.Errorf("open datapath: %w", err)

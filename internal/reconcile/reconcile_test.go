@@ -286,6 +286,35 @@ func TestAPatientLoopTouchesNothingBeforeTheTableIsSynced(t *testing.T) {
 	})
 }
 
+func TestWhoComesAfterALoopWaitsForItsFirstRoundAndForNoRowThatFails(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.loop.WaitSynced = true
+		b.refuse["b"] = errors.New("no space")
+		b.run()
+		b.put(route{Dst: "a"}, route{Dst: "b"})
+		first := make(chan error, 1)
+		go func() { first <- status.AwaitFirst(b.ctx, b.db, b.routes) }()
+		time.Sleep(time.Hour)
+		select {
+		case err := <-first:
+			t.Errorf("it waited for nothing (%v)", err)
+		default:
+		}
+		b.sync()
+		if err := <-first; err != nil || !b.holds(route{Dst: "a"}) {
+			t.Errorf("the kernel holds %v, error %v", b.has, err)
+		}
+	})
+	inBubble(t, func(t *testing.T, b *bench) { // a table without rows
+		b.loop.WaitSynced = true
+		b.run()
+		b.sync()
+		if err := status.AwaitFirst(b.ctx, b.db, b.routes); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestARestartWritesNothingThatIsInPlace(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		a := route{Dst: "a", Via: "1", Note: "not told by Dump"}

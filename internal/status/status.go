@@ -110,6 +110,26 @@ func AwaitGone[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R]
 	})
 }
 
+// AwaitFirst waits until a loop that waits for its table to be synced has tried all rows that there were then.
+func AwaitFirst[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R]) error {
+	var since uint64
+	for synced := false; ; {
+		s := db.Snapshot()
+		whole, ok, changed := Statuses.WatchOne(s, KeyOf(t, ""))
+		if !synced && t.IsSynced(s) {
+			synced, since = true, t.LastRevision(s)
+		}
+		if synced && ok && whole.Rev >= since {
+			return nil
+		}
+		select {
+		case <-changed: // also when the table gets synced: the loop writes then
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the first %s: %w", t.Name(), context.Cause(ctx))
+		}
+	}
+}
+
 func await[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key, done func(*state.Snapshot) bool) error {
 	for {
 		s := db.Snapshot()

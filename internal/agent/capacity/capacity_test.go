@@ -1,4 +1,4 @@
-package agent
+package capacity
 
 import (
 	"maps"
@@ -25,7 +25,7 @@ func TestMapsAreSizedByTheMachinesMemoryUnlessAKeySaysHow(t *testing.T) {
 		{"too many", settings.MapSizes{CTTCP: 1 << 24, CTAny: 1 << 24}, gib, map[string]uint32{"connections": 1 << 24}},
 		{"the others", settings.MapSizes{NAT: 2048, Fragments: 4096, ServiceAffinity: 1024}, gib, map[string]uint32{"translations": 2048, "fragments": 4096, "affinities": 1024}},
 	} {
-		if got := mapSizes(c.sizes, c.memory); !maps.Equal(got, c.want) {
+		if got := Entries(c.sizes, c.memory); !maps.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

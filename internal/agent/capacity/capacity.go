@@ -1,4 +1,9 @@
-package agent
+// Package capacity says how many entries the datapath's maps have room for: as many as the configuration asks for, or as the
+// machine's memory allows.
+//
+//	bytes, err := capacity.Memory()
+//	entries := capacity.Entries(config.Maps, bytes) // connections: 524288, …
+package capacity
 
 import (
 	"fmt"
@@ -24,10 +29,10 @@ const (
 	grain = 4 << 10
 )
 
-// mapSizes gives the entries of maps, by name, on a machine with so many bytes of memory. What is not in it has the size
+// Entries gives the entries of maps, by name, on a machine with so many bytes of memory. What is not in it has the size
 // that it was compiled with. A map that a key gives a size has that; the others of the table of connections and that of
 // translations get as many entries as the ratio of the memory holds, and so do, together, policies and their ranges.
-func mapSizes(c settings.MapSizes, memory uint64) map[string]uint32 {
+func Entries(c settings.MapSizes, memory uint64) map[string]uint32 {
 	sizes := map[string]uint32{}
 	if c.Ratio > 0 {
 		n := uint32(min(max(float64(memory)*c.Ratio/pairBytes, fewest), most))
@@ -53,8 +58,8 @@ func mapSizes(c settings.MapSizes, memory uint64) map[string]uint32 {
 	return sizes
 }
 
-// memory is that of the machine, in bytes.
-func memory() (uint64, error) {
+// Memory is that of the machine, in bytes.
+func Memory() (uint64, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0, fmt.Errorf("ask for the machine's memory: %w", err)
