@@ -142,6 +142,22 @@ func (a *Agent) kernel() agentv1.Component {
 	return kernel(config, probe.TCX(), probe.Netkit())
 }
 
+func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {
+	c := agentv1.Component{Name: "kernel", Health: agentv1.HealthOK}
+	if config.PodDevice == settings.Netkit && !netkit {
+		c.Health = agentv1.HealthFailed
+		c.Message = "datapath-mode=netkit, and the kernel has no netkit (Linux 6.8 and later have, with CONFIG_NETKIT): new pods get no network on this node; set datapath-mode=veth"
+		return c
+	}
+	switch {
+	case !tcx:
+		c.Message = "no tcx (Linux 6.6 and later have): programs are attached by cls_bpf filters"
+	case config.Classic:
+		c.Message = "enable-tcx=false: programs are attached by cls_bpf filters"
+	}
+	return c
+}
+
 // pods names those of this node that policy does not reach.
 func (a *Agent) pods(s *state.Snapshot) agentv1.Component {
 	c := agentv1.Component{Name: "pods", Health: agentv1.HealthOK}
@@ -156,22 +172,6 @@ func (a *Agent) pods(s *state.Snapshot) agentv1.Component {
 		c.Health = agentv1.HealthDegraded
 		c.Message = fmt.Sprintf("%d of %d got their network from another CNI plugin, or from an agent that was uninstalled since, and no policy reaches them: delete them, to be made anew: %s",
 			n, a.Tables.Pods.Len(s), strings.Join(names, ", "))
-	}
-	return c
-}
-
-func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {
-	c := agentv1.Component{Name: "kernel", Health: agentv1.HealthOK}
-	if config.PodDevice == settings.Netkit && !netkit {
-		c.Health = agentv1.HealthFailed
-		c.Message = "datapath-mode=netkit, and the kernel has no netkit (Linux 6.8 and later have, with CONFIG_NETKIT): new pods get no network on this node; set datapath-mode=veth"
-		return c
-	}
-	switch {
-	case !tcx:
-		c.Message = "no tcx (Linux 6.6 and later have): programs are attached by cls_bpf filters"
-	case config.Classic:
-		c.Message = "enable-tcx=false: programs are attached by cls_bpf filters"
 	}
 	return c
 }

@@ -104,13 +104,9 @@ func (s pins) links(kind link.Type, by string) (list []Attachment, err error) {
 
 // isOf tells whether a link that is pinned for a device is on it, and not what is left of an earlier one of that number.
 func isOf(info *link.Info, ifindex int) bool {
-	switch info.Type {
-	case link.TCXType:
-		i := info.TCX()
-		return i != nil && int(i.Ifindex) == ifindex
-	case link.NetkitType: // it tells the number of the far side, in whatever namespace that is, and 0 once the pair is gone
-		i := info.Netkit()
-		return i != nil && i.Ifindex != 0
+	if i := info.TCX(); i != nil {
+		return int(i.Ifindex) == ifindex
 	}
-	return false
+	i := info.Netkit() // which tells the number of the far side, in whatever namespace that is, and 0 once the pair is gone
+	return i != nil && i.Ifindex != 0
 }

@@ -81,7 +81,7 @@ func selectorOf(own []Requirement) Selector {
 
 // For is the selector as seen by a subject with these labels: Same has become what the subject's own label says.
 func (s Selector) For(subject Labels) Selector {
-	if !s.Relative() {
+	if !s.relative {
 		return s
 	}
 	own := slices.Clone(s.requirements)
@@ -159,13 +159,17 @@ func (r Requirement) String() string { return string(r.append(nil)) }
 // append appends String.
 func (r Requirement) append(text []byte) []byte {
 	text = append(append(append(text, r.Key...), ' '), r.Operator.String()...)
+	if len(r.Values) == 0 {
+		return text
+	}
+	text = append(text, " ["...)
 	for i, v := range r.Values {
-		text = strconv.AppendQuote(append(text, [...]string{" [", " "}[min(i, 1)]...), v)
+		if i > 0 {
+			text = append(text, ' ')
+		}
+		text = strconv.AppendQuote(text, v)
 	}
-	if len(r.Values) > 0 {
-		text = append(text, ']')
-	}
-	return text
+	return append(text, ']')
 }
 
 func (r Requirement) matches(l Labels) bool {

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -55,14 +56,14 @@ func newKinds(api *rest.Config, log *slog.Logger) (*kinds, error) {
 // await waits until the API server serves all that are required. Its only error is that of ctx.
 func (k *kinds) await(ctx context.Context) error {
 	said := ""
-	return repeat(ctx, k.poll, func() bool {
+	return wait.PollUntilContextCancel(ctx, k.poll, true, func(ctx context.Context) (bool, error) {
 		missing, err := k.lacking(ctx, v2.SchemeGroupVersion, required)
 		if err == nil && len(missing) == 0 {
-			return true
+			return true, nil
 		}
 		obstacle := fmt.Sprint(err, missing)
 		if obstacle == said || ctx.Err() != nil {
-			return false
+			return false, nil
 		}
 		said = obstacle
 		if err != nil {
@@ -71,7 +72,7 @@ func (k *kinds) await(ctx context.Context) error {
 			k.log.Warn("waiting for CRDs of cilium.io: install those of the chart (kubectl apply --server-side -f deploy/chart/crds)",
 				"missing", missing)
 		}
-		return false
+		return false, nil
 	})
 }
 
@@ -79,9 +80,9 @@ func (k *kinds) await(ctx context.Context) error {
 func (k *kinds) follow(m manager.Manager) error {
 	for _, kind := range optional {
 		err := m.Add(manager.RunnableFunc(func(ctx context.Context) error {
-			err := repeat(ctx, k.pollLate, func() bool {
-				missing, err := k.lacking(ctx, kind.group, []string{kind.resource}) // an error is gone the next time, or others tell of it
-				return err == nil && len(missing) == 0
+			err := wait.PollUntilContextCancel(ctx, k.pollLate, true, func(ctx context.Context) (bool, error) {
+				missing, err := k.lacking(ctx, kind.group, []string{kind.resource})
+				return err == nil && len(missing) == 0, nil // an error is gone the next time, or others tell of it
 			})
 			if err != nil {
 				return nil //nolint:nilerr // the end came first
@@ -93,18 +94,6 @@ func (k *kinds) follow(m manager.Manager) error {
 		}))
 		if err != nil {
 			return fmt.Errorf("prepare the control of %s: %w", kind.resource, err)
-		}
-	}
-	return nil
-}
-
-// repeat asks again and again until the answer is yes. Its only error is that of ctx.
-func repeat(ctx context.Context, rest time.Duration, yes func() bool) error {
-	for !yes() {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(rest):
 		}
 	}
 	return nil

@@ -43,10 +43,10 @@ func leftover(slot uint32) table.PolicySet {
 	return table.PolicySet{NamedPorts: fmt.Sprintf("slot %d of an earlier agent", slot)}
 }
 
-// readLeftover is the inverse of leftover.
-func readLeftover(r table.PolicySet) (slot uint32, ok bool) {
-	n, _ := fmt.Sscanf(r.NamedPorts, "slot %d of", &slot)
-	return slot, n == 1
+// slotOf is the slot of a leftover, 0 of any other row: no set has that.
+func slotOf(r table.PolicySet) (slot uint32) {
+	_, _ = fmt.Sscanf(r.NamedPorts, "slot %d of", &slot)
+	return slot
 }
 
 // begin puts a set in force that this agent has not had yet.

@@ -19,8 +19,9 @@ import (
 
 // Sets keeps the maps policies, ranges and sets equal to table.PolicySets and tells in table.SetStatuses where each set lives.
 //
-// A set has a slot for life, also over a restart of the agent; its entries live under a generation. Peers that come or go edit the generation in place,
-// strongest entry first in and last out; anything else is written as a new generation that one store puts in force.
+// A set has a slot for life, also over a restart of the agent; its entries live under a generation. Peers that come or go
+// edit the generation in place, strongest entry first in and last out; anything else is written as a new generation that one
+// store puts in force.
 type Sets struct {
 	db        *state.DB
 	statuses  *state.Table[table.SetStatus]
@@ -234,7 +235,7 @@ func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
 func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) error {
 	l := s.live[key]
 	if l == nil {
-		slot, _ := readLeftover(r)
+		slot := slotOf(r)
 		if _, there := s.left[slot]; !there {
 			return nil
 		}
