@@ -15,6 +15,7 @@ SHOW_STRUCT(policy);
 SHOW_STRUCT(range_key);
 SHOW_STRUCT(ct_key);
 SHOW_STRUCT(ct_slot);
+SHOW_STRUCT(ct_way);
 SHOW_STRUCT(ct);
 SHOW_STRUCT(service_key);
 SHOW_STRUCT(service);

@@ -5,16 +5,21 @@
 #include "lib/lb.h"
 #include "lib/nat.h"
 
-/* Whether a frame came from the machine with this address: the host's routes reach it on the frame's device, without a
- * router between, and the frame has its MAC address. */
-GLOBAL is_from(struct __sk_buff *skb, const struct addr *machine)
+/* Where a frame came from, seen from the machine with this address. */
+enum sender {
+	SENDER_OTHER = 0,   /* another machine of the link */
+	SENDER_MACHINE = 1, /* the machine: the host's routes reach it on the frame's device, and the frame has its MAC address */
+	SENDER_ROUTER = 2,  /* the router that they name on the way there */
+};
+
+GLOBAL sender_of(struct __sk_buff *skb, const struct addr *machine)
 {
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
 	__u8 mac[6];
 	int same;
 
 	if (!machine)
-		return 0;
+		return SENDER_OTHER;
 	if (addr_is4(machine)) {
 		fib.family = AF_INET;
 		fib.ipv4_dst = addr_4(machine);
@@ -23,28 +28,42 @@ GLOBAL is_from(struct __sk_buff *skb, const struct addr *machine)
 		__builtin_memcpy(fib.ipv6_dst, machine, 16);
 	}
 	if (bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) || fib.ifindex != skb->ifindex ||
-	    bpf_skb_load_bytes(skb, 6, mac, sizeof(mac)))
-		return 0;
+	    bpf_skb_load_bytes(skb, 6, mac, sizeof(mac)) || __builtin_memcmp(mac, fib.dmac, sizeof(mac)))
+		return SENDER_OTHER;
 	/* With a router between, the lookup has put the router's address here. */
 	if (addr_is4(machine))
 		same = fib.ipv4_dst == addr_4(machine);
 	else
 		same = !__builtin_memcmp(fib.ipv6_dst, machine, 16);
-	return same && !__builtin_memcmp(mac, fib.dmac, sizeof(mac));
+	return same ? SENDER_MACHINE : SENDER_ROUTER;
 }
 
-/* Who a packet off the wire is from. This node's own addresses never come by wire. Workloads that this node reaches by
- * the overlay come by the overlay, or plainly from their node if that sends natively already, or still. */
-static __always_inline __u32 source_of(struct __sk_buff *skb, const struct packet *p)
+/* Who a packet off the wire is from. Workloads that this node reaches by the overlay come by the overlay, or plainly from
+ * their node if that sends natively already, or still; from behind a router they are the world's, but for connections
+ * that are open. Where all that workloads say to the outside is masqueraded, none of them comes by any other way, nor do
+ * this node's own. Returns 0 or a drop reason. */
+static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 {
+	struct packet *p = &c->packet;
 	struct host *from = host_of(&p->src, 0);
+	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+	int sender = SENDER_MACHINE, masquerades = !addr_is_zero(&as);
 
-	if (from && (from->flags & HOST_LOCAL))
-		from = NULL;
-	else if (from && config_overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) &&
-		 !addr_is_zero(&from->tunnel) && !is_from(skb, &from->tunnel))
-		from = NULL;
-	return host_identity(from, p->v6);
+	c->claimed = 0;
+	c->source = host_identity(NULL, p->v6);
+	if (!from)
+		return 0;
+	if (from->flags & HOST_LOCAL)
+		return config_overlay_ifindex && masquerades && host_is_pod_here(from) && !(from->flags & HOST_DIRECT) ? DROP_INVALID_SOURCE_IP : 0;
+	if (config_overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) && !addr_is_zero(&from->tunnel))
+		sender = sender_of(skb, &from->tunnel);
+	if (sender == SENDER_MACHINE)
+		c->source = host_identity(from, p->v6);
+	else if (sender == SENDER_ROUTER)
+		c->claimed = from->identity;
+	else if (masquerades)
+		return DROP_INVALID_SOURCE_IP;
+	return 0;
 }
 
 static __always_inline int judge(struct __sk_buff *skb, struct context *c)
@@ -54,9 +73,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct flow f = {};
 	int mine, reason;
 
-	if (host_is_this_node(h) && p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
-		return TC_ACT_OK; /* from_overlay sees what is inside */
-	c->source = source_of(skb, p);
+	if (host_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
+		return overlay_is_here(&p->dst) ? TC_ACT_OK : drop(skb, c, DROP_ENCAP_PROHIBITED);
+	reason = source_of(skb, c);
+	if (reason)
+		return drop(skb, c, reason);
 	if (host_is_this_node(h)) {
 		mine = nat_in(skb, c);
 		if (mine < 0)
@@ -75,6 +96,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 		return TC_ACT_OK;
 	}
 	ct_find(c, p, 0, &f);
+	if (f.entry && c->claimed)
+		c->source = c->claimed;
 	if (f.entry && (f.entry->flags & CT_STACK)) {
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;

@@ -5,26 +5,44 @@
 
 #define PACKET_HOST 0
 
-/* Reads the tunnel's header. Returns 0 or a drop reason. */
-static __always_inline int unwrap(struct __sk_buff *skb, struct context *c)
+/* Reads the tunnel's header; `node` becomes the address that the sender's overlay packets are sent from and to. What is sent
+ * to another address of this node is no node's: nodes know where its tunnel ends. Returns 0 or a drop reason. */
+static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, struct addr *node)
 {
 	struct bpf_tunnel_key key = {};
-	struct addr outer = {};
+	struct addr outer = {}, here = {};
 	struct host *h;
 
-	if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0))
+	if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) {
 		addr_from4(&outer, bpf_htonl(key.remote_ipv4));
-	else if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6))
+		addr_from4(&here, bpf_htonl(key.local_ipv4));
+	} else if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6)) {
 		__builtin_memcpy(&outer, key.remote_ipv6, 16);
-	else
+		__builtin_memcpy(&here, key.local_ipv6, 16);
+	} else {
 		return DROP_TUNNEL_KEY;
+	}
 	h = host_of(&outer, 0);
-	if (!h || !(h->flags & HOST_NODE) || (h->flags & HOST_LOCAL))
+	if (!h || !(h->flags & HOST_NODE) || (h->flags & HOST_LOCAL) || !overlay_is_here(&here))
 		return DROP_UNKNOWN_SENDER;
+	*node = h->tunnel;
 	c->source = key.tunnel_id;
 	if (c->source == IDENTITY_HOST)
 		c->source = IDENTITY_REMOTE_NODE;
 	return c->source ? 0 : DROP_INVALID_IDENTITY;
+}
+
+/* A node speaks for itself, for what is known to live there, and for what it carries: the outside, its own other addresses.
+ * Who lives at an address there it knows best. */
+static __always_inline int check_source(const struct context *c, const struct addr *node)
+{
+	const struct host *from = host_of(&c->packet.src, 0);
+
+	if (from && !addr_is_zero(&from->tunnel))
+		return addr_equal(&from->tunnel, node) ? 0 : DROP_INVALID_SOURCE_IP;
+	if (from && (from->flags & HOST_LOCAL))
+		return DROP_INVALID_SOURCE_IP;
+	return place_of(c->source) == PLACE_POD ? DROP_INVALID_SOURCE_IP : 0;
 }
 
 /* To the host's stack. While this node routes plainly to who sends through the tunnel, the packet arrives there as if by
@@ -75,13 +93,16 @@ SEC("tc")
 int from_overlay(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_FROM_OVERLAY);
+	struct addr node = {};
 	int reason;
 
 	if (!c)
 		return TC_ACT_SHOT;
-	reason = unwrap(skb, c);
+	reason = unwrap(skb, c, &node);
 	if (!reason)
 		reason = parse(skb, &c->packet);
+	if (!reason)
+		reason = check_source(c, &node);
 	if (reason)
 		return drop(skb, c, reason);
 	return counted(skb, c, judge(skb, c));

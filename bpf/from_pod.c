@@ -17,9 +17,7 @@ static __always_inline int check_target(const struct packet *p, const struct hos
 {
 	if (addr_is_multicast(&p->dst))
 		return DROP_UNKNOWN_TARGET;
-	if (h && (h->flags & HOST_NODE) && p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port))
-		return DROP_ENCAP_PROHIBITED;
-	return 0;
+	return overlay_check_target(p, h);
 }
 
 static __always_inline int open(struct context *c, struct flow *f, int loops)
@@ -27,11 +25,11 @@ static __always_inline int open(struct context *c, struct flow *f, int loops)
 	return ct_open(c, f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0));
 }
 
-static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched)
+static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	if (f->is_new)
 		f->entry->flags |= CT_STACK;
-	forward_report(skb, c, f, touched, EVENT_TO_STACK);
+	forward_report(skb, c, f, EVENT_TO_STACK);
 	mark_set(skb, c->source, MARK_IDENTITY);
 	return TC_ACT_OK;
 }
@@ -39,25 +37,26 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, st
 /* Where an allowed packet goes that is not for a workload of this node. */
 static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow *f, const struct host *h)
 {
-	__u32 touched;
 	int reason = host_is_this_node(h) ? host_verdict(skb, c, f, 0) : 0, action;
 
 	if (reason)
 		return forward_refuse(skb, c, f, reason);
-	touched = ct_touch(c, f);
+	reason = ct_touch(c, f);
+	if (reason)
+		return drop(skb, c, reason);
 	if ((f->entry->flags & CT_STACK) || host_is_this_node(h))
-		return to_stack(skb, c, f, touched);
+		return to_stack(skb, c, f);
 	if (h && (h->flags & HOST_LOCAL))
 		return drop(skb, c, DROP_STALE);
 	if (h && config_overlay_ifindex && !(h->flags & HOST_DIRECT) && !addr_is_zero(&h->tunnel)) {
-		reason = forward_encapsulate(skb, h, c->source);
+		reason = overlay_wrap(skb, h, c->source);
 		if (reason)
 			return drop(skb, c, reason);
-		forward_report(skb, c, f, touched, EVENT_TO_OVERLAY);
+		forward_report(skb, c, f, EVENT_TO_OVERLAY);
 		mark_set(skb, 0, MARK_ENCAPSULATED);
 		return bpf_redirect(config_overlay_ifindex, 0);
 	}
-	forward_report(skb, c, f, touched, EVENT_TO_NETWORK);
+	forward_report(skb, c, f, EVENT_TO_NETWORK);
 	mark_set(skb, c->source, MARK_IDENTITY);
 	action = forward_route(skb, c);
 	if (action == TC_ACT_REDIRECT && h && (h->flags & HOST_CLUSTER))
@@ -87,9 +86,12 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		return reject(skb, c, n, reason);
 	if (reason)
 		return drop(skb, c, reason);
-	if (p->icmp_error && forward_related(skb, host_is_pod_here(h))) {
+	if (icmp_is_special(p)) {
 		struct nic *to = host_is_pod_here(h) ? nic_at(h->ifindex) : NULL;
 
+		reason = related(skb, !!to);
+		if (reason)
+			return drop(skb, c, reason);
 		if (to)
 			return forward_into(skb, to, h->ifindex);
 		mark_set(skb, c->source, MARK_IDENTITY);

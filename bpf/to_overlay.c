@@ -24,7 +24,7 @@ int to_overlay(struct __sk_buff *skb)
 		return drop(skb, c, DROP_NO_TUNNEL);
 	reason = host_leaves(skb, c);
 	if (!reason)
-		reason = forward_encapsulate(skb, h, c->source);
+		reason = overlay_wrap(skb, h, c->source);
 	if (reason)
 		return drop(skb, c, reason);
 	count(skb, HOOK_TO_OVERLAY, 0);

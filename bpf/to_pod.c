@@ -11,14 +11,20 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 {
 	struct packet *p = &c->packet;
 	struct flow f = {};
-	__u32 touched;
 	int reason;
 
-	if (p->icmp_error && forward_related(skb, 1))
+	if (icmp_is_special(p)) {
+		reason = related(skb, 1);
+		if (reason)
+			return drop(skb, c, reason);
 		goto pass;
+	}
 	ct_find(c, p, n->net, &f);
 	if (!f.entry) {
-		reason = ct_open(c, &f, CT_STACK);
+		/* The node's own calls, its probes among them, are its own to hold. */
+		if (c->source == IDENTITY_HOST)
+			p->owner = 0;
+		reason = ct_open(c, &f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));
 		if (reason)
 			return drop(skb, c, reason);
 	}
@@ -27,11 +33,12 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		reason = verdict_at(skb, c, &f, n, f.reply);
 	if (reason)
 		return forward_refuse(skb, c, &f, reason);
-	touched = ct_touch(c, &f);
-	reason = forward_service_reply(skb, c, &f);
+	reason = ct_touch(c, &f);
+	if (!reason)
+		reason = forward_service_reply(skb, c, &f);
 	if (reason)
 		return drop(skb, c, reason);
-	forward_report(skb, c, &f, touched, 0);
+	forward_report(skb, c, &f, 0);
 pass:
 	mark_clear(skb);
 	return TC_ACT_OK;

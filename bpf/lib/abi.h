@@ -127,61 +127,24 @@ struct policy {
 	__u8 match;   /* enum match */
 };
 
-/* How long a connection is remembered after its last packet: open ones of TCP, and of what is no TCP once answered. */
-#define CT_TCP_OPEN_SECONDS 21600
-#define CT_DATAGRAM_SECONDS 120
-
-/* ct: one entry per connection. The pair (address, port) that compares lower is `a`: one key for both ways. */
-struct ct_key {
-	struct addr a;
-	struct addr b;
-	__be16 a_port;
-	__be16 b_port;
-	__u16 net; /* network ids are below 65,536 */
-	__u8 protocol;
-	__u8 pad;
-};
-
-/* Verdict of one end. Valid while the NIC's, the set's and the peer's revision are no newer. */
-struct ct_slot {
-	__u64 verdict_revision; /* revision << 8 | enum verdict, one store */
-	__u32 incarnation;	/* of the NIC that gave it; 0: none */
-	__u32 rules;
-};
-
-enum ct_flag {
-	CT_FROM_B = 1,	   /* `b` opened the connection */
-	CT_STACK = 2,	   /* both directions pass the host's netfilter */
-	CT_SERVICE = 4,	   /* opened to service, translated to the other end */
-	CT_CLOSING_A = 8,  /* FIN seen from a */
-	CT_CLOSING_B = 16, /* FIN seen from b */
-	CT_RESET = 32,
-	CT_REPLIED = 64,
-	CT_LOOPBACK = 128, /* a workload that reached itself through a service: source is the loopback address */
-	CT_EXEMPT = 256,   /* the node's policy is not asked: carried for others, or open before it had one */
-};
-
-struct ct {
-	struct ct_slot egress;	/* at the source NIC */
-	struct ct_slot ingress; /* at the target NIC */
-	__u64 expires;		/* ns, CLOCK_MONOTONIC */
-	struct addr service;	/* CT_SERVICE: the address the client called */
-	__be16 service_port;
-	__u16 flags;	/* enum ct_flag */
-	__u32 source;	/* identity of who opened it */
-	__u32 owner;	/* whose share holds it: key of shares */
-	__u32 pad;
-};
+#include "abi/ct.h"
 
 /* shares: how much of what all use together one NIC holds. Key: incarnation of the NIC that opened the connection, or
- * that was called from elsewhere; 0: what concerns no NIC of this node. Nobody holds more than config_*_limit. */
+ * that was called from elsewhere; 0: what concerns no NIC of this node. What it calls and what calls it are held apart, so
+ * that a crowd of callers leaves it its own calls. Nobody holds more of each than config_*_limit. */
 enum shared {
-	SHARED_CONNECTIONS = 0,
+	SHARED_CONNECTIONS = 0, /* that the owner opened */
 	SHARED_TRANSLATIONS = 1,
 	SHARED_FRAGMENTS = 2,
+	SHARED_CALLED = 3, /* connections that others opened to the owner; they lie in the same table */
 };
-#define SHARED_KINDS 3
+#define SHARED_KINDS 4
 #define SWEEP_KEYS 512 /* that one run of sweep looks at */
+
+/* openings: keys of the connections of TCP from elsewhere that are not answered yet, each at a random place. */
+#define OPENINGS 32768
+/* callers: connections that one address has open to one owner, counted at a hash of both. */
+#define CALLERS 65536
 
 struct share {
 	__s64 held[SHARED_KINDS];    /* by enum shared */

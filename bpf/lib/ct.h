@@ -3,18 +3,8 @@
 #ifndef WEFT_CT_H
 #define WEFT_CT_H
 
-#include "policy.h"
-
-#define CT_TCP_OPENING (60 * SECOND)
-#define CT_TCP_OPEN (CT_TCP_OPEN_SECONDS * SECOND)
-#define CT_TCP_CLOSING (10 * SECOND)
-#define CT_DATAGRAM_NEW (30 * SECOND)
-#define CT_DATAGRAM (CT_DATAGRAM_SECONDS * SECOND)
-
-#define TCP_FIN 0x01
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-#define TCP_ACK 0x10
+#include "caller.h"
+#include "tcp.h"
 
 struct flow {
 	struct ct_key *key; /* in the context: the stack is small */
@@ -72,7 +62,7 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, _
 	if (e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
-	if (p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+	if (tcp_opens(p) &&
 	    (e->flags & (CT_CLOSING_A | CT_CLOSING_B | CT_RESET)))
 		return;
 	f->stale = 0;
@@ -80,17 +70,53 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, _
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 }
 
+static __always_inline enum shared ct_kind(__u32 flags)
+{
+	return flags & CT_CALLED ? SHARED_CALLED : SHARED_CONNECTIONS;
+}
+
 /* Takes an entry out, and gives it back to its owner's share. */
 GLOBAL ct_remove(const struct ct_key *key)
 {
 	struct ct_key own;
 	struct ct *e;
+	__u32 owner, flags, caller;
 
 	if (!key)
 		return 0;
 	own = *key;
 	e = bpf_map_lookup_elem(&connections, &own);
-	return e ? share_remove(&connections, &own, e->owner, SHARED_CONNECTIONS) : 0;
+	if (!e)
+		return 0;
+	owner = e->owner;
+	flags = e->flags;
+	caller = e->caller;
+	if (bpf_map_delete_elem(&connections, &own))
+		return 0; /* another CPU was faster */
+	if (!(flags & CT_OPENING))
+		share_give(owner, ct_kind(flags));
+	caller_give(caller);
+	return 1;
+}
+
+/* A connection that may have been opened by a forged SYN takes a random place, and what is still opening there goes: a
+ * flood of them meets itself, and whoever answers within the time of as many calls as there are places is safe. */
+GLOBAL ct_opening(struct context *c)
+{
+	__u32 limit = config_openings_limit, at;
+	struct ct_key *place, old;
+	struct ct *e;
+
+	if (!c)
+		return 0;
+	at = bpf_get_prandom_u32() % (limit ? limit : 1);
+	place = bpf_map_lookup_elem(&openings, &at);
+	if (!place)
+		return 0;
+	old = *place;
+	*place = c->key;
+	e = bpf_map_lookup_elem(&connections, &old);
+	return e && (e->flags & CT_OPENING) && __builtin_memcmp(&old, &c->key, sizeof(old)) ? ct_remove(&old) : 0;
 }
 
 /* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
@@ -98,15 +124,30 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 {
 	const struct packet *p = &c->packet;
 	struct ct *e = &c->fresh;
-	__u64 life = p->protocol == IPPROTO_TCP ? CT_TCP_OPENING : CT_DATAGRAM_NEW;
+	__u32 tcp = p->protocol == IPPROTO_TCP, service = !!(flags & CT_SERVICE);
+	__u64 life = (tcp ? config_tcp_opening : config_datagram_new[service]) * SECOND;
 	int reason;
 
+	/* It would look like a call of the one that answers, and what comes back like the answer. */
+	if (tcp && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		return DROP_NO_CONNECTION;
 	__builtin_memset(e, 0, sizeof(*e));
 	if (f->stale)
 		ct_remove(f->key);
-	reason = share_take(p->owner, SHARED_CONNECTIONS, config_connections_limit, &life);
+	if (tcp)
+		flags |= (tcp_opens(p) ? CT_SYN : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
+	e->caller = flags & CT_CALLED ? caller_of(c, p->owner) : 0;
+	if (flags & CT_OPENING)
+		reason = share_check(p->owner, SHARED_CALLED, config_connections_limit);
+	else
+		reason = share_take(p->owner, ct_kind(flags), config_connections_limit, &life);
 	if (reason)
 		return reason;
+	if (!caller_take(e->caller, flags & CT_OPENING)) {
+		if (!(flags & CT_OPENING))
+			share_give(p->owner, ct_kind(flags));
+		return DROP_SHARE;
+	}
 	e->owner = p->owner;
 	e->flags = flags | (f->from_b ? CT_FROM_B : 0);
 	e->source = c->source;
@@ -115,58 +156,96 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 		e->service_port = c->service_port;
 	}
 	e->expires = c->now + life;
-	if (bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST))
-		share_give(p->owner, SHARED_CONNECTIONS); /* full, or another CPU was faster */
-	else
+	if (!bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST)) {
 		f->is_new = 1;
+		if (flags & CT_OPENING)
+			ct_opening(c);
+	} else if (!(flags & CT_OPENING)) { /* full, or another CPU was faster */
+		share_give(p->owner, ct_kind(flags));
+		caller_give(e->caller);
+	}
 	f->entry = bpf_map_lookup_elem(&connections, f->key);
 	return f->entry ? 0 : DROP_CT_FULL;
 }
 
-/* Life goes on: expiry follows what TCP says (RFC 9293 3.3.2), or traffic for the rest. Returns event flags to report. */
-static __always_inline __u32 ct_touch(const struct context *c, struct flow *f)
+/* An answered connection counts for its owner from now on, once: for the CPU that takes the flag away. Returns 0 or a drop
+ * reason. */
+static __always_inline int ct_settle(struct ct *e)
+{
+	__u32 flags = *(volatile __u32 *)&e->flags;
+	int reason;
+
+	if (!(flags & CT_OPENING))
+		return 0;
+	reason = share_take(e->owner, SHARED_CALLED, config_connections_limit, NULL);
+	if (reason)
+		return reason;
+	if (!caller_take(e->caller, 0)) {
+		share_give(e->owner, SHARED_CALLED);
+		return DROP_SHARE;
+	}
+	if (__sync_val_compare_and_swap(&e->flags, flags, flags & ~CT_OPENING) != flags) {
+		share_give(e->owner, SHARED_CALLED);
+		caller_give(e->caller);
+	}
+	return 0;
+}
+
+/* How long the connection lives on after this packet. */
+static __always_inline __u64 ct_life(const struct packet *p, __u32 flags)
+{
+	__u32 service = !!(flags & CT_SERVICE);
+
+	if (p->protocol != IPPROTO_TCP)
+		return (flags & CT_REPLIED ? config_datagram[service] : config_datagram_new[service]) * SECOND;
+	if ((flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B))
+		return config_tcp_closing[service] * SECOND;
+	return (flags & CT_ANSWERED ? config_tcp_open[service] : config_tcp_opening) * SECOND;
+}
+
+/* Life goes on: expiry follows what TCP proves, or traffic for the rest. c->touched becomes the event flags to report.
+ * Returns 0 or a drop reason. */
+static __always_inline int ct_touch(struct context *c, struct flow *f)
 {
 	const struct packet *p = &c->packet;
 	struct ct *e = f->entry;
 	__u64 now = c->now, until;
-	__u16 flags = e->flags;
-	__u32 report = 0;
+	__u32 before = e->flags, flags = before;
+	int reason;
 
+	c->touched = 0;
 	if (f->reply && !(flags & CT_REPLIED)) {
 		flags |= CT_REPLIED;
-		report = EVENT_REPLY;
+		c->touched = EVENT_REPLY;
 	}
-	if (p->protocol == IPPROTO_TCP && !p->later_fragment) {
-		if (p->tcp_flags & TCP_FIN)
-			flags |= f->from_b ? CT_CLOSING_B : CT_CLOSING_A;
-		if (p->tcp_flags & TCP_RST)
-			flags |= CT_RESET;
-		if ((flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B)) {
-			until = CT_TCP_CLOSING;
-			if (!(e->flags & CT_RESET) &&
-			    (e->flags & (CT_CLOSING_A | CT_CLOSING_B)) != (CT_CLOSING_A | CT_CLOSING_B))
-				report |= EVENT_CLOSE;
-		} else {
-			until = flags & CT_REPLIED ? CT_TCP_OPEN : CT_TCP_OPENING;
+	if (p->protocol == IPPROTO_TCP && !p->later_fragment)
+		flags = tcp_follow(p, e, flags, f->from_b, f->reply);
+	if ((flags & CT_OPENING) && (flags & CT_ANSWERED)) {
+		reason = ct_settle(e);
+		if (reason) {
+			ct_remove(f->key);
+			return reason;
 		}
-	} else {
-		until = flags & CT_REPLIED ? CT_DATAGRAM : CT_DATAGRAM_NEW;
+		flags &= ~CT_OPENING;
 	}
-	if (flags != e->flags)
+	until = ct_life(p, flags);
+	if (until == config_tcp_closing[!!(flags & CT_SERVICE)] * SECOND && ct_life(p, before) != until && p->protocol == IPPROTO_TCP)
+		c->touched |= EVENT_CLOSE;
+	if (flags != before)
 		e->flags = flags;
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (until == CT_TCP_OPEN ? until : share_life(e->owner, SHARED_CONNECTIONS, config_connections_limit, until));
-	return report;
+		e->expires = now + (flags & (CT_ANSWERED | CT_OPENING) ? until : share_life(e->owner, ct_kind(flags), config_connections_limit, until));
+	return 0;
 }
 
 /* Port that the policy is about: the side that was called; ICMP: type and code. */
 static __always_inline __be16 policy_port(const struct packet *p, int reply)
 {
 	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6) {
-		/* An echo reply belongs to the request. */
-		if (reply)
-			return bpf_htons((p->v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO) << 8);
+		/* The answer to a request belongs to it. */
+		if (reply && p->icmp_request)
+			return bpf_htons(p->icmp_request << 8);
 		return bpf_htons(p->icmp_type << 8 | p->icmp_code);
 	}
 	return reply ? p->src_port : p->dst_port;

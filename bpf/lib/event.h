@@ -16,6 +16,9 @@ struct question {
 	__be16 port; /* of the side that was called */
 	struct addr peer_addr;
 	__u64 revision; /* of the NIC */
+	__be16 here_port; /* of the NIC's side of the connection, and of the peer's */
+	__be16 there_port;
+	__u32 pad;
 };
 
 /* What the steps of one hook have found out so far. */
@@ -36,6 +39,8 @@ struct context {
 	__u8 staged; /* enum verdict */
 	__u8 pad[3];
 	__u32 staged_rules;
+	__u32 touched; /* enum event_flag: what this packet is to its connection */
+	__u32 claimed; /* identity that a packet from behind a router says it has; 0: none */
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;

@@ -5,7 +5,8 @@
 #define WEFT_FORWARD_H
 
 #include "lb.h"
-#include "quoted.h"
+#include "overlay.h"
+#include "related.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -15,34 +16,55 @@ static __always_inline struct nic *nic_at(__u32 ifindex)
 	return bpf_map_lookup_elem(&nics, &ifindex);
 }
 
+/* Who answers. Nodes are told apart by their addresses, which all of their identities share on the way. */
+static __always_inline __u32 answerer(const struct context *c)
+{
+	__u32 identity;
+
+	if (place_of(c->source) != PLACE_NODE)
+		return c->source;
+	identity = host_identity(host_of(&c->packet.src, 0), c->packet.v6);
+	return place_of(identity) == PLACE_NODE ? identity : c->source;
+}
+
 /* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
- * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same slot. */
+ * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same slot. Of one
+ * that was adopted nobody knows who called: each NIC must allow both. */
 static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
 {
 	struct packet *p = &c->packet;
 	struct question *q = &c->question;
-	const struct addr *called = f->reply ? &p->src : &p->dst, *caller = f->reply ? &p->dst : &p->src;
+	struct ct *e = f->entry;
+	int sends = calls ? !f->reply : f->reply, reason;
+	const struct addr *peer = sends ? &p->dst : &p->src;
 
-	if (f->entry->flags & CT_LOOPBACK)
+	if (e->flags & CT_LOOPBACK)
 		return 0; /* a workload may always talk to itself */
 	q->slot = n->set;
 	q->incarnation = n->incarnation;
 	q->revision = n->revision;
 	q->protocol = p->protocol;
 	q->port = policy_port(p, f->reply);
+	q->here_port = sends ? p->src_port : p->dst_port;
+	q->there_port = sends ? p->dst_port : p->src_port;
+	q->peer_addr = *peer;
 	if (calls) {
 		q->direction = DIRECTION_EGRESS;
-		q->peer = f->reply ? c->source : c->destination;
-		q->peer_addr = *called;
-		return policy_verdict(skb, c, q, &f->entry->egress);
+		q->peer = f->reply ? answerer(c) : c->destination;
+		reason = policy_verdict(skb, c, q, &e->egress);
+	} else {
+		q->direction = DIRECTION_INGRESS;
+		/* Behind the stack an address does not tell who called; elsewhere it tells it fresher than the entry. */
+		q->peer = f->reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
+		reason = policy_verdict(skb, c, q, &e->ingress);
+		if (!reason && e->source != q->peer)
+			e->source = q->peer;
 	}
-	q->direction = DIRECTION_INGRESS;
-	if (!f->reply && f->entry->source != c->source)
-		f->entry->source = c->source;
-	/* Behind the stack an address does not tell who called; elsewhere it tells it fresher than the entry. */
-	q->peer = f->reply && !(f->entry->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : f->entry->source;
-	q->peer_addr = *caller;
-	return policy_verdict(skb, c, q, &f->entry->ingress);
+	if (reason || !(e->flags & CT_ADOPTED))
+		return reason;
+	q->direction = calls ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	q->port = policy_port(p, !f->reply);
+	return policy_verdict(skb, c, q, sends == f->from_b ? &e->way_b.back : &e->way_a.back);
 }
 
 /* Of a connection that may not be nothing is kept. */
@@ -51,34 +73,6 @@ static __always_inline int forward_refuse(struct __sk_buff *skb, struct context 
 	if (f->is_new)
 		ct_remove(f->key);
 	return drop(skb, c, reason);
-}
-
-/* An ICMP error belongs to the connection it quotes. Returns 1 if that is known and not denied. */
-GLOBAL forward_related(struct __sk_buff *skb, int to_client)
-{
-	struct context *c = context_here();
-	struct flow f = {};
-	struct packet *q;
-
-	if (!c)
-		return 0;
-	q = &c->quoted;
-	__builtin_memset(q, 0, sizeof(*q));
-	if (parse_quoted(skb, &c->packet, q))
-		return 0;
-	ct_find(c, q, 0, &f);
-	if (!f.entry)
-		return 0;
-	if (policy_drop_reason(f.entry->egress.verdict_revision & 0xff) == DROP_POLICY_DENY ||
-	    policy_drop_reason(f.entry->ingress.verdict_revision & 0xff) == DROP_POLICY_DENY)
-		return 0;
-	/* The client knows the service, not the backend. */
-	if (to_client && (f.entry->flags & CT_SERVICE) && !f.reply) {
-		struct addr service = f.entry->service;
-
-		rewrite_quoted(skb, &c->packet, q, SIDE_DESTINATION, &service, f.entry->service_port);
-	}
-	return 1;
 }
 
 /* Towards the client of a service its replies come from the service. */
@@ -115,13 +109,13 @@ static __always_inline int forward_loopback_reply(struct __sk_buff *skb, struct 
 }
 
 /* Tells people of a beginning, a first answer, an end. */
-static __always_inline void forward_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 touched, __u32 way)
+static __always_inline void forward_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 way)
 {
 	__u32 kept = c->event_flags;
 
-	if (!f->is_new && !touched)
+	if (!f->is_new && !c->touched)
 		return;
-	c->event_flags |= way | touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
+	c->event_flags |= way | c->touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
 	c->direction = f->reply ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	event_emit(skb, c, EVENT_TRACE, 0);
 	c->event_flags = kept;
@@ -139,22 +133,6 @@ static __always_inline int forward_into(struct __sk_buff *skb, const struct nic 
 	}
 	mark_clear(skb);
 	return bpf_redirect_peer(ifindex, 0);
-}
-
-/* Into the overlay, to the node that `h` lives on; the identity travels as the VNI. */
-static __always_inline int forward_encapsulate(struct __sk_buff *skb, const struct host *h, __u32 identity)
-{
-	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
-	__u64 flags = 0;
-
-	if (addr_is4(&h->tunnel)) {
-		key.remote_ipv4 = bpf_ntohl(addr_4(&h->tunnel));
-		flags = BPF_F_ZERO_CSUM_TX;
-	} else {
-		__builtin_memcpy(key.remote_ipv6, &h->tunnel, 16);
-		flags = BPF_F_TUNINFO_IPV6;
-	}
-	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) ? DROP_TUNNEL_KEY : 0;
 }
 
 static __always_inline int forward_ttl(struct __sk_buff *skb, struct packet *p)
@@ -214,27 +192,29 @@ GLOBAL forward_route(struct __sk_buff *skb, struct context *c)
 static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
 {
 	struct nic *n = nic_at(ifindex);
-	__u32 touched;
 	int reason;
 
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
-	if (c->packet.icmp_error && forward_related(skb, 1))
-		return forward_into(skb, n, ifindex);
+	if (icmp_is_special(&c->packet)) {
+		reason = related(skb, 1);
+		return reason ? drop(skb, c, reason) : forward_into(skb, n, ifindex);
+	}
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;
-		reason = ct_open(c, f, 0);
+		reason = ct_open(c, f, CT_CALLED);
 		if (reason)
 			return drop(skb, c, reason);
 	}
 	reason = verdict_at(skb, c, f, n, f->reply);
 	if (reason)
 		return forward_refuse(skb, c, f, reason);
-	touched = ct_touch(c, f);
-	reason = forward_service_reply(skb, c, f);
+	reason = ct_touch(c, f);
+	if (!reason)
+		reason = forward_service_reply(skb, c, f);
 	if (reason)
 		return drop(skb, c, reason);
-	forward_report(skb, c, f, touched, 0);
+	forward_report(skb, c, f, 0);
 	return forward_into(skb, n, ifindex);
 }
 

@@ -61,19 +61,18 @@ GLOBAL host_judge(struct __sk_buff *skb, int does)
 	struct context *c = context_here();
 	struct flow f = {};
 	struct packet *p;
-	__u32 touched;
 	int reason;
 
 	if (!c || !host_nic())
 		return 0;
 	p = &c->packet;
-	if (p->icmp_error && forward_related(skb, 0))
+	if (p->icmp_error && !related(skb, 0))
 		return 0;
 	if (does != HOST_CARRIES && host_exempt(p, does == HOST_SENDS ? &p->dst : &p->src))
 		return 0;
 	ct_find(c, p, 0, &f);
 	if (!f.entry) {
-		reason = ct_open(c, &f, does == HOST_CARRIES ? CT_STACK | CT_EXEMPT : CT_STACK);
+		reason = ct_open(c, &f, CT_STACK | (does == HOST_CARRIES ? CT_EXEMPT : 0) | (does == HOST_SENDS ? 0 : CT_CALLED));
 		if (reason)
 			return reason;
 	}
@@ -83,9 +82,11 @@ GLOBAL host_judge(struct __sk_buff *skb, int does)
 			ct_remove(f.key);
 		return reason;
 	}
-	touched = ct_touch(c, &f);
+	reason = ct_touch(c, &f);
+	if (reason)
+		return reason;
 	if (does != HOST_CARRIES && !(f.entry->flags & CT_EXEMPT))
-		forward_report(skb, c, &f, touched, does == HOST_SENDS ? EVENT_TO_NETWORK : EVENT_TO_STACK);
+		forward_report(skb, c, &f, does == HOST_SENDS ? EVENT_TO_NETWORK : EVENT_TO_STACK);
 	return 0;
 }
 

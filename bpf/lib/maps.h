@@ -28,6 +28,8 @@ MAP(BPF_MAP_TYPE_LPM_TRIE, ranges, struct range_key, __u32, 262144, BPF_F_NO_PRE
 MAP(BPF_MAP_TYPE_ARRAY, revision, __u32, __u64, 1, 0); /* of the node: only grows */
 MAP(BPF_MAP_TYPE_ARRAY, peer_revisions, __u32, __u64, REVISION_BUCKETS, 0);
 MAP(BPF_MAP_TYPE_HASH, connections, struct ct_key, struct ct, CONNECTIONS, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_ARRAY, openings, __u32, struct ct_key, OPENINGS, 0);
+MAP(BPF_MAP_TYPE_ARRAY, callers, __u32, __u32, CALLERS, 0);
 MAP(BPF_MAP_TYPE_HASH, services, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, slots, struct slot_key, __u32, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, backends, __u32, struct backend, 131072, BPF_F_NO_PREALLOC);

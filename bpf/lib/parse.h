@@ -27,6 +27,9 @@
 #define ICMP_ECHO 8
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETERPROB 12
+#define ICMP_TIMESTAMP 13
+#define ICMP_INFO_REQUEST 15
+#define ICMP_ADDRESS 17
 #define ICMP6_ECHO_REQUEST 128
 #define ICMP6_ECHO_REPLY 129
 #define ICMP6_ND_SOLICIT 135
@@ -35,7 +38,7 @@
 struct packet {
 	struct addr src;
 	struct addr dst;
-	__be16 src_port; /* ICMP echo: identifier on the asking side, 0 on the other */
+	__be16 src_port; /* ICMP: see icmp_ports */
 	__be16 dst_port;
 	__u16 l3;	 /* offsets from the start of the frame */
 	__u16 l4;
@@ -47,7 +50,11 @@ struct packet {
 	__u8 ttl;
 	__u8 later_fragment; /* has no L4 header */
 	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
+	__u8 icmp_request;   /* type of the request that this is or answers; 0: neither */
+	__u8 pad[3];
 	__u32 owner;	     /* whose share holds what this packet opens: key of shares */
+	__u32 seq;	     /* TCP */
+	__u32 ack;
 };
 
 /* Copies bytes of a packet; mostly they lie in its linear part, where no helper is needed. Returns 0, or not if the
@@ -99,6 +106,35 @@ static __always_inline int parse_fragment(struct packet *p, __u32 id, int first)
 	return 0;
 }
 
+/* The type of request that an ICMP message asks or answers, 0: neither (RFC 792, RFC 950, RFC 4443 4). */
+static __always_inline __u8 icmp_request(const struct packet *p, __u8 type)
+{
+	if (p->v6)
+		return type == ICMP6_ECHO_REQUEST || type == ICMP6_ECHO_REPLY ? ICMP6_ECHO_REQUEST : 0;
+	if (type == ICMP_ECHO || type == ICMP_ECHOREPLY)
+		return ICMP_ECHO;
+	return type >= ICMP_TIMESTAMP && type <= ICMP_ADDRESS + 1 ? (type - 1) | 1 : 0;
+}
+
+/* What stands for ports of ICMP: of a request the identifier on the side that asks and the type on the other, which its
+ * answer has the other way round. Any other message has its type where it comes from: it is answered by none. */
+static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
+{
+	__u8 request = icmp_request(p, type);
+
+	p->icmp_request = request;
+	if (!request) {
+		p->src_port = bpf_htons(type + 1);
+		p->dst_port = 0;
+	} else if (request == type) {
+		p->src_port = id;
+		p->dst_port = bpf_htons(request);
+	} else {
+		p->src_port = bpf_htons(request);
+		p->dst_port = id;
+	}
+}
+
 static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 {
 	struct {
@@ -110,23 +146,29 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 		return DROP_CT_INVALID_HEADER;
 	p->icmp_type = h.type;
 	p->icmp_code = h.code;
-	if (p->v6) {
-		if (h.type == ICMP6_ECHO_REQUEST)
-			p->src_port = h.id;
-		else if (h.type == ICMP6_ECHO_REPLY)
-			p->dst_port = h.id;
-		else
-			p->icmp_error = h.type < 128;
-	} else {
-		if (h.type == ICMP_ECHO)
-			p->src_port = h.id;
-		else if (h.type == ICMP_ECHOREPLY)
-			p->dst_port = h.id;
-		else
-			p->icmp_error = h.type == ICMP_DEST_UNREACH || h.type == ICMP_TIME_EXCEEDED ||
-					h.type == ICMP_PARAMETERPROB || h.type == ICMP_SOURCE_QUENCH ||
-					h.type == ICMP_REDIRECT;
-	}
+	icmp_ports(p, h.type, h.id);
+	if (p->v6)
+		p->icmp_error = h.type < 128;
+	else
+		p->icmp_error = h.type == ICMP_DEST_UNREACH || h.type == ICMP_TIME_EXCEEDED || h.type == ICMP_PARAMETERPROB;
+	return 0;
+}
+
+static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p)
+{
+	struct {
+		__be16 src_port, dst_port;
+		__be32 seq, ack;
+		__u8 offset, flags;
+	} h;
+
+	if (parse_load(skb, p->l4, &h, 14))
+		return DROP_CT_INVALID_HEADER;
+	p->src_port = h.src_port;
+	p->dst_port = h.dst_port;
+	p->seq = bpf_ntohl(h.seq);
+	p->ack = bpf_ntohl(h.ack);
+	p->tcp_flags = h.flags;
 	return 0;
 }
 
@@ -136,14 +178,8 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 	__be16 ports[2];
 
 	switch (p->protocol) {
-	case IPPROTO_TCP: {
-		__u8 flags;
-
-		if (parse_load(skb, p->l4 + 13, &flags, 1))
-			return DROP_CT_INVALID_HEADER;
-		p->tcp_flags = flags;
-	}
-	/* fall through */
+	case IPPROTO_TCP:
+		return parse_tcp(skb, p);
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
 		if (parse_load(skb, p->l4, ports, sizeof(ports)))

@@ -10,15 +10,31 @@
 
 #include "identity.h"
 
-static __always_inline __u32 bucket_of(const struct addr *a)
+/* An address and a number, mixed. For one address each number gives another result. */
+static __always_inline __u32 addr_mixed(const struct addr *a, __u32 number)
 {
 	const __u32 *w = (const __u32 *)a;
-	__u32 h = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu;
+	__u32 h = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^ number;
 
 	h ^= h >> 15;
 	h *= 0x2c1b3c6du;
 	h ^= h >> 12;
-	return h % REVISION_BUCKETS;
+	return h;
+}
+
+static __always_inline __u32 bucket_of(const struct addr *a)
+{
+	return addr_mixed(a, 0) % REVISION_BUCKETS;
+}
+
+/* Who asks a slot: the NIC, the peer's identity, and the connection. A frame that says it is from the peer, and comes from
+ * elsewhere, has another identity and is asked about anew. A write into a slot that another CPU has given to another
+ * connection meanwhile does not count there. */
+static __always_inline __u32 policy_asker(const struct question *q)
+{
+	__u32 ports = (__u32)q->here_port << 16 | q->there_port;
+
+	return addr_mixed(&q->peer_addr, ports * 0x9e3779b1u ^ q->incarnation * 0x85ebca77u ^ q->protocol) + q->peer;
 }
 
 /* The revision that a remembered verdict must have reached to count. */
@@ -189,7 +205,7 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct questio
 	if (generation & (SET_HAS_MEANT | SET_HAS_STAGED))
 		policy_foresee(c, q, generation, class);
 	memory->rules = c->rules;
-	memory->incarnation = q->incarnation;
+	memory->asker = policy_asker(q);
 	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | c->verdict;
 	event_emit(skb, c, EVENT_VERDICT, policy_drop_reason(c->verdict));
 	return policy_drop_reason(c->verdict);
@@ -200,7 +216,7 @@ static __always_inline int policy_verdict(struct __sk_buff *skb, struct context 
 {
 	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
 
-	if (memory->incarnation == q->incarnation && (known >> 8) >= revision_needed(q)) {
+	if (memory->asker == policy_asker(q) && (known >> 8) >= revision_needed(q)) {
 		int reason = policy_drop_reason(known & 0xff);
 
 		if (reason) {

@@ -24,6 +24,14 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		__builtin_memcpy(&q->dst, &h.daddr, 16);
 		q->protocol = h.nexthdr;
 		q->l4 = q->l3 + sizeof(h);
+		if (q->protocol == IPPROTO_FRAGMENT) { /* a large datagram that learns its path's MTU */
+			__u8 e[4];
+
+			if (bpf_skb_load_bytes(skb, q->l4, e, sizeof(e)) || e[2] || (e[3] & 0xf8))
+				return DROP_CT_INVALID_HEADER;
+			q->protocol = e[0];
+			q->l4 += 8;
+		}
 	} else {
 		struct iphdr h;
 
@@ -37,12 +45,11 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 	if (q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6) {
 		if (bpf_skb_load_bytes(skb, q->l4, &type, 1) || bpf_skb_load_bytes(skb, q->l4 + 4, ports, 2))
 			return DROP_CT_INVALID_HEADER;
-		if (type == (q->v6 ? ICMP6_ECHO_REQUEST : ICMP_ECHO))
-			q->src_port = ports[0];
-		else
-			q->dst_port = ports[0];
+		icmp_ports(q, type, ports[0]);
 		return 0;
 	}
+	if (q->protocol != IPPROTO_TCP && q->protocol != IPPROTO_UDP && q->protocol != IPPROTO_SCTP)
+		return 0;
 	if (bpf_skb_load_bytes(skb, q->l4, ports, sizeof(ports)))
 		return DROP_CT_INVALID_HEADER;
 	q->src_port = ports[0];

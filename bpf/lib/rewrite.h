@@ -66,7 +66,7 @@ static __always_inline int port_offset(const struct packet *p, enum side side)
 		return p->l4 + (side == SIDE_SOURCE ? 0 : 2);
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
-		return p->l4 + 4;
+		return p->icmp_request ? p->l4 + 4 : 0;
 	default:
 		return 0;
 	}

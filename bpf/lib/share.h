@@ -40,6 +40,17 @@ static __always_inline __u64 share_life(__u32 owner, enum shared kind, __u32 lim
 	return s ? share_scaled(*(volatile __s64 *)&s->held[kind], limit, life) : life;
 }
 
+/* Whether the owner may have one more. Returns 0 or a drop reason. */
+static __always_inline int share_check(__u32 owner, enum shared kind, __u32 limit)
+{
+	struct share *s = bpf_map_lookup_elem(&shares, &owner);
+
+	if (!s || *(volatile __s64 *)&s->held[kind] < limit)
+		return 0;
+	__sync_fetch_and_add(&s->refused[kind], 1);
+	return DROP_SHARE;
+}
+
 /* Takes one entry of this kind from the owner's share; `life`, if it is asked, becomes how long it may live. Returns 0 or a drop reason. */
 static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit, __u64 *life)
 {

@@ -117,6 +117,7 @@ enum drop_reason {
 	DROP_INVALID = 134,
 	DROP_CT_INVALID_HEADER = 135,
 	DROP_UNKNOWN_L4 = 142,
+	DROP_UNKNOWN_ICMP4_TYPE = 144,
 	DROP_WRITE = 141,
 	DROP_TUNNEL_KEY = 147,
 	DROP_UNKNOWN_TARGET = 150,
@@ -140,6 +141,8 @@ enum drop_reason {
 	DROP_SHARE = 240,	   /* the workload holds its share of a table already */
 	DROP_FRAGMENTS_FULL = 241, /* no room to remember a datagram's ports */
 	DROP_NAT_FULL = 242,	   /* no room for a translation */
+	DROP_NO_CONNECTION = 243,  /* answers a call that was never made: a SYN-ACK of no known connection */
+	DROP_ICMP_UNRELATED = 244, /* an ICMP error about nothing that its receiver has sent to its sender */
 };
 
 /* counters: packets and bytes, one per CPU, at hook << 8 | reason (reason 0: forwarded). */

@@ -187,7 +187,7 @@ func (a *Agent) overlay(ctx context.Context, config settings.Config) (uint32, er
 // programs is what the programs are told about this node.
 func (a *Agent) programs(config settings.Config, node table.Node, overlay uint32) datapath.Config {
 	c := datapath.Config{
-		OverlayIfindex: overlay, TunnelPort: config.TunnelPort, World4: uint32(identity.World), World6: uint32(identity.World),
+		OverlayIfindex: overlay, TunnelPort: config.TunnelPort, Tunnel: node.Underlay(), World4: uint32(identity.World), World6: uint32(identity.World),
 		Loopback4: loopback4, Loopback6: loopback6, Silent: !config.Reject, Classic: config.Classic,
 	}
 	if config.IPv4 && config.IPv6 {

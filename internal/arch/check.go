@@ -144,7 +144,9 @@ func (c *checker) checkFunctions(f *ast.File) {
 // checkC counts the lines of BPF sources.
 func (c *checker) checkC(name string, text []byte) {
 	lines := bytes.Count(text, []byte("\n"))
-	if ok, _ := path.Match("bpf/lib/*.h", name); ok && lines > maxHeaderLines {
+	ok, _ := path.Match("bpf/lib/*.h", name)
+	deeper, _ := path.Match("bpf/lib/*/*.h", name)
+	if (ok || deeper) && lines > maxHeaderLines {
 		c.report(name, whyHeader, "the header has %d lines", lines)
 	}
 	if ok, _ := path.Match("bpf/*.c", name); ok && lines > maxProgramLines {

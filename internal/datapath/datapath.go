@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath/probe"
 )
 
@@ -21,6 +23,7 @@ import (
 type Config struct {
 	OverlayIfindex  uint32 // 0: native routing
 	TunnelPort      uint16
+	Tunnel          netip.Addr // where this node's tunnel ends
 	NATPortMin      uint16
 	NATPortMax      uint16
 	World4          uint32
@@ -34,8 +37,9 @@ type Config struct {
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
 
-	atNetkit      bool // from_pod is for netkit pairs
-	hostConntrack bool // programs can look into the host's connection tracking
+	atNetkit      bool   // from_pod is for netkit pairs
+	callersSeed   uint32 // one for all programs
+	hostConntrack bool   // programs can look into the host's connection tracking
 }
 
 // Programs are the names of the hooks, each a program of its own.
@@ -76,6 +80,7 @@ func Open(dir string, config Config) (*Datapath, error) {
 	if config.Classic || !probe.TCX() {
 		slices.Reverse(d.hooks)
 	}
+	d.config.callersSeed = rand.Uint32()
 	var err error
 	if d.config.hostConntrack, err = probe.HostConntrack(); err != nil {
 		return nil, err
@@ -190,8 +195,10 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	values := map[string]any{
 		"config_overlay_ifindex": c.OverlayIfindex,
 		"config_tunnel_port":     c.TunnelPort,
+		"config_callers_seed":    c.callersSeed,
 		"config_nat_port_min":    c.NATPortMin,
 		"config_nat_port_max":    c.NATPortMax,
+		"config_tunnel":          mapped(c.Tunnel),
 		"config_masquerade4":     mapped(c.Masquerade4),
 		"config_masquerade6":     mapped(c.Masquerade6),
 		"config_loopback4":       mapped(c.Loopback4),
@@ -221,6 +228,9 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 		if m := spec.Maps[limited]; m != nil {
 			values[name] = shareLimit(m.MaxEntries)
 		}
+	}
+	if m := spec.Maps["connections"]; m != nil {
+		values["config_openings_limit"] = min(shareLimit(m.MaxEntries), abi.Openings)
 	}
 	for name, value := range values {
 		v := spec.Variables[name]

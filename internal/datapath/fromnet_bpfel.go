@@ -18,6 +18,7 @@ import (
 const (
 	fromNetMapAffinities              = "affinities"
 	fromNetMapBackends                = "backends"
+	fromNetMapCallers                 = "callers"
 	fromNetMapConnections             = "connections"
 	fromNetMapCounters                = "counters"
 	fromNetMapEventBudget             = "event_budget"
@@ -25,6 +26,7 @@ const (
 	fromNetMapFragments               = "fragments"
 	fromNetMapHosts                   = "hosts"
 	fromNetMapNics                    = "nics"
+	fromNetMapOpenings                = "openings"
 	fromNetMapPeerRevisions           = "peer_revisions"
 	fromNetMapPolicies                = "policies"
 	fromNetMapPrefixes                = "prefixes"
@@ -38,7 +40,10 @@ const (
 	fromNetMapTranslations            = "translations"
 	fromNetProgFromNet                = "from_net"
 	fromNetVarConfigAtNetkit          = "config_at_netkit"
+	fromNetVarConfigCallersSeed       = "config_callers_seed"
 	fromNetVarConfigConnectionsLimit  = "config_connections_limit"
+	fromNetVarConfigDatagram          = "config_datagram"
+	fromNetVarConfigDatagramNew       = "config_datagram_new"
 	fromNetVarConfigEventsPerSecond   = "config_events_per_second"
 	fromNetVarConfigFragmentsLimit    = "config_fragments_limit"
 	fromNetVarConfigHostConntrack     = "config_host_conntrack"
@@ -48,9 +53,14 @@ const (
 	fromNetVarConfigMasquerade6       = "config_masquerade6"
 	fromNetVarConfigNatPortMax        = "config_nat_port_max"
 	fromNetVarConfigNatPortMin        = "config_nat_port_min"
+	fromNetVarConfigOpeningsLimit     = "config_openings_limit"
 	fromNetVarConfigOverlayIfindex    = "config_overlay_ifindex"
 	fromNetVarConfigReject            = "config_reject"
+	fromNetVarConfigTcpClosing        = "config_tcp_closing"
+	fromNetVarConfigTcpOpen           = "config_tcp_open"
+	fromNetVarConfigTcpOpening        = "config_tcp_opening"
 	fromNetVarConfigTranslationsLimit = "config_translations_limit"
+	fromNetVarConfigTunnel            = "config_tunnel"
 	fromNetVarConfigTunnelPort        = "config_tunnel_port"
 	fromNetVarConfigWorld4            = "config_world4"
 	fromNetVarConfigWorld6            = "config_world6"
@@ -107,6 +117,7 @@ type fromNetProgramSpecs struct {
 type fromNetMapSpecs struct {
 	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
 	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Callers       *ebpf.MapSpec `ebpf:"callers"`
 	Connections   *ebpf.MapSpec `ebpf:"connections"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
@@ -114,6 +125,7 @@ type fromNetMapSpecs struct {
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
 	Nics          *ebpf.MapSpec `ebpf:"nics"`
+	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
@@ -132,7 +144,10 @@ type fromNetMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromNetVariableSpecs struct {
 	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
+	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
+	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
+	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
 	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
@@ -142,9 +157,14 @@ type fromNetVariableSpecs struct {
 	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
 	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
+	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
 	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
 	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
+	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
+	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
+	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
 	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
+	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
 	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
 	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
@@ -172,6 +192,7 @@ func (o *fromNetObjects) Close() error {
 type fromNetMaps struct {
 	Affinities    *ebpf.Map `ebpf:"affinities"`
 	Backends      *ebpf.Map `ebpf:"backends"`
+	Callers       *ebpf.Map `ebpf:"callers"`
 	Connections   *ebpf.Map `ebpf:"connections"`
 	Counters      *ebpf.Map `ebpf:"counters"`
 	EventBudget   *ebpf.Map `ebpf:"event_budget"`
@@ -179,6 +200,7 @@ type fromNetMaps struct {
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	Hosts         *ebpf.Map `ebpf:"hosts"`
 	Nics          *ebpf.Map `ebpf:"nics"`
+	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
@@ -196,6 +218,7 @@ func (m *fromNetMaps) Close() error {
 	return _FromNetClose(
 		m.Affinities,
 		m.Backends,
+		m.Callers,
 		m.Connections,
 		m.Counters,
 		m.EventBudget,
@@ -203,6 +226,7 @@ func (m *fromNetMaps) Close() error {
 		m.Fragments,
 		m.Hosts,
 		m.Nics,
+		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
@@ -222,7 +246,10 @@ func (m *fromNetMaps) Close() error {
 // It can be passed to loadFromNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromNetVariables struct {
 	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
+	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
+	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
+	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
 	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
@@ -232,9 +259,14 @@ type fromNetVariables struct {
 	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
 	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
+	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
 	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
 	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
+	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
+	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
+	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
 	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
+	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
 	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
 	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -186,7 +187,7 @@ func (d *Datapath) forget(shares map[uint32]abi.Share) error {
 		return fmt.Errorf("read map nics: %w", err)
 	}
 	for owner, share := range shares {
-		if lives[owner] || share.Held[0] > 0 || share.Held[1] > 0 || share.Held[2] > 0 {
+		if lives[owner] || slices.ContainsFunc(share.Held[:], func(n int64) bool { return n > 0 }) {
 			continue
 		}
 		if err := d.maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
@@ -197,18 +198,32 @@ func (d *Datapath) forget(shares map[uint32]abi.Share) error {
 	return nil
 }
 
-// recount sets what each owner holds to what the tables say. Programs count on meanwhile; the little that they open
-// between counting and writing is lost to the count until the next agent counts anew.
+// recount sets what each owner holds, and each caller has open, to what the tables say. Programs count on meanwhile; the
+// little that they open between counting and writing is lost to the count until the next agent counts anew.
 func (d *Datapath) recount() error {
-	held := map[uint32]*[3]int64{}
-	of := func(owner uint32) *[3]int64 {
+	held := map[uint32]*[abi.SharedKinds]int64{}
+	callers := make([]uint32, abi.Callers)
+	of := func(owner uint32) *[abi.SharedKinds]int64 {
 		if held[owner] == nil {
-			held[owner] = &[3]int64{}
+			held[owner] = &[abi.SharedKinds]int64{}
 		}
 		return held[owner]
 	}
 	errs := errors.Join(
-		each(d.maps["connections"], func(_ *abi.CtKey, v *abi.Ct) error { of(v.Owner)[abi.SharedConnections]++; return nil }),
+		each(d.maps["connections"], func(_ *abi.CtKey, v *abi.Ct) error {
+			switch flags := v.Flags; {
+			case flags&abi.CtOpening != 0:
+				return nil // counts for nobody yet
+			case flags&abi.CtCalled != 0:
+				of(v.Owner)[abi.SharedCalled]++
+			default:
+				of(v.Owner)[abi.SharedConnections]++
+			}
+			if at := int(v.Caller) - 1; at >= 0 && at < len(callers) {
+				callers[at]++
+			}
+			return nil
+		}),
 		each(d.maps["translations"], func(k *abi.NatKey, v *abi.Nat) error {
 			if abi.NatKind(k.Kind) != abi.NatBack {
 				of(v.Owner)[abi.SharedTranslations]++
@@ -233,6 +248,13 @@ func (d *Datapath) recount() error {
 		if err := d.maps["shares"].Put(owner, share); err != nil {
 			return fmt.Errorf("write map shares: %w", err)
 		}
+	}
+	at := make([]uint32, len(callers))
+	for i := range at {
+		at[i] = uint32(i)
+	}
+	if _, err := d.maps["callers"].BatchUpdate(at, callers, nil); err != nil {
+		return fmt.Errorf("write map callers: %w", err)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 const (
 	sweepMapAffinities              = "affinities"
 	sweepMapBackends                = "backends"
+	sweepMapCallers                 = "callers"
 	sweepMapConnections             = "connections"
 	sweepMapCounters                = "counters"
 	sweepMapEventBudget             = "event_budget"
@@ -25,6 +26,7 @@ const (
 	sweepMapFragments               = "fragments"
 	sweepMapHosts                   = "hosts"
 	sweepMapNics                    = "nics"
+	sweepMapOpenings                = "openings"
 	sweepMapPeerRevisions           = "peer_revisions"
 	sweepMapPolicies                = "policies"
 	sweepMapPrefixes                = "prefixes"
@@ -39,7 +41,10 @@ const (
 	sweepMapTranslations            = "translations"
 	sweepProgSweep                  = "sweep"
 	sweepVarConfigAtNetkit          = "config_at_netkit"
+	sweepVarConfigCallersSeed       = "config_callers_seed"
 	sweepVarConfigConnectionsLimit  = "config_connections_limit"
+	sweepVarConfigDatagram          = "config_datagram"
+	sweepVarConfigDatagramNew       = "config_datagram_new"
 	sweepVarConfigEventsPerSecond   = "config_events_per_second"
 	sweepVarConfigFragmentsLimit    = "config_fragments_limit"
 	sweepVarConfigHostConntrack     = "config_host_conntrack"
@@ -49,9 +54,14 @@ const (
 	sweepVarConfigMasquerade6       = "config_masquerade6"
 	sweepVarConfigNatPortMax        = "config_nat_port_max"
 	sweepVarConfigNatPortMin        = "config_nat_port_min"
+	sweepVarConfigOpeningsLimit     = "config_openings_limit"
 	sweepVarConfigOverlayIfindex    = "config_overlay_ifindex"
 	sweepVarConfigReject            = "config_reject"
+	sweepVarConfigTcpClosing        = "config_tcp_closing"
+	sweepVarConfigTcpOpen           = "config_tcp_open"
+	sweepVarConfigTcpOpening        = "config_tcp_opening"
 	sweepVarConfigTranslationsLimit = "config_translations_limit"
+	sweepVarConfigTunnel            = "config_tunnel"
 	sweepVarConfigTunnelPort        = "config_tunnel_port"
 	sweepVarConfigWorld4            = "config_world4"
 	sweepVarConfigWorld6            = "config_world6"
@@ -108,6 +118,7 @@ type sweepProgramSpecs struct {
 type sweepMapSpecs struct {
 	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
 	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Callers       *ebpf.MapSpec `ebpf:"callers"`
 	Connections   *ebpf.MapSpec `ebpf:"connections"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
@@ -115,6 +126,7 @@ type sweepMapSpecs struct {
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
 	Nics          *ebpf.MapSpec `ebpf:"nics"`
+	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
@@ -134,7 +146,10 @@ type sweepMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepVariableSpecs struct {
 	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
+	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
+	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
+	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
 	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
@@ -144,9 +159,14 @@ type sweepVariableSpecs struct {
 	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
 	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
+	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
 	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
 	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
+	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
+	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
+	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
 	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
+	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
 	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
 	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
@@ -174,6 +194,7 @@ func (o *sweepObjects) Close() error {
 type sweepMaps struct {
 	Affinities    *ebpf.Map `ebpf:"affinities"`
 	Backends      *ebpf.Map `ebpf:"backends"`
+	Callers       *ebpf.Map `ebpf:"callers"`
 	Connections   *ebpf.Map `ebpf:"connections"`
 	Counters      *ebpf.Map `ebpf:"counters"`
 	EventBudget   *ebpf.Map `ebpf:"event_budget"`
@@ -181,6 +202,7 @@ type sweepMaps struct {
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	Hosts         *ebpf.Map `ebpf:"hosts"`
 	Nics          *ebpf.Map `ebpf:"nics"`
+	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
@@ -199,6 +221,7 @@ func (m *sweepMaps) Close() error {
 	return _SweepClose(
 		m.Affinities,
 		m.Backends,
+		m.Callers,
 		m.Connections,
 		m.Counters,
 		m.EventBudget,
@@ -206,6 +229,7 @@ func (m *sweepMaps) Close() error {
 		m.Fragments,
 		m.Hosts,
 		m.Nics,
+		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
@@ -226,7 +250,10 @@ func (m *sweepMaps) Close() error {
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepVariables struct {
 	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
+	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
+	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
+	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
 	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
@@ -236,9 +263,14 @@ type sweepVariables struct {
 	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
 	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
+	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
 	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
 	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
+	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
+	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
+	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
 	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
+	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
 	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
 	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`

@@ -18,6 +18,7 @@ import (
 const (
 	toNetMapAffinities              = "affinities"
 	toNetMapBackends                = "backends"
+	toNetMapCallers                 = "callers"
 	toNetMapConnections             = "connections"
 	toNetMapCounters                = "counters"
 	toNetMapEventBudget             = "event_budget"
@@ -25,6 +26,7 @@ const (
 	toNetMapFragments               = "fragments"
 	toNetMapHosts                   = "hosts"
 	toNetMapNics                    = "nics"
+	toNetMapOpenings                = "openings"
 	toNetMapPeerRevisions           = "peer_revisions"
 	toNetMapPolicies                = "policies"
 	toNetMapPrefixes                = "prefixes"
@@ -38,7 +40,10 @@ const (
 	toNetMapTranslations            = "translations"
 	toNetProgToNet                  = "to_net"
 	toNetVarConfigAtNetkit          = "config_at_netkit"
+	toNetVarConfigCallersSeed       = "config_callers_seed"
 	toNetVarConfigConnectionsLimit  = "config_connections_limit"
+	toNetVarConfigDatagram          = "config_datagram"
+	toNetVarConfigDatagramNew       = "config_datagram_new"
 	toNetVarConfigEventsPerSecond   = "config_events_per_second"
 	toNetVarConfigFragmentsLimit    = "config_fragments_limit"
 	toNetVarConfigHostConntrack     = "config_host_conntrack"
@@ -48,9 +53,14 @@ const (
 	toNetVarConfigMasquerade6       = "config_masquerade6"
 	toNetVarConfigNatPortMax        = "config_nat_port_max"
 	toNetVarConfigNatPortMin        = "config_nat_port_min"
+	toNetVarConfigOpeningsLimit     = "config_openings_limit"
 	toNetVarConfigOverlayIfindex    = "config_overlay_ifindex"
 	toNetVarConfigReject            = "config_reject"
+	toNetVarConfigTcpClosing        = "config_tcp_closing"
+	toNetVarConfigTcpOpen           = "config_tcp_open"
+	toNetVarConfigTcpOpening        = "config_tcp_opening"
 	toNetVarConfigTranslationsLimit = "config_translations_limit"
+	toNetVarConfigTunnel            = "config_tunnel"
 	toNetVarConfigTunnelPort        = "config_tunnel_port"
 	toNetVarConfigWorld4            = "config_world4"
 	toNetVarConfigWorld6            = "config_world6"
@@ -107,6 +117,7 @@ type toNetProgramSpecs struct {
 type toNetMapSpecs struct {
 	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
 	Backends      *ebpf.MapSpec `ebpf:"backends"`
+	Callers       *ebpf.MapSpec `ebpf:"callers"`
 	Connections   *ebpf.MapSpec `ebpf:"connections"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
 	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
@@ -114,6 +125,7 @@ type toNetMapSpecs struct {
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
 	Nics          *ebpf.MapSpec `ebpf:"nics"`
+	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
@@ -132,7 +144,10 @@ type toNetMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type toNetVariableSpecs struct {
 	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
+	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
 	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
+	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
+	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
 	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
 	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
@@ -142,9 +157,14 @@ type toNetVariableSpecs struct {
 	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
 	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
+	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
 	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
 	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
+	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
+	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
+	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
 	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
+	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
 	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
 	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
@@ -172,6 +192,7 @@ func (o *toNetObjects) Close() error {
 type toNetMaps struct {
 	Affinities    *ebpf.Map `ebpf:"affinities"`
 	Backends      *ebpf.Map `ebpf:"backends"`
+	Callers       *ebpf.Map `ebpf:"callers"`
 	Connections   *ebpf.Map `ebpf:"connections"`
 	Counters      *ebpf.Map `ebpf:"counters"`
 	EventBudget   *ebpf.Map `ebpf:"event_budget"`
@@ -179,6 +200,7 @@ type toNetMaps struct {
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	Hosts         *ebpf.Map `ebpf:"hosts"`
 	Nics          *ebpf.Map `ebpf:"nics"`
+	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
@@ -196,6 +218,7 @@ func (m *toNetMaps) Close() error {
 	return _ToNetClose(
 		m.Affinities,
 		m.Backends,
+		m.Callers,
 		m.Connections,
 		m.Counters,
 		m.EventBudget,
@@ -203,6 +226,7 @@ func (m *toNetMaps) Close() error {
 		m.Fragments,
 		m.Hosts,
 		m.Nics,
+		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
@@ -222,7 +246,10 @@ func (m *toNetMaps) Close() error {
 // It can be passed to loadToNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toNetVariables struct {
 	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
+	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
 	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
+	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
+	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
 	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
 	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
 	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
@@ -232,9 +259,14 @@ type toNetVariables struct {
 	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
 	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
 	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
+	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
 	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
 	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
+	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
+	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
+	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
 	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
+	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
 	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
 	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
 	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`

@@ -93,4 +93,6 @@ var dropTexts = map[uint32]string{
 	240: "Workload holds its share of a connection table",
 	241: "Fragments: Map insertion failed",
 	242: "NAT: Map insertion failed",
+	243: "Answer to a call that was not made",
+	244: "ICMP error about no packet of its receiver",
 }

@@ -13,15 +13,17 @@
 // fieldEnums. struct addr and __be16 become the hand-written abi.Addr and abi.BePort. A field named pad… becomes a
 // blank field, as does a gap; but a gap in a struct …_key is an error: a key with bytes that nobody sets never matches.
 //
-//	abigen -source bpf/abi.c -header bpf/lib/abi.h -include bpf/include -out internal/bpf/abi
+//	abigen -source bpf/abi.c -headers 'bpf/lib/abi.h,bpf/lib/abi/*.h' -include bpf/include -out internal/bpf/abi
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf/btf"
 )
@@ -29,17 +31,17 @@ import (
 func main() {
 	clang := flag.String("clang", "clang-19", "compiler; another version may lay out BTF differently")
 	source := flag.String("source", "bpf/abi.c", "C file that makes every shared shape visible")
-	header := flag.String("header", "bpf/lib/abi.h", "header whose integer #defines become constants")
+	headers := flag.String("headers", "bpf/lib/abi.h,bpf/lib/abi/*.h", "headers, as patterns, whose integer #defines become constants")
 	include := flag.String("include", "bpf/include", "folder of the vendored kernel headers")
 	out := flag.String("out", "internal/bpf/abi", "folder that gets abi.go and layout_test.go")
 	flag.Parse()
-	if err := run(*clang, *source, *header, *include, *out); err != nil {
+	if err := run(*clang, *source, *headers, *include, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "abigen:", err)
 		os.Exit(1)
 	}
 }
 
-func run(clang, source, header, include, out string) error {
+func run(clang, source, headers, include, out string) error {
 	dir, err := os.MkdirTemp("", "abigen")
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func run(clang, source, header, include, out string) error {
 	if err != nil {
 		return fmt.Errorf("read BTF of %s: %w", source, err)
 	}
-	text, err := os.ReadFile(header)
+	text, err := contents(headers)
 	if err != nil {
 		return err
 	}
@@ -62,11 +64,33 @@ func run(clang, source, header, include, out string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source, err)
 	}
-	m.defines = defines(string(text))
+	m.defines = defines(text)
 	for name, text := range map[string]string{"abi.go": m.code(), "layout_test.go": m.test()} {
 		if err := write(filepath.Join(out, name), text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// contents are those of all files that one of the patterns, with commas between, finds.
+func contents(patterns string) (string, error) {
+	var all strings.Builder
+	for pattern := range strings.SplitSeq(patterns, ",") {
+		files, err := filepath.Glob(pattern)
+		if err == nil && len(files) == 0 {
+			err = errors.New("no such file")
+		}
+		if err != nil {
+			return "", fmt.Errorf("read headers %s: %w", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			all.Write(text)
+		}
+	}
+	return all.String(), nil
 }

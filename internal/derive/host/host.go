@@ -191,6 +191,9 @@ func (d *hosts) ofSetting(r state.Reader, s table.Setting) []state.Key {
 	for _, there := range d.livingOn.Of(r) {
 		out = append(out, there...)
 	}
+	for a := range d.t.Attachments.All(r) {
+		out = append(out, d.ofWorkload(r, d.t.Attachments.Key(a))...)
+	}
 	return out
 }
 
@@ -244,6 +247,9 @@ func (d *hosts) attached(r state.Reader, network uint32, p netip.Prefix) (h tabl
 				Flags: table.HostLocal | table.HostCluster,
 			}, true, a.Incarnation
 		}
+	}
+	if d.config.Of(r).Routing == settings.Native {
+		h.Flags |= table.HostDirect // its packets are on the wire as they are
 	}
 	return h, ok
 }

@@ -30,7 +30,7 @@ func Exempt(m Maps, list []Connection) error {
 	var made int64
 	for _, c := range list {
 		key, fromB := ctKey(c)
-		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
+		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied | abi.CtAnswered, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
 		if c.Protocol != unix.IPPROTO_TCP {
 			v.Expires = uint64(now + abi.CtDatagramSeconds*time.Second)
 		}

@@ -47,6 +47,9 @@ func commands() map[string]command {
 		"flood":   opened(flood),
 		"sweep":   opened(sweep),
 		"age":     opened(age),
+
+		"connections": opened(connections),
+		"handshakes":  opened(handshakes),
 	}
 }
 
@@ -76,6 +79,8 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			b.devices[v] = table.NIC{Ifindex: ifindex}
 		case "port":
 			b.config.TunnelPort = uint16(number(v))
+		case "tunnel":
+			b.config.Tunnel = netip.MustParseAddr(v)
 		case "masquerade4":
 			b.config.Masquerade4 = netip.MustParseAddr(v)
 		case "masquerade6":

@@ -14,13 +14,19 @@
 //	enforce NAME
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
-//	config KEY=VALUE…                         before the first nic: overlay, port, masquerade4, masquerade6
+//	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
 //	                                          pods, policies and all that these speak of, as YAML: the pods are NICs of
 //	                                          this node, which is node a, and what the policies say is in force
 //	packets FILE                              lines FROM TO PROTOCOL[/PORT] allow|deny|default-deny [RULE, RULE…]: the first
 //	                                          packet of a connection each, what became of it, and the rules that decided
 //	send PROGRAM DEVICE[,mark=N][,iif=N] 'PACKET'   prints what became of it, then one line per event
+//
+//	connections                               how many rows of conntrack are remembered how: open, answered (what is no
+//	                                          TCP), opening, closing, and called from elsewhere or adopted
+//	handshakes PROGRAM,DEVICE PROGRAM,DEVICE RANGE 'ADDR:PORT > ADDR:N'
+//	                                          three packets of TCP for each number of the range, which stands for PORT: the
+//	                                          caller's by the first program, the callee's by the second
 //
 // # Policies
 //

@@ -50,8 +50,12 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			if held := shares[b.devices[name].Incarnation].Held[kind]; held != 0 {
+			share := shares[b.devices[name].Incarnation]
+			if held := share.Held[kind]; held != 0 {
 				text += fmt.Sprintf(", %s %d", name, held)
+			}
+			if held := share.Held[abi.SharedCalled]; held != 0 && abi.Shared(kind) == abi.SharedConnections {
+				text += fmt.Sprintf(", %s called %d", name, held)
 			}
 		}
 		_, err := ts.Stdout().Write([]byte(text + "\n"))

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/ct: what is remembered of a connection. */
+#ifndef WEFT_ABI_CT_H
+#define WEFT_ABI_CT_H
+
+#include "../wire.h"
+
+/* How long a connection is remembered after its last packet. Cilium's defaults (bpf-ct-timeout-*), by which keepalives of
+ * sockets are chosen: an idle one of TCP outlives Linux' tcp_keepalive_time of 7,200 s. */
+#define CT_TCP_OPEN_SECONDS 8000
+#define CT_TCP_OPENING_SECONDS 60
+#define CT_TCP_CLOSING_SECONDS 10
+#define CT_DATAGRAM_NEW_SECONDS 60
+#define CT_DATAGRAM_SECONDS 120
+
+/* ct: one entry per connection. The pair (address, port) that compares lower is `a`: one key for both ways. ICMP has types
+ * and identifiers for ports, see parse_icmp. */
+struct ct_key {
+	struct addr a;
+	struct addr b;
+	__be16 a_port;
+	__be16 b_port;
+	__u16 net; /* network ids are below 65,536 */
+	__u8 protocol;
+	__u8 pad;
+};
+
+/* Verdict of one end. Valid while the NIC's, the set's and the peer's revision are no newer, for who asked. */
+struct ct_slot {
+	__u64 verdict_revision; /* revision << 8 | enum verdict, one store */
+	__u32 asker; /* the NIC that gave it, the peer it is about and the connection, mixed: see policy_asker */
+	__u32 rules;
+};
+
+enum ct_flag {
+	CT_FROM_B = 1,	   /* `b` opened the connection */
+	CT_STACK = 2,	   /* both directions pass the host's netfilter */
+	CT_SERVICE = 4,	   /* opened to service, translated to the other end */
+	CT_CLOSING_A = 8,  /* FIN seen from a */
+	CT_CLOSING_B = 16, /* FIN seen from b */
+	CT_RESET = 32,	   /* a RST that the other end believes; the next packet that is none takes it back */
+	CT_REPLIED = 64,
+	CT_LOOPBACK = 128, /* a workload that reached itself through a service: source is the loopback address */
+	CT_EXEMPT = 256,   /* the node's policy is not asked: carried for others, or open before it had one */
+	CT_CALLED = 512,   /* the owner was called from elsewhere: counts as SHARED_CALLED */
+	CT_OPENING = 1024, /* counts for no owner yet: one of `openings`, and the first to go */
+	CT_SYN = 2048,	   /* TCP: its first packet was seen here */
+	CT_ADOPTED = 4096, /* TCP: opened here by a later packet, so judged as if either end had called */
+	CT_ANSWERED = 8192, /* TCP: each end has proved to hear the other, see tcp.h */
+	CT_BEGUN_A = 16384, /* TCP: `next` of way a is known */
+	CT_BEGUN_B = 32768,
+	CT_ACKED_A = 65536, /* TCP: `acked` of way a is known */
+	CT_ACKED_B = 131072,
+	CT_HEARS_A = 262144, /* TCP: what a has acknowledged is what b began with */
+	CT_HEARS_B = 524288,
+};
+
+/* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
+struct ct_way {
+	struct ct_slot back; /* CT_ADOPTED: what this end's NIC says of the connection, had the other end opened it */
+	__u32 next;  /* TCP, until answered: the number behind its SYN; without one, of its last packet */
+	__u32 acked; /* TCP: the last number that it acknowledged */
+	__u64 reserved[5]; /* for counters and the way that its packets take */
+};
+
+/* An element of the hash has 96 bytes before this: the lines begin at expires, way_a and way_b. */
+struct ct {
+	struct ct_slot egress;	/* at the source NIC */
+	struct ct_slot ingress; /* at the target NIC */
+	__u64 expires;		/* ns, CLOCK_MONOTONIC */
+	struct addr service;	/* CT_SERVICE: the address the client called */
+	__be16 service_port;
+	__u16 pad;
+	__u32 flags;	/* enum ct_flag */
+	__u32 source;	/* identity of who opened it */
+	__u32 owner;	/* whose share holds it: key of shares */
+	__u32 caller;	/* its counter in callers, and 1; 0: not counted there */
+	__u32 reserved[5];
+	struct ct_way way_a; /* sent by a */
+	struct ct_way way_b;
+};
+
+#endif

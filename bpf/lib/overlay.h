@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* overlay: packets inside packets between nodes. The outer addresses are nodes', and what a node says inside is believed: so
+ * nothing that a workload sends may look like one. */
+#ifndef WEFT_OVERLAY_H
+#define WEFT_OVERLAY_H
+
+#include "identity.h"
+
+static __always_inline int overlay_is(const struct packet *p)
+{
+	return p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port);
+}
+
+/* A workload's packet to the tunnel of a node, known as one or not: masqueraded it would have a node's address. Between
+ * workloads, and unmasqueraded to the outside, it is theirs. Returns 0 or a drop reason. */
+static __always_inline int overlay_check_target(const struct packet *p, const struct host *h)
+{
+	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+
+	if (!overlay_is(p))
+		return 0;
+	if (h && (h->flags & HOST_CLUSTER))
+		return h->flags & HOST_NODE ? DROP_ENCAP_PROHIBITED : 0;
+	return addr_is_zero(&as) ? 0 : DROP_ENCAP_PROHIBITED;
+}
+
+/* Whether a packet of the overlay that came to this node came to where its tunnel ends, as nodes send it. */
+static __always_inline int overlay_is_here(const struct addr *dst)
+{
+	struct addr own = config_addr(&config_tunnel);
+
+	return addr_is_zero(&own) || addr_equal(dst, &own);
+}
+
+/* Into the overlay, to the node that `h` lives on; the identity travels as the VNI. */
+static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct host *h, __u32 identity)
+{
+	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
+	__u64 flags = 0;
+
+	if (addr_is4(&h->tunnel)) {
+		key.remote_ipv4 = bpf_ntohl(addr_4(&h->tunnel));
+		flags = BPF_F_ZERO_CSUM_TX;
+	} else {
+		__builtin_memcpy(key.remote_ipv6, &h->tunnel, 16);
+		flags = BPF_F_TUNINFO_IPV6;
+	}
+	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) ? DROP_TUNNEL_KEY : 0;
+}
+
+#endif

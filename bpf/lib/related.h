@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* related: ICMP errors of workloads and to them. They cross every policy, so an error must be about a packet that its
+ * receiver has sent, and come from that packet's receiver or from a machine on the way.
+ */
+#ifndef WEFT_RELATED_H
+#define WEFT_RELATED_H
+
+#include "ct.h"
+#include "quoted.h"
+#include "rewrite.h"
+
+/* An error, or what asks a host to send another way or slower, which routers and nobody else may say and hosts no longer
+ * heed (RFC 6633, RFC 1812 5.2.7.2). */
+static __always_inline int icmp_is_special(const struct packet *p)
+{
+	return p->icmp_error || (!p->v6 && p->protocol == IPPROTO_ICMP && (p->icmp_type == ICMP_REDIRECT || p->icmp_type == ICMP_SOURCE_QUENCH));
+}
+
+/* What an error may carry: not more of a packet than makes it so long (RFC 1812 4.3.2.3, RFC 4443 2.4). */
+#define ERROR_SIZE4 576
+#define ERROR_SIZE6 1280
+
+/* Whether the error may pass. Returns 0 or a drop reason. Towards a client of a service, which knows no backend, what it
+ * quotes becomes what the client sent. */
+GLOBAL related(struct __sk_buff *skb, int to_client)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	struct packet *p, *q;
+
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
+	q = &c->quoted;
+	if (!p->icmp_error)
+		return DROP_UNKNOWN_ICMP4_TYPE;
+	__builtin_memset(q, 0, sizeof(*q));
+	if (skb->len > ETH_HEADER + (p->v6 ? ERROR_SIZE6 : ERROR_SIZE4) || parse_quoted(skb, p, q))
+		return DROP_CT_INVALID_HEADER;
+	if (!addr_equal(&p->dst, &q->src) ||
+	    (!addr_equal(&p->src, &q->dst) && host_is_workload(host_at(&p->src, 0))))
+		return DROP_ICMP_UNRELATED;
+	ct_find(c, q, 0, &f);
+	if (!f.entry || policy_denies(f.entry->egress.verdict_revision & 0xff) || policy_denies(f.entry->ingress.verdict_revision & 0xff))
+		return DROP_ICMP_UNRELATED;
+	if (to_client && (f.entry->flags & CT_SERVICE) && !f.reply) {
+		struct addr service = f.entry->service;
+
+		rewrite_quoted(skb, p, q, SIDE_DESTINATION, &service, f.entry->service_port);
+	}
+	return 0;
+}
+
+#endif

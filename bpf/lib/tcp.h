@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* tcp: what the numbers of TCP prove about a connection (RFC 9293 3.4, 3.10).
+ *
+ * Anybody can send a SYN with a forged source, and the callee answers it. A connection is open once each end has
+ * acknowledged the number that the other began with, which takes an end that hears the other. Where the beginning was not
+ * seen, the numbers of both directions must fit together. A RST is believed where its receiver believes it: by its exact
+ * number (RFC 5961 3.2).
+ */
+#ifndef WEFT_TCP_H
+#define WEFT_TCP_H
+
+#include "event.h"
+
+#define TCP_FIN 0x01
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+#define TCP_ACK 0x10
+
+/* How far numbers of a connection whose beginning was not seen may lie apart: what may be under way (RFC 7323 allows 1 GiB,
+ * Linux' tcp_rmem 6 MiB). */
+#define TCP_NEAR (16u << 20)
+
+static __always_inline int tcp_opens(const struct packet *p)
+{
+	return p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static __always_inline int tcp_near(__u32 x, __u32 y)
+{
+	return x - y + TCP_NEAR < 2 * TCP_NEAR;
+}
+
+/* Whether a RST of the one end, whose other end is `peer`, ends the connection: it has the number that the other expects, or
+ * answers its SYN. */
+static __always_inline int tcp_resets(const struct packet *p, const struct ct_way *peer, __u32 flags, int from_b)
+{
+	if ((flags & (from_b ? CT_ACKED_A : CT_ACKED_B)) && p->seq == peer->acked)
+		return 1;
+	return (p->tcp_flags & TCP_ACK) && (flags & CT_SYN) && !(flags & CT_ANSWERED) &&
+	       (flags & (from_b ? CT_BEGUN_A : CT_BEGUN_B)) && p->ack == peer->next;
+}
+
+/* What a packet that is no RST adds to the flags of a connection that is not answered yet. */
+static __always_inline __u32 tcp_proves(const struct packet *p, struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b, int reply)
+{
+	__u32 begun = from_b ? CT_BEGUN_B : CT_BEGUN_A, hears = from_b ? CT_HEARS_B : CT_HEARS_A;
+	__u32 peer_begun = from_b ? CT_BEGUN_A : CT_BEGUN_B, peer_hears = from_b ? CT_HEARS_A : CT_HEARS_B;
+	__u32 peer_acked = from_b ? CT_ACKED_A : CT_ACKED_B;
+	int syn = p->tcp_flags & TCP_SYN;
+
+	if (syn ? reply || !(flags & peer_acked) : !(flags & CT_SYN)) {
+		__u32 next = syn ? p->seq + 1 : p->seq;
+
+		if (syn && (flags & begun) && own->next != next)
+			flags &= ~peer_hears;
+		own->next = next;
+		flags |= begun;
+	}
+	if (!(p->tcp_flags & TCP_ACK) || !(flags & peer_begun))
+		return flags;
+	if (!(flags & CT_SYN)) {
+		if (tcp_near(p->ack, peer->next))
+			flags |= hears;
+	} else if (p->ack == peer->next) {
+		flags |= hears;
+	} else if (reply && !syn && p->ack - peer->next < TCP_NEAR) {
+		flags |= hears | peer_hears; /* it has taken data, which it does once it is open */
+	}
+	if ((flags & hears) && (flags & peer_hears))
+		flags |= CT_ANSWERED;
+	return flags;
+}
+
+/* The flags of a connection after this packet. */
+static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __u32 flags, int from_b, int reply)
+{
+	struct ct_way *own = from_b ? &e->way_b : &e->way_a, *peer = from_b ? &e->way_a : &e->way_b;
+
+	if (p->tcp_flags & TCP_RST)
+		return tcp_resets(p, peer, flags, from_b) ? flags | CT_RESET : flags;
+	flags &= ~CT_RESET;
+	if (!(flags & CT_ANSWERED))
+		flags = tcp_proves(p, own, peer, flags, from_b, reply);
+	if (p->tcp_flags & TCP_ACK) {
+		flags |= from_b ? CT_ACKED_B : CT_ACKED_A;
+		if (own->acked != p->ack)
+			own->acked = p->ack;
+	}
+	if (p->tcp_flags & TCP_FIN)
+		flags |= from_b ? CT_CLOSING_B : CT_CLOSING_A;
+	return flags;
+}
+
+#endif
