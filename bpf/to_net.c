@@ -43,7 +43,7 @@ static __always_inline int host_sends(struct __sk_buff *skb, struct context *c)
 SEC("tc")
 int to_net(struct __sk_buff *skb)
 {
-	__u32 kind = skb->mark & MARK_KIND_MASK;
+	__u32 kind = mark_kind(skb);
 	struct context *c;
 	int reason;
 

@@ -12,8 +12,10 @@ int to_overlay(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_SHOT;
-	if ((skb->mark & MARK_KIND_MASK) == MARK_ENCAPSULATED)
+	if (mark_kind(skb) == MARK_ENCAPSULATED) {
+		mark_set(skb, 0, MARK_ENCAPSULATED); /* to_net sees it, too */
 		return TC_ACT_OK;
+	}
 	reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);

@@ -55,7 +55,7 @@ int to_pod(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return TC_ACT_OK;
-	if ((skb->mark & MARK_KIND_MASK) == MARK_DELIVERED) {
+	if (mark_kind(skb) == MARK_DELIVERED) {
 		mark_clear(skb);
 		return TC_ACT_OK;
 	}

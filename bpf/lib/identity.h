@@ -17,14 +17,35 @@ static __always_inline __u32 mark_identity(__u32 mark)
 	return mark >> 16 | (mark & 0xff) << 16;
 }
 
+/* A local socket may give its packets any mark (SO_MARK, capability NET_RAW), but no tc_index. A hook that passes a packet on
+ * has the kernel set that to tc_classid (tcx_action_code, tc_run); one that redirects leaves it alone. Both stay with a
+ * packet through the host's stack and the tunnel. */
+static __always_inline void mark_write(struct __sk_buff *skb, __u32 mark, __u32 sign)
+{
+	skb->mark = (skb->mark & ~MARK_MASK) | mark;
+	skb->tc_index = sign;
+	skb->tc_classid = sign;
+}
+
 static __always_inline void mark_set(struct __sk_buff *skb, __u32 identity, __u32 kind)
 {
-	skb->mark = (skb->mark & ~MARK_MASK) | mark_of(identity, kind);
+	mark_write(skb, mark_of(identity, kind), MARK_SIGN);
 }
 
 static __always_inline void mark_clear(struct __sk_buff *skb)
 {
-	skb->mark = skb->mark & ~MARK_MASK;
+	mark_write(skb, 0, 0);
+}
+
+/* The mark, if a program of ours wrote it as the packet came in; else none. */
+static __always_inline __u32 mark_read(const struct __sk_buff *skb)
+{
+	return skb->tc_index == MARK_SIGN ? skb->mark & MARK_MASK : 0;
+}
+
+static __always_inline __u32 mark_kind(const struct __sk_buff *skb)
+{
+	return mark_read(skb) & MARK_KIND_MASK;
 }
 
 /* The row of exactly this address. */
@@ -67,15 +88,17 @@ static __always_inline int host_is_this_node(const struct host *h)
 	return h && (h->flags & (HOST_LOCAL | HOST_NODE)) == (HOST_LOCAL | HOST_NODE);
 }
 
-/* Who sent what leaves the host's stack: the mark says, or it is a socket of this node; an address alone never
- * makes anyone `host`. */
+#define LOOPBACK_IFINDEX 1 /* include/net/flow.h of the kernel */
+
+/* Who sent what leaves the host's stack: the mark says, or it is a socket of this node, perhaps by way of the loopback
+ * device; an address alone never makes anyone `host`. */
 static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const struct packet *p)
 {
-	__u32 identity;
+	__u32 mark = mark_read(skb), identity;
 
-	if ((skb->mark & MARK_KIND_MASK) == MARK_IDENTITY)
-		return mark_identity(skb->mark);
-	if (!skb->ingress_ifindex)
+	if ((mark & MARK_KIND_MASK) == MARK_IDENTITY)
+		return mark_identity(mark);
+	if (!skb->ingress_ifindex || skb->ingress_ifindex == LOOPBACK_IFINDEX)
 		return IDENTITY_HOST;
 	identity = host_identity(host_of(&p->src, 0), p->v6);
 	if (identity == IDENTITY_HOST)

@@ -167,5 +167,6 @@ enum mark_kind {
 };
 #define MARK_KIND_MASK 0x0f00u
 #define MARK_MASK 0xffff0fffu
+#define MARK_SIGN 0x5746 /* skb->tc_index of a packet whose mark a program of ours wrote */
 
 #endif

@@ -13,7 +13,7 @@
 // fieldEnums. struct addr and __be16 become the hand-written abi.Addr and abi.BePort. A field named pad… becomes a
 // blank field, as does a gap; but a gap in a struct …_key is an error: a key with bytes that nobody sets never matches.
 //
-//	abigen -source bpf/abi.c -headers 'bpf/lib/abi.h,bpf/lib/abi/*.h' -include bpf/include -out internal/bpf/abi
+//	abigen -source bpf/abi.c -headers 'bpf/lib/wire.h,bpf/lib/abi.h,bpf/lib/abi/*.h' -include bpf/include -out internal/bpf/abi
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 func main() {
 	clang := flag.String("clang", "clang-19", "compiler; another version may lay out BTF differently")
 	source := flag.String("source", "bpf/abi.c", "C file that makes every shared shape visible")
-	headers := flag.String("headers", "bpf/lib/abi.h,bpf/lib/abi/*.h", "headers, as patterns, whose integer #defines become constants")
+	headers := flag.String("headers", "bpf/lib/wire.h,bpf/lib/abi.h,bpf/lib/abi/*.h", "headers, as patterns, whose integer #defines become constants")
 	include := flag.String("include", "bpf/include", "folder of the vendored kernel headers")
 	out := flag.String("out", "internal/bpf/abi", "folder that gets abi.go and layout_test.go")
 	flag.Parse()

@@ -10,6 +10,9 @@ import (
 
 // Numbers that the header defines as macros.
 const (
+	MarkKindMask         = 0x0f00
+	MarkMask             = 0xffff0fff
+	MarkSign             = 0x5746
 	Layout               = 1
 	LayerTier            = 2
 	LayerView            = 4

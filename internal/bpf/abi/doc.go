@@ -13,7 +13,7 @@
 //	key := abi.ServiceKey{Addr: abi.From(vip), Port: abi.Port(443), Protocol: 6}
 package abi
 
-//go:generate go run weftnet.io/weftnet/tools/abigen -source ../../../bpf/abi.c -headers ../../../bpf/lib/abi.h,../../../bpf/lib/abi/*.h -include ../../../bpf/include -out .
+//go:generate go run weftnet.io/weftnet/tools/abigen -source ../../../bpf/abi.c -headers ../../../bpf/lib/wire.h,../../../bpf/lib/abi.h,../../../bpf/lib/abi/*.h -include ../../../bpf/include -out .
 
 import (
 	"encoding/binary"

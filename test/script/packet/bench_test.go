@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -12,8 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/ringbuf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -50,13 +53,16 @@ type bench struct {
 	entries map[string][]policy.Entry
 	ranges  map[string][]policy.Range
 
+	signers map[string]*ebpf.Program // by the program that they go on with
+	kept    []io.Closer
+
 	world *oracle.World       // that of the last command world
 	lists map[uint32][]string // rules by the number of their list
 	calls int
 }
 
 func newBench() (*bench, error) {
-	b := &bench{work: make(chan func()), devices: map[string]table.NIC{}, entries: map[string][]policy.Entry{}, ranges: map[string][]policy.Range{}}
+	b := &bench{work: make(chan func()), signers: map[string]*ebpf.Program{}, devices: map[string]table.NIC{}, entries: map[string][]policy.Entry{}, ranges: map[string][]policy.Range{}}
 	dir, err := os.MkdirTemp("/sys/fs/bpf", "weft-packet-")
 	if err != nil {
 		return nil, fmt.Errorf("%w: mount a BPF file system: mount -t bpf bpf /sys/fs/bpf", err)
@@ -88,6 +94,9 @@ func (b *bench) close() {
 	if b.dp != nil {
 		b.events.Close()
 		b.dp.Close()
+	}
+	for _, k := range b.kept {
+		k.Close()
 	}
 	close(b.work)
 	os.RemoveAll(b.dir)
@@ -207,8 +216,8 @@ func mac(n uint32) string {
 // skb is struct __sk_buff up to what a test may set or read.
 type skb struct {
 	Len, PktType, Mark, QueueMapping, Protocol, VlanPresent, VlanTCI, VlanProto, Priority uint32
-	IngressIfindex, Ifindex                                                               uint32
-	_                                                                                     [148]byte
+	IngressIfindex, Ifindex, TCIndex                                                      uint32
+	_                                                                                     [144]byte
 }
 
 // run sends a packet through a program and returns the program's verdict.
@@ -226,8 +235,38 @@ func (b *bench) run(program string, ifindex uint32, mark, iif uint32, line strin
 	return verdict, err
 }
 
-// send runs a packet through a program and tells in words what became of it.
+// signed runs a program on a packet whose mark is ours: nothing but a program can write tc_index.
+func (b *bench) signed(program string) (*ebpf.Program, error) {
+	if p := b.signers[program]; p != nil {
+		return p, nil
+	}
+	next, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		return nil, err
+	}
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "Dual BSD/GPL", Instructions: asm.Instructions{
+		asm.Mov.Imm(asm.R2, abi.MarkSign),
+		asm.StoreMem(asm.R1, int16(unsafe.Offsetof(skb{}.TCIndex)), asm.R2, asm.Word),
+		asm.LoadMapPtr(asm.R2, next.FD()),
+		asm.Mov.Imm(asm.R3, 0),
+		asm.FnTailCall.Call(),
+		asm.Mov.Imm(asm.R0, -1),
+		asm.Return(),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	b.signers[program] = p
+	b.kept = append(b.kept, p, next)
+	return p, next.Put(uint32(0), b.dp.Program(program))
+}
+
+// send runs a packet through a program and tells in words what became of it. Its mark is ours.
 func (b *bench) send(program string, ifindex uint32, mark, iif uint32, line string) (string, error) {
+	return b.sendAs(program, ifindex, mark, iif, mark != 0, line)
+}
+
+func (b *bench) sendAs(program string, ifindex uint32, mark, iif uint32, sign bool, line string) (string, error) {
 	frame, err := packet.Parse(line)
 	if err != nil {
 		return "", err
@@ -236,7 +275,13 @@ func (b *bench) send(program string, ifindex uint32, mark, iif uint32, line stri
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: in, ContextOut: &out}
 	var verdict uint32
 	if err := b.do(func() error {
-		verdict, err = b.dp.Program(program).Run(options)
+		p := b.dp.Program(program)
+		if sign {
+			if p, err = b.signed(program); err != nil {
+				return err
+			}
+		}
+		verdict, err = p.Run(options)
 		return err
 	}); err != nil {
 		return "", fmt.Errorf("run %s: %w", program, err)

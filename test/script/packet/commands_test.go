@@ -180,13 +180,16 @@ func send(b *bench, ts *testscript.TestScript, args []string) {
 	}
 	if o["iif"] != "" {
 		iif = b.devices[o["iif"]].Ifindex
+		if o["iif"] == "lo" {
+			iif = 1
+		}
 	}
 	n, ok := b.devices[name]
 	ifindex := n.Ifindex
 	if !ok {
 		ts.Fatalf("no device %s", name)
 	}
-	text, err := b.send(args[0], ifindex, mark, iif, args[2])
+	text, err := b.sendAs(args[0], ifindex, mark, iif, mark != 0 && o["by"] != "socket", args[2])
 	ts.Check(err)
 	_, err = ts.Stdout().Write([]byte(text))
 	ts.Check(err)

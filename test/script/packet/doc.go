@@ -20,7 +20,9 @@
 //	                                          this node, which is node a, and what the policies say is in force
 //	packets FILE                              lines FROM TO PROTOCOL[/PORT] allow|deny|default-deny [RULE, RULE…]: the first
 //	                                          packet of a connection each, what became of it, and the rules that decided
-//	send PROGRAM DEVICE[,mark=N][,iif=N] 'PACKET'   prints what became of it, then one line per event
+//	send PROGRAM DEVICE[,mark=N][,by=socket][,iif=DEVICE] 'PACKET'
+//	                                          prints what became of it, then one line per event; the mark is what a program
+//	                                          of ours has written, or a local socket
 //
 //	connections                               how many rows of conntrack are remembered how: open, answered (what is no
 //	                                          TCP), opening, closing, and called from elsewhere or adopted
