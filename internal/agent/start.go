@@ -190,6 +190,11 @@ func (a *Agent) programs(config settings.Config, node table.Node, overlay uint32
 		OverlayIfindex: overlay, TunnelPort: config.TunnelPort, Tunnel: node.Underlay(), World4: uint32(identity.World), World6: uint32(identity.World),
 		Loopback4: loopback4, Loopback6: loopback6, Silent: !config.Reject, Classic: config.Classic,
 	}
+	l := config.Lives
+	c.Lives = datapath.Lives{
+		TCPOpen: [2]time.Duration{l.TCP, l.ServiceTCP}, TCPOpening: l.TCPOpening, TCPClosing: [2]time.Duration{l.TCPClosing, l.ServiceClosing},
+		Datagram: [2]time.Duration{l.Datagrams, l.ServiceDatagrams},
+	}
 	if config.IPv4 && config.IPv6 {
 		c.World4, c.World6 = uint32(identity.WorldIPv4), uint32(identity.WorldIPv6)
 	}

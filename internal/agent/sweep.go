@@ -87,13 +87,23 @@ func (s *sweeper) pass(now time.Time) (busy bool, err error) {
 		busy = busy || t.Held > int(t.Size)/2
 		s.complainOfFull(t)
 		for owner, share := range shares {
-			busy = busy || share.Held[kind] > int64(t.Limit)/2
-			s.complainOf(owner, share, kind, t, now)
+			for _, held := range heldOf(abi.Shared(kind)) {
+				busy = busy || share.Held[held] > int64(t.Limit)/2
+				s.complainOf(owner, share, held, t, now)
+			}
 		}
 	}
 	s.shares = shares
 	maps.DeleteFunc(s.told, func(owner uint32, _ time.Time) bool { _, lives := shares[owner]; return !lives })
 	return busy, nil
+}
+
+// heldOf are the kinds of what owners hold of a table.
+func heldOf(table abi.Shared) []abi.Shared {
+	if table == abi.SharedConnections {
+		return []abi.Shared{table, abi.SharedCalled}
+	}
+	return []abi.Shared{table}
 }
 
 func (s *sweeper) complainOfFull(t datapath.Swept) {
@@ -106,7 +116,7 @@ func (s *sweeper) complainOfFull(t datapath.Swept) {
 	}
 }
 
-func (s *sweeper) complainOf(owner uint32, share abi.Share, kind int, t datapath.Swept, now time.Time) {
+func (s *sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t datapath.Swept, now time.Time) {
 	more := share.Refused[kind] - min(s.shares[owner].Refused[kind], share.Refused[kind])
 	if more == 0 {
 		return
@@ -116,7 +126,11 @@ func (s *sweeper) complainOf(owner uint32, share abi.Share, kind int, t datapath
 		return
 	}
 	s.told[owner] = now
-	s.a.Log.Warn("a workload holds all that one may hold of a table: its new connections are dropped", "workload", s.name(owner),
+	text := "a workload holds all that one may hold of a table: its new connections are dropped"
+	if kind == abi.SharedCalled {
+		text = "as many connections are open to a workload as there may be, in all or from one caller: new ones to it are dropped"
+	}
+	s.a.Log.Warn(text, "workload", s.name(owner),
 		"table", t.Table, "holds", share.Held[kind], "limit", t.Limit, "dropped", more)
 }
 
@@ -156,8 +170,15 @@ func (s *sweeper) components() []agentv1.Component {
 			c.Message += ": nearly full, new connections will be dropped"
 		}
 		for _, owner := range slices.Sorted(maps.Keys(s.shares)) {
-			if held := s.shares[owner].Held[kind]; held >= int64(t.Limit) {
-				c.Message += fmt.Sprintf("; %s holds all of its share (%d)", s.name(owner), t.Limit)
+			for _, of := range heldOf(abi.Shared(kind)) {
+				if s.shares[owner].Held[of] < int64(t.Limit) {
+					continue
+				}
+				what := "%s holds all of its share (%d)"
+				if of == abi.SharedCalled {
+					what = "%s has as many connections from elsewhere as it may have (%d)"
+				}
+				c.Message += fmt.Sprintf("; "+what, s.name(owner), t.Limit)
 			}
 		}
 		list = append(list, c)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -36,10 +37,36 @@ type Config struct {
 	Silent          bool              // calls of services without backends are dropped without an answer
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
+	Lives           Lives
 
 	atNetkit      bool   // from_pod is for netkit pairs
 	callersSeed   uint32 // one for all programs
 	hostConntrack bool   // programs can look into the host's connection tracking
+}
+
+// Lives say how long connections are remembered after their last packet; the second of two is for those to services.
+// Zero: the default.
+type Lives struct {
+	TCPOpen, TCPClosing, Datagram [2]time.Duration
+	TCPOpening                    time.Duration
+}
+
+// apply gives the lives to the variables of bpf/lib/config.h. One for datagrams is for those that are
+// not answered, too.
+func (l Lives) apply(values map[string]any) {
+	pair := func(said [2]time.Duration, standard uint32) (s [2]uint32) {
+		for i, d := range said {
+			if s[i] = standard; d > 0 {
+				s[i] = uint32(d / time.Second)
+			}
+		}
+		return s
+	}
+	values["config_tcp_open"] = pair(l.TCPOpen, abi.CtTcpOpenSeconds)
+	values["config_tcp_closing"] = pair(l.TCPClosing, abi.CtTcpClosingSeconds)
+	values["config_datagram"] = pair(l.Datagram, abi.CtDatagramSeconds)
+	values["config_datagram_new"] = pair(l.Datagram, abi.CtDatagramNewSeconds)
+	values["config_tcp_opening"] = pair([2]time.Duration{l.TCPOpening}, abi.CtTcpOpeningSeconds)[0]
 }
 
 // Programs are the names of the hooks, each a program of its own.
@@ -232,6 +259,7 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	if m := spec.Maps["connections"]; m != nil {
 		values["config_openings_limit"] = min(shareLimit(m.MaxEntries), abi.Openings)
 	}
+	c.Lives.apply(values)
 	for name, value := range values {
 		v := spec.Variables[name]
 		if v == nil {

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/datapath/layout"
 )
 
 // before is what the pin of a map of an earlier shape is called, while its entries move.
@@ -20,25 +22,25 @@ var learnt = append([]string{"affinities"}, sharedTables...)
 type migration struct {
 	name       string
 	old, now   *ebpf.Map
-	key, value []move
+	key, value []layout.Move
 	moved      map[string]bool // keys of old; nil: the agent's own tables, which are moved once
 }
 
 // take gives the pinned map of this name and shape, or makes one. A map of another shape stays beside it, until all its
 // entries are moved.
-func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout) error {
-	path, want := filepath.Join(d.dir, name), layoutOf(spec)
+func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
+	path, want := filepath.Join(d.dir, name), layout.Of(spec)
 	m, err := loadPinned(path)
 	if err != nil {
 		return err
 	}
 	if m != nil {
 		have, told := layoutFor(m, known)
-		if have.equal(want) && needed(m, spec) {
+		if have.Equal(want) && needed(m, spec) {
 			spec.MaxEntries = m.MaxEntries()
 		}
 		switch {
-		case compatible(spec, m) && (have.equal(want) || !told && !exists(path+before)):
+		case compatible(spec, m) && (have.Equal(want) || !told && !exists(path+before)):
 			d.maps[name] = m
 			known[idOf(m)] = want
 		case !told:
@@ -92,14 +94,14 @@ func (d *Datapath) make(name, path string, spec *ebpf.MapSpec) error {
 }
 
 // migrate fills a map from one of an earlier shape, where there is one.
-func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout) error {
+func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
 	path := filepath.Join(d.dir, name+before)
 	old, err := loadPinned(path)
 	if old == nil {
 		return err
 	}
 	have, told := layoutFor(old, known)
-	want := layoutOf(spec)
+	want := layout.Of(spec)
 	if !told || !moveable(spec.Type) || !moveable(old.Type()) {
 		old.Close()
 		d.renewed = append(d.renewed, name)
@@ -108,7 +110,7 @@ func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID
 		}
 		return nil
 	}
-	g := &migration{name: name, old: old, now: d.maps[name], key: moves(have.Key, want.Key), value: moves(have.Value, want.Value)}
+	g := &migration{name: name, old: old, now: d.maps[name], key: layout.Moves(have.Key, want.Key), value: layout.Moves(have.Value, want.Value)}
 	if slices.Contains(learnt, name) {
 		g.moved = map[string]bool{}
 	}
@@ -143,8 +145,8 @@ func (g *migration) move(how ebpf.MapUpdateFlags) error {
 		if g.moved[string(from.key)] {
 			continue
 		}
-		apply(g.key, from.key, key)
-		apply(g.value, from.value, value)
+		layout.Apply(g.key, from.key, key)
+		layout.Apply(g.value, from.value, value)
 		if err := g.now.Update(key, value, how); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
 			return fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
 		}
@@ -228,7 +230,7 @@ func idOf(m *ebpf.Map) ebpf.MapID {
 	return id
 }
 
-func layoutFor(m *ebpf.Map, known map[ebpf.MapID]layout) (layout, bool) {
+func layoutFor(m *ebpf.Map, known map[ebpf.MapID]layout.Layout) (layout.Layout, bool) {
 	l, ok := known[idOf(m)]
 	return l, ok
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"weftnet.io/weftnet/internal/datapath/layout"
 )
 
 // other is the specification of a map with its values' fields in another order, and one that nobody knows any more.
@@ -40,7 +42,7 @@ func other(t *testing.T, r *rand.Rand, name string) *ebpf.MapSpec {
 }
 
 // bytesOf are the fields of an entry by name.
-func bytesOf(list []field, entry []byte) map[string]string {
+func bytesOf(list []layout.Field, entry []byte) map[string]string {
 	out := map[string]string{}
 	for _, f := range list {
 		if f.Name != "lost" && f.Name != "pad" && f.Name != "pad2" {
@@ -74,7 +76,7 @@ func left(t *testing.T, r *rand.Rand, dir string, spec *ebpf.MapSpec, n int) *eb
 		t.Fatal(err)
 	}
 	defer list.Close()
-	known[idOf(m)] = layoutOf(spec)
+	known[idOf(m)] = layout.Of(spec)
 	if err := writeLayouts(list, known); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,7 @@ func TestAMapOfAnotherShapeIsFilledFieldByField(t *testing.T) {
 			if done, err := d.Follow(); err != nil || !done {
 				t.Fatalf("follow: %v, %v", done, err)
 			}
-			was, is := layoutOf(spec), layoutOf(mapSpec(t, name))
+			was, is := layout.Of(spec), layout.Of(mapSpec(t, name))
 			moved := map[string]string{}
 			now := d.Map(name)
 			entries(t, now, func(key, value []byte) { moved[string(key)] = fmt.Sprint(bytesOf(is.Value, value)) })

@@ -89,6 +89,13 @@ var known = []Key{
 	{Name: "bpf-nat-global-max", syntax: count},
 	{Name: "bpf-fragments-map-max", syntax: count},
 	{Name: "bpf-lb-affinity-map-max", syntax: count},
+	{Name: "bpf-ct-timeout-regular-tcp", syntax: life},
+	{Name: "bpf-ct-timeout-regular-tcp-syn", syntax: life},
+	{Name: "bpf-ct-timeout-regular-tcp-fin", syntax: life},
+	{Name: "bpf-ct-timeout-regular-any", syntax: life},
+	{Name: "bpf-ct-timeout-service-tcp", syntax: life},
+	{Name: "bpf-ct-timeout-service-tcp-grace", syntax: life},
+	{Name: "bpf-ct-timeout-service-any", syntax: life},
 	{
 		Name: "bpf-policy-map-max", Default: "16384", syntax: integer, none: true,
 		Instead: "the policies of all workloads of a node share one map of 262144 entries",
@@ -156,9 +163,9 @@ allocator-list-timeout allow-icmp-frag-needed annotate-k8s-node api-rate-limit a
 auto-create-cilium-node-resource auto-create-default-pod-network auto-create-network-policy
 bgp-announce-lb-ip bgp-announce-pod-cidr bgp-config-path bgp-router-id-allocation-ip-pool bgp-router-id-allocation-mode
 bgp-secrets-namespace blacklist-conflicting-routes
-bpf-auth-map-max bpf-conntrack-accounting bpf-ct-timeout-regular-any
-bpf-ct-timeout-regular-tcp bpf-ct-timeout-regular-tcp-fin bpf-ct-timeout-regular-tcp-syn bpf-ct-timeout-service-any
-bpf-ct-timeout-service-tcp bpf-ct-timeout-service-tcp-grace bpf-distributed-lru bpf-events-default-burst-limit
+bpf-auth-map-max bpf-conntrack-accounting 
+
+bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
 bpf-filter-priority bpf-lb-acceleration bpf-lb-algorithm bpf-lb-algorithm-annotation
 bpf-lb-dsr-dispatch bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"weftnet.io/weftnet/internal/identity"
 )
@@ -74,7 +75,9 @@ func line(name, value string) Line {
 var atStart = strings.Fields(`
 enable-ipv4 enable-ipv6 enable-ipv4-masquerade enable-ipv6-masquerade masquerade tunnel-port service-no-backend-response enable-tcx
 enable-hubble hubble-socket-path hubble-listen-address bpf-map-dynamic-size-ratio bpf-ct-global-tcp-max bpf-ct-global-any-max
-bpf-nat-global-max bpf-fragments-map-max bpf-lb-affinity-map-max`)
+bpf-nat-global-max bpf-fragments-map-max bpf-lb-affinity-map-max
+bpf-ct-timeout-regular-tcp bpf-ct-timeout-regular-tcp-syn bpf-ct-timeout-regular-tcp-fin bpf-ct-timeout-regular-any
+bpf-ct-timeout-service-tcp bpf-ct-timeout-service-tcp-grace bpf-ct-timeout-service-any`)
 
 // Pending says of each key whose value has changed since an agent started, and that it does not follow, what it runs with.
 // Both maps hold the keys that are set.
@@ -147,11 +150,15 @@ const (
 	integer  syntax = "integer"
 	share    syntax = "share"
 	count    syntax = "count" // of entries; empty or 0: not said
+	life     syntax = "life"  // a time; empty or 0: not said
 	prefix   syntax = "prefix"
 	prefixes syntax = "prefixes"
 	patterns syntax = "patterns"
 	// any other syntax is a list of words, of which the value is one: "tunnel|native"
 )
+
+// maxLife is the longest time that a connection may be remembered: the kernel counts it in seconds, on from its start.
+const maxLife = 596 * time.Hour
 
 func (s syntax) check(value string) error {
 	switch s {
@@ -175,6 +182,13 @@ func (s syntax) check(value string) error {
 		}
 		if n, err := strconv.Atoi(value); err != nil || n < minEntries || n > maxEntries {
 			return fmt.Errorf("is not a whole number from %d to %d", minEntries, maxEntries)
+		}
+	case life:
+		if value == "" {
+			return nil
+		}
+		if d, err := time.ParseDuration(value); err != nil || d != 0 && (d < time.Second || d > maxLife) {
+			return fmt.Errorf("is not a time from 1s to %s, such as 60s or 2h13m20s", maxLife)
 		}
 	case prefix:
 		if value == "" {

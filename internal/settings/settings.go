@@ -30,6 +30,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"weftnet.io/weftnet/internal/identity"
 )
@@ -82,7 +83,8 @@ type Config struct {
 
 	MasqueradeIPv4, MasqueradeIPv6 bool
 
-	Maps MapSizes
+	Maps  MapSizes
+	Lives Lives
 
 	Reject bool // calls of services without backends are answered, not just dropped
 
@@ -109,6 +111,14 @@ type MapSizes struct {
 	NAT             int     // translations
 	Fragments       int
 	ServiceAffinity int
+}
+
+// Lives say how long connections are remembered after their last packet. 0: not said.
+type Lives struct {
+	TCP, ServiceTCP             time.Duration // open ones of TCP
+	TCPOpening                  time.Duration
+	TCPClosing, ServiceClosing  time.Duration
+	Datagrams, ServiceDatagrams time.Duration // what is no TCP, answered or not
 }
 
 // Pool is a range of addresses of which every node gets a part.
@@ -157,6 +167,11 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		HubbleSocket:   r.text("hubble-socket-path"),
 		HubbleListen:   r.text("hubble-listen-address"),
 		Debug:          r.flag("debug"),
+		Lives: Lives{
+			TCP: r.life("bpf-ct-timeout-regular-tcp"), ServiceTCP: r.life("bpf-ct-timeout-service-tcp"), TCPOpening: r.life("bpf-ct-timeout-regular-tcp-syn"),
+			TCPClosing: r.life("bpf-ct-timeout-regular-tcp-fin"), ServiceClosing: r.life("bpf-ct-timeout-service-tcp-grace"),
+			Datagrams: r.life("bpf-ct-timeout-regular-any"), ServiceDatagrams: r.life("bpf-ct-timeout-service-any"),
+		},
 		Maps: MapSizes{
 			Ratio: r.share("bpf-map-dynamic-size-ratio"), CTTCP: r.entries("bpf-ct-global-tcp-max"), CTAny: r.entries("bpf-ct-global-any-max"),
 			NAT: r.entries("bpf-nat-global-max"), Fragments: r.entries("bpf-fragments-map-max"), ServiceAffinity: r.entries("bpf-lb-affinity-map-max"),
@@ -260,6 +275,12 @@ func (r *reader) entries(key string) int {
 		return 0
 	}
 	return r.number(key, minEntries, maxEntries)
+}
+
+// life gives a time; 0 if the key is not set.
+func (r *reader) life(key string) time.Duration {
+	d, _ := time.ParseDuration(r.text(key)) // its syntax was checked
+	return d
 }
 
 // share gives a number between 0 and 1.

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// pairBytes is what a connection (40 bytes of key, 72 of value) and a translation (40 and 40) take together of the kernel's
+	// pairBytes is what a connection (40 bytes of key, 224 of value: 512 for the kernel's allocator) and a translation (40 and 40) take together of the kernel's
 	// memory, with what it keeps beside an entry of a hash and with the hash's buckets.
-	pairBytes = 368
+	pairBytes = 688
 	// fewest entries of a map that is sized by memory, and the most.
 	fewest = 128 << 10
 	most   = 16 << 20

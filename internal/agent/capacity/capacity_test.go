@@ -17,9 +17,9 @@ func TestMapsAreSizedByTheMachinesMemoryUnlessAKeySaysHow(t *testing.T) {
 	}{
 		{"nothing said", settings.MapSizes{}, 64 * gib, map[string]uint32{}},
 		{"a small machine", settings.MapSizes{Ratio: 0.0025}, gib, map[string]uint32{"connections": 131072, "translations": 131072, "policies": 262144, "ranges": 262144}},
-		{"a larger one", settings.MapSizes{Ratio: 0.0025}, 60 * gib, map[string]uint32{"connections": 434176, "translations": 434176, "policies": 417792, "ranges": 417792}},
+		{"a larger one", settings.MapSizes{Ratio: 0.0025}, 60 * gib, map[string]uint32{"connections": 233472, "translations": 233472, "policies": 417792, "ranges": 417792}},
 		{"all of a huge one", settings.MapSizes{Ratio: 1}, 4096 * gib, map[string]uint32{"connections": 1 << 24, "translations": 1 << 24, "policies": 4 << 20, "ranges": 4 << 20}},
-		{"both kinds", settings.MapSizes{Ratio: 0.0025, CTTCP: 20000, CTAny: 5000}, 60 * gib, map[string]uint32{"connections": 25000, "translations": 434176, "policies": 417792, "ranges": 417792}},
+		{"both kinds", settings.MapSizes{Ratio: 0.0025, CTTCP: 20000, CTAny: 5000}, 60 * gib, map[string]uint32{"connections": 25000, "translations": 233472, "policies": 417792, "ranges": 417792}},
 		{"TCP alone", settings.MapSizes{CTTCP: 20000}, 60 * gib, map[string]uint32{"connections": 30000}},
 		{"the rest alone", settings.MapSizes{CTAny: 5000}, 60 * gib, map[string]uint32{"connections": 15000}},
 		{"too many", settings.MapSizes{CTTCP: 1 << 24, CTAny: 1 << 24}, gib, map[string]uint32{"connections": 1 << 24}},

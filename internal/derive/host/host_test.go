@@ -82,18 +82,18 @@ func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 		tables.Settings.Put(tx, table.Setting{Name: "enable-ipv6", Value: "true"})
 	})
 	d.Step(db)
-	want = `Network  Prefix          Identity  Ifindex  Flags                Tunnel
-0        0.0.0.0/0       9         0        -                    -
-0        10.0.0.0/8      9         0        cluster              -
-0        10.244.1.0/24   3         0        local,cluster        -
-0        10.244.1.5/32   300       7        local,cluster        -
-0        10.244.2.0/24   3         0        cluster,direct       192.168.0.2
-0        10.244.2.5/32   301       0        cluster,direct       192.168.0.2
-0        172.16.0.1/32   1         0        local,node,cluster   -
-0        192.168.0.1/32  1         0        local,node,cluster   -
-0        192.168.0.2/32  6         0        node,cluster,direct  192.168.0.2
-0        ::/0            10        0        -                    -
-0        fd00::2/128     6         0        node,cluster,direct  192.168.0.2
+	want = `Network  Prefix          Identity  Ifindex  Flags                 Tunnel
+0        0.0.0.0/0       9         0        -                     -
+0        10.0.0.0/8      9         0        cluster               -
+0        10.244.1.0/24   3         0        local,cluster         -
+0        10.244.1.5/32   300       7        local,cluster,direct  -
+0        10.244.2.0/24   3         0        cluster,direct        192.168.0.2
+0        10.244.2.5/32   301       0        cluster,direct        192.168.0.2
+0        172.16.0.1/32   1         0        local,node,cluster    -
+0        192.168.0.1/32  1         0        local,node,cluster    -
+0        192.168.0.2/32  6         0        node,cluster,direct   192.168.0.2
+0        ::/0            10        0        -                     -
+0        fd00::2/128     6         0        node,cluster,direct   192.168.0.2
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("hosts after a change to native routing (-want +have):\n%s", diff)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -79,6 +80,8 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			b.devices[v] = table.NIC{Ifindex: ifindex}
 		case "port":
 			b.config.TunnelPort = uint16(number(v))
+		case "tcp-open":
+			b.config.Lives.TCPOpen = [2]time.Duration{time.Duration(number(v)) * time.Second, 0}
 		case "tunnel":
 			b.config.Tunnel = netip.MustParseAddr(v)
 		case "masquerade4":
