@@ -11,9 +11,6 @@
 
 #include <linux/types.h>
 
-/* Raised when a pinned map changes its shape; maps of another version are filled anew beside the old ones. */
-#define WEFT_LAYOUT 1
-
 #include "wire.h"
 
 /* hosts: who lives at an address. Hash of exact addresses; prefixes holds true prefixes with the same value. */
@@ -154,7 +151,6 @@ struct share {
 /* services: a frontend. Backends are found through slots (0-based). */
 enum service_flag {
 	SERVICE_AFFINITY = 1, /* one client stays with one backend */
-	SERVICE_EMPTY = 4,    /* known to have no backend */
 };
 
 struct service_key {

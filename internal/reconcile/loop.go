@@ -22,8 +22,8 @@ type Loop[R state.Row] struct {
 	// agent left in place is better): nothing at all is done until the table is synced.
 	WaitSynced bool
 
-	// Brief names rows that have a status only while they fail, which saves much memory on large tables; nil: none. Await
-	// works all the same, EverRealised does not.
+	// Brief names rows that have a status only while they fail, which saves much memory on large tables; nil: none.
+	// Realised works all the same, EverRealised does not.
 	Brief func(R) bool
 
 	Every      time.Duration // between comparisons of all that is with all that should be; 0 is 5 minutes

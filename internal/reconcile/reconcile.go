@@ -26,7 +26,7 @@
 //	loop := &reconcile.Loop[table.Link]{Table: table.Links, Sink: links}
 //	go loop.Run(ctx, db)
 //	...
-//	err := status.Await(ctx, db, table.Links, table.Links.Key(link)) // a CNI ADD waits here
+//	status.Realised(r, table.Links, table.Links.Key(link)) // a derivation asks: is this link, as it is now, in place?
 package reconcile
 
 import (

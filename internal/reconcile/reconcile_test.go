@@ -216,11 +216,8 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 	var want []route
 	for r := range b.routes.All(b.db.Snapshot()) {
 		want = append(want, r)
-		if err := status.Await(t.Context(), b.db, b.routes, b.routes.Key(r)); err != nil {
-			t.Error(err)
-		}
-		if is, _ := b.at(b.routes.Key(r)); is != r {
-			t.Errorf("Await returned before %v was in place", r)
+		if is, _ := b.at(b.routes.Key(r)); is != r && status.Realised(b.db.Snapshot(), b.routes, b.routes.Key(r)) {
+			t.Errorf("%v counts as realised before it is in place", r)
 		}
 	}
 	for i := range 15 {
@@ -236,6 +233,11 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 		}
 	}
 	time.Sleep(time.Hour) // of the bubble
+	for _, r := range want {
+		if !status.Realised(b.db.Snapshot(), b.routes, b.routes.Key(r)) {
+			t.Errorf("%v is in place and does not count as realised", r)
+		}
+	}
 	if !b.holds(want...) {
 		t.Errorf("the kernel holds %v, want %v", b.has, want)
 	}
@@ -280,8 +282,9 @@ func TestAPatientLoopTouchesNothingBeforeTheTableIsSynced(t *testing.T) {
 			t.Errorf("it did %q", got)
 		}
 		b.sync()
-		if err := status.Await(t.Context(), b.db, b.routes, state.Join("a")); err != nil || b.done() != "set a " {
-			t.Errorf("after sync: %v", err)
+		synctest.Wait()
+		if got := b.done(); got != "set a " || !status.Realised(b.db.Snapshot(), b.routes, state.Join("a")) {
+			t.Errorf("after sync it did %q", got)
 		}
 	})
 }
@@ -426,12 +429,7 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 		if !b.holds(route{Dst: "good"}) || b.status("bad") != "false 1 set: no such device" || b.status("") != "false 1 1 rows are not in place, of which bad: set: no such device" {
 			t.Errorf("holds %v, status %q, %q", b.has, b.status("bad"), b.status(""))
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-		defer cancel()
-		err := status.Await(ctx, b.db, b.routes, state.Join("bad"))
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "wait for routes bad: set: no such device (attempt ") {
-			t.Errorf("Await = %v", err)
-		}
+		time.Sleep(time.Hour)
 		if b.dumps < 50 || b.dumps > 200 {
 			t.Errorf("%d comparisons in an hour of failure: want them about every minute", b.dumps)
 		}
@@ -444,7 +442,7 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 	})
 }
 
-func TestAwaitIsForThisVersionOfTheRow(t *testing.T) {
+func TestRealisedIsAboutThisVersionOfTheRow(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.sync()
 		b.run()
@@ -464,17 +462,27 @@ func TestAwaitIsForThisVersionOfTheRow(t *testing.T) {
 	})
 }
 
-func TestAwaitWaitsForARowThatDoesNotExistYet(t *testing.T) {
+func TestAwaitGoneSaysWhatStandsInTheWay(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
+		b.sync()
 		b.run()
+		b.put(route{Dst: "a"})
+		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := status.Await(ctx, b.db, b.routes, state.Join("a")); err == nil || !strings.Contains(err.Error(), "no such row") {
-			t.Errorf("Await = %v", err)
+		if err := status.AwaitGone(ctx, b.db, b.routes, state.Join("a")); !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "wait until routes a is gone: the row is still there") {
+			t.Errorf("of a row that stays: %v", err)
 		}
-		go func() { time.Sleep(time.Minute); b.put(route{Dst: "a"}) }()
-		if err := status.Await(t.Context(), b.db, b.routes, state.Join("a")); err != nil {
-			t.Errorf("Await = %v", err)
+		b.tamper(func() { b.refuse["a"] = errors.New("no such device") })
+		b.del("a")
+		ctx, cancel = context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := status.AwaitGone(ctx, b.db, b.routes, state.Join("a")); !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "wait until routes a is gone: remove: no such device (attempt ") {
+			t.Errorf("of one whose removal fails: %v", err)
+		}
+		b.tamper(func() { delete(b.refuse, "a") })
+		if err := status.AwaitGone(t.Context(), b.db, b.routes, state.Join("a")); err != nil {
+			t.Errorf("of one that can be removed: %v", err)
 		}
 	})
 }

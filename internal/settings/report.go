@@ -74,7 +74,7 @@ func line(name, value string) Line {
 // It follows all others as they change.
 var atStart = strings.Fields(`
 enable-ipv4 enable-ipv6 enable-ipv4-masquerade enable-ipv6-masquerade masquerade tunnel-port service-no-backend-response enable-tcx
-enable-hubble hubble-socket-path hubble-listen-address bpf-map-dynamic-size-ratio bpf-ct-global-tcp-max bpf-ct-global-any-max
+enable-hubble hubble-socket-path bpf-map-dynamic-size-ratio bpf-ct-global-tcp-max bpf-ct-global-any-max
 bpf-nat-global-max bpf-fragments-map-max bpf-lb-affinity-map-max
 bpf-ct-timeout-regular-tcp bpf-ct-timeout-regular-tcp-syn bpf-ct-timeout-regular-tcp-fin bpf-ct-timeout-regular-any
 bpf-ct-timeout-service-tcp bpf-ct-timeout-service-tcp-grace bpf-ct-timeout-service-any`)

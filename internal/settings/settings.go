@@ -100,8 +100,6 @@ type Config struct {
 
 	Hubble       bool
 	HubbleSocket string
-	HubbleListen string // address of the flow service; empty: only the socket
-	Debug        bool
 }
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.
@@ -165,8 +163,6 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		CIDRPods:       strings.Contains(r.text("policy-cidr-match-mode"), "pods"),
 		Hubble:         r.flag("enable-hubble"),
 		HubbleSocket:   r.text("hubble-socket-path"),
-		HubbleListen:   r.text("hubble-listen-address"),
-		Debug:          r.flag("debug"),
 		Lives: Lives{
 			TCP: r.life("bpf-ct-timeout-regular-tcp"), ServiceTCP: r.life("bpf-ct-timeout-service-tcp"), TCPOpening: r.life("bpf-ct-timeout-regular-tcp-syn"),
 			TCPClosing: r.life("bpf-ct-timeout-regular-tcp-fin"), ServiceClosing: r.life("bpf-ct-timeout-service-tcp-grace"),

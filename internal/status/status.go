@@ -16,7 +16,7 @@
 //
 // # Example
 //
-//	err := status.Await(ctx, db, table.NICs, key)  // until this NIC is in place
+//	err := status.AwaitGone(ctx, db, table.Links, key)  // until this link is removed
 //
 //	// in a derivation: what needs the set stays out until some version of the set is there
 //	if !status.EverRealised(r, table.Sets, setKey) {
@@ -88,26 +88,32 @@ func tried(r state.Reader, table string) uint64 {
 	return s.Rev
 }
 
-// Await waits until the row with a key exists and its present version is in place. If ctx ends first it returns an error
-// that says what stands in the way and wraps that of ctx.
-func Await[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key) error {
-	return await(ctx, db, t, key, func(s *state.Snapshot) bool { return Realised(s, t, key) })
-}
-
-// AwaitGone waits until there is no row with a key and whatever it stood for has been removed.
+// AwaitGone waits until there is no row with a key and whatever it stood for has been removed. If ctx ends first it
+// returns an error that says what stands in the way and wraps that of ctx.
 func AwaitGone[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key) error {
 	var since uint64 // a revision at which the row was gone
-	return await(ctx, db, t, key, func(s *state.Snapshot) bool {
-		if t.Revision(s, key) != 0 {
+	for {
+		s := db.Snapshot()
+		_, exists, row := t.WatchOne(s, key)
+		status, left, one := Statuses.WatchOne(s, KeyOf(t, key))
+		whole, _, all := Statuses.WatchOne(s, KeyOf(t, ""))
+		switch {
+		case exists:
 			since = 0
-			return false
-		}
-		if since == 0 {
+		case since == 0:
 			since = t.LastRevision(s)
 		}
-		_, left := Statuses.One(s, KeyOf(t, key))
-		return !left && tried(s, t.Name()) >= since
-	})
+		if !exists && !left && whole.Rev >= since {
+			return nil
+		}
+		select {
+		case <-row:
+		case <-one:
+		case <-all:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s %s is gone: %s: %w", t.Name(), key, obstacle(exists, status, whole), context.Cause(ctx))
+		}
+	}
 }
 
 // AwaitFirst waits until a loop that waits for its table to be synced has tried all rows that there were then.
@@ -130,34 +136,15 @@ func AwaitFirst[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R
 	}
 }
 
-func await[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R], key state.Key, done func(*state.Snapshot) bool) error {
-	for {
-		s := db.Snapshot()
-		if done(s) {
-			return nil
-		}
-		_, exists, row := t.WatchOne(s, key)
-		status, _, one := Statuses.WatchOne(s, KeyOf(t, key))
-		whole, _, all := Statuses.WatchOne(s, state.Join(t.Name(), ""))
-		select {
-		case <-row:
-		case <-one:
-		case <-all:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s %s: %s: %w", t.Name(), key, obstacle(exists, status, whole), context.Cause(ctx))
-		}
-	}
-}
-
-// obstacle says in words why a row is not in place.
+// obstacle says in words why a row is not gone.
 func obstacle(exists bool, row, table Status) string {
 	switch {
+	case exists:
+		return "the row is still there"
 	case row.Err != "":
 		return fmt.Sprintf("%s (attempt %d)", row.Err, row.Attempts)
 	case table.Err != "":
 		return table.Err
-	case !exists:
-		return "there is no such row: what it is derived from is missing or not ready"
 	}
 	return "not done yet"
 }

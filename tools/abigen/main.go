@@ -6,7 +6,7 @@
 //	struct policy_key   abi.PolicyKey        every underscore-separated word gets a capital: no initialisms, no table
 //	enum verdict        abi.Verdict          its Go size is that of the fields that hold it, else 4 bytes
 //	VERDICT_ALLOW       abi.VerdictAllow
-//	#define WEFT_LAYOUT abi.Layout           the prefix WEFT_ goes
+//	#define WEFT_LIMIT  abi.Limit            the prefix WEFT_ goes
 //
 // A C field cannot say which enum it holds without taking its size, so the rule is by name: in struct S, field F
 // holds enum F, or enum S_F, or (for plural F, as in host.flags) enum S_ and the singular of F; exceptions are in

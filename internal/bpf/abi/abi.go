@@ -13,7 +13,6 @@ const (
 	MarkKindMask         = 0x0f00
 	MarkMask             = 0xffff0fff
 	MarkSign             = 0x5746
-	Layout               = 1
 	LayerTier            = 2
 	LayerView            = 4
 	PolicyBitsFixed      = 72
@@ -457,7 +456,6 @@ type ServiceFlag uint32
 // Values of ServiceFlag.
 const (
 	ServiceAffinity ServiceFlag = 1
-	ServiceEmpty    ServiceFlag = 4
 )
 
 // String names the value as C does, less the prefix SERVICE_.
@@ -466,10 +464,6 @@ func (v ServiceFlag) String() string {
 	if v&ServiceAffinity != 0 {
 		text = append(text, "affinity")
 		v &^= ServiceAffinity
-	}
-	if v&ServiceEmpty != 0 {
-		text = append(text, "empty")
-		v &^= ServiceEmpty
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))

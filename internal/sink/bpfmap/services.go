@@ -211,9 +211,6 @@ func (s *Services) set(r table.Frontend) error {
 	if r.AffinitySeconds > 0 {
 		v.Flags |= abi.ServiceAffinity
 	}
-	if len(active) == 0 {
-		v.Flags |= abi.ServiceEmpty
-	}
 	if err := s.services.Put(key, v); err != nil {
 		s.release(uses)
 		return fmt.Errorf("write frontend: %w", full("services", err))
