@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
@@ -24,8 +25,8 @@ import (
 
 const chartDir = "../chart"
 
-// manifests is where the project's sample YAML lies, beside a checkout.
-const manifests = "../../../shared/manifests"
+// manifests is where the project's sample YAML lies.
+const manifests = "../../test/manifest"
 
 func loadChart(t *testing.T) *chart.Chart {
 	t.Helper()
@@ -194,31 +195,28 @@ func TestProbesAskTheLoopbackAddressOnly(t *testing.T) {
 	check(find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator").Spec.Template.Spec.Containers[0], 19234)
 }
 
-func TestDefaultsFitTheResourceEnvelopeAndItsFlagsPassThrough(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(manifests, "config/agent-daemonset.yaml"))
-	if err != nil {
-		t.Logf("NOT RUN, the sample manifests are not beside this checkout: %v", err)
-		t.SkipNow()
-	}
-	var want appsv1.DaemonSet
-	if err := yaml.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
-	}
-	envelope := want.Spec.Template.Spec.Containers[0]
-	args, err := yaml.Marshal(map[string]any{"extraArgs": envelope.Args})
+func TestDefaultsFitTheResourceEnvelopeAndFlagsPassThrough(t *testing.T) {
+	flags := []string{"--enable-bandwidth-manager=true", "--kube-proxy-replacement=strict"}
+	args, err := yaml.Marshal(map[string]any{"extraArgs": flags})
 	if err != nil {
 		t.Fatal(err)
 	}
 	agent := agentContainer(t, mustRender(t, string(args)))
-	if !slices.Equal(agent.Args, envelope.Args) {
-		t.Errorf("args %v, want %v", agent.Args, envelope.Args)
+	if !slices.Equal(agent.Args, flags) {
+		t.Errorf("args %v, want %v", agent.Args, flags)
 	}
-	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-		if got, want := agent.Resources.Requests[name], envelope.Resources.Requests[name]; got.Cmp(want) != 0 {
-			t.Errorf("request of %s is %v, want %v", name, &got, &want)
-		}
-		if got, want := agent.Resources.Limits[name], envelope.Resources.Limits[name]; got.Cmp(want) != 0 {
-			t.Errorf("limit of %s is %v, want %v", name, &got, &want)
+	for _, c := range []struct {
+		what string
+		got  corev1.ResourceList
+		want corev1.ResourceList
+	}{
+		{"request", agent.Resources.Requests, corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")}},
+		{"limit", agent.Resources.Limits, corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("512Mi")}},
+	} {
+		for name, want := range c.want {
+			if got := c.got[name]; got.Cmp(want) != 0 {
+				t.Errorf("%s of %s is %v, want %v", c.what, name, &got, &want)
+			}
 		}
 	}
 }
@@ -251,10 +249,9 @@ config:
 }
 
 func TestSampleConfigMapPassesThroughWhole(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(manifests, "config/cilium-config.yaml"))
+	text, err := os.ReadFile(filepath.Join(manifests, "config.yaml"))
 	if err != nil {
-		t.Logf("NOT RUN, the sample manifests are not beside this checkout: %v", err)
-		t.SkipNow()
+		t.Fatal(err)
 	}
 	var want corev1.ConfigMap
 	if err := yaml.Unmarshal(text, &want); err != nil {
