@@ -19,7 +19,7 @@
 //   - It reads source files only (go/parser): no build, no network, no root. A clean clone is enough.
 //   - A package that is in no layer is a violation: a new folder is a decision, taken in layers (rules.go).
 //   - Test files and generated files are not counted or held to layers; folders with a go.mod of their own are other
-//     modules and are not looked at, except for words that belong in no file at all.
+//     modules and are not looked at, except for paths that lead out of the repository.
 //
 // # Example
 //
@@ -138,7 +138,7 @@ func (c *checker) visit(name string, d fs.DirEntry, err error) error {
 	if bytes.IndexByte(text[:min(len(text), 8000)], 0) >= 0 {
 		return nil // an object file, a picture
 	}
-	c.checkWords(name, text)
+	c.checkPaths(name, text)
 	c.checkC(name, text)
 	if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") && c.inModule(name) {
 		return c.add(name, text)

@@ -154,18 +154,21 @@ func (c *checker) checkC(name string, text []byte) {
 	}
 }
 
-// checkWords looks for words that belong in no file, in every text of the tree.
-func (c *checker) checkWords(name string, text []byte) {
+// checkPaths looks for paths that lead out of the tree, in every text of it. A path counts from the folder of its file.
+func (c *checker) checkPaths(name string, text []byte) {
 	if path.Base(name) == "go.sum" {
 		return
 	}
-	n := 0
+	depth, n := strings.Count(name, "/"), 0
 	for line := range bytes.Lines(text) {
 		n++
-		for _, w := range forbiddenWords {
-			if bytes.Contains(line, []byte(w)) {
-				c.report(fmt.Sprintf("%s:%d", name, n), whyWorkplace, "the line says %q", w)
+		for _, found := range upward.FindAll(line, -1) {
+			if bytes.Count(found, []byte("..")) > depth {
+				c.report(fmt.Sprintf("%s:%d", name, n), whyOutside, "the path %s leads out of the repository", bytes.TrimSpace(found))
 			}
+		}
+		for _, found := range home.FindAll(line, -1) {
+			c.report(fmt.Sprintf("%s:%d", name, n), whyOutside, "the path %s is one person's", bytes.TrimLeft(found, " \t\n\"'`=("))
 		}
 	}
 }

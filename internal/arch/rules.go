@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -81,9 +82,11 @@ var impure = []string{
 // forbiddenNames say nothing about what a package is.
 var forbiddenNames = []string{"util", "utils", "common", "helper", "helpers", "type", "types", "manager", "misc", "shared", "lib"}
 
-// forbiddenWords belong in no file: they name the place where it was written, which nobody else has. They are spelled in
-// two halves so that this file does not contain them.
-var forbiddenWords = []string{"/wo" + "rk/main", "/wo" + "rk/shared", "/wo" + "rk/.", "/tmp/br" + "ief", "proxy.go" + "lang"}
+// upward finds a path that climbs, as text (../../x) or as arguments of filepath.Join; home a path in the folder of a person.
+var (
+	upward = regexp.MustCompile(`(?:\.\./)+(?:\.\.\b)?|(?:"\.\.",? ?)+`)
+	home   = regexp.MustCompile(`(?:^|[\s"'` + "`" + `=(])/(?:home|Users)/[a-z][^\s"'` + "`" + `)]*`)
+)
 
 // unread folders hold nothing of ours: git's own files, installed packages, what a build makes.
 var unread = []string{".git", "node_modules", ".cache"}
@@ -100,20 +103,20 @@ const (
 )
 
 const (
-	whyLayers    = "imports run downward only (words < engines < state < edges < assembly < mains), so that a lower layer is understood and tested without the higher"
-	whyNoLayer   = "every package has a layer: add it to layers in internal/arch/rules.go and to section 3 of docs/architecture.md, or put the code where it belongs"
-	whySideways  = "an edge never imports another edge (sinks may use reconcile, sink/link may use datapath): edges meet in tables, so each can be replaced or faked alone"
-	whyTesting   = "test packages are imported by test files only, or they end up in the binaries"
-	whyPure      = "words and engines are pure: no I/O, goroutines, clock, randomness, logging or Kubernetes types, so the same input gives the same output in every test"
-	whyLines     = "a package has at most 1500 lines, so that one sitting is enough to read it: split it by noun"
-	whyFunction  = "a function has at most 90 lines, so that it is seen at once: give its parts names"
-	whyFanOut    = "a package imports at most 14 others of the project (assembly and mains 30): one that knows everything changes with everything"
-	whyComment   = "every package has a comment that teaches: the world it models, its invariants, an example"
-	whyName      = "a package is named after what it is about; a name like this collects whatever has no home"
-	whyMain      = "a main has at most 60 lines: it reads flags and calls the assembly, which can be tested"
-	whyHeader    = "a header in bpf/lib is one noun of at most 300 lines"
-	whyProgram   = "a BPF program is a table of contents of at most 150 lines; the steps are in bpf/lib"
-	whyWorkplace = "no file names the place where it was written: it means nothing to who reads it, and breaks in a clean clone"
+	whyLayers   = "imports run downward only (words < engines < state < edges < assembly < mains), so that a lower layer is understood and tested without the higher"
+	whyNoLayer  = "every package has a layer: add it to layers in internal/arch/rules.go and to section 3 of docs/architecture.md, or put the code where it belongs"
+	whySideways = "an edge never imports another edge (sinks may use reconcile, sink/link may use datapath): edges meet in tables, so each can be replaced or faked alone"
+	whyTesting  = "test packages are imported by test files only, or they end up in the binaries"
+	whyPure     = "words and engines are pure: no I/O, goroutines, clock, randomness, logging or Kubernetes types, so the same input gives the same output in every test"
+	whyLines    = "a package has at most 1500 lines, so that one sitting is enough to read it: split it by noun"
+	whyFunction = "a function has at most 90 lines, so that it is seen at once: give its parts names"
+	whyFanOut   = "a package imports at most 14 others of the project (assembly and mains 30): one that knows everything changes with everything"
+	whyComment  = "every package has a comment that teaches: the world it models, its invariants, an example"
+	whyName     = "a package is named after what it is about; a name like this collects whatever has no home"
+	whyMain     = "a main has at most 60 lines: it reads flags and calls the assembly, which can be tested"
+	whyHeader   = "a header in bpf/lib is one noun of at most 300 lines"
+	whyProgram  = "a BPF program is a table of contents of at most 150 lines; the steps are in bpf/lib"
+	whyOutside  = "no file names what lies outside the repository: a clean clone has no such file, and a test that reads it passes on one machine only"
 )
 
 // layerOf is the layer of a folder, 0 if it has none. What is named like nettest helps tests, wherever it stands.
