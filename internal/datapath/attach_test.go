@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/kerneltest"
 )
 
 // stand is a pair of devices in a network namespace of its own, and two programs that count what they see and let it pass.
@@ -338,9 +339,7 @@ func TestADeviceThatIsGoneIsNoTrouble(t *testing.T) {
 }
 
 func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
-	if !probe.TCX() {
-		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
-	}
+	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
 	s := newStand(t)
 	old := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_net": s.first}}
 	check(t, old.Attach("from_net", s.host))
@@ -377,9 +376,7 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 }
 
 func TestNobodyWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
-	if !probe.TCX() {
-		t.Skip("this kernel has no tcx (Linux 6.6 has), so there is one way only")
-	}
+	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
 	s := newStand(t)
 	d := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{}}
 	names := []string{"from_pod", "to_pod", "from_net", "to_net"}

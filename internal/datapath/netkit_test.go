@@ -6,12 +6,11 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/kerneltest"
 )
 
 func TestEveryPacketOfANetkitPairMeetsOneProgramWhileProgramsAreReplaced(t *testing.T) {
-	if !probe.Netkit() {
-		t.Skip("this kernel has no netkit (Linux 6.8 has, with CONFIG_NETKIT)")
-	}
+	kerneltest.Needs(t, kerneltest.Netkit, probe.Netkit())
 	s := newStandOf(t, netkitPair(0))
 	h := netkit{pins{s.dir}}
 	s.replace(t, h, "from_pod", s.peer)

@@ -15,9 +15,8 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"golang.org/x/sys/unix"
-
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/kerneltest"
 )
 
 var update = flag.Bool("update", false, "write what the verifier of this kernel does into its golden file")
@@ -36,17 +35,6 @@ var verifierConfigs = map[string]Config{
 		NATPortMin: 10000, NATPortMax: 29999, Masquerade4: netip.MustParseAddr("10.0.0.1"),
 		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57::1"),
 	},
-}
-
-// series is the first two numbers of the running kernel's version.
-func series(t *testing.T) string {
-	t.Helper()
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.SplitN(unix.ByteSliceToString(name.Release[:]), ".", 3)
-	return parts[0] + "." + parts[1]
 }
 
 // Loading takes longer with each instruction that the verifier walks, and it refuses a program beyond a million.
@@ -74,7 +62,7 @@ func TestTheVerifierHasNoMoreWorkThanBefore(t *testing.T) {
 		}
 		d.Close()
 	}
-	kernel := series(t)
+	kernel := kerneltest.Series(t)
 	file := filepath.Join("testdata", "verifier", kernel+".txt")
 	if *update {
 		writeVerifier(t, file, kernel, have)
@@ -82,7 +70,7 @@ func TestTheVerifierHasNoMoreWorkThanBefore(t *testing.T) {
 	}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("kernel %s has no golden file %s: make one with go test ./internal/datapath -update", kernel, file)
+		t.Fatalf("what the verifier of kernel %s does is not known: there is no %s; write it with\n\tgo test ./internal/datapath -run Verifier -update", kernel, file)
 	}
 	if err != nil {
 		t.Fatal(err)
