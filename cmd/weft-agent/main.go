@@ -9,15 +9,13 @@ import (
 	"syscall"
 
 	"weftnet.io/weftnet/internal/agent"
+	"weftnet.io/weftnet/internal/version"
 )
-
-// version is set when a release is linked.
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := agent.Command(os.Args[1:], version).ExecuteContext(ctx); err != nil {
+	if err := agent.Command(os.Args[1:], version.Text()).ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "weft-agent:", err)
 		os.Exit(1)
 	}

@@ -3,14 +3,21 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 
 	"weftnet.io/weftnet/internal/source/cni/journal"
 	"weftnet.io/weftnet/internal/source/cni/plugin"
+	"weftnet.io/weftnet/internal/version"
 )
 
 func main() {
-	about := filepath.Base(os.Args[0]) + ": CNI plugin of Weftnet. A container runtime runs it; see https://www.cni.dev/docs/spec/"
+	name := filepath.Base(os.Args[0])
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		fmt.Println(version.Line(name))
+		return
+	}
+	about := version.Line(name) + ": CNI plugin of Weftnet. A container runtime runs it; see https://www.cni.dev/docs/spec/"
 	os.Exit(plugin.Plugin{StateDir: journal.StateDir, Out: os.Stdout}.Run(about))
 }

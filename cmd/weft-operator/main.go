@@ -10,15 +10,13 @@ import (
 	"syscall"
 
 	"weftnet.io/weftnet/internal/operator"
+	"weftnet.io/weftnet/internal/version"
 )
-
-// version is set when a release is linked.
-var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := operator.Command(version).ExecuteContext(ctx); err != nil {
+	if err := operator.Command(version.Text()).ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "weft-operator:", err)
 		os.Exit(1)
 	}

@@ -25,7 +25,7 @@ func Command(args []string, version string) *cobra.Command {
 Its configuration is ConfigMap kube-system/cilium-config. Every key of it may also be given as a flag, --KEY=VALUE,
 which then wins; ` + "`weft status`" + ` lists each key with what became of it. The flags below are about where the agent
 finds things and cannot be in the ConfigMap.`,
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, Version: version,
 		RunE: func(c *cobra.Command, _ []string) error {
 			level := slog.LevelInfo
 			if debug {
@@ -51,7 +51,7 @@ finds things and cannot be in the ConfigMap.`,
 	f.StringVar(&o.Health, "health-listen", "127.0.0.1:9879", "address of /healthz and /readyz")
 	f.StringVar(&o.Metrics, "metrics-listen", ":9962", "address of /metrics")
 	f.BoolVar(&debug, "debug-log", false, "log more")
-	known := func(name string) bool { return f.Lookup(name) != nil || name == "help" }
+	known := func(name string) bool { return f.Lookup(name) != nil || name == "help" || name == "version" }
 	c.SetArgs(takeKeys(args, known, o.Flags))
 	c.AddCommand(installCommand())
 	return c

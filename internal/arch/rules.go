@@ -27,7 +27,7 @@ func (l layer) String() string {
 
 // layers puts every package, with all below it, in a layer. A longer path goes before a shorter one.
 var layers = map[string]layer{
-	"internal/identity": words, "internal/flow": words, "internal/packet": words, "internal/bpf/abi": words, "internal/settings": words,
+	"internal/identity": words, "internal/flow": words, "internal/packet": words, "internal/bpf/abi": words, "internal/settings": words, "internal/capability": words, "internal/version": words,
 
 	"internal/policy": engines, "internal/lb": engines, "internal/ipam": engines, "internal/attach": engines, "internal/path": engines,
 

@@ -9,8 +9,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -22,10 +20,8 @@ import (
 	"weftnet.io/weftnet/internal/cli/policy"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/version"
 )
-
-// Version is set by the linker: -X weftnet.io/weftnet/internal/cli.Version=v1.2.3.
-var Version string
 
 // Environment is what a command line lives in; tests have their own.
 type Environment struct {
@@ -84,8 +80,9 @@ func Run(ctx context.Context, env Environment, args []string) int {
 
 func rootCommand(env *Environment) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "weft",
-		Short: "Weftnet: pods, virtual machines and their traffic on every NIC",
+		Use:     "weft",
+		Short:   "Ask a node of Weftnet how it is, what its pods say to each other, and which policy decides",
+		Version: version.Text(),
 		Long: `weft asks the Weftnet agent of this node how it is and what its network does.
 
 It speaks with the agent on two unix sockets, which only root may use:
@@ -106,6 +103,7 @@ command line makes no sense.`,
 		Args:                       unknownCommand,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate(version.Line("weft") + "\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), labCommand(env), uninstallCommand(env), versionCommand(env))
 	for _, c := range root.Commands() {
@@ -147,16 +145,6 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	return usageError{errors.New(text)}
 }
 
-func version() string {
-	if Version != "" {
-		return Version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-}
-
 func versionCommand(env *Environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
@@ -165,7 +153,7 @@ func versionCommand(env *Environment) *cobra.Command {
 The version of the agent is in 'weft status'.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(env.Out, "weft %s (%s %s/%s)\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(env.Out, version.Line("weft"))
 			return err
 		},
 	}
