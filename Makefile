@@ -7,6 +7,8 @@ FOCUS   ?= \[sig-network\].*\[Conformance\]
 SKIP    ?=
 SOAK    ?= restart kill mode
 SEED    ?= 0
+PUSH    ?=
+VERSION ?=
 
 export CGO_ENABLED = 0
 export WEFT_LAB_DIR = $(LAB_DIR)
@@ -16,10 +18,10 @@ WEFT_LAB = $(LAB_DIR)/bin/weft-lab
 # Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
 LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
 
-.PHONY: help lab lab-down check test test-vm e2e conformance bench soak setup generate fmt vet lint unit fresh weft-lab
+.PHONY: help lab lab-down images check test test-vm e2e conformance bench soak setup generate fmt vet lint unit fresh weft-lab
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 lab: setup weft-lab ## build everything, bring the cluster up, run the demo (root)
 	$(WEFT_LAB) up
@@ -27,6 +29,10 @@ lab: setup weft-lab ## build everything, bring the cluster up, run the demo (roo
 
 lab-down: weft-lab ## remove the cluster; leaves nothing behind (root)
 	$(WEFT_LAB) down
+
+images: ## images of agent and operator and a chart that names them, in dist/; make images PUSH=registry.example/weftnet VERSION=…
+	cd lab && go build -buildvcs=false -o $(CURDIR)/bin/weft-images ./cmd/weft-images
+	bin/weft-images -out dist -version '$(VERSION)' -push '$(PUSH)'
 
 check: fmt fresh vet lint unit ## format, generated files, vet, lint, unit tests and control scripts (no root)
 
@@ -59,7 +65,7 @@ generate: ## make generated code and manifests anew (clang-19)
 	go generate ./...
 
 weft-lab:
-	@cd lab && go build -buildvcs=false -o $(WEFT_LAB) ./cmd/weft-lab
+	@cd lab && go build -buildvcs=false -ldflags "-X weftnet.io/weftnet/lab/internal/cli.version=$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o $(WEFT_LAB) ./cmd/weft-lab
 
 fmt:
 	@files=$$($(LINT) gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
@@ -71,6 +77,7 @@ fresh:
 vet:
 	go vet ./... && go vet -tags e2e ./test/e2e
 	cd lab && go vet $(LAB_PACKAGES)
+	cd lab/components/push && go vet ./...
 	cd deploy/test && go vet ./...
 	cd test/cyclonus && go vet ./...
 	cd test/conformance && go vet ./...
@@ -82,5 +89,6 @@ lint:
 unit:
 	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net -e /test/soak)
 	cd lab && go test $(LAB_PACKAGES)
+	cd lab/components/push && go test ./...
 	cd deploy/test && go test ./...
 	cd test/cyclonus && go test ./...

@@ -9,8 +9,17 @@ kube-system
 
 {{- define "weftnet.labels" -}}
 app.kubernetes.io/part-of: weftnet
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | trunc 63 | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* An image: without a tag or digest it is that of the chart's version. */}}
+{{- define "weftnet.image" -}}
+{{- if regexMatch ":[^/]+$" .name -}}
+{{ .name }}
+{{- else -}}
+{{ .name }}:{{ .version }}
+{{- end -}}
 {{- end -}}
 
 {{/* The data of cilium-config: strings as they are, null left out. */}}

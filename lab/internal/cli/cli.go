@@ -23,6 +23,9 @@ import (
 	"weftnet.io/weftnet/lab/internal/progress"
 )
 
+// version is set by the linker, from Git.
+var version = "dev"
+
 const defaultDir = "/var/tmp/weft-lab"
 
 const about = `weft-lab runs a real Kubernetes cluster on this one machine, for trying and testing Weftnet.
@@ -102,7 +105,7 @@ func root() *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use: "weft-lab", Short: "A real Kubernetes cluster on one machine", Long: about, Example: example,
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, Version: version,
 	}
 	dir := defaultDir
 	if d := os.Getenv("WEFT_LAB_DIR"); d != "" {

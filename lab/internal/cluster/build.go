@@ -80,11 +80,11 @@ func (l *Lab) Build(ctx context.Context, network string) error {
 		return nil
 	}
 	if l.Source != "" {
-		if err := l.Progress.Do("build Weftnet", func() error { return l.builder().MakeNetwork(ctx) }); err != nil {
+		if err := l.Progress.Do("build Weftnet", func() error { return l.builder().MakeNetwork(ctx, component.Version(ctx, l.Source)) }); err != nil {
 			return err
 		}
 	}
-	recipes, err := l.kitchen("").Network()
+	recipes, err := l.kitchen("").Network(rootfs.Repository, rootfs.Tag)
 	if err != nil {
 		return err
 	}

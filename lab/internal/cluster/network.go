@@ -62,8 +62,8 @@ func values(c Config, t topology.Cluster) chart.Values {
 		return "false"
 	}
 	v := chart.Values{
-		"image":    rootfs.Agent,
-		"operator": chart.Values{"image": rootfs.Operator},
+		"image":    rootfs.Agent(rootfs.Repository, rootfs.Tag),
+		"operator": chart.Values{"image": rootfs.Operator(rootfs.Repository, rootfs.Tag)},
 		"config":   chart.Values{"enable-ipv4": onOff(topology.V4), "enable-ipv6": onOff(topology.V6)},
 	}
 	if c.KubeProxy == "none" { // nothing translates the API server's service address on a node

@@ -50,10 +50,7 @@ func kubernetesFlags() string {
 
 // Cluster lists the builds a cluster needs, the longest first.
 func Cluster() []Build {
-	const (
-		containerd = "github.com/containerd/containerd/v2/cmd/"
-		plugins    = "github.com/containernetworking/plugins/plugins/"
-	)
+	const containerd = "github.com/containerd/containerd/v2/cmd/"
 	return []Build{
 		{
 			Name: "Kubernetes " + kubernetesVersion, Module: ".", Targets: []string{"./cmd/weft-kube"}, LDFlags: kubernetesFlags(),
@@ -72,15 +69,29 @@ func Cluster() []Build {
 			Name: "runc", Module: "components/runc", Targets: []string{"github.com/opencontainers/runc"}, Tags: "seccomp", LDFlags: "-s -w",
 			Cgo: true, Folder: "bin", Outputs: []string{"runc"},
 		},
-		{
-			Name: "CNI plugins", Module: "components/cni", LDFlags: "-s -w", Folder: "cni",
-			Targets: []string{plugins + "main/bridge", plugins + "main/loopback", plugins + "main/ptp", plugins + "ipam/host-local", plugins + "meta/portmap", plugins + "meta/bandwidth"},
-			Outputs: []string{"bridge", "loopback", "ptp", "host-local", "portmap", "bandwidth"},
-		},
+		Plugins(),
 		{
 			Name: "agnhost", Module: ".", Targets: []string{"k8s.io/kubernetes/test/images/agnhost"}, LDFlags: "-s -w",
 			Folder: "bin", Outputs: []string{"agnhost"},
 		},
+	}
+}
+
+// Plugins are the standard CNI plugins, of which the image of the agent has two.
+func Plugins() Build {
+	const plugins = "github.com/containernetworking/plugins/plugins/"
+	return Build{
+		Name: "CNI plugins", Module: "components/cni", LDFlags: "-s -w", Folder: "cni",
+		Targets: []string{plugins + "main/bridge", plugins + "main/loopback", plugins + "main/ptp", plugins + "ipam/host-local", plugins + "meta/portmap", plugins + "meta/bandwidth"},
+		Outputs: []string{"bridge", "loopback", "ptp", "host-local", "portmap", "bandwidth"},
+	}
+}
+
+// Push takes image archives to registries.
+func Push() Build {
+	return Build{
+		Name: "weft-push", Module: "components/push", Targets: []string{"."}, LDFlags: "-s -w",
+		Folder: "bin", Outputs: []string{"weft-push"}, Inputs: []string{"components/push"},
 	}
 }
 
@@ -180,9 +191,21 @@ func (b Builder) Make(ctx context.Context, c Build) error {
 // programs of this repository that go into images or are of use beside a running lab.
 var programs = []string{"weft-agent", "weft-cni", "weft", "weft-operator"}
 
-// MakeNetwork builds Weftnet's own programs into bin.
-func (b Builder) MakeNetwork(ctx context.Context) error {
-	args := []string{"build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(b.Dir, "bin") + "/"}
+// Version is that of a checkout, as Git describes it; dev without Git.
+func Version(ctx context.Context, source string) string {
+	cmd := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty")
+	cmd.Dir = source
+	out, err := cmd.Output()
+	if version := strings.TrimSpace(string(out)); err == nil && version != "" {
+		return version
+	}
+	return "dev"
+}
+
+// MakeNetwork builds Weftnet's own programs into bin, and tells them their version.
+func (b Builder) MakeNetwork(ctx context.Context, version string) error {
+	flags := "-ldflags=-s -w -X weftnet.io/weftnet/internal/version.linked=" + version
+	args := []string{"build", "-buildvcs=false", "-trimpath", flags, "-o", filepath.Join(b.Dir, "bin") + "/"}
 	var missing []string
 	for _, p := range programs {
 		if _, err := os.Stat(filepath.Join(b.Source, "cmd", p)); errors.Is(err, fs.ErrNotExist) {

@@ -33,6 +33,7 @@ type Config struct {
 	User         string              `json:"User,omitempty"`
 	WorkingDir   string              `json:"WorkingDir,omitempty"`
 	ExposedPorts map[string]struct{} `json:"ExposedPorts,omitempty"`
+	Labels       map[string]string   `json:"Labels,omitempty"`
 }
 
 type entry struct {

@@ -2,12 +2,13 @@
 //
 //	pause, coredns          what every cluster runs
 //	agnhost, busybox        what the official end-to-end tests and the demo run
-//	weftnet/agent, -operator   the network itself
+//	weftnet/agent, /operator   the network itself
 //
 // Ingredients are programs that package component built (bin, cni) and Debian programs of the machine with their libraries.
 package rootfs
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,19 +20,30 @@ import (
 
 // Names under which the images are known in the cluster.
 const (
-	Pause    = "registry.k8s.io/pause:3.10.2"
-	Agnhost  = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
-	CoreDNS  = "registry.k8s.io/coredns/coredns:v1.14.7"
-	Busybox  = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1"
-	Agent    = "docker.io/weftnet/agent:lab"
-	Operator = "docker.io/weftnet/operator:lab"
+	Pause   = "registry.k8s.io/pause:3.10.2"
+	Agnhost = "registry.k8s.io/e2e-test-images/agnhost:2.63.0"
+	CoreDNS = "registry.k8s.io/coredns/coredns:v1.14.7"
+	Busybox = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1"
 )
+
+// Repository and Tag are those of Weftnet's own images in a lab.
+const (
+	Repository = "docker.io/weftnet"
+	Tag        = "lab"
+)
+
+// Agent is the name of the agent's image.
+func Agent(repository, tag string) string { return repository + "/agent:" + tag }
+
+// Operator is the name of the operator's image.
+func Operator(repository, tag string) string { return repository + "/operator:" + tag }
 
 // Kitchen is where the ingredients lie.
 type Kitchen struct {
 	Bin     string // built programs
 	CNI     string // built CNI plugins
 	Busybox string // Debian's static busybox
+	Version string // of Weftnet
 	Porter  string // folder with agnhost's certificate for localhost, in the Kubernetes sources
 }
 
@@ -58,8 +70,8 @@ func (k Kitchen) Cluster() ([]Recipe, error) {
 	return []Recipe{k.pause(), k.coredns(), agnhost, k.busybox(applets)}, nil
 }
 
-// Network are the images of Weftnet.
-func (k Kitchen) Network() ([]Recipe, error) {
+// Network are the images of Weftnet, each with a name per tag.
+func (k Kitchen) Network(repository string, tags ...string) ([]Recipe, error) {
 	applets, err := k.applets()
 	if err != nil {
 		return nil, err
@@ -74,10 +86,17 @@ func (k Kitchen) Network() ([]Recipe, error) {
 	operator := image.NewTree()
 	operator.File("/usr/bin/weft-operator", filepath.Join(k.Bin, "weft-operator"), 0o755)
 	operator.Dir("/tmp", os.ModeSticky|0o777)
-	return []Recipe{
-		{File: "weftnet-agent.tar", Names: []string{Agent}, Tree: agent, Config: image.Config{Cmd: []string{"/usr/bin/weft-agent"}, Env: path}},
-		{File: "weftnet-operator.tar", Names: []string{Operator}, Tree: operator, Config: image.Config{Cmd: []string{"/usr/bin/weft-operator"}, Env: path}},
-	}, nil
+	recipe := func(part string, name func(repository, tag string) string, tree *image.Tree) Recipe {
+		r := Recipe{File: "weftnet-" + part + ".tar", Tree: tree, Config: image.Config{
+			Cmd: []string{"/usr/bin/weft-" + part}, Env: path,
+			Labels: map[string]string{"org.opencontainers.image.title": "Weftnet " + part, "org.opencontainers.image.version": cmp.Or(k.Version, tags[0])},
+		}}
+		for _, tag := range tags {
+			r.Names = append(r.Names, name(repository, tag))
+		}
+		return r
+	}
+	return []Recipe{recipe("agent", Agent, agent), recipe("operator", Operator, operator)}, nil
 }
 
 func (k Kitchen) pause() Recipe {
