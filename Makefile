@@ -65,6 +65,7 @@ generate: ## make generated code and manifests anew (clang-19)
 	go generate ./...
 
 weft-lab:
+	@test -x $(WEFT_LAB) || echo "first build: about 20 minutes on two cores, and less than one from then on"
 	@cd lab && go build -buildvcs=false -ldflags "-X weftnet.io/weftnet/lab/internal/cli.version=$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o $(WEFT_LAB) ./cmd/weft-lab
 
 fmt:

@@ -308,7 +308,13 @@ that closed the flow and the policy that decided. Fails if an outcome is not wha
 			if err != nil {
 				return err
 			}
-			return runDemo(cmd.Context(), l, example)
+			if err := runDemo(cmd.Context(), l, example); err != nil {
+				return err
+			}
+			if c, err := l.Config(); err == nil && c.Network == cluster.NetworkWeft {
+				demo.Next(os.Stdout, l.Bin(""))
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&example, "example", "", "folder with app.yaml, policy.yaml and open.txt (default: examples/three-tiers of the sources)")

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"time"
 
 	"weftnet.io/weftnet/lab/internal/component"
 	"weftnet.io/weftnet/lab/internal/image"
@@ -57,6 +59,9 @@ func (l *Lab) Build(ctx context.Context, network string) error {
 	}
 	if err := machine.Check(l.Dir, len(stale) == 0); err != nil {
 		return err
+	}
+	if wait := component.Expect(stale, runtime.NumCPU()).Round(time.Minute); wait > 0 {
+		l.Progress.Note("%d programs are built from source: about %d minutes on %d cores, this once", len(stale), int(wait.Minutes()), runtime.NumCPU())
 	}
 	if err := l.makeAll(ctx, stale); err != nil {
 		return err

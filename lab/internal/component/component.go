@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Build is one call of the Go tool or the C compiler, and what comes out.
@@ -38,6 +39,7 @@ type Build struct {
 	Folder  string   // below the lab directory: bin or cni
 	Outputs []string // file names in Folder, one per target
 	Inputs  []string // files and folders below lab/ that decide the outcome, besides the module files
+	Seconds int      // about, with nothing cached, on two cores
 }
 
 const kubernetesVersion = "v1.36.3"
@@ -55,24 +57,25 @@ func Cluster() []Build {
 		{
 			Name: "Kubernetes " + kubernetesVersion, Module: ".", Targets: []string{"./cmd/weft-kube"}, LDFlags: kubernetesFlags(),
 			Folder: "bin", Outputs: []string{"weft-kube"}, Inputs: []string{"cmd/weft-kube", "internal/kubernetes", "internal/controlplane", "internal/topology"},
+			Seconds: 600,
 		},
 		{
 			Name: "containerd", Module: "components/containerd", Tags: "no_btrfs no_devmapper no_zfs", LDFlags: "-s -w", Folder: "bin",
 			Targets: []string{containerd + "containerd", containerd + "ctr", containerd + "containerd-shim-runc-v2"},
-			Outputs: []string{"containerd", "ctr", "containerd-shim-runc-v2"},
+			Outputs: []string{"containerd", "ctr", "containerd-shim-runc-v2"}, Seconds: 150,
 		},
 		{
 			Name: "CoreDNS", Module: "components/coredns", Targets: []string{"github.com/coredns/coredns"}, LDFlags: "-s -w",
-			Folder: "bin", Outputs: []string{"coredns"},
+			Folder: "bin", Outputs: []string{"coredns"}, Seconds: 240,
 		},
 		{
 			Name: "runc", Module: "components/runc", Targets: []string{"github.com/opencontainers/runc"}, Tags: "seccomp", LDFlags: "-s -w",
-			Cgo: true, Folder: "bin", Outputs: []string{"runc"},
+			Cgo: true, Folder: "bin", Outputs: []string{"runc"}, Seconds: 30,
 		},
 		Plugins(),
 		{
 			Name: "agnhost", Module: ".", Targets: []string{"k8s.io/kubernetes/test/images/agnhost"}, LDFlags: "-s -w",
-			Folder: "bin", Outputs: []string{"agnhost"},
+			Folder: "bin", Outputs: []string{"agnhost"}, Seconds: 60,
 		},
 	}
 }
@@ -83,7 +86,7 @@ func Plugins() Build {
 	return Build{
 		Name: "CNI plugins", Module: "components/cni", LDFlags: "-s -w", Folder: "cni",
 		Targets: []string{plugins + "main/bridge", plugins + "main/loopback", plugins + "main/ptp", plugins + "ipam/host-local", plugins + "meta/portmap", plugins + "meta/bandwidth"},
-		Outputs: []string{"bridge", "loopback", "ptp", "host-local", "portmap", "bandwidth"},
+		Outputs: []string{"bridge", "loopback", "ptp", "host-local", "portmap", "bandwidth"}, Seconds: 30,
 	}
 }
 
@@ -104,6 +107,15 @@ func Conformance() []Build {
 		},
 		{Name: "ginkgo", Module: ".", Targets: []string{"github.com/onsi/ginkgo/v2/ginkgo"}, Folder: "bin", Outputs: []string{"ginkgo"}},
 	}
+}
+
+// Expect is about how long builds take on a machine with so many cores. They keep no more than eight busy.
+func Expect(builds []Build, cores int) time.Duration {
+	total := 0
+	for _, b := range builds {
+		total += b.Seconds
+	}
+	return time.Duration(total) * time.Second * 2 / time.Duration(min(max(cores, 1), 8))
 }
 
 // Builder carries out builds: sources below Lab, results below Dir.
