@@ -38,7 +38,7 @@ func Command(env Environment) *cobra.Command {
 		Use:   "policy",
 		Short: "Check policies, and ask what they do",
 		Long: `policy checks policy objects and says what they do: CiliumNetworkPolicy,
-CiliumClusterwideNetworkPolicy and NetworkPolicy.`,
+CiliumClusterwideNetworkPolicy, NetworkPolicy and ClusterNetworkPolicy.`,
 		Example: `  weft policy check -f policies/
   weft policy explain --from shop/web --to shop/db:5432
   weft policy effective shop/db

@@ -1,0 +1,151 @@
+package capability
+
+// Table is all of it.
+var Table = []Capability{
+	{
+		State: Works, Topic: "CNI",
+		Text: "0.3.1 to 1.1.0. ADD answers when link, policy and programs are in place; attachments survive restarts of the agent; " +
+			"a DEL without an agent is done later; pods' devices are veth or netkit pairs.",
+		Keys:    []string{"datapath-mode=netkit"},
+		Scripts: []string{"an_add_that_is_repeated_gives_the_same", "a_delete_without_an_agent_is_done_later", "a_pod_gets_the_pair_that_is_asked_for"},
+	},
+	{
+		State: Works, Topic: "Addresses",
+		Text:    "pools carved by the operator, or `node.spec.podCIDRs`; dual-stack, IPv4 only, IPv6 only.",
+		Keys:    []string{"ipam=cluster-pool", "ipam=kubernetes", "enable-ipv6=false", "enable-ipv4=false"},
+		Kinds:   []string{"CiliumNode"},
+		Scripts: []string{"a_cluster_may_have_one_family_only"},
+	},
+	{
+		State: Works, Topic: "Connectivity",
+		Text: "pod to pod on a node and between nodes, by VXLAN and by native routing; to and from nodes and host-network pods; " +
+			"to the outside by masquerade in eBPF; ICMP errors, fragments, hairpin. A pod can send from its own addresses only.",
+		Keys: []string{"routing-mode=native", "routing-mode=tunnel", "tunnel-protocol=vxlan", "enable-bpf-masquerade=true", "auto-direct-node-routes=true"},
+		Scripts: []string{
+			"pods_of_two_nodes_talk_through_the_tunnel", "pods_of_two_nodes_talk_without_a_tunnel", "a_node_and_pods_talk",
+			"a_pod_talks_to_the_outside_with_its_nodes_address", "a_pod_that_lies_about_its_address_gains_nothing", "fragments_follow_their_first",
+			"a_pod_reaches_itself_through_its_service",
+		},
+	},
+	{
+		State: Works, Topic: "Services that pods call",
+		Text: "cluster addresses, external addresses, node ports, affinity. What comes from outside and from nodes, " +
+			"and hostPort, is kube-proxy's and the portmap plugin's.",
+		Keys:    []string{"service-no-backend-response=reject"},
+		Scripts: []string{"a_service_is_reached_by_its_address", "a_node_port_is_offered_to_pods", "a_conversation_moves_when_its_backend_goes"},
+	},
+	{
+		State: Works, Topic: "Policy",
+		Text: "CiliumNetworkPolicy and the clusterwide one: peers by labels, entities, CIDR, CIDR group, Service and node; ports, also ranges and by name; " +
+			"ICMP types; deny, default deny, audit. NetworkPolicy in full. ClusterNetworkPolicy with its tiers, but for domain names. " +
+			"A change is felt by the next packet of open connections.",
+		Fields: []string{
+			"endpointSelector", "ingress", "ingressDeny", "egress", "egressDeny", "enableDefaultDeny", "labels", "description", "log",
+			"fromEndpoints", "fromCIDR", "fromCIDRSet", "fromEntities", "fromNodes", "toEndpoints", "toCIDR", "toCIDRSet", "toEntities", "toServices", "toNodes",
+			"cidr", "cidrGroupRef", "cidrGroupSelector", "except", "toPorts", "icmps", "ports", "rules", "port", "endPort", "protocol",
+			"podSelector", "namespaceSelector", "ipBlock", "policyTypes", "from", "to",
+			"tier", "priority", "subject", "namespaces", "pods", "nodes", "networks", "action", "protocols", "name",
+		},
+		Keys: []string{
+			"policy-enforcement-mode=always", "enable-node-selector-labels=true", "enable-extended-ip-protocols=true", "policy-cidr-match-mode=nodes",
+			"allow-localhost=policy", "labels=k8s:app",
+		},
+		Kinds: []string{"CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "CiliumCIDRGroup", "ClusterNetworkPolicy", "CiliumIdentity", "CiliumEndpoint"},
+		Scripts: []string{
+			"a_direction_closes_for_whom_a_rule_closes_it", "a_rule_by_address_is_about_the_outside", "peers_are_whom_their_words_say", "ports_are_what_their_text_says",
+			"deny_beats_allow_in_every_language", "an_administrators_policy_comes_first", "a_policy_bites_on_an_open_connection",
+		},
+	},
+	{
+		State: Works, Topic: "Host firewall",
+		Text:    "policies with a nodeSelector, with `enable-host-firewall`.",
+		Fields:  []string{"nodeSelector"},
+		Keys:    []string{"enable-host-firewall=true"},
+		Scripts: []string{"a_node_refuses_whom_its_policy_does_not_name", "a_node_may_close_all_or_nothing"},
+	},
+	{
+		State: Works, Topic: "Policy, before it bites",
+		Text: "`weft policy check` says what a file does not do and what was meant, also as an admission webhook; `explain`, `effective` and `simulate` say " +
+			"what policies allow, here or in files alone; audit mode by policy, namespace or cluster, and staged policies.",
+		Keys:     []string{"policy-audit-mode=true"},
+		Commands: []string{"policy check", "policy explain", "policy effective", "policy simulate"},
+		Scripts:  []string{"a_policy_is_tried_before_it_bites"},
+	},
+	{
+		State: Works, Topic: "Flows",
+		Text: "Hubble's observer API on the agent's socket, and `weft observe`: beginnings and first answers of connections, verdicts, drops. Each verdict " +
+			"names its policies, an implicit deny those that isolate the pod.",
+		Keys:     []string{"enable-hubble=true", "hubble-socket-path=/var/run/cilium/hubble.sock"},
+		Commands: []string{"observe"},
+		Scripts:  []string{"a_drop_names_the_policy_that_decided"},
+	},
+	{
+		State: Works, Topic: "Restarts",
+		Text: "connections survive restarts of the agent, upgrades (also those that change the shape of what is remembered) and changes of the " +
+			"routing mode; a workload that floods uses up its own share of the tables; `weft uninstall` leaves a node as it was.",
+		Keys:     []string{"bpf-map-dynamic-size-ratio=0.01", "bpf-ct-global-tcp-max=262144"},
+		Commands: []string{"uninstall"},
+		Scripts: []string{
+			"connections_outlive_the_agent", "an_upgrade_to_another_layout_keeps_every_connection", "maps_of_another_size_keep_every_connection",
+			"a_flood_costs_its_sender_alone", "uninstall_leaves_a_node_as_it_was",
+		},
+	},
+	{
+		State: Works, Topic: "Kernels",
+		Text: "6.1 (cls_bpf), 6.12 and 6.18 (tcx; netkit as an option): `make test-vm KERNEL=6.1`. amd64 is what is tested.",
+		Keys: []string{"enable-tcx=true", "enable-tcx=false"},
+	},
+	{
+		State: Works, Topic: "Operations",
+		Text: "`weft status` says of every configuration key whether it is in force; `weft table` shows all that the agent knows, wants and has done; " +
+			"Prometheus metrics; a Helm chart.",
+		Commands: []string{"status", "table", "version", "lab"},
+	},
+
+	{
+		State: Accepted, Topic: "Encryption",
+		Text: "WireGuard, IPsec, ztunnel: traffic is not encrypted, and `weft status` fails while it is asked for.",
+		Keys: []string{
+			"enable-wireguard=true", "enable-ipsec=true", "enable-ztunnel=true", "encryption-node=true", "encrypt-node=true", "enable-encryption-strict-mode=true",
+			"enable-encryption-strict-mode-egress=true", "enable-encryption-strict-mode-ingress=true",
+		},
+	},
+	{
+		State: Accepted, Topic: "Policy fields",
+		Text: "DNS names (`toFQDNs`, `rules.dns`, `domainNames`), rules for requests (HTTP, Kafka and other L7), TLS interception and server names, Envoy " +
+			"listeners, groups of cloud providers, mutual authentication, and `fromRequires`, `toRequires`.",
+		Fields: []string{
+			"toFQDNs", "dns", "domainNames", "http", "kafka", "l7proto", "l7", "terminatingTLS", "originatingTLS", "serverNames", "listener",
+			"fromGroups", "toGroups", "authentication", "fromRequires", "toRequires",
+		},
+		Keys: []string{"enable-l7-proxy=true", "mesh-auth-enabled=true"},
+	},
+	{
+		State: Accepted, Topic: "Replacement of kube-proxy",
+		Text: "it, or another service proxy, must run for node ports from outside, for calls of nodes, and for hostPort.",
+		Keys: []string{
+			"kube-proxy-replacement=true", "enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "bpf-lb-sock=true",
+			"enable-host-reachable-services=true",
+		},
+	},
+	{
+		State: Accepted, Topic: "Objects",
+		Text: "CiliumBandwidthPolicy and bandwidth annotations, CiliumLoadBalancerIPPool, NetworkAttachmentDefinition (Multus), CiliumEndpointSlice: " +
+			"nothing is limited, given, attached or read.",
+		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "NetworkAttachmentDefinition", "CiliumEndpointSlice"},
+		Keys:  []string{"enable-bandwidth-manager=true", "enable-cilium-endpoint-slice=true"},
+	},
+	{
+		State: Accepted, Topic: "Other modes",
+		Text: "Geneve, IPAM of clouds and multi-pool, flows over the network (port 4244), Hubble's metric series.",
+		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool", "hubble-listen-address=:4244", "hubble-metrics=drop"},
+	},
+
+	{State: Absent, Topic: "Secondary networks", Text: "secondary networks (VLAN, SR-IOV, Multus attachments); care for virtual machines beyond the pods that they run in"},
+	{
+		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, local redirect, Ingress, Gateway API and other uses of Envoy",
+		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumLocalRedirectPolicy", "CiliumEnvoyConfig"},
+	},
+	{State: Absent, Topic: "More clusters", Text: "cluster mesh"},
+	{State: Absent, Topic: "Sight", Text: "Hubble relay and web UI"},
+}
