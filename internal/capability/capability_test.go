@@ -87,15 +87,7 @@ func TestKeysAreInForceOrNotAsTheTableSays(t *testing.T) {
 
 // Whoever migrates reads of each key that does something in one place.
 func TestTheCompatibilityPageNamesEveryKeyThatIsInForce(t *testing.T) {
-	text, err := os.ReadFile("../../docs/compatibility.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, page, ok := strings.Cut(string(text), "## Configuration\n")
-	page, _, more := strings.Cut(page, "\n## ")
-	if !ok || !more {
-		t.Fatal("docs/compatibility.md has no section Configuration")
-	}
+	page := section(t, "compatibility.md", "Configuration")
 	for _, k := range settings.Keys() {
 		line := settings.Report(map[string]string{k.Name: k.Default})[0]
 		if line.State == settings.Effective && !strings.Contains(page, "`"+k.Name+"`") {
