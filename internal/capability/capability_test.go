@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -85,7 +84,7 @@ func TestKeysAreInForceOrNotAsTheTableSays(t *testing.T) {
 	}
 }
 
-// Whoever migrates reads of each key that does something in one place.
+// A person who migrates finds each key that does something in one place.
 func TestTheCompatibilityPageNamesEveryKeyThatIsInForce(t *testing.T) {
 	page := section(t, "compatibility.md", "Configuration")
 	for _, k := range settings.Keys() {
@@ -358,7 +357,7 @@ func TestScriptsOfTheTableExist(t *testing.T) {
 			}
 		}
 		if c.State == 0 || c.Topic == "" || c.Text == "" {
-			t.Error(fmt.Sprintf("a row without state, topic or text: %+v", c))
+			t.Errorf("a row without state, topic or text: %+v", c)
 		}
 	}
 }

@@ -4,7 +4,7 @@
 //
 // Weftnet runs on kernels from 6.1 on, and some of what it uses came later. A test of such a thing cannot run before it
 // came, nor where the kernel was built without it and says so; but where it should be there and is not found, something
-// is wrong (a probe, a module that nobody loaded), and a test that is left out would hide it.
+// is wrong (a probe, a module that is not loaded), and a test that is left out would hide it.
 //
 // # Invariant
 //
