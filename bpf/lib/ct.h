@@ -15,6 +15,14 @@ struct flow {
 	__u8 stale; /* one that is as good as none lies at the key */
 };
 
+#define FLOW_REPLY 1
+#define FLOW_FROM_B 2
+
+static __always_inline int flow_how(const struct flow *f)
+{
+	return (f->reply ? FLOW_REPLY : 0) | (f->from_b ? FLOW_FROM_B : 0);
+}
+
 static __always_inline int addr_less(const struct addr *x, const struct addr *y, __be16 xp, __be16 yp)
 {
 	const __u64 *p = (const __u64 *)x, *q = (const __u64 *)y;
@@ -191,6 +199,11 @@ static __always_inline int ct_settle(struct ct *e)
 	return 0;
 }
 
+static __always_inline int ct_is_over(__u32 flags)
+{
+	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
+}
+
 /* How long the connection lives on after this packet. */
 static __always_inline __u64 ct_life(const struct packet *p, __u32 flags)
 {
@@ -198,45 +211,52 @@ static __always_inline __u64 ct_life(const struct packet *p, __u32 flags)
 
 	if (p->protocol != IPPROTO_TCP)
 		return (flags & CT_REPLIED ? config_datagram[service] : config_datagram_new[service]) * SECOND;
-	if ((flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B))
+	if (ct_is_over(flags))
 		return config_tcp_closing[service] * SECOND;
 	return (flags & CT_ANSWERED ? config_tcp_open[service] : config_tcp_opening) * SECOND;
 }
 
 /* Life goes on: expiry follows what TCP proves, or traffic for the rest. c->touched becomes the event flags to report.
- * Returns 0 or a drop reason. */
-static __always_inline int ct_touch(struct context *c, struct flow *f)
+ * Returns 0 or a drop reason; the connection is gone then. */
+GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 {
+	if (!c || !e)
+		return DROP_INVALID;
 	const struct packet *p = &c->packet;
-	struct ct *e = f->entry;
 	__u64 now = c->now, until;
 	__u32 before = e->flags, flags = before;
-	int reason;
+	int reason, ends;
 
 	c->touched = 0;
-	if (f->reply && !(flags & CT_REPLIED)) {
+	if ((how & FLOW_REPLY) && !(flags & CT_REPLIED)) {
 		flags |= CT_REPLIED;
 		c->touched = EVENT_REPLY;
 	}
 	if (p->protocol == IPPROTO_TCP && !p->later_fragment)
-		flags = tcp_follow(p, e, flags, f->from_b, f->reply);
+		flags = tcp_follow(p, e, flags, !!(how & FLOW_FROM_B), !!(how & FLOW_REPLY));
 	if ((flags & CT_OPENING) && (flags & CT_ANSWERED)) {
 		reason = ct_settle(e);
 		if (reason) {
-			ct_remove(f->key);
+			ct_remove(&c->key);
 			return reason;
 		}
 		flags &= ~CT_OPENING;
 	}
-	until = ct_life(p, flags);
-	if (until == config_tcp_closing[!!(flags & CT_SERVICE)] * SECOND && ct_life(p, before) != until && p->protocol == IPPROTO_TCP)
+	ends = ct_is_over(flags);
+	if (ends && !ct_is_over(before))
 		c->touched |= EVENT_CLOSE;
+	until = ct_life(p, flags);
 	if (flags != before)
 		e->flags = flags;
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (flags & (CT_ANSWERED | CT_OPENING) ? until : share_life(e->owner, ct_kind(flags), config_connections_limit, until));
+		e->expires = now + (!ends && (flags & (CT_ANSWERED | CT_OPENING)) ? until : share_life(e->owner, ct_kind(flags), config_connections_limit, until));
 	return 0;
+}
+
+static __always_inline int ct_touch(struct context *c, struct flow *f)
+{
+	return ct_follow(c, f->entry, flow_how(f));
 }
 
 /* Port that the policy is about: the side that was called; ICMP: type and code. */

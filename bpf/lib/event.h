@@ -6,9 +6,17 @@
 
 #include "parse.h"
 
+/* Slots of a connection. */
+enum slot {
+	SLOT_EGRESS = 0,
+	SLOT_INGRESS = 1,
+	SLOT_BACK_A = 2,
+	SLOT_BACK_B = 3,
+};
+
 /* What a NIC's policy is asked. */
 struct question {
-	__u32 slot;	   /* of the NIC's policy set */
+	__u32 set;	   /* of the NIC: key of sets */
 	__u32 incarnation; /* of the NIC */
 	__u32 peer;	   /* identity */
 	__u8 direction;
@@ -18,7 +26,7 @@ struct question {
 	__u64 revision; /* of the NIC */
 	__be16 here_port; /* of the NIC's side of the connection, and of the peer's */
 	__be16 there_port;
-	__u32 pad;
+	__u32 slot; /* enum slot: where the answer is remembered */
 };
 
 /* What the steps of one hook have found out so far. */

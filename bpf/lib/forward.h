@@ -7,6 +7,7 @@
 #include "lb.h"
 #include "overlay.h"
 #include "related.h"
+#include "verdict.h"
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -14,57 +15,6 @@
 static __always_inline struct nic *nic_at(__u32 ifindex)
 {
 	return bpf_map_lookup_elem(&nics, &ifindex);
-}
-
-/* Who answers. Nodes are told apart by their addresses, which all of their identities share on the way. */
-static __always_inline __u32 answerer(const struct context *c)
-{
-	__u32 identity;
-
-	if (place_of(c->source) != PLACE_NODE)
-		return c->source;
-	identity = host_identity(host_of(&c->packet.src, 0), c->packet.v6);
-	return place_of(identity) == PLACE_NODE ? identity : c->source;
-}
-
-/* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
- * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same slot. Of one
- * that was adopted nobody knows who called: each NIC must allow both. */
-static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
-{
-	struct packet *p = &c->packet;
-	struct question *q = &c->question;
-	struct ct *e = f->entry;
-	int sends = calls ? !f->reply : f->reply, reason;
-	const struct addr *peer = sends ? &p->dst : &p->src;
-
-	if (e->flags & CT_LOOPBACK)
-		return 0; /* a workload may always talk to itself */
-	q->slot = n->set;
-	q->incarnation = n->incarnation;
-	q->revision = n->revision;
-	q->protocol = p->protocol;
-	q->port = policy_port(p, f->reply);
-	q->here_port = sends ? p->src_port : p->dst_port;
-	q->there_port = sends ? p->dst_port : p->src_port;
-	q->peer_addr = *peer;
-	if (calls) {
-		q->direction = DIRECTION_EGRESS;
-		q->peer = f->reply ? answerer(c) : c->destination;
-		reason = policy_verdict(skb, c, q, &e->egress);
-	} else {
-		q->direction = DIRECTION_INGRESS;
-		/* Behind the stack an address does not tell who called; elsewhere it tells it fresher than the entry. */
-		q->peer = f->reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
-		reason = policy_verdict(skb, c, q, &e->ingress);
-		if (!reason && e->source != q->peer)
-			e->source = q->peer;
-	}
-	if (reason || !(e->flags & CT_ADOPTED))
-		return reason;
-	q->direction = calls ? DIRECTION_INGRESS : DIRECTION_EGRESS;
-	q->port = policy_port(p, !f->reply);
-	return policy_verdict(skb, c, q, sends == f->from_b ? &e->way_b.back : &e->way_a.back);
 }
 
 /* Of a connection that may not be nothing is kept. */

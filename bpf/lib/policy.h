@@ -40,7 +40,7 @@ static __always_inline __u32 policy_asker(const struct question *q)
 /* The revision that a remembered verdict must have reached to count. */
 static __always_inline __u64 revision_needed(const struct question *q)
 {
-	__u32 slot = q->slot, bucket = bucket_of(&q->peer_addr);
+	__u32 slot = q->set, bucket = bucket_of(&q->peer_addr);
 	struct set *set = bpf_map_lookup_elem(&sets, &slot);
 	__u64 *changed = bpf_map_lookup_elem(&peer_revisions, &bucket);
 	__u64 needed = set ? set->revision : ~0ULL >> 8;
@@ -177,14 +177,38 @@ static __always_inline void policy_foresee(struct context *c, const struct quest
 	c->verdict = verdict;
 }
 
-/* Asks the set, tells people, and writes the slot. Returns 0 or a drop reason. */
-GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct question *q, struct ct_slot *memory)
+static __always_inline struct ct_slot *policy_slot(struct ct *e, __u32 slot)
 {
-	if (!c || !q || !memory)
+	switch (slot) {
+	case SLOT_EGRESS:
+		return &e->egress;
+	case SLOT_INGRESS:
+		return &e->ingress;
+	case SLOT_BACK_A:
+		return &e->way_a.back;
+	default:
+		return &e->way_b.back;
+	}
+}
+
+/* Who called is remembered with what was said of that. */
+static __always_inline void policy_source(struct ct *e, const struct question *q)
+{
+	if (q->slot == SLOT_INGRESS && e->source != q->peer)
+		e->source = q->peer;
+}
+
+/* Asks the set the question of the context, tells people, and writes the slot. Returns 0 or a drop reason. */
+GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
+{
+	if (!c || !e)
 		return DROP_NO_CONFIG;
-	__u32 slot = q->slot, class = 0;
+	const struct question *q = &c->question;
+	__u32 slot = q->set, class = 0;
 	struct set *set = bpf_map_lookup_elem(&sets, &slot);
+	struct ct_slot *memory;
 	__u64 generation = 0;
+	int reason;
 
 	c->direction = q->direction;
 	c->incarnation = q->incarnation;
@@ -204,30 +228,39 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, const struct questio
 		return DROP_NO_CONFIG;
 	if (generation & (SET_HAS_MEANT | SET_HAS_STAGED))
 		policy_foresee(c, q, generation, class);
+	memory = policy_slot(e, q->slot);
 	memory->rules = c->rules;
 	memory->asker = policy_asker(q);
 	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | c->verdict;
-	event_emit(skb, c, EVENT_VERDICT, policy_drop_reason(c->verdict));
-	return policy_drop_reason(c->verdict);
+	reason = policy_drop_reason(c->verdict);
+	if (!reason)
+		policy_source(e, q);
+	event_emit(skb, c, EVENT_VERDICT, reason);
+	return reason;
 }
 
-/* The verdict of a NIC: remembered while nothing it rests on has changed, else asked. */
-static __always_inline int policy_verdict(struct __sk_buff *skb, struct context *c, const struct question *q, struct ct_slot *memory)
+#define VERDICT_UNKNOWN 256 /* no drop reason */
+
+/* What is remembered of an answer to this question, while nothing it rests on has changed: 0, a drop reason, or
+ * VERDICT_UNKNOWN. */
+static __always_inline int policy_known(struct context *c, const struct question *q, struct ct *e)
 {
+	struct ct_slot *memory = policy_slot(e, q->slot);
 	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
+	int reason;
 
-	if (memory->asker == policy_asker(q) && (known >> 8) >= revision_needed(q)) {
-		int reason = policy_drop_reason(known & 0xff);
-
-		if (reason) {
-			c->direction = q->direction;
-			c->incarnation = q->incarnation;
-			c->rules = memory->rules;
-			c->verdict = known & 0xff;
-		}
-		return reason;
+	if (memory->asker != policy_asker(q) || (known >> 8) < revision_needed(q))
+		return VERDICT_UNKNOWN;
+	reason = policy_drop_reason(known & 0xff);
+	if (!reason) {
+		policy_source(e, q);
+		return 0;
 	}
-	return policy_ask(skb, c, q, memory);
+	c->direction = q->direction;
+	c->incarnation = q->incarnation;
+	c->rules = memory->rules;
+	c->verdict = known & 0xff;
+	return reason;
 }
 
 #endif

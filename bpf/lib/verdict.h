@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* verdict: what the NIC on one end of a connection says of it. */
+#ifndef WEFT_VERDICT_H
+#define WEFT_VERDICT_H
+
+#include "ct.h"
+
+/* Who answers. Nodes are told apart by their addresses, which all of their identities share on the way. */
+static __always_inline __u32 verdict_answerer(const struct context *c)
+{
+	__u32 identity;
+
+	if (place_of(c->source) != PLACE_NODE)
+		return c->source;
+	identity = host_identity(host_of(&c->packet.src, 0), c->packet.v6);
+	return place_of(identity) == PLACE_NODE ? identity : c->source;
+}
+
+#define VERDICT_CALLS 4 /* the NIC's end opened the connection */
+#define VERDICT_BACK 8 /* had the other end opened it */
+
+/* Makes the question of NIC `n` about a connection, and answers it if that is remembered: 0, a drop reason, or
+ * VERDICT_UNKNOWN. */
+GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int how)
+{
+	if (!c || !e || !n)
+		return DROP_NO_CONFIG;
+	struct packet *p = &c->packet;
+	struct question *q = &c->question;
+	int calls = !!(how & VERDICT_CALLS), reply = !!(how & FLOW_REPLY), sends = calls != reply;
+
+	if (how & VERDICT_BACK) {
+		q->direction = calls ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+		q->port = policy_port(p, !reply);
+		q->slot = sends == !!(how & FLOW_FROM_B) ? SLOT_BACK_B : SLOT_BACK_A;
+		return policy_known(c, q, e);
+	}
+	q->set = n->set;
+	q->incarnation = n->incarnation;
+	q->revision = n->revision;
+	q->protocol = p->protocol;
+	q->port = policy_port(p, reply);
+	q->here_port = sends ? p->src_port : p->dst_port;
+	q->there_port = sends ? p->dst_port : p->src_port;
+	q->peer_addr = sends ? p->dst : p->src;
+	if (calls) {
+		q->direction = DIRECTION_EGRESS;
+		q->slot = SLOT_EGRESS;
+		q->peer = reply ? verdict_answerer(c) : c->destination;
+	} else {
+		q->direction = DIRECTION_INGRESS;
+		q->slot = SLOT_INGRESS;
+		/* Behind the stack an address does not tell who called; elsewhere it tells it fresher than the entry. */
+		q->peer = reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
+	}
+	return policy_known(c, q, e);
+}
+
+static __always_inline int verdict_one(struct __sk_buff *skb, struct context *c, struct ct *e, const struct nic *n, int how)
+{
+	int reason = verdict_known(c, e, n, how);
+
+	return reason == VERDICT_UNKNOWN ? policy_ask(skb, c, e) : reason;
+}
+
+/* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
+ * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same slot. Of one
+ * that was adopted nobody knows who called: each NIC must allow both. */
+static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
+{
+	struct ct *e = f->entry;
+	int how = (calls ? VERDICT_CALLS : 0) | flow_how(f), reason;
+
+	if (e->flags & CT_LOOPBACK)
+		return 0; /* a workload may always talk to itself */
+	reason = verdict_one(skb, c, e, n, how);
+	if (reason || !(e->flags & CT_ADOPTED))
+		return reason;
+	return verdict_one(skb, c, e, n, how | VERDICT_BACK);
+}
+
+#endif
