@@ -108,11 +108,12 @@ GLOBAL ct_remove(const struct ct_key *key)
 }
 
 /* A connection that may have been opened by a forged SYN takes a random place, and what is still opening there goes: a
- * flood of them meets itself, and whoever answers within the time of as many calls as there are places is safe. */
+ * flood of them meets itself, and whoever answers within the time of as many calls as there are places is safe. Returns
+ * whether one has to go: its key is in c->evicted. */
 GLOBAL ct_opening(struct context *c)
 {
 	__u32 limit = config_openings_limit, at;
-	struct ct_key *place, old;
+	struct ct_key *place;
 	struct ct *e;
 
 	if (!c)
@@ -121,10 +122,10 @@ GLOBAL ct_opening(struct context *c)
 	place = bpf_map_lookup_elem(&openings, &at);
 	if (!place)
 		return 0;
-	old = *place;
+	c->evicted = *place;
 	*place = c->key;
-	e = bpf_map_lookup_elem(&connections, &old);
-	return e && (e->flags & CT_OPENING) && __builtin_memcmp(&old, &c->key, sizeof(old)) ? ct_remove(&old) : 0;
+	e = bpf_map_lookup_elem(&connections, &c->evicted);
+	return e && (e->flags & CT_OPENING) && __builtin_memcmp(&c->evicted, &c->key, sizeof(c->key));
 }
 
 /* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
@@ -166,8 +167,8 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 	e->expires = c->now + life;
 	if (!bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST)) {
 		f->is_new = 1;
-		if (flags & CT_OPENING)
-			ct_opening(c);
+		if ((flags & CT_OPENING) && ct_opening(c))
+			ct_remove(&c->evicted);
 	} else if (!(flags & CT_OPENING)) { /* full, or another CPU was faster */
 		share_give(p->owner, ct_kind(flags));
 		caller_give(e->caller);

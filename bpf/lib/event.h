@@ -57,6 +57,7 @@ struct context {
 	struct nat nat;
 	struct ct_key key;
 	struct ct_key quoted_key;
+	struct ct_key evicted;
 	__u8 quote[128] __attribute__((aligned(8)));
 };
 
