@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,6 @@ import (
 type Filter struct {
 	user      []pattern
 	allowList bool
-	named     bool
 }
 
 type pattern struct {
@@ -52,11 +52,8 @@ var defaults = mustParse(
 	`!kubevirt\.io/migrationJobUID$`,
 	`!kubevirt\.io/migration-target-start-timestamp$`,
 	`!vmi\.kubevirt\.io/id$`,
+	`!vm\.kubevirt\.io/name$`, // stable over restarts and migrations, but one per machine
 )
-
-// LabelVMName is the label with a virtual machine's name. It is stable over restarts and migrations, but one per
-// machine: it enters identities only while a policy selects it (Filter.WithVMName).
-const LabelVMName = "vm.kubevirt.io/name"
 
 func mustParse(texts ...string) []pattern {
 	patterns := make([]pattern, len(texts))
@@ -87,12 +84,6 @@ func NewFilter(patterns []string) (Filter, error) {
 	return f, errors.Join(errs...)
 }
 
-// WithVMName is the filter that lets the name of a KubeVirt virtual machine into identities.
-func (f Filter) WithVMName() Filter {
-	f.named = true
-	return f
-}
-
 func parsePattern(text string) (pattern, error) {
 	rest, exclude := strings.CutPrefix(text, "!")
 	source, key, ok := strings.Cut(rest, ":")
@@ -114,9 +105,6 @@ func parsePattern(text string) (pattern, error) {
 
 // Keeps tells whether a label with this source and key counts.
 func (f Filter) Keeps(source, key string) bool {
-	if key == LabelVMName && source == SourceK8s {
-		return f.named
-	}
 	included, excluded := 0, 0 // lengths: the longest including match, the shortest excluding one
 	for _, patterns := range [2][]pattern{defaults, f.user} {
 		for _, p := range patterns {
@@ -136,41 +124,17 @@ func (f Filter) Keeps(source, key string) bool {
 	return included > excluded || excluded == 0 && !f.allowList
 }
 
-// Keys of labels that say where a pod lives. No pod gets them by labelling itself so.
-const (
-	LabelNamespace       = "io.kubernetes.pod.namespace"
-	LabelNamespacePrefix = "io.cilium.k8s.namespace.labels." // followed by the key of a label of the namespace
-	LabelServiceAccount  = "io.cilium.k8s.policy.serviceaccount"
-	LabelCluster         = "io.cilium.k8s.policy.cluster"
-)
+// keeps tells whether what a requirement asks about is left to the filter's labels: it is about no label of pods, or about
+// one that counts.
+func (f Filter) keeps(r Requirement) bool {
+	source, key, _ := strings.Cut(r.Key, ":")
+	return source != SourceK8s && source != SourceAny || f.Keeps(SourceK8s, key)
+}
 
-// claimed begins the keys that only the cluster may give out.
-const claimed = "io.cilium.k8s."
-
-// ForPod gives the identity labels of a pod: its labels, its namespace and that namespace's labels, its service
-// account and its cluster, all with source k8s, less what the filter leaves out. An empty service account or cluster
-// gives no label.
-func ForPod(f Filter, cluster, namespace, serviceAccount string, podLabels, namespaceLabels map[string]string) Labels {
-	labels := make(map[string]string, len(podLabels)+len(namespaceLabels)+3)
-	add := func(key, value string) {
-		if f.Keeps(SourceK8s, key) {
-			labels[SourceK8s+":"+key] = value
-		}
-	}
-	for key, value := range podLabels {
-		if key != LabelNamespace && !strings.HasPrefix(key, claimed) {
-			add(key, value)
-		}
-	}
-	for key, value := range namespaceLabels {
-		add(LabelNamespacePrefix+key, value)
-	}
-	add(LabelNamespace, namespace)
-	if serviceAccount != "" {
-		add(LabelServiceAccount, serviceAccount)
-	}
-	if cluster != "" {
-		add(LabelCluster, cluster)
-	}
-	return NewLabels(labels)
+// Sees tells whether the filter keeps every label that a selector asks about, so that identities and templates of pods
+// say whom it chooses. A virtual machine's name is known from the machine.
+func (f Filter) Sees(s Selector) bool {
+	return !slices.ContainsFunc(s.requirements, func(r Requirement) bool {
+		return !f.keeps(r) && !strings.HasSuffix(r.Key, ":"+LabelVMName)
+	})
 }

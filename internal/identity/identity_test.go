@@ -102,16 +102,15 @@ func TestAPodIsItsLabelsAndWhereItLives(t *testing.T) {
 	namespace := map[string]string{"team": "blue", "kubernetes.io/metadata.name": "shop"}
 	tests := []struct {
 		patterns string
-		vmName   bool
 		want     string
 	}{
-		{"", false, `k8s:app=web k8s:app.kubernetes.io/name=web k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop
+		{"", `k8s:app=web k8s:app.kubernetes.io/name=web k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop
 			k8s:io.cilium.k8s.namespace.labels.team=blue k8s:io.cilium.k8s.policy.cluster=default k8s:io.cilium.k8s.policy.serviceaccount=sa
 			k8s:io.kubernetes.pod.namespace=shop k8s:kubevirt.io=virt-launcher k8s:kubevirt.io/domain=vm`},
-		{`!kubevirt k8s:!app !io\.cilium\.k8s\.namespace\.labels\.kubernetes`, true, `k8s:io.cilium.k8s.namespace.labels.team=blue
+		{`!kubevirt k8s:!app !io\.cilium\.k8s\.namespace\.labels\.kubernetes`, `k8s:io.cilium.k8s.namespace.labels.team=blue
 			k8s:io.cilium.k8s.policy.cluster=default k8s:io.cilium.k8s.policy.serviceaccount=sa
-			k8s:io.kubernetes.pod.namespace=shop k8s:vm.kubevirt.io/name=vm k8s:app.kubernetes.io/name=web`},
-		{`k8s:kubevirt\.io/domain reserved:x`, false, `k8s:app.kubernetes.io/name=web k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop
+			k8s:io.kubernetes.pod.namespace=shop k8s:app.kubernetes.io/name=web`},
+		{`k8s:kubevirt\.io/domain reserved:x`, `k8s:app.kubernetes.io/name=web k8s:io.cilium.k8s.namespace.labels.kubernetes.io/metadata.name=shop
 			k8s:io.cilium.k8s.namespace.labels.team=blue k8s:io.cilium.k8s.policy.cluster=default k8s:io.cilium.k8s.policy.serviceaccount=sa
 			k8s:io.kubernetes.pod.namespace=shop k8s:kubevirt.io/domain=vm`},
 	}
@@ -119,9 +118,6 @@ func TestAPodIsItsLabelsAndWhereItLives(t *testing.T) {
 		f, err := NewFilter(strings.Fields(test.patterns))
 		if err != nil {
 			t.Fatal(err)
-		}
-		if test.vmName {
-			f = f.WithVMName()
 		}
 		have := ForPod(f, "default", "shop", "sa", pod, namespace)
 		want, err := ParseLabels(strings.Join(strings.Fields(test.want), ";"))

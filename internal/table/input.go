@@ -2,6 +2,8 @@ package table
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"net/netip"
 	"slices"
 	"sort"
@@ -139,20 +141,41 @@ type PolicyObject struct {
 	Valid     bool     // false: the object is rejected and enforces nothing
 }
 
-// AsksForVM tells whether a rule asks for the name of a virtual machine, which enters identities only then.
-func (p PolicyObject) AsksForVM() bool {
-	named := func(s identity.Selector) bool { return s.Uses(identity.LabelVMName) }
-	for _, r := range p.Rules {
-		if named(r.Subject) {
-			return true
-		}
-		for _, t := range r.Terms() {
-			if slices.ContainsFunc(t.Peers, named) {
-				return true
+// Selectors are those of its rules: of whom they are for, and of peers.
+func (p PolicyObject) Selectors() iter.Seq[identity.Selector] {
+	return func(yield func(identity.Selector) bool) {
+		for _, r := range p.Rules {
+			if !yield(r.Subject) {
+				return
+			}
+			for _, t := range r.Terms() {
+				for _, s := range t.Peers {
+					if !yield(s) {
+						return
+					}
+				}
 			}
 		}
 	}
-	return false
+}
+
+// LabelKeys lists the labels that its selectors ask about, without their sources, each once.
+func (p PolicyObject) LabelKeys() []string {
+	keys := map[string]bool{}
+	for s := range p.Selectors() {
+		for _, r := range s.Requirements() {
+			_, key, _ := strings.Cut(r.Key, ":")
+			keys[key] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// NamesServices tells whether a rule takes peers from services.
+func (p PolicyObject) NamesServices() bool {
+	return slices.ContainsFunc(p.Rules, func(r policy.Rule) bool {
+		return slices.ContainsFunc(r.References(), func(ref policy.Reference) bool { return ref.Kind == policy.Services })
+	})
 }
 
 // Attachment is a NIC that a CNI ADD asked for and that no DEL has taken away. source/cni journals it.

@@ -59,7 +59,8 @@ const (
 	ByDevice   = "device"   // Attachments: name of the host side
 	BySet      = "set"      // Workloads: keys of the policy sets
 	ByNumber   = "number"   // Attachments: incarnation
-	ByVM       = "vm"       // Policies: "true" for those that ask for names of virtual machines
+	ByLabel    = "label"    // Policies: labels that selectors ask about, by key without source; Services: key and value of their selectors
+	ByServices = "services" // Policies: "true" for those that take peers from services
 	ByBucket   = "bucket"   // SetLists: buckets of the numbers of their lists
 	ByAnchor   = "anchor"   // Identities: anchors that their labels are filed under; Policies: anchors of their subjects
 )
@@ -78,7 +79,13 @@ func New() (*Tables, *state.DB) {
 		Endpoints: state.NewTable("endpoints", func(r Endpoint) state.Key { return ObjectKey(r.Namespace, r.Name) },
 			byAddress(func(r Endpoint) []netip.Addr { return r.Addresses }),
 			byIdentity(func(r Endpoint) identity.Number { return r.Identity })),
-		Services: state.NewTable("services", func(r Service) state.Key { return ObjectKey(r.Namespace, r.Name) }),
+		Services: state.NewTable("services", func(r Service) state.Key { return ObjectKey(r.Namespace, r.Name) },
+			state.Index[Service]{Name: ByLabel, Keys: func(r Service) (keys []state.Key) {
+				for key, value := range r.Selector {
+					keys = append(keys, state.Join(key, value))
+				}
+				return keys
+			}}),
 		EndpointSlices: state.NewTable("endpointslices", func(r EndpointSlice) state.Key { return ObjectKey(r.Namespace, r.Name) },
 			state.Index[EndpointSlice]{Name: ByService, Keys: func(r EndpointSlice) []state.Key {
 				return []state.Key{ObjectKey(r.Namespace, r.Service)}
@@ -92,11 +99,14 @@ func New() (*Tables, *state.DB) {
 				slices.Sort(keys)
 				return slices.Compact(keys)
 			}},
-			state.Index[PolicyObject]{Name: ByVM, Keys: func(r PolicyObject) []state.Key {
-				if r.AsksForVM() {
-					return []state.Key{state.Join(true)}
+			state.Index[PolicyObject]{Name: ByLabel, Keys: func(r PolicyObject) (keys []state.Key) {
+				for _, key := range r.LabelKeys() {
+					keys = append(keys, state.Join(key))
 				}
-				return nil
+				return keys
+			}},
+			state.Index[PolicyObject]{Name: ByServices, Keys: func(r PolicyObject) []state.Key {
+				return []state.Key{state.Join(r.NamesServices())}
 			}}),
 		Attachments: state.NewTable("attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
 			state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,5 +106,64 @@ func TestFlowsOfNodesAreHeldAgainstANewPolicyForNodes(t *testing.T) {
 	goldentest.Equal(t, "testdata/simulate-nodes.txt", out)
 	if _, err = inCluster(t, nodeFlows, "simulate", "-f", "testdata/nodes/policies.yaml", "--flows", "-"); err == nil || err.Error() != "which cluster?; without a cluster: --current FILE" {
 		t.Error(err)
+	}
+}
+
+const members = `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: pg, namespace: data}
+spec: {template: {metadata: {labels: {app: pg}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pg-0, namespace: data, labels: {app: pg, statefulset.kubernetes.io/pod-name: pg-0}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: pg-1, namespace: data, labels: {app: pg, statefulset.kubernetes.io/pod-name: pg-1}}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: first, namespace: data}
+spec:
+  podSelector: {matchLabels: {statefulset.kubernetes.io/pod-name: pg-0}}
+  policyTypes: [Ingress]
+`
+
+func TestLabelsThatIdentitiesLeaveOutAreSeen(t *testing.T) {
+	if out, err := inCluster(t, members, "check", "-q", "-f", "-"); err != nil || strings.Contains(out, "no workload here") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	// Nor do templates have the labels that a controller adds.
+	onlyTheSet := strings.ReplaceAll(strings.ReplaceAll(members, "kind: Pod\n", "kind: ConfigMap\n"), "pg-0}}\n  policyTypes", "pg-2}}\n  policyTypes")
+	if out, err := inCluster(t, onlyTheSet, "check", "-q", "-f", "-"); err != nil || strings.Contains(out, "no workload here") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for to, want := range map[string]string{"pg-0": "DENIED", "pg-1": "ALLOWED"} {
+		out, err := inCluster(t, members, "explain", "-f", "-", "--from", "data/pg-1", "--to", "data/"+to+":80")
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", to, err, out)
+		}
+	}
+}
+
+const memberFlows = `
+{"flow":{"verdict":"FORWARDED","IP":{"source":"10.0.0.2","destination":"10.0.0.1"},"l4":{"TCP":{"destination_port":80}},"source":{"identity":256,"namespace":"data","labels":["k8s:io.kubernetes.pod.namespace=data","k8s:app=pg"],"pod_name":"pg-1"},"destination":{"identity":256,"namespace":"data","labels":["k8s:io.kubernetes.pod.namespace=data","k8s:app=pg","k8s:io.cilium.k8s.policy.cluster=default"],"pod_name":"pg-0"}}}
+`
+
+func TestFlowsAreHeldAgainstAPolicyThatAsksForLabelsTheyDoNotHave(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "members.yaml")
+	pods, first, _ := strings.Cut(members, "---\napiVersion: networking")
+	if err := os.WriteFile(file, []byte(pods), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flows := filepath.Join(t.TempDir(), "flows.json")
+	if err := os.WriteFile(flows, []byte(memberFlows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := inCluster(t, "apiVersion: networking"+first, "simulate", "-f", "-", "--current", file, "--flows", flows)
+	if err == nil || err.Error() != "1 connection would be newly denied" {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

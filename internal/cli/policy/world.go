@@ -20,6 +20,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
@@ -63,7 +64,10 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 			return s.Value, ok
 		})
 		filter, _ := identity.NewFilter(config.Labels)
-		workloads := manifest.Workloads(objects, cmp.Or(config.ClusterName, "default"), filter.WithVMName())
+		workloads := manifest.Workloads(objects, cmp.Or(config.ClusterName, "default"), func(p identity.Pod) identity.Labels {
+			labels, _ := identity.Identify(filter, p, reference.Asking(tx, t))
+			return labels
+		})
 		putWorkloads(tx, t, workloads)
 		served := map[state.Key]bool{}
 		for slice := range t.EndpointSlices.All(tx) {

@@ -62,11 +62,23 @@ func (a Answers) Connection(from, to Known, protocol uint8, number uint16) agent
 		ends[i] = end{name: k.Name, address: k.Address, number: k.Number, labels: k.Labels, governed: governed, node: k.Node, isNode: isNode}
 		if namespace, name, ok := strings.Cut(k.Name, "/"); ok {
 			if e, known := a.q.pod(namespace, name); known {
-				ends[i].ports, ends[i].node = e.ports, e.node
+				ends[i].ports, ends[i].node, ends[i].labels = e.ports, e.node, asked(k.Labels, e.labels)
 			}
 		}
 	}
 	return a.q.explain(ends[0], ends[1], port{protocol: protocol, number: number})
+}
+
+// asked gives labels of a pod that were seen those that identities have only where a policy asks for them: as the tables
+// have them, whose policies may ask for more or less than those of that time.
+func asked(seen, now identity.Labels) identity.Labels {
+	labels := seen.Map()
+	for key, value := range now.All() {
+		if source, name, _ := strings.Cut(key, ":"); !(identity.Filter{}).Keeps(source, name) {
+			labels[key] = value
+		}
+	}
+	return identity.NewLabels(labels)
 }
 
 // NodeAt is the name of the node that has an address; empty: none that is known has.

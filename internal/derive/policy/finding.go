@@ -1,26 +1,22 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
-	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reference"
-	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// newFindings computes Findings: the problems of policy objects, and selectors that ask for labels no identity has.
+// newFindings computes Findings: the problems of policy objects, and references that stand for nobody.
 func newFindings(t *table.Tables) Runner {
 	key := func(kind, namespace, name string) state.Key {
 		return t.Policies.Key(table.PolicyObject{Kind: kind, Namespace: namespace, Name: name})
 	}
-	f := &findings{t: t}
-	f.filter = state.NewMemo(f.readFilter, t.Settings)
+	f := &findings{t}
 	return &state.Derivation[table.Finding]{
 		Name:  "policy-findings",
 		Out:   t.Findings,
@@ -31,11 +27,6 @@ func newFindings(t *table.Tables) Runner {
 				return f.asking(r, func(ref engine.Reference) bool { return reference.IsGroup(ref, g) })
 			}),
 			state.On(t.Settings, func(r state.Reader, s table.Setting) (keys []state.Key) {
-				if s.Name == "labels" {
-					for p := range t.Policies.All(r) {
-						keys = append(keys, t.Policies.Key(p))
-					}
-				}
 				if s.Name == "enable-node-selector-labels" {
 					keys = f.asking(r, func(ref engine.Reference) bool { return ref.Kind == engine.Nodes })
 				}
@@ -53,20 +44,7 @@ func newFindings(t *table.Tables) Runner {
 	}
 }
 
-type findings struct {
-	t      *table.Tables
-	filter *state.Memo[identity.Filter]
-}
-
-// readFilter reads setting labels. A virtual machine's name counts as seen: asking for it lets it in.
-func (f *findings) readFilter(r state.Reader) identity.Filter {
-	config, _ := settings.Parse(func(name string) (string, bool) {
-		s, ok := f.t.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	})
-	filter, _ := identity.NewFilter(config.Labels)
-	return filter.WithVMName()
-}
+type findings struct{ t *table.Tables }
 
 func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) {
 	p, ok := f.t.Policies.One(r, key)
@@ -89,12 +67,6 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 			for _, path := range extended(rule) {
 				add(path, "a protocol without ports is named, and setting enable-extended-ip-protocols is not true: a rule that allows allows nothing, one that denies denies all ports")
 			}
-		}
-	}
-	filter := f.filter.Of(r)
-	for _, rule := range p.Rules {
-		for _, label := range unseen(filter, rule) {
-			add(cmp.Or(rule.Origin.Path, "spec"), fmt.Sprintf("label %s is left out of identities (setting labels has the filter), so no selector sees it", label))
 		}
 	}
 	return out
@@ -141,24 +113,4 @@ func (f *findings) references(r state.Reader, p table.PolicyObject, add func(fie
 			}
 		}
 	}
-}
-
-// unseen lists the labels that a rule asks for and that the filter keeps out of every pod's identity, sorted.
-func unseen(filter identity.Filter, rule engine.Rule) (labels []string) {
-	look := func(s identity.Selector) {
-		for _, r := range s.Requirements() {
-			source, name, _ := strings.Cut(r.Key, ":")
-			if (source == identity.SourceK8s || source == identity.SourceAny) && !filter.Keeps(identity.SourceK8s, name) {
-				labels = append(labels, name)
-			}
-		}
-	}
-	look(rule.Subject)
-	for _, t := range rule.Terms() {
-		for _, s := range t.Peers {
-			look(s)
-		}
-	}
-	slices.Sort(labels)
-	return slices.Compact(labels)
 }

@@ -206,27 +206,16 @@ func TestProblemsBecomeFindings(t *testing.T) {
 		bad := object("bad")
 		bad.Valid, bad.Problems = false, []string{"spec: rule must have one of EndpointSelector or NodeSelector: really"}
 		b.Policies.Put(tx, bad)
-		odd := object("odd", engine.Rule{Subject: identity.NewSelector(
-			identity.Requirement{Key: "statefulset.kubernetes.io/pod-name", Operator: identity.Exists},
-			identity.Requirement{Key: identity.LabelVMName, Operator: identity.Exists},
-			identity.Requirement{Key: "k8s:app", Operator: identity.Exists},
-			identity.Requirement{Key: "reserved:host", Operator: identity.DoesNotExist},
-		)})
+		odd := object("odd", engine.Rule{Subject: identity.NewSelector(identity.Requirement{Key: "statefulset.kubernetes.io/pod-name", Operator: identity.Exists})})
 		odd.Problems = []string{"spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing"}
 		b.Policies.Put(tx, odd)
 	})
 	b.check(t, `
 		finding CiliumNetworkPolicy shop/bad spec: rejected: rule must have one of EndpointSelector or NodeSelector: really
-		finding CiliumNetworkPolicy shop/odd spec: label statefulset.kubernetes.io/pod-name is left out of identities (setting labels has the filter), so no selector sees it
 		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing
 `)
-	b.write(func(tx *state.Tx) {
-		b.Settings.Put(tx, table.Setting{Name: "labels", Value: `k8s:statefulset\.kubernetes\.io/pod-name.*`})
-		b.Policies.Delete(tx, state.Join("CiliumNetworkPolicy", "shop", "bad"))
-	})
+	b.write(func(tx *state.Tx) { b.Policies.Delete(tx, state.Join("CiliumNetworkPolicy", "shop", "bad")) })
 	b.check(t, `
-		finding CiliumNetworkPolicy shop/odd spec: label app is left out of identities (setting labels has the filter), so no selector sees it
-		finding CiliumNetworkPolicy shop/odd spec: label statefulset.kubernetes.io/pod-name is left out of identities (setting labels has the filter), so no selector sees it
 		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing
 `)
 }

@@ -8,6 +8,7 @@
 // where it is:
 //
 //	Attachments + Pods + Namespaces + Settings -> labels      Workloads
+//	those of Policies and Services that ask    -> more labels Workloads
 //	labels without a number                    -> a claim     IdentityClaims   (sink/kube makes a CiliumIdentity)
 //	labels + Identities                        -> identity    Workloads        (Identity, Set)
 //	workloads of a pod with an identity        -> endpoint    Published        (sink/kube makes a CiliumEndpoint)
@@ -24,7 +25,8 @@
 //   - A NIC gets labels only from the pod that it was made for: same namespace, name and UID. A pod that was made anew
 //     under its old name takes nothing over.
 //   - Two numbers for one label set are tolerated: the lower one counts, on every node.
-//   - The label with a virtual machine's name is part of an identity while some policy asks for it, and only then.
+//   - A label that the filter leaves out is part of a pod's identity while some policy would take the pod for what it is not
+//     without it, and only then: see identity.Identify.
 //   - Of several sandboxes of one pod, the one attached last is published.
 //
 // # Example

@@ -7,6 +7,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -29,13 +30,14 @@ type workloads struct {
 	config *state.Memo[config]
 	labels map[state.Key]identity.Labels // of the NICs whose pod is known, as they were computed last
 	having map[identity.Labels]map[state.Key]bool
+	left   map[state.Key][]string // labels of the pods of these NICs that the filter leaves out
+	asked  map[string]map[state.Key]bool
 }
 
 // config is what settings say of labels.
 type config struct {
 	cluster string
 	filter  identity.Filter
-	withVM  identity.Filter // for as long as some policy asks for names of virtual machines
 }
 
 func newWorkloads(t *table.Tables) Runner {
@@ -54,6 +56,7 @@ func newWorkloads(t *table.Tables) Runner {
 			state.On(t.NICStatuses, w.ofNIC),
 			state.On(t.Settings, w.ofSetting),
 			state.On(t.Policies, w.ofPolicy),
+			state.On(t.Services, w.ofService),
 		},
 		Begin:   w.begin,
 		Compute: w.compute,
@@ -111,11 +114,22 @@ func (w *workloads) ofSetting(r state.Reader, s table.Setting) []state.Key {
 	return nil
 }
 
-func (w *workloads) ofPolicy(r state.Reader, p table.PolicyObject) []state.Key {
-	if p.AsksForVM() {
-		return w.every(r)
+// ofPolicy names the workloads with a label that the filter leaves out and the policy may ask about.
+func (w *workloads) ofPolicy(_ state.Reader, p table.PolicyObject) (keys []state.Key) {
+	if p.NamesServices() {
+		return slices.Collect(maps.Keys(w.left))
 	}
-	return nil
+	for _, label := range p.LabelKeys() {
+		keys = slices.AppendSeq(keys, maps.Keys(w.asked[label]))
+	}
+	return keys
+}
+
+func (w *workloads) ofService(_ state.Reader, s table.Service) (keys []state.Key) {
+	for label := range s.Selector {
+		keys = slices.AppendSeq(keys, maps.Keys(w.asked[label]))
+	}
+	return keys
 }
 
 func (w *workloads) read(r state.Reader) config {
@@ -124,35 +138,48 @@ func (w *workloads) read(r state.Reader) config {
 		return s.Value, ok
 	})
 	filter, _ := identity.NewFilter(c.Labels) // settings reports patterns that do not parse
-	return config{c.ClusterName, filter, filter.WithVMName()}
+	return config{c.ClusterName, filter}
 }
 
 func (w *workloads) begin() {
 	w.labels, w.having = map[state.Key]identity.Labels{}, map[identity.Labels]map[state.Key]bool{}
+	w.left, w.asked = map[state.Key][]string{}, map[string]map[state.Key]bool{}
 }
 
-// identify gives a NIC its labels, and files it under them.
+// identify gives a NIC its labels, and files it under them and under those that the filter leaves out.
 func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, namespace table.Namespace) identity.Labels {
 	c := w.config.Of(r)
-	filter := c.filter
-	for range w.t.Policies.By(r, table.ByVM, state.Join(true)) {
-		filter = c.withVM
-		break
+	labels, left := identity.Identify(c.filter, identity.Pod{
+		Cluster: c.cluster, Namespace: pod.Namespace, ServiceAccount: pod.ServiceAccount, Labels: pod.Labels, NamespaceLabels: namespace.Labels,
+	}, reference.Asking(r, w.t))
+	file(w.having, labels, key)
+	for _, l := range left {
+		file(w.asked, l, key)
 	}
-	labels := identity.ForPod(filter, c.cluster, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
-	if w.having[labels] == nil {
-		w.having[labels] = map[state.Key]bool{}
-	}
-	w.labels[key], w.having[labels][key] = labels, true
+	w.labels[key], w.left[key] = labels, left
 	return labels
 }
 
 // forget undoes what identify filed.
 func (w *workloads) forget(key state.Key) {
-	labels := w.labels[key]
+	unfile(w.having, w.labels[key], key)
+	for _, l := range w.left[key] {
+		unfile(w.asked, l, key)
+	}
 	delete(w.labels, key)
-	if delete(w.having[labels], key); len(w.having[labels]) == 0 {
-		delete(w.having, labels)
+	delete(w.left, key)
+}
+
+func file[K comparable](under map[K]map[state.Key]bool, at K, key state.Key) {
+	if under[at] == nil {
+		under[at] = map[state.Key]bool{}
+	}
+	under[at][key] = true
+}
+
+func unfile[K comparable](under map[K]map[state.Key]bool, at K, key state.Key) {
+	if delete(under[at], key); len(under[at]) == 0 {
+		delete(under, at)
 	}
 }
 

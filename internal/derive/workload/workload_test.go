@@ -74,7 +74,7 @@ func webLabels(extra ...string) identity.Labels {
 	for i := 0; i < len(extra); i += 2 {
 		pod[extra[i]] = extra[i+1]
 	}
-	return identity.ForPod(identity.Filter{}.WithVMName(), "default", "shop", "sa", pod, map[string]string{"team": "blue"})
+	return identity.Pod{Cluster: "default", Namespace: "shop", ServiceAccount: "sa", Labels: pod, NamespaceLabels: map[string]string{"team": "blue"}}.Whole()
 }
 
 func web() table.Pod {
@@ -222,30 +222,53 @@ func TestAPodMadeAnewUnderItsOldNameTakesNothingOver(t *testing.T) {
 `)
 }
 
-func TestTheNameOfAVirtualMachineCountsWhileAPolicyAsksForIt(t *testing.T) {
-	b := newBed()
-	asks := table.PolicyObject{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "p", Rules: []policy.Rule{{
-		Ingress: []policy.Term{{Peers: []identity.Selector{identity.NewSelector(identity.Requirement{Key: "vm.kubevirt.io/name", Operator: identity.Exists})}}},
-	}}}
-	b.write(func(tx *state.Tx) {
-		b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1))
-		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
-		b.Pods.Put(tx, web())
-		b.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels()})
-		b.Identities.Put(tx, table.Identity{Number: 301, Labels: webLabels("vm.kubevirt.io/name", "vm1")})
-		b.Policies.Put(tx, asks)
-	})
-	number := func() identity.Number {
-		b.settle()
-		w, _ := b.Workloads.One(b.db.Snapshot(), table.AttachmentKey("c1", "eth0"))
-		return w.Identity
+func TestALabelThatTheFilterLeavesOutCountsWhileAPolicyAsksForIt(t *testing.T) {
+	in := func(key string, values ...string) identity.Selector {
+		return identity.NewSelector(identity.Requirement{Key: "k8s:" + key, Operator: identity.In, Values: values})
 	}
-	if n := number(); n != 301 {
-		t.Errorf("identity %d while a policy asks for the name", n)
-	}
-	b.write(func(tx *state.Tx) { b.Policies.Delete(tx, b.Policies.Key(asks)) })
-	if n := number(); n != 300 {
-		t.Errorf("identity %d while no policy asks for the name", n)
+	services := []policy.Term{{Blocks: []policy.Block{{Of: policy.Reference{Kind: policy.Services, Namespace: "shop", Name: "one"}}}}}
+	for name, rule := range map[string]policy.Rule{
+		"who it is for": {Subject: in("vm.kubevirt.io/name", "vm1")},
+		"ingress":       {Ingress: []policy.Term{{Peers: []identity.Selector{in("vm.kubevirt.io/name", "vm1")}}}},
+		"egress":        {Egress: []policy.Term{{Peers: []identity.Selector{in("vm.kubevirt.io/name", "vm1")}}}},
+		"a service":     {Egress: services},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed()
+			asks := table.PolicyObject{Kind: "NetworkPolicy", Namespace: "shop", Name: "p", Rules: []policy.Rule{rule}}
+			service := table.Service{Namespace: "shop", Name: "one", Selector: map[string]string{"vm.kubevirt.io/name": "vm1"}}
+			b.write(func(tx *state.Tx) {
+				b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 1))
+				b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+				b.Pods.Put(tx, web())
+				b.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels()})
+				b.Identities.Put(tx, table.Identity{Number: 301, Labels: webLabels("vm.kubevirt.io/name", "vm1")})
+			})
+			number := func() identity.Number {
+				b.settle()
+				w, _ := b.Workloads.One(b.db.Snapshot(), table.AttachmentKey("c1", "eth0"))
+				return w.Identity
+			}
+			if n := number(); n != 300 {
+				t.Errorf("identity %d before any policy asks for the name", n)
+			}
+			b.write(func(tx *state.Tx) { b.Policies.Put(tx, asks) })
+			number()
+			b.write(func(tx *state.Tx) { b.Services.Put(tx, service) })
+			if n := number(); n != 301 {
+				t.Errorf("identity %d while a policy asks for the name", n)
+			}
+			b.write(func(tx *state.Tx) { b.Policies.Delete(tx, b.Policies.Key(asks)) })
+			if n := number(); n != 300 {
+				t.Errorf("identity %d while no policy asks for the name", n)
+			}
+			b.write(func(tx *state.Tx) { b.Policies.Put(tx, asks) })
+			number()
+			b.write(func(tx *state.Tx) { b.Services.Delete(tx, b.Services.Key(service)) })
+			if n := number(); name == "a service" && n != 300 {
+				t.Errorf("identity %d while the service that asks for the name is gone", n)
+			}
+		})
 	}
 }
 
@@ -295,6 +318,7 @@ func TestTablesDoNotDependOnTheOrderOfEvents(t *testing.T) {
 			copyAll(tx, s, b.Identities, anew.Identities)
 			copyAll(tx, s, b.Settings, anew.Settings)
 			copyAll(tx, s, b.Policies, anew.Policies)
+			copyAll(tx, s, b.Services, anew.Services)
 			copyAll(tx, s, b.Nodes, anew.Nodes)
 			copyAll(tx, s, b.SetStatuses, anew.SetStatuses)
 			copyAll(tx, s, b.NICStatuses, anew.NICStatuses)
@@ -318,7 +342,7 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 	namespace, name, uid := fmt.Sprint("ns", n("namespace", 1)), fmt.Sprint("pod", n("pod", 1)), fmt.Sprint(n("uid", 1))
 	labels := map[string]string{"app": fmt.Sprint(n("app", 1)), "vm.kubevirt.io/name": name}
 	number := identity.Number(300 + n("number", 9))
-	switch n("event", 8) {
+	switch n("event", 9) {
 	case 0:
 		a := table.Attachment{
 			ContainerID: fmt.Sprint("c", n("container", 2)), Interface: "eth0", Namespace: namespace, Pod: name, UID: uid,
@@ -330,24 +354,32 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 	case 2:
 		put(tx, b.Namespaces, table.Namespace{Name: namespace, Labels: map[string]string{"team": fmt.Sprint(n("team", 1))}}, remove)
 	case 3:
-		filter := identity.Filter{}
+		pod := identity.Pod{Cluster: fmt.Sprint(n("cluster", 1)), Namespace: namespace, Labels: labels, NamespaceLabels: map[string]string{"team": fmt.Sprint(n("team", 1))}}
+		l, _ := identity.Identify(identity.Filter{}, pod, nil)
 		if rapid.Bool().Draw(rt, "with name") {
-			filter = filter.WithVMName()
+			l = pod.Whole()
 		}
-		l := identity.ForPod(filter, fmt.Sprint(n("cluster", 1)), namespace, "", labels, map[string]string{"team": fmt.Sprint(n("team", 1))})
 		put(tx, b.Identities, table.Identity{Number: number, Labels: l}, remove)
 	case 4:
 		put(tx, b.Settings, table.Setting{Name: "cluster-name", Value: fmt.Sprint(n("cluster", 1))}, remove)
 	case 5:
 		key := rapid.SampledFrom([]string{"app", "vm.kubevirt.io/name"}).Draw(rt, "key")
-		put(tx, b.Policies, table.PolicyObject{Name: fmt.Sprint(n("policy", 1)), Rules: []policy.Rule{{
-			Subject: identity.NewSelector(identity.Requirement{Key: key, Operator: identity.Exists}),
-		}}}, remove)
+		r := identity.Requirement{Key: key, Operator: identity.Exists}
+		if rapid.Bool().Draw(rt, "by value") {
+			r.Operator, r.Values = identity.In, []string{name}
+		}
+		rule := policy.Rule{Subject: identity.NewSelector(r)}
+		if rapid.Bool().Draw(rt, "by service") {
+			rule.Egress = []policy.Term{{Blocks: []policy.Block{{Of: policy.Reference{Kind: policy.Services, Namespace: namespace, Name: "s"}}}}}
+		}
+		put(tx, b.Policies, table.PolicyObject{Name: fmt.Sprint(n("policy", 1)), Rules: []policy.Rule{rule}}, remove)
 	case 6:
 		put(tx, b.SetStatuses, table.SetStatus{Set: table.SetKey(number, ""), Identity: number}, remove)
 	case 7:
 		put(tx, b.NICStatuses, table.NICStatus{Incarnation: uint32(n("incarnation", 5)), Identity: number}, remove)
 	case 8:
+		put(tx, b.Services, table.Service{Namespace: namespace, Name: "s", Selector: map[string]string{"vm.kubevirt.io/name": name}}, remove)
+	case 9:
 		put(tx, b.Nodes, table.Node{
 			Name: fmt.Sprint(n("node", 1)), Local: n("node", 1) == 0, Addresses: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 0, byte(n("host", 3))})},
 		}, remove)

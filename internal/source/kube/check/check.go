@@ -76,7 +76,7 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 	c := &checker{Options: options, ports: map[string]bool{}}
 	c.Cluster = cmp.Or(c.Cluster, "default")
 	c.workloads = slices.Clone(options.Running)
-	for _, w := range manifest.Workloads(objects, c.Cluster, identity.Filter{}.WithVMName()) {
+	for _, w := range manifest.Workloads(objects, c.Cluster, identity.Pod.Whole) {
 		if !w.HostNetwork {
 			c.workloads = append(c.workloads, w.Labels)
 		}

@@ -152,10 +152,10 @@ func (c *checker) someone() identity.Labels {
 	return identity.NewLabels(map[string]string{identity.SourceK8s + ":" + identity.LabelCluster: c.Cluster})
 }
 
-// knows tells whether workloads are known where a selector looks: if none are, there is nothing to say about who it finds.
+// knows tells whether workloads are known where a selector looks, with all labels it asks about: else nothing can be said.
 func (c *checker) knows(s identity.Selector) bool {
 	namespace, scoped := ownNamespace(s)
-	return slices.ContainsFunc(c.workloads, func(l identity.Labels) bool {
+	return identity.Filter{}.Sees(s) && slices.ContainsFunc(c.workloads, func(l identity.Labels) bool {
 		own, _ := l.Value(keyNamespace)
 		return !scoped || own == namespace
 	})

@@ -56,8 +56,8 @@ var workloadKinds = map[string]int{
 }
 
 // Workloads lists the workloads of these objects as they would be known in a cluster of this name: with the labels of
-// their namespaces, as far as these are among the objects.
-func Workloads(objects []*Object, cluster string, filter identity.Filter) (out []Workload) {
+// their namespaces, as far as these are among the objects. The function says which labels count.
+func Workloads(objects []*Object, cluster string, labels func(identity.Pod) identity.Labels) (out []Workload) {
 	namespaces := map[string]map[string]string{}
 	for _, o := range objects {
 		if o.Kind == "Namespace" {
@@ -92,12 +92,12 @@ func Workloads(objects []*Object, cluster string, filter identity.Filter) (out [
 		if err != nil {
 			continue
 		}
-		out = append(out, t.workload(o, cluster, filter, namespaces))
+		out = append(out, t.workload(o, cluster, labels, namespaces))
 	}
 	return out
 }
 
-func (t template) workload(o *Object, cluster string, filter identity.Filter, namespaces map[string]map[string]string) Workload {
+func (t template) workload(o *Object, cluster string, count func(identity.Pod) identity.Labels, namespaces map[string]map[string]string) Workload {
 	w := Workload{Kind: o.Kind, Namespace: cmp.Or(o.Namespace, metav1.NamespaceDefault), Name: o.Name, Node: t.Spec.NodeName, HostNetwork: t.Spec.HostNetwork}
 	own := map[string]string{corev1.LabelMetadataName: w.Namespace}
 	for key, value := range namespaces[w.Namespace] {
@@ -110,7 +110,9 @@ func (t template) workload(o *Object, cluster string, filter identity.Filter, na
 			labels[key] = value
 		}
 	}
-	w.Labels = identity.ForPod(filter, cluster, w.Namespace, cmp.Or(t.Spec.ServiceAccountName, "default"), labels, own)
+	w.Labels = count(identity.Pod{
+		Cluster: cluster, Namespace: w.Namespace, ServiceAccount: cmp.Or(t.Spec.ServiceAccountName, "default"), Labels: labels, NamespaceLabels: own,
+	})
 	for _, c := range append(t.Spec.InitContainers, t.Spec.Containers...) {
 		for _, p := range c.Ports {
 			number, known := protocols[p.Protocol]
