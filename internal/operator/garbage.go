@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,7 +66,9 @@ type identities struct {
 	live   client.Reader
 	log    *slog.Logger
 	now    func() time.Time
-	seen   map[string]sighting // of marks, by identity
+
+	mu   sync.Mutex
+	seen map[string]sighting // of marks, by identity
 }
 
 // sighting is since when this process knows a mark. Its own clock decides when an identity has rested: the time in a mark is of
@@ -94,26 +98,39 @@ func (s *identities) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	deleted := 0
-	for i := range list.Items {
-		o := &list.Items[i]
-		gone, err := s.judge(ctx, o, used[o.Name])
-		if gone {
-			deleted++
-		}
-		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) { // somebody has just touched it: next time
-			errs = append(errs, err)
-		}
-	}
+	deleted, err := s.judgeAll(ctx, list.Items, used)
 	identityEntries.WithLabelValues("alive").Set(float64(len(list.Items) - deleted))
 	identityEntries.WithLabelValues("deleted").Set(float64(deleted))
 	outcome := "success"
-	if len(errs) > 0 {
+	if err != nil {
 		outcome = "fail"
 	}
 	identityRuns.WithLabelValues(outcome).Inc()
-	return errors.Join(errs...)
+	return err
+}
+
+// judgeAll judges several at a time, and counts those that it has deleted.
+func (s *identities) judgeAll(ctx context.Context, list []v2.CiliumIdentity, used map[string]bool) (deleted int, err error) {
+	gone, errs := make([]bool, len(list)), make([]error, len(list))
+	var all errgroup.Group
+	all.SetLimit(writers)
+	for i := range list {
+		all.Go(func() error {
+			o := &list[i]
+			gone[i], errs[i] = s.judge(ctx, o, used[o.Name])
+			if apierrors.IsConflict(errs[i]) || apierrors.IsNotFound(errs[i]) { // another writer has just touched it: next time
+				errs[i] = nil
+			}
+			return nil
+		})
+	}
+	_ = all.Wait() // the errors are in errs
+	for _, g := range gone {
+		if g {
+			deleted++
+		}
+	}
+	return deleted, errors.Join(errs...)
 }
 
 // inUse lists the numbers that endpoints have: in pages of this size, or all at once if it is 0, as a cache must be asked.
@@ -147,12 +164,25 @@ func (s *identities) look(list []v2.CiliumIdentity) {
 			seen[o.Name] = sighting{mark, s.now()}
 		}
 	}
+	s.mu.Lock()
 	s.seen = seen
+	s.mu.Unlock()
+}
+
+// sight notes a mark that this process has made.
+func (s *identities) sight(name, mark string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen != nil {
+		s.seen[name] = sighting{mark, s.now()}
+	}
 }
 
 // rested tells whether an identity has been marked for long enough.
 func (s *identities) rested(o *v2.CiliumIdentity) bool {
+	s.mu.Lock()
 	known, ok := s.seen[o.Name]
+	s.mu.Unlock()
 	return ok && known.mark == o.Annotations[kube.UnusedSince] && s.now().Sub(known.at) >= identityRest
 }
 
@@ -171,8 +201,8 @@ func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool)
 		}
 		mark = s.now().UTC().Format(time.RFC3339)
 		o.Annotations[kube.UnusedSince] = mark
-		if err = s.client.Update(ctx, o); err == nil && s.seen != nil {
-			s.seen[o.Name] = sighting{mark, s.now()}
+		if err = s.client.Update(ctx, o); err == nil {
+			s.sight(o.Name, mark)
 		}
 	case s.rested(o):
 		if err = deleteExactly(ctx, s.client, o); err == nil {

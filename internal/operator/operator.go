@@ -52,6 +52,7 @@ type Config struct {
 
 // Run works until ctx ends, which is no error, or until something makes it impossible, such as the loss of the Lease.
 func Run(ctx context.Context, c Config) error {
+	c.API = paced(c.API)
 	logger := logr.FromSlogHandler(quiet{c.Log.Handler()})
 	log.SetLogger(logger)
 	klog.SetLogger(logger)

@@ -121,7 +121,7 @@ func (s *statuses[T, P]) Reconcile(ctx context.Context, r reconcile.Request) (re
 }
 
 func addStatus[T any, P object[T]](m manager.Manager, judge func(P) verdict, conditions func(P) *[]metav1.Condition) error {
-	return builder.ControllerManagedBy(m).For(P(new(T))).Complete(&statuses[T, P]{m.GetClient(), judge, conditions})
+	return builder.ControllerManagedBy(m).For(P(new(T))).WithOptions(many).Complete(&statuses[T, P]{m.GetClient(), judge, conditions})
 }
 
 func addStatuses(m manager.Manager, _ *slog.Logger) error {
@@ -199,7 +199,7 @@ func (s *reports[T, P]) Reconcile(ctx context.Context, r reconcile.Request) (rec
 
 func addEvents[T any, P object[T]](m manager.Manager, judge func(P) verdict) error {
 	changes := predicate.GenerationChangedPredicate{}
-	return builder.ControllerManagedBy(m).For(P(new(T)), builder.WithPredicates(changes)).
+	return builder.ControllerManagedBy(m).For(P(new(T)), builder.WithPredicates(changes)).WithOptions(many).
 		Complete(&reports[T, P]{m.GetClient(), m.GetEventRecorder("weft-operator"), judge})
 }
 
