@@ -148,7 +148,11 @@ func TestAgentIsNotPrivilegedAndAsksForFewCapabilities(t *testing.T) {
 		find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium").Spec.Template.Spec,
 		find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator").Spec.Template.Spec,
 	}
+	pods = append(pods, find[*appsv1.DaemonSet](t, mustRender(t, "{uninstall: true}"), "DaemonSet/cilium-uninstall").Spec.Template.Spec)
 	for _, pod := range pods {
+		if p := pod.SecurityContext.SeccompProfile; p == nil || p.Type != corev1.SeccompProfileTypeRuntimeDefault {
+			t.Errorf("seccomp profile %v, want that of the runtime", p)
+		}
 		if !pod.HostNetwork {
 			t.Error("a pod that makes the network is not on the host network")
 		}
@@ -159,6 +163,33 @@ func TestAgentIsNotPrivilegedAndAsksForFewCapabilities(t *testing.T) {
 			if !slices.Equal(c.SecurityContext.Capabilities.Drop, []corev1.Capability{"ALL"}) {
 				t.Errorf("container %s does not drop all capabilities", c.Name)
 			}
+			if e := c.SecurityContext.AllowPrivilegeEscalation; e == nil || *e {
+				t.Errorf("container %s may gain privileges", c.Name)
+			}
+		}
+	}
+}
+
+func TestMetricsAreServedWhereAndToWhomOneSays(t *testing.T) {
+	open := agentContainer(t, mustRender(t, ""))
+	if !slices.Contains(open.Command, "--metrics-listen=:9962") || len(open.Ports) != 1 {
+		t.Errorf("by default: %v, %v", open.Command, open.Ports)
+	}
+	local := agentContainer(t, mustRender(t, "{metricsAddress: 127.0.0.1}"))
+	if !slices.Contains(local.Command, "--metrics-listen=127.0.0.1:9962") || len(local.Ports) != 0 {
+		t.Errorf("on localhost: %v, %v", local.Command, local.Ports)
+	}
+	for client, want := range map[string]bool{"": false, "ca.crt": true} {
+		objects := mustRender(t, "{metricsSecret: weft-metrics, metricsClientCA: '"+client+"'}")
+		command := strings.Join(agentContainer(t, objects).Command, " ")
+		if !strings.Contains(command, "--prometheus-enable-tls=true") || strings.Contains(command, "/etc/weft/metrics/ca.crt") != want {
+			t.Errorf("by TLS: %s", command)
+		}
+		volumes := find[*appsv1.DaemonSet](t, objects, "DaemonSet/cilium").Spec.Template.Spec.Volumes
+		if !slices.ContainsFunc(volumes, func(v corev1.Volume) bool {
+			return v.Secret != nil && v.Secret.SecretName == "weft-metrics" && *v.Secret.Optional && *v.Secret.DefaultMode == 0o400
+		}) {
+			t.Error("the Secret is not mounted")
 		}
 	}
 }
@@ -347,6 +378,8 @@ func TestAMistakeInValuesIsNamed(t *testing.T) {
 		"config: {routing-mode: tunel}":    "routing-mode",
 		"extraArgs: [enable-foo=true]":     "extraArgs",
 		"capabilities: [ALL]":              "capabilities",
+		"capabilities: [CAP_SYS_ADMIN]":    "capabilities",
+		"metricsAddress: localhost":        "metricsAddress",
 		"test-namespace: default":          "--namespace kube-system",
 		"cni: {binPath: opt}":              "binPath",
 		"config: {cluster-name: [a, b]}":   "cluster-name",

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/observe"
 	"weftnet.io/weftnet/internal/settings"
 )
@@ -35,8 +36,12 @@ func (a *Agent) runObserver(run runFunc, config settings.Config) error {
 		}
 		run("flow service", func(ctx context.Context) error { return o.Serve(ctx, listener) })
 	}
-	if a.Metrics == "" {
+	config.Metrics.Address = cmp.Or(config.Metrics.Address, a.Metrics)
+	if config.Metrics.Address == "" {
 		return nil
+	}
+	if err := scrape.Check(config.Metrics); err != nil {
+		a.Log.Error("metrics are not served until this is mended; no restart is needed", "error", err)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
@@ -44,9 +49,9 @@ func (a *Agent) runObserver(run runFunc, config settings.Config) error {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	l, err := net.Listen("tcp", a.Metrics)
+	l, err := scrape.Listen(config.Metrics)
 	if err != nil {
-		return fmt.Errorf("listen for metrics: %w", err)
+		return err
 	}
 	run("metrics", serve(mux, l))
 	return nil

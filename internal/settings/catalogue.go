@@ -154,6 +154,12 @@ var known = []Key{
 		Name: "hubble-listen-address", Default: "", have: []string{""},
 		Instead: "flows are served on the socket only, never over the network",
 	},
+
+	{Name: "prometheus-serve-addr", syntax: address},
+	{Name: "prometheus-enable-tls", Default: "false", syntax: boolean, Protection: true},
+	{Name: "prometheus-tls-cert-file"},
+	{Name: "prometheus-tls-key-file"},
+	{Name: "prometheus-tls-client-ca-files"},
 }
 
 // notYet are the keys of the versions that people come from which do nothing here yet and endanger nobody by it.
@@ -251,8 +257,8 @@ node-encryption-opt-out-labels node-labels node-port-acceleration node-port-algo
 nodeport-addresses nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
 parallel-alloc-workers pod-cidr-release-timeout policy-accounting policy-default-local-cluster policy-deny-response
 policy-queue-size policy-restore-timeout policy-secrets-namespace policy-secrets-only-from-secrets-namespace policy-trigger-interval pprof
-pprof-address pprof-block-profile-rate pprof-mutex-profile-fraction pprof-port preallocate-bpf-maps procfs prometheus-serve-addr
-prometheus-enable-tls prometheus-tls-cert-file prometheus-tls-client-ca-files prometheus-tls-key-file proxy-admin-port
+pprof-address pprof-block-profile-rate pprof-mutex-profile-fraction pprof-port preallocate-bpf-maps procfs
+proxy-admin-port
 proxy-cluster-max-connections proxy-cluster-max-requests proxy-connect-timeout proxy-gid proxy-idle-timeout-seconds proxy-initial-fetch-timeout
 proxy-max-active-downstream-connections proxy-max-concurrent-retries proxy-max-connection-duration-seconds proxy-max-requests-per-connection
 proxy-portrange-max proxy-portrange-min proxy-prometheus-port proxy-use-original-source-address proxy-xff-num-trusted-hops-egress

@@ -3,6 +3,7 @@ package settings
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -77,7 +78,8 @@ enable-ipv4 enable-ipv6 enable-ipv4-masquerade enable-ipv6-masquerade masquerade
 enable-hubble hubble-socket-path bpf-map-dynamic-size-ratio bpf-ct-global-tcp-max bpf-ct-global-any-max
 bpf-nat-global-max bpf-fragments-map-max bpf-lb-affinity-map-max
 bpf-ct-timeout-regular-tcp bpf-ct-timeout-regular-tcp-syn bpf-ct-timeout-regular-tcp-fin bpf-ct-timeout-regular-any
-bpf-ct-timeout-service-tcp bpf-ct-timeout-service-tcp-grace bpf-ct-timeout-service-any`)
+bpf-ct-timeout-service-tcp bpf-ct-timeout-service-tcp-grace bpf-ct-timeout-service-any
+prometheus-serve-addr prometheus-enable-tls prometheus-tls-cert-file prometheus-tls-key-file prometheus-tls-client-ca-files`)
 
 // Pending says of each key whose value has changed since an agent started, and that it does not follow, what it runs with.
 // Both maps hold the keys that are set.
@@ -154,6 +156,7 @@ const (
 	prefix   syntax = "prefix"
 	prefixes syntax = "prefixes"
 	patterns syntax = "patterns"
+	address  syntax = "address" // to listen on; empty: not said
 	// any other syntax is a list of words, of which the value is one: "tunnel|native"
 )
 
@@ -205,6 +208,13 @@ func (s syntax) check(value string) error {
 		if _, err := identity.NewFilter(words(value)); err != nil {
 			return fmt.Errorf("has patterns that are left out: %w", err)
 		}
+	case address:
+		if value == "" {
+			return nil
+		}
+		if _, port, err := net.SplitHostPort(value); err != nil || !isPort(port) {
+			return fmt.Errorf("is not an address to listen on, such as :9962 or 127.0.0.1:9962")
+		}
 	default:
 		choices := strings.Split(string(s), "|")
 		if !slices.Contains(choices, value) {
@@ -212,6 +222,11 @@ func (s syntax) check(value string) error {
 		}
 	}
 	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
 }
 
 func checkPrefix(value string) error {

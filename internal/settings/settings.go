@@ -100,6 +100,15 @@ type Config struct {
 
 	Hubble       bool
 	HubbleSocket string
+	Metrics      Metrics
+}
+
+// Metrics say where the agent's metrics are, and who may read them.
+type Metrics struct {
+	Address          string // to listen on; empty: not said
+	TLS              bool
+	Certificate, Key string   // files
+	ClientCAs        []string // files with the certificates by which clients are known; none: any client
 }
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.
@@ -167,6 +176,10 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 			TCP: r.life("bpf-ct-timeout-regular-tcp"), ServiceTCP: r.life("bpf-ct-timeout-service-tcp"), TCPOpening: r.life("bpf-ct-timeout-regular-tcp-syn"),
 			TCPClosing: r.life("bpf-ct-timeout-regular-tcp-fin"), ServiceClosing: r.life("bpf-ct-timeout-service-tcp-grace"),
 			Datagrams: r.life("bpf-ct-timeout-regular-any"), ServiceDatagrams: r.life("bpf-ct-timeout-service-any"),
+		},
+		Metrics: Metrics{
+			Address: r.text("prometheus-serve-addr"), TLS: r.flag("prometheus-enable-tls"), Certificate: r.text("prometheus-tls-cert-file"),
+			Key: r.text("prometheus-tls-key-file"), ClientCAs: words(r.text("prometheus-tls-client-ca-files")),
 		},
 		Maps: MapSizes{
 			Ratio: r.share("bpf-map-dynamic-size-ratio"), CTTCP: r.entries("bpf-ct-global-tcp-max"), CTAny: r.entries("bpf-ct-global-any-max"),

@@ -35,6 +35,22 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 	}
 }
 
+func TestMetricsHaveAnAddressAndMayWantTLS(t *testing.T) {
+	c, problems := parse(map[string]string{
+		"prometheus-serve-addr": "127.0.0.1:9962", "prometheus-enable-tls": "true", "prometheus-tls-cert-file": "/tls/tls.crt",
+		"prometheus-tls-key-file": "/tls/tls.key", "prometheus-tls-client-ca-files": "/tls/a.crt,/tls/b.crt",
+	})
+	want := Metrics{Address: "127.0.0.1:9962", TLS: true, Certificate: "/tls/tls.crt", Key: "/tls/tls.key", ClientCAs: []string{"/tls/a.crt", "/tls/b.crt"}}
+	if diff := cmp.Diff(want, c.Metrics); diff != "" || len(problems) > 0 {
+		t.Errorf("%v\n%s", problems, diff)
+	}
+	for _, address := range []string{"9962", "127.0.0.1", ":0", ":99999", "::1:9962"} {
+		if c, problems := parse(map[string]string{"prometheus-serve-addr": address}); c.Metrics.Address != "" || len(problems) != 1 {
+			t.Errorf("%s: %q, %v", address, c.Metrics.Address, problems)
+		}
+	}
+}
+
 func TestOlderNamesCountUnlessTheNewOneIsSet(t *testing.T) {
 	c, _ := parse(map[string]string{"tunnel": "disabled", "native-routing-cidr": "10.0.0.0/8", "enable-policy": "always"})
 	if c.Routing != Native || c.NativeIPv4.String() != "10.0.0.0/8" || c.Enforcement != EnforceAlways {

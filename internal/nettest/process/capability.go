@@ -18,7 +18,8 @@ var capabilities = map[string]int{
 	"DAC_OVERRIDE": unix.CAP_DAC_OVERRIDE, "NET_RAW": unix.CAP_NET_RAW, "NONE": -1,
 }
 
-// confine begins this process anew, as root with no capabilities but those of its role, as a container's process is.
+// confine begins this process anew, as root with no capabilities but those of its role and no way to gain any, as a container's
+// process is.
 func (r Role) confine() error {
 	var keep []int
 	for _, name := range r.Capabilities {
@@ -36,6 +37,9 @@ func (r Role) confine() error {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(number), 0, 0, 0); err != nil {
 			return fmt.Errorf("drop capability %d: %w", number, err)
 		}
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("give up to gain privileges: %w", err)
 	}
 	r.Capabilities = nil
 	text, err := json.Marshal(r)
