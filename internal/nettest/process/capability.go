@@ -18,8 +18,8 @@ var capabilities = map[string]int{
 	"DAC_OVERRIDE": unix.CAP_DAC_OVERRIDE, "NET_RAW": unix.CAP_NET_RAW, "NONE": -1,
 }
 
-// confine begins this process anew, as root with no capabilities but those of its role and no way to gain any, as a container's
-// process is.
+// confine begins this process anew, as root with no capabilities but those of its role, no way to gain any, and under what
+// runtimes forbid every container by seccomp.
 func (r Role) confine() error {
 	var keep []int
 	for _, name := range r.Capabilities {
@@ -40,6 +40,9 @@ func (r Role) confine() error {
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up to gain privileges: %w", err)
+	}
+	if err := refuse(); err != nil {
+		return err
 	}
 	r.Capabilities = nil
 	text, err := json.Marshal(r)
