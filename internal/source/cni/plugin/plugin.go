@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/skel"
@@ -143,14 +144,28 @@ func logged(args *skel.CmdArgs, command string, call func(settings) error) error
 	began := time.Now()
 	err := call(s)
 	if s.LogFile != "" {
-		if f, openErr := os.OpenFile(s.LogFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); openErr == nil {
-			outcome := "done"
-			if err != nil {
-				outcome = err.Error()
-			}
-			fmt.Fprintf(f, "%s %s %s %s in %v: %s\n", began.UTC().Format(time.RFC3339Nano), command, args.ContainerID, args.IfName, time.Since(began).Round(time.Millisecond), outcome)
-			_ = f.Close() // a log that cannot be written must not keep a pod from starting
+		outcome := "done"
+		if err != nil {
+			outcome = err.Error()
+		}
+		line := fmt.Sprintf("%s %s %s %s in %v: %s\n", began.UTC().Format(time.RFC3339Nano), command, args.ContainerID, args.IfName, time.Since(began).Round(time.Millisecond), outcome)
+		if logErr := appendTo(s.LogFile, line); logErr != nil {
+			fmt.Fprintf(os.Stderr, "write log-file of the network configuration: %v\n", logErr) // it must not keep a pod from starting
 		}
 	}
 	return err
+}
+
+// appendTo writes a line to a log. The plugin is root: it follows no link that another user may have put there, and waits for
+// no reader of a pipe.
+func appendTo(path, line string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if errors.Is(err, syscall.ELOOP) {
+		return fmt.Errorf("%s is a link, which is not followed: name the file itself", path)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line)
+	return errors.Join(err, f.Close())
 }

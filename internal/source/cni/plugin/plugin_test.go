@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -110,6 +111,37 @@ func TestEveryCallIsHandedOver(t *testing.T) {
 	}
 	if left, _, _ := journal.Queue(r.dir).All(); len(left) != 0 {
 		t.Errorf("queued: %v", left)
+	}
+}
+
+func TestALogFileIsNoLinkAndNoPipe(t *testing.T) {
+	r := newRuntime(t)
+	r.serve(t, 200, `{"cniVersion":"1.1.0"}`)
+	r.keys = `,"log-file":"` + r.dir + `/log"`
+	precious := r.dir + "/precious"
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for what, put := range map[string]func() error{
+		"a link":              func() error { return os.Symlink(precious, r.dir+"/log") },
+		"a link to nothing":   func() error { return os.Symlink(r.dir+"/new", r.dir+"/log") },
+		"a pipe without ends": func() error { return syscall.Mkfifo(r.dir+"/log", 0o600) },
+	} {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		if exit, out := r.call(t, "ADD", "1.1.0"); exit != 0 {
+			t.Errorf("%s: a pod does not start for it: %v", what, out)
+		}
+		if err := os.Remove(r.dir + "/log"); err != nil {
+			t.Error(err)
+		}
+	}
+	if text, _ := os.ReadFile(precious); len(text) > 0 {
+		t.Errorf("a link is followed: %s", text)
+	}
+	if _, err := os.Stat(r.dir + "/new"); err == nil {
+		t.Error("a link is followed, and makes a file")
 	}
 }
 
