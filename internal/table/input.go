@@ -79,6 +79,7 @@ type Endpoint struct {
 	Identity   identity.Number
 	Addresses  []netip.Addr
 	Node       netip.Addr // InternalIP of the node it lives on
+	NodeName   string     // of the node that wrote it, or a digest of a name that is too long for a label; empty: not known
 	NamedPorts []NamedPort
 }
 

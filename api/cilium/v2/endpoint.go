@@ -36,6 +36,10 @@ type CiliumEndpointList struct {
 	Items []CiliumEndpoint `json:"items"`
 }
 
+// EndpointNodeLabel is the label of a CiliumEndpoint that names the node it belongs to. No other node may write it: see the
+// chart's admission policy.
+const EndpointNodeLabel = "weftnet.io/node"
+
 // States of an endpoint.
 const (
 	EndpointCreating           = "creating"

@@ -16,8 +16,9 @@
 //	8  everything else, 0.0.0.0/0 and ::/0                     -                   identity world
 //
 // Between claims of one strength: of two NICs the one attached later (a replaced container whose DEL has not come yet),
-// of two nodes the one with the lower name, of two endpoints the one with the higher UID. None of that depends on the
-// order of events.
+// of two nodes the one with the lower name, of two endpoints the one whose node gives out the address, else the one with the
+// higher UID. An endpoint that a node has written about an address of another node makes no claim: a node speaks for itself
+// alone. None of that depends on the order of events.
 //
 // With tunnel routing, places on other nodes carry the underlay address of their node; with native routing they carry the
 // flag direct instead. With both families in use, world is world-ipv4 or world-ipv6.

@@ -262,9 +262,13 @@ func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
 		return d.reach(r, h, n[0].Underlay()), true
 	}
 	var winner table.Endpoint
+	home := false
 	for e := range d.t.Endpoints.By(r, table.ByAddress, state.Join(p.Addr())) {
-		if e.Identity != 0 && e.Node.IsValid() && !d.isOwn(r, e.Node) && cmp.Compare(e.UID, winner.UID) >= 0 {
-			winner = e
+		if e.Identity == 0 || !e.Node.IsValid() || d.isOwn(r, e.Node) || !nodes.speaks(e) {
+			continue
+		}
+		if here := nodes.atHome(e, p.Addr()); here && !home || here == home && cmp.Compare(e.UID, winner.UID) >= 0 {
+			winner, home = e, here
 		}
 	}
 	if winner.Identity == 0 {
@@ -275,6 +279,26 @@ func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
 		underlay = n[0].Underlay()
 	}
 	return d.reach(r, table.Host{Prefix: p, Identity: winner.Identity, Flags: table.HostCluster}, underlay), true
+}
+
+// speaks tells whether an endpoint is not one that a node has written about another's address.
+func (p places) speaks(e table.Endpoint) bool {
+	there := p.byAddress[e.Node]
+	return len(there) == 0 || slices.ContainsFunc(there, func(n table.Node) bool { return wrote(n, e) })
+}
+
+// atHome tells whether the node of an endpoint gives out the endpoint's address.
+func (p places) atHome(e table.Endpoint, a netip.Addr) bool {
+	return slices.ContainsFunc(p.byAddress[e.Node], func(n table.Node) bool {
+		return wrote(n, e) && slices.ContainsFunc(n.PodCIDRs, func(c netip.Prefix) bool { return c.Contains(a) })
+	})
+}
+
+// longest is the length of the longest name that a label holds; a longer one stands in it as a digest.
+const longest = 63
+
+func wrote(n table.Node, e table.Endpoint) bool {
+	return e.NodeName == "" || e.NodeName == n.Name || len(n.Name) > longest
 }
 
 // prefix is the claim of the configuration and of the prefixes of nodes.

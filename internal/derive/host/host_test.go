@@ -138,6 +138,40 @@ func TestALocalNICBeatsAnEndpointAndTheLatestAttachmentBeatsAll(t *testing.T) {
 	}
 }
 
+func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	liar := func(writer, node string) table.Endpoint {
+		return table.Endpoint{Namespace: "z", Name: "liar", UID: "9", Identity: 999, Addresses: addrs("10.244.2.5", "10.244.9.9"), Node: addrs(node)[0], NodeName: writer}
+	}
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Nodes.Put(tx, table.Node{Name: "n3", Addresses: addrs("192.168.0.3"), PodCIDRs: prefixes("10.244.3.0/24")})
+		tables.Nodes.Put(tx, table.Node{Name: strings.Repeat("n", 64), Addresses: addrs("192.168.0.4"), PodCIDRs: prefixes("10.244.9.0/24")})
+	})
+	for _, c := range []struct {
+		writer, node string
+		unknown      identity.Number // who 10.244.9.9 is, of which nobody else says anything
+	}{
+		{"n3", "192.168.0.3", 999},            // it says that another's pod lives on it
+		{"n3", "192.168.0.2", 0},              // or that one of its own lives on another
+		{"n3", "192.168.0.77", 999},           // or on no node that is known
+		{"", "192.168.0.3", 999},              // one that does not say who wrote it
+		{"0a1b2c3d", "192.168.0.4", 999},      // a name too long for a label
+		{"0a1b2c3d", "192.168.0.3", 0},        // no such name
+		{"not-known-yet", "192.168.0.5", 999}, // its CiliumNode comes later
+	} {
+		write(db, func(tx *state.Tx) { tables.Endpoints.Put(tx, liar(c.writer, c.node)) })
+		d.Step(db)
+		if h := host(t, tables, db, "10.244.2.5/32"); h.Identity != 301 || h.Tunnel.String() != "192.168.0.2" {
+			t.Errorf("%s says %s: the pod of another node is %d at %s", c.writer, c.node, h.Identity, h.Tunnel)
+		}
+		if h := host(t, tables, db, "10.244.9.9/32"); h.Identity != c.unknown {
+			t.Errorf("%s says %s: an address that nobody else has is %d, want %d", c.writer, c.node, h.Identity, c.unknown)
+		}
+	}
+}
+
 func TestNobodyTakesTheAddressOfANode(t *testing.T) {
 	tables, db := table.New()
 	d := New(tables)
@@ -197,6 +231,7 @@ func change(rt *rapid.T, t *table.Tables, tx *state.Tx) {
 	case 1:
 		e := table.Endpoint{Namespace: "a", Name: fmt.Sprint("e", n), UID: fmt.Sprint("u", n), Identity: identity.Number(rapid.IntRange(0, 2).Draw(rt, "identity"))}
 		e.Addresses, e.Node = some.Draw(rt, "addresses"), address.Draw(rt, "node")
+		e.NodeName = rapid.SampledFrom([]string{"", "n1", "n2"}).Draw(rt, "writer")
 		put(tx, t.Endpoints, e, gone)
 	case 2:
 		a := table.Attachment{ContainerID: fmt.Sprint("c", n), Interface: "eth0", HostName: fmt.Sprint("h", n%2), Incarnation: uint32(n)}

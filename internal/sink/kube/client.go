@@ -15,7 +15,7 @@ import (
 )
 
 // NodeLabel names the node that a CiliumEndpoint belongs to.
-const NodeLabel = "weftnet.io/node"
+const NodeLabel = v2.EndpointNodeLabel
 
 // UnusedSince is the annotation by which the operator marks an identity before it deletes it: when it was first seen out
 // of use, in RFC 3339.

@@ -41,7 +41,7 @@ func cidrGroupRow(o *v2.CiliumCIDRGroup) (table.CIDRGroup, bool) {
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {
-	row := table.Endpoint{Namespace: o.Namespace, Name: o.Name, UID: string(o.UID)}
+	row := table.Endpoint{Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), NodeName: o.Labels[v2.EndpointNodeLabel]}
 	if id := o.Status.Identity; id != nil {
 		row.Identity, _ = number(strconv.FormatInt(id.ID, 10))
 	}
