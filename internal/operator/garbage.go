@@ -25,7 +25,7 @@ import (
 const (
 	identityEvery = time.Minute
 	identityRest  = 15 * time.Minute // longer than any gap in a watch that a node outlives
-	endpointEvery = time.Minute // two looks: an agent may not take over what an earlier pod has left on another node
+	endpointEvery = time.Minute      // two looks: an agent may not take over what an earlier pod has left on another node
 )
 
 var (
