@@ -4,15 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/observe"
 	"weftnet.io/weftnet/internal/settings"
@@ -30,9 +28,9 @@ func (a *Agent) runObserver(run runFunc, config settings.Config) error {
 	run("flows", func(ctx context.Context) error { return o.Run(ctx, ring) })
 	if config.Hubble {
 		socket := cmp.Or(a.Hubble, config.HubbleSocket)
-		listener, err := hubbleSocket(socket)
+		listener, err := agentv1.Listen(socket) // for root alone
 		if err != nil {
-			return err
+			return fmt.Errorf("serve flows: %w", err)
 		}
 		run("flow service", func(ctx context.Context) error { return o.Serve(ctx, listener) })
 	}
@@ -55,23 +53,4 @@ func (a *Agent) runObserver(run runFunc, config settings.Config) error {
 	}
 	run("metrics", serve(mux, l))
 	return nil
-}
-
-// hubbleSocket opens the flow service's socket, for root alone, in place of one that an earlier agent left.
-func hubbleSocket(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make folder of the flow socket: %w", err)
-	}
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return nil, fmt.Errorf("remove former flow socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen for flow clients: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("keep the flow socket to root: %w", err)
-	}
-	return l, nil
 }

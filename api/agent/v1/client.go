@@ -96,16 +96,16 @@ func roundTrip(conn io.ReadWriter, path string, body []byte) (status int, answer
 	return status, answer, nil
 }
 
-// Listen opens the agent's socket, which only its user may use, in place of one that a former agent left behind. At no
+// Listen opens a socket of the agent, which only its user may use, in place of one that a former agent left behind. At no
 // moment is there a socket that others may use.
 func Listen(socket string) (net.Listener, error) {
 	dir := filepath.Dir(socket)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make folder of the agent's socket: %w", err)
+		return nil, fmt.Errorf("make folder of socket %s: %w", socket, err)
 	}
 	hidden, err := os.MkdirTemp(dir, ".weft-") // mode 0700
 	if err != nil {
-		return nil, fmt.Errorf("make folder of the agent's socket: %w", err)
+		return nil, fmt.Errorf("make folder of socket %s: %w", socket, err)
 	}
 	defer os.RemoveAll(hidden)
 	name := filepath.Join(hidden, "s")
