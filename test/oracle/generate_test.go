@@ -37,13 +37,16 @@ func (d draw) maybe(o oracle.Object, odds int, key string, value func() any) {
 }
 
 var values = map[string][]string{
-	"app": {"web", "api", "db", "none"}, "tier": {"front", "back", ""}, "team": {"blue", "red"},
+	"app": {"web", "api", "db", "none"}, "tier": {"front", "back", ""}, "team": {"blue", "red"}, hash: {"x", "y", "z", ""},
 }
+
+// hash is a label that the filter keeps out of identities.
+const hash = "pod-template-hash"
 
 // selector is for labels of pods in the language of Cilium: with sources, and with labels that say where a pod lives.
 func (d draw) selector() oracle.Object {
 	key := func() (string, []string) {
-		switch d.n(19) {
+		switch d.n(20) {
 		case 0, 1, 2, 3, 4:
 			return "app", values["app"]
 		case 5, 6:
@@ -65,7 +68,9 @@ func (d draw) selector() oracle.Object {
 		case 17:
 			return d.one("reserved:host", "reserved:world", "reserved:remote-node", "reserved:health", "reserved:none"), []string{""}
 		case 18:
-			return d.one("reserved:init", "cidr:app", "k8s:pod-template-hash", "unspec:app"), []string{"", "web"}
+			return d.one("reserved:init", "cidr:app", "unspec:app"), []string{"", "web"}
+		case 19:
+			return d.one("k8s:", "any:", "") + hash, values[hash]
 		default:
 			return "k8s:absent", []string{"x"}
 		}
@@ -315,7 +320,7 @@ func (d draw) rule(clusterwide bool) oracle.Object {
 }
 
 func (d draw) kubernetesRule() oracle.Object {
-	out := oracle.Object{"podSelector": d.plain("app", "tier")}
+	out := oracle.Object{"podSelector": d.plain("app", "tier", hash)}
 	for i, list := range []string{"ingress", "egress"} {
 		d.maybe(out, 2, list, func() any {
 			return d.some(3, func() any {
@@ -342,7 +347,7 @@ func (d draw) kubernetesPeer() any {
 		}
 		return oracle.Object{"ipBlock": block}
 	}
-	d.maybe(out, 2, "podSelector", func() any { return d.plain("app", "tier") })
+	d.maybe(out, 2, "podSelector", func() any { return d.plain("app", "tier", hash) })
 	d.maybe(out, 2, "namespaceSelector", func() any { return d.plain("team", "kubernetes.io/metadata.name") })
 	if len(out) == 0 && !d.odds(20) {
 		out["podSelector"] = oracle.Object{}
@@ -418,11 +423,13 @@ func (d draw) world() *oracle.World {
 		add(&w.Pods, fmt.Sprintf(`{"kind":"Pod","metadata":{"namespace":%q,"name":%q,"labels":{%s}},"status":{"podIP":%q},`+
 			`"spec":{"serviceAccountName":"default","containers":[{"name":"c","ports":[%s]}]}}`, namespace, name, labels, address, ports))
 	}
-	pod("shop", "web", "10.1.2.3", `"app":"web","tier":"front","pod-template-hash":"x"`, d.ports())
-	pod("shop", "web-2", "10.1.2.4", `"app":"web","tier":"front","pod-template-hash":"y"`, d.ports())
+	ports := d.ports() // of both: while no policy tells them apart they are one identity, and a port's name means what it means to either
+	pod("shop", "web", "10.1.2.3", `"app":"web","tier":"front","pod-template-hash":"x"`, ports)
+	pod("shop", "web-2", "10.1.2.4", `"app":"web","tier":"front","pod-template-hash":"y"`, ports)
 	pod("shop", "db", "10.1.3.1", `"app":"db","tier":"back","k8s-app":"kube-dns","io.kubernetes.pod.namespace":"blog"`, d.ports())
 	pod("blog", "api", "2001:db8:1::1", `"app":"api","k8s-app":"kube-dns"`, d.ports())
 	pod("blog", "web", "10.2.0.1", `"app":"web","tier":""`, d.ports())
+	pod("blog", "web-2", "10.2.0.2", `"app":"web","tier":""`, d.ports())
 	node := func(name, address, zone string) {
 		add(&w.Nodes, fmt.Sprintf(`{"kind":"Node","metadata":{"name":%q,"labels":{"zone":%q}},"status":{"addresses":[{"type":"InternalIP","address":%q}]}}`, name, zone, address))
 	}

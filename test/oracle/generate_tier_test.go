@@ -47,7 +47,7 @@ func (d draw) choice() oracle.Object {
 	if d.odds(2) {
 		return oracle.Object{"namespaces": d.plain("team", "kubernetes.io/metadata.name")}
 	}
-	pods := oracle.Object{"podSelector": d.plain("app", "tier")}
+	pods := oracle.Object{"podSelector": d.plain("app", "tier", hash)}
 	d.maybe(pods, 2, "namespaceSelector", func() any { return d.plain("team", "kubernetes.io/metadata.name") })
 	return oracle.Object{"pods": pods}
 }

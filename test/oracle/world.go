@@ -110,12 +110,9 @@ func portsOf(pod Object) (out []NamedPort) {
 	return out
 }
 
-// leftOut tells whether a label of a pod makes no difference to who it is (C9), of the labels that tests give pods.
+// leftOut tells whether a label of a pod makes no difference to who it is. All others do, those too that the filter keeps out
+// of identities.
 func leftOut(key string) bool {
-	switch key {
-	case "pod-template-hash", "statefulset.kubernetes.io/pod-name", "controller-revision-hash":
-		return true
-	}
 	return key == "io.kubernetes.pod.namespace" || strings.HasPrefix(key, "io.cilium.k8s.") // nobody names himself so
 }
 

@@ -34,6 +34,7 @@ import (
 	derive "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -131,8 +132,12 @@ func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
 func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 	for pod := range p.Pods.All(tx) {
 		namespace, _ := p.Namespaces.One(tx, state.Join(pod.Namespace))
-		labels := identity.ForPod(identity.Filter{}, w.Cluster, pod.Namespace, pod.ServiceAccount, pod.Labels, namespace.Labels)
+		who := identity.Pod{
+			Cluster: w.Cluster, Namespace: pod.Namespace, ServiceAccount: pod.ServiceAccount, Labels: pod.Labels, NamespaceLabels: namespace.Labels,
+		}
+		labels, _ := identity.Identify(identity.Filter{}, who, reference.Asking(tx, p.Tables))
 		n := p.number(tx, labels)
+		p.numbers[who.Whole()] = n
 		named := make(policy.NamedPorts, len(pod.NamedPorts))
 		for i, port := range pod.NamedPorts {
 			named[i] = policy.NamedPort(port)
@@ -142,7 +147,7 @@ func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 			NamedPorts: pod.NamedPorts, Subject: table.Subject{Labels: labels, Identity: n, Set: table.SetKey(n, named.String())},
 		})
 	}
-	p.number(tx, foreign())
+	p.numbers[foreign()] = p.number(tx, foreign())
 }
 
 // foreign is a pod of another cluster.
@@ -151,12 +156,11 @@ func foreign() identity.Labels {
 }
 
 func (p *Product) number(tx *state.Tx, labels identity.Labels) identity.Number {
-	n, ok := p.numbers[labels]
-	if !ok {
-		n = identity.Number(300 + len(p.numbers))
-		p.numbers[labels] = n
-		p.Identities.Put(tx, table.Identity{Number: n, Labels: labels})
+	for i := range p.Identities.By(tx, table.ByLabels, state.Join(labels.String())) {
+		return i.Number
 	}
+	n := identity.Number(300 + p.Identities.Len(tx))
+	p.Identities.Put(tx, table.Identity{Number: n, Labels: labels})
 	return n
 }
 
