@@ -132,7 +132,7 @@ func (f Filter) keeps(r Requirement) bool {
 }
 
 // Sees tells whether the filter keeps every label that a selector asks about, so that identities and templates of pods
-// say whom it chooses. A virtual machine's name is known from the machine.
+// tell which pods it chooses. A virtual machine's name is known from the machine.
 func (f Filter) Sees(s Selector) bool {
 	return !slices.ContainsFunc(s.requirements, func(r Requirement) bool {
 		return !f.keeps(r) && !strings.HasSuffix(r.Key, ":"+LabelVMName)

@@ -117,7 +117,7 @@ func (f Filter) needed(kept Labels, key, value string, asking Asking) (told stri
 	return told, needed
 }
 
-// rulesOut tells whether a selector chooses nobody with these labels, whatever the labels are that the filter leaves out.
+// rulesOut tells whether a selector chooses no pod with these labels, whatever the labels are that the filter leaves out.
 func (f Filter) rulesOut(s Selector, kept Labels) bool {
 	for _, r := range s.requirements {
 		if r.Operator != Same && !r.matches(kept) && f.keeps(r) {

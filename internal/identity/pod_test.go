@@ -44,7 +44,7 @@ func TestPodsThatNoPolicyTellsApartShareAnIdentity(t *testing.T) {
 		selectors []Selector
 		want      int
 	}{
-		"nobody asks":                           {nil, 1},
+		"no policy asks":                        {nil, 1},
 		"two are named":                         {[]Selector{selector(app, by(In, "pg-0", "pg-7"))}, 3},
 		"two are excepted":                      {[]Selector{selector(app, by(NotIn, "pg-0", "pg-7"))}, 3},
 		"one is named that is not there":        {[]Selector{selector(app, by(In, "pg-x"))}, 1},

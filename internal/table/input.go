@@ -142,7 +142,7 @@ type PolicyObject struct {
 	Valid     bool     // false: the object is rejected and enforces nothing
 }
 
-// Selectors are those of its rules: of whom they are for, and of peers.
+// Selectors are those of its rules: of their subjects, and of peers.
 func (p PolicyObject) Selectors() iter.Seq[identity.Selector] {
 	return func(yield func(identity.Selector) bool) {
 		for _, r := range p.Rules {

@@ -151,7 +151,7 @@ func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
 	})
 	for _, c := range []struct {
 		writer, node string
-		unknown      identity.Number // who 10.244.9.9 is, of which nobody else says anything
+		unknown      identity.Number // who 10.244.9.9 is, of which no other endpoint speaks
 	}{
 		{"n3", "192.168.0.3", 999},            // it says that another's pod lives on it
 		{"n3", "192.168.0.2", 0},              // or that one of its own lives on another
@@ -167,7 +167,7 @@ func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
 			t.Errorf("%s says %s: the pod of another node is %d at %s", c.writer, c.node, h.Identity, h.Tunnel)
 		}
 		if h := host(t, tables, db, "10.244.9.9/32"); h.Identity != c.unknown {
-			t.Errorf("%s says %s: an address that nobody else has is %d, want %d", c.writer, c.node, h.Identity, c.unknown)
+			t.Errorf("%s says %s: an address that no other pod has is %d, want %d", c.writer, c.node, h.Identity, c.unknown)
 		}
 	}
 }

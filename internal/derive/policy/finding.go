@@ -11,7 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// newFindings computes Findings: the problems of policy objects, and references that stand for nobody.
+// newFindings computes Findings: the problems of policy objects, and references that stand for nothing.
 func newFindings(t *table.Tables) Runner {
 	key := func(kind, namespace, name string) state.Key {
 		return t.Policies.Key(table.PolicyObject{Kind: kind, Namespace: namespace, Name: name})
