@@ -98,8 +98,19 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Operations",
 		Text: "`weft status` says of every configuration key whether it is in force; `weft table` shows all that the agent knows, wants and has done; " +
-			"Prometheus metrics; a Helm chart.",
+			"Prometheus metrics, on request by TLS or on the node alone; a Helm chart.",
+		Keys:     []string{"prometheus-serve-addr=127.0.0.1:9962", "prometheus-enable-tls=true"},
 		Commands: []string{"status", "table", "version", "lab"},
+	},
+	{
+		State: Works, Topic: "Security",
+		Text: "what a pod, the wire, a process of a node or a stolen token cannot do, and what stops it, check by check " +
+			"([docs/security.md](docs/security.md)); a node writes objects about itself alone.",
+		Scripts: []string{
+			"a_crowd_that_calls_a_pod_takes_nothing_else_from_it", "an_error_says_nothing_to_a_third_pod",
+			"a_process_of_a_node_is_the_node_whatever_its_mark", "a_tunnel_ends_at_one_address_of_a_node",
+			"an_agent_needs_two_capabilities_and_no_more",
+		},
 	},
 
 	{
