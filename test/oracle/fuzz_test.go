@@ -49,6 +49,9 @@ func FuzzALabelSelectorChoosesWhomItsTextSays(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"matchLabels":{"app":"web","any:tier":"front"}}`, `{"matchLabels":{":app":"web","k8s:io.kubernetes.pod.namespace":"blog"}}`,
 		`{"matchExpressions":[{"key":"reserved:host","operator":"Exists"},{"key":"app","operator":"NotIn","values":["web",""]}]}`,
+		`{"matchExpressions":[{"key":"k8s:io.kubernetes.pod.namespace","operator":"NotIn","values":["tools"]},{"key":"k8s:io.cilium.k8s.policy.cluster","operator":"NotIn","values":["there"]}]}`,
+		`{"matchExpressions":[{"key":"io.cilium.k8s.namespace.labels.team","operator":"DoesNotExist"},{"key":"any:io.cilium.k8s.policy.cluster","operator":"NotIn","values":["there"]}]}`,
+		`{"matchExpressions":[{"key":"reserved:host","operator":"DoesNotExist"}]}`, `{"matchExpressions":[{"key":"reserved:world","operator":"NotIn","values":[""]},{"key":"reserved:health","operator":"Exists"}]}`,
 		`{"matchExpressions":[{"key":"k8s:io.cilium.k8s.policy.cluster","operator":"DoesNotExist"}]}`, `{"matchLabels":{"a:b:c":"","k8s:":"x"}}`, `{"matchlabels":{"app":"web"}}`,
 	} {
 		f.Add(text, true)
@@ -59,7 +62,12 @@ func FuzzALabelSelectorChoosesWhomItsTextSays(f *testing.F) {
 		if json.Unmarshal([]byte(text), &selector) != nil || shape.Misshapen(oracle.Object{"metadata": oracle.Object{}, "spec": oracle.Object{"endpointSelector": selector}}) {
 			return
 		}
-		agree(t, fuzzed(map[bool]string{true: "CiliumClusterwideNetworkPolicy", false: "CiliumNetworkPolicy"}[clusterwide], oracle.Object{"fromEndpoints": []any{selector}}))
+		entry := oracle.Object{"fromEndpoints": []any{selector}}
+		w := fuzzed(map[bool]string{true: "CiliumClusterwideNetworkPolicy", false: "CiliumNetworkPolicy"}[clusterwide], entry)
+		agree(t, w)
+		spec := w.Policies[0]["spec"].(oracle.Object)
+		spec["ingress"], spec["ingressDeny"] = []any{oracle.Object{"fromEntities": []any{"all"}}}, []any{entry}
+		agree(t, w)
 	})
 }
 

@@ -46,7 +46,8 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 		}
 	}
 	for _, selector := range raw.Objects(e.entry, e.side()+"Endpoints") {
-		someone = someone || e.p.Peer.Labels != nil && raw.All(e.scoped(raw.Requirements(selector)), e.p.Peer.Labels)
+		own := raw.Requirements(selector)
+		someone = someone || e.isEndpoint(own) && raw.All(e.scoped(own), e.p.Peer.Labels)
 	}
 	if !e.p.Ingress {
 		for _, service := range raw.Objects(e.entry, "toServices") {
@@ -58,6 +59,15 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 		byAddress = byAddress || e.node(selector)
 	}
 	return someone, byAddress || e.prefixes()
+}
+
+// isEndpoint tells whether a selector of endpoints may be about the peer. Only entities choose what is none, whatever a
+// selector leaves out by what it says not to be; to ask for a reserved label is to name an entity.
+func (e ciliumEntry) isEndpoint(own []raw.Requirement) bool {
+	_, pod := e.p.Peer.Labels["k8s:"+keyNamespace]
+	return pod || e.p.Peer.Labels != nil && slices.ContainsFunc(own, func(r raw.Requirement) bool {
+		return aboutReserved([]raw.Requirement{r}) && (r.Operator == "In" || r.Operator == "Exists")
+	})
 }
 
 // scoped adds to a selector of peers what it leaves out (C4).

@@ -40,7 +40,9 @@ func (c *checker) selectors(o *object) {
 				if namesNamespace(e.endpoints[i]) {
 					labels = ""
 				}
-				c.peer(o, peerSelector(o, r, e.endpoints[i]), field, labels)
+				s := peerSelector(o, r, e.endpoints[i])
+				c.peer(o, s, field, labels)
+				c.podsOnly(o, s, e, i, field)
 			}
 		}
 	}
@@ -57,6 +59,26 @@ func (c *checker) selectors(o *object) {
 			c.kubernetesPeer(o, p, fmt.Sprintf("spec.egress[%d].to[%d]", i, j))
 		}
 	}
+}
+
+// podsOnly notes a selector that says only what peers are not: it chooses pods, where upstream has it choose nodes and the
+// outside as well.
+func (c *checker) podsOnly(o *object, s identity.Selector, e entry, i int, field string) {
+	written := slices.ContainsFunc(e.endpoints[i].MatchExpressions, func(r v2.LabelRequirement) bool {
+		return strings.HasSuffix(r.Key, identity.LabelNamespace) && r.Operator == "Exists"
+	})
+	bound := identity.Requirement{Key: keyNamespace, Operator: identity.Exists}
+	rest := slices.DeleteFunc(slices.Clone(s.Requirements()), func(r identity.Requirement) bool { return r.String() == bound.String() })
+	if written || len(rest) == len(s.Requirements()) {
+		return
+	}
+	anybody := identity.NewSelector(rest...).For(c.someone())
+	if !slices.ContainsFunc(identity.ReservedNumbers(), func(n identity.Number) bool { return anybody.Matches(identity.Reserved(n)) }) {
+		return
+	}
+	verb := map[bool]string{true: "denies", false: "allows"}[e.deny]
+	c.add(o, Warning, "pods-only", field, fmt.Sprintf("it says only what peers are not, and a selector of endpoints chooses pods: it %s no node and nobody outside the cluster (in Cilium it does)", verb),
+		"", fmt.Sprintf("if they are meant, too: another entry, with %sEntities that names them", e.prefix))
 }
 
 // fieldOf is the field of a path of rules, which leaves out a plain spec.

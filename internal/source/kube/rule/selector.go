@@ -75,24 +75,33 @@ func (s scope) subject(in *v2.LabelSelector, field string) identity.Selector {
 }
 
 // peer reads an element of fromEndpoints or toEndpoints: without a namespace it is in the policy's own, without a cluster
-// in this one.
+// in this one. It chooses pods, whatever it leaves out by what it says they are not: only who asks for a reserved label
+// names what is no pod, as an entity does.
 func (s scope) peer(in *v2.LabelSelector, field string) identity.Selector {
 	requirements := s.requirements(in, field)
-	if slices.ContainsFunc(requirements, func(r identity.Requirement) bool { return strings.HasPrefix(r.Key, identity.SourceReserved+":") }) {
-		return identity.NewSelector(requirements...)
-	}
 	switch {
-	case has(requirements, identity.LabelNamespace):
-	case s.clusterwide && s.init:
-	case s.clusterwide:
-		requirements = append(requirements, identity.Requirement{Key: keyNamespace, Operator: identity.Exists})
-	case !slices.ContainsFunc(requirements, byNamespaceLabel):
-		requirements = append(requirements, inNamespace(s.namespace))
+	case demands(requirements, byReservedLabel):
+		return identity.NewSelector(requirements...)
+	case slices.ContainsFunc(requirements, byReservedLabel): // no scope, as upstream
+	default:
+		if !s.clusterwide && !has(requirements, identity.LabelNamespace) && !slices.ContainsFunc(requirements, byNamespaceLabel) {
+			requirements = append(requirements, inNamespace(s.namespace))
+		}
+		if !has(requirements, identity.LabelCluster) {
+			requirements = append(requirements, identity.Requirement{Key: keyCluster, Operator: identity.Same})
+		}
 	}
-	if !has(requirements, identity.LabelCluster) {
-		requirements = append(requirements, identity.Requirement{Key: keyCluster, Operator: identity.Same})
+	if !demands(requirements, byNamespace) && (s.clusterwide || !demands(requirements, byNamespaceLabel)) {
+		requirements = append(requirements, pods)
 	}
 	return identity.NewSelector(requirements...)
+}
+
+// demands tells whether some requirement of a kind asks for its label to be there.
+func demands(requirements []identity.Requirement, kind func(identity.Requirement) bool) bool {
+	return slices.ContainsFunc(requirements, func(r identity.Requirement) bool {
+		return kind(r) && (r.Operator == identity.In || r.Operator == identity.Exists)
+	})
 }
 
 func inNamespace(namespace string) identity.Requirement {
@@ -104,6 +113,14 @@ func has(requirements []identity.Requirement, key string) bool {
 	return slices.ContainsFunc(requirements, func(r identity.Requirement) bool {
 		return r.Key == identity.SourceK8s+":"+key || r.Key == identity.SourceAny+":"+key
 	})
+}
+
+func byNamespace(r identity.Requirement) bool {
+	return has([]identity.Requirement{r}, identity.LabelNamespace)
+}
+
+func byReservedLabel(r identity.Requirement) bool {
+	return strings.HasPrefix(r.Key, identity.SourceReserved+":")
 }
 
 func byNamespaceLabel(r identity.Requirement) bool {
