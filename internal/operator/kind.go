@@ -19,6 +19,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/operator/verdict"
 )
 
 // required are the resources whose CRDs the chart installs.
@@ -31,7 +32,7 @@ var required = []string{
 var optional = []struct {
 	group    schema.GroupVersion
 	resource string
-	add      func(manager.Manager) error
+	add      func(manager.Manager, verdict.Facts) error
 }{
 	{cncfv1.SchemeGroupVersion, cncfv1.NetworkAttachmentDefinitionResource, addNetworks},
 	{schema.GroupVersion(v1alpha2.GroupVersion), "clusternetworkpolicies", addTiers},
@@ -77,7 +78,7 @@ func (k *kinds) await(ctx context.Context) error {
 }
 
 // follow has the manager look after each optional kind from the moment at which the API server serves it.
-func (k *kinds) follow(m manager.Manager) error {
+func (k *kinds) follow(m manager.Manager, f verdict.Facts) error {
 	for _, kind := range optional {
 		err := m.Add(manager.RunnableFunc(func(ctx context.Context) error {
 			err := wait.PollUntilContextCancel(ctx, k.pollLate, true, func(ctx context.Context) (bool, error) {
@@ -87,7 +88,7 @@ func (k *kinds) follow(m manager.Manager) error {
 			if err != nil {
 				return nil //nolint:nilerr // the end came first
 			}
-			if err := kind.add(m); err != nil {
+			if err := kind.add(m, f); err != nil {
 				return fmt.Errorf("prepare the control of %s: %w", kind.resource, err)
 			}
 			return nil

@@ -30,6 +30,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/operator/verdict"
 )
 
 const (
@@ -76,18 +77,24 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("connect to the API server %s: %w", c.API.Host, err)
 	}
+	missing, err := kinds.lacking(ctx, v2.SchemeGroupVersion, []string{v2.CIDRGroupResource})
+	if err != nil {
+		return err
+	}
+	f := verdict.Facts{Client: m.GetClient(), Groups: len(missing) == 0}
+	statuses := func(m manager.Manager, _ *slog.Logger) error { return addStatuses(m, f) }
 	for name, add := range map[string]func(manager.Manager, *slog.Logger) error{
-		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": addStatuses,
+		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": statuses,
 	} {
 		if err := add(m, c.Log); err != nil {
 			return fmt.Errorf("prepare the control of %s: %w", name, err)
 		}
 	}
-	if err := kinds.follow(m); err != nil {
+	if err := kinds.follow(m, f); err != nil {
 		return err
 	}
 	if c.WebhookAddress != "" {
-		if err := addWebhook(m, c); err != nil {
+		if err := addWebhook(m, c, f); err != nil {
 			return fmt.Errorf("prepare the webhook for policies: %w", err)
 		}
 	}
@@ -166,9 +173,10 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 				&corev1.ConfigMap{}: {
 					Namespaces: map[string]cache.Config{configNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", configName),
 				},
-				&corev1.Node{}:       {Transform: keepIdentity},
-				podMetadata():        {Transform: keepIdentity},
-				&v2.CiliumEndpoint{}: {Transform: keepEndpoint},
+				&corev1.Node{}:            {Transform: keepIdentity},
+				podMetadata():             {Transform: keepIdentity},
+				verdict.ServiceMetadata(): {Transform: keepIdentity},
+				&v2.CiliumEndpoint{}:      {Transform: keepEndpoint},
 			},
 		},
 	})

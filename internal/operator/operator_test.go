@@ -31,6 +31,8 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/sink/kube"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 	"weftnet.io/weftnet/internal/source/kube/rule"
@@ -72,7 +74,7 @@ func mapper() meta.RESTMapper {
 }
 
 var clusterwide = []string{
-	"Node", "CiliumNode", "CiliumIdentity", "CiliumClusterwideNetworkPolicy", "CiliumLoadBalancerIPPool", "ClusterNetworkPolicy",
+	"Node", "CiliumNode", "CiliumIdentity", "CiliumCIDRGroup", "CiliumClusterwideNetworkPolicy", "CiliumLoadBalancerIPPool", "ClusterNetworkPolicy",
 }
 
 // Eventf makes the world an event recorder.
@@ -401,7 +403,9 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 	}}}})
 	w.Put(path+"bad", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web}})
 	s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
-		w.client, func(o *v2.CiliumNetworkPolicy) verdict { return toldOf(rule.KindCilium, o, rule.Cilium(o)) },
+		w.client, func(_ context.Context, o *v2.CiliumNetworkPolicy) (verdict.Verdict, error) {
+			return verdict.Of(rule.KindCilium, o, gap.Default())
+		},
 		func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
 	}
 	var have []string
@@ -429,12 +433,68 @@ bad Valid=False Invalid names the field: true
 bad Enforced=False Invalid names the field: false`, strings.Join(have, "\n"))
 }
 
+func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
+	w := newWorld(t)
+	w.Serve(v2.CIDRGroupResource)
+	const path = cilium + "ciliumclusterwidenetworkpolicies/"
+	inside := []v2.IngressRule{{IngressPeer: v2.IngressPeer{FromEntities: []string{"cluster"}}}}
+	host := &v2.Rule{NodeSelector: &v2.LabelSelector{}, Ingress: inside}
+	to := func(p v2.EgressPeer) *v2.Rule {
+		return &v2.Rule{EndpointSelector: &v2.LabelSelector{}, Egress: []v2.EgressRule{{EgressPeer: p}}}
+	}
+	group := to(v2.EgressPeer{ToCIDRSet: []v2.CIDRRule{{CIDRGroupRef: "partners"}}})
+	service := to(v2.EgressPeer{ToServices: []v2.ServiceSelector{{Service: &v2.ServiceName{Namespace: "shop", ServiceName: "db"}}}})
+	node := to(v2.EgressPeer{ToNodes: []v2.LabelSelector{{}}})
+	gre := to(v2.EgressPeer{ToEntities: []string{"world"}})
+	gre.Egress[0].ToPorts = []v2.PortRule{{Ports: []v2.PortProtocol{{Port: "0", Protocol: "GRE"}}}}
+	pods := &v2.Rule{EndpointSelector: &v2.LabelSelector{}, Ingress: inside}
+	j := policies[v2.CiliumClusterwideNetworkPolicy](nil, verdict.Facts{Client: w.client, Groups: true}, rule.KindClusterwide, nil)
+	s := &statuses[v2.CiliumClusterwideNetworkPolicy, *v2.CiliumClusterwideNetworkPolicy]{
+		w.client, j.judge, func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
+	}
+	enforced := func(spec *v2.Rule, annotations map[string]string, settings map[string]string) string {
+		w.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{Data: settings})
+		w.Put(path+"p", &v2.CiliumClusterwideNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", Annotations: annotations}, Spec: spec})
+		if _, err := s.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "p"}}); err != nil {
+			t.Fatal(err)
+		}
+		var o v2.CiliumClusterwideNetworkPolicy
+		w.Get(path+"p", &o)
+		c := meta.FindStatusCondition(o.Status.Conditions, verdict.ConditionEnforced)
+		return fmt.Sprint(c.Status, " ", c.Reason, ": ", c.Message)
+	}
+	const whole = "True Enforced: all of it is enforced"
+	w.want("host firewall off", `False NotEnabled: spec.nodeSelector: rules for nodes do nothing while setting enable-host-firewall is not true; fix: in ConfigMap cilium-config: enable-host-firewall: "true"`, enforced(host, nil, nil))
+	w.want("host firewall on", whole, enforced(host, nil, map[string]string{"enable-host-firewall": "true"}))
+	w.want("peers by nodes", "False NotEnabled", enforced(node, nil, nil)[:16])
+	w.want("peers by nodes, allowed", whole, enforced(node, nil, map[string]string{"enable-node-selector-labels": "true"}))
+	w.want("GRE", "False NotEnabled", enforced(gre, nil, nil)[:16])
+	w.want("GRE, allowed", whole, enforced(gre, nil, map[string]string{"enable-extended-ip-protocols": "true"}))
+	w.want("no policies", "False NotEnabled: spec: no policy is enforced while setting policy-enforcement-mode is never", enforced(pods, nil, map[string]string{"policy-enforcement-mode": "never"}))
+	w.want("audit of all", "False Audited", enforced(pods, nil, map[string]string{"policy-audit-mode": "true"})[:13])
+	w.want("audit of one", "False Audited", enforced(pods, map[string]string{rule.ModeAnnotation: "audit"}, nil)[:13])
+	w.want("stage", "False Staged", enforced(pods, map[string]string{rule.ModeAnnotation: "stage"}, nil)[:12])
+	w.want("a group that is missing", "False NotFound: spec.egress[0]: there is no CiliumCIDRGroup partners", enforced(group, nil, nil)[:68])
+	w.Put(cilium+"ciliumcidrgroups/partners", &v2.CiliumCIDRGroup{Spec: v2.CIDRGroupSpec{ExternalCIDRs: []string{"192.0.2.0/24", "192.0.2.7"}}})
+	w.want("a group in part", `False NotFound: spec.egress[0]: CiliumCIDRGroup partners: spec.externalCIDRs[1]: "192.0.2.7" is not a prefi`, enforced(group, nil, nil)[:107])
+	w.Put(cilium+"ciliumcidrgroups/partners", &v2.CiliumCIDRGroup{Spec: v2.CIDRGroupSpec{ExternalCIDRs: []string{"192.0.2.0/24"}}})
+	w.want("a group", whole, enforced(group, nil, nil))
+	w.want("a service that is missing", "False NotFound: spec.egress[0]: there is no service shop/db", enforced(service, nil, nil)[:59])
+	w.Put("/api/v1/namespaces/shop/services/db", &corev1.Service{})
+	w.want("a service", whole, enforced(service, nil, nil))
+	w.want("the heavier reason", "False NotImplemented", enforced(&v2.Rule{NodeSelector: host.NodeSelector, Ingress: []v2.IngressRule{{
+		IngressPeer: v2.IngressPeer{FromEntities: []string{"world"}}, Authentication: &v2.Authentication{Mode: "required"},
+	}}}, nil, nil)[:20])
+}
+
 func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {
 	w := newWorld(t)
 	w.Put("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny", &networkingv1.NetworkPolicy{})
 	problems := []string{"spec.egress[0].to[0].ipBlock: not enforced yet"}
 	s := &reports[networkingv1.NetworkPolicy, *networkingv1.NetworkPolicy]{
-		w.client, w, func(*networkingv1.NetworkPolicy) verdict { return verdict{valid: true, problems: problems} },
+		w.client, w, func(context.Context, *networkingv1.NetworkPolicy) (verdict.Verdict, error) {
+			return verdict.Verdict{Reason: gap.NotImplemented, Problems: problems}, nil
+		},
 	}
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "deny"}}
 	result, err := s.Reconcile(t.Context(), request)
@@ -484,7 +544,7 @@ func TestAKindThatComesLateIsLookedAfter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := newKindsOf(t, w.Server, &w.log).follow(m); err != nil {
+	if err := newKindsOf(t, w.Server, &w.log).follow(m, verdict.Facts{Client: m.GetClient()}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

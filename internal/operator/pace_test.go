@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 )
@@ -77,7 +79,9 @@ func TestAThousandStatusesTakeFiveSecondsAtMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
-			operatorsClient(t, w), func(o *v2.CiliumNetworkPolicy) verdict { return verdictOf(rule.Cilium(o)) },
+			operatorsClient(t, w), func(_ context.Context, o *v2.CiliumNetworkPolicy) (verdict.Verdict, error) {
+				return verdict.Of(rule.KindCilium, o, gap.Default())
+			},
 			func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
 		}
 		var queue errgroup.Group

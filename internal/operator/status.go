@@ -2,8 +2,8 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -22,71 +22,9 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
-	"weftnet.io/weftnet/internal/source/kube/check"
+	"weftnet.io/weftnet/internal/operator/verdict"
 	"weftnet.io/weftnet/internal/source/kube/rule"
-	"weftnet.io/weftnet/internal/table"
 )
-
-// ConditionEnforced is the condition type that tells whether all of an object is in force. Its message names what is not.
-const ConditionEnforced = "Enforced"
-
-// verdict is what there is to say about an object.
-type verdict struct {
-	valid    bool
-	problems []string // each names its field; of an invalid object why it is invalid, else what is not enforced
-	traps    []string // what is enforced and does not do what it seems to
-}
-
-func verdictOf(p table.PolicyObject) verdict { return verdict{valid: p.Valid, problems: p.Problems} }
-
-// toldOf is the verdict in the words of `weft policy check` and of the webhook: with what was probably meant, and how to
-// write it.
-func toldOf(kind string, object any, p table.PolicyObject) verdict {
-	findings, err := check.Object(kind, object, check.Options{})
-	if err != nil {
-		return verdictOf(p) // it came as JSON, so this does not happen
-	}
-	v := verdict{valid: p.Valid}
-	for _, f := range findings {
-		switch {
-		case f.Severity == check.Error || f.Check == "partial":
-			v.problems = append(v.problems, f.Sentence())
-		case f.Severity == check.Warning:
-			v.traps = append(v.traps, f.Sentence())
-		}
-	}
-	if !p.Valid && len(v.problems) == 0 {
-		v.problems = p.Problems
-	}
-	return v
-}
-
-// conditions puts a verdict into words, for the generation of the object that it is about.
-func (v verdict) conditions(generation int64) []metav1.Condition {
-	all := limit(strings.Join(v.problems, "; "), 32<<10)
-	valid := metav1.Condition{Type: v2.ConditionValid, Status: metav1.ConditionTrue, Reason: "WellFormed", Message: "well formed"}
-	enforced := metav1.Condition{Type: ConditionEnforced, Status: metav1.ConditionTrue, Reason: "Enforced", Message: "all of it is enforced"}
-	switch {
-	case !v.valid:
-		valid.Status, valid.Reason, valid.Message = metav1.ConditionFalse, "Invalid", all
-		enforced.Status, enforced.Reason, enforced.Message = metav1.ConditionFalse, "Invalid", "nothing of it is enforced, because it is invalid"
-	case len(v.problems) > 0:
-		valid.Message = limit("well formed, but not all of it is enforced: "+all, 32<<10)
-		enforced.Status, enforced.Reason, enforced.Message = metav1.ConditionFalse, "NotImplemented", all
-	}
-	if v.valid && len(v.traps) > 0 {
-		valid.Message = limit(valid.Message+"; but "+strings.Join(v.traps, "; "), 32<<10)
-	}
-	valid.ObservedGeneration, enforced.ObservedGeneration = generation, generation
-	return []metav1.Condition{valid, enforced}
-}
-
-func limit(text string, size int) string {
-	if len(text) <= size {
-		return text
-	}
-	return strings.ToValidUTF8(text[:size-3], "") + "..."
-}
 
 // object is a pointer to a T that is a Kubernetes object.
 type object[T any] interface {
@@ -97,7 +35,7 @@ type object[T any] interface {
 // statuses writes the verdict on every object of a kind into its status.
 type statuses[T any, P object[T]] struct {
 	client     client.Client
-	judge      func(P) verdict
+	judge      func(context.Context, P) (verdict.Verdict, error)
 	conditions func(P) *[]metav1.Condition
 }
 
@@ -107,8 +45,12 @@ func (s *statuses[T, P]) Reconcile(ctx context.Context, r reconcile.Request) (re
 	if err := s.client.Get(ctx, r.NamespacedName, o); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
+	v, err := s.judge(ctx, o)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	changed := false
-	for _, c := range s.judge(o).conditions(o.GetGeneration()) {
+	for _, c := range v.Conditions(o.GetGeneration()) {
 		changed = apimeta.SetStatusCondition(s.conditions(o), c) || changed
 	}
 	if !changed {
@@ -120,53 +62,57 @@ func (s *statuses[T, P]) Reconcile(ctx context.Context, r reconcile.Request) (re
 	return reconcile.Result{}, nil
 }
 
-func addStatus[T any, P object[T]](m manager.Manager, judge func(P) verdict, conditions func(P) *[]metav1.Condition) error {
-	return builder.ControllerManagedBy(m).For(P(new(T))).WithOptions(many).Complete(&statuses[T, P]{m.GetClient(), judge, conditions})
+// judgement is how objects of a kind are judged, and what has them judged again.
+type judgement[T any, P object[T]] struct {
+	judge func(context.Context, P) (verdict.Verdict, error)
+	watch func(*builder.Builder) *builder.Builder
 }
 
-func addStatuses(m manager.Manager, _ *slog.Logger) error {
-	for _, add := range []func() error{
-		func() error {
-			return addStatus(m, func(o *v2.CiliumNetworkPolicy) verdict { return toldOf(rule.KindCilium, o, rule.Cilium(o)) },
-				func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
+// policies are judged by their text and by what it depends on.
+func policies[T any, P object[T]](m manager.Manager, f verdict.Facts, kind string, list func() client.ObjectList) judgement[T, P] {
+	return judgement[T, P]{
+		judge: func(ctx context.Context, o P) (verdict.Verdict, error) {
+			w, done, err := f.World(ctx)
+			if err != nil {
+				return verdict.Verdict{}, err
+			}
+			v, err := verdict.Of(kind, o, w)
+			return v, errors.Join(err, done())
 		},
-		func() error {
-			return addStatus(m, func(o *v2.CiliumClusterwideNetworkPolicy) verdict {
-				return toldOf(rule.KindClusterwide, o, rule.Clusterwide(o))
-			},
-				func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
-		},
-		func() error {
-			return addStatus(m, func(*v2.CiliumBandwidthPolicy) verdict {
-				return verdict{valid: true, problems: []string{"spec.egress: bandwidth is not limited and traffic not marked yet"}}
-			}, func(o *v2.CiliumBandwidthPolicy) *[]metav1.Condition { return &o.Status.Conditions })
-		},
-		func() error {
-			return addStatus(m, func(*v2.CiliumLoadBalancerIPPool) verdict {
-				return verdict{valid: true, problems: []string{"spec.blocks: services of type LoadBalancer are not given addresses of a pool yet"}}
-			}, func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions })
-		},
-		func() error {
-			return addEvents(m, func(o *networkingv1.NetworkPolicy) verdict { return verdictOf(rule.Kubernetes(o)) })
-		},
-	} {
-		if err := add(); err != nil {
-			return err
-		}
+		watch: func(b *builder.Builder) *builder.Builder { return f.Watch(b, m.GetClient(), list) },
 	}
-	return nil
 }
 
-func addTiers(m manager.Manager) error {
-	return addStatus(m, func(o *v1alpha2.ClusterNetworkPolicy) verdict {
-		return toldOf(rule.KindClusterNetwork, o, rule.ClusterNetwork(o))
-	}, func(o *v1alpha2.ClusterNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
+// always is a judgement that nothing changes.
+func always[T any, P object[T]](v verdict.Verdict) judgement[T, P] {
+	return judgement[T, P]{func(context.Context, P) (verdict.Verdict, error) { return v, nil }, func(b *builder.Builder) *builder.Builder { return b }}
 }
 
-func addNetworks(m manager.Manager) error {
-	return addEvents(m, func(*cncfv1.NetworkAttachmentDefinition) verdict {
-		return verdict{valid: true, problems: []string{"spec.config: pods are not attached to secondary networks yet (unless Multus itself is installed)"}}
-	})
+func addStatus[T any, P object[T]](m manager.Manager, j judgement[T, P], conditions func(P) *[]metav1.Condition) error {
+	return j.watch(builder.ControllerManagedBy(m).For(P(new(T)))).WithOptions(many).Complete(&statuses[T, P]{m.GetClient(), j.judge, conditions})
+}
+
+func addStatuses(m manager.Manager, f verdict.Facts) error {
+	return errors.Join(
+		addStatus(m, policies[v2.CiliumNetworkPolicy](m, f, rule.KindCilium, func() client.ObjectList { return &v2.CiliumNetworkPolicyList{} }),
+			func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
+		addStatus(m, policies[v2.CiliumClusterwideNetworkPolicy](m, f, rule.KindClusterwide, func() client.ObjectList { return &v2.CiliumClusterwideNetworkPolicyList{} }),
+			func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
+		addStatus(m, always[v2.CiliumBandwidthPolicy](verdict.Lacking("spec.egress: bandwidth is not limited and traffic not marked yet")),
+			func(o *v2.CiliumBandwidthPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
+		addStatus(m, always[v2.CiliumLoadBalancerIPPool](verdict.Lacking("spec.blocks: services of type LoadBalancer are not given addresses of a pool yet")),
+			func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions }),
+		addEvents(m, policies[networkingv1.NetworkPolicy](m, f, rule.KindKubernetes, func() client.ObjectList { return &networkingv1.NetworkPolicyList{} })),
+	)
+}
+
+func addTiers(m manager.Manager, f verdict.Facts) error {
+	return addStatus(m, policies[v1alpha2.ClusterNetworkPolicy](m, f, rule.KindClusterNetwork, func() client.ObjectList { return &v1alpha2.ClusterNetworkPolicyList{} }),
+		func(o *v1alpha2.ClusterNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
+}
+
+func addNetworks(m manager.Manager, _ verdict.Facts) error {
+	return addEvents(m, always[cncfv1.NetworkAttachmentDefinition](verdict.Lacking("spec.config: pods are not attached to secondary networks yet (unless Multus itself is installed)")))
 }
 
 // remind is when an event is repeated: Kubernetes forgets events after an hour.
@@ -176,7 +122,7 @@ const remind = 50 * time.Minute
 type reports[T any, P object[T]] struct {
 	client client.Client
 	events events.EventRecorder
-	judge  func(P) verdict
+	judge  func(context.Context, P) (verdict.Verdict, error)
 }
 
 // Reconcile judges one object.
@@ -185,22 +131,21 @@ func (s *reports[T, P]) Reconcile(ctx context.Context, r reconcile.Request) (rec
 	if err := s.client.Get(ctx, r.NamespacedName, o); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	v := s.judge(o)
-	if len(v.problems) == 0 {
+	v, err := s.judge(ctx, o)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if len(v.Problems) == 0 {
 		return reconcile.Result{}, nil
 	}
-	reason := "NotImplemented"
-	if !v.valid {
-		reason = "Invalid"
-	}
-	s.events.Eventf(o, nil, corev1.EventTypeWarning, reason, "Enforce", "%s", limit(strings.Join(v.problems, "; "), 1024))
+	s.events.Eventf(o, nil, corev1.EventTypeWarning, string(v.Reason), "Enforce", "%s", verdict.Limit(strings.Join(v.Problems, "; "), 1024))
 	return reconcile.Result{RequeueAfter: remind}, nil
 }
 
-func addEvents[T any, P object[T]](m manager.Manager, judge func(P) verdict) error {
+func addEvents[T any, P object[T]](m manager.Manager, j judgement[T, P]) error {
 	changes := predicate.GenerationChangedPredicate{}
-	return builder.ControllerManagedBy(m).For(P(new(T)), builder.WithPredicates(changes)).WithOptions(many).
-		Complete(&reports[T, P]{m.GetClient(), m.GetEventRecorder("weft-operator"), judge})
+	return j.watch(builder.ControllerManagedBy(m).For(P(new(T)), builder.WithPredicates(changes))).WithOptions(many).
+		Complete(&reports[T, P]{m.GetClient(), m.GetEventRecorder("weft-operator"), j.judge})
 }
 
 func nothing(event.UpdateEvent) bool { return false }

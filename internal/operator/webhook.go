@@ -10,11 +10,13 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/operator/admission"
+	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/policy/gap"
 )
 
 // addWebhook lets this replica answer the API server about policies. Whom they select is told by the identities of the
 // cluster, which the control of identities watches anyway.
-func addWebhook(m manager.Manager, c Config) error {
+func addWebhook(m manager.Manager, c Config, f verdict.Facts) error {
 	keeper := &admission.Keeper{Reader: m.GetAPIReader(), Writer: m.GetClient(), Namespace: c.Namespace, Leads: m.Elected(), Log: c.Log}
 	running := func(ctx context.Context) (out []identity.Labels) {
 		var list v2.CiliumIdentityList
@@ -26,7 +28,14 @@ func addWebhook(m manager.Manager, c Config) error {
 		}
 		return out
 	}
+	world := func(ctx context.Context) *gap.World {
+		w, _, err := f.World(ctx)
+		if err != nil {
+			return nil // as above
+		}
+		return &w
+	}
 	return errors.Join(m.Add(keeper), m.Add(&admission.Server{
-		Address: c.WebhookAddress, Keeper: keeper, Review: &admission.Reviewer{Running: running, Log: c.Log}, Log: c.Log,
+		Address: c.WebhookAddress, Keeper: keeper, Review: &admission.Reviewer{Running: running, World: world, Log: c.Log}, Log: c.Log,
 	}))
 }

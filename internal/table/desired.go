@@ -7,6 +7,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -211,6 +212,7 @@ type Finding struct {
 	Name      string
 	UID       string
 	Field     string
+	Reason    gap.Reason
 	Message   string
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -138,8 +139,8 @@ type PolicyObject struct {
 	Name      string
 	UID       string
 	Rules     []policy.Rule
-	Problems  []string // what is not enforced yet or not valid, each naming its field; shown in the object's status
-	Valid     bool     // false: the object is rejected and enforces nothing
+	Problems  []gap.Gap // what its text says of itself: not enforced, or not valid; shown in the object's status
+	Valid     bool      // false: the object is rejected and enforces nothing
 }
 
 // Selectors are those of its rules: of their subjects, and of peers.
@@ -288,7 +289,7 @@ func (PolicyObject) Header() []string {
 }
 
 func (p PolicyObject) Row() []string {
-	return []string{p.Kind, p.Namespace, p.Name, fmt.Sprint(len(p.Rules)), fmt.Sprint(p.Valid), strings.Join(p.Problems, "; ")}
+	return []string{p.Kind, p.Namespace, p.Name, fmt.Sprint(len(p.Rules)), fmt.Sprint(p.Valid), gap.Text(p.Problems)}
 }
 
 func (Attachment) Header() []string {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -71,7 +72,7 @@ func ask[A any](ctx context.Context, env Environment, w whom, path string, query
 func (env Environment) tellRejected(t *table.Tables, s *state.Snapshot) {
 	for p := range t.Policies.All(s) {
 		if !p.Valid {
-			fmt.Fprintf(env.Err, "%s %s is rejected, and enforces nothing: %s\n", p.Kind, strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), strings.Join(p.Problems, "; "))
+			fmt.Fprintf(env.Err, "%s %s is rejected, and enforces nothing: %s\n", p.Kind, strings.TrimPrefix(p.Namespace+"/"+p.Name, "/"), gap.Text(p.Problems))
 		}
 	}
 }

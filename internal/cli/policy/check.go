@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/source/kube/check"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
 )
 
 func checkCommand(env Environment) *cobra.Command {
@@ -75,6 +80,9 @@ the command line makes no sense.`,
 			if options, err = ofCluster(there, options); err != nil {
 				return err
 			}
+		}
+		if err := knowWorld(&options, all, *kubeconfig != ""); err != nil {
+			return err
 		}
 		var findings []check.Finding
 		for _, f := range check.Check(all, problems, options) {
@@ -142,6 +150,39 @@ func ofCluster(objects []*manifest.Object, o check.Options) (check.Options, erro
 		o.NodeCIDRs = nodes
 	}
 	return o, nil
+}
+
+// knowWorld adds what policies depend on beside their text: the configuration, if it is among the objects or they are all of
+// a cluster, and what is there of all that a cluster has.
+func knowWorld(o *check.Options, objects []*manifest.Object, all bool) error {
+	configured := slices.ContainsFunc(objects, func(o *manifest.Object) bool {
+		return o.Kind == "ConfigMap" && o.Name == kube.ConfigName && cmp.Or(o.Namespace, kube.ConfigNamespace) == kube.ConfigNamespace
+	})
+	if !all && !configured {
+		return nil
+	}
+	t, s, err := world(slices.DeleteFunc(slices.Clone(objects), func(o *manifest.Object) bool {
+		return !slices.Contains([]string{"ConfigMap", "Service", "CiliumCIDRGroup"}, o.Kind)
+	}))
+	if err != nil {
+		return err
+	}
+	w := gap.NewWorld(func(key string) (string, bool) {
+		setting, there := t.Settings.One(s, state.Join(key))
+		return setting.Value, there
+	})
+	if all {
+		w.Group = func(name string) ([]string, bool) {
+			g, there := t.CIDRGroups.One(s, state.Join(name))
+			return g.Problems, there
+		}
+		w.Service = func(namespace, name string) bool {
+			_, there := t.Services.One(s, table.ObjectKey(namespace, name))
+			return there
+		}
+	}
+	o.World = &w
+	return nil
 }
 
 // isOfFile leaves out what is to be said about a cluster's own policies.

@@ -12,6 +12,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -163,6 +164,7 @@ func TestASetFollowsItsRulesItsPeersAndTheirPorts(t *testing.T) {
 		set 300 ""
 		  ingress any any allow
 		  egress any any allow
+		finding CiliumNetworkPolicy shop/to-db spec: no policy is enforced while setting policy-enforcement-mode is never
 `)
 	b.write(func(tx *state.Tx) {
 		b.Settings.Delete(tx, state.Join("enable-policy"))
@@ -204,10 +206,10 @@ func TestProblemsBecomeFindings(t *testing.T) {
 	b := newBed()
 	b.write(func(tx *state.Tx) {
 		bad := object("bad")
-		bad.Valid, bad.Problems = false, []string{"spec: rule must have one of EndpointSelector or NodeSelector: really"}
+		bad.Valid, bad.Problems = false, []gap.Gap{{Reason: gap.Invalid, Field: "spec", Message: "rule must have one of EndpointSelector or NodeSelector: really"}}
 		b.Policies.Put(tx, bad)
 		odd := object("odd", engine.Rule{Subject: identity.NewSelector(identity.Requirement{Key: "statefulset.kubernetes.io/pod-name", Operator: identity.Exists})})
-		odd.Problems = []string{"spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing"}
+		odd.Problems = []gap.Gap{{Reason: gap.NotImplemented, Field: "spec.ingress[0].fromGroups", Message: "peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing"}}
 		b.Policies.Put(tx, odd)
 	})
 	b.check(t, `
@@ -217,6 +219,32 @@ func TestProblemsBecomeFindings(t *testing.T) {
 	b.write(func(tx *state.Tx) { b.Policies.Delete(tx, state.Join("CiliumNetworkPolicy", "shop", "bad")) })
 	b.check(t, `
 		finding CiliumNetworkPolicy shop/odd spec.ingress[0].fromGroups: peers by groups of a cloud provider are not enforced yet; so ingress[0] allows nothing
+`)
+}
+
+func TestFindingsFollowSettingsAndWhatPoliciesName(t *testing.T) {
+	b := newBed()
+	nodes := object("nodes", engine.Rule{Subject: identity.NewSelector(identity.Requirement{Key: "reserved:host", Operator: identity.Exists})})
+	to := object("to", engine.Rule{Subject: selector("web"), Egress: []engine.Term{{
+		Path: "egress[0]", Blocks: []engine.Block{{Of: engine.Reference{Kind: engine.Services, Namespace: "shop", Name: "db"}}}, Ports: []engine.Port{engine.AnyPort},
+	}}})
+	b.write(func(tx *state.Tx) {
+		b.Policies.Put(tx, nodes)
+		b.Policies.Put(tx, to)
+	})
+	b.check(t, `
+		finding CiliumNetworkPolicy shop/nodes spec.nodeSelector: rules for nodes do nothing while setting enable-host-firewall is not true
+		finding CiliumNetworkPolicy shop/to spec.egress[0]: there is no service shop/db, so it stands for nobody; create it, or correct toServices
+`)
+	b.write(func(tx *state.Tx) {
+		b.Settings.Put(tx, table.Setting{Name: "enable-host-firewall", Value: "true"})
+		b.Services.Put(tx, table.Service{Namespace: "shop", Name: "db"})
+	})
+	b.check(t, "")
+	b.write(func(tx *state.Tx) { b.Settings.Put(tx, table.Setting{Name: "policy-audit-mode", Value: "true"}) })
+	b.check(t, `
+		finding CiliumNetworkPolicy shop/nodes spec: what this policy would deny passes while setting policy-audit-mode is true, and flows show it with verdict AUDIT
+		finding CiliumNetworkPolicy shop/to spec: what this policy would deny passes while setting policy-audit-mode is true, and flows show it with verdict AUDIT
 `)
 }
 
@@ -361,7 +389,7 @@ func TestASetFollowsTheGroupsThatItsRulesName(t *testing.T) {
 		b.Policies.Put(tx, lets("b", blue))
 	})
 	b.checkRanges(t)
-	const missing = "finding CiliumNetworkPolicy shop/a egress[0]: there is no CiliumCIDRGroup partners"
+	const missing = "finding CiliumNetworkPolicy shop/a spec.egress[0]: there is no CiliumCIDRGroup partners"
 	if text := b.show(); !strings.Contains(text, missing) {
 		t.Errorf("nothing says that the group is missing:\n%s", text)
 	}
@@ -438,7 +466,7 @@ func TestASetFollowsTheNodesThatItsRulesChoose(t *testing.T) {
 		b.Nodes.Put(tx, node("n3", "192.168.0.3", false, nil))
 	})
 	b.checkRanges(t)
-	if text := b.show(); !strings.Contains(text, "shop/a egress[0]: peers by labels of nodes choose nobody") {
+	if text := b.show(); !strings.Contains(text, "shop/a spec.egress[0]: peers by labels of nodes choose nobody") {
 		t.Errorf("nothing says that the setting is off:\n%s", text)
 	}
 	b.write(func(tx *state.Tx) {

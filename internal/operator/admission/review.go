@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
@@ -25,6 +26,7 @@ const maxWarnings = 4000
 // Reviewer answers reviews.
 type Reviewer struct {
 	Running func(context.Context) []identity.Labels // label sets of the workloads of the cluster; nil: not known
+	World   func(context.Context) *gap.World        // … of settings and objects that policies depend on
 	Log     *slog.Logger
 }
 
@@ -57,6 +59,9 @@ func (v *Reviewer) answer(ctx context.Context, r *admissionv1.AdmissionRequest) 
 	var o check.Options
 	if v.Running != nil {
 		o.Running = v.Running(ctx)
+	}
+	if v.World != nil {
+		o.World = v.World(ctx)
 	}
 	before := map[string]bool{} // errors of the object as it was
 	for _, f := range findings(r.OldObject.Raw, o) {

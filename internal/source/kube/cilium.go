@@ -27,6 +27,12 @@ func identityRow(o *v2.CiliumIdentity) (table.Identity, bool) {
 	return table.Identity{Number: n, Labels: identity.NewLabels(o.SecurityLabels)}, true
 }
 
+// CIDRGroupProblems says what of a group makes no sense, and is left out.
+func CIDRGroupProblems(o *v2.CiliumCIDRGroup) []string {
+	row, _ := cidrGroupRow(o)
+	return row.Problems
+}
+
 func cidrGroupRow(o *v2.CiliumCIDRGroup) (table.CIDRGroup, bool) {
 	row := table.CIDRGroup{Name: o.Name, Labels: o.Labels}
 	for i, text := range o.Spec.ExternalCIDRs {

@@ -15,6 +15,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/source/kube/schema"
@@ -27,6 +28,7 @@ type Options struct {
 	NodeCIDRs []netip.Prefix
 	Cluster   string            // name; empty: default
 	Running   []identity.Labels // workloads beside those of the objects
+	World     *gap.World        // settings and objects of the cluster; nil: not known
 }
 
 // object is a policy as the checks see it.
@@ -48,6 +50,7 @@ type ruleAt struct {
 // checker collects findings about a set of objects.
 type checker struct {
 	Options
+	world     gap.World
 	objects   []*object
 	workloads []identity.Labels
 	ports     map[string]bool // names of container ports
@@ -67,13 +70,15 @@ var checks = []func(*checker, *object){
 	(*checker).requests,
 	(*checker).nodes,
 	(*checker).priority,
-	(*checker).extended,
 }
 
 // Check looks at all policies among the objects, which it takes together: as one cluster would have them. Problems are
 // those that came with the objects.
 func Check(objects []*manifest.Object, problems []manifest.Problem, options Options) []Finding {
-	c := &checker{Options: options, ports: map[string]bool{}}
+	c := &checker{Options: options, ports: map[string]bool{}, world: gap.Default()}
+	if c.World != nil {
+		c.world = *c.World
+	}
 	c.Cluster = cmp.Or(c.Cluster, "default")
 	c.workloads = slices.Clone(options.Running)
 	for _, w := range manifest.Workloads(objects, c.Cluster, identity.Pod.Whole) {

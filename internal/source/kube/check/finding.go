@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
@@ -28,16 +29,17 @@ func (s Severity) AtLeast(other Severity) bool {
 
 // Finding is one thing to say about one place of one object.
 type Finding struct {
-	File     string   `json:"file"`
-	Line     int      `json:"line"`
-	Column   int      `json:"column"`
-	Object   string   `json:"object"`          // cnp shop/deny
-	Field    string   `json:"field,omitempty"` // spec.ingress[0].toPorts[1]
-	Severity Severity `json:"severity"`
-	Check    string   `json:"check"`           // which check found it: unknown-field, …
-	Does     string   `json:"does"`            // what is there, and what comes of it
-	Meant    string   `json:"meant,omitempty"` // what was probably meant
-	Fix      string   `json:"fix,omitempty"`   // the one line that does that
+	File     string     `json:"file"`
+	Line     int        `json:"line"`
+	Column   int        `json:"column"`
+	Object   string     `json:"object"`          // cnp shop/deny
+	Field    string     `json:"field,omitempty"` // spec.ingress[0].toPorts[1]
+	Severity Severity   `json:"severity"`
+	Check    string     `json:"check"`            // which check found it: unknown-field, …
+	Reason   gap.Reason `json:"reason,omitempty"` // why it is not in force as it stands; empty: it is
+	Does     string     `json:"does"`             // what is there, and what comes of it
+	Meant    string     `json:"meant,omitempty"`  // what was probably meant
+	Fix      string     `json:"fix,omitempty"`    // the one line that does that
 }
 
 // String is for a terminal; its first line is one that editors and CI systems know how to read.

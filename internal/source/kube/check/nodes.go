@@ -23,6 +23,9 @@ var lifelines = []struct {
 // nodes notes a rule that closes nodes for those whom people and the cluster need, as far as no rule for nodes here lets
 // them in.
 func (c *checker) nodes(o *object) {
+	if c.World != nil && !c.World.Config.HostFirewall {
+		return // they do nothing, and that is said
+	}
 	for _, r := range o.rules {
 		if r.NodeSelector == nil || len(r.Ingress)+len(r.IngressDeny) == 0 || r.keepsOpen("ingress") {
 			continue

@@ -2,79 +2,48 @@ package check
 
 import (
 	"fmt"
-	"regexp"
+	"slices"
 	"strings"
-	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/source/kube/check/advice"
 )
 
-// reader passes on what the reader of rules rejects and notes, in its words, with advice where there is some.
+// kinds of gaps, as findings.
+var gaps = map[gap.Reason]struct {
+	severity Severity
+	check    string
+}{
+	gap.Invalid: {Error, "rejected"}, gap.NotImplemented: {Warning, "partial"}, gap.NotEnabled: {Warning, "setting"},
+	gap.NotFound: {Warning, "reference"}, gap.Ignored: {Warning, "ignored"},
+	gap.Audited: {Hint, "mode"}, gap.Staged: {Hint, "mode"},
+}
+
+// reader passes on what keeps an object from being in force as it stands, with advice where there is some.
 func (c *checker) reader(o *object) {
-	for _, problem := range o.row.Problems {
-		field, message, _ := strings.Cut(problem, ": ")
-		severity, check := Warning, "partial"
-		if !o.row.Valid {
-			severity, check = Error, "rejected"
+	for _, g := range slices.Concat(o.row.Problems, gap.Of(o.row.Rules, c.world)) {
+		kind := gaps[g.Reason]
+		if g.Reason == gap.NotEnabled && c.World == nil {
+			kind.severity = Hint // it may be enabled
 		}
-		if strings.HasPrefix(message, "an empty list restricts nothing") {
-			check = "empty-list"
+		if strings.HasPrefix(g.Message, "an empty list restricts nothing") {
+			kind.check = "empty-list"
 		}
-		meant, fix := o.advice(field, message)
-		c.add(o, severity, check, field, message, meant, fix)
+		meant, fix := o.advice(g)
+		c.add(o, kind.severity, kind.check, g.Field, g.Message, meant, fix)
+		c.findings[len(c.findings)-1].Reason = g.Reason
 	}
 }
 
-// advice is what to do about problems of the reader, known by their words (a regular expression): the first that matches.
-// $1, $2, … are what the groups found, {last} is the last part of the field.
-var advice = []struct{ message, meant, fix string }{
-	{`^an empty list restricts nothing`, `deny all {last}, as {last}: [] does in a NetworkPolicy`, `{last}: [{}]`},
-	{`^rule must have one of EndpointSelector`, `all pods of the namespace`, `endpointSelector: {}`},
-	{`^rule cannot have NodeSelector`, `a policy of the whole cluster`, `kind: CiliumClusterwideNetworkPolicy, without a namespace`},
-	{`^rule cannot have both`, ``, `write two rules: specs: [{endpointSelector: …}, {nodeSelector: …}]`},
-	{`^combining (\w+) and (\w+) is not supported`, `peers of either kind`, `write two entries, one with each, with the same toPorts`},
-	{`^the ICMPs block may only be present without ToPorts`, `these ports, and these ICMP types`, `write two entries, one with each, with the same peers`},
-	{`^port must be specified`, `all ports`, `port: "0"`},
-	{`^unable to parse port: .*parsing "(\d+)-(\d+)"`, `ports $1 to $2`, `port: "$1", endPort: $2`},
-	{`^unable to parse port: .*parsing "(\d+),\s*(\d+)`, `ports $1 and $2`, `ports: [{port: "$1"}, {port: "$2"}], each with its protocol`},
-	{`^unable to parse port: .*value out of range`, ``, `port: a number from 1 to 65535, or "0" for all`},
-	{`^(\d+) is below port (\d+)`, `ports $1 to $2`, `port: "$1", endPort: $2`},
-	{`^ports (\d+) to (\d+) are not a range`, ``, `port and endPort from 1 to 65535, the lower one first`},
-	{`^L7 rules can only apply to TCP`, ``, `protocol: TCP`},
-	{`is ignored: a \w+ is for its own namespace`, `a policy in that namespace`, `set metadata.namespace to it, or use a CiliumClusterwideNetworkPolicy`},
-	{`^unable to parse CIDR.*ParsePrefix\("([^"/]+)"\): no '/'`, `the address $1 alone`, `$1/32 (IPv6: /128)`},
-	{`does not contain exclude CIDR prefix`, `part of the prefix`, `name a prefix inside cidr, or leave it out: only what cidr contains is meant at all`},
-	{`^protocol ICMP(V6)? `, `ping and its kin`, `icmps: [{fields: [{type: EchoRequest, family: IPv4}]}], in an entry without toPorts`},
-	{`^must specify a peer`, `every pod of the namespace`, `podSelector: {}`},
-	{`^ICMP type must be specified`, `ping`, `type: EchoRequest`},
-}
-
-var adviceMessages = sync.OnceValue(func() (out []*regexp.Regexp) {
-	for _, a := range advice {
-		out = append(out, regexp.MustCompile(a.message))
+// advice is what to do about a gap.
+func (o *object) advice(g gap.Gap) (meant, fix string) {
+	if strings.HasPrefix(g.Message, "rule must have at least one of") {
+		return o.nothingAt(g.Field)
 	}
-	return out
-})
-
-func (o *object) advice(field, message string) (meant, fix string) {
-	last := field[strings.LastIndexByte(field, '.')+1:]
-	if strings.HasPrefix(message, "rule must have at least one of") {
-		return o.nothingAt(field)
-	}
-	for i, a := range advice {
-		expression := adviceMessages()[i]
-		at := expression.FindStringSubmatchIndex(message)
-		if at == nil {
-			continue
-		}
-		expand := func(template string) string {
-			return string(expression.ExpandString(nil, strings.ReplaceAll(template, "{last}", last), message, at))
-		}
-		return expand(a.meant), expand(a.fix)
-	}
-	return "", ""
+	return advice.For(g)
 }
 
 // nothingAt is the advice for a rule without entries: most often an empty list that should deny all.

@@ -12,6 +12,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/check/cover"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
@@ -241,7 +242,7 @@ func (c *checker) subjectsIn(s identity.Selector, own string) []string {
 	for _, o := range c.objects {
 		for _, r := range o.row.Rules {
 			namespace, scoped := ownNamespace(r.Subject)
-			if !scoped || !implies(withCluster(unscoped(r.Subject), c.Cluster), wanted) {
+			if !scoped || !cover.Implies(withCluster(unscoped(r.Subject), c.Cluster), wanted) {
 				continue
 			}
 			if namespace == own {

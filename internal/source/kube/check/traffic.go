@@ -13,6 +13,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/check/cover"
 	"weftnet.io/weftnet/internal/source/kube/schema"
 )
 
@@ -60,7 +61,7 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 				if direction == "egress" {
 					terms = r.Egress
 				}
-				found = found || r.Tier != policy.Baseline && implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
+				found = found || r.Tier != policy.Baseline && cover.Implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
 					return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, port)
 				})
 			}

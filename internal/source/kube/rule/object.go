@@ -11,6 +11,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -63,7 +64,7 @@ func Audits(annotations map[string]string) bool {
 type reader struct {
 	object  table.PolicyObject
 	mode    policy.Mode
-	invalid []string // errors, each naming its field
+	invalid []gap.Gap
 }
 
 func newReader(kind string, meta *metav1.ObjectMeta) *reader {
@@ -76,21 +77,30 @@ func newReader(kind string, meta *metav1.ObjectMeta) *reader {
 	case !known:
 		r.reject(field, "%q is not one of enforce, audit, stage", meta.Annotations[ModeAnnotation])
 	case r.mode == policy.Audited:
-		r.note(field, "audit: what this policy would deny passes, and flows show it with verdict AUDIT")
+		r.remark(gap.Audited, field, "audit: what this policy would deny passes, and flows show it with verdict AUDIT")
 	case r.mode == policy.Staged:
-		r.note(field, "stage: this policy is not enforced; flows tell what it would do")
+		r.remark(gap.Staged, field, "stage: this policy is not enforced; flows tell what it would do")
 	}
 	return r
 }
 
 // reject says what makes the object invalid; because is in the words of Cilium where it has a check for it.
 func (r *reader) reject(field, because string, args ...any) {
-	r.invalid = append(r.invalid, field+": "+fmt.Sprintf(because, args...))
+	r.invalid = append(r.invalid, gap.Gap{Reason: gap.Invalid, Field: field, Message: fmt.Sprintf(because, args...)})
 }
 
-// note says what people should know of a field.
+// note says what of a field is not enforced.
 func (r *reader) note(field, what string, args ...any) {
-	r.object.Problems = append(r.object.Problems, field+": "+fmt.Sprintf(what, args...))
+	r.remark(gap.NotImplemented, field, what, args...)
+}
+
+// ignore says that a field means nothing.
+func (r *reader) ignore(field, what string, args ...any) {
+	r.remark(gap.Ignored, field, what, args...)
+}
+
+func (r *reader) remark(reason gap.Reason, field, what string, args ...any) {
+	r.object.Problems = append(r.object.Problems, gap.Gap{Reason: reason, Field: field, Message: fmt.Sprintf(what, args...)})
 }
 
 func (r *reader) origin(path string) policy.Origin {
@@ -163,10 +173,10 @@ func (r *reader) rule(in *v2.Rule, field, path string) {
 		out.Origin.Log = r.log(in.Log.Value, field+".log.value")
 	}
 	if in.Ingress != nil && len(in.Ingress) == 0 {
-		r.note(field+".ingress", "an empty list restricts nothing; to deny all, write ingress: [{}]")
+		r.ignore(field+".ingress", "an empty list restricts nothing; to deny all, write ingress: [{}]")
 	}
 	if in.Egress != nil && len(in.Egress) == 0 {
-		r.note(field+".egress", "an empty list restricts nothing; to deny all, write egress: [{}]")
+		r.ignore(field+".egress", "an empty list restricts nothing; to deny all, write egress: [{}]")
 	}
 	r.entries(in, &out, s, field, path)
 	r.object.Rules = append(r.object.Rules, out)

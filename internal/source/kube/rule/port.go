@@ -110,7 +110,7 @@ func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []poli
 	case in.EndPort > int32(first):
 		last = uint16(in.EndPort)
 	case in.EndPort > 0 && in.EndPort < int32(first):
-		e.note(field+".endPort", "%d is below port %d and is ignored", in.EndPort, first)
+		e.ignore(field+".endPort", "%d is below port %d and is ignored", in.EndPort, first)
 	}
 	for _, protocol := range numbers {
 		out = append(out, policy.Port{Protocol: protocol, First: first, Last: last})

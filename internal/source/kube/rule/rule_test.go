@@ -200,7 +200,7 @@ func checkRow(t *testing.T, row table.PolicyObject) {
 		t.Fatalf("rejected, but with rules or without a problem: %+v", row)
 	}
 	for _, p := range row.Problems {
-		if !strings.HasPrefix(p, "spec") && !strings.HasPrefix(p, "metadata") {
+		if !strings.HasPrefix(p.Field, "spec") && !strings.HasPrefix(p.Field, "metadata") || p.Reason == "" {
 			t.Fatalf("problem names no field: %s", p)
 		}
 	}

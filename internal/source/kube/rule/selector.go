@@ -66,7 +66,7 @@ func (s scope) subject(in *v2.LabelSelector, field string) identity.Selector {
 			return false
 		}
 		if !slices.Contains(r.Values, s.namespace) {
-			s.note(field, "%s %q is ignored: a %s is for its own namespace, %s", identity.LabelNamespace, r.Values, s.object.Kind, s.namespace)
+			s.ignore(field, "%s %q is ignored: a %s is for its own namespace, %s", identity.LabelNamespace, r.Values, s.object.Kind, s.namespace)
 		}
 		return true
 	})

@@ -1,0 +1,146 @@
+package verdict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/source/kube"
+)
+
+// Facts reads what policies depend on beside their own text.
+type Facts struct {
+	Client client.Reader
+	Groups bool // the API server knows CiliumCIDRGroups
+}
+
+// World reads the configuration, and looks for objects when it is asked for them. What went wrong then is in the error that
+// done gives.
+func (f Facts) World(ctx context.Context) (w gap.World, done func() error, err error) {
+	var c corev1.ConfigMap
+	if err := client.IgnoreNotFound(f.Client.Get(ctx, client.ObjectKey{Namespace: kube.ConfigNamespace, Name: kube.ConfigName}, &c)); err != nil {
+		return w, nil, fmt.Errorf("read ConfigMap %s/%s: %w", kube.ConfigNamespace, kube.ConfigName, err)
+	}
+	w = gap.NewWorld(func(key string) (string, bool) { v, ok := c.Data[key]; return v, ok })
+	var failed error
+	there := func(key client.ObjectKey, o client.Object) bool {
+		err := f.Client.Get(ctx, key, o)
+		if client.IgnoreNotFound(err) != nil {
+			failed = errors.Join(failed, fmt.Errorf("look for %T %s: %w", o, key, err))
+		}
+		return !apierrors.IsNotFound(err)
+	}
+	w.Service = func(namespace, name string) bool {
+		return there(client.ObjectKey{Namespace: namespace, Name: name}, ServiceMetadata())
+	}
+	if f.Groups {
+		w.Group = func(name string) ([]string, bool) {
+			var g v2.CiliumCIDRGroup
+			found := there(client.ObjectKey{Name: name}, &g)
+			return kube.CIDRGroupProblems(&g), found
+		}
+	}
+	return w, func() error { return failed }, nil
+}
+
+// ServiceMetadata is the kind as which services are cached: that they are there is all that counts.
+func ServiceMetadata() *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Service"))
+	return o
+}
+
+// Watch has a controller judge its objects again when what they depend on changes: all of them if it is the configuration,
+// those that name objects if it is such an object.
+func (f Facts) Watch(b *builder.Builder, c client.Reader, list func() client.ObjectList) *builder.Builder {
+	again := func(which func(client.Object) bool) handler.EventHandler {
+		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) (out []reconcile.Request) {
+			objects := list()
+			if err := c.List(ctx, objects, client.UnsafeDisableDeepCopy); err != nil {
+				return nil // the cache is filled before it is asked
+			}
+			_ = apimeta.EachListItem(objects, func(o runtime.Object) error {
+				if object, ok := o.(client.Object); ok && which(object) {
+					out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)})
+				}
+				return nil
+			})
+			return out
+		})
+	}
+	b = b.Watches(&corev1.ConfigMap{}, again(func(client.Object) bool { return true })).
+		WatchesMetadata(ServiceMetadata(), again(namesObjects), builder.WithPredicates(predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}))
+	if f.Groups {
+		b = b.Watches(&v2.CiliumCIDRGroup{}, again(namesObjects))
+	}
+	return b
+}
+
+// namesObjects tells whether a policy names services or groups of prefixes.
+func namesObjects(o client.Object) bool {
+	switch o := o.(type) {
+	case *v2.CiliumNetworkPolicy:
+		return anyNames(o.Spec, o.Specs)
+	case *v2.CiliumClusterwideNetworkPolicy:
+		return anyNames(o.Spec, o.Specs)
+	}
+	return false
+}
+
+func anyNames(spec *v2.Rule, specs []v2.Rule) bool {
+	if spec != nil && names(spec) {
+		return true
+	}
+	for i := range specs {
+		if names(&specs[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func names(r *v2.Rule) bool {
+	group := func(set []v2.CIDRRule) bool {
+		for _, c := range set {
+			if c.CIDRGroupRef != "" {
+				return true
+			}
+		}
+		return false
+	}
+	for _, e := range r.Ingress {
+		if group(e.FromCIDRSet) {
+			return true
+		}
+	}
+	for _, e := range r.IngressDeny {
+		if group(e.FromCIDRSet) {
+			return true
+		}
+	}
+	for _, e := range r.Egress {
+		if len(e.ToServices) > 0 || group(e.ToCIDRSet) {
+			return true
+		}
+	}
+	for _, e := range r.EgressDeny {
+		if len(e.ToServices) > 0 || group(e.ToCIDRSet) {
+			return true
+		}
+	}
+	return false
+}
