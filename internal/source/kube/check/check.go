@@ -97,6 +97,8 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 	for _, o := range objects {
 		if c.kind(o) {
 			c.objects = append(c.objects, c.read(o))
+		} else if o.Kind == schema.KindCIDRGroup && strings.HasPrefix(o.APIVersion, groupCilium) {
+			c.shape(&object{Object: o})
 		}
 	}
 	slices.SortStableFunc(c.objects, func(a, b *object) int {
@@ -161,7 +163,7 @@ func name(o *manifest.Object) string {
 }
 
 func clusterScoped(kind string) bool {
-	return kind == rule.KindClusterwide || kind == rule.KindClusterNetwork
+	return kind == rule.KindClusterwide || kind == rule.KindClusterNetwork || kind == schema.KindCIDRGroup
 }
 
 const (
@@ -201,9 +203,7 @@ func (c *checker) kind(m *manifest.Object) bool {
 // read holds an object against its schema and reads it. One whose types are wrong is not read further.
 func (c *checker) read(m *manifest.Object) *object {
 	o := &object{Object: m}
-	for _, v := range schema.Check(m.Kind, m.JSON) {
-		c.add(o, Error, string(v.Kind), v.Field, v.Does, v.Meant, v.Fix)
-	}
+	c.shape(o)
 	var err error
 	switch m.Kind {
 	case rule.KindKubernetes:
@@ -232,6 +232,13 @@ func (c *checker) read(m *manifest.Object) *object {
 		c.add(o, Error, "schema", "", "it cannot be read: "+err.Error(), "", "")
 	}
 	return o
+}
+
+// shape holds an object against what the API server asks of its kind.
+func (c *checker) shape(o *object) {
+	for _, v := range schema.Check(o.Kind, o.JSON) {
+		c.add(o, Error, string(v.Kind), v.Field, v.Does, v.Meant, v.Fix)
+	}
 }
 
 // refused tells whether there is an error about an object so far.

@@ -51,6 +51,9 @@ func (p *pattern) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// KindCIDRGroup is that of groups of prefixes, which policies name.
+const KindCIDRGroup = "CiliumCIDRGroup"
+
 // schemas are those of the kinds that are checked.
 var schemas = map[string]func() *schema{
 	rule.KindCilium:      sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumnetworkpolicies.yaml") }),
@@ -58,6 +61,7 @@ var schemas = map[string]func() *schema{
 	rule.KindClusterNetwork: sync.OnceValue(func() *schema {
 		return fromCRD("policy.networking.k8s.io_clusternetworkpolicies.yaml")
 	}),
+	KindCIDRGroup:       sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumcidrgroups.yaml") }),
 	rule.KindKubernetes: sync.OnceValue(func() *schema { return fromType(reflect.TypeFor[networkingv1.NetworkPolicy]()) }),
 }
 
@@ -153,8 +157,8 @@ type Violation struct {
 	Fix   string // the line that says so
 }
 
-// Check holds an object's JSON against the schema of its kind: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy,
-// NetworkPolicy or ClusterNetworkPolicy. Text that is no JSON has no violations: whoever decodes it says so.
+// Check holds an object's JSON against what the API server asks of its kind: CiliumNetworkPolicy,
+// CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy or CiliumCIDRGroup. Text that is no JSON has no violations: whoever decodes it says so.
 func Check(kind string, text []byte) []Violation {
 	var value any
 	read := schemas[kind]
@@ -163,6 +167,7 @@ func Check(kind string, text []byte) []Violation {
 	}
 	v := &validation{kind: kind}
 	v.check(read(), value, nil)
+	v.served(text)
 	return v.found
 }
 

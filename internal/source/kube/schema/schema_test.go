@@ -8,7 +8,7 @@ import (
 )
 
 func TestNullIsAsGoodAsAbsentAndCharactersAreNotBytes(t *testing.T) {
-	const before = `{"metadata":{},"spec":{"tier":"Admin","priority":1,"subject":{"namespaces":{}},"ingress":[`
+	const before = `{"metadata":{"name":"a"},"spec":{"tier":"Admin","priority":1,"subject":{"namespaces":{}},"ingress":[`
 	for _, test := range []struct{ rule, field, word string }{
 		{`{"action":"Deny","from":[{"namespaces":null,"pods":{"podSelector":{}}}]}`, "", ""},
 		{`{"action":"Deny","from":[{"pods":null}]}`, "spec.ingress[0].from[0]", "exactly 1 of namespaces, pods"},
@@ -44,8 +44,8 @@ func TestMisspellingsAreRecognised(t *testing.T) {
 func TestWhatIsAsItsSchemaAsksHasNoViolations(t *testing.T) {
 	for kind, text := range map[string]string{
 		rule.KindCilium:      `{"apiVersion":"cilium.io/v2","kind":"CiliumNetworkPolicy","metadata":{"name":"a","labels":{"any":"thing"},"creationTimestamp":null},"spec":{"endpointSelector":{"matchLabels":{"any":"thing"}},"ingress":[{"icmps":[{"fields":[{"type":8},{"type":"EchoReply"}]}]}]},"status":{}}`,
-		rule.KindClusterwide: `{"specs":[{"nodeSelector":{},"egress":[{"toEntities":["world"]}]}],"metadata":{}}`,
-		rule.KindKubernetes:  `{"spec":{"podSelector":{},"ingress":[{"ports":[{"port":"http"},{"port":80,"protocol":"TCP"}],"from":[{"ipBlock":{"cidr":"10.0.0.0/8"}}]}],"policyTypes":["Ingress"]}}`,
+		rule.KindClusterwide: `{"specs":[{"nodeSelector":{},"egress":[{"toEntities":["world"]}]}],"metadata":{"name":"a"}}`,
+		rule.KindKubernetes:  `{"metadata":{"generateName":"a-"},"spec":{"podSelector":{},"ingress":[{"ports":[{"port":"http"},{"port":80,"protocol":"TCP"}],"from":[{"ipBlock":{"cidr":"10.0.0.0/8"}}]}],"policyTypes":["Ingress"]}}`,
 		"Pod":                `{"a":1}`,
 	} {
 		if found := Check(kind, []byte(text)); len(found) > 0 {
@@ -62,7 +62,7 @@ func TestViolationsNameTheirField(t *testing.T) {
 		{`{"spec":{"ingress":[{"authentication":{}}]}}`, "spec.ingress[0].authentication", "mode is missing"},
 		{`{"spec":{"ingress":[{"toPorts":[{"ports":[{"port":"1","endPort":70000}]}]}]}}`, "spec.ingress[0].toPorts[0].ports[0].endPort", "not between"},
 	} {
-		found := Check(rule.KindCilium, []byte(strings.Replace(test.text, "{", `{"metadata":{},`, 1)))
+		found := Check(rule.KindCilium, []byte(strings.Replace(test.text, "{", `{"metadata":{"name":"a"},`, 1)))
 		if len(found) != 1 || found[0].Field != test.field || !strings.Contains(found[0].Does, test.word) {
 			t.Errorf("%s: %+v", test.text, found)
 		}
