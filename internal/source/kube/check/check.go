@@ -16,6 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/source/kube/check/kind"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/source/kube/schema"
@@ -63,6 +64,8 @@ var checks = []func(*checker, *object){
 	(*checker).emptyEntries,
 	(*checker).policyTypes,
 	(*checker).selectors,
+	(*checker).keys,
+	(*checker).denyOnly,
 	(*checker).ping,
 	(*checker).dns,
 	(*checker).portNumbers,
@@ -97,7 +100,7 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 	for _, o := range objects {
 		if c.kind(o) {
 			c.objects = append(c.objects, c.read(o))
-		} else if o.Kind == schema.KindCIDRGroup && strings.HasPrefix(o.APIVersion, groupCilium) {
+		} else if o.Kind == schema.KindCIDRGroup && strings.HasPrefix(o.APIVersion, "cilium.io/") {
 			c.shape(&object{Object: o})
 		}
 	}
@@ -166,37 +169,19 @@ func clusterScoped(kind string) bool {
 	return kind == rule.KindClusterwide || kind == rule.KindClusterNetwork || kind == schema.KindCIDRGroup
 }
 
-const (
-	groupCilium     = "cilium.io/"
-	groupKubernetes = "networking.k8s.io/"
-	groupTiers      = v1alpha2.GroupName + "/"
-)
-
-// versions are those of the kinds that are checked.
-var versions = map[string]string{
-	rule.KindCilium: groupCilium + "v2", rule.KindClusterwide: groupCilium + "v2", rule.KindKubernetes: groupKubernetes + "v1",
-	rule.KindClusterNetwork: groupTiers + "v1alpha2",
-}
-
-// kind tells whether an object is a policy, and notes one that only seems to be none.
+// kind tells whether an object is a policy, and notes one that only seems to be one.
 func (c *checker) kind(m *manifest.Object) bool {
-	version, known := versions[m.Kind]
-	if known && m.APIVersion == version {
+	v := kind.Of(m.APIVersion, m.Kind)
+	severity := Error
+	switch v.Is {
+	case kind.Policy:
 		return true
+	case kind.Other:
+		return false
+	case kind.Foreign:
+		severity = Warning
 	}
-	o := &object{Object: m}
-	group, _, _ := strings.Cut(version, "/")
-	switch {
-	case known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes) || strings.HasPrefix(m.APIVersion, groupTiers) || strings.HasPrefix(m.APIVersion, "extensions/")):
-		c.add(o, Error, "kind", "apiVersion", fmt.Sprintf("%s has no %s, so the API server refuses it", m.APIVersion, m.Kind), "", "apiVersion: "+version)
-	case !known && strings.HasPrefix(m.APIVersion, groupTiers):
-		c.add(o, Error, "kind", "kind", fmt.Sprintf("kind %s of %s is not enforced", m.Kind, m.APIVersion), rule.KindClusterNetwork, "kind: "+rule.KindClusterNetwork+", apiVersion: "+versions[rule.KindClusterNetwork])
-	case !known && (strings.HasPrefix(m.APIVersion, groupCilium) || strings.HasPrefix(m.APIVersion, groupKubernetes)):
-		candidates := []string{rule.KindCilium, rule.KindClusterwide, rule.KindKubernetes}
-		if meant := schema.Closest(m.Kind, candidates); meant != "" && strings.HasPrefix(versions[meant], group) {
-			c.add(o, Error, "kind", "kind", fmt.Sprintf("there is no kind %s in %s, so the API server refuses it", m.Kind, m.APIVersion), meant, "kind: "+meant)
-		}
-	}
+	c.add(&object{Object: m}, severity, "kind", v.Field, v.Does, v.Meant, v.Fix)
 	return false
 }
 
@@ -258,8 +243,8 @@ func rulesOf(spec *v2.Rule, specs []v2.Rule) (out []ruleAt) {
 	return out
 }
 
-// Object checks a single policy that is at hand as a Go value of this kind.
-func Object(kind string, object any, options Options) ([]Finding, error) {
+// Object checks a single policy that is at hand as a Go value, of this kind.
+func Object(of string, object any, options Options) ([]Finding, error) {
 	text, err := json.Marshal(object)
 	if err != nil {
 		return nil, err
@@ -268,8 +253,8 @@ func Object(kind string, object any, options Options) ([]Finding, error) {
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return nil, err
 	}
-	fields["kind"], _ = json.Marshal(kind)
-	fields["apiVersion"], _ = json.Marshal(versions[kind])
+	fields["kind"], _ = json.Marshal(of)
+	fields["apiVersion"], _ = json.Marshal(kind.Versions[of])
 	if text, err = json.Marshal(fields); err != nil {
 		return nil, err
 	}
@@ -278,4 +263,4 @@ func Object(kind string, object any, options Options) ([]Finding, error) {
 }
 
 // IsPolicy tells whether an object is of a kind that is checked.
-func IsPolicy(o *manifest.Object) bool { return versions[o.Kind] == o.APIVersion && o.Kind != "" }
+func IsPolicy(o *manifest.Object) bool { return kind.Of(o.APIVersion, o.Kind).Is == kind.Policy }

@@ -5,6 +5,9 @@ import (
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
+
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/source/kube/check/cover"
 )
 
 // emptyEntries notes entries that say nothing, which means nobody in one language and everybody in the other, and lists
@@ -73,6 +76,47 @@ func (c *checker) emptyPeers(o *object, e entry) {
 		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.field, e.prefix), "an empty list of peers chooses nobody, so the entry "+effect,
 			"every pod of the namespace", fmt.Sprintf("%sEndpoints: [{}]", e.prefix))
 	}
+}
+
+// denyOnly notes a direction with deny entries alone: all else closes, too, unless another policy lets something pass for all
+// whom this one is for. Who denies everybody means that.
+func (c *checker) denyOnly(o *object) {
+	for i, r := range o.rules {
+		for _, direction := range []string{"ingress", "egress"} {
+			var denies []entry
+			allows := false
+			for _, e := range r.entries() {
+				if e.direction == direction && e.deny {
+					denies = append(denies, e)
+				}
+				allows = allows || e.direction == direction && !e.deny
+			}
+			everybody := slices.ContainsFunc(denies, func(e entry) bool {
+				return slices.Contains(e.entities, "all") && len(e.ports)+len(e.icmps) == 0
+			})
+			if len(denies) == 0 || allows || everybody || r.keepsOpen(direction) || i < len(o.row.Rules) && c.allowed(o.row.Rules[i], direction) {
+				continue
+			}
+			c.add(o, Warning, "deny-only", fmt.Sprintf("%s.%sDeny", r.field, direction), fmt.Sprintf("there are deny entries only, and with them the direction closes for all else, too: nothing may %s", verb(direction)),
+				"deny these, and leave all else as it is", fmt.Sprintf("enableDefaultDeny: {%s: false}", direction))
+		}
+	}
+}
+
+// allowed tells whether some policy allows anything in a direction for all subjects of a rule.
+func (c *checker) allowed(mine policy.Rule, direction string) bool {
+	for _, other := range c.objects {
+		for _, r := range other.row.Rules {
+			terms := r.Ingress
+			if direction == "egress" {
+				terms = r.Egress
+			}
+			if cover.Implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool { return t.Action == policy.Accept }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // policyTypes notes entries of a NetworkPolicy in a direction that its policyTypes leave alone, and an empty egress list

@@ -82,6 +82,7 @@ type entry struct {
 	deny      bool
 	prefix    string // from or to
 	endpoints []v2.LabelSelector
+	entities  []string
 	cidrs     []cidrAt
 	peers     any // all members that choose peers, for comparison
 	members   int // how many of them are there, empty or not
@@ -128,7 +129,7 @@ func denied(ports []v2.PortDenyRule) (out []v2.PortRule) {
 }
 
 func (e entry) from(p v2.IngressPeer) entry {
-	e.direction, e.prefix, e.endpoints, e.peers = "ingress", "from", p.FromEndpoints, p
+	e.direction, e.prefix, e.endpoints, e.entities, e.peers = "ingress", "from", p.FromEndpoints, p.FromEntities, p
 	e.cidrs = cidrsAt(e.field+".from", p.FromCIDR, p.FromCIDRSet)
 	for _, there := range []bool{p.FromEndpoints != nil, p.FromCIDR != nil, p.FromCIDRSet != nil, p.FromEntities != nil, p.FromGroups != nil, p.FromNodes != nil, p.FromRequires != nil} {
 		e.members += map[bool]int{true: 1}[there]
@@ -137,7 +138,7 @@ func (e entry) from(p v2.IngressPeer) entry {
 }
 
 func (e entry) to(p v2.EgressPeer) entry {
-	e.direction, e.prefix, e.endpoints, e.peers = "egress", "to", p.ToEndpoints, p
+	e.direction, e.prefix, e.endpoints, e.entities, e.peers = "egress", "to", p.ToEndpoints, p.ToEntities, p
 	e.cidrs = cidrsAt(e.field+".to", p.ToCIDR, p.ToCIDRSet)
 	for _, there := range []bool{p.ToEndpoints != nil, p.ToCIDR != nil, p.ToCIDRSet != nil, p.ToEntities != nil, p.ToGroups != nil, p.ToNodes != nil, p.ToServices != nil, p.ToRequires != nil} {
 		e.members += map[bool]int{true: 1}[there]

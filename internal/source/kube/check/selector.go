@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -13,6 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
+	"weftnet.io/weftnet/internal/source/kube/check/key"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
@@ -50,6 +52,7 @@ func (c *checker) selectors(o *object) {
 	if o.kubernetes == nil {
 		return
 	}
+	c.podKeys(o, &o.kubernetes.Spec.PodSelector, "spec.podSelector")
 	for i, in := range o.kubernetes.Spec.Ingress {
 		for j, p := range in.From {
 			c.kubernetesPeer(o, p, fmt.Sprintf("spec.ingress[%d].from[%d]", i, j))
@@ -59,6 +62,53 @@ func (c *checker) selectors(o *object) {
 		for j, p := range in.To {
 			c.kubernetesPeer(o, p, fmt.Sprintf("spec.egress[%d].to[%d]", i, j))
 		}
+	}
+}
+
+// keys notes those that no label has, and which look like names that the cluster gives.
+func (c *checker) keys(o *object) {
+	look := func(s *v2.LabelSelector, field string) {
+		if s == nil {
+			return
+		}
+		for name := range s.MatchLabels {
+			c.key(o, name, field+".matchLabels."+name)
+		}
+		for i, e := range s.MatchExpressions {
+			c.key(o, e.Key, fmt.Sprintf("%s.matchExpressions[%d].key", field, i))
+		}
+	}
+	for _, r := range o.rules {
+		look(r.EndpointSelector, r.field+".endpointSelector")
+		for _, e := range r.entries() {
+			for i := range e.endpoints {
+				look(&e.endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.prefix, i))
+			}
+		}
+	}
+}
+
+// podKeys notes keys of a podSelector that no label of pods has.
+func (c *checker) podKeys(o *object, s *metav1.LabelSelector, field string) {
+	if s == nil {
+		return
+	}
+	look := func(name, at string) {
+		if name == corev1.LabelMetadataName || name == identity.LabelNamespace || strings.HasPrefix(name, identity.LabelNamespacePrefix) {
+			c.add(o, Warning, "label-key", at, fmt.Sprintf("podSelector looks at labels of pods, and no pod has a label %s", name), "namespaceSelector, beside podSelector or in its place", "")
+		}
+	}
+	for name := range s.MatchLabels {
+		look(name, field+".matchLabels."+name)
+	}
+	for i, e := range s.MatchExpressions {
+		look(e.Key, fmt.Sprintf("%s.matchExpressions[%d].key", field, i))
+	}
+}
+
+func (c *checker) key(o *object, name, field string) {
+	if does, meant := key.Doubt(name); does != "" {
+		c.add(o, Warning, "label-key", field, does, meant, "")
 	}
 }
 
@@ -115,6 +165,7 @@ func (c *checker) kubernetesPeer(o *object, p networkingv1.NetworkPolicyPeer, fi
 	if p.PodSelector == nil || p.IPBlock != nil {
 		return
 	}
+	c.podKeys(o, p.PodSelector, field+".podSelector")
 	alone := o.kubernetes.DeepCopy()
 	alone.Spec = networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{p}}}}
 	labels := labelsText(p.PodSelector.MatchLabels)

@@ -41,6 +41,7 @@ type schema struct {
 	MinFields   int                `json:"minProperties"`
 	MaxFields   *int               `json:"maxProperties"`
 	IntOrString bool               `json:"x-kubernetes-int-or-string"`
+	ListType    string             `json:"x-kubernetes-list-type"`
 }
 
 // pattern is a regular expression, compiled when the schema is read.
@@ -209,6 +210,9 @@ func (v *validation) check(s *schema, value any, above []level) {
 			v.add(Format, field, fmt.Sprintf("it has %d elements, the max is %d", len(value), *s.MaxItems), "", "")
 		}
 		for i, item := range value {
+			if s.ListType == "set" && slices.ContainsFunc(value[:i], func(before any) bool { return reflect.DeepEqual(before, item) }) {
+				v.add(Format, fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%v stands twice%s", item, refused), "", "leave it out")
+			}
 			v.check(s.Items, item, append(slices.Clone(above), level{s.Items, fmt.Sprintf("%s[%d]", field, i)}))
 		}
 	case string:
