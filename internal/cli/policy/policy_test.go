@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -55,6 +56,44 @@ func TestCheckPrintsFindingsAndFailsOnErrors(t *testing.T) {
 	}
 	if out, err = run(t, "# nothing\n", nil, "check", "-f", "-", "--fail-on", "hint"); err != nil || out != "nothing to say about 0 policies\n" {
 		t.Error(out, err)
+	}
+}
+
+func TestAFolderMayHoldWhatIsNoObject(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"kustomization.yaml":         "resources: [a.yaml]\n",
+		"values.yaml":                "image: {tag: 1}\n",
+		"config.json":                `{"a": [1]}`,
+		"tsconfig.json":              "{\n  // of another tool\n  \"a\": 1,\n}",
+		"list.json":                  `[1, 2]`,
+		"a.yaml":                     "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: a, namespace: shop}\nspec: {endpointSelector: {}, ingress: [{fromEntities: [all]}]}\n",
+		"chart/Chart.yaml":           "name: chart\n",
+		"chart/templates/a.yaml":     "apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {{ .Values.meta }}\n",
+		"no-chart/templates/ok.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n",
+	} {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := run(t, "", nil, "check", "-f", folder, "--fail-on", "hint"); err != nil || out != "nothing to say about 1 policy\n" {
+		t.Error(out, err)
+	}
+	// Who names a file says that it has objects.
+	for _, name := range []string{"values.yaml", "config.json", "list.json", "tsconfig.json"} {
+		if out, err := run(t, "", nil, "check", "-f", filepath.Join(folder, name)); err == nil {
+			t.Error(name, out)
+		}
+	}
+	// What is nearly an object is told wherever it is found.
+	for _, text := range []string{"apiVersion: cilium.io/v2\nmetadata: {name: a}\n", "kind: CiliumNetworkPolicy\nspec: {}\n", "apiVersion: cilium.io/v2\nkind: [\n"} {
+		if err := os.WriteFile(filepath.Join(folder, "b.yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, "", nil, "check", "-f", folder); err == nil || !strings.Contains(out, "b.yaml:") {
+			t.Error(text, out, err)
+		}
 	}
 }
 

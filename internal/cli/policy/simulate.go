@@ -34,7 +34,7 @@ connection that went otherwise than the current policies say.
 
 What is in force is asked of the API server: of --kubeconfig, else KUBECONFIG, else as a pod does. Without a
 cluster it comes from files with --current; this writes them:
-  kubectl get cnp,ccnp,netpol,pods,namespaces,nodes -A -o yaml > current.yaml
+  kubectl get cnp,ccnp,netpol,clusternetworkpolicies,pods,namespaces,nodes -A -o yaml > current.yaml
 
 Flows are those of 'weft observe -o json' (Hubble's jsonpb), or of this node's agent with --since. They tell
 what was tried in that time: what nobody tried is not in the answer. An agent has the flows of its node: for

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
@@ -16,6 +17,8 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube/check/kind"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/source/kube/rule"
@@ -54,7 +57,8 @@ type checker struct {
 	world     gap.World
 	objects   []*object
 	workloads []identity.Labels
-	ports     map[string]bool // names of container ports
+	machines  []identity.Labels // nodes
+	ports     map[string]bool   // names of container ports
 	findings  []Finding
 }
 
@@ -90,6 +94,11 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 		}
 		for _, p := range w.NamedPorts {
 			c.ports[p.Name] = true
+		}
+	}
+	for _, o := range objects {
+		if n := (&corev1.Node{}); o.Kind == "Node" && o.Decode(n) == nil {
+			c.machines = append(c.machines, reference.NodeSubject(table.Node{Labels: n.Labels}, settings.Config{ClusterName: c.Cluster}).Labels)
 		}
 	}
 	for _, p := range problems {

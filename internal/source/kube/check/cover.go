@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
 )
 
@@ -58,20 +59,23 @@ func (c *checker) covered() {
 	}
 }
 
+// outside tells whether prefixes are about what is outside the cluster only.
+func (c *checker) outside() bool { return !c.world.Config.CIDRNodes && !c.world.Config.CIDRPods }
+
 // noteCovered notes that a term is covered by another, if it is. Of two that are equal the earlier one stands.
 func (c *checker) noteCovered(t, by term, earlier bool) bool {
-	if t.way != by.way || t.tier != policy.Normal || by.tier != t.tier || t.mode != by.mode || !cover.Covers(by.Term, t.Term) {
+	if t.way != by.way || t.tier != policy.Normal || by.tier != t.tier || t.mode != by.mode || !cover.Covers(by.Term, t.Term, c.outside()) {
 		return false
 	}
-	field := fieldOf(t.Path)
+	field := gap.Field(t.Path)
 	switch {
 	case t.Action == policy.Accept && by.Action == policy.Refuse:
 		c.add(t.o, Warning, "denied", field, fmt.Sprintf("it allows nothing: %s denies all of it, and a deny wins over any allow", by.origin), "", "leave it out, or narrow the deny")
 	case t.Action != by.Action:
 		return false
-	case cover.Covers(t.Term, by.Term) && !earlier:
+	case cover.Covers(t.Term, by.Term, c.outside()) && !earlier:
 		return false
-	case cover.Covers(t.Term, by.Term):
+	case cover.Covers(t.Term, by.Term, c.outside()):
 		c.add(t.o, Hint, "duplicate", field, fmt.Sprintf("it says what %s says already", by.origin), "", "leave it out")
 	default:
 		c.add(t.o, Hint, "shadowed", field, fmt.Sprintf("it adds nothing: %s covers all of it", by.origin), "", "leave it out, or narrow the other")

@@ -8,6 +8,7 @@ import (
 
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
+	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 // emptyEntries notes entries that say nothing, which means nobody in one language and everybody in the other, and lists
@@ -22,6 +23,11 @@ func (c *checker) emptyEntries(o *object) {
 		}
 	}
 	for _, r := range o.rules {
+		if r.idle() {
+			c.add(o, Warning, "empty-entry", r.field, "it does nothing: its entries choose nobody, and enableDefaultDeny leaves open what they would close",
+				"to see what a default deny would deny", "leave enableDefaultDeny out, and add annotation "+rule.ModeAnnotation+": audit")
+			continue
+		}
 		for _, e := range r.entries() {
 			c.emptyPeers(o, e)
 			if e.members > 0 || len(e.ports) > 0 || len(e.icmps) > 0 {
@@ -34,6 +40,8 @@ func (c *checker) emptyEntries(o *object) {
 			case beside[r.field+e.direction] > 1:
 				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow everybody)",
 					"allow everybody", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.prefix))
+			case r.keepsOpen(e.direction):
+				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
 			default:
 				c.add(o, Hint, "empty-entry", e.field, fmt.Sprintf("an entry {} chooses nobody in this language: nothing may %s (in a NetworkPolicy it would allow everybody)", verb(e.direction)),
 					"", fmt.Sprintf("to allow everybody: %sEntities: [all]", e.prefix))
@@ -54,6 +62,14 @@ func (c *checker) emptyEntries(o *object) {
 			c.openEntry(o, fmt.Sprintf("spec.egress[%d]", i), "egress", len(spec.Egress))
 		}
 	}
+}
+
+// idle tells whether a rule allows, denies and closes nothing.
+func (r ruleAt) idle() bool {
+	entries := r.entries()
+	return len(entries) > 0 && !slices.ContainsFunc(entries, func(e entry) bool {
+		return e.deny || e.members > 0 || len(e.ports)+len(e.icmps) > 0 || !r.keepsOpen(e.direction)
+	})
 }
 
 func (c *checker) openEntry(o *object, field, direction string, count int) {

@@ -110,7 +110,7 @@ func (r ruleAt) entries() (out []entry) {
 		e = e.to(in.EgressPeer)
 		if in.ToFQDNs != nil {
 			e.members++
-			e.peers = struct{ a, b any }{in.EgressPeer, in.ToFQDNs}
+			e.peers = struct{ Peer, Names any }{in.EgressPeer, in.ToFQDNs}
 		}
 		out = append(out, e)
 	}

@@ -13,6 +13,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
 	"weftnet.io/weftnet/internal/source/kube/check/key"
 	"weftnet.io/weftnet/internal/source/kube/rule"
@@ -24,14 +25,20 @@ const keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
 // though what they look for seems to be in another.
 func (c *checker) selectors(o *object) {
 	for _, r := range o.row.Rules {
-		field := fieldOf(r.Origin.Path) + ".endpointSelector"
+		field := gap.Field(r.Origin.Path) + ".endpointSelector"
 		switch {
 		case o.kubernetes != nil:
 			field = "spec.podSelector"
 		case o.tiers != nil:
 			field = "spec.subject" // of all its rules; a finding that stands twice is told once
 		}
-		if c.knows(r.Subject) && !c.finds(r.Subject) {
+		if gap.ForNodes(r) {
+			if len(c.machines) > 0 && !slices.ContainsFunc(c.machines, r.Subject.Matches) {
+				c.add(o, Warning, "selects-nothing", gap.Field(r.Origin.Path)+".nodeSelector", "no node here has these labels, so the policy is for nobody", "", "")
+			}
+			continue
+		}
+		if c.placed(o) && !reserved(r.Subject) && c.knows(r.Subject) && !c.finds(r.Subject) {
 			c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the policy is for nobody", c.elsewhere(r.Subject), "")
 		}
 	}
@@ -132,14 +139,6 @@ func (c *checker) podsOnly(o *object, s identity.Selector, e entry, i int, field
 		"", fmt.Sprintf("if they are meant, too: another entry, with %sEntities that names them", e.prefix))
 }
 
-// fieldOf is the field of a path of rules, which leaves out a plain spec.
-func fieldOf(path string) string {
-	if strings.HasPrefix(path, "specs[") {
-		return path
-	}
-	return strings.TrimSuffix("spec."+path, ".")
-}
-
 // peerSelector is what the reader of rules makes of a selector of peers in a rule: of a policy with nothing but that.
 func peerSelector(o *object, r ruleAt, s v2.LabelSelector) identity.Selector {
 	alone := &v2.Rule{EndpointSelector: r.EndpointSelector, Ingress: []v2.IngressRule{{IngressPeer: v2.IngressPeer{FromEndpoints: []v2.LabelSelector{s}}}}}
@@ -185,11 +184,14 @@ func namesNamespace(s v2.LabelSelector) bool {
 // peer looks at one selector of peers. labels are those it asks for, as text; empty if it asks for none by value, or says
 // itself which namespace it is about.
 func (c *checker) peer(o *object, s identity.Selector, field, labels string) {
-	if s.IsZero() {
+	if s.IsZero() || reserved(s) {
 		return
 	}
 	s = s.For(c.someone())
 	own, scoped := ownNamespace(s)
+	if scoped && labels != "" && !c.placed(o) {
+		return // whose namespace that is, nobody knows
+	}
 	if c.finds(s) {
 		return
 	}
@@ -219,6 +221,16 @@ func scopeFix(o *object, namespace string) string {
 		return fmt.Sprintf("beside podSelector: namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %s}}", namespace)
 	}
 	return fmt.Sprintf("add to matchLabels: %s: %s", keyNamespace, namespace)
+}
+
+// placed tells whether it is known which namespace an object is for.
+func (c *checker) placed(o *object) bool { return o.Namespace != "" || clusterScoped(o.Kind) }
+
+// reserved tells whether a selector asks for a reserved label, and so for an entity: workloads have none.
+func reserved(s identity.Selector) bool {
+	return slices.ContainsFunc(s.Requirements(), func(r identity.Requirement) bool {
+		return strings.HasPrefix(r.Key, identity.SourceReserved+":") && (r.Operator == identity.Exists || r.Operator == identity.In)
+	})
 }
 
 // someone is a workload of this cluster: whose labels "in the same cluster" is about.

@@ -34,6 +34,7 @@ type Problem struct {
 	Object  *Object // nil: none could be read
 	Field   string  // of a key that stands twice
 	Message string
+	Other   bool // it is something else than an object: values, settings of a tool, text
 }
 
 // Object is one object of a file.
@@ -97,11 +98,11 @@ func (d document) read(file string) (objects []*Object, problems []Problem) {
 	}
 	o := &Object{File: file, JSON: text, node: root.Content[0], above: d.above}
 	if o.node.Kind != yaml.MappingNode {
-		return nil, []Problem{{Place: o.At(""), Message: "the document is no object: it has no apiVersion and kind"}}
+		return nil, []Problem{{Place: o.At(""), Message: "the document is no object: it has no apiVersion and kind", Other: true}}
 	}
 	o.name()
 	if o.Kind == "" || o.APIVersion == "" {
-		return nil, []Problem{{Place: o.At(""), Message: "the document is no object: it has no apiVersion or no kind"}}
+		return nil, []Problem{{Place: o.At(""), Message: "the document is no object: it has no apiVersion or no kind", Other: o.Kind == "" && o.APIVersion == ""}}
 	}
 	for _, twice := range duplicates(o.node, "") {
 		problems = append(problems, Problem{
@@ -194,5 +195,6 @@ func (d document) broken(file string, err error) Problem {
 		message = message[:m[0]] + message[m[1]:]
 	}
 	message = strings.Join(strings.Fields(strings.TrimPrefix(message, "unmarshal errors:")), " ")
-	return Problem{Place: Place{file, d.above + line, 1}, Message: "not YAML: " + message}
+	other := !bytes.Contains(d.text, []byte("apiVersion")) && !bytes.Contains(d.text, []byte("kind"))
+	return Problem{Place: Place{file, d.above + line, 1}, Message: "not YAML: " + message, Other: other}
 }

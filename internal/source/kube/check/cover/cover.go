@@ -29,20 +29,60 @@ type Term struct {
 	Subject identity.Selector
 }
 
-// Covers tells whether every packet that b matches, of every subject that b is for, is one that a matches.
-func Covers(a, b Term) bool {
+// Covers tells whether every packet that b matches, of every subject that b is for, is one that a matches. outside: prefixes
+// are about what is outside the cluster only, which is what settings have them be if nobody says otherwise.
+func Covers(a, b Term, outside bool) bool {
 	if !Implies(b.Subject, a.Subject) {
 		return false
 	}
 	peers := a.AnyPeer || !b.AnyPeer && !slices.ContainsFunc(b.Peers, func(s identity.Selector) bool {
-		return !slices.ContainsFunc(a.Peers, func(by identity.Selector) bool { return Implies(s, by) })
+		return !(outside && coverWorld(a.Blocks, s)) && !slices.ContainsFunc(a.Peers, func(by identity.Selector) bool { return Implies(s, by) })
 	})
 	blocks := a.AnyPeer || !slices.ContainsFunc(b.Blocks, func(narrow policy.Block) bool {
-		return !slices.ContainsFunc(a.Blocks, func(wide policy.Block) bool { return blockCovers(wide, narrow) })
+		return !(outside && worldCovers(a.Peers, narrow)) &&
+			!slices.ContainsFunc(a.Blocks, func(wide policy.Block) bool { return blockCovers(wide, narrow) })
 	})
 	return peers && blocks && !slices.ContainsFunc(b.Ports, func(p policy.Port) bool {
 		return !slices.ContainsFunc(a.Ports, func(by policy.Port) bool { return portCovers(by, p) })
 	})
+}
+
+// worldCovers tells whether all that a block may choose is one of the entities among some peers. A service may be pods.
+func worldCovers(peers []identity.Selector, b policy.Block) bool {
+	if b.Nodes || b.Pods || b.Of.Kind != policy.NoReference && b.Of.Kind != policy.CIDRGroups {
+		return false
+	}
+	has := func(n identity.Number) bool {
+		return slices.ContainsFunc(peers, func(s identity.Selector) bool { return s.String() == entity(n) })
+	}
+	four, six := has(identity.WorldIPv4), has(identity.WorldIPv6)
+	return four && six || b.Of.Kind == policy.NoReference && (four || six) && !slices.ContainsFunc(b.Within, func(p netip.Prefix) bool {
+		return p.Addr().Is4() != four
+	})
+}
+
+// coverWorld tells whether a selector is one of the entities that are outside the cluster, and some blocks hold all of it.
+func coverWorld(blocks []policy.Block, s identity.Selector) bool {
+	all := func(prefix string) bool {
+		return slices.ContainsFunc(blocks, func(b policy.Block) bool {
+			return blockCovers(b, policy.NewBlock([]netip.Prefix{netip.MustParsePrefix(prefix)}, nil))
+		})
+	}
+	const four, six = "0.0.0.0/0", "::/0"
+	switch s.String() {
+	case entity(identity.World):
+		return all(four) && all(six)
+	case entity(identity.WorldIPv4):
+		return all(four)
+	case entity(identity.WorldIPv6):
+		return all(six)
+	}
+	return false
+}
+
+// entity is the text of the selector of an entity.
+func entity(n identity.Number) string {
+	return identity.NewSelector(identity.Requirement{Key: identity.SourceReserved + ":" + n.Name(), Operator: identity.Exists}).String()
 }
 
 // blockCovers tells whether every address that the narrow block chooses the wide one chooses too. What a reference stands
