@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
@@ -17,8 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/reference"
-	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/source/kube/check/entry"
 	"weftnet.io/weftnet/internal/source/kube/check/kind"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/source/kube/rule"
@@ -39,16 +37,10 @@ type Options struct {
 type object struct {
 	*manifest.Object
 	row        table.PolicyObject
-	rules      []ruleAt                    // of CiliumNetworkPolicy and its clusterwide form
+	rules      []entry.Rule                // of CiliumNetworkPolicy and its clusterwide form
 	kubernetes *networkingv1.NetworkPolicy // or this
 	tiers      *v1alpha2.ClusterNetworkPolicy
 	readable   bool // it has the types that the schema asks for
-}
-
-// ruleAt is spec, or an element of specs.
-type ruleAt struct {
-	*v2.Rule
-	field string
 }
 
 // checker collects findings about a set of objects.
@@ -96,11 +88,7 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 			c.ports[p.Name] = true
 		}
 	}
-	for _, o := range objects {
-		if n := (&corev1.Node{}); o.Kind == "Node" && o.Decode(n) == nil {
-			c.machines = append(c.machines, reference.NodeSubject(table.Node{Labels: n.Labels}, settings.Config{ClusterName: c.Cluster}).Labels)
-		}
-	}
+	c.machines = manifest.Nodes(objects, c.Cluster)
 	for _, p := range problems {
 		c.findings = append(c.findings, Finding{
 			File: p.File, Line: p.Line, Column: p.Column, Object: nameOf(p.Object), Field: p.Field, Severity: Error, Check: "syntax", Does: p.Message,
@@ -213,12 +201,12 @@ func (c *checker) read(m *manifest.Object) *object {
 	case rule.KindCilium:
 		var p v2.CiliumNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = rule.Cilium(&p), rulesOf(p.Spec, p.Specs)
+			o.row, o.rules = rule.Cilium(&p), entry.Rules(p.Spec, p.Specs)
 		}
 	case rule.KindClusterwide:
 		var p v2.CiliumClusterwideNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = rule.Clusterwide(&p), rulesOf(p.Spec, p.Specs)
+			o.row, o.rules = rule.Clusterwide(&p), entry.Rules(p.Spec, p.Specs)
 		}
 	}
 	o.readable = err == nil
@@ -240,16 +228,6 @@ func (c *checker) refused(o *object) bool {
 	return slices.ContainsFunc(c.findings, func(f Finding) bool {
 		return f.Severity == Error && f.File == o.File && f.Object == name(o.Object)
 	})
-}
-
-func rulesOf(spec *v2.Rule, specs []v2.Rule) (out []ruleAt) {
-	if spec != nil {
-		out = append(out, ruleAt{spec, "spec"})
-	}
-	for i := range specs {
-		out = append(out, ruleAt{&specs[i], fmt.Sprintf("specs[%d]", i)})
-	}
-	return out
 }
 
 // Object checks a single policy that is at hand as a Go value, of this kind.

@@ -8,6 +8,7 @@ import (
 
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
+	"weftnet.io/weftnet/internal/source/kube/check/entry"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
@@ -16,35 +17,35 @@ import (
 func (c *checker) emptyEntries(o *object) {
 	beside := map[string]int{} // entries that allow, per rule and direction
 	for _, r := range o.rules {
-		for _, e := range r.entries() {
-			if !e.deny {
-				beside[r.field+e.direction]++
+		for _, e := range r.Entries() {
+			if !e.Deny {
+				beside[r.Field+e.Direction]++
 			}
 		}
 	}
 	for _, r := range o.rules {
-		if r.idle() {
-			c.add(o, Warning, "empty-entry", r.field, "it does nothing: its entries choose nobody, and enableDefaultDeny leaves open what they would close",
+		if r.Idle() {
+			c.add(o, Warning, "empty-entry", r.Field, "it does nothing: its entries choose nobody, and enableDefaultDeny leaves open what they would close",
 				"to see what a default deny would deny", "leave enableDefaultDeny out, and add annotation "+rule.ModeAnnotation+": audit")
 			continue
 		}
-		for _, e := range r.entries() {
+		for _, e := range r.Entries() {
 			c.emptyPeers(o, e)
-			if e.members > 0 || len(e.ports) > 0 || len(e.icmps) > 0 {
+			if e.Members > 0 || len(e.Ports) > 0 || len(e.ICMPs) > 0 {
 				continue
 			}
 			switch {
-			case e.deny:
-				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody, so it denies nothing",
-					"deny everybody", fmt.Sprintf("%sEntities: [all]", e.prefix))
-			case beside[r.field+e.direction] > 1:
-				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow everybody)",
-					"allow everybody", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.prefix))
-			case r.keepsOpen(e.direction):
-				c.add(o, Warning, "empty-entry", e.field, "an entry {} chooses nobody, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
+			case e.Deny:
+				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody, so it denies nothing",
+					"deny everybody", fmt.Sprintf("%sEntities: [all]", e.Prefix))
+			case beside[r.Field+e.Direction] > 1:
+				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow everybody)",
+					"allow everybody", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.Prefix))
+			case r.KeepsOpen(e.Direction):
+				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
 			default:
-				c.add(o, Hint, "empty-entry", e.field, fmt.Sprintf("an entry {} chooses nobody in this language: nothing may %s (in a NetworkPolicy it would allow everybody)", verb(e.direction)),
-					"", fmt.Sprintf("to allow everybody: %sEntities: [all]", e.prefix))
+				c.add(o, Hint, "empty-entry", e.Field, fmt.Sprintf("an entry {} chooses nobody in this language: nothing may %s (in a NetworkPolicy it would allow everybody)", verb(e.Direction)),
+					"", fmt.Sprintf("to allow everybody: %sEntities: [all]", e.Prefix))
 			}
 		}
 	}
@@ -64,14 +65,6 @@ func (c *checker) emptyEntries(o *object) {
 	}
 }
 
-// idle tells whether a rule allows, denies and closes nothing.
-func (r ruleAt) idle() bool {
-	entries := r.entries()
-	return len(entries) > 0 && !slices.ContainsFunc(entries, func(e entry) bool {
-		return e.deny || e.members > 0 || len(e.ports)+len(e.icmps) > 0 || !r.keepsOpen(e.direction)
-	})
-}
-
 func (c *checker) openEntry(o *object, field, direction string, count int) {
 	if count > 1 {
 		c.add(o, Warning, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows everybody to %s, so the entries beside it restrict nothing", verb(direction)),
@@ -83,14 +76,14 @@ func (c *checker) openEntry(o *object, field, direction string, count int) {
 }
 
 // emptyPeers notes fromEndpoints: [] and its kin.
-func (c *checker) emptyPeers(o *object, e entry) {
-	if e.members == 1 && e.endpoints != nil && len(e.endpoints) == 0 {
+func (c *checker) emptyPeers(o *object, e entry.Entry) {
+	if e.Members == 1 && e.Endpoints != nil && len(e.Endpoints) == 0 {
 		effect := "allows nobody"
-		if e.deny {
+		if e.Deny {
 			effect = "denies nobody"
 		}
-		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.field, e.prefix), "an empty list of peers chooses nobody, so the entry "+effect,
-			"every pod of the namespace", fmt.Sprintf("%sEndpoints: [{}]", e.prefix))
+		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.Field, e.Prefix), "an empty list of peers chooses nobody, so the entry "+effect,
+			"every pod of the namespace", fmt.Sprintf("%sEndpoints: [{}]", e.Prefix))
 	}
 }
 
@@ -99,21 +92,21 @@ func (c *checker) emptyPeers(o *object, e entry) {
 func (c *checker) denyOnly(o *object) {
 	for i, r := range o.rules {
 		for _, direction := range []string{"ingress", "egress"} {
-			var denies []entry
+			var denies []entry.Entry
 			allows := false
-			for _, e := range r.entries() {
-				if e.direction == direction && e.deny {
+			for _, e := range r.Entries() {
+				if e.Direction == direction && e.Deny {
 					denies = append(denies, e)
 				}
-				allows = allows || e.direction == direction && !e.deny
+				allows = allows || e.Direction == direction && !e.Deny
 			}
-			everybody := slices.ContainsFunc(denies, func(e entry) bool {
-				return slices.Contains(e.entities, "all") && len(e.ports)+len(e.icmps) == 0
+			everybody := slices.ContainsFunc(denies, func(e entry.Entry) bool {
+				return slices.Contains(e.Entities, "all") && len(e.Ports)+len(e.ICMPs) == 0
 			})
-			if len(denies) == 0 || allows || everybody || r.keepsOpen(direction) || i < len(o.row.Rules) && c.allowed(o.row.Rules[i], direction) {
+			if len(denies) == 0 || allows || everybody || r.KeepsOpen(direction) || i < len(o.row.Rules) && c.allowed(o.row.Rules[i], direction) {
 				continue
 			}
-			c.add(o, Warning, "deny-only", fmt.Sprintf("%s.%sDeny", r.field, direction), fmt.Sprintf("there are deny entries only, and with them the direction closes for all else, too: nothing may %s", verb(direction)),
+			c.add(o, Warning, "deny-only", fmt.Sprintf("%s.%sDeny", r.Field, direction), fmt.Sprintf("there are deny entries only, and with them the direction closes for all else, too: nothing may %s", verb(direction)),
 				"deny these, and leave all else as it is", fmt.Sprintf("enableDefaultDeny: {%s: false}", direction))
 		}
 	}

@@ -27,7 +27,7 @@ func (c *checker) nodes(o *object) {
 		return // they do nothing, and that is said
 	}
 	for _, r := range o.rules {
-		if r.NodeSelector == nil || len(r.Ingress)+len(r.IngressDeny) == 0 || r.keepsOpen("ingress") {
+		if r.NodeSelector == nil || len(r.Ingress)+len(r.IngressDeny) == 0 || r.KeepsOpen("ingress") {
 			continue
 		}
 		var cut []string
@@ -37,7 +37,7 @@ func (c *checker) nodes(o *object) {
 			}
 		}
 		if len(cut) > 0 {
-			c.add(o, Warning, "nodes", r.field+".nodeSelector", fmt.Sprintf("it closes nodes for all that no rule for nodes allows, and none here allows %s", strings.Join(cut, ", ")),
+			c.add(o, Warning, "nodes", r.Field+".nodeSelector", fmt.Sprintf("it closes nodes for all that no rule for nodes allows, and none here allows %s", strings.Join(cut, ", ")),
 				"", "add entries for them first, or try it with enableDefaultDeny: {ingress: false}")
 		}
 	}
@@ -50,8 +50,9 @@ func (c *checker) letsIn(port uint64, entities []string) bool {
 			if r.NodeSelector == nil {
 				continue
 			}
-			for _, in := range r.Ingress {
-				anybody := fromPeersCount(in.IngressPeer) == 0 && len(in.ToPorts) > 0
+			entries := r.Entries()
+			for i, in := range r.Ingress { // the first entries
+				anybody := entries[i].Members == 0 && len(in.ToPorts) > 0
 				named := slices.ContainsFunc(in.FromEntities, func(e string) bool { return slices.Contains(entities, e) })
 				if (anybody || named || len(in.FromCIDR)+len(in.FromCIDRSet)+len(in.FromNodes) > 0) && opensTCP(in, port) {
 					return true
@@ -61,8 +62,6 @@ func (c *checker) letsIn(port uint64, entities []string) bool {
 	}
 	return false
 }
-
-func fromPeersCount(p v2.IngressPeer) int { return entry{}.from(p).members }
 
 func opensTCP(in v2.IngressRule, port uint64) bool {
 	if len(in.ToPorts) == 0 {

@@ -15,6 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
+	"weftnet.io/weftnet/internal/source/kube/check/entry"
 	"weftnet.io/weftnet/internal/source/kube/check/key"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 )
@@ -43,14 +44,14 @@ func (c *checker) selectors(o *object) {
 		}
 	}
 	for _, r := range o.rules {
-		for _, e := range r.entries() {
-			for i := range e.endpoints {
-				field := fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.prefix, i)
-				labels := labelsText(e.endpoints[i].MatchLabels)
-				if namesNamespace(e.endpoints[i]) {
+		for _, e := range r.Entries() {
+			for i := range e.Endpoints {
+				field := fmt.Sprintf("%s.%sEndpoints[%d]", e.Field, e.Prefix, i)
+				labels := labelsText(e.Endpoints[i].MatchLabels)
+				if namesNamespace(e.Endpoints[i]) {
 					labels = ""
 				}
-				s := peerSelector(o, r, e.endpoints[i])
+				s := peerSelector(o, r, e.Endpoints[i])
 				c.peer(o, s, field, labels)
 				c.podsOnly(o, s, e, i, field)
 			}
@@ -86,10 +87,10 @@ func (c *checker) keys(o *object) {
 		}
 	}
 	for _, r := range o.rules {
-		look(r.EndpointSelector, r.field+".endpointSelector")
-		for _, e := range r.entries() {
-			for i := range e.endpoints {
-				look(&e.endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.field, e.prefix, i))
+		look(r.EndpointSelector, r.Field+".endpointSelector")
+		for _, e := range r.Entries() {
+			for i := range e.Endpoints {
+				look(&e.Endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.Field, e.Prefix, i))
 			}
 		}
 	}
@@ -121,8 +122,8 @@ func (c *checker) key(o *object, name, field string) {
 
 // podsOnly notes a selector that says only what peers are not: it chooses pods, where upstream has it choose nodes and the
 // outside as well.
-func (c *checker) podsOnly(o *object, s identity.Selector, e entry, i int, field string) {
-	written := slices.ContainsFunc(e.endpoints[i].MatchExpressions, func(r v2.LabelRequirement) bool {
+func (c *checker) podsOnly(o *object, s identity.Selector, e entry.Entry, i int, field string) {
+	written := slices.ContainsFunc(e.Endpoints[i].MatchExpressions, func(r v2.LabelRequirement) bool {
 		return strings.HasSuffix(r.Key, identity.LabelNamespace) && r.Operator == "Exists"
 	})
 	bound := identity.Requirement{Key: keyNamespace, Operator: identity.Exists}
@@ -134,13 +135,13 @@ func (c *checker) podsOnly(o *object, s identity.Selector, e entry, i int, field
 	if !slices.ContainsFunc(identity.ReservedNumbers(), func(n identity.Number) bool { return anybody.Matches(identity.Reserved(n)) }) {
 		return
 	}
-	verb := map[bool]string{true: "denies", false: "allows"}[e.deny]
+	verb := map[bool]string{true: "denies", false: "allows"}[e.Deny]
 	c.add(o, Warning, "pods-only", field, fmt.Sprintf("it says only what peers are not, and a selector of endpoints chooses pods: it %s no node and nobody outside the cluster (in Cilium it does)", verb),
-		"", fmt.Sprintf("if they are meant, too: another entry, with %sEntities that names them", e.prefix))
+		"", fmt.Sprintf("if they are meant, too: another entry, with %sEntities that names them", e.Prefix))
 }
 
 // peerSelector is what the reader of rules makes of a selector of peers in a rule: of a policy with nothing but that.
-func peerSelector(o *object, r ruleAt, s v2.LabelSelector) identity.Selector {
+func peerSelector(o *object, r entry.Rule, s v2.LabelSelector) identity.Selector {
 	alone := &v2.Rule{EndpointSelector: r.EndpointSelector, Ingress: []v2.IngressRule{{IngressPeer: v2.IngressPeer{FromEndpoints: []v2.LabelSelector{s}}}}}
 	if alone.EndpointSelector == nil {
 		alone.EndpointSelector = &v2.LabelSelector{}

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
+	"weftnet.io/weftnet/internal/source/kube/check/entry"
 	"weftnet.io/weftnet/internal/source/kube/schema"
 )
 
@@ -21,29 +21,17 @@ import (
 func (c *checker) ping(o *object) {
 	for _, r := range o.rules {
 		for _, direction := range []string{"ingress", "egress"} {
-			entries := slices.DeleteFunc(r.entries(), func(e entry) bool { return e.deny || e.direction != direction })
-			if len(entries) == 0 || r.keepsOpen(direction) || slices.ContainsFunc(entries, func(e entry) bool { return len(e.ports) == 0 || len(e.icmps) > 0 }) {
+			entries := slices.DeleteFunc(r.Entries(), func(e entry.Entry) bool { return e.Deny || e.Direction != direction })
+			if len(entries) == 0 || r.KeepsOpen(direction) || slices.ContainsFunc(entries, func(e entry.Entry) bool { return len(e.Ports) == 0 || len(e.ICMPs) > 0 }) {
 				continue
 			}
 			if c.pings(o, direction) {
 				continue
 			}
-			c.add(o, Hint, "ping", fmt.Sprintf("%s.%s", r.field, direction), fmt.Sprintf("every entry names ports, so ping may not %s (errors of connections that are allowed do pass)", verb(direction)),
-				"", fmt.Sprintf("to let it: an entry {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", entries[0].prefix))
+			c.add(o, Hint, "ping", fmt.Sprintf("%s.%s", r.Field, direction), fmt.Sprintf("every entry names ports, so ping may not %s (errors of connections that are allowed do pass)", verb(direction)),
+				"", fmt.Sprintf("to let it: an entry {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", entries[0].Prefix))
 		}
 	}
-}
-
-func (r ruleAt) keepsOpen(direction string) bool {
-	d := r.EnableDefaultDeny
-	if d == nil {
-		return false
-	}
-	setting := d.Ingress
-	if direction == "egress" {
-		setting = d.Egress
-	}
-	return setting != nil && !*setting
 }
 
 // pings tells whether some policy lets ICMP through in a direction for all subjects of this one.
@@ -89,7 +77,7 @@ func (c *checker) dns(o *object) {
 	field := "spec.egress"
 	for _, r := range o.rules {
 		if len(r.Egress) > 0 {
-			field = r.field + ".egress"
+			field = r.Field + ".egress"
 			break
 		}
 	}
@@ -104,10 +92,10 @@ var (
 // portNumbers notes ports that are read otherwise than they look, and names that no container port has.
 func (c *checker) portNumbers(o *object) {
 	for _, r := range o.rules {
-		for _, e := range r.entries() {
-			for i, t := range e.ports {
+		for _, e := range r.Entries() {
+			for i, t := range e.Ports {
 				for j, p := range t.Ports {
-					c.portNumber(o, p, fmt.Sprintf("%s.toPorts[%d].ports[%d].port", e.field, i, j))
+					c.portNumber(o, p, fmt.Sprintf("%s.toPorts[%d].ports[%d].port", e.Field, i, j))
 				}
 			}
 		}
@@ -140,9 +128,9 @@ func keys(m map[string]bool) (out []string) {
 // not in the language of Cilium, that is. An ipBlock of a NetworkPolicy chooses whoever has such an address.
 func (c *checker) addresses(o *object) {
 	for _, r := range o.rules {
-		for _, e := range r.entries() {
-			for _, cidr := range e.cidrs {
-				c.address(o, cidr, e.prefix+"Endpoints: [{matchLabels: …}]", e.prefix+"Entities")
+		for _, e := range r.Entries() {
+			for _, cidr := range e.CIDRs {
+				c.address(o, cidr, e.Prefix+"Endpoints: [{matchLabels: …}]", e.Prefix+"Entities")
 			}
 		}
 	}
@@ -151,7 +139,7 @@ func (c *checker) addresses(o *object) {
 	}
 	block := func(p networkingv1.NetworkPolicyPeer, field string) {
 		if p.IPBlock != nil {
-			c.canonical(o, cidrAt{field + ".ipBlock", p.IPBlock.CIDR, p.IPBlock.Except})
+			c.canonical(o, entry.CIDR{Field: field + ".ipBlock", Text: p.IPBlock.CIDR, Except: p.IPBlock.Except})
 		}
 	}
 	for i, in := range o.kubernetes.Spec.Ingress {
@@ -167,21 +155,21 @@ func (c *checker) addresses(o *object) {
 }
 
 // canonical notes what a CIDR really says. An ipBlock has no more to it: it is about pods and nodes, too.
-func (c *checker) canonical(o *object, cidr cidrAt) (netip.Prefix, bool) {
-	prefix, err := netip.ParsePrefix(cidr.text)
-	if a, single := netip.ParseAddr(cidr.text); single == nil {
+func (c *checker) canonical(o *object, cidr entry.CIDR) (netip.Prefix, bool) {
+	prefix, err := netip.ParsePrefix(cidr.Text)
+	if a, single := netip.ParseAddr(cidr.Text); single == nil {
 		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	if err != nil {
 		return prefix, false // the reader says so
 	}
 	if prefix != prefix.Masked() {
-		c.add(o, Hint, "cidr", cidr.field, fmt.Sprintf("%s has bits behind its prefix: it means %s", cidr.text, prefix.Masked()), "", fmt.Sprintf("%s, or %s/%d for the one address", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
+		c.add(o, Hint, "cidr", cidr.Field, fmt.Sprintf("%s has bits behind its prefix: it means %s", cidr.Text, prefix.Masked()), "", fmt.Sprintf("%s, or %s/%d for the one address", prefix.Masked(), prefix.Addr(), prefix.Addr().BitLen()))
 	}
 	return prefix, true
 }
 
-func (c *checker) address(o *object, cidr cidrAt, endpoints, entities string) {
+func (c *checker) address(o *object, cidr entry.CIDR, endpoints, entities string) {
 	prefix, ok := c.canonical(o, cidr)
 	if !ok {
 		return
@@ -194,9 +182,9 @@ func (c *checker) address(o *object, cidr cidrAt, endpoints, entities string) {
 		for _, p := range known.prefixes {
 			switch {
 			case p.Bits() <= prefix.Bits() && p.Contains(prefix.Addr()):
-				c.add(o, Warning, "cidr", cidr.field, fmt.Sprintf("%s lies in %s, where %s live, and a CIDR never matches %s: it chooses nobody", cidr.text, p, known.who, known.who), "these "+known.who, known.fix)
-			case prefix.Bits() < p.Bits() && prefix.Contains(p.Addr()) && !excepted(cidr.except, p):
-				c.add(o, Hint, "cidr", cidr.field, fmt.Sprintf("%s holds %s, where %s live; they are not matched, as a CIDR is for what is outside the cluster", cidr.text, p, known.who), "", "if they are meant too: another entry, "+known.fix)
+				c.add(o, Warning, "cidr", cidr.Field, fmt.Sprintf("%s lies in %s, where %s live, and a CIDR never matches %s: it chooses nobody", cidr.Text, p, known.who, known.who), "these "+known.who, known.fix)
+			case prefix.Bits() < p.Bits() && prefix.Contains(p.Addr()) && !excepted(cidr.Except, p):
+				c.add(o, Hint, "cidr", cidr.Field, fmt.Sprintf("%s holds %s, where %s live; they are not matched, as a CIDR is for what is outside the cluster", cidr.Text, p, known.who), "", "if they are meant too: another entry, "+known.fix)
 			}
 		}
 	}
@@ -212,15 +200,15 @@ func excepted(except []string, p netip.Prefix) bool {
 // requests notes rules for requests (L7) beside an entry that opens the same port to the same peers for any request.
 func (c *checker) requests(o *object) {
 	for _, r := range o.rules {
-		entries := r.entries()
+		entries := r.Entries()
 		for _, e := range entries {
-			for i, t := range e.ports {
+			for i, t := range e.Ports {
 				if t.Rules == nil || len(t.Rules.HTTP)+len(t.Rules.DNS)+len(t.Rules.Kafka)+len(t.Rules.L7) == 0 {
 					continue
 				}
 				for _, by := range entries {
-					if at := by.opens(e, t.Ports); at != "" {
-						c.add(o, Warning, "l7-beside-l4", fmt.Sprintf("%s.toPorts[%d].rules", e.field, i),
+					if at := by.Opens(e, t.Ports); at != "" {
+						c.add(o, Warning, "l7-beside-l4", fmt.Sprintf("%s.toPorts[%d].rules", e.Field, i),
 							fmt.Sprintf("%s opens the same port to the same peers without rules, so every request passes", at),
 							"only the requests that rules lists", "leave the other entry out, or give it the same rules")
 						break
@@ -229,50 +217,4 @@ func (c *checker) requests(o *object) {
 			}
 		}
 	}
-}
-
-// opens gives the place where an entry allows one of these ports to the peers of another entry without looking at requests.
-func (e entry) opens(other entry, ports []v2.PortProtocol) string {
-	if e.deny || e.direction != other.direction || e.members > 0 && text(e.peers) != text(other.peers) {
-		return ""
-	}
-	if len(e.ports) == 0 && len(e.icmps) == 0 && e.members > 0 {
-		return e.field
-	}
-	for i, t := range e.ports {
-		if t.Rules != nil || t.Listener != nil {
-			continue
-		}
-		at := fmt.Sprintf("%s.toPorts[%d]", e.field, i)
-		if len(t.Ports) == 0 {
-			return at
-		}
-		for _, a := range t.Ports {
-			for _, b := range ports {
-				if samePort(a, b) {
-					return at
-				}
-			}
-		}
-	}
-	return ""
-}
-
-// samePort tells whether an open port holds the beginning of another.
-func samePort(open, other v2.PortProtocol) bool {
-	protocol := strings.ToUpper(open.Protocol)
-	if protocol != "" && protocol != "ANY" && !strings.EqualFold(protocol, other.Protocol) {
-		return false
-	}
-	if open.Port == "0" || open.Port == other.Port {
-		return true
-	}
-	first, err := strconv.ParseUint(open.Port, 0, 16)
-	number, err2 := strconv.ParseUint(other.Port, 0, 16)
-	return err == nil && err2 == nil && first <= number && int64(number) <= int64(open.EndPort)
-}
-
-func text(value any) string {
-	out, _ := json.Marshal(value) // for comparison; what cannot be written is like nothing
-	return string(out)
 }

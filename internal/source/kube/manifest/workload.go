@@ -11,6 +11,9 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/table"
 )
 
 // Workload is what runs, or would run, because of an object: a pod, or the pods of a Deployment, a VirtualMachine and
@@ -93,6 +96,16 @@ func Workloads(objects []*Object, cluster string, labels func(identity.Pod) iden
 			continue
 		}
 		out = append(out, t.workload(o, cluster, labels, namespaces))
+	}
+	return out
+}
+
+// Nodes lists the label sets by which policies choose nodes, of the Nodes among these objects.
+func Nodes(objects []*Object, cluster string) (out []identity.Labels) {
+	for _, o := range objects {
+		if n := (&corev1.Node{}); o.Kind == "Node" && o.Decode(n) == nil {
+			out = append(out, reference.NodeSubject(table.Node{Labels: n.Labels}, settings.Config{ClusterName: cluster}).Labels)
+		}
 	}
 	return out
 }
