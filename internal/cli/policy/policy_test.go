@@ -51,7 +51,7 @@ func TestCheckPrintsFindingsAndFailsOnErrors(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Policies != 1 || len(r.Findings) != 1 {
 		t.Error(err, r)
 	}
-	if _, err = run(t, string(text), nil, "check", "-f", "-", "--fail-on", "warning"); err == nil || err.Error() != "1 warning, 1 hint about 1 policy" {
+	if _, err = run(t, string(text), nil, "check", "-f", "-", "--fail-on", "warning"); err == nil || err.Error() != "1 warning about 1 policy" {
 		t.Error(err)
 	}
 	if out, err = run(t, "# nothing\n", nil, "check", "-f", "-", "--fail-on", "hint"); err != nil || out != "nothing to say about 0 policies\n" {

@@ -62,8 +62,7 @@ var checks = []func(*checker, *object){
 	(*checker).selectors,
 	(*checker).keys,
 	(*checker).denyOnly,
-	(*checker).ping,
-	(*checker).dns,
+	(*checker).closes,
 	(*checker).portNumbers,
 	(*checker).addresses,
 	(*checker).requests,
@@ -219,6 +218,12 @@ func (c *checker) read(m *manifest.Object) *object {
 // shape holds an object against what the API server asks of its kind.
 func (c *checker) shape(o *object) {
 	for _, v := range schema.Check(o.Kind, o.JSON) {
+		if v.Quote {
+			v.Fix = "" // JSON has lost what was written
+			if key, value, there := o.Written(v.Field); there {
+				v.Fix = fmt.Sprintf("%s: %q", key, value)
+			}
+		}
 		c.add(o, Error, string(v.Kind), v.Field, v.Does, v.Meant, v.Fix)
 	}
 }

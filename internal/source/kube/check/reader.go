@@ -66,8 +66,8 @@ func (o *object) nothingAt(field string) (meant, fix string) {
 
 // namespace notes an object that lands wherever kubectl happens to look.
 func (c *checker) namespace(o *object) {
-	if o.Namespace != "" || clusterScoped(o.Kind) {
-		return
+	if o.Namespace != "" || clusterScoped(o.Kind) || !slices.ContainsFunc(c.objects, func(other *object) bool { return other.Namespace != "" }) {
+		return // where all go together, kustomize or kubectl -n says where
 	}
 	c.add(o, Hint, "namespace", "metadata", "it names no namespace: it goes where kubectl -n or the context says, and selects pods there; here it is read as one of "+metav1.NamespaceDefault,
 		"", "metadata: {namespace: …}")

@@ -208,13 +208,10 @@ func (c *checker) peer(o *object, s identity.Selector, field, labels string) {
 	if !scoped || labels == "" {
 		return
 	}
-	does := fmt.Sprintf("without a namespace the selector stays in the policy's own, %s: %s in another namespace is not meant", own, labels)
 	if there := c.subjectsIn(s, own); len(there) > 0 {
-		c.add(o, Warning, "namespace-scope", field, does+fmt.Sprintf("; other policies here select %s in namespace %s, none in %s", labels, strings.Join(there, ", "), own),
+		c.add(o, Warning, "namespace-scope", field, fmt.Sprintf("without a namespace the selector stays in the policy's own, %s, and does not match pods of other namespaces; other policies here select %s in namespace %s, none in %s", own, labels, strings.Join(there, ", "), own),
 			fmt.Sprintf("%s in namespace %s", labels, there[0]), scopeFix(o, there[0]))
-		return
 	}
-	c.add(o, Hint, "namespace-scope", field, does, fmt.Sprintf("perhaps %s of another namespace", labels), scopeFix(o, "NAMESPACE"))
 }
 
 func scopeFix(o *object, namespace string) string {

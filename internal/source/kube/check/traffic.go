@@ -17,21 +17,55 @@ import (
 	"weftnet.io/weftnet/internal/source/kube/schema"
 )
 
-// ping notes a direction whose entries all name ports: what is left over, it closes, and ping with it.
-func (c *checker) ping(o *object) {
-	for _, r := range o.rules {
+// closes notes what a policy closes by the way, ping and DNS, in one line of an object, and only where the files show that
+// their author thinks of it: some policy here lets it pass.
+func (c *checker) closes(o *object) {
+	var what, fixes []string
+	field := ""
+	note := func(at, says, fix string) {
+		if field == "" {
+			field = at
+		}
+		what, fixes = append(what, says), append(fixes, fix)
+	}
+	if at := c.unresolved(o); at != "" {
+		fix := "an entry {toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: \"53\", protocol: ANY}]}]}"
+		if o.kubernetes != nil {
+			fix = "an entry {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}"
+		}
+		note(at, "nothing here lets these pods ask DNS (port 53 of kube-dns), so names do not resolve", fix)
+	}
+	if c.thinksOfPing() {
 		for _, direction := range []string{"ingress", "egress"} {
-			entries := slices.DeleteFunc(r.Entries(), func(e entry.Entry) bool { return e.Deny || e.Direction != direction })
-			if len(entries) == 0 || r.KeepsOpen(direction) || slices.ContainsFunc(entries, func(e entry.Entry) bool { return len(e.Ports) == 0 || len(e.ICMPs) > 0 }) {
-				continue
+			if at, prefix := c.unpinged(o, direction); at != "" {
+				note(at, "ping may not "+verb(direction), fmt.Sprintf("an entry {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", prefix))
 			}
-			if c.pings(o, direction) {
-				continue
-			}
-			c.add(o, Hint, "ping", fmt.Sprintf("%s.%s", r.Field, direction), fmt.Sprintf("every entry names ports, so ping may not %s (errors of connections that are allowed do pass)", verb(direction)),
-				"", fmt.Sprintf("to let it: an entry {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", entries[0].Prefix))
 		}
 	}
+	if len(what) > 0 {
+		c.add(o, Hint, "closes", field, strings.Join(what, "; "), "", "to let it: "+strings.Join(fixes, "; "))
+	}
+}
+
+// thinksOfPing tells whether some policy here names ICMP.
+func (c *checker) thinksOfPing() bool {
+	return slices.ContainsFunc(c.objects, func(o *object) bool {
+		return slices.ContainsFunc(o.rules, func(r entry.Rule) bool {
+			return slices.ContainsFunc(r.Entries(), func(e entry.Entry) bool { return !e.Deny && len(e.ICMPs) > 0 })
+		})
+	})
+}
+
+// unpinged gives a direction whose entries all name ports, so that what is left over is closed, and ping with it.
+func (c *checker) unpinged(o *object, direction string) (field, prefix string) {
+	for _, r := range o.rules {
+		entries := slices.DeleteFunc(r.Entries(), func(e entry.Entry) bool { return e.Deny || e.Direction != direction })
+		names := func(e entry.Entry) bool { return len(e.Ports) > 0 && len(e.ICMPs) == 0 }
+		if len(entries) > 0 && !r.KeepsOpen(direction) && !slices.ContainsFunc(entries, func(e entry.Entry) bool { return !names(e) }) && !c.pings(o, direction) {
+			return fmt.Sprintf("%s.%s", r.Field, direction), entries[0].Prefix
+		}
+	}
+	return "", ""
 }
 
 // pings tells whether some policy lets ICMP through in a direction for all subjects of this one.
@@ -61,27 +95,35 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 	return true
 }
 
-// dns notes that names are resolved no more: egress is closed, and nothing here opens port 53.
-func (c *checker) dns(o *object) {
-	isolated := slices.ContainsFunc(o.row.Rules, func(r policy.Rule) bool { return r.DefaultDenyEgress && len(r.Egress) > 0 })
-	opens := func(p policy.Port) bool {
-		return p == policy.AnyPort || p.Protocol == policy.UDP && p.Name == "" && p.First <= 53 && 53 <= p.Last || strings.HasPrefix(p.Name, "dns")
-	}
-	if !isolated || c.somewhere(o, "egress", opens) {
-		return
-	}
-	fix := "an entry {toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: \"53\", protocol: ANY}]}]}"
-	if o.kubernetes != nil {
-		fix = "an entry {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}"
-	}
-	field := "spec.egress"
-	for _, r := range o.rules {
-		if len(r.Egress) > 0 {
-			field = r.Field + ".egress"
-			break
+// opensDNS tells whether a port is one at which names are resolved.
+func opensDNS(p policy.Port) bool {
+	return p == policy.AnyPort || p.Protocol == policy.UDP && p.Name == "" && p.First <= 53 && 53 <= p.Last || strings.HasPrefix(p.Name, "dns")
+}
+
+// unresolved gives the place of an object that closes egress, if nothing here opens port 53 for its pods, and something speaks
+// for it: they connect to names, or another policy opens it for others.
+func (c *checker) unresolved(o *object) string {
+	isolated := slices.ContainsFunc(o.row.Rules, func(r policy.Rule) bool {
+		return r.DefaultDenyEgress && slices.ContainsFunc(r.Egress, func(t policy.Term) bool { return t.Action == policy.Accept })
+	})
+	field, named := "spec.egress", false
+	for i := len(o.rules) - 1; i >= 0; i-- {
+		for _, e := range o.rules[i].Egress {
+			field = o.rules[i].Field + ".egress"
+			named = named || len(e.ToFQDNs) > 0
 		}
 	}
-	c.add(o, Hint, "dns", field, "nothing here lets these pods ask DNS (port 53 of kube-dns), so names do not resolve", "", fix)
+	elsewhere := slices.ContainsFunc(c.objects, func(other *object) bool {
+		return slices.ContainsFunc(other.row.Rules, func(r policy.Rule) bool {
+			return slices.ContainsFunc(r.Egress, func(t policy.Term) bool {
+				return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, func(p policy.Port) bool { return p != policy.AnyPort && opensDNS(p) })
+			})
+		})
+	})
+	if !(isolated && elsewhere || named) || c.somewhere(o, "egress", opensDNS) || slices.ContainsFunc(o.rules, func(r entry.Rule) bool { return r.KeepsOpen("egress") }) {
+		return ""
+	}
+	return field
 }
 
 var (
@@ -174,19 +216,26 @@ func (c *checker) address(o *object, cidr entry.CIDR, endpoints, entities string
 	if !ok {
 		return
 	}
-	nodes := entities + ": [host, remote-node]"
+	var holds, fixes []string
 	for _, known := range []struct {
 		prefixes []netip.Prefix
 		who, fix string
-	}{{c.PodCIDRs, "pods", endpoints}, {c.NodeCIDRs, "nodes", nodes}} {
+	}{{c.PodCIDRs, "pods", endpoints}, {c.NodeCIDRs, "nodes", entities + ": [host, remote-node]"}} {
+		held := 0
 		for _, p := range known.prefixes {
 			switch {
 			case p.Bits() <= prefix.Bits() && p.Contains(prefix.Addr()):
 				c.add(o, Warning, "cidr", cidr.Field, fmt.Sprintf("%s lies in %s, where %s live, and a CIDR never matches %s: it chooses nobody", cidr.Text, p, known.who, known.who), "these "+known.who, known.fix)
 			case prefix.Bits() < p.Bits() && prefix.Contains(p.Addr()) && !excepted(cidr.Except, p):
-				c.add(o, Hint, "cidr", cidr.Field, fmt.Sprintf("%s holds %s, where %s live; they are not matched, as a CIDR is for what is outside the cluster", cidr.Text, p, known.who), "", "if they are meant too: another entry, "+known.fix)
+				if held++; held == 1 {
+					holds, fixes = append(holds, fmt.Sprintf("%s of %s", p, known.who)), append(fixes, known.fix)
+				}
 			}
 		}
+	}
+	if len(holds) > 0 {
+		c.add(o, Hint, "cidr", cidr.Field, fmt.Sprintf("%s holds addresses in the cluster (%s); they are not matched, as a CIDR is for what is outside", cidr.Text, strings.Join(holds, ", ")),
+			"", "if they are meant, too: another entry, "+strings.Join(fixes, "; "))
 	}
 }
 

@@ -17,6 +17,19 @@ func (o *Object) At(path string) Place {
 	return o.place(place)
 }
 
+// Written is a scalar of a mapping as the text has it, with its key: what JSON makes of `n` and 1.10 is something else. False:
+// there is none, or the object is of no text.
+func (o *Object) Written(path string) (key, value string, ok bool) {
+	place, at := o.node, o.node
+	for path != "" && at != nil {
+		at, place, path = step(at, place, path)
+	}
+	if at == nil || place == nil || at.Kind != yaml.ScalarNode || at == place {
+		return "", "", false
+	}
+	return place.Value, at.Value, true
+}
+
 func (o *Object) place(n *yaml.Node) Place {
 	if n == nil {
 		return Place{File: o.File}

@@ -156,6 +156,7 @@ type Violation struct {
 	Does  string // what is there, and what comes of it
 	Meant string // what was probably meant, if that can be guessed
 	Fix   string // the line that says so
+	Quote bool   // quotes around what is written would mend it
 }
 
 // Check holds an object's JSON against what the API server asks of its kind: CiliumNetworkPolicy,
@@ -179,7 +180,7 @@ type validation struct {
 }
 
 func (v *validation) add(kind Kind, field, does, meant, fix string) {
-	v.found = append(v.found, Violation{kind, field, does, meant, fix})
+	v.found = append(v.found, Violation{Kind: kind, Field: field, Does: does, Meant: meant, Fix: fix})
 }
 
 // level is one step of the way to a value.
@@ -294,8 +295,9 @@ func (v *validation) typed(s *schema, value any, field string) bool {
 		return true
 	}
 	last := field[strings.LastIndexByte(field, '.')+1:]
+	quote := s.Type == "string" && fix != ""
 	switch {
-	case s.Type == "string" && fix != "":
+	case quote:
 		fix = last + ": " + fix
 	case s.Type == "array" && have != "array":
 		fix = fmt.Sprintf("write a list: %s: [ … ], or a line that begins with a dash", last)
@@ -310,13 +312,14 @@ func (v *validation) typed(s *schema, value any, field string) bool {
 	}
 	names := map[string]string{"object": "a mapping", "array": "a list", "string": "a string", "boolean": "true or false", "number": "a number", "integer": "a whole number", "string or an integer": "a whole number or a string"}
 	v.add(Shape, field, fmt.Sprintf("it is %s and must be %s, so the API server refuses the object", names[have], names[want]), "", fix)
+	v.found[len(v.found)-1].Quote = quote
 	return false
 }
 
 func (v *validation) text(s *schema, value, field string) {
 	if len(s.Enum) > 0 && !slices.Contains(s.Enum, value) {
-		meant := Closest(value, s.Enum)
-		v.add(Shape, field, fmt.Sprintf("%q is not one of %s", value, strings.Join(s.Enum, ", ")), meant, meant)
+		meant, fix := entity(value, s.Enum)
+		v.add(Shape, field, fmt.Sprintf("%q is not one of %s", value, strings.Join(s.Enum, ", ")), meant, fix)
 	}
 	if n := utf8.RuneCountInString(value); s.MaxLength != nil && n > *s.MaxLength || s.MinLength != nil && n < *s.MinLength {
 		v.add(Format, field, fmt.Sprintf("%d characters are too many or too few", n), "", "")

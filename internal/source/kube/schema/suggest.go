@@ -44,6 +44,26 @@ var otherTiers = map[string]struct{ language, here string }{
 	"egressDeny":       {rule.KindCilium, "egress, with action: Deny"},
 }
 
+// sayings are words for what entities are, by other names. The value is what stands for it: an entity, or two.
+var sayings = map[string]string{
+	"node": "host, remote-node", "nodes": "host, remote-node", "remote": "remote-node", "local": "host", "localhost": "host",
+	"internet": "world", "external": "world", "outside": "world", "public": "world",
+	"apiserver": "kube-apiserver", "api-server": "kube-apiserver", "kube-api": "kube-apiserver", "kubernetes": "kube-apiserver",
+	"any": "all", "everybody": "all", "everyone": "all", "*": "all", "internal": "cluster", "pods": "cluster",
+}
+
+// entity guesses which of some values was meant by a word, and how to write it.
+func entity(word string, values []string) (meant, fix string) {
+	meant = Closest(word, values)
+	if said := sayings[strings.ToLower(word)]; said != "" && slices.Contains(values, "remote-node") {
+		meant = said
+	}
+	if meant == "none" && !strings.EqualFold(word, meant) {
+		return "", "" // it would choose nobody
+	}
+	return meant, meant
+}
+
 // unknown notes a field that the schema does not have, and guesses what was meant: a field with a similar name, one of a
 // mapping further out or further in, a label that lacks its matchLabels, a word of the other language.
 func (v *validation) unknown(s *schema, key string, value any, above []level, field string) {
@@ -63,6 +83,12 @@ func (v *validation) unknown(s *schema, key string, value any, above []level, fi
 		other, foreign = otherTiers[key]
 	} else {
 		foreign = foreign && (other.language == rule.KindKubernetes) != (v.kind == rule.KindKubernetes)
+	}
+	if foreign && near != "" && edits(strings.ToLower(key), strings.ToLower(near)) > 1 {
+		near = "" // it is a word of its own
+	}
+	if key == "podSelector" && s.Properties["endpointSelector"] != nil {
+		other.here = "endpointSelector:"
 	}
 	if near != "" {
 		meant, fix = near, near+":"
@@ -114,36 +140,49 @@ func (s *schema) find(key string, depth int) string {
 	return ""
 }
 
-// Closest is the candidate that a word is probably a misspelling of, or empty.
+// Closest is the candidate that a word is surely a misspelling of: one letter in a short word, two in a long one, and no other
+// candidate as near. Empty: none; a wrong guess is worse.
 func Closest(word string, candidates []string) string {
-	best, distance := "", 3
+	best, distance, tie := "", 2+len(word)/6, false
+	if distance > 3 {
+		distance = 3
+	}
 	for _, candidate := range slices.Sorted(slices.Values(candidates)) {
 		if strings.EqualFold(word, candidate) {
 			return candidate
 		}
-		if d := edits(strings.ToLower(word), strings.ToLower(candidate)); d < distance && d < (len(word)+1)/2 {
-			best, distance = candidate, d
+		switch d := edits(strings.ToLower(word), strings.ToLower(candidate)); {
+		case d < distance && d < (len(word)+1)/2:
+			best, distance, tie = candidate, d, false
+		case d == distance && best != "" && candidate != best:
+			tie = true
 		}
+	}
+	if tie {
+		return ""
 	}
 	return best
 }
 
-// edits is the Levenshtein distance: letters to add, take away or change.
+// edits counts letters to add, take away or change, and neighbours to exchange.
 func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)} // of i-2, i-1, i
+	for j := range rows[2] {
+		rows[2][j] = j
 	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
+	for i := 1; i <= len(a); i++ {
+		rows[0], rows[1], rows[2] = rows[1], rows[2], rows[0]
+		rows[2][0] = i
+		for j := 1; j <= len(b); j++ {
 			cost := 1
-			if a[i] == b[j] {
+			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+			rows[2][j] = min(rows[1][j]+1, rows[2][j-1]+1, rows[1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[2][j] = min(rows[2][j], rows[0][j-2]+1)
+			}
 		}
 	}
-	return row[len(b)]
+	return rows[2][len(b)]
 }

@@ -25,7 +25,6 @@ import (
 // advice is what to do about a sentence. $1, $2, … are what the groups found, {last} is the last part of the field.
 var advice = []struct{ message, meant, fix string }{
 	{`^an empty list restricts nothing`, `deny all {last}, as {last}: [] does in a NetworkPolicy`, `{last}: [{}]`},
-	{`^rule must have one of EndpointSelector`, `all pods of the namespace`, `endpointSelector: {}`},
 	{`^rule cannot have NodeSelector`, `a policy of the whole cluster`, `kind: CiliumClusterwideNetworkPolicy, without a namespace`},
 	{`^rule cannot have both`, ``, `write two rules: specs: [{endpointSelector: …}, {nodeSelector: …}]`},
 	{`^combining (\w+) and (\w+) is not supported`, `peers of either kind`, `write two entries, one with each, with the same toPorts`},
@@ -38,10 +37,12 @@ var advice = []struct{ message, meant, fix string }{
 	{`^ports (\d+) to (\d+) are not a range`, ``, `port and endPort from 1 to 65535, the lower one first`},
 	{`^L7 rules can only apply to TCP`, ``, `protocol: TCP`},
 	{`is ignored: a \w+ is for its own namespace`, `a policy in that namespace`, `set metadata.namespace to it, or use a CiliumClusterwideNetworkPolicy`},
-	{`^unable to parse CIDR.*ParsePrefix\("([^"/]+)"\): no '/'`, `the address $1 alone`, `$1/32 (IPv6: /128)`},
+	{`^unable to parse CIDR.*ParsePrefix\("([^"/:]+)"\): no '/'`, `the address $1 alone`, `$1/32`},
+	{`^unable to parse CIDR.*ParsePrefix\("([^"/]+)"\): no '/'`, `the address $1 alone`, `$1/128`},
 	{`does not contain exclude CIDR prefix`, `part of the prefix`, `name a prefix inside cidr, or leave it out: only what cidr contains is meant at all`},
-	{`^protocol ICMP(V6)? `, `ping and its kin`, `icmps: [{fields: [{type: EchoRequest, family: IPv4}]}], in an entry without toPorts`},
-	{`^must specify a peer`, `every pod of the namespace`, `podSelector: {}`},
+	{`^protocol ICMPV6 `, `ping and its kin`, `icmps: [{fields: [{type: EchoRequest, family: IPv6}]}], in an entry without toPorts`},
+	{`^protocol ICMP `, `ping and its kin`, `icmps: [{fields: [{type: EchoRequest, family: IPv4}]}], in an entry without toPorts`},
+	{`^must specify a peer`, ``, `podSelector: {} for every pod of the namespace; for everybody, no list at all`},
 	{`while setting (\S+) is not true`, ``, `in ConfigMap cilium-config: $1: "true"`},
 	{`^ICMP type must be specified`, `ping`, `type: EchoRequest`},
 }
