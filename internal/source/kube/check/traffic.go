@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
 	"weftnet.io/weftnet/internal/source/kube/check/entry"
@@ -70,11 +72,13 @@ func (c *checker) unpinged(o *object, direction string) (field, prefix string) {
 
 // pings tells whether some policy lets ICMP through in a direction for all subjects of this one.
 func (c *checker) pings(o *object, direction string) bool {
-	return c.somewhere(o, direction, func(p policy.Port) bool { return p == policy.AnyPort || p.Protocol == policy.ICMP })
+	return c.somewhere(o, direction, func(t policy.Term) bool {
+		return slices.ContainsFunc(t.Ports, func(p policy.Port) bool { return p == policy.AnyPort || p.Protocol == policy.ICMP })
+	})
 }
 
-// somewhere tells whether some policy allows such a port in a direction for all subjects of an object's rules.
-func (c *checker) somewhere(o *object, direction string, port func(policy.Port) bool) bool {
+// somewhere tells whether some policy has such a term that allows in a direction, for all subjects of an object's rules.
+func (c *checker) somewhere(o *object, direction string, such func(policy.Term) bool) bool {
 	for _, mine := range o.row.Rules {
 		found := false
 		for _, other := range c.objects {
@@ -84,7 +88,7 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 					terms = r.Egress
 				}
 				found = found || r.Tier != policy.Baseline && cover.Implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
-					return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, port)
+					return t.Action == policy.Accept && such(t)
 				})
 			}
 		}
@@ -95,9 +99,20 @@ func (c *checker) somewhere(o *object, direction string, port func(policy.Port) 
 	return true
 }
 
-// opensDNS tells whether a port is one at which names are resolved.
-func opensDNS(p policy.Port) bool {
-	return p == policy.AnyPort || p.Protocol == policy.UDP && p.Name == "" && p.First <= 53 && 53 <= p.Last || strings.HasPrefix(p.Name, "dns")
+// isDNS tells whether a port is one at which names are resolved.
+func isDNS(p policy.Port) bool {
+	return p.Protocol == policy.UDP && p.Name == "" && p.First <= 53 && 53 <= p.Last || strings.HasPrefix(p.Name, "dns")
+}
+
+// opensDNS tells whether a term lets DNS pass: at its port, or at any port of peers who may be its servers.
+func opensDNS(t policy.Term) bool {
+	if slices.ContainsFunc(t.Ports, isDNS) {
+		return true
+	}
+	return slices.Contains(t.Ports, policy.AnyPort) && (t.AnyPeer || len(t.Blocks) > 0 || slices.ContainsFunc(t.Peers, func(s identity.Selector) bool {
+		namespace, scoped := ownNamespace(s)
+		return !scoped || namespace == metav1.NamespaceSystem
+	}))
 }
 
 // unresolved gives the place of an object that closes egress, if nothing here opens port 53 for its pods, and something speaks
@@ -116,7 +131,7 @@ func (c *checker) unresolved(o *object) string {
 	elsewhere := slices.ContainsFunc(c.objects, func(other *object) bool {
 		return slices.ContainsFunc(other.row.Rules, func(r policy.Rule) bool {
 			return slices.ContainsFunc(r.Egress, func(t policy.Term) bool {
-				return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, func(p policy.Port) bool { return p != policy.AnyPort && opensDNS(p) })
+				return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, isDNS)
 			})
 		})
 	})
