@@ -155,7 +155,7 @@ func nameOf(o *manifest.Object) string {
 // name is that of messages about rules: cnp shop/web.
 func name(o *manifest.Object) string {
 	namespace := o.Namespace
-	if namespace == "" && !clusterScoped(o.Kind) {
+	if namespace == "" && (o.Kind == rule.KindCilium || o.Kind == rule.KindKubernetes) {
 		namespace = metav1.NamespaceDefault
 	}
 	return policy.Origin{Kind: o.Kind, Namespace: namespace, Name: o.Name}.String()

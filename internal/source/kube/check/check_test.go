@@ -61,6 +61,32 @@ func TestPoliciesOfUsersAreToldAboutAsTheGoldenFileSays(t *testing.T) {
 	goldentest.Equal(t, "testdata/users.txt", print(findings(t, Options{}, files...)))
 }
 
+// The idioms that documentation and recipes of the field show, each by itself, as its reader would check it.
+func TestWhatTheFieldShowsIsToldAboutAsTheGoldenFilesSay(t *testing.T) {
+	files, err := filepath.Glob("testdata/corpus/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no corpus", err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			objects, problems := manifest.Read(filepath.Base(file), text)
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			var have strings.Builder
+			for _, o := range objects {
+				have.WriteString("# " + o.Title() + "\n" + print(Check([]*manifest.Object{o}, nil, Options{})))
+			}
+			goldentest.Equal(t, "testdata/corpus/"+name+".txt", have.String())
+		})
+	}
+}
+
 func TestTheOrderOfFilesAndDocumentsDoesNotMatter(t *testing.T) {
 	text, err := os.ReadFile("testdata/traps.yaml")
 	if err != nil {

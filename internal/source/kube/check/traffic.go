@@ -115,6 +115,10 @@ func opensDNS(t policy.Term) bool {
 	}))
 }
 
+func writesDNS(r v2.PortRule) bool {
+	return slices.ContainsFunc(r.Ports, func(p v2.PortProtocol) bool { return p.Port == "53" })
+}
+
 // unresolved gives the place of an object that closes egress, if nothing here opens port 53 for its pods, and something speaks
 // for it: they connect to names, or another policy opens it for others.
 func (c *checker) unresolved(o *object) string {
@@ -126,6 +130,9 @@ func (c *checker) unresolved(o *object) string {
 		for _, e := range o.rules[i].Egress {
 			field = o.rules[i].Field + ".egress"
 			named = named || len(e.ToFQDNs) > 0
+			if slices.ContainsFunc(e.ToPorts, writesDNS) {
+				return "" // if that is not enforced, it is said there
+			}
 		}
 	}
 	elsewhere := slices.ContainsFunc(c.objects, func(other *object) bool {

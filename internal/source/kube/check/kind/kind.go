@@ -90,7 +90,7 @@ func Of(apiVersion, kind string) Verdict {
 	case group == tiers && !known && near == "":
 		return Verdict{
 			Refused, "kind", fmt.Sprintf("kind %s of %s is not enforced", kind, apiVersion), rule.KindClusterNetwork,
-			"kind: " + rule.KindClusterNetwork + ", apiVersion: " + Versions[rule.KindClusterNetwork],
+			"write it as a " + rule.KindClusterNetwork + " of " + Versions[rule.KindClusterNetwork] + ", with its tier",
 		}
 	case ours && near != "" && strings.HasPrefix(Versions[near], group+"/"):
 		return Verdict{Refused, "kind", fmt.Sprintf("there is no kind %s in %s, so the API server refuses it", kind, apiVersion), near, "kind: " + near}
