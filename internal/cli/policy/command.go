@@ -98,7 +98,7 @@ func kubeconfigFlag(c *cobra.Command, use string) *string {
 // read reads all objects of files, folders and standard input.
 func (env Environment) read(names []string) (objects []*manifest.Object, problems []manifest.Problem, err error) {
 	var files []string
-	walked := map[string]bool{} // found below a folder: nobody has said that they are objects
+	walked := map[string]bool{} // found below a folder: they need not be objects
 	for _, name := range names {
 		found, err := expand(name)
 		if err != nil {

@@ -234,7 +234,7 @@ func TestFindingsFollowSettingsAndWhatPoliciesName(t *testing.T) {
 	})
 	b.check(t, `
 		finding CiliumNetworkPolicy shop/nodes spec.nodeSelector: rules for nodes do nothing while setting enable-host-firewall is not true
-		finding CiliumNetworkPolicy shop/to spec.egress[0]: there is no service shop/db, so it stands for nobody; create it, or correct toServices
+		finding CiliumNetworkPolicy shop/to spec.egress[0]: there is no service shop/db, so it stands for no pod and no address; create it, or correct toServices
 `)
 	b.write(func(tx *state.Tx) {
 		b.Settings.Put(tx, table.Setting{Name: "enable-host-firewall", Value: "true"})
@@ -466,7 +466,7 @@ func TestASetFollowsTheNodesThatItsRulesChoose(t *testing.T) {
 		b.Nodes.Put(tx, node("n3", "192.168.0.3", false, nil))
 	})
 	b.checkRanges(t)
-	if text := b.show(); !strings.Contains(text, "shop/a spec.egress[0]: peers by labels of nodes choose nobody") {
+	if text := b.show(); !strings.Contains(text, "shop/a spec.egress[0]: peers by labels of nodes choose no node") {
 		t.Errorf("nothing says that the setting is off:\n%s", text)
 	}
 	b.write(func(tx *state.Tx) {

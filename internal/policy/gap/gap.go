@@ -12,7 +12,7 @@
 //
 // # Invariants
 //
-//   - Whoever asks of the same rules in the same World is told the same.
+//   - The same rules in the same World have the same gaps.
 //   - Each gap names its field as people write it (spec.ingress[0], specs[1].egress[0]) and has a reason.
 //   - Of what is not known (nil functions of the World) nothing is said.
 //
@@ -125,7 +125,7 @@ func (f *finder) add(reason Reason, field, message string, args ...any) {
 	f.out = append(f.out, Gap{reason, field, fmt.Sprintf(message, args...)})
 }
 
-// rule looks at whom a rule is for.
+// rule looks at the subject of a rule.
 func (f *finder) rule(r policy.Rule) {
 	if ForNodes(r) && !f.Config.HostFirewall {
 		f.add(NotEnabled, Field(r.Origin.Path)+".nodeSelector", "rules for nodes do nothing while setting enable-host-firewall is not true")
@@ -141,11 +141,11 @@ func (f *finder) term(t policy.Term) {
 	}
 }
 
-// reference says which objects that a policy names do not stand for anybody.
+// reference says which objects that a policy names are not there.
 func (f *finder) reference(of policy.Reference, field string) {
 	switch {
 	case of.Kind == policy.Nodes && !f.Config.NodeLabels:
-		f.add(NotEnabled, field, "peers by labels of nodes choose nobody while setting enable-node-selector-labels is not true")
+		f.add(NotEnabled, field, "peers by labels of nodes choose no node while setting enable-node-selector-labels is not true")
 	case of.Kind == policy.CIDRGroups && of.Name != "" && f.Group != nil:
 		problems, there := f.Group(of.Name)
 		if !there {
@@ -155,11 +155,11 @@ func (f *finder) reference(of policy.Reference, field string) {
 			f.add(NotFound, field, "CiliumCIDRGroup %s: %s", of.Name, problem)
 		}
 	case of.Kind == policy.Services && of.Name != "" && of.Namespace != "" && f.Service != nil && !f.Service(of.Namespace, of.Name):
-		f.add(NotFound, field, "there is no service %s/%s, so it stands for nobody; create it, or correct toServices", of.Namespace, of.Name)
+		f.add(NotFound, field, "there is no service %s/%s, so it stands for no pod and no address; create it, or correct toServices", of.Namespace, of.Name)
 	}
 }
 
-// modes says what holds for all policies of the cluster. Rules that are for nobody's traffic have nothing to lose.
+// modes says what holds for all policies of the cluster.
 func (f *finder) modes(rules []policy.Rule) {
 	if len(rules) == 0 {
 		return

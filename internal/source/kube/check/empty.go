@@ -25,7 +25,7 @@ func (c *checker) emptyEntries(o *object) {
 	}
 	for _, r := range o.rules {
 		if r.Idle() {
-			c.add(o, Warning, "empty-entry", r.Field, "it does nothing: its entries choose nobody, and enableDefaultDeny leaves open what they would close",
+			c.add(o, Warning, "empty-entry", r.Field, "it does nothing: its entries choose no peer, and enableDefaultDeny leaves open what they would close",
 				"to see what a default deny would deny", "leave enableDefaultDeny out, and add annotation "+rule.ModeAnnotation+": audit")
 			continue
 		}
@@ -42,7 +42,7 @@ func (c *checker) emptyEntries(o *object) {
 				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow everybody)",
 					"allow everybody", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.Prefix))
 			case r.KeepsOpen(e.Direction):
-				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
+				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
 			default:
 				c.add(o, Hint, "empty-entry", e.Field, fmt.Sprintf("an entry {} chooses nobody in this language: nothing may %s (in a NetworkPolicy it would allow everybody)", verb(e.Direction)),
 					"", fmt.Sprintf("to allow everybody: %sEntities: [all]", e.Prefix))
@@ -88,7 +88,7 @@ func (c *checker) emptyPeers(o *object, e entry.Entry) {
 }
 
 // denyOnly notes a direction with deny entries alone: all else closes, too, unless another policy lets something pass for all
-// whom this one is for. Who denies everybody means that.
+// its pods. A policy that denies all peers means that.
 func (c *checker) denyOnly(o *object) {
 	for i, r := range o.rules {
 		for _, direction := range []string{"ingress", "egress"} {

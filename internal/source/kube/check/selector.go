@@ -35,7 +35,7 @@ func (c *checker) selectors(o *object) {
 		}
 		if gap.ForNodes(r) {
 			if len(c.machines) > 0 && !slices.ContainsFunc(c.machines, r.Subject.Matches) {
-				c.add(o, Warning, "selects-nothing", gap.Field(r.Origin.Path)+".nodeSelector", "no node here has these labels, so the policy is for nobody", "", "")
+				c.add(o, Warning, "selects-nothing", gap.Field(r.Origin.Path)+".nodeSelector", "no node here has these labels, so the rule is for none", "", "")
 			}
 			continue
 		}
@@ -136,7 +136,7 @@ func (c *checker) podsOnly(o *object, s identity.Selector, e entry.Entry, i int,
 		return
 	}
 	verb := map[bool]string{true: "denies", false: "allows"}[e.Deny]
-	c.add(o, Warning, "pods-only", field, fmt.Sprintf("it says only what peers are not, and a selector of endpoints chooses pods: it %s no node and nobody outside the cluster (in Cilium it does)", verb),
+	c.add(o, Warning, "pods-only", field, fmt.Sprintf("it says only what peers are not, and a selector of endpoints chooses pods: it %s no node and nothing outside the cluster (in Cilium it does)", verb),
 		"", fmt.Sprintf("if they are meant, too: another entry, with %sEntities that names them", e.Prefix))
 }
 
@@ -191,7 +191,7 @@ func (c *checker) peer(o *object, s identity.Selector, field, labels string) {
 	s = s.For(c.someone())
 	own, scoped := ownNamespace(s)
 	if scoped && labels != "" && !c.placed(o) {
-		return // whose namespace that is, nobody knows
+		return // which namespace that is, is not known
 	}
 	if c.finds(s) {
 		return

@@ -160,7 +160,8 @@ type Violation struct {
 }
 
 // Check holds an object's JSON against what the API server asks of its kind: CiliumNetworkPolicy,
-// CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy or CiliumCIDRGroup. Text that is no JSON has no violations: whoever decodes it says so.
+// CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy or CiliumCIDRGroup. Text that is no JSON has no violations: decoding it
+// says so.
 func Check(kind string, text []byte) []Violation {
 	var value any
 	read := schemas[kind]

@@ -59,7 +59,7 @@ func entity(word string, values []string) (meant, fix string) {
 		meant = said
 	}
 	if meant == "none" && !strings.EqualFold(word, meant) {
-		return "", "" // it would choose nobody
+		return "", "" // it would choose no peer
 	}
 	return meant, meant
 }

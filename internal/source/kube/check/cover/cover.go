@@ -2,8 +2,8 @@
 //
 // # The world it models
 //
-// Selectors, ports and prefixes as texts, without a cluster: whoever has label app=web in namespace shop has label app=web,
-// whoever that is. So the answers hold in every cluster.
+// Selectors, ports and prefixes as texts, without a cluster: a pod with label app=web in namespace shop has label app=web,
+// whichever pod it is. So the answers hold in every cluster.
 //
 // # Invariants
 //
@@ -23,14 +23,14 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 )
 
-// Term is a term of a rule, and whom the rule is for.
+// Term is a term of a rule, with the subject of the rule.
 type Term struct {
 	policy.Term
 	Subject identity.Selector
 }
 
 // Covers tells whether every packet that b matches, of every subject that b is for, is one that a matches. outside: prefixes
-// are about what is outside the cluster only, which is what settings have them be if nobody says otherwise.
+// are about what is outside the cluster only, which is so unless a setting says otherwise.
 func Covers(a, b Term, outside bool) bool {
 	if !Implies(b.Subject, a.Subject) {
 		return false
@@ -118,7 +118,7 @@ func portCovers(a, b policy.Port) bool {
 	}
 }
 
-// Implies tells whether whoever the narrow selector chooses the wide one chooses too, as far as their requirements tell.
+// Implies tells whether the wide selector chooses all that the narrow one chooses, as far as their requirements tell.
 func Implies(narrow, wide identity.Selector) bool {
 	if narrow.IsZero() || wide.IsZero() {
 		return false
@@ -131,7 +131,7 @@ func Implies(narrow, wide identity.Selector) bool {
 	return true
 }
 
-// requires tells whether whoever meets n meets w.
+// requires tells whether all labels that meet n meet w.
 func requires(n, w identity.Requirement) bool {
 	if n.Key != w.Key {
 		// What has a label of one source has it of any; what lacks it of one may have it of another.
@@ -157,7 +157,7 @@ func requires(n, w identity.Requirement) bool {
 	return false
 }
 
-// Meet tells whether somebody may have the labels that both selectors ask for, as far as labels with values tell.
+// Meet tells whether a pod may have the labels that both selectors ask for, as far as labels with values tell.
 func Meet(a, b identity.Selector) bool {
 	for _, r := range a.Requirements() {
 		for _, s := range b.Requirements() {

@@ -49,7 +49,7 @@ func Doubt(key string) (does, meant string) {
 		if meant != "" {
 			meant += ":" + name
 		}
-		return fmt.Sprintf("no label has source %s, so nobody has this one", source), meant
+		return fmt.Sprintf("no label has source %s, so no pod has this one", source), meant
 	case source == identity.SourceReserved:
 		var names []string
 		for _, n := range identity.ReservedNumbers() {
@@ -61,7 +61,7 @@ func Doubt(key string) (does, meant string) {
 		if meant = schema.Closest(name, names); meant != "" {
 			meant = "reserved:" + meant
 		}
-		return fmt.Sprintf("there is no reserved label %s, so nobody has it", name), meant
+		return fmt.Sprintf("there is no reserved label %s, so no peer has it", name), meant
 	case source != "" && source != identity.SourceK8s && source != identity.SourceAny:
 		return "", ""
 	}

@@ -8,7 +8,7 @@
 //
 // # Invariants
 //
-//   - Pure. A kind that nobody could take for a policy is Other.
+//   - Pure. A kind that cannot be taken for a policy is Other.
 //
 // # Example
 //
