@@ -21,6 +21,7 @@ import (
 	"weftnet.io/weftnet/deploy"
 	"weftnet.io/weftnet/internal/capability"
 	"weftnet.io/weftnet/internal/cli"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/table"
@@ -234,7 +235,7 @@ func TestFieldsOfPoliciesAreReadAsTheTableSays(t *testing.T) {
 			t.Errorf("the sample of %s is not valid: %v", name, o.Problems)
 		case state == capability.Works && len(o.Problems) > 0:
 			t.Errorf("the table says that %s works, and its reader: %v", name, o.Problems)
-		case state == capability.Accepted && !strings.Contains(strings.Join(o.Problems, "\n"), name):
+		case state == capability.Accepted && !strings.Contains(gap.Text(o.Problems), name):
 			t.Errorf("the table says that %s is not in force, and its reader: %v", name, o.Problems)
 		}
 	}
