@@ -64,7 +64,7 @@ int to_net(struct __sk_buff *skb)
 	if (c->packet.icmp_error)
 		reason = nat_error_out(skb, c);
 	else
-		reason = nat_out(skb, c);
+		reason = nat_out(skb);
 	return counted(skb, c, reason ? drop(skb, c, reason) : TC_ACT_OK);
 }
 

@@ -215,7 +215,7 @@ struct nat {
 	__u16 pad;
 	__u32 backend; /* NAT_SERVICE: its id */
 	__u64 opened;  /* ns, CLOCK_MONOTONIC */
-	__u32 owner;   /* whose share holds it; NAT_BACK counts with its NAT_OUT */
+	__u32 owner;   /* whose share holds it */
 	__u32 pad2;
 };
 

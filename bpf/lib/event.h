@@ -55,6 +55,10 @@ struct context {
 	struct ct fresh;
 	struct packet quoted;
 	struct nat nat;
+	struct nat nat_back;
+	struct nat_key way_out; /* of masquerade */
+	struct nat_key way_back;
+	struct nat_key other_way;
 	struct ct_key key;
 	struct ct_key quoted_key;
 	struct ct_key evicted;

@@ -5,12 +5,14 @@
 #ifndef WEFT_NAT_H
 #define WEFT_NAT_H
 
-#include "ct.h"
 #include "quoted.h"
 #include "rewrite.h"
+#include "translation.h"
 
 #define NAT_TRIES 24
+#define NAT_STRIDE 7919 /* a prime: tries are far apart and none comes twice */
 #define E2BIG 7 /* what a full hash map says */
+#define EEXIST 17
 
 struct nf_conn {
 	int unknown; /* the kernel fills in what it has */
@@ -72,48 +74,93 @@ static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key
 	return 0;
 }
 
-static __always_inline __u16 nat_port(__u16 wanted, int try)
+/* The port of a try: first the wanted one, then others from a random one on, each once. */
+static __always_inline __u16 nat_port(__u16 wanted, __u32 random, int try)
 {
 	__u16 span = config_nat_port_max - config_nat_port_min + 1;
 
 	if (!try && wanted >= config_nat_port_min && wanted <= config_nat_port_max)
 		return wanted;
-	return config_nat_port_min + bpf_get_prandom_u32() % (span ? span : 1);
+	return config_nat_port_min + ((random & 0xffff) + try * NAT_STRIDE) % (span ? span : 1);
 }
 
-/* Takes a free port for the connection `out` and writes both rows. Returns 0 or a drop reason. */
-static __noinline int nat_open(struct __sk_buff *skb, const struct nat_key *out, struct nat *to)
+/* For how long (seconds, 1 at least) the connection that has the port of way_back would go on, if it has to give way to
+ * one of `owner`; 0: it has not. It has when it is over, and when its workload holds more than twice as much: nobody keeps
+ * all ports of a destination. */
+GLOBAL nat_yields(__u32 owner)
 {
-	if (!out || !to)
-		return DROP_NAT_NO_MAPPING;
-	struct nat_key in = { .src = out->dst, .dst = to->addr, .src_port = out->dst_port, .protocol = out->protocol, .kind = NAT_BACK };
-	struct nat back = { .addr = out->src, .port = out->src_port, .opened = to->opened };
-	int reason = share_take(to->owner, SHARED_TRANSLATIONS, config_translations_limit, NULL);
+	struct context *c = context_here();
+	struct nat *n;
+	__u32 holder;
+	int left;
+
+	if (!c)
+		return 0;
+	n = bpf_map_lookup_elem(&translations, &c->way_back);
+	if (!n)
+		return 0;
+	holder = n->owner;
+	translation_turn(&c->way_back, n, &c->other_way);
+	left = translation_until(&c->other_way, &c->quoted, &c->quoted_key) - (int)(c->now / SECOND);
+	if (left >= 0 && share_held(holder, SHARED_TRANSLATIONS) <= 2 * share_held(owner, SHARED_TRANSLATIONS))
+		return 0;
+	return left > 0 ? left : 1;
+}
+
+/* Takes a port for the connection way_out and writes both rows: a free one, or, if all that were tried are taken, that of
+ * the connection among them that is nearest its end. Returns 0 or a drop reason. */
+static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
+{
+	struct nat_key *out = &c->way_out, *in = &c->way_back;
+	struct nat *to = &c->nat, *back = &c->nat_back;
+	int reason = share_take_some(to->owner, SHARED_TRANSLATIONS, 2, config_translations_limit, NULL), least = 0;
+	__u32 random = bpf_get_prandom_u32();
+	__be16 port = 0;
 
 	if (reason)
 		return reason;
+	translation_turn(out, to, in);
+	*back = *to;
+	back->addr = out->src;
+	back->port = out->src_port;
 	reason = DROP_NAT_NO_MAPPING;
-	for (int try = 0; try < NAT_TRIES; try++) {
+	for (int try = 0; try <= NAT_TRIES; try++) {
 		int failed;
 
-		in.dst_port = bpf_htons(nat_port(bpf_ntohs(out->src_port), try));
-		if (nat_taken(skb, &in))
-			continue;
-		failed = bpf_map_update_elem(&translations, &in, &back, BPF_NOEXIST);
+		if (try < NAT_TRIES) {
+			in->dst_port = bpf_htons(nat_port(bpf_ntohs(out->src_port), random, try));
+			if (nat_taken(skb, in))
+				continue;
+		} else if (least) {
+			in->dst_port = port;
+			translation_remove(in);
+		} else {
+			break;
+		}
+		failed = bpf_map_update_elem(&translations, in, back, BPF_NOEXIST);
 		if (failed == -E2BIG) {
 			reason = DROP_NAT_FULL;
 			break;
 		}
-		if (failed)
+		if (failed) {
+			int left = nat_yields(to->owner);
+
+			if (left && (!least || left < least)) {
+				least = left;
+				port = in->dst_port;
+			}
 			continue;
-		to->port = in.dst_port;
-		if (!bpf_map_update_elem(&translations, out, to, BPF_ANY))
+		}
+		to->port = in->dst_port;
+		failed = bpf_map_update_elem(&translations, out, to, BPF_NOEXIST);
+		if (!failed)
 			return 0;
-		bpf_map_delete_elem(&translations, &in);
-		reason = DROP_NAT_FULL;
+		bpf_map_delete_elem(&translations, in);
+		/* Another CPU was faster: its port is the connection's. */
+		reason = failed == -EEXIST ? 0 : DROP_NAT_FULL;
 		break;
 	}
-	share_give(to->owner, SHARED_TRANSLATIONS);
+	share_give_some(to->owner, SHARED_TRANSLATIONS, 2);
 	return reason;
 }
 
@@ -123,29 +170,41 @@ static __always_inline int nat_has_ports(const struct packet *p)
 }
 
 /* The way out: the node's address for the workload's. */
-GLOBAL nat_out(struct __sk_buff *skb, struct context *c)
+GLOBAL nat_out(struct __sk_buff *skb)
 {
-	if (!c)
-		return DROP_INVALID;
-	struct packet *p = &c->packet;
-	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol };
-	struct nat *known, to = {};
+	struct context *c = context_here();
+	struct nat_key *key;
+	struct packet *p;
+	struct nat *known;
 	int reason;
 
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
 	if (!nat_has_ports(p))
 		return DROP_NAT_PROTOCOL;
-	known = bpf_map_lookup_elem(&translations, &key);
-	if (known) {
-		to = *known;
-	} else {
-		to.addr = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
-		to.opened = c->now;
-		to.owner = p->owner;
-		reason = nat_open(skb, &key, &to);
+	key = &c->way_out;
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = p->src;
+	key->dst = p->dst;
+	key->src_port = p->src_port;
+	key->dst_port = p->dst_port;
+	key->protocol = p->protocol;
+	known = bpf_map_lookup_elem(&translations, key);
+	if (!known) {
+		__builtin_memset(&c->nat, 0, sizeof(c->nat));
+		c->nat.addr = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+		c->nat.opened = c->now;
+		c->nat.owner = p->owner;
+		reason = nat_open(skb, c);
 		if (reason)
 			return reason;
+		known = bpf_map_lookup_elem(&translations, key);
 	}
-	return rewrite(skb, p, SIDE_SOURCE, &to.addr, to.port);
+	if (!known)
+		return DROP_NAT_NO_MAPPING;
+	c->nat = *known;
+	return rewrite(skb, p, SIDE_SOURCE, &c->nat.addr, c->nat.port);
 }
 
 /* An ICMP error that a workload sends about a packet it got from outside: the other end must find its own. */

@@ -51,32 +51,51 @@ static __always_inline int share_check(__u32 owner, enum shared kind, __u32 limi
 	return DROP_SHARE;
 }
 
-/* Takes one entry of this kind from the owner's share; `life`, if it is asked, becomes how long it may live. Returns 0 or a drop reason. */
-static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit, __u64 *life)
+/* Takes `n` entries of this kind from the owner's share; `life`, if it is asked, becomes how long they may live. Returns 0 or a
+ * drop reason. */
+static __always_inline int share_take_some(__u32 owner, enum shared kind, __u32 n, __u32 limit, __u64 *life)
 {
 	struct share *s = share_of(owner);
 	__s64 held;
 
 	if (!s)
 		return DROP_SHARE;
-	held = *(volatile __s64 *)&s->held[kind];
-	if (held >= limit) {
+	held = *(volatile __s64 *)&s->held[kind] + n;
+	if (held > limit) {
 		__sync_fetch_and_add(&s->refused[kind], 1);
 		return DROP_SHARE;
 	}
-	__sync_fetch_and_add(&s->held[kind], 1);
+	__sync_fetch_and_add(&s->held[kind], n);
 	if (life)
-		*life = share_scaled(held + 1, limit, *life);
+		*life = share_scaled(held, limit, *life);
 	return 0;
 }
 
-/* Gives one back. An owner that is forgotten has nothing to get. */
-static __always_inline void share_give(__u32 owner, enum shared kind)
+static __always_inline int share_take(__u32 owner, enum shared kind, __u32 limit, __u64 *life)
+{
+	return share_take_some(owner, kind, 1, limit, life);
+}
+
+/* How many entries of this kind an owner has. */
+static __always_inline __s64 share_held(__u32 owner, enum shared kind)
+{
+	struct share *s = bpf_map_lookup_elem(&shares, &owner);
+
+	return s ? *(volatile __s64 *)&s->held[kind] : 0;
+}
+
+/* Gives `n` back. An owner that is forgotten has nothing to get. */
+static __always_inline void share_give_some(__u32 owner, enum shared kind, __s64 n)
 {
 	struct share *s = bpf_map_lookup_elem(&shares, &owner);
 
 	if (s)
-		__sync_fetch_and_add(&s->held[kind], -1);
+		__sync_fetch_and_add(&s->held[kind], -n);
+}
+
+static __always_inline void share_give(__u32 owner, enum shared kind)
+{
+	share_give_some(owner, kind, 1);
 }
 
 /* Takes out what lies at a key, and gives it back: whoever deletes it first does. */

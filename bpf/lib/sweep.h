@@ -3,7 +3,7 @@
 #ifndef WEFT_SWEEP_H
 #define WEFT_SWEEP_H
 
-#include "ct.h"
+#include "translation.h"
 
 /* How long an entry is past its time, or a translation old, before it goes: no program holds it any more. */
 #define GRACE (1 * SECOND)
@@ -42,21 +42,12 @@ GLOBAL sweep_fragment(const struct fragment_key *at)
 /* Whether conntrack knows a connection between these ends. */
 GLOBAL sweep_lives(const struct nat_key *k)
 {
-	struct packet p = {};
+	struct packet p;
 	struct ct_key key;
-	struct flow f = { .key = &key };
-	struct ct *e;
 
 	if (!k)
 		return 0;
-	p.src = k->src;
-	p.dst = k->dst;
-	p.src_port = k->src_port;
-	p.dst_port = k->dst_port;
-	p.protocol = k->protocol;
-	ct_key_of(&p, 0, &f);
-	e = bpf_map_lookup_elem(&connections, &key);
-	return e && !over(e->expires);
+	return (translation_until(k, &p, &key) + 2) * SECOND > bpf_ktime_get_ns(); /* whole seconds, and what over() adds */
 }
 
 /* A client's connection runs between it, or who stands for it when it called itself, and the backend. */
@@ -73,42 +64,27 @@ static __always_inline int serves(const struct nat_key *key, const struct addr *
 
 GLOBAL sweep_translation(const struct nat_key *at)
 {
-	struct nat_key own, other = {}, *key = &own;
+	struct nat_key key, other;
 	struct nat *n;
 	struct addr to;
 	__be16 port;
-	__u32 owner;
 
 	if (!at)
 		return 0;
-	own = *at;
-	n = bpf_map_lookup_elem(&translations, key);
+	key = *at;
+	n = bpf_map_lookup_elem(&translations, &key);
 	if (!n || !over(n->opened))
 		return 0;
 	to = n->addr;
 	port = n->port;
-	owner = n->owner;
-	other.protocol = key->protocol;
-	other.src_port = key->dst_port;
-	other.dst_port = port;
-	other.src = key->dst;
-	other.dst = to;
-	if (key->kind == NAT_BACK) { /* goes with its way out */
-		other.src = to;
-		other.src_port = port;
-		other.dst = key->src;
-		other.dst_port = key->src_port;
-		other.kind = NAT_OUT;
-		if (bpf_map_lookup_elem(&translations, &other))
-			return 0;
-		return !bpf_map_delete_elem(&translations, key);
+	if (key.kind == NAT_BACK) { /* goes with its way out */
+		translation_turn(&key, n, &other);
+		n = bpf_map_lookup_elem(&translations, &other);
+		return n && translation_answers(&key, n) ? 0 : translation_remove(&key);
 	}
-	if (key->kind == NAT_SERVICE ? serves(key, &to, port) : sweep_lives(key))
+	if (key.kind == NAT_SERVICE ? serves(&key, &to, port) : sweep_lives(&key))
 		return 0;
-	if (!share_remove(&translations, key, owner, SHARED_TRANSLATIONS))
-		return 0;
-	other.kind = NAT_BACK;
-	return key->kind == NAT_OUT && !bpf_map_delete_elem(&translations, &other) ? 2 : 1;
+	return translation_remove(&key);
 }
 
 #endif

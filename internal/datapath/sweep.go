@@ -224,12 +224,7 @@ func (d *Datapath) recount() error {
 			}
 			return nil
 		}),
-		each(d.maps["translations"], func(k *abi.NatKey, v *abi.Nat) error {
-			if abi.NatKind(k.Kind) != abi.NatBack {
-				of(v.Owner)[abi.SharedTranslations]++
-			}
-			return nil
-		}),
+		each(d.maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error { of(v.Owner)[abi.SharedTranslations]++; return nil }),
 		each(d.maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
 	)
 	if errs != nil {

@@ -84,6 +84,9 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			b.config.Lives.TCPOpen = [2]time.Duration{time.Duration(number(v)) * time.Second, 0}
 		case "tunnel":
 			b.config.Tunnel = netip.MustParseAddr(v)
+		case "ports": // that masquerade may take
+			first, last, _ := strings.Cut(v, "-")
+			b.config.NATPortMin, b.config.NATPortMax = uint16(number(first)), uint16(number(last))
 		case "masquerade4":
 			b.config.Masquerade4 = netip.MustParseAddr(v)
 		case "masquerade6":

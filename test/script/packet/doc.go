@@ -15,7 +15,7 @@
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
-//	                                          tcp-open (seconds)
+//	                                          tcp-open (seconds), ports (FIRST-LAST)
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
 //	                                          pods, policies and all that these speak of, as YAML: the pods are NICs of
 //	                                          this node, which is node a, and what the policies say is in force

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* translation: rows of the map translations. Masquerade writes two for a connection, one for each way, and either names
+ * the other. */
+#ifndef WEFT_TRANSLATION_H
+#define WEFT_TRANSLATION_H
+
+#include "ct.h"
+
+/* The key of the row for the other way. */
+static __always_inline void translation_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)
+{
+	__builtin_memset(other, 0, sizeof(*other));
+	other->protocol = key->protocol;
+	if (key->kind == NAT_OUT) {
+		other->kind = NAT_BACK;
+		other->src = key->dst;
+		other->src_port = key->dst_port;
+		other->dst = n->addr;
+		other->dst_port = n->port;
+	} else {
+		other->kind = NAT_OUT;
+		other->src = n->addr;
+		other->src_port = n->port;
+		other->dst = key->src;
+		other->dst_port = key->src_port;
+	}
+}
+
+/* Whether the row `n`, found at the key for the other way, is about the same connection as `key`: its port may be another's
+ * by now. */
+static __always_inline int translation_answers(const struct nat_key *key, const struct nat *n)
+{
+	if (key->kind == NAT_OUT)
+		return n->port == key->src_port && addr_equal(&n->addr, &key->src);
+	return n->port == key->dst_port && addr_equal(&n->addr, &key->dst);
+}
+
+/* Takes out a row, and of masquerade the one for the other way, and gives them back to their owners' shares. Returns how
+ * many that were. */
+GLOBAL translation_remove(const struct nat_key *at)
+{
+	struct nat_key key, other;
+	struct nat *n;
+	__u32 owner;
+	int removed;
+
+	if (!at)
+		return 0;
+	key = *at;
+	n = bpf_map_lookup_elem(&translations, &key);
+	if (!n)
+		return 0;
+	owner = n->owner;
+	translation_turn(&key, n, &other);
+	removed = share_remove(&translations, &key, owner, SHARED_TRANSLATIONS);
+	if (key.kind == NAT_SERVICE)
+		return removed;
+	n = bpf_map_lookup_elem(&translations, &other);
+	if (n && translation_answers(&key, n))
+		removed += share_remove(&translations, &other, n->owner, SHARED_TRANSLATIONS);
+	return removed;
+}
+
+/* When the connection between these ends is over if nothing more is said, in seconds of CLOCK_MONOTONIC; 0: there is none.
+ * `p` and `key` are room. */
+static __always_inline int translation_until(const struct nat_key *k, struct packet *p, struct ct_key *key)
+{
+	struct flow f = { .key = key };
+	struct ct *e;
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->src = k->src;
+	p->dst = k->dst;
+	p->src_port = k->src_port;
+	p->dst_port = k->dst_port;
+	p->protocol = k->protocol;
+	ct_key_of(p, 0, &f);
+	e = bpf_map_lookup_elem(&connections, key);
+	return e ? e->expires / SECOND : 0;
+}
+
+#endif
