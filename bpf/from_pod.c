@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_pod: what a workload sends, at the host side of its NIC (tcx ingress). docs/packet-path.md follows a packet. */
+#include "lib/clash.h"
 #include "lib/host.h"
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
@@ -97,12 +98,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;
 	}
-	ct_find(c, p, n->net, &f);
-	if (!f.entry) {
+	reason = clash_find(skb, c, &f, n->net, loops);
+	if (!reason && !f.entry)
 		reason = open(c, &f, loops);
-		if (reason)
-			return drop(skb, c, reason);
-	}
+	if (reason || !f.entry)
+		return drop(skb, c, reason);
 	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
 		reason = forward_loopback_reply(skb, c, &f);
 		return reason ? drop(skb, c, reason) : forward_into(skb, n, skb->ifindex);

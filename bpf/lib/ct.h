@@ -160,6 +160,7 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 	e->owner = p->owner;
 	e->flags = flags | (f->from_b ? CT_FROM_B : 0);
 	e->source = c->source;
+	e->client_port = c->client_port;
 	if (flags & CT_SERVICE) {
 		e->service = c->service;
 		e->service_port = c->service_port;

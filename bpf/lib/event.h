@@ -45,7 +45,8 @@ struct context {
 	__u8 match;
 	__u8 verdict;
 	__u8 staged; /* enum verdict */
-	__u8 pad[3];
+	__u8 pad;
+	__be16 client_port; /* the packet's source port as it came, if it has another now */
 	__u32 staged_rules;
 	__u32 touched; /* enum event_flag: what this packet is to its connection */
 	__u32 claimed; /* identity that a packet from behind a router says it has; 0: none */

@@ -25,19 +25,26 @@ static __always_inline int forward_refuse(struct __sk_buff *skb, struct context 
 	return drop(skb, c, reason);
 }
 
-/* Towards the client of a service its replies come from the service. */
+/* Towards the client of a service its replies come from the service, to the port that it called from. */
 static __always_inline int forward_service_reply(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
+	struct packet *p = &c->packet;
 	struct ct *e = f->entry;
-	struct addr service;
+	int reason;
 
-	if (!f->reply || !(e->flags & CT_SERVICE))
+	if (!f->reply)
 		return 0;
-	service = e->service;
+	if (e->client_port) {
+		reason = rewrite(skb, p, SIDE_DESTINATION, &p->dst, e->client_port);
+		if (reason)
+			return reason;
+	}
+	if (!(e->flags & CT_SERVICE))
+		return 0;
 	c->event_flags |= EVENT_SERVICE;
-	c->service = service;
+	c->service = e->service;
 	c->service_port = e->service_port;
-	return rewrite(skb, &c->packet, SIDE_SOURCE, &service, e->service_port);
+	return rewrite(skb, p, SIDE_SOURCE, &c->service, c->service_port);
 }
 
 /* A workload that called itself through a service must see somebody else call. */

@@ -91,6 +91,28 @@ static __always_inline __u32 lb_choose(const struct packet *p, const struct serv
 	return id;
 }
 
+/* Whether a call to a service goes on that was opened with this choice, in c->nat: its caller may repeat itself. */
+GLOBAL lb_goes_on(void)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	struct packet *q;
+
+	if (!c)
+		return 0;
+	q = &c->quoted;
+	*q = c->packet;
+	q->dst = c->nat.addr;
+	q->dst_port = c->nat.port;
+	if (c->nat.source_port)
+		q->src_port = c->nat.source_port;
+	if (addr_equal(&q->src, &q->dst))
+		q->src = q->v6 ? config_addr(&config_loopback6) : config_addr(&config_loopback4);
+	ct_find(c, q, 0, &f);
+	return f.entry && !f.reply && (f.entry->flags & CT_SERVICE) && f.entry->service_port == c->packet.dst_port &&
+	       addr_equal(&f.entry->service, &c->packet.dst);
+}
+
 /* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
  * c->event_flags tells what was done, c->service what was called. */
 GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
@@ -102,14 +124,21 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 	struct service *s = lb_service(p, 0);
 	struct backend *b = NULL;
 	struct nat *known;
+	__be16 source_port = 0;
 	__u32 id = 0;
 	int opens = p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 
 	if (!s)
 		return 0;
-	known = opens ? NULL : bpf_map_lookup_elem(&translations, &key);
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (known && opens) {
+		c->nat = *known;
+		if (!lb_goes_on())
+			known = NULL;
+	}
 	if (known) {
 		id = known->backend;
+		source_port = known->source_port;
 		b = bpf_map_lookup_elem(&backends, &id);
 	}
 	if (!b) {
@@ -117,6 +146,7 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 		b = id ? bpf_map_lookup_elem(&backends, &id) : NULL;
 		if (!b)
 			return DROP_NO_BACKEND;
+		source_port = 0;
 		struct nat *to = &c->nat;
 		int reason;
 
@@ -133,9 +163,14 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 	c->event_flags |= EVENT_SERVICE;
 	c->service = p->dst;
 	c->service_port = p->dst_port;
-	struct addr to = b->addr;
+	if (source_port) {
+		int reason = rewrite(skb, p, SIDE_SOURCE, &p->src, source_port);
 
-	return rewrite(skb, p, SIDE_DESTINATION, &to, b->port);
+		if (reason)
+			return reason;
+		c->client_port = key.src_port;
+	}
+	return rewrite(skb, p, SIDE_DESTINATION, &b->addr, b->port);
 }
 
 #endif

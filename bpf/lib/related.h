@@ -20,8 +20,8 @@ static __always_inline int icmp_is_special(const struct packet *p)
 #define ERROR_SIZE4 576
 #define ERROR_SIZE6 1280
 
-/* Whether the error may pass. Returns 0 or a drop reason. Towards a client of a service, which knows no backend, what it
- * quotes becomes what the client sent. */
+/* Whether the error may pass. Returns 0 or a drop reason. Towards a client of a service, which knows no backend, or of
+ * a backend that it calls by another port, what it quotes becomes what the client sent. */
 GLOBAL related(struct __sk_buff *skb, int to_client)
 {
 	struct context *c = context_here();
@@ -43,11 +43,12 @@ GLOBAL related(struct __sk_buff *skb, int to_client)
 	ct_find(c, q, 0, &f);
 	if (!f.entry || policy_denies(f.entry->egress.verdict_revision & 0xff) || policy_denies(f.entry->ingress.verdict_revision & 0xff))
 		return DROP_ICMP_UNRELATED;
-	if (to_client && (f.entry->flags & CT_SERVICE) && !f.reply) {
-		struct addr service = f.entry->service;
-
-		rewrite_quoted(skb, p, q, SIDE_DESTINATION, &service, f.entry->service_port);
-	}
+	if (!to_client || f.reply)
+		return 0;
+	if (f.entry->flags & CT_SERVICE)
+		rewrite_quoted(skb, p, q, SIDE_DESTINATION, &f.entry->service, f.entry->service_port);
+	if (f.entry->client_port)
+		rewrite_quoted(skb, p, q, SIDE_SOURCE, &q->src, f.entry->client_port);
 	return 0;
 }
 

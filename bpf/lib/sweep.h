@@ -51,12 +51,14 @@ GLOBAL sweep_lives(const struct nat_key *k)
 }
 
 /* A client's connection runs between it, or who stands for it when it called itself, and the backend. */
-static __always_inline int serves(const struct nat_key *key, const struct addr *backend, __be16 port)
+static __always_inline int serves(const struct nat_key *key, const struct addr *backend, __be16 port, __be16 source_port)
 {
 	struct nat_key inside = *key;
 
 	inside.dst = *backend;
 	inside.dst_port = port;
+	if (source_port)
+		inside.src_port = source_port;
 	if (addr_equal(&inside.src, backend))
 		inside.src = addr_is4(backend) ? config_addr(&config_loopback4) : config_addr(&config_loopback6);
 	return sweep_lives(&inside);
@@ -67,7 +69,7 @@ GLOBAL sweep_translation(const struct nat_key *at)
 	struct nat_key key, other;
 	struct nat *n;
 	struct addr to;
-	__be16 port;
+	__be16 port, source_port;
 
 	if (!at)
 		return 0;
@@ -77,12 +79,13 @@ GLOBAL sweep_translation(const struct nat_key *at)
 		return 0;
 	to = n->addr;
 	port = n->port;
+	source_port = n->source_port;
 	if (key.kind == NAT_BACK) { /* goes with its way out */
 		translation_turn(&key, n, &other);
 		n = bpf_map_lookup_elem(&translations, &other);
 		return n && translation_answers(&key, n) ? 0 : translation_remove(&key);
 	}
-	if (key.kind == NAT_SERVICE ? serves(&key, &to, port) : sweep_lives(&key))
+	if (key.kind == NAT_SERVICE ? serves(&key, &to, port, source_port) : sweep_lives(&key))
 		return 0;
 	return translation_remove(&key);
 }

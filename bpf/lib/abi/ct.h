@@ -70,7 +70,7 @@ struct ct {
 	__u64 expires;		/* ns, CLOCK_MONOTONIC */
 	struct addr service;	/* CT_SERVICE: the address the client called */
 	__be16 service_port;
-	__u16 pad;
+	__be16 client_port; /* that the client knows, where the one in the key is another; 0: it is not */
 	__u32 flags;	/* enum ct_flag */
 	__u32 source;	/* identity of who opened it */
 	__u32 owner;	/* whose share holds it: key of shares */

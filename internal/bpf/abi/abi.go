@@ -846,7 +846,7 @@ type Ct struct {
 	Expires     uint64
 	Service     Addr
 	ServicePort BePort
-	_           uint16
+	ClientPort  BePort
 	Flags       CtFlag
 	Source      uint32
 	Owner       uint32
@@ -928,14 +928,14 @@ type NatKey struct {
 
 // Nat is C's struct nat, 40 bytes.
 type Nat struct {
-	_       structs.HostLayout
-	Addr    Addr
-	Port    BePort
-	_       uint16
-	Backend uint32
-	Opened  uint64
-	Owner   uint32
-	_       uint32
+	_          structs.HostLayout
+	Addr       Addr
+	Port       BePort
+	SourcePort BePort
+	Backend    uint32
+	Opened     uint64
+	Owner      uint32
+	_          uint32
 }
 
 // FragmentKey is C's struct fragment_key, 40 bytes.

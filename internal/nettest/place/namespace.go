@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -179,9 +180,12 @@ func Sysctl(names ...string) error {
 	return nil
 }
 
-// dial connects from inside, from a port; 0: any.
+// dial connects from inside, from a port, which others may call from, too; 0: any.
 func (n *Namespace) dial(ctx context.Context, network string, port int, address string) (conn net.Conn, err error) {
 	dialer := net.Dialer{}
+	if port != 0 {
+		dialer.Control = shared
+	}
 	switch {
 	case port == 0:
 	case network == "udp":
@@ -194,4 +198,15 @@ func (n *Namespace) dial(ctx context.Context, network string, port int, address 
 		return err
 	})
 	return conn, err
+}
+
+// shared lets sockets have one port, if they call different places.
+func shared(_, _ string, c syscall.RawConn) error {
+	var err error
+	if e := c.Control(func(fd uintptr) {
+		err = errors.Join(unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1), unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	}); e != nil {
+		return e
+	}
+	return err
 }

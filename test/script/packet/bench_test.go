@@ -49,6 +49,7 @@ type bench struct {
 	lb     *bpfmap.Services
 	events *ringbuf.Reader
 
+	left    string // the last packet that was let go
 	devices map[string]table.NIC
 	entries map[string][]policy.Entry
 	ranges  map[string][]policy.Range
@@ -295,7 +296,8 @@ func (b *bench) sendAs(program string, ifindex uint32, mark, iif uint32, sign bo
 		if out.Mark != 0 {
 			text += fmt.Sprintf(" mark=%#x", out.Mark)
 		}
-		text += " " + packet.Format(options.DataOut)
+		b.left = packet.Format(options.DataOut)
+		text += " " + b.left
 	}
 	events, err := b.drain()
 	return text + "\n" + events, err

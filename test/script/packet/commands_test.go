@@ -2,7 +2,9 @@ package packet
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +47,8 @@ func commands() map[string]command {
 		"world":   opened(world),
 		"packets": opened(packets),
 		"send":    opened(send),
+		"answer":  opened(answer),
+		"error":   opened(icmpError),
 		"flood":   opened(flood),
 		"sweep":   opened(sweep),
 		"age":     opened(age),
@@ -171,8 +175,9 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 		if strings.Contains(a, "=") {
 			continue
 		}
+		a, leaves := strings.CutSuffix(a, ",terminating")
 		back := netip.MustParseAddrPort(a)
-		row.Backends = append(row.Backends, table.Backend{Address: back.Addr(), Port: back.Port()})
+		row.Backends = append(row.Backends, table.Backend{Address: back.Addr(), Port: back.Port(), Terminating: leaves})
 	}
 	ts.Check(b.lb.Set(context.Background(), []table.Frontend{row}))
 }
@@ -199,6 +204,27 @@ func send(b *bench, ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	_, err = ts.Stdout().Write([]byte(text))
 	ts.Check(err)
+}
+
+var ends = regexp.MustCompile(`(tcp|udp|sctp) (\S+) > (\S+)`)
+
+// answer sends what answers the last packet that was let go: from its target to its source, as they were when it left.
+func answer(b *bench, ts *testscript.TestScript, args []string) {
+	last := ends.FindStringSubmatch(b.left)
+	if last == nil {
+		ts.Fatalf("nothing to answer: %q", b.left)
+	}
+	send(b, ts, append(args[:2:2], fmt.Sprintf("%s %s > %s %s", last[1], last[3], last[2], args[2])))
+}
+
+// icmpError sends an ICMP error about that packet, from its target.
+func icmpError(b *bench, ts *testscript.TestScript, args []string) {
+	last := ends.FindStringSubmatch(b.left)
+	if last == nil {
+		ts.Fatalf("nothing to complain of: %q", b.left)
+	}
+	from, to := netip.MustParseAddrPort(last[3]).Addr(), netip.MustParseAddrPort(last[2]).Addr()
+	send(b, ts, append(args[:2:2], fmt.Sprintf("icmp %s > %s %s {%s}", from, to, args[2], b.left[strings.Index(b.left, last[0]):])))
 }
 
 func addrs(text string) []netip.Addr {

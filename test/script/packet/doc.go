@@ -13,7 +13,7 @@
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
-//	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT…
+//	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT[,terminating]…
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST)
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
@@ -24,6 +24,8 @@
 //	send PROGRAM DEVICE[,mark=N][,by=socket][,iif=DEVICE] 'PACKET'
 //	                                          prints what became of it, then one line per event; the mark is what a program
 //	                                          of ours has written, or a local socket
+//	answer PROGRAM DEVICE 'WORDS'                   sends the answer to the packet that was let go last, with these flags, or length
+//	error PROGRAM DEVICE 'unreachable port'         the same with an ICMP error about it, from where it went
 //
 //	connections                               how many rows of conntrack are remembered how: open, answered (what is no
 //	                                          TCP), opening, closing, and called from elsewhere or adopted

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* clash: connections of one workload that would be one towards their backend: from the same port to two services, or to a
+ * service and to the backend itself. The later one gets another source port. Row NAT_SERVICE of what it called keeps the
+ * port, the connection's row the one that the client knows. */
+#ifndef WEFT_CLASH_H
+#define WEFT_CLASH_H
+
+#include "lb.h"
+
+#define CLASH_TRIES 8
+#define PORT_PRIVILEGED 1024 /* some servers ask for a source port below */
+#define PORT_PRIVILEGED_MIN 512
+
+/* Whether this packet belongs to the connection that is known between its ends. */
+static __always_inline int clash_owns(const struct context *c, const struct flow *f)
+{
+	const struct ct *e = f->entry;
+
+	if (f->reply)
+		return !(c->event_flags & EVENT_SERVICE);
+	if (e->client_port != c->client_port)
+		return 0;
+	if (!(e->flags & CT_SERVICE))
+		return !(c->event_flags & EVENT_SERVICE);
+	return (c->event_flags & EVENT_SERVICE) && e->service_port == c->service_port && addr_equal(&e->service, &c->service);
+}
+
+/* Whether anything is known between the packet's ends if its source has this port. */
+static __always_inline int clash_at(struct context *c, __be16 port, struct flow *f)
+{
+	struct packet *q = &c->quoted;
+
+	*q = c->packet;
+	q->src_port = port;
+	ct_find(c, q, 0, f);
+	return f->entry != NULL;
+}
+
+static __always_inline __be16 clash_port(__be16 from, __u32 random)
+{
+	if (bpf_ntohs(from) < PORT_PRIVILEGED)
+		return bpf_htons(PORT_PRIVILEGED_MIN + random % (PORT_PRIVILEGED - PORT_PRIVILEGED_MIN));
+	return bpf_htons(PORT_PRIVILEGED + random % (65536 - PORT_PRIVILEGED));
+}
+
+/* Gives the packet the source port that its connection has towards the backend, if it has another than the client knows, or
+ * takes one: when its own is `taken`. Returns 1 if the packet has another port now, 0 if not, or a negated drop reason. */
+GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	struct nat_key *key;
+	struct packet *p;
+	struct nat *known;
+	__be16 own, port = 0;
+	int reason;
+
+	if (!c)
+		return 0;
+	p = &c->packet;
+	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
+		return taken && p->protocol == IPPROTO_SCTP ? -DROP_NAT_PROTOCOL : 0;
+	own = c->client_port ? c->client_port : p->src_port;
+	key = &c->way_out;
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = loops ? p->dst : p->src;
+	key->dst = p->dst;
+	key->src_port = own;
+	key->dst_port = p->dst_port;
+	key->protocol = p->protocol;
+	key->kind = NAT_SERVICE;
+	if (c->event_flags & EVENT_SERVICE) {
+		key->dst = c->service;
+		key->dst_port = c->service_port;
+	}
+	known = bpf_map_lookup_elem(&translations, key);
+	if (known && known->source_port && !c->client_port) {
+		port = known->source_port;
+		c->client_port = own;
+		taken = clash_at(c, port, &f) && !clash_owns(c, &f);
+	} else if (!taken) {
+		return 0;
+	}
+	for (int try = 0; taken && try < CLASH_TRIES; try++) {
+		port = clash_port(own, bpf_get_prandom_u32());
+		taken = port == own || clash_at(c, port, &f);
+	}
+	if (taken)
+		return -DROP_NAT_NO_MAPPING;
+	c->client_port = own;
+	if (known) {
+		known->source_port = port;
+		known->opened = c->now;
+	} else {
+		__builtin_memset(&c->nat, 0, sizeof(c->nat));
+		c->nat.addr = p->dst;
+		c->nat.port = p->dst_port;
+		c->nat.source_port = port;
+		c->nat.opened = c->now;
+		c->nat.owner = p->owner;
+		reason = lb_keep(key, &c->nat);
+		if (reason)
+			return -reason;
+	}
+	reason = rewrite(skb, p, SIDE_SOURCE, &p->src, port);
+	return reason ? -reason : 1;
+}
+
+/* Finds the packet's connection: ct_find for packets of which a workload may have two connections with one backend. Returns
+ * 0 or a drop reason. */
+static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 net, int loops)
+{
+	int resolved;
+
+	ct_find(c, &c->packet, net, f);
+	if (f->entry ? clash_owns(c, f) : (c->event_flags & EVENT_SERVICE))
+		return 0;
+	resolved = clash_resolve(skb, loops, f->entry != NULL);
+	if (resolved > 0)
+		ct_find(c, &c->packet, net, f);
+	return resolved < 0 ? -resolved : 0;
+}
+
+#endif
