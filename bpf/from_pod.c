@@ -83,10 +83,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	c->destination = host_identity(h, p->v6);
 	if (!reason)
 		reason = check_target(p, h);
-	if (reason == DROP_NO_BACKEND && config_reject)
-		return reject(skb, c, n, reason);
 	if (reason)
-		return drop(skb, c, reason);
+		return reject(skb, c, n, reason);
 	if (icmp_is_special(p)) {
 		struct nic *to = host_is_pod_here(h) ? nic_at(h->ifindex) : NULL;
 
@@ -100,9 +98,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	}
 	reason = clash_find(skb, c, &f, n->net, loops);
 	if (!reason && !f.entry)
-		reason = open(c, &f, loops);
+		reason = !host_is_workload(h) && lb_refuses(c, n->net) ? DROP_NO_BACKEND : open(c, &f, loops);
 	if (reason || !f.entry)
-		return drop(skb, c, reason);
+		return reject(skb, c, n, reason);
 	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
 		reason = forward_loopback_reply(skb, c, &f);
 		return reason ? drop(skb, c, reason) : forward_into(skb, n, skb->ifindex);

@@ -156,7 +156,7 @@ enum service_flag {
 struct service_key {
 	struct addr addr;
 	__be16 port;
-	__u8 protocol;
+	__u8 protocol; /* port and protocol 0: whatever else is sent to a cluster address, which is refused */
 	__u8 pad;
 	__u32 net;
 };

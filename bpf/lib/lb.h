@@ -29,6 +29,15 @@ static __always_inline struct service *lb_service(const struct packet *p, __u32 
 	return bpf_map_lookup_elem(&services, &key);
 }
 
+/* Whether a packet that no frontend is for is addressed to a cluster address: that is nothing but the ports of its service, for
+ * all other there is one row, without port and protocol. */
+static __always_inline int lb_refuses(const struct context *c, __u32 net)
+{
+	struct service_key key = { .addr = c->packet.dst, .net = net };
+
+	return !(c->event_flags & EVENT_SERVICE) && bpf_map_lookup_elem(&services, &key);
+}
+
 static __always_inline __u32 lb_affine(const struct packet *p, const struct service *s)
 {
 	struct affinity_key key = { .client = p->src, .service = s->id };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* reject: a workload that calls a service without backends hears so at once: port unreachable (RFC 792, RFC 4443 3.1),
- * from the service, about the packet itself. */
+/* reject: a workload that calls a service without backends, or what is no port of a service, hears so at once: port
+ * unreachable (RFC 792, RFC 4443 3.1), from the service, about the packet itself. */
 #ifndef WEFT_REJECT_H
 #define WEFT_REJECT_H
 
@@ -93,12 +93,13 @@ GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
 	return p->v6 ? reject_write6(skb, p, quoted, sum) : reject_write4(skb, p, quoted, sum);
 }
 
-/* The packet counts as dropped; what goes back is ours. Errors are not answered (RFC 1122 3.2.2). */
+/* A drop, of which the caller hears if it called a service. The packet counts as dropped; what goes back is ours. Errors are
+ * not answered (RFC 1122 3.2.2). */
 static __always_inline int reject(struct __sk_buff *skb, struct context *c, const struct nic *n, __u32 reason)
 {
 	int action = drop(skb, c, reason);
 
-	if (c->packet.icmp_error || reject_turn(skb, c))
+	if (reason != DROP_NO_BACKEND || !config_reject || c->packet.icmp_error || reject_turn(skb, c))
 		return action;
 	return forward_into(skb, n, skb->ifindex);
 }

@@ -170,7 +170,8 @@ type Host struct {
 }
 
 // Frontend is an address and port that the datapath translates for workloads, with its backends. The unspecified address
-// (0.0.0.0, ::) stands for every address of every node: a node port.
+// (0.0.0.0, ::) stands for every address of every node: a node port. Port and protocol 0, which have no backends, stand for
+// whatever else is sent to a cluster address: it is refused.
 type Frontend struct {
 	Address         netip.Addr
 	Port            uint16

@@ -15,6 +15,8 @@
 //   - Cluster addresses are unique in a cluster, external ones are whatever users write. When two Services claim one
 //     address and port, a cluster address beats an external one, then the lower namespace and name wins.
 //   - A headless Service, or one of type ExternalName, has no addresses and so no frontends.
+//   - A cluster address is nothing but the ports of its Service: it has one frontend more, without port, protocol and
+//     backends, by which the datapath refuses all other. External addresses and nodes may be more than that, and have none.
 //   - One key is one Service and one of its two kinds of address: a change of an EndpointSlice recomputes that Service
 //     and no other.
 //
@@ -23,6 +25,7 @@
 // Service shop/web with ClusterIP 10.96.0.10, port 80, external IP 192.0.2.7 and one ready pod listening on 8080 makes:
 //
 //	ADDRESS     PORT  PROTOCOL  SERVICE   OUTSIDE  BACKENDS
+//	10.96.0.10  0     0         shop/web  false    -
 //	10.96.0.10  80    6         shop/web  false    10.244.1.7:8080
 //	192.0.2.7   80    6         shop/web  true     10.244.1.7:8080
 package service
@@ -80,6 +83,11 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 		slices = append(slices, slice(row))
 	}
 	var out []table.Frontend
+	if !outside {
+		for _, a := range service.ClusterIPs {
+			out = append(out, table.Frontend{Address: a, Namespace: service.Namespace, Name: service.Name})
+		}
+	}
 	for _, kind := range kinds(service, outside) {
 		for _, f := range lb.Frontends(kind, slices, d.node) {
 			row := table.Frontend{

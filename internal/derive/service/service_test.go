@@ -60,9 +60,11 @@ func TestAServiceAndItsSliceBecomeFrontends(t *testing.T) {
 	d.Step(db)
 	want := `Address      Port   Protocol  Service   Affinity  Outside  Backends
 0.0.0.0      30080  6         shop/web  60        true     10.244.1.7:8080
+10.96.0.10   0      0         shop/web  0         false    -
 10.96.0.10   80     6         shop/web  60        false    10.244.1.7:8080
 192.0.2.7    80     6         shop/web  60        true     10.244.1.7:8080
 ::           30080  6         shop/web  60        true     -
+fd00:96::10  0      0         shop/web  0         false    -
 fd00:96::10  80     6         shop/web  60        false    -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
