@@ -13,6 +13,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/difference"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -126,7 +127,7 @@ func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, 
 	l := s.live[key]
 	var gone, added []policy.Entry
 	if l != nil {
-		gone, added = difference(l.row.Entries, row.Entries)
+		gone, added = difference.Of(l.row.Entries, row.Entries)
 	}
 	switch {
 	case l == nil:
@@ -134,7 +135,7 @@ func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, 
 			return status, err
 		}
 		s.live[key] = l
-	case onlyPeers(l.row.Entries, row.Entries, gone, added): // and which addresses are in which class
+	case difference.OnlyPeers(l.row.Entries, row.Entries, gone, added): // and which addresses are in which class
 		err = s.edit(l, row, gone, added)
 	default:
 		err = s.replace(l, row)

@@ -1,4 +1,23 @@
-package bpfmap
+// Package difference tells what changes between two versions of a policy set, and whether that can be written over what is
+// in force.
+//
+// # The world it models
+//
+// A set is a sorted list of entries, each once by its key. A packet asks the set several times: for its peer and for any
+// peer, in each tier. While entries are written one by one it may so hear a part of the old version and a part of the new.
+//
+// # Invariants
+//
+//   - What Of says is gone and added, done to the old list, makes the new one.
+//   - If OnlyPeers, then whatever part of the change is written, every packet meets either the old version or the new.
+//
+// # Example
+//
+//	gone, added := difference.Of(have, want)
+//	if difference.OnlyPeers(have, want, gone, added) {
+//		// write added, remove gone; else write all of want as another generation
+//	}
+package difference
 
 import (
 	"slices"
@@ -6,8 +25,8 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 )
 
-// difference compares two sorted lists of entries. An entry that has become another is in both results.
-func difference(have, want []policy.Entry) (gone, added []policy.Entry) {
+// Of compares two sorted lists of entries. An entry that has become another is in both results.
+func Of(have, want []policy.Entry) (gone, added []policy.Entry) {
 	for len(have) > 0 && len(want) > 0 {
 		order := have[0].Compare(want[0])
 		if order == 0 && same(have[0], want[0]) {
@@ -29,9 +48,9 @@ func same(a, b policy.Entry) bool {
 	return a.Verdict == b.Verdict && a.Match == b.Match && a.Precedence == b.Precedence && slices.Equal(a.Rules, b.Rules)
 }
 
-// onlyPeers tells whether two versions of a set differ only in peers that one of them does not mention at all, and of
+// OnlyPeers tells whether two versions of a set differ only in peers that one of them does not mention at all, and of
 // which one tier alone speaks: a packet that asks several of them must not see half of what is new.
-func onlyPeers(have, want, gone, added []policy.Entry) bool {
+func OnlyPeers(have, want, gone, added []policy.Entry) bool {
 	one := func(changed, mine, others []policy.Entry) bool {
 		return !slices.ContainsFunc(changed, func(e policy.Entry) bool { return speaking(mine, e) != 1 || speaking(others, e) != 0 })
 	}

@@ -1,4 +1,4 @@
-package bpfmap
+package difference
 
 import (
 	"slices"
@@ -69,12 +69,12 @@ func TestOnlyWhatNoPacketMeetsInPartsIsEditedInPlace(t *testing.T) {
 				have, want = want, have
 			}
 		}
-		gone, added := difference(have, want)
+		gone, added := Of(have, want)
 		if !slices.EqualFunc(gone, lacking(have, want), equal) || !slices.EqualFunc(added, lacking(want, have), equal) {
 			t.Fatalf("from %v\nto %v\ngone %v\nadded %v", have, want, gone, added)
 		}
 		a, b := bySide(have), bySide(want)
-		if inPlace, want := onlyPeers(have, want, gone, added), !torn(a, b) && !torn(b, a); inPlace != want {
+		if inPlace, want := OnlyPeers(have, want, gone, added), !torn(a, b) && !torn(b, a); inPlace != want {
 			t.Fatalf("from %v\nin place: %t, want %t", have, inPlace, want)
 		}
 	})
