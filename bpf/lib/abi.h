@@ -170,8 +170,9 @@ struct service {
 
 struct slot_key {
 	__u32 service; /* service id */
-	__u32 slot;
+	__u32 slot;    /* or SLOT_TAKES | backend id: with affinity, that this backend takes new connections */
 };
+#define SLOT_TAKES 0x80000000
 
 struct backend {
 	struct addr addr;

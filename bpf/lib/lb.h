@@ -38,19 +38,26 @@ static __always_inline int lb_refuses(const struct context *c, __u32 net)
 	return !(c->event_flags & EVENT_SERVICE) && bpf_map_lookup_elem(&services, &key);
 }
 
+/* The backend that a client has at a service with affinity, while that takes new connections; 0: none. */
 static __always_inline __u32 lb_affine(const struct packet *p, const struct service *s)
 {
 	struct affinity_key key = { .client = p->src, .service = s->id };
+	struct slot_key takes = { .service = s->id };
 	struct affinity *a;
 	__u64 now = bpf_ktime_get_ns();
+	__u32 id;
 
 	if (!(s->flags & SERVICE_AFFINITY))
 		return 0;
 	a = bpf_map_lookup_elem(&affinities, &key);
 	if (!a || now - a->used > s->affinity_seconds * SECOND)
 		return 0;
+	id = a->backend;
+	takes.slot = SLOT_TAKES | id;
+	if (!bpf_map_lookup_elem(&slots, &takes))
+		return 0;
 	a->used = now;
-	return a->backend;
+	return id;
 }
 
 /* Keeps the backend of a connection for its later packets, at the cost of the client. Returns 0 or a drop reason. */
@@ -82,7 +89,7 @@ static __always_inline __u32 lb_choose(const struct packet *p, const struct serv
 	struct slot_key key = { .service = s->id };
 	__u32 id = lb_affine(p, s), *at;
 
-	if (id && bpf_map_lookup_elem(&backends, &id))
+	if (id)
 		return id;
 	if (!s->count)
 		return 0;

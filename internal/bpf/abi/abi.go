@@ -26,6 +26,7 @@ const (
 	SweepKeys            = 512
 	Openings             = 32768
 	Callers              = 65536
+	SlotTakes            = 0x80000000
 	RevisionBuckets      = 4096
 	CtTcpOpenSeconds     = 8000
 	CtTcpOpeningSeconds  = 60

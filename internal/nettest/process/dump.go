@@ -192,6 +192,9 @@ func (d *dumper) readServices() error {
 			key := abi.SlotKey{Service: s.Id, Slot: slot}
 			used[slots[key]] = true
 			to = append(to, named(d.backends, slots[key]))
+			if s.Flags&abi.ServiceAffinity != 0 {
+				delete(slots, abi.SlotKey{Service: s.Id, Slot: abi.SlotTakes | slots[key]})
+			}
 			delete(slots, key)
 		}
 		d.line("map services: %v:%d/%d flags %v affinity %d: %s", k.Addr.IP(), k.Port.Number(), k.Protocol, s.Flags, s.AffinitySeconds, strings.Join(to, " "))

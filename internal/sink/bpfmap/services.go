@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -17,8 +18,9 @@ import (
 )
 
 // Services keeps the maps services, slots and backends equal to table.Frontends. One row is composite and written in
-// order: backends, slots, head; removed the other way round. A frontend and a backend keep their numbers, which
-// connections refer to, for as long as they exist, across agents too.
+// order: backends, slots, head; removed the other way round. Map slots has of a frontend with affinity, beside its list, a
+// row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
+// their numbers, which connections refer to, for as long as they exist, across agents too.
 type Services struct {
 	services, slots, backends *ebpf.Map
 
@@ -45,6 +47,7 @@ type head struct {
 	count uint32
 	row   table.Frontend
 	uses  []place
+	takes []uint32 // backends that have a row for affinity
 }
 
 // NewServices reads which numbers are given out.
@@ -66,38 +69,52 @@ func NewServices(m Maps) (*Services, error) {
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map backends: %w", err)
 	}
-	var key abi.ServiceKey
-	var v abi.Service
-	each = s.services.Iterate()
-	for each.Next(&key, &v) {
-		s.lastService = max(s.lastService, v.Id)
-		s.heads[key] = s.read(key, v, known)
-	}
-	if err := each.Err(); err != nil {
-		return nil, fmt.Errorf("read map services: %w", err)
-	}
 	var slot abi.SlotKey
-	owned := s.counts()
+	var all []abi.SlotKey
+	takes := map[uint32][]uint32{}
 	each = s.slots.Iterate()
 	for each.Next(&slot, &id) {
-		if slot.Slot >= owned[slot.Service] {
-			s.loose = append(s.loose, slot)
-			s.lastService = max(s.lastService, slot.Service)
+		all = append(all, slot)
+		if slot.Slot&abi.SlotTakes != 0 {
+			takes[slot.Service] = append(takes[slot.Service], id)
 		}
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map slots: %w", err)
 	}
+	var key abi.ServiceKey
+	var v abi.Service
+	each = s.services.Iterate()
+	for each.Next(&key, &v) {
+		s.lastService = max(s.lastService, v.Id)
+		s.heads[key] = s.read(key, v, known, takes[v.Id])
+	}
+	if err := each.Err(); err != nil {
+		return nil, fmt.Errorf("read map services: %w", err)
+	}
+	owned := s.owned()
+	for _, slot := range all {
+		if !owned(slot) {
+			s.loose = append(s.loose, slot)
+			s.lastService = max(s.lastService, slot.Service)
+		}
+	}
 	return s, nil
 }
 
-// counts tells how many slots each frontend has, by its number.
-func (s *Services) counts() map[uint32]uint32 {
-	counts := map[uint32]uint32{}
+// owned tells which slots belong to a frontend.
+func (s *Services) owned() func(abi.SlotKey) bool {
+	heads := map[uint32]*head{}
 	for _, h := range s.heads {
-		counts[h.id] = h.count
+		heads[h.id] = h
 	}
-	return counts
+	return func(k abi.SlotKey) bool {
+		h := heads[k.Service]
+		if h == nil {
+			return false
+		}
+		return k.Slot < h.count || k.Slot&abi.SlotTakes != 0 && slices.Contains(h.takes, k.Slot&^abi.SlotTakes)
+	}
 }
 
 // leftovers is the row under which Dump shows slots and backends of no frontend, so that they are removed as soon as all
@@ -115,9 +132,9 @@ func (s *Services) hasLeftovers() bool {
 
 func (s *Services) sweep() error {
 	var errs []error
-	owned := s.counts()
+	owned := s.owned()
 	for _, k := range s.loose {
-		if k.Slot < owned[k.Service] {
+		if owned(k) {
 			continue // it has become one
 		}
 		if err := s.slots.Delete(k); err != nil && !missing(err) {
@@ -139,16 +156,18 @@ func (s *Services) sweep() error {
 }
 
 // read makes the row again that an earlier agent wrote, less what maps do not hold.
-func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]place) *head {
-	h := &head{id: v.Id, count: v.Count, row: table.Frontend{
+func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]place, takes []uint32) *head {
+	h := &head{id: v.Id, count: v.Count, takes: takes, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
 		AffinitySeconds: v.AffinitySeconds,
 	}}
+	var active []uint32
 	for i := range v.Count {
 		var id uint32
 		if s.slots.Lookup(abi.SlotKey{Service: v.Id, Slot: i}, &id) != nil {
 			continue
 		}
+		active = append(active, id)
 		p := known[id]
 		h.row.Backends = append(h.row.Backends, table.Backend{Address: p.addr, Port: p.port})
 		h.uses = append(h.uses, p)
@@ -156,8 +175,19 @@ func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]plac
 			n.uses++
 		}
 	}
+	slices.Sort(active)
+	slices.Sort(takes)
+	if v.AffinitySeconds == 0 {
+		h.takes = nil // what there is belongs to nobody
+	} else if !slices.Equal(active, takes) {
+		h.row.AffinitySeconds = unfinished
+	}
 	return h
 }
+
+// unfinished is an affinity that no frontend has, so that it is written anew: an agent was killed over it, or knew nothing of
+// the rows for backends that take new connections.
+const unfinished = math.MaxUint32
 
 // Dump gives the frontends in force.
 func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], error) {
@@ -207,6 +237,17 @@ func (s *Services) set(r table.Frontend) error {
 			return fmt.Errorf("write slot %d: %w", i, full("slots", err))
 		}
 	}
+	takes := active
+	if r.AffinitySeconds == 0 {
+		takes = nil
+	}
+	h.takes = slices.Concat(h.takes, takes)
+	for _, id := range takes {
+		if err := s.slots.Put(abi.SlotKey{Service: h.id, Slot: abi.SlotTakes | id}, id); err != nil {
+			s.release(uses)
+			return fmt.Errorf("write that backend %d takes connections: %w", id, full("slots", err))
+		}
+	}
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
 	if r.AffinitySeconds > 0 {
 		v.Flags |= abi.ServiceAffinity
@@ -215,10 +256,10 @@ func (s *Services) set(r table.Frontend) error {
 		s.release(uses)
 		return fmt.Errorf("write frontend: %w", full("services", err))
 	}
-	before, had := h.uses, h.count
-	h.row, h.uses, h.count = r, uses, v.Count
+	before := *h
+	h.row, h.uses, h.count, h.takes = r, uses, v.Count, takes
 	s.heads[key] = h
-	return errors.Join(s.trim(h.id, v.Count, had), s.release(before))
+	return errors.Join(s.trim(before, v.Count, takes), s.release(before.uses))
 }
 
 // take writes the backends of a row and gives the numbers of those that take new connections.
@@ -263,12 +304,21 @@ func (s *Services) release(uses []place) error {
 	return errors.Join(errs...)
 }
 
-// trim removes slots beyond the count.
-func (s *Services) trim(id, count, had uint32) error {
+// trim removes slots that a frontend had, beyond the count and of backends that take no new connections any more.
+func (s *Services) trim(had head, count uint32, takes []uint32) error {
+	var gone []uint32
+	for i := count; i < had.count; i++ {
+		gone = append(gone, i)
+	}
+	for _, id := range had.takes {
+		if !slices.Contains(takes, id) {
+			gone = append(gone, abi.SlotTakes|id)
+		}
+	}
 	var errs []error
-	for i := count; i < had; i++ {
-		if err := s.slots.Delete(abi.SlotKey{Service: id, Slot: i}); err != nil && !missing(err) {
-			errs = append(errs, fmt.Errorf("remove slot %d: %w", i, err))
+	for _, i := range gone {
+		if err := s.slots.Delete(abi.SlotKey{Service: had.id, Slot: i}); err != nil && !missing(err) {
+			errs = append(errs, fmt.Errorf("remove slot %#x: %w", i, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -295,7 +345,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 			continue
 		}
 		delete(s.heads, key)
-		if err := errors.Join(s.trim(h.id, 0, h.count), s.release(h.uses)); err != nil {
+		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}

@@ -1,0 +1,121 @@
+package bpfmap_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// takers are the backends that have a row for affinity, by their addresses.
+func takers(t *testing.T, m maps) (list []string) {
+	var key abi.SlotKey
+	var id uint32
+	rows := m["slots"].Iterate()
+	for rows.Next(&key, &id) {
+		if key.Slot&abi.SlotTakes == 0 {
+			continue
+		}
+		var b abi.Backend
+		if err := m["backends"].Lookup(id, &b); err != nil || key.Slot != abi.SlotTakes|id {
+			t.Fatalf("slot %#x names backend %d: %v", key.Slot, id, err)
+		}
+		list = append(list, b.Addr.IP().String())
+	}
+	slices.Sort(list)
+	return list
+}
+
+func TestOnlyBackendsThatTakeNewConnectionsAreThereForAffinity(t *testing.T) {
+	m := newMaps(t)
+	s, err := bpfmap.NewServices(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := table.Frontend{Address: netip.MustParseAddr("10.96.0.1"), Port: 80, Protocol: 6, AffinitySeconds: 60}
+	one, two := table.Backend{Address: netip.MustParseAddr("10.0.0.1"), Port: 80}, table.Backend{Address: netip.MustParseAddr("10.0.0.2"), Port: 80}
+	leaving := one
+	leaving.Terminating = true
+	for _, step := range []struct {
+		seconds  uint32
+		backends []table.Backend
+		want     []string
+	}{
+		{60, []table.Backend{one, two}, []string{"10.0.0.1", "10.0.0.2"}},
+		{60, []table.Backend{leaving, two}, []string{"10.0.0.2"}},
+		{60, []table.Backend{one}, []string{"10.0.0.1"}},
+		{0, []table.Backend{one, two}, nil},
+		{60, []table.Backend{one, two}, []string{"10.0.0.1", "10.0.0.2"}},
+		{60, nil, nil},
+	} {
+		row.AffinitySeconds, row.Backends = step.seconds, step.backends
+		if err := s.Set(t.Context(), []table.Frontend{row}); err != nil {
+			t.Fatal(err)
+		}
+		if have := takers(t, m); !slices.Equal(have, step.want) {
+			t.Errorf("affinity of %v: have %v, want %v", step.backends, have, step.want)
+		}
+	}
+	if err := s.Unset(t.Context(), []table.Frontend{row}); err != nil {
+		t.Fatal(err)
+	}
+	if n := count(t, m["slots"]); n != 0 {
+		t.Errorf("%d slots are left of no frontend", n)
+	}
+}
+
+// What an agent before these rows wrote, or one that was killed over them, is written anew; what is right stays.
+func TestAffinityOfAnEarlierAgentIsMadeGood(t *testing.T) {
+	for name, change := range map[string]func(*testing.T, maps){
+		"complete": func(*testing.T, maps) {},
+		"without rows": func(t *testing.T, m maps) {
+			for _, id := range []uint32{1, 2} {
+				if err := m["slots"].Delete(abi.SlotKey{Service: 1, Slot: abi.SlotTakes | id}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+		"with one too many": func(t *testing.T, m maps) {
+			if err := m["slots"].Put(abi.SlotKey{Service: 1, Slot: abi.SlotTakes | 9}, uint32(9)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMaps(t)
+			before, err := bpfmap.NewServices(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			row := table.Frontend{Address: netip.MustParseAddr("10.96.0.1"), Port: 80, Protocol: 6, AffinitySeconds: 60, Backends: []table.Backend{
+				{Address: netip.MustParseAddr("10.0.0.1"), Port: 80}, {Address: netip.MustParseAddr("10.0.0.2"), Port: 80},
+			}}
+			if err := before.Set(t.Context(), []table.Frontend{row}); err != nil {
+				t.Fatal(err)
+			}
+			change(t, m)
+			s, err := bpfmap.NewServices(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dump, err := s.Dump(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, have := range dump {
+				if equal := s.Equal(row, have); equal != (name == "complete") {
+					t.Errorf("the frontend is left as it is: %v", equal)
+				}
+			}
+			if err := s.Set(t.Context(), []table.Frontend{row}); err != nil {
+				t.Fatal(err)
+			}
+			if have := takers(t, m); !slices.Equal(have, []string{"10.0.0.1", "10.0.0.2"}) {
+				t.Errorf("affinity of %v", have)
+			}
+		})
+	}
+}
