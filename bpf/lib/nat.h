@@ -164,9 +164,12 @@ static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
 	return reason;
 }
 
+/* Whether there is something by which an answer finds its way back: ports, or the identifier of a request. */
 static __always_inline int nat_has_ports(const struct packet *p)
 {
-	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6;
+	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
+		return p->later_fragment || (p->icmp_request && p->icmp_request == p->icmp_type);
+	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP;
 }
 
 /* The way out: the node's address for the workload's. */
@@ -191,6 +194,8 @@ GLOBAL nat_out(struct __sk_buff *skb)
 	key->dst_port = p->dst_port;
 	key->protocol = p->protocol;
 	known = bpf_map_lookup_elem(&translations, key);
+	if (!known && p->later_fragment)
+		return DROP_NAT_NO_MAPPING; /* its first was refused, or it is long ago */
 	if (!known) {
 		__builtin_memset(&c->nat, 0, sizeof(c->nat));
 		c->nat.addr = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
