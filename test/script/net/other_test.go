@@ -39,7 +39,7 @@ func buildOther() (string, error) {
 	b.do(os.MkdirAll(dir+"/abi", 0o755))
 	b.do(os.MkdirAll(dir+"/datapath", 0o755))
 	b.change()
-	b.run("go", "run", "./tools/abigen", "-source", dir+"/bpf/abi.c", "-header", dir+"/bpf/lib/abi.h", "-include", dir+"/bpf/include", "-out", dir+"/abi")
+	b.run("go", "run", "./tools/abigen", "-source", dir+"/bpf/abi.c", "-headers", strings.ReplaceAll("@wire.h,@abi.h,@abi/*.h", "@", dir+"/bpf/lib/"), "-include", dir+"/bpf/include", "-out", dir+"/abi")
 	b.programs()
 	b.overlay()
 	b.run("go", "test", "-c", "-overlay", dir+"/overlay.json", "-o", dir+"/agent", "./test/script/net")
@@ -88,7 +88,7 @@ func (b *build) run(name string, args ...string) {
 
 // change gives struct ct its other shape.
 func (b *build) change() {
-	path := b.dir + "/bpf/lib/abi.h"
+	path := b.dir + "/bpf/lib/abi/ct.h"
 	text, err := os.ReadFile(path)
 	b.do(err)
 	const slots = "	struct ct_slot egress;	/* at the source NIC */\n	struct ct_slot ingress; /* at the target NIC */\n"
