@@ -110,8 +110,9 @@ GLOBAL ct_remove(const struct ct_key *key)
 /* A connection that may have been opened by a forged SYN takes a random place, and what is still opening there goes: a
  * flood of them meets itself, and whoever answers within the time of as many calls as there are places is safe. Returns
  * whether one has to go: its key is in c->evicted. */
-GLOBAL ct_opening(struct context *c)
+GLOBAL ct_opening(void)
 {
+	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
 	__u32 limit = config_openings_limit, at;
 	struct ct_key *place;
 	struct ct *e;
@@ -168,7 +169,7 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 	e->expires = c->now + life;
 	if (!bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST)) {
 		f->is_new = 1;
-		if ((flags & CT_OPENING) && ct_opening(c))
+		if ((flags & CT_OPENING) && ct_opening())
 			ct_remove(&c->evicted);
 	} else if (!(flags & CT_OPENING)) { /* full, or another CPU was faster */
 		share_give(p->owner, ct_kind(flags));
