@@ -55,6 +55,7 @@ type Pod struct {
 	Node           string // empty while nobody has chosen one
 	HostNetwork    bool
 	NamedPorts     []NamedPort
+	HostPorts      []HostPort
 	Finished       bool // phase Succeeded or Failed
 	Addressed      bool // it has an address, and nobody is about to delete it
 }
@@ -64,6 +65,14 @@ type NamedPort struct {
 	Name     string
 	Protocol uint8 // IP protocol number
 	Port     uint16
+}
+
+// HostPort is a port of a pod's node that leads to a port of the pod.
+type HostPort struct {
+	HostIP   netip.Addr // address of the node; unspecified: all of its family; zero: all
+	Protocol uint8      // IP protocol number
+	HostPort uint16
+	Port     uint16 // of the pod
 }
 
 // Identity is a CiliumIdentity object: a number that the cluster agreed on for a label set.

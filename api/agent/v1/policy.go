@@ -24,6 +24,16 @@ type Explanation struct {
 	Allowed bool       `json:"allowed"`
 	Egress  PolicySide `json:"egress"`  // what the policies of From say
 	Ingress PolicySide `json:"ingress"` // what the policies of To say
+	Via     *Via       `json:"via,omitempty"`
+	Notes   []string   `json:"notes,omitempty"` // what an answer about these two ends leaves out
+}
+
+// Via is a port of a node by whose netfilter a connection gets to who serves it: Egress of the explanation is about it.
+type Via struct {
+	Party
+	Port    string     `json:"port"`
+	Leads   string     `json:"leads"`   // what makes it lead on: hostPort of shop/web, node port of service shop/web
+	Ingress PolicySide `json:"ingress"` // what the policies of the node say
 }
 
 // PolicySide is the verdict of the policies of one end.

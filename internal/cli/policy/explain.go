@@ -23,11 +23,17 @@ func explainCommand(env Environment) *cobra.Command {
 the ingress policies of the other, with the rules that decide; of a default deny, which policies isolate,
 and which rules almost allow it.
 
-An end is NAMESPACE/NAME of a pod, a virtual machine or a service (with the service's port; the answer is
-about the backends, since policies see traffic after service translation), node:NAME, an address, or an
-entity: host (the node that the other end is on), remote-node, world, kube-apiserver, …. A pod on the host
-network is its node. Nodes have policies too (nodeSelector), where enable-host-firewall is true. A port is a number or a container port's name, tcp unless it says
-otherwise: 80, 53/udp, http; or icmp for ping. IPv6 addresses stand in brackets: [fd00::7]:80.
+An end is NAMESPACE/NAME of a pod, a virtual machine or a service (with the service's port), node:NAME, an
+address, or an entity: host (the node that the other end is on), remote-node, world, kube-apiserver, …. A pod on
+the host network is its node. Nodes have policies too (nodeSelector), where enable-host-firewall is true.
+
+Where a service is called, or a node at a node port or at a pod's hostPort, the answer is about who serves, one
+for each kind of backend: policies see traffic after translation.
+
+A port is a number or a container port's name, tcp unless it says otherwise: 80, 53/udp, http; icmp for ping, and
+icmp/TYPE or icmpv6/TYPE for other messages (icmp/13, icmpv6/128). Errors about a connection that is allowed pass
+with it, whatever is said of them here. IPv6 addresses stand in brackets where their last group may be a port:
+[fd00::7]:80.
 
 Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With
 --kubeconfig it is the API server, from wherever that works. With -f it is files: Pods (or what makes them),
@@ -38,6 +44,7 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
   weft policy explain --from world --to ingress/envoy:443
   weft policy explain --from shop/web --to 10.0.0.7:53/udp
   weft policy explain --from monitoring/metrics-server --to node:worker-3:10250
+  weft policy explain --from world --to node:worker-3:31847
   weft policy explain -f deploy/ --from shop/web --to shop/db:5432 --expect allow`,
 		Args: noArguments,
 	}
@@ -85,7 +92,14 @@ func printExplanations(out io.Writer, answers []agentv1.Explanation) error {
 		}
 		fmt.Fprintf(&text, "%s -> %s %s: %s\n", partyName(x.From), partyName(x.To), x.Port, verdict)
 		printSide(&text, "egress of "+x.From.Name, x.Egress)
+		if via := x.Via; via != nil {
+			fmt.Fprintf(&text, "  by way of %s %s, the %s\n", partyName(via.Party), via.Port, via.Leads)
+			printSide(&text, "ingress of "+via.Name, via.Ingress)
+		}
 		printSide(&text, "ingress of "+x.To.Name, x.Ingress)
+		for _, n := range x.Notes {
+			fmt.Fprintf(&text, "  note: %s\n", n)
+		}
 	}
 	_, err := io.WriteString(out, text.String())
 	return err

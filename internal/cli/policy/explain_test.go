@@ -103,6 +103,78 @@ func TestNodesHavePoliciesAndAreRemoteToAllButTheirOwn(t *testing.T) {
 	)
 }
 
+func TestANodePortIsAnsweredByWhoServesIt(t *testing.T) {
+	session(t, "doors.txt", "testdata/calls",
+		"explain --from shop/cli --to node:two:31847",
+		"explain --from tools/other --to node:two:31847",
+		"explain --from shop/cli --to 192.168.7.1:31847",
+		"explain --from shop/cli --to [fd07::1]:31847",
+		"explain --from shop/cli --to host:31847",
+		"explain --from shop/cli --to node:two:31848",
+		"explain --from shop/cli --to node:two:31847/udp",
+		"explain --from world --to node:two:31847",
+		"explain --from node:one --to node:one:31847",
+		"explain --from node:one --to node:two:31847",
+		"explain --from shop/cli --to node:two:20080",
+		"explain --from shop/cli --to [fd07::2]:20080",
+		"explain --from shop/cli --to 192.168.7.2:80",
+		"explain --from shop/cli --to 192.168.7.2:22",
+		"explain --from shop/cli --to node:two:8088",
+		"explain --from tools/other --to node:two:8088",
+		"explain --from world --to node:two:8088",
+		"explain --from tools/other --to node:one:8088",
+		"explain --from shop/cli --to 10.96.0.9:80",
+		"explain --from node:two --to shop/near:80",
+		"explain --from node:two --to 10.96.0.10:80",
+	)
+}
+
+func TestAPodReachesItselfAndNotItsTwin(t *testing.T) {
+	session(t, "self.txt", "testdata/calls",
+		"explain --from shop/cli --to shop/cli:5432",
+		"explain --from 10.244.1.5 --to [fd10:1::5]:icmp",
+		"explain --from shop/web --to shop/web-2:8080",
+		"explain --from shop/web --to shop/web:80",
+		"explain --from shop/many --to shop/many:80",
+		"effective shop/cli",
+	)
+}
+
+func TestAnAddressAndAPortAreReadWhereTheyCanBeToldApart(t *testing.T) {
+	session(t, "addresses.txt", "testdata/calls",
+		"explain --from tools/other --to fd10:2::8:31000",
+		"explain --from tools/other --to fd10:2::8:icmp",
+		"explain --from tools/other --to fd10:2::8:http",
+		"explain --from tools/other --to fd10:2:0:0:0:0:0:8:80",
+		"explain --from fd10:1::6 --to fd10:2::8:80/udp",
+		"explain --from fd10:1::6 --to fd10:2::8:80",
+		"explain --from fd10:1::6 --to fd10:2::8",
+		"explain --from tools/other --to node:fd07::2:22",
+		"explain --from tools/other --to node:[fd07::2]:22",
+		"explain --from tools/other --to shop/web:9000",
+		"explain --from tools/other --to [fd10:2::8]:9000",
+		"explain --from [fd10:1::6] --to shop/web:9000",
+	)
+}
+
+func TestMessagesOfAnyTypeCanBeAskedFor(t *testing.T) {
+	session(t, "icmp.txt", "testdata/calls",
+		"explain --from tools/other --to shop/web:icmp",
+		"explain --from tools/other --to shop/web:icmp/13",
+		"explain --from tools/other --to shop/web:icmp/0",
+		"explain --from tools/other --to shop/web:icmpv6/128",
+		"explain --from tools/other --to shop/web:icmp6",
+		"explain --from tools/other --to [fd10:2::8]:icmp",
+		"explain --from tools/other --to [fd10:2::8]:icmp/13",
+		"explain --from tools/other --to 10.244.2.8:icmpv6/135",
+		"explain --from tools/other --to shop/web:icmp/echo",
+		"explain --from tools/other --to shop/web:icmp/256",
+		"explain --from tools/other --to shop/web:80/icmp",
+		"explain --from tools/other --to shop/web:tcp/9000",
+		"explain --from tools/other --to shop/web",
+	)
+}
+
 func TestTheAgentIsAskedUnlessThereAreFiles(t *testing.T) {
 	asked := ""
 	get := func(_ context.Context, socket, path string, into any) error {

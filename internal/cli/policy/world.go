@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/derive/explain"
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reference"
@@ -113,7 +114,14 @@ func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) 
 			continue
 		}
 		if len(w.Addresses) == 0 {
-			w.Addresses = []netip.Addr{invented(i)}
+			w.Addresses = []netip.Addr{invented(i, w.Kind)}
+		}
+		if len(w.HostPorts) > 0 {
+			pod := table.Pod{Namespace: w.Namespace, Name: w.Name, Node: w.Node}
+			for _, p := range w.HostPorts {
+				pod.HostPorts = append(pod.HostPorts, table.HostPort(p))
+			}
+			t.Pods.Put(tx, pod)
 		}
 		n := numbers[w.Labels.String()]
 		row := table.Endpoint{Namespace: w.Namespace, Name: w.Name, Identity: n, Addresses: w.Addresses}
@@ -128,11 +136,16 @@ func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) 
 	}
 }
 
-// invented is an address for a workload that has none.
-func invented(i int) netip.Addr {
+// invented is an address for a workload that has none. Most kinds stand for several pods.
+func invented(i int, kind string) netip.Addr {
 	a := netip.MustParseAddr("fe80::").As16()
 	a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i)
-	return netip.AddrFrom16(a).WithZone("invented")
+	zone := explain.ZoneOfSeveral
+	switch kind {
+	case "Pod", "VirtualMachine", "VirtualMachineInstance":
+		zone = "one"
+	}
+	return netip.AddrFrom16(a).WithZone(zone)
 }
 
 // missingNodes are the CiliumNodes that agents would make of those Nodes that have none among the objects.
@@ -158,7 +171,8 @@ func missingNodes(objects []*manifest.Object) (out []*manifest.Object) {
 	return out
 }
 
-// putBackends makes the EndpointSlice that Kubernetes would make of a Service: one for each workload that it selects.
+// putBackends makes the EndpointSlices that Kubernetes would make of a Service: one for each workload that it selects, and
+// for each family.
 func putBackends(tx *state.Tx, t *table.Tables, o *manifest.Object, workloads []manifest.Workload) {
 	var s corev1.Service
 	if o.Decode(&s) != nil || len(s.Spec.Selector) == 0 {
@@ -174,16 +188,17 @@ func putBackends(tx *state.Tx, t *table.Tables, o *manifest.Object, workloads []
 		if w.Namespace != namespace || w.HostNetwork || !selector.Matches(w.Labels) {
 			continue
 		}
-		row := table.EndpointSlice{
-			Namespace: namespace, Name: s.Name + "-" + strings.ToLower(w.Kind) + "-" + w.Name, Service: s.Name,
-			Endpoints: []table.SliceEndpoint{{Addresses: w.Addresses, Ready: true, Serving: true}},
-		}
+		row := table.EndpointSlice{Namespace: namespace, Service: s.Name}
 		for _, p := range s.Spec.Ports {
 			if target, ok := targetPort(p, w.NamedPorts); ok {
 				row.Ports = append(row.Ports, target)
 			}
 		}
-		t.EndpointSlices.Put(tx, row)
+		for i, a := range w.Addresses {
+			row.Name = fmt.Sprintf("%s-%s-%s-%d", s.Name, strings.ToLower(w.Kind), w.Name, i)
+			row.Endpoints = []table.SliceEndpoint{{Addresses: []netip.Addr{a}, Ready: true, Serving: true, Node: w.Node}}
+			t.EndpointSlices.Put(tx, row)
+		}
 	}
 }
 

@@ -9,11 +9,13 @@
 //	10.0.0.7, [fd00::7]     the workload or node that has the address, else what lies outside
 //	node:worker             a node; pods on the host network are theirs
 //	host, world, …          what has no labels of its own; host is the node that the other end is on
-//	shop/db:5432            … with a port, and a protocol: shop/dns:53/udp, shop/db:icmp, shop/web:http
+//	shop/db:5432            … with a port, and a protocol: shop/dns:53/udp, shop/web:http, shop/db:icmp, shop/db:icmp/13
+//	node:worker:31847       a node port: each backend of its service; a hostPort likewise
 //
 // A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes have
 // policies if enable-host-firewall says so, and let pass what bpf/lib/host.h exempts; what is outside has none. To what is
-// on it a node is host, to all others remote-node, whoever answers.
+// on it a node is host, to all others remote-node, whoever answers. Where a node's netfilter leads on, the policies of three
+// decide: of who sends, about the node; of the node; of who serves, about who sends. A workload always reaches itself.
 //
 // # Invariants
 //

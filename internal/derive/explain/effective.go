@@ -53,7 +53,7 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 			return e.View != policy.InForce || e.Direction != side.direction
 		})
 		*side.into = q.effective(flatten(own))
-		if side.into.Isolated {
+		if side.into.Isolated || slices.ContainsFunc(side.into.Peers, func(p agentv1.EffectivePeer) bool { return p.Verdict != policy.Allow.String() }) {
 			side.into.Peers = append(side.into.Peers, q.exemptions(e)...)
 		}
 	}

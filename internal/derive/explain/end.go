@@ -1,7 +1,6 @@
 package explain
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,15 +17,19 @@ import (
 // end is one end of a connection.
 type end struct {
 	name     string
-	address  netip.Addr // if it matters which of them
-	at       netip.Addr // else one of them
-	node     string     // name of the node that it is on, or is; empty: nobody knows
+	address  netip.Addr   // if it matters which of them
+	owns     []netip.Addr // else all of them
+	node     string       // name of the node that it is on, or is; empty: nobody knows
 	isNode   bool
 	number   identity.Number
 	labels   identity.Labels
 	ports    policy.NamedPorts
 	governed bool
-	backend  *port // of a service: where it ends up
+	backend  *port  // of a service: where it ends up
+	idle     bool   // … which is not ready
+	servesOn string // … the only node whose callers it serves; empty: it serves all
+	carried  bool   // it has come through a door
+	door     *door  // where the netfilter of a node leads on from; nil: policies see none but who serves
 }
 
 func (e end) party() agentv1.Party {
@@ -41,15 +44,7 @@ func (e end) party() agentv1.Party {
 }
 
 func (e end) peer() policy.Peer {
-	return policy.Peer{Number: e.number, Labels: e.labels, NamedPorts: e.ports, Address: e.where()}
-}
-
-// where is an address of the end; zero: it has none, or many.
-func (e end) where() netip.Addr {
-	if e.address.IsValid() {
-		return e.address
-	}
-	return e.at
+	return policy.Peer{Number: e.number, Labels: e.labels, NamedPorts: e.ports, Address: firstOf(e.owns)}
 }
 
 func firstOf(list []netip.Addr) (a netip.Addr) {
@@ -59,43 +54,117 @@ func firstOf(list []netip.Addr) (a netip.Addr) {
 	return a
 }
 
+// ZoneOfSeveral marks the made-up address of what stands for several workloads: a Deployment in a file. Two of its pods are
+// not one pod.
+const ZoneOfSeveral = "several"
+
+// isItself tells whether two ends are one workload.
+func (e end) isItself(other end) bool {
+	return e.governed && other.governed && !e.isNode && !other.isNode && e.name == other.name && !e.isSeveral() && !e.carried && !other.carried
+}
+
+func (e end) isSeveral() bool { return firstOf(e.owns).Zone() == ZoneOfSeveral }
+
+// meet gives two ends the addresses by which they speak with each other: of one family.
+func meet(from, to end, p port) (end, end) {
+	only := func(e end, six bool) end {
+		e.owns = slices.DeleteFunc(slices.Clone(e.owns), func(a netip.Addr) bool { return a.Zone() == "" && a.Is6() != six })
+		return e
+	}
+	for _, e := range []*end{&from, &to} {
+		if e.address.IsValid() {
+			e.owns = []netip.Addr{e.address}
+		}
+	}
+	for _, known := range []netip.Addr{to.address, from.address, firstOf(to.owns), firstOf(from.owns)} {
+		switch {
+		case p.protocol == policy.ICMP || p.protocol == policy.ICMPv6:
+			return only(from, p.protocol == policy.ICMPv6), only(to, p.protocol == policy.ICMPv6)
+		case known.IsValid() && known.Zone() == "":
+			return only(from, known.Is6()), only(to, known.Is6())
+		}
+	}
+	return from, to
+}
+
 // port is what is asked for of the end that serves.
 type port struct {
 	protocol uint8
 	number   uint16 // ICMP: type<<8
 	name     string // of a container port, or of a port of a service
+	ping     bool   // an echo request, of the family that the end has
 }
 
 var protocols = map[string]uint8{"": policy.TCP, "tcp": policy.TCP, "udp": policy.UDP, "sctp": policy.SCTP}
 
 // cut takes the port off an end: shop/db:5432/tcp, [fd00::1]:53/udp, shop/web:icmp, node:a:22. Without a colon there is none.
+// An IPv6 address needs brackets only where its last group may be its own or a port.
 func cut(text string) (name, port string) {
 	if rest, ok := strings.CutPrefix(text, "["); ok {
 		name, port, _ = strings.Cut(rest, "]")
 		return name, strings.TrimPrefix(port, ":")
 	}
 	if rest, ok := strings.CutPrefix(text, prefixNode); ok {
-		name, port, _ = strings.Cut(rest, ":")
+		name, port = cut(rest)
 		return prefixNode + name, port
 	}
-	if strings.Count(text, ":") != 1 {
-		return text, "" // no port, or an IPv6 address without brackets
+	at := strings.LastIndexByte(text, ':')
+	if at < 0 || isAddress(text) {
+		return text, ""
 	}
-	name, port, _ = strings.Cut(text, ":")
-	return name, port
+	if isAddress(text[:at]) || strings.Count(text, ":") == 1 {
+		return text[:at], text[at+1:]
+	}
+	return text, ""
+}
+
+func isAddress(text string) bool {
+	_, err := netip.ParseAddr(text)
+	return err == nil
+}
+
+// noPort says what is missing, and how to write it.
+func noPort(to string) error {
+	rest := strings.TrimPrefix(to, prefixNode)
+	prefix := to[:len(to)-len(rest)]
+	if at := strings.LastIndexByte(rest, ':'); at > 0 && isAddress(rest) && isAddress(rest[:at]) {
+		return fmt.Errorf("to: %q is an address without a port; of %s port %s write %s[%s]:%s", to, rest[:at], rest[at+1:], prefix, rest[:at], rest[at+1:])
+	}
+	full := to
+	if isAddress(rest) && strings.Contains(rest, ":") {
+		full = prefix + "[" + rest + "]"
+	}
+	return fmt.Errorf("to: %q has no port; write %s:80, %s:53/udp or %s:icmp", to, full, full, full)
+}
+
+// messages are the protocols whose port is the type of a message, with the type of an echo request.
+var messages = map[string]port{
+	"icmp": {protocol: policy.ICMP, number: 8 << 8}, "ping": {protocol: policy.ICMP, number: 8 << 8},
+	"icmpv6": {protocol: policy.ICMPv6, number: 128 << 8}, "icmp6": {protocol: policy.ICMPv6, number: 128 << 8},
 }
 
 func parsePort(text string) (port, error) {
 	number, protocol, _ := strings.Cut(strings.ToLower(text), "/")
-	if number == "icmp" || number == "ping" {
-		return port{protocol: policy.ICMP, number: 8 << 8}, nil
+	if p, ok := messages[number]; ok {
+		if protocol == "" {
+			p.ping = p.protocol == policy.ICMP
+			return p, nil
+		}
+		kind, err := strconv.ParseUint(protocol, 10, 8)
+		if err != nil {
+			return port{}, fmt.Errorf("%q is no type of an ICMP message: write %s/N, N from 0 to 255 (ping is %s/%d)", protocol, number, number, p.number>>8)
+		}
+		return port{protocol: p.protocol, number: uint16(kind) << 8}, nil
 	}
 	if n, known := policy.Extended[strings.ToUpper(number)]; known && protocol == "" {
 		return port{protocol: n}, nil
 	}
+	if _, swapped := protocols[number]; swapped && number != "" && protocol != "" {
+		number, protocol = protocol, number // as answers write it
+	}
 	p, known := protocols[protocol]
 	if !known {
-		return port{}, fmt.Errorf("protocol %q is not one of tcp, udp, sctp (ping is :icmp)", protocol)
+		return port{}, fmt.Errorf("protocol %q is not one of tcp, udp, sctp (ping is :icmp, other ICMP messages :icmp/TYPE and :icmpv6/TYPE)", protocol)
 	}
 	n, err := strconv.ParseUint(number, 10, 16)
 	switch {
@@ -105,6 +174,31 @@ func parsePort(text string) (port, error) {
 		return port{}, fmt.Errorf("port %q is neither a number from 1 to 65535 nor the name of a port", number)
 	}
 	return port{protocol: p, name: number}, nil
+}
+
+// of is the port as a number: a name is that of a container port of the end, and ping of the family that it has.
+func (p port) of(e end) (port, error) {
+	address := e.address
+	if !address.IsValid() {
+		address = firstOf(e.owns)
+	}
+	six := address.Is6() && address.Zone() == ""
+	switch {
+	case p.ping && six:
+		return messages["icmpv6"], nil
+	case p.protocol == policy.ICMP && six && e.address.IsValid():
+		return port{}, fmt.Errorf("to: %s has ICMP messages of IPv6: write icmpv6/TYPE, or icmp for ping", e.address)
+	case p.protocol == policy.ICMPv6 && e.address.Is4():
+		return port{}, fmt.Errorf("to: %s has ICMP messages of IPv4: write icmp/TYPE, or icmp for ping", e.address)
+	case p.name == "":
+		return p, nil
+	}
+	for _, n := range e.ports {
+		if n.Name == p.name && n.Protocol == p.protocol {
+			return port{protocol: n.Protocol, number: n.Port}, nil
+		}
+	}
+	return port{}, fmt.Errorf("to: %s has no container port %s", e.name, p)
 }
 
 func (p port) String() string {
@@ -126,10 +220,12 @@ func portText(protocol uint8, first, last uint16) string {
 		name = fmt.Sprint(protocol)
 	}
 	switch {
-	case protocol == 0 || first == 0 && (last == 0 || last == 0xffff):
+	case protocol == 0 || first == 0 && last == 0xffff:
 		return name
 	case protocol == policy.ICMP || protocol == policy.ICMPv6:
 		return fmt.Sprintf("%s/%d", name, first>>8)
+	case first == 0 && last == 0:
+		return name
 	case first == last:
 		return fmt.Sprintf("%s/%d", name, first)
 	}
@@ -145,6 +241,9 @@ func (q question) find(name string, p port) ([]end, error) {
 		return []end{ofNumber(n)}, nil
 	}
 	if node, ok := strings.CutPrefix(name, prefixNode); ok {
+		if a, err := netip.ParseAddr(node); err == nil && q.nodeAt(a.Unmap()) != "" {
+			return q.byAddress(a.Unmap(), p)
+		}
 		e, err := q.nodeNamed(node)
 		return []end{e}, err
 	}
@@ -155,11 +254,10 @@ func (q question) find(name string, p port) ([]end, error) {
 	if e, ok := q.pod(namespace, object); ok {
 		return []end{e}, nil
 	}
-	ends, known := q.backends(namespace, object, p)
-	switch {
-	case len(ends) > 0:
-		return ends, nil
-	case known:
+	if s, ok := q.t.Services.One(q.r, table.ObjectKey(namespace, object)); ok {
+		if ends := q.backends(s, atService, p, netip.Addr{}); len(ends) > 0 {
+			return ends, nil
+		}
 		return nil, fmt.Errorf("service %s has no backend for port %s", name, p)
 	}
 	return nil, fmt.Errorf("there is no pod, virtual machine or service %s%s", name, q.similar(namespace, object))
@@ -196,9 +294,8 @@ func ofNumber(n identity.Number) end {
 // pod is a workload of this node or of another one.
 func (q question) pod(namespace, name string) (end, bool) {
 	key := table.ObjectKey(namespace, name)
-	full := namespace + "/" + name
 	for w := range q.t.Workloads.By(q.r, table.ByPod, key) {
-		return end{name: full, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), at: firstOf(w.Addresses)}, true
+		return q.ofWorkload(w), true
 	}
 	if e, ok := q.t.Endpoints.One(q.r, key); ok {
 		return q.ofEndpoint(e), true
@@ -208,15 +305,19 @@ func (q question) pod(namespace, name string) (end, bool) {
 		if n, ok := q.t.Nodes.One(q.r, state.Join(p.Node)); ok {
 			e = ofNode(n)
 		}
-		e.name = full + " (on the host network)"
+		e.name = fmt.Sprintf("%s/%s (on the host network)", namespace, name)
 		return e, true
 	}
 	return end{}, false
 }
 
+func (q question) ofWorkload(w table.Workload) end {
+	return end{name: w.Namespace + "/" + w.Pod, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), owns: w.Addresses}
+}
+
 func (q question) ofEndpoint(e table.Endpoint) end {
 	i, _ := q.t.Identities.One(q.r, state.Join(uint32(e.Identity)))
-	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), at: firstOf(e.Addresses)}
+	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), owns: e.Addresses}
 }
 
 func named(ports []table.NamedPort) (out policy.NamedPorts) {
@@ -226,36 +327,47 @@ func named(ports []table.NamedPort) (out policy.NamedPorts) {
 	return out
 }
 
-// byAddress is who has an address: a workload, a node, a service, or nobody in the cluster.
+// byAddress is who is called at an address: a workload, who serves a service, a node, or nobody in the cluster.
 func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
-	key := state.Join(a)
-	for w := range q.t.Workloads.By(q.r, table.ByAddress, key) {
-		return []end{{name: w.Namespace + "/" + w.Pod, address: a, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode()}}, nil
-	}
-	for e := range q.t.Endpoints.By(q.r, table.ByAddress, key) {
-		out := q.ofEndpoint(e)
-		out.address = a
-		return []end{out}, nil
-	}
-	for n := range q.t.Nodes.All(q.r) {
-		if slices.Contains(n.Addresses, a) {
-			e := ofNode(n)
-			e.address = a
-			return []end{e}, nil
-		}
+	who := q.who(a)
+	if who.governed {
+		return []end{who}, nil
 	}
 	for s := range q.t.Services.All(q.r) {
 		if slices.Contains(s.ClusterIPs, a) || slices.Contains(s.ExternalIPs, a) {
-			ends, _ := q.backends(s.Namespace, s.Name, p)
-			if len(ends) == 0 {
+			ends := q.backends(s, atService, p, a)
+			switch {
+			case len(ends) > 0:
+				return ends, nil
+			case !who.isNode:
 				return nil, fmt.Errorf("%s is service %s/%s, which has no backend for port %s", a, s.Namespace, s.Name, p)
 			}
-			return ends, nil
 		}
 	}
-	e := q.outside(a)
-	e.name, e.address = a.String(), a
-	return []end{e}, nil
+	return []end{who}, nil
+}
+
+// who has an address: a workload, a node, or nobody in the cluster.
+func (q question) who(a netip.Addr) end {
+	key := state.Join(a)
+	e, found := end{}, false
+	for w := range q.t.Workloads.By(q.r, table.ByAddress, key) {
+		e, found = q.ofWorkload(w), true
+	}
+	if !found {
+		for endpoint := range q.t.Endpoints.By(q.r, table.ByAddress, key) {
+			e, found = q.ofEndpoint(endpoint), true
+		}
+	}
+	if n, ok := q.t.Nodes.One(q.r, state.Join(q.nodeAt(a))); ok && !found {
+		e, found = ofNode(n), true
+	}
+	if !found {
+		e = q.outside(a)
+		e.name = a.String()
+	}
+	e.address = a
+	return e
 }
 
 // outside is what policies take an address for that nobody in the cluster has: the longest prefix that the node knows.
@@ -273,41 +385,4 @@ func (q question) outside(a netip.Addr) end {
 		return end{number: h.Identity, labels: i.Labels}
 	}
 	return ofNumber(identity.World)
-}
-
-// backends are where a port of a service leads, one for each set of identity and port; known tells whether there is such
-// a service at all.
-func (q question) backends(namespace, name string, p port) (ends []end, known bool) {
-	key := table.ObjectKey(namespace, name)
-	s, known := q.t.Services.One(q.r, key)
-	i := slices.IndexFunc(s.Ports, func(sp table.ServicePort) bool {
-		return sp.Protocol == p.protocol && (sp.Port == p.number && p.name == "" || sp.Name == p.name && p.name != "")
-	})
-	if i < 0 {
-		return nil, known
-	}
-	for slice := range q.t.EndpointSlices.By(q.r, table.ByService, key) {
-		for _, target := range slice.Ports {
-			if target.Name != s.Ports[i].Name || target.Protocol != p.protocol {
-				continue
-			}
-			for _, backend := range slice.Endpoints {
-				for _, a := range backend.Addresses[:min(1, len(backend.Addresses))] {
-					found, err := q.byAddress(a, port{protocol: p.protocol, number: target.Port})
-					if err != nil {
-						continue
-					}
-					found[0].address = a
-					found[0].backend = &port{protocol: target.Protocol, number: target.Port}
-					ends = append(ends, found[0])
-				}
-			}
-		}
-	}
-	slices.SortStableFunc(ends, func(a, b end) int {
-		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.backend.number, b.backend.number), cmp.Compare(a.name, b.name))
-	})
-	return slices.CompactFunc(ends, func(a, b end) bool {
-		return a.number == b.number && *a.backend == *b.backend && a.ports.String() == b.ports.String()
-	}), known
 }

@@ -95,7 +95,7 @@ func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explan
 	}
 	toName, portText := cut(to)
 	if portText == "" {
-		return nil, fmt.Errorf("to: %q has no port; write %s:80, %s:53/udp or %s:icmp", to, to, to, to)
+		return nil, noPort(to)
 	}
 	p, err := parsePort(portText)
 	if err != nil {
@@ -105,48 +105,59 @@ func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explan
 	if err != nil {
 		return nil, fmt.Errorf("to: %w", err)
 	}
+	if targets[0].isNode && targets[0].backend == nil {
+		node := q.hostOf(targets[0], sources[0])
+		if targets, err = q.behind(q.hostOf(sources[0], node), node, p); err != nil {
+			return nil, err
+		}
+	}
+	if targets[0].backend != nil {
+		if targets, err = serving(targets, q.hostOf(sources[0], end{}), toName); err != nil {
+			return nil, err
+		}
+	}
 	var out []agentv1.Explanation
 	for _, target := range targets {
-		at := p
-		if target.backend != nil {
-			at = *target.backend
-		}
-		if at, err = at.of(target); err != nil {
+		x, err := q.one(sources[0], target, p)
+		if err != nil {
 			return nil, err
 		}
-		source, target := q.hostOf(sources[0], target), q.hostOf(target, sources[0])
-		if err := errors.Join(q.which(source), q.which(target)); err != nil {
-			return nil, err
-		}
-		out = append(out, q.explain(source, target, at))
+		out = append(out, x)
 	}
 	return out, nil
 }
 
-// of is the port as a number: a name is that of a container port of the end.
-func (p port) of(e end) (port, error) {
-	if p.protocol == policy.ICMP && e.address.Is6() {
-		return port{protocol: policy.ICMPv6, number: 128 << 8}, nil
+// one is the answer about one target.
+func (q question) one(source, target end, p port) (x agentv1.Explanation, err error) {
+	if target.backend != nil {
+		p = *target.backend
 	}
-	if p.name == "" {
-		return p, nil
+	if p, err = p.of(target); err != nil {
+		return x, err
 	}
-	for _, n := range e.ports {
-		if n.Name == p.name && n.Protocol == p.protocol {
-			return port{protocol: n.Protocol, number: n.Port}, nil
-		}
+	source, target = q.hostOf(source, target), q.hostOf(target, source)
+	if err := errors.Join(q.which(source), q.which(target)); err != nil {
+		return x, err
 	}
-	return port{}, fmt.Errorf("to: %s has no container port %s", e.name, p)
+	if target.door != nil {
+		return q.enter(source, target, p), nil
+	}
+	x = q.explain(source, target, p)
+	x.Notes = append(x.Notes, q.unknown(target)...)
+	return x, nil
 }
 
 func (q question) explain(from, to end, p port) agentv1.Explanation {
-	from, to = from.seen(to), to.seen(from)
+	from, to = meet(from.seen(to), to.seen(from), p)
 	from.governed, _ = q.governs(from)
 	to.governed, _ = q.governs(to)
 	x := agentv1.Explanation{From: from.party(), To: to.party(), Port: p.String()}
 	x.Egress = q.side(from, to, policy.Packet{Direction: policy.Egress, Protocol: p.protocol, Port: p.number})
 	x.Ingress = q.side(to, from, policy.Packet{Direction: policy.Ingress, Protocol: p.protocol, Port: p.number})
 	x.Allowed = passes(x.Egress) && passes(x.Ingress)
+	if from.name == to.name && from.isSeveral() {
+		x.Notes = append(x.Notes, "this is about two pods of it; what a pod says to itself always passes")
+	}
 	return x
 }
 
@@ -157,7 +168,10 @@ func passes(s agentv1.PolicySide) bool {
 // side is the verdict of the policies of one end.
 func (q question) side(subject, peer end, packet policy.Packet) (s agentv1.PolicySide) {
 	governed, reason := q.governs(subject)
-	if governed {
+	switch {
+	case governed && subject.isItself(peer):
+		reason = "a workload always reaches itself"
+	case governed:
 		reason = q.exempt(subject, peer, packet)
 	}
 	if reason != "" {

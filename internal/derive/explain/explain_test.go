@@ -115,7 +115,7 @@ func TestTheConfigurationIsAReasonToo(t *testing.T) {
 func TestEffectiveNamesPeersAndMergesPorts(t *testing.T) {
 	tables, s := cluster(t)
 	e, err := Effective(s, tables, "shop/db-0")
-	if err != nil || !e.Ingress.Isolated || e.Egress.Isolated || len(e.Ingress.Peers) != 2 {
+	if err != nil || !e.Ingress.Isolated || e.Egress.Isolated || len(e.Ingress.Peers) != 3 {
 		t.Fatalf("%+v %v", e, err)
 	}
 	if web := e.Ingress.Peers[1]; !slices.Equal(web.Names, []string{"shop/web"}) || !slices.Equal(web.Ports, []string{"tcp/5432"}) || !slices.Equal(web.Rules, []string{"cnp shop/db ingress[0]"}) {

@@ -35,7 +35,7 @@ const (
 // ofNode is a node as an end. As which identity it is seen depends on where the other end is.
 func ofNode(n table.Node) end {
 	e := ofNumber(identity.RemoteNode)
-	e.name, e.node, e.isNode, e.at = "node "+n.Name, n.Name, true, firstOf(n.Addresses)
+	e.name, e.node, e.isNode, e.owns = "node "+n.Name, n.Name, true, n.Addresses
 	return e
 }
 
@@ -68,6 +68,9 @@ func (q question) nodeAt(a netip.Addr) string {
 		if slices.Contains(n.Addresses, a) {
 			return n.Name
 		}
+	}
+	if h, ok := q.t.Hosts.One(q.r, state.Join(uint32(0), netip.PrefixFrom(a.WithZone(""), a.BitLen()))); ok && h.Flags&table.HostNode != 0 && h.Flags&table.HostLocal != 0 {
+		return q.localNode() // an address of one of its other devices
 	}
 	return ""
 }
@@ -179,10 +182,10 @@ func (q question) exempt(node, peer end, p policy.Packet) string {
 	return ""
 }
 
-// exemptions are those that effective lists: who passes a node on which ports, and why.
+// exemptions are those that effective lists: who passes whatever policies say, on which ports, and why.
 func (q question) exemptions(e end) (list []agentv1.EffectivePeer) {
 	if !e.isNode {
-		return nil
+		return []agentv1.EffectivePeer{{Verdict: policy.Allow.String(), Names: []string{"itself"}, Ports: []string{portText(0, 0, 0)}, Reason: "a workload always reaches itself"}}
 	}
 	ports := []span{{policy.TCP, portHealth, portHealth}}
 	if q.config.Routing == settings.Tunnel {

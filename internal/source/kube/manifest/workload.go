@@ -27,6 +27,14 @@ type Workload struct {
 	Addresses   []netip.Addr // of a Pod that has some
 	Node        string       // that a Pod runs on; empty: not known
 	HostNetwork bool         // it is the node, to policies
+	HostPorts   []HostPort
+}
+
+// HostPort is a port of a node that leads to a port of a pod.
+type HostPort struct {
+	HostIP         netip.Addr // zero: all addresses of the node
+	Protocol       uint8
+	HostPort, Port uint16
 }
 
 // template is where objects keep labels and containers of pods.
@@ -129,6 +137,10 @@ func (t template) workload(o *Object, cluster string, count func(identity.Pod) i
 	for _, c := range append(t.Spec.InitContainers, t.Spec.Containers...) {
 		for _, p := range c.Ports {
 			number, known := protocols[p.Protocol]
+			if known && p.HostPort > 0 && p.HostPort < 1<<16 && p.ContainerPort > 0 && p.ContainerPort < 1<<16 {
+				host, _ := netip.ParseAddr(p.HostIP)
+				w.HostPorts = append(w.HostPorts, HostPort{HostIP: host, Protocol: number, HostPort: uint16(p.HostPort), Port: uint16(p.ContainerPort)})
+			}
 			if p.Name != "" && known && p.ContainerPort > 0 && p.ContainerPort < 1<<16 {
 				w.NamedPorts = append(w.NamedPorts, policy.NamedPort{Name: p.Name, Protocol: number, Port: uint16(p.ContainerPort)})
 			}

@@ -1,0 +1,201 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Node ports that the datapath translates where a workload sends: as in bpf/lib/lb.h.
+const (
+	firstNodePort = 30000
+	lastNodePort  = 32767
+)
+
+// door is a port of a node behind which another end serves. The node's netfilter leads on from it (kube-proxy, the portmap
+// plugin), so whoever sends through it has policies that see the node, and whoever serves has policies that see the sender.
+type door struct {
+	node   end
+	at     port
+	leads  string // what makes it one: node port of service shop/web
+	spared bool   // the node's own policies are not asked
+}
+
+// offered is which number of a port of a service is meant.
+type offered func(table.ServicePort) uint16
+
+func atService(p table.ServicePort) uint16 { return p.Port }
+func atNode(p table.ServicePort) uint16    { return p.NodePort }
+
+// backends are where a port of a service leads, those alone that have the family of an address if there is one.
+func (q question) backends(s table.Service, number offered, p port, at netip.Addr) (ends []end) {
+	i := slices.IndexFunc(s.Ports, func(sp table.ServicePort) bool {
+		return sp.Protocol == p.protocol && (number(sp) == p.number && p.number != 0 && p.name == "" || sp.Name == p.name && p.name != "")
+	})
+	if i < 0 {
+		return nil
+	}
+	for slice := range q.t.EndpointSlices.By(q.r, table.ByService, table.ObjectKey(s.Namespace, s.Name)) {
+		for _, target := range slice.Ports {
+			if target.Name != s.Ports[i].Name || target.Protocol != p.protocol {
+				continue
+			}
+			for _, backend := range slice.Endpoints {
+				for _, a := range backend.Addresses[:min(1, len(backend.Addresses))] {
+					if at.IsValid() && a.Zone() == "" && a.Is6() != at.Is6() {
+						continue
+					}
+					served := port{protocol: target.Protocol, number: target.Port}
+					found := q.who(a)
+					found.address, found.backend, found.idle = a, &served, !backend.Ready
+					if s.InternalLocal && !slices.Contains(s.ExternalIPs, at) && number(s.Ports[i]) == s.Ports[i].Port {
+						found.servesOn = backend.Node
+					}
+					ends = append(ends, found)
+				}
+			}
+		}
+	}
+	if slices.ContainsFunc(ends, func(e end) bool { return !e.idle }) {
+		ends = slices.DeleteFunc(ends, func(e end) bool { return e.idle })
+	}
+	return ends
+}
+
+// serving are the backends that somebody who calls a service gets: with internalTrafficPolicy Local those of its own node.
+func serving(ends []end, source end, service string) ([]end, error) {
+	own := slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return e.servesOn != "" && source.node != "" && e.servesOn != source.node })
+	if len(own) == 0 {
+		return nil, fmt.Errorf("to: %s has no backend on node %s, where %s is, and its internalTrafficPolicy is Local", service, source.node, source.name)
+	}
+	return distinct(own, source), nil
+}
+
+// distinct keeps one end of each identity and port, as policies tell no others apart, and whoever asks by itself.
+func distinct(ends []end, source end) []end {
+	slices.SortStableFunc(ends, func(a, b end) int {
+		return cmp.Or(
+			order(!a.isItself(source), !b.isItself(source)), cmp.Compare(a.number, b.number), cmp.Compare(a.backend.number, b.backend.number),
+			cmp.Compare(a.name, b.name), a.address.Compare(b.address),
+		)
+	})
+	return slices.CompactFunc(ends, func(a, b end) bool {
+		return a.isItself(source) == b.isItself(source) && a.number == b.number && *a.backend == *b.backend && a.ports.String() == b.ports.String() &&
+			(a.door == nil || a.node == b.node)
+	})
+}
+
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// behind is who serves a port of a node: the node itself, the backends of a service that has it as node port, or the pods
+// that have it as hostPort.
+func (q question) behind(source, node end, p port) ([]end, error) {
+	for s := range q.t.Services.All(q.r) {
+		if !q.offers(s, node, p) {
+			continue
+		}
+		ends := q.backends(s, atNode, p, node.address)
+		if len(ends) == 0 {
+			return nil, fmt.Errorf("to: port %s of %s is the node port of service %s/%s, which has no backend", p, node.name, s.Namespace, s.Name)
+		}
+		known := p.number >= firstNodePort && p.number <= lastNodePort
+		if own := source.isNode && source.node == node.node && node.node != ""; own || known && source.governed && !source.isNode {
+			return ends, nil // translated where it is sent, before policies look
+		}
+		for i := range ends {
+			ends[i].door = &door{node: node, at: p, leads: fmt.Sprintf("node port of service %s/%s", s.Namespace, s.Name), spared: known}
+		}
+		return ends, nil
+	}
+	if ends := q.hostPorts(source, node, p); len(ends) > 0 {
+		return ends, nil
+	}
+	return []end{node}, nil
+}
+
+// offers tells whether a service has a node port, in the family in which the node is called.
+func (q question) offers(s table.Service, node end, p port) bool {
+	return slices.ContainsFunc(s.Ports, func(sp table.ServicePort) bool {
+		return sp.NodePort != 0 && sp.NodePort == p.number && sp.Protocol == p.protocol
+	}) && (!node.address.IsValid() || slices.ContainsFunc(s.ClusterIPs, func(a netip.Addr) bool { return a.Is6() == node.address.Is6() }))
+}
+
+// hostPorts are the pods that a port of a node leads to. A pod whose node nobody has chosen yet may be there.
+func (q question) hostPorts(source, node end, p port) (ends []end) {
+	for pod := range q.t.Pods.All(q.r) {
+		if pod.Finished || pod.HostNetwork || pod.Node != node.node && pod.Node != "" {
+			continue
+		}
+		for _, h := range pod.HostPorts {
+			e, ok := q.pod(pod.Namespace, pod.Name)
+			if !ok || h.Protocol != p.protocol || h.HostPort != p.number || !isFor(h.HostIP, node.address) {
+				continue
+			}
+			e.backend = &port{protocol: p.protocol, number: h.Port}
+			if !source.isNode || source.node != node.node || node.node == "" { // else it is led on where it is sent
+				e.door = &door{node: node, at: p, leads: fmt.Sprintf("hostPort of %s", e.name)}
+			}
+			ends = append(ends, e)
+		}
+	}
+	return ends
+}
+
+// isFor tells whether a hostPort with this hostIP is at an address of its node; zero: any of them.
+func isFor(hostIP, a netip.Addr) bool {
+	return !hostIP.IsValid() || !a.IsValid() || hostIP == a || hostIP.IsUnspecified() && hostIP.Is6() == a.Is6()
+}
+
+// enter is what policies make of a connection through a door: those of who sends, of the node, and of who serves.
+func (q question) enter(from, to end, p port) agentv1.Explanation {
+	d := to.door
+	node, at := d.node, d.at
+	sees, serves := meet(from, node, at)
+	x := q.explain(sees, serves, at)
+	via := agentv1.Via{Party: x.To, Port: x.Port, Leads: d.leads, Ingress: x.Ingress}
+	if d.spared {
+		via.Ingress = agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: "who calls a node port calls the service, not the node"}
+	}
+	behind := q.explain(q.carried(from, node, to), to, p)
+	x.Via, x.To, x.Port, x.Ingress = &via, behind.To, behind.Port, behind.Ingress
+	x.Allowed = passes(x.Egress) && passes(via.Ingress) && passes(x.Ingress)
+	return x
+}
+
+// carried is who sends, as whoever serves sees it: never as itself, and with native routing on another node as the node that
+// has led on, whose address the sender has got. A node that calls another one is a remote one by then to its own pods, too.
+func (q question) carried(from, node, to end) end {
+	if q.config.Routing == settings.Native && to.node != node.node && to.node != "" {
+		from = ofNumber(identity.RemoteNode)
+		from.owns, from.address = node.owns, node.address
+	}
+	if from.isNode {
+		from.node = ""
+	}
+	from.carried = true
+	return from
+}
+
+// unknown says what an agent cannot know of another node: the hostPorts of its pods.
+func (q question) unknown(target end) []string {
+	local := q.localNode()
+	if !target.isNode || target.backend != nil || local == "" || target.node == local || target.node == "" {
+		return nil
+	}
+	return []string{fmt.Sprintf("if a pod of node %s has this as its hostPort, its policies decide, too: ask the agent there", target.node)}
+}
