@@ -1,10 +1,10 @@
 package policy
 
 import (
-	"math/bits"
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy/span"
 )
 
 // cell is what an entry says of the packets that it matches.
@@ -15,10 +15,10 @@ type cell struct {
 }
 
 // cells are the entries of one peer, or of any peer, in one direction.
-type cells map[prefix]cell
+type cells map[span.Prefix]cell
 
 // add puts a cell at a prefix. The stronger of two stays; two of the same strength share their rules.
-func (c cells) add(at prefix, n cell) {
+func (c cells) add(at span.Prefix, n cell) {
 	have, ok := c[at]
 	switch {
 	case !ok || n.precedence > have.precedence:
@@ -29,7 +29,7 @@ func (c cells) add(at prefix, n cell) {
 	}
 }
 
-func (c cells) addAll(prefixes []prefix, n cell) {
+func (c cells) addAll(prefixes []span.Prefix, n cell) {
 	for _, at := range prefixes {
 		c.add(at, n)
 	}
@@ -56,7 +56,7 @@ func (c cells) settle(anyPeer cells) cells {
 		}
 		over, ok := anyPeer[at]
 		visit(over, ok)
-		for p, more := at.parent(); more; p, more = p.parent() {
+		for p, more := at.Parent(); more; p, more = p.Parent() {
 			over, ok = c[p]
 			visit(over, ok)
 			over, ok = anyPeer[p]
@@ -81,7 +81,7 @@ type layer struct {
 func (c cells) entries(l layer, peer identity.Number, entries []Entry) []Entry {
 	for at, own := range c {
 		e := Entry{
-			View: l.view, Tier: l.tier, Direction: l.direction, Peer: peer, Protocol: at.protocol, Port: at.port, PortBits: at.bits,
+			View: l.view, Tier: l.tier, Direction: l.direction, Peer: peer, Protocol: at.Protocol, Port: at.Port, PortBits: at.Bits,
 			Verdict: own.verdict, Precedence: own.precedence, Rules: own.rules,
 		}
 		e.Match = e.match()
@@ -107,40 +107,4 @@ func (e Entry) match() Match {
 	default:
 		return MatchL3L4
 	}
-}
-
-// parent is the next shorter prefix: one bit of the port less, then any port, then any protocol.
-func (p prefix) parent() (prefix, bool) {
-	switch {
-	case p.bits > 0:
-		p.bits--
-		p.port &= ^uint16(0xffff >> p.bits)
-		return p, true
-	case p.protocol != 0:
-		return prefix{}, true
-	default:
-		return prefix{}, false
-	}
-}
-
-// matches tells whether a packet is under the prefix.
-func (p prefix) matches(protocol uint8, port uint16) bool {
-	return p.protocol == 0 || p.protocol == protocol && (p.port^port)>>(16-p.bits) == 0
-}
-
-// prefixes appends the fewest prefixes that make up the range, at most 30.
-func (p Port) prefixes(out []prefix) []prefix {
-	if p.Protocol == 0 {
-		return append(out, prefix{})
-	}
-	for first, last := int(p.First), int(p.Last); first <= last; {
-		// The largest block that begins at first and does not pass last.
-		size := bits.TrailingZeros32(uint32(first) | 1<<16)
-		for first+1<<size-1 > last {
-			size--
-		}
-		out = append(out, prefix{p.Protocol, uint16(first), uint8(16 - size)})
-		first += 1 << size
-	}
-	return out
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy/span"
 )
 
 // Subject is whom a set of entries is for.
@@ -150,7 +151,7 @@ type boundTerm struct {
 	anyPeer   bool
 	selectors []int
 	blocks    []string // keys
-	prefixes  []prefix
+	prefixes  []span.Prefix
 	names     []Port // ports whose number depends on the peer
 }
 
@@ -175,7 +176,7 @@ func newBuilder(rules []Rule, subject Subject, l layer, more bool, options Optio
 			b.bind(t, nil, subject)
 		}
 	}
-	b.anyPeer.add(prefix{}, base)
+	b.anyPeer.add(span.Prefix{}, base)
 	for _, t := range b.terms {
 		if t.anyPeer {
 			b.anyPeer.addAll(t.prefixes, t.cell)
@@ -204,7 +205,7 @@ func (b *builder) bind(t Term, rules []Origin, subject Subject) {
 			continue
 		}
 		for _, resolved := range p.resolve(subject.NamedPorts, nil) {
-			bound.prefixes = resolved.prefixes(bound.prefixes)
+			bound.prefixes = span.Prefixes(resolved.Protocol, resolved.First, resolved.Last, bound.prefixes)
 		}
 	}
 	if !t.AnyPeer {
@@ -281,7 +282,7 @@ func (b *builder) peer(chosen []byte, named NamedPorts) cells {
 		}
 		for _, p := range t.names {
 			for _, resolved := range p.resolve(named, nil) {
-				own.addAll(resolved.prefixes(nil), t.cell)
+				own.addAll(span.Prefixes(resolved.Protocol, resolved.First, resolved.Last, nil), t.cell)
 			}
 		}
 	}

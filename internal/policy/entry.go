@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy/span"
 )
 
 // Direction of traffic as the workload sees it. The numbers are those of abi enum direction.
@@ -118,7 +119,7 @@ func (e Entry) String() string {
 	default:
 		fmt.Fprint(&text, e.Peer)
 	}
-	fmt.Fprintf(&text, " %s %s", prefix{e.Protocol, e.Port, e.PortBits}, e.Verdict)
+	fmt.Fprintf(&text, " %s %s", e.span(), e.Verdict)
 	for i, o := range e.Rules {
 		text.WriteString([...]string{" by ", ", "}[min(i, 1)])
 		text.WriteString(o.String())
@@ -126,31 +127,5 @@ func (e Entry) String() string {
 	return text.String()
 }
 
-// prefix is what an entry matches of (protocol, port): any protocol, one protocol, or a prefix of one protocol's ports.
-type prefix struct {
-	protocol uint8 // 0: any; the rest is zero then
-	port     uint16
-	bits     uint8
-}
-
-func (p prefix) String() string {
-	if p.protocol == 0 {
-		return "any"
-	}
-	names := map[uint8]string{TCP: "tcp", UDP: "udp", SCTP: "sctp", ICMP: "icmp", ICMPv6: "icmp6"}
-	protocol, ok := names[p.protocol]
-	if !ok {
-		protocol = fmt.Sprint(p.protocol)
-	}
-	last := p.port | uint16(0xffff>>p.bits)
-	switch {
-	case p.bits == 0:
-		return protocol
-	case p.protocol == ICMP || p.protocol == ICMPv6:
-		return fmt.Sprintf("%s/%d", protocol, p.port>>8)
-	case p.port == last:
-		return fmt.Sprintf("%s/%d", protocol, p.port)
-	default:
-		return fmt.Sprintf("%s/%d-%d", protocol, p.port, last)
-	}
-}
+// span is what the entry matches of (protocol, port).
+func (e Entry) span() span.Prefix { return span.Prefix{Protocol: e.Protocol, Port: e.Port, Bits: e.PortBits} }

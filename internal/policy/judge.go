@@ -178,12 +178,11 @@ func longest(entries []Entry, l layer, peer identity.Number, packet Packet) (Ent
 		if (layer{e.View, e.Tier, e.Direction}) != l || e.Peer != peer {
 			continue
 		}
-		at := prefix{e.Protocol, e.Port, e.PortBits}
 		bits := int(e.PortBits)
 		if e.Protocol != 0 {
 			bits += 8
 		}
-		if at.matches(packet.Protocol, packet.Port) && bits > length {
+		if e.span().Matches(packet.Protocol, packet.Port) && bits > length {
 			best, length = e, bits
 		}
 	}
