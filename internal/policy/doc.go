@@ -15,6 +15,10 @@
 // own when equal). As the longest prefix need not be the strongest rule, Entries leaves out each entry that a stronger
 // one covers: with `deny TCP` for peer 300, no `allow TCP 80` for peer 300 exists.
 //
+// Two more things are looked up by what a peer is at its address: blocks of prefixes, and named ports in egress where workloads
+// of one identity do not agree (package named). Both are classes of addresses, which Ranges divides; an entry for a class is
+// like one for a peer.
+//
 // Example: a rule that lets frontends (identity 300) reach port 5432 of databases makes for a database
 //
 //	ingress any any/any   deny-implicit  precedence 0  by cnp shop/db

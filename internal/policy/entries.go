@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/policy/named"
 	"weftnet.io/weftnet/internal/policy/span"
 )
 
@@ -42,11 +43,12 @@ type Options struct {
 type Compiled struct {
 	builders []*builder // of each view, tier and direction
 	classes  classes
+	names    named.Names
 }
 
 // Compile reads the rules that select a subject. Cost: those rules.
 func Compile(rules []Rule, subject Subject, options Options) *Compiled {
-	c := &Compiled{classes: classesOf(rules, subject, options)}
+	c := &Compiled{classes: divide(blocksOf(rules, subject, options), nil)}
 	rounds := tiersOf(rules, subject, options)
 	for _, view := range views(rules, subject, options) {
 		seen := view.seeAll(rules, subject, options)
@@ -56,29 +58,78 @@ func Compile(rules []Rule, subject Subject, options Options) *Compiled {
 			}
 		}
 	}
+	c.names.Asked = c.asked()
 	return c
 }
 
-// Entries are all entries, of any peer, of the classes of Ranges, and of these peers. peerPorts gives the named ports of
-// the workloads of an identity, for egress; nil: none have any. Cost: terms times identities, as identities that the same
-// terms choose are worked out once.
-func (c *Compiled) Entries(peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts) []Entry {
+// Entries are all entries, of any peer, of the classes of Ranges, and of these peers. Cost: terms times identities, as
+// identities that the same terms choose are worked out once.
+func (c *Compiled) Entries(peers iter.Seq2[identity.Number, identity.Labels]) []Entry {
 	var entries []Entry
 	for _, b := range c.builders {
 		entries = b.anyPeer.settle(cells{}).entries(b.layer, 0, entries)
 		for class, blocks := range c.classes.members {
-			entries = b.class(blocks).settle(b.anyPeer).entries(b.layer, class, entries)
+			entries = b.class(blocks, c.names.Kinds).settle(b.anyPeer).entries(b.layer, class, entries)
 		}
-		entries = b.entries(peers, peerPorts, entries)
+		entries = b.entries(peers, c.names.Ports, entries)
 	}
 	slices.SortFunc(entries, Entry.Compare)
 	return entries
 }
 
-// Of are the entries of these peers alone.
-func (c *Compiled) Of(peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts) (entries []Entry) {
+// Named is the policy that knows the named ports of peers, for egress. Without it they have none.
+func (c *Compiled) Named(peers iter.Seq2[identity.Number, identity.Labels], of Holders) *Compiled {
+	if len(c.names.Asked) == 0 {
+		return c
+	}
+	out := *c
+	out.names = named.Of(c.names.Asked, func(yield func(identity.Number, identity.Labels) bool) {
+		for number, labels := range peers {
+			if c.asks(labels) && !yield(number, labels) {
+				return
+			}
+		}
+	}, of)
+	out.classes = divide(c.classes.blocks, out.names.Marks)
+	return &out
+}
+
+// asks tells whether egress asks a peer with these labels for a port by name.
+func (c *Compiled) asks(labels identity.Labels) bool {
+	return slices.ContainsFunc(c.builders, func(b *builder) bool {
+		if !b.named {
+			return false
+		}
+		chosen := b.choose(labels, nil)
+		return slices.ContainsFunc(b.terms, func(t boundTerm) bool { return len(t.names) > 0 && t.chooses(chosen) })
+	})
+}
+
+// Differ tells whether workloads of an identity mean different ports by a name, or did: when one of them changes, all of the
+// policy is to be computed again, and not the entries of the identity alone.
+func (c *Compiled) Differ(number identity.Number, labels identity.Labels, of Holders) bool {
+	return c.names.Differed(number) || c.asks(labels) && c.names.Differ(of(number))
+}
+
+// asked are the names of ports that the subject's egress asks for.
+func (c *Compiled) asked() (names []Port) {
 	for _, b := range c.builders {
-		entries = b.entries(peers, peerPorts, entries)
+		for _, t := range b.terms {
+			for _, p := range t.names {
+				if !slices.Contains(names, p) {
+					names = append(names, p)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// Of are the entries of these peers alone, whose workloads may have changed. None of them may Differ.
+func (c *Compiled) Of(peers iter.Seq2[identity.Number, identity.Labels], of Holders) (entries []Entry) {
+	n := named.Of(c.names.Asked, peers, of)
+	for _, b := range c.builders {
+		entries = b.entries(peers, n.Ports, entries)
 	}
 	slices.SortFunc(entries, Entry.Compare)
 	return entries
@@ -204,8 +255,8 @@ func (b *builder) bind(t Term, rules []Origin, subject Subject) {
 			b.named = true
 			continue
 		}
-		for _, resolved := range p.resolve(subject.NamedPorts, nil) {
-			bound.prefixes = span.Prefixes(resolved.Protocol, resolved.First, resolved.Last, bound.prefixes)
+		for _, resolved := range p.Resolve(subject.NamedPorts, nil) {
+			bound.prefixes = resolved.Prefixes(bound.prefixes)
 		}
 	}
 	if !t.AnyPeer {
@@ -226,31 +277,22 @@ func (b *builder) bind(t Term, rules []Origin, subject Subject) {
 	b.terms = append(b.terms, bound)
 }
 
-// entries appends those of peers.
-func (b *builder) entries(
-	peers iter.Seq2[identity.Number, identity.Labels], peerPorts func(identity.Number) NamedPorts, entries []Entry,
-) []Entry {
+// entries appends those of peers, whose named ports these are.
+func (b *builder) entries(peers iter.Seq2[identity.Number, identity.Labels], ports map[identity.Number]NamedPorts, entries []Entry) []Entry {
 	if len(b.selectors) == 0 && !b.named {
 		return entries
 	}
 	groups := map[string]cells{} // by which selectors a peer matches and its named ports
 	chosen := make([]byte, len(b.selectors))
 	for number, labels := range peers {
-		for i, s := range b.selectors {
-			chosen[i] = 0
-			if s.Matches(labels) {
-				chosen[i] = 1
-			}
-		}
+		chosen = b.choose(labels, chosen)
 		group := string(chosen)
-		var named NamedPorts
-		if b.named && peerPorts != nil {
-			named = peerPorts(number)
-			group += named.String()
+		if b.named {
+			group += ports[number].String()
 		}
 		own, ok := groups[group]
 		if !ok {
-			own = b.peer(chosen, named).settle(b.anyPeer)
+			own = b.peer(chosen, ports[number]).settle(b.anyPeer)
 			groups[group] = own
 		}
 		entries = own.entries(b.layer, number, entries)
@@ -258,12 +300,40 @@ func (b *builder) entries(
 	return entries
 }
 
-// class collects what terms say of the addresses that these blocks choose, and no others.
-func (b *builder) class(blocks map[string]bool) cells {
+// choose marks the selectors that choose a peer with these labels.
+func (b *builder) choose(labels identity.Labels, chosen []byte) []byte {
+	chosen = chosen[:0]
+	for _, s := range b.selectors {
+		one := byte(0)
+		if s.Matches(labels) {
+			one = 1
+		}
+		chosen = append(chosen, one)
+	}
+	return chosen
+}
+
+// chooses tells whether a term is for a peer that these selectors choose.
+func (t boundTerm) chooses(chosen []byte) bool {
+	return t.anyPeer || slices.ContainsFunc(t.selectors, func(i int) bool { return chosen[i] == 1 })
+}
+
+// class collects what terms say of the addresses that these blocks choose, and no others, or at which such workloads are.
+func (b *builder) class(keys map[string]bool, kinds map[string]named.Kind) cells {
 	own := cells{}
 	for _, t := range b.terms {
-		if slices.ContainsFunc(t.blocks, func(key string) bool { return blocks[key] }) {
+		if slices.ContainsFunc(t.blocks, func(key string) bool { return keys[key] }) {
 			own.addAll(t.prefixes, t.cell)
+		}
+	}
+	for key := range keys {
+		if k, ok := kinds[key]; ok {
+			chosen := b.choose(k.Labels, nil)
+			for _, t := range b.terms {
+				if t.chooses(chosen) {
+					t.addNamed(k.Ports, own)
+				}
+			}
 		}
 	}
 	return own
@@ -271,20 +341,25 @@ func (b *builder) class(blocks map[string]bool) cells {
 
 // peer collects what terms say of a peer that these selectors choose and that has these named ports, other than what
 // they say of everybody.
-func (b *builder) peer(chosen []byte, named NamedPorts) cells {
+func (b *builder) peer(chosen []byte, ports NamedPorts) cells {
 	own := cells{}
 	for _, t := range b.terms {
-		if !t.anyPeer && !slices.ContainsFunc(t.selectors, func(i int) bool { return chosen[i] == 1 }) {
+		if !t.chooses(chosen) {
 			continue
 		}
 		if !t.anyPeer {
 			own.addAll(t.prefixes, t.cell)
 		}
-		for _, p := range t.names {
-			for _, resolved := range p.resolve(named, nil) {
-				own.addAll(span.Prefixes(resolved.Protocol, resolved.First, resolved.Last, nil), t.cell)
-			}
-		}
+		t.addNamed(ports, own)
 	}
 	return own
+}
+
+// addNamed adds the ports that the names of a term stand for.
+func (t boundTerm) addNamed(ports NamedPorts, own cells) {
+	for _, p := range t.names {
+		for _, resolved := range p.Resolve(ports, nil) {
+			own.addAll(resolved.Prefixes(nil), t.cell)
+		}
+	}
 }

@@ -69,7 +69,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			ingress 300 tcp/80 allow by cnp shop/a ingress[0], cnp shop/b ingress[0] (l3-l4)
 			ingress 303 tcp/80 allow by cnp shop/a ingress[0], cnp shop/b ingress[0] (l3-l4)
 			egress any any allow (all)`},
-		{"a range is a few prefixes, and a named port is what each peer says it is", []Rule{
+		{"a range is a few prefixes, and a named port is what each peer says it is, where pods of one do not agree each address", []Rule{
 			{Origin: cnp("a"), Subject: everyone, DefaultDenyEgress: true, Egress: []Term{
 				{Path: "egress[0]", AnyPeer: true, Ports: []Port{{Protocol: TCP, First: 1023, Last: 2047}, ICMPType(ICMP, 8)}},
 				{Path: "egress[1]", Peers: []identity.Selector{backends}, Ports: []Port{{Name: "http"}}},
@@ -82,8 +82,10 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			egress any tcp/1024-2047 allow by cnp shop/a egress[0] (l4-only)
 			egress 301 tcp/81 allow by cnp shop/a egress[1] (l3-l4)
 			egress 301 udp/85 allow by cnp shop/a egress[1] (l3-l4)
-			egress 302 tcp/80 allow by cnp shop/a egress[1] (l3-l4)
-			egress 302 tcp/1024 allow by cnp shop/a egress[0], cnp shop/a egress[1] (l3-l4)`},
+			egress 24310207 tcp/80 allow by cnp shop/a egress[1] (l3-l4)
+			egress 24310207 udp/85 allow by cnp shop/a egress[1] (l3-l4)
+			egress 29931078 tcp/80 allow by cnp shop/a egress[1] (l3-l4)
+			egress 31223965 tcp/1024 allow by cnp shop/a egress[0], cnp shop/a egress[1] (l3-l4)`},
 		{"a term without ports or without peers opens nothing", []Rule{
 			{
 				Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, DefaultDenyEgress: true,
@@ -140,7 +142,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var have []string
-			for _, e := range Compile(test.rules, Subject{Labels: world[302]}, Options{}).Entries(maps.All(world), peerPorts) {
+			for _, e := range Compile(test.rules, Subject{Labels: world[302]}, Options{}).Named(maps.All(world), holders).Entries(maps.All(world)) {
 				have = append(have, fmt.Sprintf("%s (%s)", e, e.Match))
 			}
 			want := strings.ReplaceAll(strings.TrimSpace(test.want), "\t", "")
@@ -168,6 +170,6 @@ func BenchmarkEntries(b *testing.B) {
 		}}})
 	}
 	for b.Loop() {
-		Compile(rules, Subject{}, Options{}).Entries(peers, nil)
+		Compile(rules, Subject{}, Options{}).Entries(peers)
 	}
 }

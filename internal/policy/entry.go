@@ -128,4 +128,6 @@ func (e Entry) String() string {
 }
 
 // span is what the entry matches of (protocol, port).
-func (e Entry) span() span.Prefix { return span.Prefix{Protocol: e.Protocol, Port: e.Port, Bits: e.PortBits} }
+func (e Entry) span() span.Prefix {
+	return span.Prefix{Protocol: e.Protocol, Port: e.Port, Bits: e.PortBits}
+}

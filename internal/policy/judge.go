@@ -115,8 +115,8 @@ func (t Term) matches(subject Subject, peer Peer, packet Packet, options Options
 
 func (t Term) covers(named NamedPorts, packet Packet) bool {
 	for _, p := range t.Ports {
-		for _, resolved := range p.resolve(named, nil) {
-			if resolved.covers(packet.Protocol, packet.Port) {
+		for _, resolved := range p.Resolve(named, nil) {
+			if resolved.Covers(packet.Protocol, packet.Port) {
 				return true
 			}
 		}

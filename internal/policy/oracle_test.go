@@ -44,13 +44,50 @@ var world = map[identity.Number]identity.Labels{
 	303:                 labels("k8s:app", "web", "k8s:tier", "back"),
 }
 
-var worldPorts = map[identity.Number]NamedPorts{
-	300: {{"http", TCP, 80}},
-	301: {{"http", TCP, 81}, {"http", UDP, 85}, {"dns", UDP, 53}},
-	302: {{"http", TCP, 1024}, {"http", TCP, 80}},
+// worldHolders are the workloads that have named ports: those of 302 and 303 do not agree, nor do all addresses have one.
+var worldHolders = map[identity.Number][]Holder{
+	300: {{Addresses: parseAddrs("10.1.2.4"), NamedPorts: NamedPorts{{Name: "http", Protocol: TCP, Port: 80}}}, {Addresses: parseAddrs("10.1.2.3"), NamedPorts: NamedPorts{{Name: "http", Protocol: TCP, Port: 80}, {Name: "dns", Protocol: UDP, Port: 80}}}},
+	301: {{NamedPorts: NamedPorts{{Name: "http", Protocol: TCP, Port: 81}, {Name: "http", Protocol: UDP, Port: 85}, {Name: "dns", Protocol: UDP, Port: 53}}}},
+	302: {
+		{Addresses: parseAddrs("10.1.3.1", "fd00:1::2"), NamedPorts: NamedPorts{{Name: "http", Protocol: TCP, Port: 1024}}},
+		{Addresses: parseAddrs("10.200.0.1"), NamedPorts: NamedPorts{{Name: "http", Protocol: TCP, Port: 80}, {Name: "http", Protocol: UDP, Port: 85}}},
+	},
+	303: {{Addresses: parseAddrs("10.2.0.1"), NamedPorts: NamedPorts{{Name: "http", Protocol: TCP, Port: 80}}}, {Addresses: parseAddrs("10.1.4.1")}},
 }
 
-func peerPorts(n identity.Number) NamedPorts { return worldPorts[n] }
+func holders(n identity.Number) []Holder { return worldHolders[n] }
+
+func parseAddrs(list ...string) (out []netip.Addr) {
+	for _, a := range list {
+		out = append(out, netip.MustParseAddr(a))
+	}
+	return out
+}
+
+// portsAt are the named ports of the workload of an identity that has an address; of one that agrees with all others, any's.
+func portsAt(n identity.Number, a netip.Addr) NamedPorts {
+	for _, h := range worldHolders[n] {
+		if slices.Contains(h.Addresses, a) {
+			return h.NamedPorts
+		}
+	}
+	if n == 300 || n == 301 {
+		return worldHolders[n][0].NamedPorts
+	}
+	return nil
+}
+
+// isOfAnother tells whether a workload of another identity has the address: nobody else has it, then.
+func isOfAnother(n identity.Number, a netip.Addr) bool {
+	for other, list := range worldHolders {
+		for _, h := range list {
+			if other != n && slices.Contains(h.Addresses, a) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 var genSelector = rapid.Custom(func(t *rapid.T) identity.Selector {
 	n := rapid.IntRange(0, 2).Draw(t, "requirements")
@@ -161,7 +198,7 @@ var genRule = rapid.Custom(func(t *rapid.T) Rule {
 var genSubject = rapid.Custom(func(t *rapid.T) Subject {
 	return Subject{
 		Labels:     rapid.SampledFrom([]identity.Labels{world[300], world[301], world[302], world[identity.Host], identity.Reserved(identity.Init)}).Draw(t, "labels"),
-		NamedPorts: rapid.SampledFrom([]NamedPorts{nil, {{"http", TCP, 80}}, {{"http", UDP, 2048}, {"http", TCP, 1023}}}).Draw(t, "named ports"),
+		NamedPorts: rapid.SampledFrom([]NamedPorts{nil, {{Name: "http", Protocol: TCP, Port: 80}}, {{Name: "http", Protocol: UDP, Port: 2048}, {Name: "http", Protocol: TCP, Port: 1023}}}).Draw(t, "named ports"),
 	}
 })
 
@@ -181,8 +218,8 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 		rules := rapid.SliceOfN(genRule, 0, 4).Draw(t, "rules")
 		subject := genSubject.Draw(t, "subject")
 		options := genOptions.Draw(t, "options")
-		c := Compile(rules, subject, options)
-		entries, ranges := c.Entries(maps.All(world), peerPorts), c.Ranges()
+		c := Compile(rules, subject, options).Named(maps.All(world), holders)
+		entries, ranges := c.Entries(maps.All(world)), c.Ranges()
 		wellFormed(t, entries)
 		peers := map[identity.Number]identity.Number{999: 0, 0: 0} // unknown ones
 		for n := range world {
@@ -190,10 +227,9 @@ func TestTheKernelsLookupMeansWhatTheRulesMean(t *testing.T) {
 		}
 		for _, direction := range []Direction{Ingress, Egress} {
 			for number, known := range peers {
-				peer := Peer{
-					Number: known, Labels: world[known], NamedPorts: worldPorts[known],
-					Address: rapid.SampledFrom(addresses).Draw(t, "address"),
-				}
+				at := rapid.SampledFrom(addresses).Filter(func(a netip.Addr) bool { return !isOfAnother(known, a) })
+				peer := Peer{Number: known, Labels: world[known], Address: at.Draw(t, "address")}
+				peer.NamedPorts = portsAt(known, peer.Address)
 				for _, protocol := range []uint8{TCP, UDP, ICMP} {
 					for _, port := range edges {
 						cases++
@@ -287,7 +323,8 @@ func TestEntriesDoNotDependOnTheOrderOfRulesAndPeers(t *testing.T) {
 			}
 		}
 		permuted, written := Compile(rapid.Permutation(rules).Draw(t, "permuted"), subject, Options{}), Compile(rules, subject, Options{})
-		have, want := permuted.Entries(peers, peerPorts), written.Entries(maps.All(world), peerPorts)
+		permuted, written = permuted.Named(peers, holders), written.Named(maps.All(world), holders)
+		have, want := permuted.Entries(peers), written.Entries(maps.All(world))
 		if text(have) != text(want) {
 			t.Fatalf("have\n%s\nwant\n%s", text(have), text(want))
 		}
@@ -325,7 +362,7 @@ func TestAClassKeepsItsNumberWhenAGroupGrows(t *testing.T) {
 	}
 	small, large := group("10.1.0.0/16"), group("10.1.0.0/16", "192.0.2.0/24")
 	entries := func(rules []Rule) string {
-		return text(Compile(rules, Subject{}, Options{}).Entries(maps.All(world), nil))
+		return text(Compile(rules, Subject{}, Options{}).Entries(maps.All(world)))
 	}
 	if entries(small) != entries(large) {
 		t.Errorf("entries differ:\n%s\n%s", entries(small), entries(large))

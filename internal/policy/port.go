@@ -1,94 +1,41 @@
 package policy
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strings"
+	"weftnet.io/weftnet/internal/policy/named"
+	"weftnet.io/weftnet/internal/policy/span"
 )
 
-// IP protocol numbers that policies name (IANA protocol numbers).
+// IP protocol numbers that policies name.
 const (
-	TCP    uint8 = 6
-	UDP    uint8 = 17
-	SCTP   uint8 = 132
-	ICMP   uint8 = 1
-	ICMPv6 uint8 = 58
+	TCP    = span.TCP
+	UDP    = span.UDP
+	SCTP   = span.SCTP
+	ICMP   = span.ICMP
+	ICMPv6 = span.ICMPv6
 )
 
-// Extended are the protocols without ports that policies name if the daemon's configuration lets them (IANA names).
-var Extended = map[string]uint8{"IGMP": 2, "IPIP": 4, "IPV6": 41, "GRE": 47, "ESP": 50, "AH": 51, "VRRP": 112}
+// What rules say of ports: see package span; and whose names stand for which: see package named.
+type (
+	Port       = span.Port
+	NamedPort  = span.NamedPort
+	NamedPorts = span.NamedPorts
+	Holder     = named.Holder
+	Holders    = named.Holders
+)
 
-// Transports are the protocols that ANY stands for in a list of ports.
-var Transports = []uint8{TCP, UDP, SCTP}
-
-// Port is a range of ports of one protocol, or a port by name. For ICMP a port is type<<8 | code.
-//
-// The zero value is every packet of every protocol (AnyPort).
-type Port struct {
-	Protocol uint8  // IP protocol; 0: any (with a Name: any of Transports)
-	First    uint16 // the range, both ends included; without meaning if Protocol is 0
-	Last     uint16
-	Name     string // of a container port; First and Last are unused then
-}
-
-// AnyPort is every packet of every protocol.
-var AnyPort = Port{}
+// Extended are the protocols without ports that policies name if the daemon's configuration lets them, Transports those that
+// ANY stands for, AnyPort is every packet of every protocol.
+var (
+	Extended   = span.Extended
+	Transports = span.Transports
+	AnyPort    = span.AnyPort
+)
 
 // AllPorts is every packet of one protocol.
-func AllPorts(protocol uint8) Port { return Port{Protocol: protocol, Last: 0xffff} }
+func AllPorts(protocol uint8) Port { return span.AllPorts(protocol) }
 
 // OnePort is one port of one protocol.
-func OnePort(protocol uint8, port uint16) Port {
-	return Port{Protocol: protocol, First: port, Last: port}
-}
+func OnePort(protocol uint8, port uint16) Port { return span.OnePort(protocol, port) }
 
 // ICMPType is all codes of one ICMP message type. The protocol is ICMP or ICMPv6.
-func ICMPType(protocol, number uint8) Port {
-	return Port{Protocol: protocol, First: uint16(number) << 8, Last: uint16(number)<<8 | 0xff}
-}
-
-// NamedPort is a container port that has a name.
-type NamedPort struct {
-	Name     string
-	Protocol uint8
-	Port     uint16
-}
-
-// NamedPorts are the named ports of a workload, or of all workloads of one identity.
-type NamedPorts []NamedPort
-
-// String is the same for equal sets of ports, whatever their order: "dns:17/53 http:6/8080".
-func (p NamedPorts) String() string {
-	sorted := slices.Clone(p)
-	slices.SortFunc(sorted, func(a, b NamedPort) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Port, b.Port))
-	})
-	sorted = slices.Compact(sorted)
-	text := make([]string, len(sorted))
-	for i, port := range sorted {
-		text[i] = fmt.Sprintf("%s:%d/%d", port.Name, port.Protocol, port.Port)
-	}
-	return strings.Join(text, " ")
-}
-
-// resolve appends what p means to a workload with these named ports: itself, or the ports that its name stands for.
-func (p Port) resolve(named NamedPorts, ports []Port) []Port {
-	if p.Name == "" {
-		return append(ports, p)
-	}
-	for _, n := range named {
-		if n.Name != p.Name {
-			continue
-		}
-		if n.Protocol == p.Protocol || p.Protocol == 0 && slices.Contains(Transports, n.Protocol) {
-			ports = append(ports, OnePort(n.Protocol, n.Port))
-		}
-	}
-	return ports
-}
-
-// covers tells whether a packet with this protocol and port is in the range.
-func (p Port) covers(protocol uint8, port uint16) bool {
-	return p.Protocol == 0 || p.Protocol == protocol && p.First <= port && port <= p.Last
-}
+func ICMPType(protocol, number uint8) Port { return span.ICMPType(protocol, number) }

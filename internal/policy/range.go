@@ -35,18 +35,19 @@ const ClassScope identity.Number = 0x01 << 24
 // so that a group of a thousand prefixes that gets one more costs one range and no entry.
 func (c *Compiled) Ranges() []Range { return c.classes.ranges }
 
-// classes are sets of blocks: all those that choose some address.
+// classes are sets of blocks, and of kinds of workloads: all those that choose some address.
 type classes struct {
 	ranges  []Range
-	members map[identity.Number]map[string]bool // class -> keys of its blocks
+	members map[identity.Number]map[string]bool // class -> keys of what chooses it
+	blocks  map[string]Block                    // by key
 }
 
-func classesOf(rules []Rule, subject Subject, options Options) classes {
-	out := classes{members: map[identity.Number]map[string]bool{}}
-	if options.Enforcement == EnforceNever {
-		return out
-	}
+// blocksOf are those of the rules that select a subject, by key.
+func blocksOf(rules []Rule, subject Subject, options Options) map[string]Block {
 	blocks := map[string]Block{}
+	if options.Enforcement == EnforceNever {
+		return blocks
+	}
 	for _, r := range rules {
 		for _, t := range r.Terms() {
 			if len(t.Blocks) > 0 && !t.AnyPeer && r.Subject.Matches(subject.Labels) {
@@ -57,7 +58,13 @@ func classesOf(rules []Rule, subject Subject, options Options) classes {
 			}
 		}
 	}
-	if len(blocks) == 0 {
+	return blocks
+}
+
+// divide divides addresses by blocks, and those of pods by marks, too.
+func divide(blocks map[string]Block, pods []division.Mark) classes {
+	out := classes{members: map[identity.Number]map[string]bool{}, blocks: blocks}
+	if len(blocks)+len(pods) == 0 {
 		return out
 	}
 	type spot struct {
@@ -68,7 +75,13 @@ func classesOf(rules []Rule, subject Subject, options Options) classes {
 	var texts []string
 	for _, place := range places {
 		for _, six := range [...]bool{false, true} {
-			for _, part := range division.Of(marks(blocks, place, six)) {
+			list := marks(blocks, place, six)
+			for _, m := range pods {
+				if place == Pod && m.Prefix.Addr().Is6() == six {
+					list = append(list, m)
+				}
+			}
+			for _, part := range division.Of(list) {
 				spots = append(spots, spot{place, part})
 				if part.Keys != "" {
 					texts = append(texts, part.Keys)

@@ -76,20 +76,49 @@ func Some(r state.Reader, t *table.Tables, numbers map[identity.Number]bool) ite
 	}
 }
 
-// NamedPorts gives the named ports of all workloads of an identity, here and on other nodes.
-func NamedPorts(r state.Reader, t *table.Tables) func(identity.Number) policy.NamedPorts {
-	return func(n identity.Number) (ports policy.NamedPorts) {
+// Holders lists the workloads of an identity with their named ports: those here, and those that other nodes publish.
+func Holders(r state.Reader, t *table.Tables) policy.Holders {
+	return func(n identity.Number) (list []policy.Holder) {
 		key := state.Join(uint32(n))
-		for e := range t.Endpoints.By(r, table.ByIdentity, key) {
-			for _, p := range e.NamedPorts {
-				ports = append(ports, policy.NamedPort(p))
-			}
-		}
 		for w := range t.Workloads.By(r, table.ByIdentity, key) {
-			for _, p := range w.NamedPorts {
-				ports = append(ports, policy.NamedPort(p))
+			list = append(list, policy.Holder{Addresses: w.Addresses, NamedPorts: named(w.NamedPorts)})
+		}
+		for e := range t.Endpoints.By(r, table.ByIdentity, key) {
+			if !isHere(r, t, e) {
+				list = append(list, policy.Holder{Addresses: e.Addresses, NamedPorts: named(e.NamedPorts)})
 			}
 		}
-		return ports
+		return list
 	}
+}
+
+// isHere tells whether an endpoint is what this node itself publishes of a workload: the workload says more, and sooner.
+func isHere(r state.Reader, t *table.Tables, e table.Endpoint) bool {
+	for range t.Workloads.By(r, table.ByPod, table.ObjectKey(e.Namespace, e.Name)) {
+		return true
+	}
+	return false
+}
+
+func named(ports []table.NamedPort) (out policy.NamedPorts) {
+	for _, p := range ports {
+		out = append(out, policy.NamedPort(p))
+	}
+	return out
+}
+
+// HasNames tells whether a workload of an identity has named ports.
+func HasNames(r state.Reader, t *table.Tables, n identity.Number) bool {
+	key := state.Join(uint32(n))
+	for w := range t.Workloads.By(r, table.ByIdentity, key) {
+		if len(w.NamedPorts) > 0 {
+			return true
+		}
+	}
+	for e := range t.Endpoints.By(r, table.ByIdentity, key) {
+		if len(e.NamedPorts) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -98,7 +98,7 @@ func kubernetesPorts(ports []Object, p Packet, nameless bool) bool {
 func (p Packet) names(name, protocol string) bool {
 	ports := p.Subject.Ports
 	if !p.Ingress {
-		ports = p.Peer.Alike
+		ports = p.Peer.Ports
 	}
 	return p.Protocol == protocol && slices.Contains(ports, NamedPort{name, protocol, p.Port})
 }

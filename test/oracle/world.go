@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"maps"
 	"net/netip"
 	"strings"
 
@@ -49,7 +48,6 @@ type End struct {
 	Place   Place
 	Labels  map[string]string // source:key -> value; nil: nobody knows who it is
 	Ports   []NamedPort
-	Alike   []NamedPort // of all pods with the same labels: C5, names resolve per peer identity in egress
 	Address netip.Addr
 	Node    string // name, if it is one
 	Local   bool   // the node of the subject
@@ -66,11 +64,6 @@ type NamedPort struct {
 func (w *World) Pod(namespace, name string) End {
 	pod := find(w.Pods, namespace, name)
 	e := End{Name: namespace + "/" + name, Place: InPod, Labels: w.labels(pod), Ports: portsOf(pod)}
-	for _, other := range w.Pods {
-		if maps.Equal(w.labels(other), e.Labels) {
-			e.Alike = append(e.Alike, portsOf(other)...)
-		}
-	}
 	e.Address, _ = netip.ParseAddr(raw.Text(raw.Sub(pod, "status"), "podIP"))
 	return e
 }

@@ -140,6 +140,16 @@ func TestAPodReachesItselfAndNotItsTwin(t *testing.T) {
 	)
 }
 
+func TestANameIsThePortOfThePodThatIsCalled(t *testing.T) {
+	session(t, "names.txt", "testdata/names.yaml",
+		"explain --from shop/cli --to shop/n1:web",
+		"explain --from shop/cli --to shop/n1:9090",
+		"explain --from shop/cli --to shop/n2:9090",
+		"explain --from shop/cli --to shop/n3:8080",
+		"effective shop/cli",
+	)
+}
+
 func TestAnAddressAndAPortAreReadWhereTheyCanBeToldApart(t *testing.T) {
 	session(t, "addresses.txt", "testdata/calls",
 		"explain --from tools/other --to fd10:2::8:31000",

@@ -33,8 +33,8 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		return agentv1.Effective{}, fmt.Errorf("%s: %s", e.name, reason)
 	}
 	rules, subject, options := q.rulesOn(e.node), q.subject(e), q.optionsFor(e)
-	compiled := policy.Compile(rules, subject, options)
-	entries := compiled.Entries(reference.Peers(r, t), reference.NamedPorts(r, t))
+	compiled := policy.Compile(rules, subject, options).Named(reference.Peers(r, t), reference.Holders(r, t))
+	entries := compiled.Entries(reference.Peers(r, t))
 	q.ranges = compiled.Ranges()
 	e.governed = governed
 	e.labels = subject.Labels
@@ -171,6 +171,10 @@ func (q question) namesOfClass(n identity.Number, found map[string]bool) (is boo
 			continue
 		}
 		is = true
+		if who := q.podAt(r); who != "" {
+			found[who] = true
+			continue
+		}
 		name := r.Prefix.String() + q.exceptions(r)
 		if r.Place != policy.Outside {
 			name = fmt.Sprintf("%s (%ss)", name, r.Place)
@@ -178,6 +182,23 @@ func (q question) namesOfClass(n identity.Number, found map[string]bool) (is boo
 		found[name] = true
 	}
 	return is
+}
+
+// podAt is the workload that a range is the address of: it has a class of its own where others of its identity mean another
+// port by a name. Empty: there is none.
+func (q question) podAt(r policy.Range) string {
+	if r.Place != policy.Pod || !r.Prefix.IsSingleIP() {
+		return ""
+	}
+	if who := q.who(r.Prefix.Addr()); who.governed {
+		return who.name
+	}
+	for e := range q.t.Endpoints.All(q.r) {
+		if slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return a.WithZone("") == r.Prefix.Addr() }) {
+			return e.Namespace + "/" + e.Name
+		}
+	}
+	return ""
 }
 
 // exceptions are the longer ranges that are in another class, of those the widest.

@@ -48,7 +48,7 @@ func TestFlatEntriesMeanTheSameAsTiersOneAfterTheOther(t *testing.T) {
 				}
 			}
 		}
-		entries := policy.Compile(rapid.SliceOfN(rule, 0, 5).Draw(t, "rules"), subject, policy.Options{HostByPolicy: true}).Entries(each, nil)
+		entries := policy.Compile(rapid.SliceOfN(rule, 0, 5).Draw(t, "rules"), subject, policy.Options{HostByPolicy: true}).Entries(each)
 		entries = slices.DeleteFunc(entries, func(e policy.Entry) bool { return e.Direction != policy.Ingress })
 		if !slices.ContainsFunc(entries, func(e policy.Entry) bool { return e.Tier != policy.Normal }) {
 			return // of one tier they are shown as they are

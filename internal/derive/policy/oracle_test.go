@@ -28,10 +28,10 @@ func (b *bed) obvious() string {
 			rules = append(rules, p.Rules...)
 		}
 		rules = reference.Resolve(s, b.Tables, rules, config)
-		c := engine.Compile(rules, subject, options)
+		c := engine.Compile(rules, subject, options).Named(reference.Peers(s, b.Tables), reference.Holders(s, b.Tables))
 		printSet(&out, table.PolicySet{
 			Identity: n, NamedPorts: subject.NamedPorts.String(), Ranges: c.Ranges(),
-			Entries: c.Entries(reference.Peers(s, b.Tables), reference.NamedPorts(s, b.Tables)),
+			Entries: c.Entries(reference.Peers(s, b.Tables)),
 		})
 	}
 	for n := range b.Nodes.By(s, table.ByLocal, state.Join(true)) {

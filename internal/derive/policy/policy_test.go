@@ -315,11 +315,16 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 	}
 	switch n("event", 4) {
 	case 0:
-		put(tx, b.Workloads, workload(fmt.Sprint("c", n("container", 3)), apps[which], identity.Number(300+which), ports...), remove)
+		w := workload(fmt.Sprint("c", n("container", 3)), apps[which], identity.Number(300+which), ports...)
+		w.Pod, w.Addresses = w.ContainerID, []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(n("at", 3))})}
+		put(tx, b.Workloads, w, remove)
 	case 1:
 		put(tx, b.Identities, table.Identity{Number: identity.Number(300 + n("number", 5)), Labels: app(apps[which])}, remove)
 	case 2:
-		put(tx, b.Endpoints, table.Endpoint{Name: fmt.Sprint(n("endpoint", 2)), Identity: identity.Number(300 + n("number", 5)), NamedPorts: ports}, remove)
+		put(tx, b.Endpoints, table.Endpoint{
+			Name: fmt.Sprint("c", n("endpoint", 5)), Identity: identity.Number(300 + n("number", 5)), NamedPorts: ports,
+			Addresses: []netip.Addr{netip.AddrFrom4([4]byte{10, 0, 0, byte(n("at", 3))})},
+		}, remove)
 	case 3:
 		put(tx, b.Settings, table.Setting{Name: "enable-policy", Value: []string{"default", "always", "never"}[which]}, remove)
 	case 4:

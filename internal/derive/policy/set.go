@@ -87,16 +87,17 @@ func (d *sets) peer(n identity.Number, keys []state.Key) []state.Key {
 	return keys
 }
 
-func (d *sets) ofWorkload(_ state.Reader, w table.Workload) []state.Key {
+func (d *sets) ofWorkload(r state.Reader, w table.Workload) []state.Key {
 	var keys []state.Key
 	for _, s := range w.Subjects() {
 		if s.Set == "" {
 			continue
 		}
 		keys = append(keys, s.Set)
-		if len(w.NamedPorts) > 0 {
-			keys = append(keys, d.peer(s.Identity, slices.Collect(maps.Keys(d.named)))...)
-		}
+		keys = append(keys, d.ofHolder(r, s.Identity, w.NamedPorts)...)
+	}
+	if e, published := d.t.Endpoints.One(r, table.ObjectKey(w.Namespace, w.Pod)); published { // for which the workload speaks, or no longer
+		keys = append(keys, d.ofHolder(r, e.Identity, e.NamedPorts)...)
 	}
 	return keys
 }
@@ -136,11 +137,16 @@ func (d *sets) ofIdentity(_ state.Reader, i table.Identity) (keys []state.Key) {
 	return d.peer(i.Number, keys)
 }
 
-func (d *sets) ofEndpoint(_ state.Reader, e table.Endpoint) []state.Key {
-	if len(e.NamedPorts) == 0 {
+func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
+	return d.ofHolder(r, e.Identity, e.NamedPorts)
+}
+
+// ofHolder: a workload of an identity comes or goes. It matters to names of ports if it, or another one, has any.
+func (d *sets) ofHolder(r state.Reader, n identity.Number, ports []table.NamedPort) []state.Key {
+	if len(d.named) == 0 || len(ports) == 0 && !reference.HasNames(r, d.t, n) {
 		return nil
 	}
-	return d.peer(e.Identity, slices.Collect(maps.Keys(d.named)))
+	return d.peer(n, slices.Collect(maps.Keys(d.named)))
 }
 
 func (d *sets) ofSetting(_ state.Reader, s table.Setting) []state.Key {
@@ -162,7 +168,7 @@ func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
 		d.drop(set, k)
 		delete(d.known, set)
 		return nil
-	case k == nil || k.stale || k.subject.Labels != m.subject.Labels:
+	case k == nil || k.stale || k.subject.Labels != m.subject.Labels || d.differ(r, k):
 		d.drop(set, k)
 		k = d.whole(r, set, m)
 		d.known[set] = k
@@ -186,9 +192,10 @@ func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
 	if k.ask.open {
 		peers = reference.Peers(r, d.t)
 	}
+	k.policy = k.policy.Named(peers, reference.Holders(r, d.t))
 	k.row = table.PolicySet{
 		Identity: m.number, NamedPorts: m.subject.NamedPorts.String(),
-		Entries: k.policy.Entries(peers, reference.NamedPorts(r, d.t)), Ranges: k.policy.Ranges(),
+		Entries: k.policy.Entries(peers), Ranges: k.policy.Ranges(),
 	}
 	return k
 }
@@ -222,7 +229,7 @@ func boundTerms(terms []engine.Term, subject identity.Labels) []engine.Term {
 
 // patch computes the entries of the peers that were touched. Those of a peer depend on no other peer.
 func (d *sets) patch(r state.Reader, k *known) {
-	fresh := k.policy.Of(reference.Some(r, d.t, k.touched), reference.NamedPorts(r, d.t))
+	fresh := k.policy.Of(reference.Some(r, d.t, k.touched), reference.Holders(r, d.t))
 	old := k.row.Entries
 	merged := make([]engine.Entry, 0, len(old)+len(fresh))
 	for _, e := range old {
@@ -236,6 +243,17 @@ func (d *sets) patch(r state.Reader, k *known) {
 	}
 	k.row.Entries = append(merged, fresh...)
 	clear(k.touched)
+}
+
+// differ tells whether one of the peers that were touched has workloads that mean different ports by a name.
+func (d *sets) differ(r state.Reader, k *known) bool {
+	for n := range k.touched {
+		i, _ := d.t.Identities.One(r, state.Join(uint32(n)))
+		if k.policy.Differ(n, i.Labels, reference.Holders(r, d.t)) {
+			return true
+		}
+	}
+	return false
 }
 
 // enforcement is the daemon's configuration, as it is for a set.

@@ -1,6 +1,7 @@
-// Package span cuts ranges of ports into what the kernel can look up: prefixes, of which the longest that matches counts.
+// Package span is about the ports that policies name, and cuts ranges of them into what the kernel can look up: prefixes, of
+// which the longest that matches counts.
 //
-// A Prefix is any protocol, one protocol, or the ports of one protocol that begin with the same bits: tcp/80-95 is port 80
+// A Port is such a range, or a name, which stands for the container ports of that name that a workload has. A Prefix is any protocol, one protocol, or the ports of one protocol that begin with the same bits: tcp/80-95 is port 80
 // with 12 bits. A range of ports is the fewest of them, at most 30.
 //
 //	tcp/80-90  ->  tcp/80-87, tcp/88-89, tcp/90
@@ -20,10 +21,7 @@ type Prefix struct {
 	Bits     uint8 // leading bits of Port that count
 }
 
-// icmp and icmp6 are the protocols that have types in place of ports (IANA).
-const icmp, icmp6 = 1, 58
-
-var names = map[uint8]string{icmp: "icmp", 6: "tcp", 17: "udp", icmp6: "icmp6", 132: "sctp"}
+var names = map[uint8]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "icmp6", SCTP: "sctp"}
 
 // String is e.g. tcp/80-95, icmp/8, udp, any.
 func (p Prefix) String() string {
@@ -38,7 +36,7 @@ func (p Prefix) String() string {
 	switch {
 	case p.Bits == 0:
 		return protocol
-	case p.Protocol == icmp || p.Protocol == icmp6:
+	case p.Protocol == ICMP || p.Protocol == ICMPv6:
 		return fmt.Sprintf("%s/%d", protocol, p.Port>>8)
 	case p.Port == last:
 		return fmt.Sprintf("%s/%d", protocol, p.Port)
@@ -66,8 +64,8 @@ func (p Prefix) Matches(protocol uint8, port uint16) bool {
 	return p.Protocol == 0 || p.Protocol == protocol && (p.Port^port)>>(16-p.Bits) == 0
 }
 
-// Prefixes appends the fewest prefixes that make up a range of ports; protocol 0 is all packets.
-func Prefixes(protocol uint8, first, last uint16, out []Prefix) []Prefix {
+// prefixes appends the fewest prefixes that make up a range of ports; protocol 0 is all packets.
+func prefixes(protocol uint8, first, last uint16, out []Prefix) []Prefix {
 	if protocol == 0 {
 		return append(out, Prefix{})
 	}

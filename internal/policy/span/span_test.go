@@ -10,7 +10,8 @@ import (
 func TestARangeIsMadeOfExactlyItsPorts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		first, last := rapid.Uint16().Draw(t, "first"), rapid.Uint16().Draw(t, "last")
-		prefixes := Prefixes(6, first, last, nil)
+		p := Port{Protocol: TCP, First: first, Last: last}
+		prefixes := p.Prefixes(nil)
 		if len(prefixes) > 30 {
 			t.Fatalf("%d prefixes", len(prefixes))
 		}
@@ -23,8 +24,8 @@ func TestARangeIsMadeOfExactlyItsPorts(t *testing.T) {
 		}
 		port := rapid.Uint16().Draw(t, "port")
 		for _, port := range []uint16{port, first, last, first - 1, last + 1} {
-			inside := slices.ContainsFunc(prefixes, func(at Prefix) bool { return at.Matches(6, port) })
-			if inside != (first <= port && port <= last) {
+			inside := slices.ContainsFunc(prefixes, func(at Prefix) bool { return at.Matches(TCP, port) })
+			if inside != p.Covers(TCP, port) {
 				t.Fatalf("port %d: %v", port, prefixes)
 			}
 		}

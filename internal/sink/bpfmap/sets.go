@@ -135,7 +135,8 @@ func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, 
 			return status, err
 		}
 		s.live[key] = l
-	case difference.OnlyPeers(l.row.Entries, row.Entries, gone, added): // and which addresses are in which class
+	// Only peers, and which addresses are in which class; the word that says whether there are classes at all comes last.
+	case named(0, l.row) == named(0, row) && difference.OnlyPeers(l.row.Entries, row.Entries, gone, added):
 		err = s.edit(l, row, gone, added)
 	default:
 		err = s.replace(l, row)

@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,6 +40,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
+	"weftnet.io/weftnet/test/oracle/raw"
 )
 
 // Product is Weftnet with the objects of a world.
@@ -63,9 +65,9 @@ func New(w *oracle.World) (*Product, error) {
 	err := db.Write(func(tx *state.Tx) error {
 		rows.MarkSynced(tx)
 		for _, list := range [][]oracle.Object{w.Policies, w.Namespaces, w.Pods, w.Nodes, w.Services, w.Slices, w.Groups} {
-			for _, raw := range list {
-				if err := put(tx, rows, raw); err != nil {
-					return fmt.Errorf("%v: %w", raw, err)
+			for _, o := range list {
+				if err := put(tx, rows, o); err != nil {
+					return fmt.Errorf("%v: %w", o, err)
 				}
 			}
 		}
@@ -91,7 +93,7 @@ func New(w *oracle.World) (*Product, error) {
 }
 
 // put gives an object to the reader of its kind, as the Go value that the API server's JSON is decoded into.
-func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
+func put(tx *state.Tx, rows *kube.Rows, o oracle.Object) error {
 	kinds := map[string]func() runtime.Object{
 		"CiliumNetworkPolicy":            func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
 		"CiliumClusterwideNetworkPolicy": func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
@@ -105,9 +107,9 @@ func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
 		"Service":                        func() runtime.Object { return &corev1.Service{} },
 		"EndpointSlice":                  func() runtime.Object { return &discoveryv1.EndpointSlice{} },
 	}
-	kind, _ := raw["kind"].(string)
+	kind, _ := o["kind"].(string)
 	object := kinds[kind]()
-	text, err := json.Marshal(raw)
+	text, err := json.Marshal(o)
 	if err == nil {
 		err = kjson.UnmarshalCaseSensitivePreserveInts(text, object) // as client-go reads
 	}
@@ -130,6 +132,11 @@ func put(tx *state.Tx, rows *kube.Rows, raw oracle.Object) error {
 
 // attach makes each pod a workload of this node, with a number for its labels.
 func (p *Product) attach(tx *state.Tx, w *oracle.World) {
+	addresses := map[string][]netip.Addr{}
+	for _, o := range w.Pods {
+		meta := raw.Sub(o, "metadata")
+		addresses[raw.Text(meta, "namespace")+"/"+raw.Text(meta, "name")] = addressesOf(o)
+	}
 	for pod := range p.Pods.All(tx) {
 		namespace, _ := p.Namespaces.One(tx, state.Join(pod.Namespace))
 		who := identity.Pod{
@@ -144,10 +151,25 @@ func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 		}
 		p.Workloads.Put(tx, table.Workload{
 			ContainerID: pod.Namespace + "." + pod.Name, Interface: "eth0", Namespace: pod.Namespace, Pod: pod.Name,
-			NamedPorts: pod.NamedPorts, Subject: table.Subject{Labels: labels, Identity: n, Set: table.SetKey(n, named.String())},
+			NamedPorts: pod.NamedPorts, Addresses: addresses[pod.Namespace+"/"+pod.Name], Subject: table.Subject{Labels: labels, Identity: n, Set: table.SetKey(n, named.String())},
 		})
 	}
 	p.numbers[foreign()] = p.number(tx, foreign())
+}
+
+// addressesOf are those that a pod has, in both families if it says so.
+func addressesOf(pod oracle.Object) (list []netip.Addr) {
+	status := raw.Sub(pod, "status")
+	texts := []string{raw.Text(status, "podIP")}
+	for _, one := range raw.Objects(status, "podIPs") {
+		texts = append(texts, raw.Text(one, "ip"))
+	}
+	for _, text := range texts {
+		if a, err := netip.ParseAddr(text); err == nil && !slices.Contains(list, a) {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // foreign is a pod of another cluster.

@@ -204,7 +204,7 @@ func checkRow(t *testing.T, row table.PolicyObject) {
 			t.Fatalf("problem names no field: %s", p)
 		}
 	}
-	policy.Compile(row.Rules, policy.Subject{}, policy.Options{}).Entries(nobody, nil)
+	policy.Compile(row.Rules, policy.Subject{}, policy.Options{}).Entries(nobody)
 }
 
 func nobody(func(identity.Number, identity.Labels) bool) {}
