@@ -8,12 +8,13 @@ import (
 
 	"weftnet.io/weftnet/test/oracle"
 	"weftnet.io/weftnet/test/oracle/product"
+	"weftnet.io/weftnet/test/oracle/random"
 	"weftnet.io/weftnet/test/oracle/shape"
 )
 
 // fuzzed is a world with one policy, by which web of shop hears whom an entry of ingress chooses.
 func fuzzed(kind string, entry oracle.Object, groups ...oracle.Object) *oracle.World {
-	w := rapid.Custom(func(t *rapid.T) *oracle.World { return draw{t}.world() }).Example(0)
+	w := rapid.Custom(random.World).Example(0)
 	w.Mode, w.Groups = "default", groups
 	w.Policies = []oracle.Object{{
 		"kind": kind, "metadata": oracle.Object{"name": "p", "namespace": "shop"},
@@ -83,7 +84,7 @@ func FuzzACIDRGroupStandsForItsPrefixes(f *testing.F) {
 		}
 		group := oracle.Object{"kind": "CiliumCIDRGroup", "metadata": oracle.Object{"name": "g"}, "spec": oracle.Object{"externalCIDRs": list}}
 		set := oracle.Object{"cidrGroupRef": "g", "except": without}
-		w := fuzzed("CiliumNetworkPolicy", reread(oracle.Object{"fromCIDRSet": []any{set}}), reread(group))
+		w := fuzzed("CiliumNetworkPolicy", random.Reread(oracle.Object{"fromCIDRSet": []any{set}}), random.Reread(group))
 		agree(t, w)
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/test/oracle"
 	"weftnet.io/weftnet/test/oracle/product"
+	"weftnet.io/weftnet/test/oracle/random"
 	"weftnet.io/weftnet/test/oracle/shape"
 )
 
@@ -141,7 +142,7 @@ func (s spoiler) spoil(o oracle.Object) []byte {
 
 // policyNumber is a policy that is not spoilt yet.
 func policyNumber(i int) oracle.Object {
-	return rapid.Custom(func(t *rapid.T) oracle.Object { return draw{t}.policy(0) }).Example(i)
+	return rapid.Custom(random.Policy).Example(i)
 }
 
 func TestMalformedPoliciesAreRefusedWithAFieldOrTakenRightly(t *testing.T) {
@@ -213,7 +214,7 @@ func taken(t *testing.T, i int, text []byte, findings []check.Finding) string {
 
 // means asks both sides about packets under a policy that was meant to be broken and is not.
 func means(t *testing.T, i int, o oracle.Object) {
-	w := rapid.Custom(func(t *rapid.T) *oracle.World { return draw{t}.world() }).Example(i)
+	w := rapid.Custom(random.World).Example(i)
 	w.Policies = []oracle.Object{o}
 	p, err := product.New(w)
 	if err != nil {

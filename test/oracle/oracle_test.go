@@ -14,6 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
 	"weftnet.io/weftnet/test/oracle/product"
+	"weftnet.io/weftnet/test/oracle/random"
 )
 
 // TestMain asks rapid for fewer than its usual hundred worlds: each is checked with thousands of packets. For millions,
@@ -62,7 +63,7 @@ func TestTheKernelGetsWhatTheTextOfPoliciesSays(t *testing.T) {
 	count := counts{verdicts: map[string]int{}}
 	refused, objects := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
-		w := draw{t}.world()
+		w := random.World(t)
 		p, err := product.New(w)
 		if err != nil {
 			t.Fatal(err)

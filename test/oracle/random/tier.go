@@ -1,4 +1,4 @@
-package oracle_test
+package random
 
 import "weftnet.io/weftnet/test/oracle"
 

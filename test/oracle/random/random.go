@@ -1,4 +1,8 @@
-package oracle_test
+// Package random makes worlds and policies at random. What is likely to make a difference is likely.
+//
+//	rapid.Check(t, func(t *rapid.T) { w := random.World(t); … })
+//	w := rapid.Custom(random.World).Example(seed)
+package random
 
 import (
 	"encoding/json"
@@ -9,7 +13,13 @@ import (
 	"weftnet.io/weftnet/test/oracle"
 )
 
-// draw makes random JSON. What is likely to make a difference is likely.
+// World is a small cluster with random policies: five pods, three nodes, services that policies name.
+func World(t *rapid.T) *oracle.World { return draw{t}.world() }
+
+// Policy is an object of one of the kinds of policies, not always a valid one.
+func Policy(t *rapid.T) oracle.Object { return draw{t}.policy(0) }
+
+// draw makes random JSON.
 type draw struct{ *rapid.T }
 
 func (d draw) n(high int) int          { return rapid.IntRange(0, high).Draw(d.T, "n") }
@@ -400,7 +410,7 @@ func (d draw) world() *oracle.World {
 		w.Mode = d.one("always", "never")
 	}
 	for i := range 1 + d.n(4) {
-		w.Policies = append(w.Policies, reread(d.policy(i)))
+		w.Policies = append(w.Policies, Reread(d.policy(i)))
 	}
 	add := func(list *[]oracle.Object, texts ...string) {
 		for _, text := range texts {
@@ -465,8 +475,8 @@ func (d draw) ports() string {
 		`{"name":"http","containerPort":85,"protocol":"UDP"},{"name":"http","containerPort":443},{"name":"dns-tcp","containerPort":1024},{"name":"dns","containerPort":1024,"protocol":"SCTP"}`)
 }
 
-// reread gives an object as JSON has it: one kind of number.
-func reread(o oracle.Object) (out oracle.Object) {
+// Reread gives an object as JSON has it: one kind of number.
+func Reread(o oracle.Object) (out oracle.Object) {
 	text, err := json.Marshal(o)
 	if err == nil {
 		err = json.Unmarshal(text, &out)
