@@ -132,7 +132,7 @@ func TestANodePortIsAnsweredByWhoServesIt(t *testing.T) {
 func TestAPodReachesItselfAndNotItsTwin(t *testing.T) {
 	session(t, "self.txt", "testdata/calls",
 		"explain --from shop/cli --to shop/cli:5432",
-		"explain --from 10.244.1.5 --to [fd10:1::5]:icmp",
+		"explain --from fd10:1::5 --to shop/cli:icmp",
 		"explain --from shop/web --to shop/web-2:8080",
 		"explain --from shop/web --to shop/web:80",
 		"explain --from shop/many --to shop/many:80",
@@ -164,6 +164,8 @@ func TestAnAddressAndAPortAreReadWhereTheyCanBeToldApart(t *testing.T) {
 		"explain --from tools/other --to shop/web:9000",
 		"explain --from tools/other --to [fd10:2::8]:9000",
 		"explain --from [fd10:1::6] --to shop/web:9000",
+		"explain --from [fd10:1::6] --to 10.244.2.8:9000",
+		"explain --from [fd10:1::6] --to shop/near:80",
 	)
 }
 

@@ -34,11 +34,38 @@ type offered func(table.ServicePort) uint16
 func atService(p table.ServicePort) uint16 { return p.Port }
 func atNode(p table.ServicePort) uint16    { return p.NodePort }
 
-// backends are where a port of a service leads, those alone that have the family of an address if there is one.
-func (q question) backends(s table.Service, number offered, p port, at netip.Addr) (ends []end) {
-	i := slices.IndexFunc(s.Ports, func(sp table.ServicePort) bool {
+// has is the place of a port among those of a service; -1: it has none like it.
+func has(s table.Service, number offered, p port) int {
+	return slices.IndexFunc(s.Ports, func(sp table.ServicePort) bool {
 		return sp.Protocol == p.protocol && (number(sp) == p.number && p.number != 0 && p.name == "" || sp.Name == p.name && p.name != "")
 	})
+}
+
+// serviceAt is the service that offers a port at an address, as in internal/derive/service: that whose cluster address it is,
+// then that of the lower namespace and name. Known tells whether it is an address of a service at all, whatever its ports.
+func (q question) serviceAt(a netip.Addr, p port) (s table.Service, offers, known bool) {
+	for _, addresses := range []func(table.Service) []netip.Addr{
+		func(s table.Service) []netip.Addr { return s.ClusterIPs },
+		func(s table.Service) []netip.Addr { return s.ExternalIPs },
+	} {
+		for one := range q.t.Services.All(q.r) {
+			if !slices.Contains(addresses(one), a) {
+				continue
+			}
+			if has(one, atService, p) >= 0 {
+				return one, true, true
+			}
+			if !known {
+				s, known = one, true
+			}
+		}
+	}
+	return s, false, known
+}
+
+// backends are where a port of a service leads, those alone that have the family of an address if there is one.
+func (q question) backends(s table.Service, number offered, p port, at netip.Addr) (ends []end) {
+	i := has(s, number, p)
 	if i < 0 {
 		return nil
 	}
@@ -49,14 +76,17 @@ func (q question) backends(s table.Service, number offered, p port, at netip.Add
 			}
 			for _, backend := range slice.Endpoints {
 				for _, a := range backend.Addresses[:min(1, len(backend.Addresses))] {
-					if at.IsValid() && a.Zone() == "" && a.Is6() != at.Is6() {
+					if isOther(a, at) {
 						continue
 					}
 					served := port{protocol: target.Protocol, number: target.Port}
 					found := q.who(a)
 					found.address, found.backend, found.idle = a, &served, !backend.Ready
 					if s.InternalLocal && !slices.Contains(s.ExternalIPs, at) && number(s.Ports[i]) == s.Ports[i].Port {
-						found.servesOn = backend.Node
+						found.servesOn = cmp.Or(backend.Node, "no node")
+						if a.Zone() != "" {
+							found.servesOn = "" // nobody knows yet where it will be
+						}
 					}
 					ends = append(ends, found)
 				}
@@ -71,11 +101,20 @@ func (q question) backends(s table.Service, number offered, p port, at netip.Add
 
 // serving are the backends that somebody who calls a service gets: with internalTrafficPolicy Local those of its own node.
 func serving(ends []end, source end, service string) ([]end, error) {
-	own := slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return e.servesOn != "" && source.node != "" && e.servesOn != source.node })
+	family := slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return isOther(e.address, source.address) })
+	if len(family) == 0 {
+		return nil, fmt.Errorf("to: %s has no backend of the family of %s", service, source.address)
+	}
+	own := slices.DeleteFunc(family, func(e end) bool { return e.servesOn != "" && source.node != "" && e.servesOn != source.node })
 	if len(own) == 0 {
 		return nil, fmt.Errorf("to: %s has no backend on node %s, where %s is, and its internalTrafficPolicy is Local", service, source.node, source.name)
 	}
 	return distinct(own, source), nil
+}
+
+// isOther tells whether two addresses are of different families, if both are known.
+func isOther(a, b netip.Addr) bool {
+	return a.IsValid() && b.IsValid() && a.Zone() == "" && b.Zone() == "" && a.Is6() != b.Is6()
 }
 
 // distinct keeps one end of each identity and port, as policies tell no others apart, and whoever asks by itself.
@@ -102,48 +141,56 @@ func order(a, b bool) int {
 	return 1
 }
 
-// behind is who serves a port of a node: the node itself, the backends of a service that has it as node port, or the pods
-// that have it as hostPort.
+// behind is who serves a port of a node: the node itself, the backends of a service that has its address or a node port, or
+// the pods that have it as hostPort.
 func (q question) behind(source, node end, p port) ([]end, error) {
+	_, met := meet(source, node, p)
+	at := firstOf(met.owns)
+	if s, offers, _ := q.serviceAt(at, p); offers && p.name == "" {
+		return some(q.backends(s, atService, p, at), s, p, node)
+	}
 	for s := range q.t.Services.All(q.r) {
-		if !q.offers(s, node, p) {
+		if !hasFamily(s, at) || p.name != "" || has(s, atNode, p) < 0 {
 			continue
 		}
-		ends := q.backends(s, atNode, p, node.address)
-		if len(ends) == 0 {
-			return nil, fmt.Errorf("to: port %s of %s is the node port of service %s/%s, which has no backend", p, node.name, s.Namespace, s.Name)
-		}
+		ends, err := some(q.backends(s, atNode, p, at), s, p, node)
 		known := p.number >= firstNodePort && p.number <= lastNodePort
 		if own := source.isNode && source.node == node.node && node.node != ""; own || known && source.governed && !source.isNode {
-			return ends, nil // translated where it is sent, before policies look
+			return ends, err // translated where it is sent, before policies look
 		}
 		for i := range ends {
 			ends[i].door = &door{node: node, at: p, leads: fmt.Sprintf("node port of service %s/%s", s.Namespace, s.Name), spared: known}
 		}
-		return ends, nil
+		return ends, err
 	}
-	if ends := q.hostPorts(source, node, p); len(ends) > 0 {
+	if ends := q.hostPorts(source, node, p, at); len(ends) > 0 {
 		return ends, nil
 	}
 	return []end{node}, nil
 }
 
-// offers tells whether a service has a node port, in the family in which the node is called.
-func (q question) offers(s table.Service, node end, p port) bool {
-	return slices.ContainsFunc(s.Ports, func(sp table.ServicePort) bool {
-		return sp.NodePort != 0 && sp.NodePort == p.number && sp.Protocol == p.protocol
-	}) && (!node.address.IsValid() || slices.ContainsFunc(s.ClusterIPs, func(a netip.Addr) bool { return a.Is6() == node.address.Is6() }))
+// some are backends, if there are any.
+func some(ends []end, s table.Service, p port, node end) ([]end, error) {
+	if len(ends) == 0 {
+		return nil, fmt.Errorf("to: port %s of %s is that of service %s/%s, which has no backend", p, node.name, s.Namespace, s.Name)
+	}
+	return ends, nil
 }
 
-// hostPorts are the pods that a port of a node leads to. A pod whose node nobody has chosen yet may be there.
-func (q question) hostPorts(source, node end, p port) (ends []end) {
+// hasFamily tells whether a service has the family of an address, in which its node ports are offered.
+func hasFamily(s table.Service, at netip.Addr) bool {
+	return !at.IsValid() || slices.ContainsFunc(s.ClusterIPs, func(a netip.Addr) bool { return a.Is6() == at.Is6() })
+}
+
+// hostPorts are the pods that a port of a node leads to at an address. A pod whose node nobody has chosen yet may be there.
+func (q question) hostPorts(source, node end, p port, at netip.Addr) (ends []end) {
 	for pod := range q.t.Pods.All(q.r) {
 		if pod.Finished || pod.HostNetwork || pod.Node != node.node && pod.Node != "" {
 			continue
 		}
 		for _, h := range pod.HostPorts {
 			e, ok := q.pod(pod.Namespace, pod.Name)
-			if !ok || h.Protocol != p.protocol || h.HostPort != p.number || !isFor(h.HostIP, node.address) {
+			if !ok || p.name != "" || h.Protocol != p.protocol || h.HostPort != p.number || !isFor(h.HostIP, at) {
 				continue
 			}
 			e.backend = &port{protocol: p.protocol, number: h.Port}

@@ -176,21 +176,21 @@ func parsePort(text string) (port, error) {
 	return port{protocol: p, name: number}, nil
 }
 
-// of is the port as a number: a name is that of a container port of the end, and ping of the family that it has.
-func (p port) of(e end) (port, error) {
-	address := e.address
-	if !address.IsValid() {
-		address = firstOf(e.owns)
+// of is the port as a number: a name is that of a container port of the end, and ping of the family in which the two speak.
+func (p port) of(from, e end) (port, error) {
+	_, met := meet(from, e, port{})
+	if first := firstOf(met.owns); p.ping && first.Is6() && first.Zone() == "" {
+		p = messages["icmpv6"]
 	}
-	six := address.Is6() && address.Zone() == ""
-	switch {
-	case p.ping && six:
-		return messages["icmpv6"], nil
-	case p.protocol == policy.ICMP && six && e.address.IsValid():
-		return port{}, fmt.Errorf("to: %s has ICMP messages of IPv6: write icmpv6/TYPE, or icmp for ping", e.address)
-	case p.protocol == policy.ICMPv6 && e.address.Is4():
-		return port{}, fmt.Errorf("to: %s has ICMP messages of IPv4: write icmp/TYPE, or icmp for ping", e.address)
-	case p.name == "":
+	for _, a := range []netip.Addr{from.address, e.address} {
+		switch {
+		case p.protocol == policy.ICMP && a.Is6() && a.Zone() == "":
+			return port{}, fmt.Errorf("to: %s has ICMP messages of IPv6: write icmpv6/TYPE, or icmp for ping", a)
+		case p.protocol == policy.ICMPv6 && a.Is4():
+			return port{}, fmt.Errorf("to: %s has ICMP messages of IPv4: write icmp/TYPE, or icmp for ping", a)
+		}
+	}
+	if p.name == "" {
 		return p, nil
 	}
 	for _, n := range e.ports {
@@ -333,16 +333,15 @@ func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 	if who.governed {
 		return []end{who}, nil
 	}
-	for s := range q.t.Services.All(q.r) {
-		if slices.Contains(s.ClusterIPs, a) || slices.Contains(s.ExternalIPs, a) {
-			ends := q.backends(s, atService, p, a)
-			switch {
-			case len(ends) > 0:
-				return ends, nil
-			case !who.isNode:
-				return nil, fmt.Errorf("%s is service %s/%s, which has no backend for port %s", a, s.Namespace, s.Name, p)
-			}
+	s, offered, known := q.serviceAt(a, p)
+	switch {
+	case offered:
+		if ends := q.backends(s, atService, p, a); len(ends) > 0 {
+			return ends, nil
 		}
+		return nil, fmt.Errorf("%s is service %s/%s, which has no backend for port %s", a, s.Namespace, s.Name, p)
+	case known && !who.isNode:
+		return nil, fmt.Errorf("%s is service %s/%s, which has no port %s", a, s.Namespace, s.Name, p)
 	}
 	return []end{who}, nil
 }

@@ -132,7 +132,10 @@ func (q question) one(source, target end, p port) (x agentv1.Explanation, err er
 	if target.backend != nil {
 		p = *target.backend
 	}
-	if p, err = p.of(target); err != nil {
+	if isOther(source.address, target.address) {
+		return x, fmt.Errorf("to: %s is of another family than %s: no packet goes from one to the other", target.address, source.address)
+	}
+	if p, err = p.of(source, target); err != nil {
 		return x, err
 	}
 	source, target = q.hostOf(source, target), q.hostOf(target, source)

@@ -3,7 +3,7 @@
 //
 // # The world it models
 //
-// One node, a, on which all pods of the world run. Its tables are filled from the objects' JSON by the readers of
+// One node, a, on which all pods of the world run whose spec.nodeName names no other. Its tables are filled from the objects' JSON by the readers of
 // internal/source/kube and by nothing else, but for what the container runtime says: which pods are here.
 //
 // # Invariants
@@ -43,6 +43,9 @@ import (
 	"weftnet.io/weftnet/test/oracle/raw"
 )
 
+// here is the name of this node.
+const here = "a"
+
 // Product is Weftnet with the objects of a world.
 type Product struct {
 	*table.Tables
@@ -51,12 +54,15 @@ type Product struct {
 	Refused map[string]bool // policies by kind, namespace and name
 }
 
+// DB is where the tables are.
+func (p *Product) DB() *state.DB { return p.db }
+
 // New reads a world.
 func New(w *oracle.World) (*Product, error) {
 	tables, db := table.New()
 	p := &Product{tables, db, map[identity.Labels]identity.Number{}, map[string]bool{}}
 	match := strings.Trim(map[bool]string{true: "nodes,"}[w.CIDRNodes]+map[bool]string{true: "pods"}[w.CIDRPods], ",")
-	rows := kube.NewRows(tables, "a", map[string]string{
+	rows := kube.NewRows(tables, here, map[string]string{
 		"cluster-name": w.Cluster, "policy-enforcement-mode": w.Mode, "policy-cidr-match-mode": match, "enable-host-firewall": "true",
 		"allow-localhost":             map[bool]string{true: "policy", false: "auto"}[w.HostPolicy],
 		"enable-node-selector-labels": fmt.Sprint(w.NodeLabels), "policy-audit-mode": fmt.Sprint(w.Audit),
@@ -130,7 +136,7 @@ func put(tx *state.Tx, rows *kube.Rows, o oracle.Object) error {
 	return nil
 }
 
-// attach makes each pod a workload of this node, with a number for its labels.
+// attach makes each pod a workload of its node, with a number for its labels.
 func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 	addresses := map[string][]netip.Addr{}
 	for _, o := range w.Pods {
@@ -149,9 +155,15 @@ func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 		for i, port := range pod.NamedPorts {
 			named[i] = policy.NamedPort(port)
 		}
+		own := addresses[pod.Namespace+"/"+pod.Name]
+		if pod.Node != "" && pod.Node != here {
+			there, _ := p.Nodes.One(tx, state.Join(pod.Node))
+			p.Endpoints.Put(tx, table.Endpoint{Namespace: pod.Namespace, Name: pod.Name, Identity: n, Addresses: own, Node: there.Underlay(), NamedPorts: pod.NamedPorts})
+			continue
+		}
 		p.Workloads.Put(tx, table.Workload{
 			ContainerID: pod.Namespace + "." + pod.Name, Interface: "eth0", Namespace: pod.Namespace, Pod: pod.Name,
-			NamedPorts: pod.NamedPorts, Addresses: addresses[pod.Namespace+"/"+pod.Name], Subject: table.Subject{Labels: labels, Identity: n, Set: table.SetKey(n, named.String())},
+			NamedPorts: pod.NamedPorts, Addresses: own, Subject: table.Subject{Labels: labels, Identity: n, Set: table.SetKey(n, named.String())},
 		})
 	}
 	p.numbers[foreign()] = p.number(tx, foreign())

@@ -64,18 +64,19 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 }
 
 // age puts every entry of a shared table long past its time.
-func age(b *bench, ts *testscript.TestScript, args []string) {
-	m := b.dp.Map(args[0])
-	switch args[0] {
+func age(b *bench, ts *testscript.TestScript, args []string) { ts.Check(expire(b, args[0])) }
+
+func expire(b *bench, table string) error {
+	m := b.dp.Map(table)
+	switch table {
 	case "connections":
-		ts.Check(rewrite(m, func(k *abi.CtKey, v *abi.Ct) { v.Expires = 1 }))
+		return rewrite(m, func(k *abi.CtKey, v *abi.Ct) { v.Expires = 1 })
 	case "translations":
-		ts.Check(rewrite(m, func(k *abi.NatKey, v *abi.Nat) { v.Opened = 1 }))
+		return rewrite(m, func(k *abi.NatKey, v *abi.Nat) { v.Opened = 1 })
 	case "fragments":
-		ts.Check(rewrite(m, func(k *abi.FragmentKey, v *abi.Fragment) { v.Expires = 1 }))
-	default:
-		ts.Fatalf("nothing ages in %s", args[0])
+		return rewrite(m, func(k *abi.FragmentKey, v *abi.Fragment) { v.Expires = 1 })
 	}
+	return fmt.Errorf("nothing ages in %s", table)
 }
 
 func rewrite[K comparable, V any](m *ebpf.Map, change func(*K, *V)) error {

@@ -190,6 +190,8 @@ func line(from, to netip.Addr, what string, port int) string {
 		return fmt.Sprintf("icmp %s > %s echo %d 1", from, to, port)
 	case "tcp":
 		return fmt.Sprintf("tcp %s > %s:%s S", netip.AddrPortFrom(from, uint16(port)), bracketed(to), number)
+	case "sctp":
+		return fmt.Sprintf("sctp %s > %s:%s init", netip.AddrPortFrom(from, uint16(port)), bracketed(to), number)
 	}
 	return fmt.Sprintf("%s %s > %s:%s len 10", protocol, netip.AddrPortFrom(from, uint16(port)), bracketed(to), number)
 }
