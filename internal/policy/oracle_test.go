@@ -77,7 +77,7 @@ func portsAt(n identity.Number, a netip.Addr) NamedPorts {
 	return nil
 }
 
-// isOfAnother tells whether a workload of another identity has the address: nobody else has it, then.
+// isOfAnother tells whether a workload of another identity has the address.
 func isOfAnother(n identity.Number, a netip.Addr) bool {
 	for other, list := range worldHolders {
 		for _, h := range list {

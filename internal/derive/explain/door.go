@@ -20,7 +20,7 @@ const (
 )
 
 // door is a port of a node behind which another end serves. The node's netfilter leads on from it (kube-proxy, the portmap
-// plugin), so whoever sends through it has policies that see the node, and whoever serves has policies that see the sender.
+// plugin), so the sender's policies see the node, and those of the end that serves see the sender.
 type door struct {
 	node   end
 	at     port
@@ -85,7 +85,7 @@ func (q question) backends(s table.Service, number offered, p port, at netip.Add
 					if s.InternalLocal && !slices.Contains(s.ExternalIPs, at) && number(s.Ports[i]) == s.Ports[i].Port {
 						found.servesOn = cmp.Or(backend.Node, "no node")
 						if a.Zone() != "" {
-							found.servesOn = "" // nobody knows yet where it will be
+							found.servesOn = "" // it is not known yet where it will be
 						}
 					}
 					ends = append(ends, found)
@@ -99,7 +99,7 @@ func (q question) backends(s table.Service, number offered, p port, at netip.Add
 	return ends
 }
 
-// serving are the backends that somebody who calls a service gets: with internalTrafficPolicy Local those of its own node.
+// serving are the backends that the caller of a service gets: with internalTrafficPolicy Local those of its own node.
 func serving(ends []end, source end, service string) ([]end, error) {
 	family := slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return isOther(e.address, source.address) })
 	if len(family) == 0 {
@@ -117,7 +117,7 @@ func isOther(a, b netip.Addr) bool {
 	return a.IsValid() && b.IsValid() && a.Zone() == "" && b.Zone() == "" && a.Is6() != b.Is6()
 }
 
-// distinct keeps one end of each identity and port, as policies tell no others apart, and whoever asks by itself.
+// distinct keeps one end of each identity and port, as policies tell no others apart, and the source by itself.
 func distinct(ends []end, source end) []end {
 	slices.SortStableFunc(ends, func(a, b end) int {
 		return cmp.Or(
@@ -182,7 +182,7 @@ func hasFamily(s table.Service, at netip.Addr) bool {
 	return !at.IsValid() || slices.ContainsFunc(s.ClusterIPs, func(a netip.Addr) bool { return a.Is6() == at.Is6() })
 }
 
-// hostPorts are the pods that a port of a node leads to at an address. A pod whose node nobody has chosen yet may be there.
+// hostPorts are the pods that a port of a node leads to at an address. A pod whose node is not chosen yet may be there.
 func (q question) hostPorts(source, node end, p port, at netip.Addr) (ends []end) {
 	for pod := range q.t.Pods.All(q.r) {
 		if pod.Finished || pod.HostNetwork || pod.Node != node.node && pod.Node != "" {
@@ -224,7 +224,7 @@ func (q question) enter(from, to end, p port) agentv1.Explanation {
 	return x
 }
 
-// carried is who sends, as whoever serves sees it: never as itself, and with native routing on another node as the node that
+// carried is the sender as the end that serves sees it: never as itself, and with native routing on another node as the node that
 // has led on, whose address the sender has got. A node that calls another one is a remote one by then to its own pods, too.
 func (q question) carried(from, node, to end) end {
 	if q.config.Routing == settings.Native && to.node != node.node && to.node != "" {

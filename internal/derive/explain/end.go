@@ -327,7 +327,7 @@ func named(ports []table.NamedPort) (out policy.NamedPorts) {
 	return out
 }
 
-// byAddress is who is called at an address: a workload, who serves a service, a node, or nobody in the cluster.
+// byAddress is who is called at an address: a workload, the backends of a service, a node, or what is outside the cluster.
 func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 	who := q.who(a)
 	if who.governed {
@@ -346,7 +346,7 @@ func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 	return []end{who}, nil
 }
 
-// who has an address: a workload, a node, or nobody in the cluster.
+// who has an address: a workload, a node, or what is outside the cluster.
 func (q question) who(a netip.Addr) end {
 	key := state.Join(a)
 	e, found := end{}, false

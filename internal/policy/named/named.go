@@ -2,7 +2,7 @@
 //
 // # The world it models
 //
-// Policy of egress may name a port: it stands for the container port of that name of whoever is called. In the kernel a peer
+// Policy of egress may name a port: it stands for the port by that name of the workload that is called. In the kernel a peer
 // is an identity, and workloads of one identity may give a name to different ports: while a rollout changes a port's number,
 // or where two Deployments share their labels. Those are told apart by their addresses:
 //
@@ -13,7 +13,7 @@
 // # Invariants
 //
 //   - A name never stands for a port that the workload which is called does not have by that name.
-//   - Names that nobody asks for make no difference.
+//   - Names that no rule asks for make no difference.
 package named
 
 import (
@@ -44,7 +44,7 @@ type Kind struct {
 
 // Names is what is known of identities.
 type Names struct {
-	Asked []span.Port                         // names that somebody asks for
+	Asked []span.Port                         // names that rules ask for
 	Ports map[identity.Number]span.NamedPorts // of identities whose workloads agree, as far as they are asked for
 	Kinds map[string]Kind                     // of workloads that do not agree, by the key of their marks
 	Marks []division.Mark
@@ -85,7 +85,7 @@ func (n *Names) learn(number identity.Number, labels identity.Labels, list []Hol
 	}
 }
 
-// about are those of the ports that somebody asks for.
+// about are those of the ports that rules ask for.
 func (n *Names) about(ports span.NamedPorts) (out span.NamedPorts) {
 	for _, p := range ports {
 		if slices.ContainsFunc(n.Asked, func(q span.Port) bool { return len(q.Resolve(span.NamedPorts{p}, nil)) > 0 }) {

@@ -33,6 +33,12 @@
 //	                                          three packets of TCP for each number of the range, which stands for PORT: the
 //	                                          caller's by the first program, the callee's by the second
 //
+// # What explain says
+//
+// TestTheKernelDoesWhatExplainSays plays random clusters (package oracle/random, with services, in both families) into the
+// kernel from the tables of an agent, and holds each packet's verdicts against those of weft policy explain. A failure names
+// the seed of its world; services choose among several backends by chance, so that it may take another try.
+//
 // # Policies
 //
 // These scripts hold the rows of upstream's reference, each with a table of packets and the rules that decide:

@@ -32,7 +32,7 @@ var (
 )
 
 // TestTheKernelDoesWhatExplainSays makes clusters at random, puts them into the kernel as an agent would, and asks the agent's
-// explain about calls in them, of each of which one packet is sent: whoever judges it here says the same, by the same rules.
+// explain about calls in them, of each of which one packet is sent: the kernel's verdicts on it are the same, by the same rules.
 // For more, go test ./test/script/packet -run Explain -explain.worlds 2000 -explain.seed 41 -timeout 1h.
 func TestTheKernelDoesWhatExplainSays(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -198,7 +198,7 @@ type heard struct {
 	port     uint16 // there, if its protocol has ports
 }
 
-// send has whoever sees the packet first look at it.
+// send runs the packet through the program that meets it first.
 func (s *stage) send(c call) (h heard, err error) {
 	program, device, iif := "from_net", s.wire, s.wire
 	switch {
@@ -271,7 +271,7 @@ func (s *stage) compare(c call, told tally) error {
 		return failed
 	}
 	if err != nil {
-		translated := c.from.kind == "pod" && !strings.HasPrefix(c.what, "200") // else kube-proxy finds nobody
+		translated := c.from.kind == "pod" && !strings.HasPrefix(c.what, "200") // else kube-proxy finds none
 		if strings.Contains(err.Error(), "no backend") && (!translated || have.dropped == flow.DropText(uint32(abi.DropNoBackend))) {
 			told["no backend"]++
 			return nil
@@ -298,7 +298,7 @@ func (s *stage) compare(c call, told tally) error {
 	return nil
 }
 
-// identityAt is that of the workload or whoever else has an address.
+// identityAt is the identity that has an address.
 func (s *stage) identityAt(a netip.Addr) uint32 {
 	for _, h := range s.hosts {
 		if h.Prefix.IsSingleIP() && h.Prefix.Addr() == a {
@@ -308,7 +308,7 @@ func (s *stage) identityAt(a netip.Addr) uint32 {
 	return 0
 }
 
-// same holds each side that somebody here has judged against what explain says of it.
+// same holds each side that is judged on this node against what explain says of it.
 func (s *stage) same(c call, x agentv1.Explanation, have heard, told tally) error {
 	sides := map[abi.Direction]*agentv1.PolicySide{}
 	if c.from.kind == "pod" || c.from.kind == "this node" {
@@ -334,7 +334,7 @@ func (s *stage) same(c call, x agentv1.Explanation, have heard, told tally) erro
 		e, spoke := have.verdicts[d]
 		switch {
 		case side == nil && spoke:
-			return fmt.Errorf("the kernel judged %s as %s, where nobody here should have: %+v", d, e.Verdict, x)
+			return fmt.Errorf("the kernel judged %s as %s, which is no matter of this node: %+v", d, e.Verdict, x)
 		case side == nil || denied != "":
 			continue
 		}

@@ -31,7 +31,7 @@ type place struct {
 	name    string // by which people ask for it; empty: an address is all it has
 	four    netip.Addr
 	six     netip.Addr
-	offered string // port of the service that has the address: 80/tcp; empty: it is nobody's, or not alone
+	offered string // port of the service that has the address: 80/tcp; empty: it has none
 }
 
 func (p place) address(six bool) netip.Addr {
