@@ -81,11 +81,11 @@ func Holders(r state.Reader, t *table.Tables) policy.Holders {
 	return func(n identity.Number) (list []policy.Holder) {
 		key := state.Join(uint32(n))
 		for w := range t.Workloads.By(r, table.ByIdentity, key) {
-			list = append(list, policy.Holder{Addresses: w.Addresses, NamedPorts: named(w.NamedPorts)})
+			list = append(list, policy.Holder{Addresses: w.Addresses, NamedPorts: portsOf(w.NamedPorts)})
 		}
 		for e := range t.Endpoints.By(r, table.ByIdentity, key) {
 			if !isHere(r, t, e) {
-				list = append(list, policy.Holder{Addresses: e.Addresses, NamedPorts: named(e.NamedPorts)})
+				list = append(list, policy.Holder{Addresses: e.Addresses, NamedPorts: portsOf(e.NamedPorts)})
 			}
 		}
 		return list
@@ -100,7 +100,7 @@ func isHere(r state.Reader, t *table.Tables, e table.Endpoint) bool {
 	return false
 }
 
-func named(ports []table.NamedPort) (out policy.NamedPorts) {
+func portsOf(ports []table.NamedPort) (out policy.NamedPorts) {
 	for _, p := range ports {
 		out = append(out, policy.NamedPort(p))
 	}

@@ -268,7 +268,7 @@ func (s *stage) placesOf() map[string][]place {
 		both("world", "", "", netip.MustParseAddr(pair[0]), netip.MustParseAddr(pair[1]))
 	}
 	for _, f := range s.frontends {
-		if f.Namespace != "front" {
+		if f.Namespace != "front" || f.Port == 0 { // not a port of it
 			continue
 		}
 		port := fmt.Sprintf("%d/%s", f.Port, protocolNames[f.Protocol])
