@@ -116,6 +116,8 @@ int from_net(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
+	if (!reason)
+		reason = fragment_learn(c, c->packet.owner);
 	if (reason == DROP_FRAGMENT_NOT_FOUND)
 		return TC_ACT_OK; /* the host reassembles its own */
 	if (reason)

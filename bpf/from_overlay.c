@@ -102,6 +102,8 @@ int from_overlay(struct __sk_buff *skb)
 	if (!reason)
 		reason = parse(skb, &c->packet);
 	if (!reason)
+		reason = fragment_learn(c, c->packet.owner);
+	if (!reason)
 		reason = check_source(c, &node);
 	if (reason)
 		return drop(skb, c, reason);

@@ -5,21 +5,7 @@
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
 #include "lib/reject.h"
-
-/* A workload speaks for itself alone: its own addresses, and no overlay packet to a node. */
-static __always_inline int check_source(const struct packet *p, const struct nic *n)
-{
-	const struct addr *own = p->v6 ? &n->ipv6 : &n->ipv4;
-
-	return !addr_is_zero(own) && addr_equal(&p->src, own) ? 0 : DROP_INVALID_SOURCE_IP;
-}
-
-static __always_inline int check_target(const struct packet *p, const struct host *h)
-{
-	if (addr_is_multicast(&p->dst))
-		return DROP_UNKNOWN_TARGET;
-	return overlay_check_target(p, h);
-}
+#include "lib/workload.h"
 
 static __always_inline int open(struct context *c, struct flow *f, int loops)
 {
@@ -82,7 +68,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	}
 	c->destination = host_identity(h, p->v6);
 	if (!reason)
-		reason = check_target(p, h);
+		reason = workload_check_target(p, h);
 	if (reason)
 		return reject(skb, c, n, reason);
 	if (icmp_is_special(p)) {
@@ -139,7 +125,9 @@ int from_pod(struct __sk_buff *skb)
 	if (!reason && neighbor_is_answer(&c->packet, n))
 		return TC_ACT_OK;
 	if (!reason)
-		reason = check_source(&c->packet, n);
+		reason = workload_check_source(&c->packet, n);
+	if (!reason)
+		reason = fragment_learn(c, n->incarnation);
 	if (reason)
 		return drop(skb, c, reason);
 	return counted(skb, c, judge(skb, c, n));

@@ -57,6 +57,8 @@ int to_net(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
+	if (!reason)
+		reason = fragment_learn(c, c->packet.owner);
 	if (reason || addr_is_multicast(&c->packet.dst))
 		return TC_ACT_OK;
 	if (!leaves(c))

@@ -63,6 +63,8 @@ int to_pod(struct __sk_buff *skb)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->packet.owner = n->incarnation;
 	reason = parse(skb, &c->packet);
+	if (!reason)
+		reason = fragment_learn(c, c->packet.owner);
 	if (reason)
 		return drop(skb, c, reason);
 	if (is_neighbor_talk(&c->packet))

@@ -220,12 +220,12 @@ struct nat {
 	__u32 pad2;
 };
 
-/* fragments: ports of a datagram, learnt from its first fragment. */
+/* fragments: the header of a datagram, as far as it is asked about, learnt from its first fragment. */
 struct fragment_key {
 	struct addr src;
 	struct addr dst;
 	__u32 id;
-	__u32 protocol;
+	__u32 protocol; /* that the fragment's own header says follows: options, perhaps */
 };
 
 struct fragment {
@@ -233,6 +233,11 @@ struct fragment {
 	__be16 dst_port;
 	__u32 owner;   /* whose share holds it */
 	__u64 expires; /* ns, CLOCK_MONOTONIC */
+	__u8 protocol;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 icmp_request;
+	__u32 pad;
 };
 
 #define REVISION_BUCKETS 4096 /* peer revisions, by hash of the peer's address */

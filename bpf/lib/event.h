@@ -63,6 +63,8 @@ struct context {
 	struct ct_key key;
 	struct ct_key quoted_key;
 	struct ct_key evicted;
+	struct fragment_key fragment_key;
+	struct fragment fragment;
 	__u8 quote[128] __attribute__((aligned(8)));
 };
 

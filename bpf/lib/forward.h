@@ -4,6 +4,7 @@
 #ifndef WEFT_FORWARD_H
 #define WEFT_FORWARD_H
 
+#include "fragment.h"
 #include "lb.h"
 #include "overlay.h"
 #include "related.h"

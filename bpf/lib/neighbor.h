@@ -81,7 +81,7 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 	__s64 sum;
 	__be32 pseudo[2] = { bpf_htonl(sizeof(body)), bpf_htonl(IPPROTO_ICMPV6) };
 
-	if (p->ttl != 255 || skb->len < p->l4 + ND_SOLICIT_SIZE || p->l4 != ETH_HEADER + sizeof(ip))
+	if (p->ttl != 255 || p->end < p->l4 + ND_SOLICIT_SIZE || p->l4 != ETH_HEADER + sizeof(ip))
 		return drop(skb, c, DROP_FORBIDDEN_ICMP6);
 	/* Duplicate address detection: nobody else can have it. */
 	if (addr_is_zero(&p->src))

@@ -2,8 +2,9 @@
 /* parse: from bytes to one struct packet for both families. The only file beside rewrite.h that knows families.
  *
  * Refuses what would let an address mean two things: IPv4-mapped addresses inside IPv6 (architecture section 5),
- * truncated headers, IPv4 source routes are left to the workload's stack. Follows IPv6 extension headers (RFC 8200 4)
- * and learns a datagram's ports from its first fragment.
+ * truncated headers, IPv4 source routes are left to the workload's stack. Follows IPv6 extension headers (RFC 8200 4).
+ * Reads nothing behind the end that the IP header names: its receiver cuts that off, and sees another packet. Ports of a
+ * later fragment are in fragment.h.
  */
 #ifndef WEFT_PARSE_H
 #define WEFT_PARSE_H
@@ -15,25 +16,10 @@
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include "addr.h"
+#include "icmp.h"
 #include "share.h"
 
 #define ETH_HEADER 14
-#define FRAGMENT_LIFE (30 * SECOND) /* RFC 8200 4.5 gives up after 60 s, Linux after 30 s (ip_frag_time) */
-/* RFC 792, RFC 4443, RFC 4861. */
-#define ICMP_ECHOREPLY 0
-#define ICMP_DEST_UNREACH 3
-#define ICMP_SOURCE_QUENCH 4
-#define ICMP_REDIRECT 5
-#define ICMP_ECHO 8
-#define ICMP_TIME_EXCEEDED 11
-#define ICMP_PARAMETERPROB 12
-#define ICMP_TIMESTAMP 13
-#define ICMP_INFO_REQUEST 15
-#define ICMP_ADDRESS 17
-#define ICMP6_ECHO_REQUEST 128
-#define ICMP6_ECHO_REPLY 129
-#define ICMP6_ND_SOLICIT 135
-#define ICMP6_ND_ADVERT 136
 
 struct packet {
 	struct addr src;
@@ -48,10 +34,14 @@ struct packet {
 	__u8 icmp_code;
 	__u8 v6;
 	__u8 ttl;
+	__u8 first_fragment; /* has one for all of its datagram */
 	__u8 later_fragment; /* has no L4 header */
 	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
 	__u8 icmp_request;   /* type of the request that this is or answers; 0: neither */
-	__u8 pad[3];
+	__u8 fragment_protocol; /* what a fragment's own header says follows */
+	__u8 pad;
+	__u32 fragment;	     /* of a datagram with this number */
+	__u32 end;	     /* where the packet ends in the frame, as its IP header says */
 	__u32 owner;	     /* whose share holds what this packet opens: key of shares */
 	__u32 seq;	     /* TCP */
 	__u32 ack;
@@ -59,10 +49,12 @@ struct packet {
 
 /* Copies bytes of a packet; mostly they lie in its linear part, where no helper is needed. Returns 0, or not if the
  * packet is too short. */
-static __always_inline int parse_load(struct __sk_buff *skb, __u32 at, void *to, const __u32 size)
+static __always_inline int parse_load(struct __sk_buff *skb, const struct packet *p, __u32 at, void *to, const __u32 size)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 
+	if (at + size > p->end)
+		return 1;
 	if (at < 0x1000) {
 		__u64 offset = at;
 
@@ -75,35 +67,39 @@ static __always_inline int parse_load(struct __sk_buff *skb, __u32 at, void *to,
 	return bpf_skb_load_bytes(skb, at, to, size);
 }
 
-/* Ports of a later fragment come from what its first one left. */
-static __always_inline int parse_fragment(struct packet *p, __u32 id, int first)
+/* Finds the end of a packet whose IP header, of `header` bytes, says that it is `length` bytes long. 0 is said of many
+ * segments in one that are longer than can be said (BIG TCP). Returns 0 or a drop reason. */
+static __always_inline int parse_end(struct __sk_buff *skb, struct packet *p, __u32 header, __u32 length)
 {
-	struct fragment_key key = { .src = p->src, .dst = p->dst, .id = id, .protocol = p->protocol };
-	struct fragment *f = bpf_map_lookup_elem(&fragments, &key);
-	__u64 now = bpf_ktime_get_ns();
+	p->end = length ? p->l3 + length : skb->len;
+	if (length ? length < header : !skb->gso_size)
+		return DROP_INVALID;
+	return p->end > skb->len ? DROP_INVALID : 0;
+}
 
-	if (first) {
-		struct fragment ports = { .src_port = p->src_port, .dst_port = p->dst_port, .owner = p->owner };
-		__u64 life = FRAGMENT_LIFE;
-		int reason;
-
-		if (f)
-			share_remove(&fragments, &key, f->owner, SHARED_FRAGMENTS);
-		reason = share_take(p->owner, SHARED_FRAGMENTS, config_fragments_limit, &life);
-		if (reason)
-			return reason;
-		ports.expires = now + life;
-		if (bpf_map_update_elem(&fragments, &key, &ports, BPF_NOEXIST)) {
-			share_give(p->owner, SHARED_FRAGMENTS);
-			return DROP_FRAGMENTS_FULL;
-		}
+/* The least that the header of a protocol has, as far as anything here asks about it. */
+static __always_inline __u32 parse_least(__u8 protocol)
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return 20;
+	case IPPROTO_SCTP:
+		return 12;
+	case IPPROTO_UDP:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return 8;
+	default:
 		return 0;
 	}
-	if (!f || f->expires < now)
-		return DROP_FRAGMENT_NOT_FOUND;
-	p->src_port = f->src_port;
-	p->dst_port = f->dst_port;
-	return 0;
+}
+
+/* A fragment that begins so many bytes into its datagram: within the header it would write over what policy was asked about. */
+static __always_inline int parse_later(struct packet *p, __u32 offset)
+{
+	p->first_fragment = 0;
+	p->later_fragment = 1;
+	return offset < parse_least(p->protocol) ? DROP_INVALID : 0;
 }
 
 /* The type of request that an ICMP message asks or answers, 0: neither (RFC 792, RFC 950, RFC 4443 4). */
@@ -142,7 +138,7 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 		__be16 sum, id, sequence;
 	} h;
 
-	if (parse_load(skb, p->l4, &h, sizeof(h)))
+	if (parse_load(skb, p, p->l4, &h, sizeof(h)))
 		return DROP_CT_INVALID_HEADER;
 	p->icmp_type = h.type;
 	p->icmp_code = h.code;
@@ -162,7 +158,7 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p)
 		__u8 offset, flags;
 	} h;
 
-	if (parse_load(skb, p->l4, &h, 14))
+	if (parse_load(skb, p, p->l4, &h, 14) || (h.offset >> 4) < 5 || p->l4 + (h.offset >> 4) * 4 > p->end)
 		return DROP_CT_INVALID_HEADER;
 	p->src_port = h.src_port;
 	p->dst_port = h.dst_port;
@@ -172,17 +168,19 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p)
 	return 0;
 }
 
-/* Fills ports, flags and ICMP type from the header at p->l4. */
+/* Fills ports, flags and ICMP type from the header at p->l4, which a first fragment must hold, too (RFC 7112). */
 static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 {
 	__be16 ports[2];
 
+	if (p->l4 + parse_least(p->protocol) > p->end)
+		return DROP_CT_INVALID_HEADER;
 	switch (p->protocol) {
 	case IPPROTO_TCP:
 		return parse_tcp(skb, p);
 	case IPPROTO_UDP:
 	case IPPROTO_SCTP:
-		if (parse_load(skb, p->l4, ports, sizeof(ports)))
+		if (parse_load(skb, p, p->l4, ports, sizeof(ports)))
 			return DROP_CT_INVALID_HEADER;
 		p->src_port = ports[0];
 		p->dst_port = ports[1];
@@ -196,40 +194,49 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 	}
 }
 
-static __always_inline int parse4(struct __sk_buff *skb, struct packet *p, __u16 l3)
+static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 {
 	struct iphdr h;
-	int reason, first, more;
+	int reason;
 
-	if (parse_load(skb, l3, &h, sizeof(h)) || h.version != 4 || h.ihl < 5)
+	if (parse_load(skb, p, p->l3, &h, sizeof(h)) || h.version != 4 || h.ihl < 5)
 		return DROP_INVALID;
+	reason = parse_end(skb, p, h.ihl * 4, bpf_ntohs(h.tot_len));
+	if (reason)
+		return reason;
 	addr_from4(&p->src, h.saddr);
 	addr_from4(&p->dst, h.daddr);
 	p->protocol = h.protocol;
+	p->fragment_protocol = h.protocol;
+	p->fragment = h.id;
 	p->ttl = h.ttl;
-	p->l4 = l3 + h.ihl * 4;
-	first = !(h.frag_off & bpf_htons(0x1fff));
-	more = h.frag_off & bpf_htons(0x2000);
-	if (!first) {
-		p->later_fragment = 1;
-		return parse_fragment(p, h.id, 0);
-	}
-	reason = parse_l4(skb, p);
-	if (reason)
-		return reason;
-	return more ? parse_fragment(p, h.id, 1) : 0;
+	p->l4 = p->l3 + h.ihl * 4;
+	if (h.frag_off & bpf_htons(0x1fff))
+		return parse_later(p, (bpf_ntohs(h.frag_off) & 0x1fff) * 8);
+	p->first_fragment = !!(h.frag_off & bpf_htons(0x2000));
+	return parse_l4(skb, p);
 }
 
 #define EXTENSION_HEADERS 6 /* enough for each kind of RFC 8200 section 4.1 once */
 
-static __always_inline int parse6(struct __sk_buff *skb, struct packet *p, __u16 l3)
+static __always_inline int parse_is_extension(__u8 protocol)
+{
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING || protocol == IPPROTO_DSTOPTS ||
+	       protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_AH;
+}
+
+static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 {
 	struct ipv6hdr h;
-	__u32 id = 0;
-	int fragment = 0, first = 1, reason;
+	__u32 length, offset = 0;
+	int reason, fragment = 0;
 
-	if (parse_load(skb, l3, &h, sizeof(h)) || h.version != 6)
+	if (parse_load(skb, p, p->l3, &h, sizeof(h)) || h.version != 6)
 		return DROP_INVALID;
+	length = bpf_ntohs(h.payload_len);
+	reason = parse_end(skb, p, sizeof(h), length ? length + sizeof(h) : 0);
+	if (reason)
+		return reason;
 	__builtin_memcpy(&p->src, &h.saddr, 16);
 	__builtin_memcpy(&p->dst, &h.daddr, 16);
 	if (addr_is4(&p->src) || addr_is4(&p->dst))
@@ -237,38 +244,32 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p, __u16
 	p->v6 = 1;
 	p->ttl = h.hop_limit;
 	p->protocol = h.nexthdr;
-	p->l4 = l3 + sizeof(h);
+	p->l4 = p->l3 + sizeof(h);
 #pragma unroll
 	for (int i = 0; i < EXTENSION_HEADERS; i++) {
-		__u8 e[8];
+		__u8 e[8], kind = p->protocol;
 
-		if (p->protocol != IPPROTO_HOPOPTS && p->protocol != IPPROTO_ROUTING &&
-		    p->protocol != IPPROTO_DSTOPTS && p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_AH)
+		if (!parse_is_extension(kind))
 			break;
-		if (parse_load(skb, p->l4, e, sizeof(e)))
+		/* A fragment of a fragment (RFC 8200 4.1) is nobody's datagram. */
+		if (parse_load(skb, p, p->l4, e, sizeof(e)) || (kind == IPPROTO_FRAGMENT && fragment++))
 			return DROP_INVALID_EXTHDR;
-		if (p->protocol == IPPROTO_FRAGMENT) {
-			fragment = 1;
-			first = !(e[2] || (e[3] & 0xf8));
-			id = *(__u32 *)(e + 4);
-			p->l4 += 8;
-		} else if (p->protocol == IPPROTO_AH) {
-			p->l4 += (e[1] + 2) * 4;
-		} else {
-			p->l4 += (e[1] + 1) * 8;
-		}
 		p->protocol = e[0];
-		if (!first)
-			break;
+		if (kind == IPPROTO_FRAGMENT) {
+			p->l4 += 8;
+			p->fragment_protocol = e[0];
+			p->fragment = *(__u32 *)(e + 4);
+			p->first_fragment = e[3] & 1; /* without another it is whole (RFC 6946) */
+			offset = e[2] << 8 | (e[3] & 0xf8);
+			if (offset)
+				break;
+		} else {
+			p->l4 += kind == IPPROTO_AH ? (e[1] + 2) * 4 : (e[1] + 1) * 8;
+		}
 	}
-	if (!first) {
-		p->later_fragment = 1;
-		return parse_fragment(p, id, 0);
-	}
-	reason = parse_l4(skb, p);
-	if (reason)
-		return reason;
-	return fragment ? parse_fragment(p, id, 1) : 0;
+	if (offset)
+		return parse_later(p, offset);
+	return parse_is_extension(p->protocol) ? DROP_INVALID_EXTHDR : parse_l4(skb, p);
 }
 
 /* Reads an IP packet behind an Ethernet header. Returns 0 or a drop reason. */
@@ -277,11 +278,12 @@ GLOBAL parse(struct __sk_buff *skb, struct packet *p)
 	if (!p)
 		return DROP_INVALID;
 	p->l3 = ETH_HEADER;
+	p->end = skb->len;
 	switch (skb->protocol) {
 	case bpf_htons(ETH_P_IP):
-		return parse4(skb, p, ETH_HEADER);
+		return parse4(skb, p);
 	case bpf_htons(ETH_P_IPV6):
-		return parse6(skb, p, ETH_HEADER);
+		return parse6(skb, p);
 	default:
 		return DROP_UNSUPPORTED_L2;
 	}

@@ -948,13 +948,18 @@ type FragmentKey struct {
 	Protocol uint32
 }
 
-// Fragment is C's struct fragment, 16 bytes.
+// Fragment is C's struct fragment, 24 bytes.
 type Fragment struct {
-	_       structs.HostLayout
-	SrcPort BePort
-	DstPort BePort
-	Owner   uint32
-	Expires uint64
+	_           structs.HostLayout
+	SrcPort     BePort
+	DstPort     BePort
+	Owner       uint32
+	Expires     uint64
+	Protocol    uint8
+	IcmpType    uint8
+	IcmpCode    uint8
+	IcmpRequest uint8
+	_           uint32
 }
 
 // Event is C's struct event, 104 bytes.

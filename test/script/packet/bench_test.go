@@ -218,7 +218,9 @@ func mac(n uint32) string {
 type skb struct {
 	Len, PktType, Mark, QueueMapping, Protocol, VlanPresent, VlanTCI, VlanProto, Priority uint32
 	IngressIfindex, Ifindex, TCIndex                                                      uint32
-	_                                                                                     [144]byte
+	_                                                                                     [128]byte
+	GSOSize                                                                               uint32
+	_                                                                                     [12]byte
 }
 
 // run sends a packet through a program and returns the program's verdict.
@@ -264,15 +266,15 @@ func (b *bench) signed(program string) (*ebpf.Program, error) {
 
 // send runs a packet through a program and tells in words what became of it. Its mark is ours.
 func (b *bench) send(program string, ifindex uint32, mark, iif uint32, line string) (string, error) {
-	return b.sendAs(program, ifindex, mark, iif, mark != 0, line)
+	return b.sendAs(program, skb{Ifindex: ifindex, Mark: mark, IngressIfindex: iif}, mark != 0, line)
 }
 
-func (b *bench) sendAs(program string, ifindex uint32, mark, iif uint32, sign bool, line string) (string, error) {
+func (b *bench) sendAs(program string, in skb, sign bool, line string) (string, error) {
 	frame, err := packet.Parse(line)
 	if err != nil {
 		return "", err
 	}
-	in, out := skb{Ifindex: ifindex, Mark: mark, IngressIfindex: iif}, skb{}
+	out := skb{}
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: in, ContextOut: &out}
 	var verdict uint32
 	if err := b.do(func() error {

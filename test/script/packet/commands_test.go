@@ -185,22 +185,23 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 func send(b *bench, ts *testscript.TestScript, args []string) {
 	name, rest, _ := strings.Cut(args[1], ",")
 	o := options(strings.Split(rest, ","))
-	var mark, iif uint32
-	if o["mark"] != "" {
-		mark = number(o["mark"])
-	}
-	if o["iif"] != "" {
-		iif = b.devices[o["iif"]].Ifindex
-		if o["iif"] == "lo" {
-			iif = 1
-		}
-	}
 	n, ok := b.devices[name]
-	ifindex := n.Ifindex
 	if !ok {
 		ts.Fatalf("no device %s", name)
 	}
-	text, err := b.sendAs(args[0], ifindex, mark, iif, mark != 0 && o["by"] != "socket", args[2])
+	in := skb{Ifindex: n.Ifindex}
+	for name, to := range map[string]*uint32{"mark": &in.Mark, "gso": &in.GSOSize} {
+		if o[name] != "" {
+			*to = number(o[name])
+		}
+	}
+	if o["iif"] != "" {
+		in.IngressIfindex = b.devices[o["iif"]].Ifindex
+		if o["iif"] == "lo" {
+			in.IngressIfindex = 1
+		}
+	}
+	text, err := b.sendAs(args[0], in, in.Mark != 0 && o["by"] != "socket", args[2])
 	ts.Check(err)
 	_, err = ts.Stdout().Write([]byte(text))
 	ts.Check(err)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* fragment: later fragments of a datagram have no header but IP's. They are judged and translated by that of the first one,
+ * which has all of it (RFC 7112), as long as the receiver may wait for them.
+ */
+#ifndef WEFT_FRAGMENT_H
+#define WEFT_FRAGMENT_H
+
+#include "event.h"
+
+#define FRAGMENT_LIFE (30 * SECOND) /* RFC 8200 4.5 gives up after 60 s, Linux after 30 s (ip_frag_time) */
+
+/* Gives a later fragment the header of its first one. Of a first one all is noted that fragment_keep needs, since what
+ * follows may change its addresses. Returns 0 or a drop reason. */
+GLOBAL fragment_join(void)
+{
+	struct context *c = context_here();
+	struct fragment *f;
+	struct packet *p;
+
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
+	c->fragment_key.src = p->src;
+	c->fragment_key.dst = p->dst;
+	c->fragment_key.id = p->fragment;
+	c->fragment_key.protocol = p->fragment_protocol;
+	if (p->first_fragment) {
+		c->fragment.src_port = p->src_port;
+		c->fragment.dst_port = p->dst_port;
+		c->fragment.protocol = p->protocol;
+		c->fragment.icmp_type = p->icmp_type;
+		c->fragment.icmp_code = p->icmp_code;
+		c->fragment.icmp_request = p->icmp_request;
+		c->fragment.pad = 0;
+		return 0;
+	}
+	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
+	if (!f || f->expires < c->now)
+		return DROP_FRAGMENT_NOT_FOUND;
+	p->src_port = f->src_port;
+	p->dst_port = f->dst_port;
+	p->protocol = f->protocol;
+	p->icmp_type = f->icmp_type;
+	p->icmp_code = f->icmp_code;
+	p->icmp_request = f->icmp_request;
+	return 0;
+}
+
+/* Remembers the first fragment that was joined, at the cost of its owner. Returns 0 or a drop reason. */
+GLOBAL fragment_keep(__u32 owner)
+{
+	struct context *c = context_here();
+	__u64 life = FRAGMENT_LIFE;
+	struct fragment *f;
+	int reason;
+
+	if (!c || !c->packet.first_fragment)
+		return 0;
+	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
+	if (f)
+		share_remove(&fragments, &c->fragment_key, f->owner, SHARED_FRAGMENTS);
+	reason = share_take(owner, SHARED_FRAGMENTS, config_fragments_limit, &life);
+	if (reason)
+		return reason;
+	c->fragment.owner = owner;
+	c->fragment.expires = c->now + life;
+	if (!bpf_map_update_elem(&fragments, &c->fragment_key, &c->fragment, BPF_NOEXIST))
+		return 0;
+	share_give(owner, SHARED_FRAGMENTS);
+	return DROP_FRAGMENTS_FULL;
+}
+
+static __always_inline int fragment_is(const struct packet *p)
+{
+	return p->first_fragment || p->later_fragment;
+}
+
+/* Both, where who pays is known. */
+static __always_inline int fragment_learn(struct context *c, __u32 owner)
+{
+	int reason;
+
+	if (!fragment_is(&c->packet))
+		return 0;
+	reason = fragment_join();
+	return reason ? reason : fragment_keep(owner);
+}
+
+#endif

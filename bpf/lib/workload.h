@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* workload: it speaks for itself alone, from its own addresses, to one place at a time, and no overlay packet to a node. */
+#ifndef WEFT_WORKLOAD_H
+#define WEFT_WORKLOAD_H
+
+#include "overlay.h"
+
+static __always_inline int workload_check_source(const struct packet *p, const struct nic *n)
+{
+	const struct addr *own = p->v6 ? &n->ipv6 : &n->ipv4;
+
+	return !addr_is_zero(own) && addr_equal(&p->src, own) ? 0 : DROP_INVALID_SOURCE_IP;
+}
+
+static __always_inline int workload_check_target(const struct packet *p, const struct host *h)
+{
+	if (addr_is_multicast(&p->dst))
+		return DROP_UNKNOWN_TARGET;
+	return overlay_check_target(p, h);
+}
+
+#endif
