@@ -66,18 +66,30 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 	return 0;
 }
 
+/* To the host's stack. Where the node's policy is asked, the rest of a datagram is to follow. */
+static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, int asks)
+{
+	if (!overlay_is(&c->packet))
+		mark_set(skb, c->source, MARK_IDENTITY);
+	return asks ? forward_rest(skb, c, TC_ACT_OK, NULL) : TC_ACT_OK;
+}
+
 static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct host *h = host_of(&p->dst, 0);
 	struct flow f = {};
-	int mine, reason;
+	int mine, reason, lost = fragment_meet(c), asks = host_is_this_node(h) && host_nic(), action;
 
 	if (host_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
-		return overlay_is_here(&p->dst) ? TC_ACT_OK : drop(skb, c, DROP_ENCAP_PROHIBITED);
+		return overlay_is_here(&p->dst) ? to_stack(skb, c, asks) : drop(skb, c, DROP_ENCAP_PROHIBITED);
 	reason = source_of(skb, c);
+	if (!reason && (asks || host_is_pod_here(h)))
+		reason = lost;
 	if (reason)
 		return drop(skb, c, reason);
+	if (lost) /* the host may be collecting its own */
+		return to_stack(skb, c, 0);
 	if (host_is_this_node(h)) {
 		mine = nat_in(skb, c);
 		if (mine < 0)
@@ -86,23 +98,19 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 			h = host_of(&p->dst, 0);
 	}
 	c->destination = host_identity(h, p->v6);
-	if (host_is_this_node(h) && host_nic() && !lb_service(p, 0)) {
+	asks = host_is_this_node(h) && host_nic();
+	if (asks && !lb_service(p, 0)) {
 		reason = host_judge(skb, HOST_GETS);
 		if (reason)
 			return drop(skb, c, reason);
 	}
-	if (!host_is_pod_here(h)) {
-		mark_set(skb, c->source, MARK_IDENTITY);
-		return TC_ACT_OK;
-	}
+	if (!host_is_pod_here(h))
+		return to_stack(skb, c, asks);
 	ct_find(c, p, 0, &f);
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
-	if (f.entry && (f.entry->flags & CT_STACK)) {
-		mark_set(skb, c->source, MARK_IDENTITY);
-		return TC_ACT_OK;
-	}
-	return forward_deliver(skb, c, &f, h->ifindex);
+	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c, 0) : forward_deliver(skb, c, &f, h->ifindex);
+	return forward_rest(skb, c, action, nic_at(h->ifindex));
 }
 
 SEC("tc")
@@ -116,10 +124,6 @@ int from_net(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
-	if (!reason)
-		reason = fragment_learn(c, c->packet.owner);
-	if (reason == DROP_FRAGMENT_NOT_FOUND)
-		return TC_ACT_OK; /* the host reassembles its own */
 	if (reason)
 		return drop(skb, c, reason);
 	if (addr_is_multicast(&c->packet.dst))

@@ -74,19 +74,24 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct packet *p = &c->packet;
 	struct host *h = host_of(&p->dst, 0);
 	struct flow f = {};
-	int reason;
+	int reason, action;
 
 	c->destination = host_identity(h, p->v6);
 	if (!h || !(h->flags & HOST_LOCAL) || !(host_is_pod_here(h) || host_is_this_node(h)))
 		return drop(skb, c, DROP_STALE);
-	if (host_is_this_node(h)) {
-		reason = host_judge(skb, HOST_GETS);
-		return reason ? drop(skb, c, reason) : to_stack(skb, c);
-	}
-	ct_find(c, p, 0, &f);
-	if (f.entry && (f.entry->flags & CT_STACK))
+	if (host_is_this_node(h) && !host_nic())
 		return to_stack(skb, c);
-	return forward_deliver(skb, c, &f, h->ifindex);
+	reason = fragment_meet(c);
+	if (!reason && host_is_this_node(h)) {
+		reason = host_judge(skb, HOST_GETS);
+		if (!reason)
+			return forward_rest(skb, c, to_stack(skb, c), NULL);
+	}
+	if (reason)
+		return drop(skb, c, reason);
+	ct_find(c, p, 0, &f);
+	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c) : forward_deliver(skb, c, &f, h->ifindex);
+	return forward_rest(skb, c, action, nic_at(h->ifindex));
 }
 
 SEC("tc")
@@ -101,8 +106,6 @@ int from_overlay(struct __sk_buff *skb)
 	reason = unwrap(skb, c, &node);
 	if (!reason)
 		reason = parse(skb, &c->packet);
-	if (!reason)
-		reason = fragment_learn(c, c->packet.owner);
 	if (!reason)
 		reason = check_source(c, &node);
 	if (reason)

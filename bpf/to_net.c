@@ -3,7 +3,7 @@
 #include "lib/host.h"
 #include "lib/nat.h"
 
-/* A workload's packet that leaves the cluster and answers nobody. */
+/* Whether it is a workload's packet that leaves the cluster and answers nobody; or a negated drop reason. */
 static __always_inline int leaves(struct context *c)
 {
 	struct packet *p = &c->packet;
@@ -11,6 +11,7 @@ static __always_inline int leaves(struct context *c)
 	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
 	struct flow f = {};
 	struct nic *n;
+	int reason;
 
 	if (!host_is_pod_here(from) || addr_is_zero(&as))
 		return 0;
@@ -19,12 +20,13 @@ static __always_inline int leaves(struct context *c)
 	c->destination = host_identity(to, p->v6);
 	if (to && (to->flags & HOST_CLUSTER))
 		return 0;
-	ct_find(c, p, 0, &f);
-	if (f.entry && f.reply)
-		return 0;
 	n = nic_at(from->ifindex);
 	p->owner = n ? n->incarnation : 0;
-	return 1;
+	reason = fragment_learn(c, p->owner);
+	if (reason)
+		return -reason;
+	ct_find(c, p, 0, &f);
+	return !f.entry || !f.reply;
 }
 
 /* What is not a workload's to be masqueraded. */
@@ -45,7 +47,7 @@ int to_net(struct __sk_buff *skb)
 {
 	__u32 kind = mark_kind(skb);
 	struct context *c;
-	int reason;
+	int reason, out;
 
 	if (kind == MARK_ENCAPSULATED || kind == MARK_DELIVERED) {
 		mark_clear(skb);
@@ -57,13 +59,16 @@ int to_net(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
-	if (!reason)
-		reason = fragment_learn(c, c->packet.owner);
-	if (reason || addr_is_multicast(&c->packet.dst))
+	if (reason) /* nothing but what a process of the node makes up */
+		return host_nic() ? drop(skb, c, reason) : TC_ACT_OK;
+	if (addr_is_multicast(&c->packet.dst))
 		return TC_ACT_OK;
-	if (!leaves(c))
+	out = leaves(c);
+	if (!out)
 		return host_sends(skb, c);
-	if (c->packet.icmp_error)
+	if (out < 0)
+		reason = -out;
+	else if (c->packet.icmp_error)
 		reason = nat_error_out(skb, c);
 	else
 		reason = nat_out(skb);

@@ -17,8 +17,6 @@ int to_overlay(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	}
 	reason = parse(skb, &c->packet);
-	if (!reason)
-		reason = fragment_learn(c, c->packet.owner);
 	if (reason)
 		return drop(skb, c, reason);
 	c->source = identity_from_stack(skb, &c->packet);

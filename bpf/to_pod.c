@@ -64,14 +64,14 @@ int to_pod(struct __sk_buff *skb)
 	c->packet.owner = n->incarnation;
 	reason = parse(skb, &c->packet);
 	if (!reason)
-		reason = fragment_learn(c, c->packet.owner);
+		reason = fragment_meet(c);
 	if (reason)
 		return drop(skb, c, reason);
 	if (is_neighbor_talk(&c->packet))
 		return TC_ACT_OK;
 	c->source = identity_from_stack(skb, &c->packet);
 	c->destination = n->identity;
-	return counted(skb, c, judge(skb, c, n));
+	return counted(skb, c, forward_rest(skb, c, judge(skb, c, n), n));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

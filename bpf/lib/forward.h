@@ -176,4 +176,15 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 	return forward_into(skb, n, ifindex);
 }
 
+/* The rest of a datagram follows its first fragment where that may go, at the cost of the NIC it goes to. */
+static __always_inline int forward_rest(struct __sk_buff *skb, struct context *c, int action, const struct nic *n)
+{
+	int reason;
+
+	if (action == TC_ACT_SHOT || !c->packet.first_fragment)
+		return action;
+	reason = fragment_keep(n ? n->incarnation : 0);
+	return reason ? drop(skb, c, reason) : action;
+}
+
 #endif

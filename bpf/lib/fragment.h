@@ -35,8 +35,8 @@ GLOBAL fragment_join(void)
 		return 0;
 	}
 	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
-	if (!f || f->expires < c->now)
-		return DROP_FRAGMENT_NOT_FOUND;
+	if (!f || f->expires < c->now) /* the wire may have put them into another order */
+		return c->hook == HOOK_FROM_NET || c->hook == HOOK_FROM_OVERLAY ? DROP_FRAGMENT_FROM_WORLD : DROP_FRAGMENT_NOT_FOUND;
 	p->src_port = f->src_port;
 	p->dst_port = f->dst_port;
 	p->protocol = f->protocol;
@@ -46,7 +46,8 @@ GLOBAL fragment_join(void)
 	return 0;
 }
 
-/* Remembers the first fragment that was joined, at the cost of its owner. Returns 0 or a drop reason. */
+/* Remembers the first fragment that was joined, at the cost of its owner, unless a hook before has done so. Returns 0 or a
+ * drop reason. */
 GLOBAL fragment_keep(__u32 owner)
 {
 	struct context *c = context_here();
@@ -57,6 +58,11 @@ GLOBAL fragment_keep(__u32 owner)
 	if (!c || !c->packet.first_fragment)
 		return 0;
 	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
+	if (f && f->expires >= c->now && f->src_port == c->fragment.src_port && f->dst_port == c->fragment.dst_port &&
+	    f->protocol == c->fragment.protocol && f->icmp_type == c->fragment.icmp_type) {
+		f->expires = c->now + share_life(f->owner, SHARED_FRAGMENTS, config_fragments_limit, life);
+		return 0;
+	}
 	if (f)
 		share_remove(&fragments, &c->fragment_key, f->owner, SHARED_FRAGMENTS);
 	reason = share_take(owner, SHARED_FRAGMENTS, config_fragments_limit, &life);
@@ -75,15 +81,18 @@ static __always_inline int fragment_is(const struct packet *p)
 	return p->first_fragment || p->later_fragment;
 }
 
-/* Both, where who pays is known. */
-static __always_inline int fragment_learn(struct context *c, __u32 owner)
+static __always_inline int fragment_meet(const struct context *c)
 {
-	int reason;
+	return fragment_is(&c->packet) ? fragment_join() : 0;
+}
 
-	if (!fragment_is(&c->packet))
-		return 0;
-	reason = fragment_join();
-	return reason ? reason : fragment_keep(owner);
+/* Both, of a sender that is certain and pays. Others' first fragments are kept once they may pass, at the cost of who gets
+ * them. */
+static __always_inline int fragment_learn(const struct context *c, __u32 owner)
+{
+	int reason = fragment_meet(c);
+
+	return reason || !c->packet.first_fragment ? reason : fragment_keep(owner);
 }
 
 #endif

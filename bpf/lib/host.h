@@ -93,14 +93,15 @@ GLOBAL host_judge(struct __sk_buff *skb, int does)
 /* What leaves the host's stack: sent by a socket of the node, or carried for somebody. */
 static __always_inline int host_leaves(struct __sk_buff *skb, struct context *c)
 {
-	struct host *from;
+	int does = c->source == IDENTITY_HOST ? HOST_SENDS : HOST_CARRIES, reason;
+	struct nic *n = host_nic();
 
-	if (!host_nic())
+	if (!n || (does == HOST_CARRIES && !host_is_this_node(host_of(&c->packet.src, 0))))
 		return 0;
-	if (c->source == IDENTITY_HOST)
-		return host_judge(skb, HOST_SENDS);
-	from = host_of(&c->packet.src, 0);
-	return host_is_this_node(from) ? host_judge(skb, HOST_CARRIES) : 0;
+	reason = fragment_meet(c);
+	if (!reason)
+		reason = host_judge(skb, does);
+	return reason || !c->packet.first_fragment ? reason : fragment_keep(does == HOST_SENDS ? n->incarnation : 0);
 }
 
 #endif

@@ -137,6 +137,7 @@ enum drop_reason {
 	DROP_FORBIDDEN_ICMP6 = 176,
 	DROP_POLICY_DENY = 181,
 	DROP_NIC_NOT_READY = 203,
+	DROP_FRAGMENT_FROM_WORLD = 207, /* that one came by the wire, which may have put them into another order */
 	/* Our own, where Hubble has none. */
 	DROP_SHARE = 240,	   /* the workload holds its share of a table already */
 	DROP_FRAGMENTS_FULL = 241, /* no room to remember a datagram's ports */

@@ -589,37 +589,38 @@ type DropReason uint8
 
 // Values of DropReason.
 const (
-	DropNone             DropReason = 0
-	DropInvalidSourceIp  DropReason = 132
-	DropPolicy           DropReason = 133
-	DropInvalid          DropReason = 134
-	DropCtInvalidHeader  DropReason = 135
-	DropUnknownL4        DropReason = 142
-	DropUnknownIcmp4Type DropReason = 144
-	DropWrite            DropReason = 141
-	DropTunnelKey        DropReason = 147
-	DropUnknownTarget    DropReason = 150
-	DropStale            DropReason = 151
-	DropCtFull           DropReason = 155
-	DropInvalidExthdr    DropReason = 156
-	DropNoBackend        DropReason = 158
-	DropNoTunnel         DropReason = 160
-	DropNoConfig         DropReason = 165
-	DropUnsupportedL2    DropReason = 166
-	DropNatNoMapping     DropReason = 167
-	DropNatProtocol      DropReason = 168
-	DropEncapProhibited  DropReason = 170
-	DropInvalidIdentity  DropReason = 171
-	DropUnknownSender    DropReason = 172
-	DropFragmentNotFound DropReason = 175
-	DropForbiddenIcmp6   DropReason = 176
-	DropPolicyDeny       DropReason = 181
-	DropNicNotReady      DropReason = 203
-	DropShare            DropReason = 240
-	DropFragmentsFull    DropReason = 241
-	DropNatFull          DropReason = 242
-	DropNoConnection     DropReason = 243
-	DropIcmpUnrelated    DropReason = 244
+	DropNone              DropReason = 0
+	DropInvalidSourceIp   DropReason = 132
+	DropPolicy            DropReason = 133
+	DropInvalid           DropReason = 134
+	DropCtInvalidHeader   DropReason = 135
+	DropUnknownL4         DropReason = 142
+	DropUnknownIcmp4Type  DropReason = 144
+	DropWrite             DropReason = 141
+	DropTunnelKey         DropReason = 147
+	DropUnknownTarget     DropReason = 150
+	DropStale             DropReason = 151
+	DropCtFull            DropReason = 155
+	DropInvalidExthdr     DropReason = 156
+	DropNoBackend         DropReason = 158
+	DropNoTunnel          DropReason = 160
+	DropNoConfig          DropReason = 165
+	DropUnsupportedL2     DropReason = 166
+	DropNatNoMapping      DropReason = 167
+	DropNatProtocol       DropReason = 168
+	DropEncapProhibited   DropReason = 170
+	DropInvalidIdentity   DropReason = 171
+	DropUnknownSender     DropReason = 172
+	DropFragmentNotFound  DropReason = 175
+	DropForbiddenIcmp6    DropReason = 176
+	DropPolicyDeny        DropReason = 181
+	DropNicNotReady       DropReason = 203
+	DropFragmentFromWorld DropReason = 207
+	DropShare             DropReason = 240
+	DropFragmentsFull     DropReason = 241
+	DropNatFull           DropReason = 242
+	DropNoConnection      DropReason = 243
+	DropIcmpUnrelated     DropReason = 244
 )
 
 // String names the value as C does, less the prefix DROP_.
@@ -677,6 +678,8 @@ func (v DropReason) String() string {
 		return "policy_deny"
 	case DropNicNotReady:
 		return "nic_not_ready"
+	case DropFragmentFromWorld:
+		return "fragment_from_world"
 	case DropShare:
 		return "share"
 	case DropFragmentsFull:

@@ -15,9 +15,10 @@ import (
 // flood sends one packet for each number of a range, which stands where the line says PORT, and tells how many ended how.
 func flood(b *bench, ts *testscript.TestScript, args []string) {
 	from, to, _ := strings.Cut(args[2], "-")
+	device, iif, _ := strings.Cut(args[1], ",iif=")
 	count := map[string]int{}
 	for n := number(from); n <= number(to); n++ {
-		text, err := b.send(args[0], b.devices[args[1]].Ifindex, 0, 0, strings.ReplaceAll(args[3], "PORT", strconv.Itoa(int(n))))
+		text, err := b.send(args[0], b.devices[device].Ifindex, 0, b.devices[iif].Ifindex, strings.ReplaceAll(args[3], "PORT", strconv.Itoa(int(n))))
 		ts.Check(err)
 		how, _, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), " ")
 		if how == "drop" {
