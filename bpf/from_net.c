@@ -71,7 +71,7 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, in
 {
 	if (!overlay_is(&c->packet))
 		mark_set(skb, c->source, MARK_IDENTITY);
-	return asks ? forward_rest(skb, c, TC_ACT_OK, NULL) : TC_ACT_OK;
+	return asks ? forward_rest(skb, c, TC_ACT_OK, 0) : TC_ACT_OK;
 }
 
 static __always_inline int judge(struct __sk_buff *skb, struct context *c)
@@ -79,6 +79,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct packet *p = &c->packet;
 	struct host *h = host_of(&p->dst, 0);
 	struct flow f = {};
+	__u32 ifindex;
 	int mine, reason, lost = fragment_meet(c), asks = host_is_this_node(h) && host_nic(), action;
 
 	if (host_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
@@ -109,8 +110,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	ct_find(c, p, 0, &f);
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
-	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c, 0) : forward_deliver(skb, c, &f, h->ifindex);
-	return forward_rest(skb, c, action, nic_at(h->ifindex));
+	ifindex = h->ifindex;
+	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c, 0) : forward_deliver(skb, c, &f, ifindex);
+	return forward_rest(skb, c, action, ifindex);
 }
 
 SEC("tc")

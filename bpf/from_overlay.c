@@ -74,6 +74,7 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	struct packet *p = &c->packet;
 	struct host *h = host_of(&p->dst, 0);
 	struct flow f = {};
+	__u32 ifindex;
 	int reason, action;
 
 	c->destination = host_identity(h, p->v6);
@@ -85,13 +86,14 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	if (!reason && host_is_this_node(h)) {
 		reason = host_judge(skb, HOST_GETS);
 		if (!reason)
-			return forward_rest(skb, c, to_stack(skb, c), NULL);
+			return forward_rest(skb, c, to_stack(skb, c), 0);
 	}
 	if (reason)
 		return drop(skb, c, reason);
 	ct_find(c, p, 0, &f);
-	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c) : forward_deliver(skb, c, &f, h->ifindex);
-	return forward_rest(skb, c, action, nic_at(h->ifindex));
+	ifindex = h->ifindex;
+	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c) : forward_deliver(skb, c, &f, ifindex);
+	return forward_rest(skb, c, action, ifindex);
 }
 
 SEC("tc")

@@ -107,7 +107,7 @@ int from_pod(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_FROM_POD);
 	struct nic *n = nic_at(skb->ifindex);
-	int reason;
+	int reason, action;
 
 	if (!c)
 		return TC_ACT_SHOT;
@@ -120,10 +120,11 @@ int from_pod(struct __sk_buff *skb)
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return neighbor_arp(skb, c, n);
 	reason = parse(skb, &c->packet);
-	if (!reason && neighbor_is_solicit(&c->packet))
-		return neighbor_solicit(skb, c, n);
-	if (!reason && neighbor_is_answer(&c->packet, n))
-		return TC_ACT_OK;
+	if (!reason && neighbor_is_talk(&c->packet)) {
+		action = neighbor_hear(skb, c, n);
+		if (action != NEIGHBOR_JUDGE)
+			return action;
+	}
 	if (!reason)
 		reason = workload_check_source(&c->packet, n);
 	if (!reason)

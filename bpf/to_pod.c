@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_pod: what the host's stack sends into a workload, at the host side of its NIC (tcx egress). */
 #include "lib/host.h"
-
-static __always_inline int is_neighbor_talk(const struct packet *p)
-{
-	return p->v6 && p->protocol == IPPROTO_ICMPV6 && (p->icmp_type == ICMP6_ND_SOLICIT || p->icmp_type == ICMP6_ND_ADVERT);
-}
+#include "lib/neighbor.h"
 
 static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)
 {
@@ -49,7 +45,7 @@ int to_pod(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_TO_POD);
 	struct nic *n = nic_at(skb->ifindex);
-	int reason;
+	int reason, action;
 
 	if (!c)
 		return TC_ACT_SHOT;
@@ -67,11 +63,14 @@ int to_pod(struct __sk_buff *skb)
 		reason = fragment_meet(c);
 	if (reason)
 		return drop(skb, c, reason);
-	if (is_neighbor_talk(&c->packet))
-		return TC_ACT_OK;
 	c->source = identity_from_stack(skb, &c->packet);
 	c->destination = n->identity;
-	return counted(skb, c, forward_rest(skb, c, judge(skb, c, n), n));
+	if (neighbor_is_talk(&c->packet)) {
+		action = neighbor_speak(skb, c);
+		if (action != NEIGHBOR_JUDGE)
+			return action;
+	}
+	return counted(skb, c, forward_rest(skb, c, judge(skb, c, n), skb->ifindex));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

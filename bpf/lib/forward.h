@@ -177,14 +177,22 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 }
 
 /* The rest of a datagram follows its first fragment where that may go, at the cost of the NIC it goes to. */
-static __always_inline int forward_rest(struct __sk_buff *skb, struct context *c, int action, const struct nic *n)
+GLOBAL forward_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 {
+	struct context *c = context_here();
+	struct nic *n = ifindex ? nic_at(ifindex) : NULL;
 	int reason;
 
-	if (action == TC_ACT_SHOT || !c->packet.first_fragment)
-		return action;
+	if (!c || action == TC_ACT_SHOT)
+		return TC_ACT_SHOT;
 	reason = fragment_keep(n ? n->incarnation : 0);
 	return reason ? drop(skb, c, reason) : action;
+}
+
+/* 0: it goes to the node. */
+static __always_inline int forward_rest(struct __sk_buff *skb, struct context *c, int action, __u32 ifindex)
+{
+	return c->packet.first_fragment ? forward_lead(skb, action, ifindex) : action;
 }
 
 #endif

@@ -9,9 +9,6 @@
 #define PORT_DHCP 67 /* RFC 2131 4.1: server, and client one above */
 #define PORT_DHCP6 546 /* RFC 8415 7.2: client, and server one above */
 #define PORT_HEALTH 4240
-#define ICMP6_MLD_QUERY 130 /* RFC 2710, and what neighbours say to each other: RFC 4861, up to 137 */
-#define ICMP6_ND_REDIRECT 137
-#define ICMP6_MLD2_REPORT 143 /* RFC 3810 */
 
 static __always_inline struct nic *host_nic(void)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* neighbor: a workload asks for the link-layer address of anybody and gets its gateway's (RFC 826, RFC 4861 7.2.4). */
+/* neighbor: what a workload and this node say to each other as neighbours on one link. A workload asks for the link-layer
+ * address of anybody and gets its gateway's (RFC 826, RFC 4861 7.2.4). What is about an address of its own NIC, between the
+ * two, passes unjudged; all else is a packet like any other.
+ */
 #ifndef WEFT_NEIGHBOR_H
 #define WEFT_NEIGHBOR_H
 
@@ -19,6 +22,7 @@ struct arp {
 #define ND_SOLICIT_SIZE 24
 #define ND_TARGET 8
 #define ND_OPTION_TARGET_MAC 2
+#define ND_FLAG_SOLICITED 0x40
 #define ND_FLAGS 0x60 /* solicited, override */
 
 GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *n)
@@ -52,15 +56,46 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-static __always_inline int neighbor_is_solicit(const struct packet *p)
+static __always_inline int neighbor_is_listener(const struct packet *p)
 {
-	return p->v6 && p->protocol == IPPROTO_ICMPV6 && p->icmp_type == ICMP6_ND_SOLICIT;
+	return p->icmp_type == ICMP6_MLD2_REPORT || (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_MLD_DONE);
 }
 
-/* The workload answers the host: its own address, to this link alone (RFC 4861 7.1.2). */
-static __always_inline int neighbor_is_answer(const struct packet *p, const struct nic *n)
+static __always_inline int neighbor_is_talk(const struct packet *p)
 {
-	return p->v6 && p->protocol == IPPROTO_ICMPV6 && p->icmp_type == ICMP6_ND_ADVERT && p->ttl == 255 && addr_equal(&p->src, &n->ipv6);
+	return p->v6 && p->protocol == IPPROTO_ICMPV6 && !p->later_fragment && (neighbor_is_listener(p) ||
+	       (p->icmp_type >= ICMP6_ND_ROUTER_ADVERT && p->icmp_type <= ICMP6_ND_REDIRECT));
+}
+
+/* What every solicitation and advertisement has to be, or it has crossed a router or hides something (RFC 4861 7.1, RFC 6980). */
+static __always_inline int neighbor_is_valid(const struct packet *p)
+{
+	return p->ttl == 255 && !p->icmp_code && !p->first_fragment && p->l4 == ETH_HEADER + sizeof(struct ipv6hdr) &&
+	       p->end >= p->l4 + ND_SOLICIT_SIZE;
+}
+
+static __always_inline int neighbor_is_own(const struct addr *a, const struct nic *n)
+{
+	return addr_is_link_local6(a) || (!addr_is_zero(a) && addr_equal(a, &n->ipv6));
+}
+
+/* The workload tells this node, or the whole link, of an address of its NIC (RFC 4861 7.1.2). */
+static __always_inline int neighbor_answers(struct __sk_buff *skb, const struct packet *p, const struct nic *n)
+{
+	struct {
+		__u8 flags, reserved[3];
+		struct addr target;
+	} __attribute__((packed)) na;
+	struct addr target;
+
+	if (!neighbor_is_valid(p) || !neighbor_is_own(&p->src, n) || bpf_skb_load_bytes(skb, p->l4 + 4, &na, sizeof(na)))
+		return 0;
+	target = na.target;
+	if (!neighbor_is_own(&target, n))
+		return 0;
+	if (p->dst.b[0] == 0xff) /* to all nodes of the link it is no answer */
+		return p->dst.b[1] == 2 && p->dst.b[15] == 1 && !*(__u64 *)(p->dst.b + 2) && !(na.flags & ND_FLAG_SOLICITED);
+	return addr_is_link_local6(&p->dst) || host_is_this_node(host_at(&p->dst, 0));
 }
 
 /* Turns the solicitation into its advertisement in place: 24 bytes and one option of 8. */
@@ -81,13 +116,13 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 	__s64 sum;
 	__be32 pseudo[2] = { bpf_htonl(sizeof(body)), bpf_htonl(IPPROTO_ICMPV6) };
 
-	if (p->ttl != 255 || p->end < p->l4 + ND_SOLICIT_SIZE || p->l4 != ETH_HEADER + sizeof(ip))
+	if (!neighbor_is_valid(p) || bpf_skb_load_bytes(skb, p->l4 + ND_TARGET, body.target, 16) || body.target[0] == 0xff)
 		return drop(skb, c, DROP_FORBIDDEN_ICMP6);
-	/* Duplicate address detection: nobody else can have it. */
-	if (addr_is_zero(&p->src))
+	/* Duplicate address detection, and looking for itself: nobody else can have it. */
+	if (addr_is_zero(&p->src) || !__builtin_memcmp(body.target, n->ipv6.b, 16))
 		return TC_ACT_SHOT;
-	if (bpf_skb_load_bytes(skb, p->l4 + ND_TARGET, body.target, 16) || !__builtin_memcmp(body.target, n->ipv6.b, 16))
-		return TC_ACT_SHOT;
+	if (!neighbor_is_own(&p->src, n))
+		return drop(skb, c, DROP_INVALID_SOURCE_IP);
 	if (bpf_skb_change_tail(skb, ETH_HEADER + sizeof(ip) + sizeof(body), 0) || bpf_skb_load_bytes(skb, 6, macs, 6) ||
 	    bpf_skb_load_bytes(skb, ETH_HEADER, &ip, sizeof(ip)))
 		return drop(skb, c, DROP_WRITE);
@@ -110,6 +145,41 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 	    bpf_skb_store_bytes(skb, ETH_HEADER + sizeof(ip), &body, sizeof(body), 0))
 		return drop(skb, c, DROP_WRITE);
 	return bpf_redirect(skb->ifindex, 0);
+}
+
+#define NEIGHBOR_JUDGE -1 /* a packet like any other */
+
+/* Groups have no members here, and a workload routes for nobody. */
+GLOBAL neighbor_hear(struct __sk_buff *skb, struct context *c, const struct nic *n)
+{
+	if (!c || !n)
+		return TC_ACT_SHOT;
+	const struct packet *p = &c->packet;
+
+	if (neighbor_is_listener(p)) {
+		count(skb, c->hook, DROP_FORBIDDEN_ICMP6);
+		return TC_ACT_SHOT;
+	}
+	if (p->icmp_type == ICMP6_ND_SOLICIT)
+		return neighbor_solicit(skb, c, n);
+	if (p->icmp_type == ICMP6_ND_ADVERT)
+		return neighbor_answers(skb, p, n) ? TC_ACT_OK : NEIGHBOR_JUDGE;
+	return drop(skb, c, DROP_FORBIDDEN_ICMP6);
+}
+
+/* What this node says to the workload: a solicitation or an advertisement of a socket of its own. */
+GLOBAL neighbor_speak(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return TC_ACT_SHOT;
+	const struct packet *p = &c->packet;
+
+	if (neighbor_is_listener(p)) {
+		count(skb, c->hook, DROP_FORBIDDEN_ICMP6);
+		return TC_ACT_SHOT;
+	}
+	return c->source == IDENTITY_HOST && neighbor_is_valid(p) && (p->icmp_type == ICMP6_ND_SOLICIT || p->icmp_type == ICMP6_ND_ADVERT) ?
+		TC_ACT_OK : NEIGHBOR_JUDGE;
 }
 
 #endif

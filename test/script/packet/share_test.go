@@ -10,6 +10,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/observe"
 )
 
 // flood sends one packet for each number of a range, which stands where the line says PORT, and tells how many ended how.
@@ -62,6 +64,23 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 		_, err := ts.Stdout().Write([]byte(text + "\n"))
 		ts.Check(err)
 	}
+}
+
+// counters tells how many packets were counted for what, since the script began.
+func counters(b *bench, ts *testscript.TestScript, _ []string) {
+	list, err := observe.CountersOf(b.dp.Map("counters"))()
+	ts.Check(err)
+	var lines []string
+	for key, n := range list {
+		what := "passed"
+		if key.Reason != abi.DropNone {
+			what = flow.DropText(uint32(key.Reason))
+		}
+		lines = append(lines, fmt.Sprintf("%s: %d %s\n", key.Hook, n.Packets, what))
+	}
+	slices.Sort(lines)
+	_, err = ts.Stdout().Write([]byte(strings.Join(lines, "")))
+	ts.Check(err)
 }
 
 // age puts every entry of a shared table long past its time.
