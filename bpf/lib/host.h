@@ -9,30 +9,48 @@
 #define PORT_DHCP 67 /* RFC 2131 4.1: server, and client one above */
 #define PORT_DHCP6 546 /* RFC 8415 7.2: client, and server one above */
 #define PORT_HEALTH 4240
+#define IPPROTO_VRRP 112 /* RFC 9568 5.1.1.3: whose packets have a hop limit of 255 */
 
 static __always_inline struct nic *host_nic(void)
 {
 	return nic_at(0);
 }
 
-/* What a node needs to be one, whatever its policies say: neighbours, addresses, and what nodes do with each other. */
-static __always_inline int host_exempt(const struct packet *p, const struct addr *peer)
+/* What a node and its link need to be one, whatever policies say: neighbours and groups, addresses, routers that stand in for
+ * each other. From farther away, and from workloads, it is none of that. */
+static __always_inline int host_links(const struct context *c)
 {
-	__u16 from = bpf_ntohs(p->src_port), to = bpf_ntohs(p->dst_port);
-	struct host *other;
+	const struct packet *p = &c->packet;
+	__u16 from = bpf_ntohs(p->src_port), to = bpf_ntohs(p->dst_port), low = p->v6 ? PORT_DHCP6 : PORT_DHCP;
 
-	if (p->protocol == IPPROTO_ICMPV6)
-		return p->icmp_type == ICMP6_MLD2_REPORT || (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_ND_REDIRECT);
-	if (p->protocol == IPPROTO_UDP) {
-		__u16 low = p->v6 ? PORT_DHCP6 : PORT_DHCP;
-
-		if ((from == low && to == low + 1) || (from == low + 1 && to == low))
-			return 1;
-		if (!config_tunnel_port || to != config_tunnel_port)
-			return 0;
-	} else if (p->protocol != IPPROTO_TCP || (from != PORT_HEALTH && to != PORT_HEALTH)) {
+	if (c->hook != HOOK_FROM_NET && c->hook != HOOK_TO_NET)
+		return 0;
+	switch (p->protocol) {
+	case IPPROTO_ICMPV6:
+		if (p->ttl == 255)
+			return p->icmp_type >= ICMP6_ND_ROUTER_SOLICIT && p->icmp_type <= ICMP6_ND_REDIRECT;
+		return p->ttl == 1 && (p->icmp_type == ICMP6_MLD2_REPORT ||
+		       (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_MLD_DONE));
+	case IPPROTO_UDP:
+		return (from == low && to == low + 1) || (from == low + 1 && to == low);
+	case IPPROTO_VRRP:
+		return p->ttl == 255;
+	default:
 		return 0;
 	}
+}
+
+/* The same, and what nodes do with each other: by what is called, since anybody may call from any port. Answers belong to
+ * their connection. */
+static __always_inline int host_exempt(const struct context *c, const struct addr *peer)
+{
+	const struct packet *p = &c->packet;
+	struct host *other;
+
+	if (host_links(c))
+		return 1;
+	if (!overlay_is(p) && (p->protocol != IPPROTO_TCP || p->dst_port != bpf_htons(PORT_HEALTH)))
+		return 0;
 	other = host_of(peer, 0);
 	return other && (other->flags & HOST_NODE);
 }
@@ -43,7 +61,7 @@ static __always_inline int host_verdict(struct __sk_buff *skb, struct context *c
 	const struct packet *p = &c->packet;
 	struct nic *n = host_nic();
 
-	if (!n || (f->entry->flags & CT_EXEMPT) || host_exempt(p, sends ? &p->dst : &p->src))
+	if (!n || (f->entry->flags & CT_EXEMPT) || host_exempt(c, sends ? &p->dst : &p->src))
 		return 0;
 	return verdict_at(skb, c, f, n, sends ? !f->reply : f->reply);
 }
@@ -58,22 +76,23 @@ GLOBAL host_judge(struct __sk_buff *skb, int does)
 	struct context *c = context_here();
 	struct flow f = {};
 	struct packet *p;
-	int reason;
+	int reason, exempt;
 
 	if (!c || !host_nic())
 		return 0;
 	p = &c->packet;
 	if (p->icmp_error && !related(skb, 0))
 		return 0;
-	if (does != HOST_CARRIES && host_exempt(p, does == HOST_SENDS ? &p->dst : &p->src))
-		return 0;
+	exempt = does == HOST_CARRIES || host_exempt(c, does == HOST_SENDS ? &p->dst : &p->src);
+	if (exempt && does != HOST_CARRIES && p->protocol != IPPROTO_TCP)
+		return 0; /* what is not TCP is exempt in both directions */
 	ct_find(c, p, 0, &f);
 	if (!f.entry) {
-		reason = ct_open(c, &f, CT_STACK | (does == HOST_CARRIES ? CT_EXEMPT : 0) | (does == HOST_SENDS ? 0 : CT_CALLED));
+		reason = ct_open(c, &f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == HOST_SENDS ? 0 : CT_CALLED));
 		if (reason)
 			return reason;
 	}
-	reason = does == HOST_CARRIES ? 0 : host_verdict(skb, c, &f, does == HOST_SENDS);
+	reason = exempt ? 0 : host_verdict(skb, c, &f, does == HOST_SENDS);
 	if (reason) {
 		if (f.is_new)
 			ct_remove(f.key);
