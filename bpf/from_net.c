@@ -51,6 +51,10 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 
 	c->claimed = 0;
 	c->source = host_identity(NULL, p->v6);
+	if (addr_is_loopback(&p->src))
+		return DROP_INVALID_SOURCE_IP;
+	if (addr_is_loopback(&p->dst))
+		return DROP_UNKNOWN_TARGET;
 	if (!from)
 		return 0;
 	if (from->flags & HOST_LOCAL)
@@ -128,7 +132,7 @@ int from_net(struct __sk_buff *skb)
 	reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);
-	if (addr_is_multicast(&c->packet.dst))
+	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))
 		return TC_ACT_OK;
 	return counted(skb, c, judge(skb, c));
 }

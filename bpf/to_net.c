@@ -32,12 +32,15 @@ static __always_inline int leaves(struct context *c)
 /* What is not a workload's to be masqueraded. */
 static __always_inline int host_sends(struct __sk_buff *skb, struct context *c)
 {
+	struct host *to;
 	int reason;
 
 	if (!host_nic())
 		return TC_ACT_OK;
+	to = host_of(&c->packet.dst, 0);
 	c->source = identity_from_stack(skb, &c->packet);
-	c->destination = host_identity(host_of(&c->packet.dst, 0), c->packet.v6);
+	/* What leaves by a device is not for this node: an address of it is a broadcast's, or belongs to another link. */
+	c->destination = host_identity(host_is_this_node(to) ? NULL : to, c->packet.v6);
 	reason = host_leaves(skb, c);
 	return reason ? drop(skb, c, reason) : TC_ACT_OK;
 }
@@ -61,7 +64,7 @@ int to_net(struct __sk_buff *skb)
 	reason = parse(skb, &c->packet);
 	if (reason) /* nothing but what a process of the node makes up */
 		return host_nic() ? drop(skb, c, reason) : TC_ACT_OK;
-	if (addr_is_multicast(&c->packet.dst))
+	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))
 		return TC_ACT_OK;
 	out = leaves(c);
 	if (!out)

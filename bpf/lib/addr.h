@@ -48,6 +48,20 @@ static __always_inline int addr_is_multicast(const struct addr *a)
 	return a->b[0] == 0xff;
 }
 
+/* To all of a link. Those of subnets are addresses of nodes as any other. */
+static __always_inline int addr_is_broadcast(const struct addr *a)
+{
+	return addr_is4(a) && addr_4(a) == 0xffffffff;
+}
+
+/* Of a machine to itself: never on a link (RFC 1122 3.2.1.3, RFC 4291 2.5.3). */
+static __always_inline int addr_is_loopback(const struct addr *a)
+{
+	const __u64 *p = (const __u64 *)a;
+
+	return addr_is4(a) ? a->b[12] == 127 : !p[0] && p[1] == bpf_cpu_to_be64(1);
+}
+
 static __always_inline int addr_is_link_local6(const struct addr *a)
 {
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;

@@ -14,7 +14,7 @@ static __always_inline int workload_check_source(const struct packet *p, const s
 
 static __always_inline int workload_check_target(const struct packet *p, const struct host *h)
 {
-	if (addr_is_multicast(&p->dst))
+	if (addr_is_multicast(&p->dst) || addr_is_loopback(&p->dst))
 		return DROP_UNKNOWN_TARGET;
 	return overlay_check_target(p, h);
 }
