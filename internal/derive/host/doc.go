@@ -6,14 +6,16 @@
 // and devices, the pod prefixes of nodes, the configuration. Each makes a claim to the address (or prefix); the strongest
 // claim becomes the row, whatever came first:
 //
-//	1  an address of this node (its CiliumNode, its devices)   local,node,cluster  identity host
+//	1  an address of this node (its CiliumNode, its devices,   local,node,cluster  identity host
+//	   those of one link or of every node among them)
 //	2  a NIC of this node, once its device is there            local,cluster       identity of the workload, ifindex
 //	3  an address of another node                              node,cluster        identity remote-node, underlay
 //	4  a CiliumEndpoint of another node                        cluster             its identity, underlay of its node
-//	5  a pod prefix of this node: nobody lives there           local,cluster       identity unmanaged
-//	6  a pod prefix of another node                            cluster             identity unmanaged, underlay
-//	7  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
-//	8  everything else, 0.0.0.0/0 and ::/0                     -                   identity world
+//	5  where all of a link or subnet hear: this node, too      local,node,cluster  identity host
+//	6  a pod prefix of this node: nobody lives there           local,cluster       identity unmanaged
+//	7  a pod prefix of another node                            cluster             identity unmanaged, underlay
+//	8  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
+//	9  everything else, 0.0.0.0/0 and ::/0                     -                   identity world
 //
 // Between claims of one strength: of two NICs the one attached later (a replaced container whose DEL has not come yet),
 // of two nodes the one with the lower name, of two endpoints the one whose node gives out the address, else the one with the

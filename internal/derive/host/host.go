@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -62,7 +63,7 @@ type hosts struct {
 	t        *table.Tables
 	config   *state.Memo[settings.Config]
 	nodes    *state.Memo[places]
-	devices  *state.Memo[map[netip.Addr]bool]        // addresses of this node
+	devices  *state.Memo[map[netip.Addr]claim]       // addresses of this node
 	names    *state.Memo[map[string][]state.Key]     // host side's name -> keys of attachments
 	livingOn *state.Memo[map[netip.Addr][]state.Key] // address of a node -> keys of the addresses there
 }
@@ -98,11 +99,11 @@ func newHosts(t *table.Tables) *hosts {
 		}
 		return p
 	}, t.Nodes)
-	d.devices = state.NewMemo(func(r state.Reader) map[netip.Addr]bool {
-		own := map[netip.Addr]bool{}
+	d.devices = state.NewMemo(func(r state.Reader) map[netip.Addr]claim {
+		own := map[netip.Addr]claim{}
 		for dev := range t.Devices.All(r) {
-			for _, a := range global(dev) {
-				own[a] = true
+			for a, c := range addressesOf(dev) {
+				own[a] = max(own[a], c)
 			}
 		}
 		return own
@@ -124,19 +125,43 @@ func newHosts(t *table.Tables) *hosts {
 	return d
 }
 
-// global lists the addresses of a device by which other machines may know this one.
-func global(d table.Device) []netip.Addr {
-	var out []netip.Addr
+// claim says what is this node's about an address.
+type claim int
+
+const (
+	notOwn    claim = iota
+	broadcast       // that of a subnet: what is sent there is sent to this node, too
+	own
+)
+
+// toAll is sent to this node and to all others of a link.
+var toAll = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// addressesOf lists the addresses of a device by which this node may be called: by other machines, by its workloads. Those of
+// one link, or that each node has, are among them: here they are this node's, and nowhere else does anybody learn of them.
+func addressesOf(d table.Device) map[netip.Addr]claim {
+	out := map[netip.Addr]claim{}
 	for _, p := range d.Addresses {
-		if a := p.Addr(); a.IsGlobalUnicast() {
-			out = append(out, a.WithZone(""))
+		a := p.Addr().WithZone("")
+		if a.IsLoopback() || a.IsUnspecified() || a.IsMulticast() {
+			continue
+		}
+		out[a] = own
+		if a.Is4() && p.Bits() < 31 { // RFC 3021: two machines need none
+			last := a.As4()
+			for i := p.Bits(); i < 32; i++ {
+				last[i/8] |= 0x80 >> (i % 8)
+			}
+			if all := netip.AddrFrom4(last); out[all] == notOwn {
+				out[all] = broadcast
+			}
 		}
 	}
 	return out
 }
 
 func (d *hosts) ofDevice(r state.Reader, dev table.Device) []state.Key {
-	own := global(dev)
+	own := slices.Collect(maps.Keys(addressesOf(dev)))
 	out := append(keys(0, own), d.living(r, own)...)
 	for _, attachment := range d.names.Of(r)[dev.Name] {
 		out = append(out, d.ofWorkload(r, attachment)...)
@@ -158,7 +183,7 @@ func (d *hosts) ofNode(r state.Reader, n table.Node) []state.Key {
 		out = append(out, key(0, p))
 	}
 	if n.Local {
-		out = append(out, key(0, allIPv4), key(0, allIPv6))
+		out = append(out, key(0, allIPv4), key(0, allIPv6), key(0, single(toAll)))
 	}
 	return append(out, d.living(r, n.Addresses)...)
 }
@@ -176,7 +201,7 @@ func (d *hosts) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 
 // ofSetting names everything when a key has changed that every row depends on.
 func (d *hosts) ofSetting(r state.Reader, s table.Setting) []state.Key {
-	out := []state.Key{key(0, allIPv4), key(0, allIPv6)}
+	out := []state.Key{key(0, allIPv4), key(0, allIPv6), key(0, single(toAll))}
 	switch s.Name {
 	case "enable-ipv4", "enable-ipv6", "routing-mode", "tunnel", "ipv4-native-routing-cidr", "ipv6-native-routing-cidr",
 		"native-routing-cidr":
@@ -204,7 +229,7 @@ func (d *hosts) compute(r state.Reader, k state.Key) []table.Host {
 	}
 	if p.IsSingleIP() {
 		if network == 0 && d.isOwn(r, p.Addr()) {
-			return []table.Host{{Prefix: p, Identity: identity.Host, Flags: table.HostLocal | table.HostNode | table.HostCluster}}
+			return []table.Host{thisNode(p)}
 		}
 		if h, ok := d.attached(r, network, p); ok {
 			return []table.Host{h}
@@ -216,6 +241,9 @@ func (d *hosts) compute(r state.Reader, k state.Key) []table.Host {
 	if p.IsSingleIP() {
 		if h, ok := d.elsewhere(r, p); ok {
 			return []table.Host{h}
+		}
+		if d.devices.Of(r)[p.Addr()] == broadcast || p.Addr() == toAll && d.knows(r) {
+			return []table.Host{thisNode(p)}
 		}
 	}
 	if h, ok := d.prefix(r, p); ok {
@@ -230,7 +258,16 @@ func (d *hosts) isOwn(r state.Reader, a netip.Addr) bool {
 			return true
 		}
 	}
-	return d.devices.Of(r)[a]
+	return d.devices.Of(r)[a] == own
+}
+
+func thisNode(p netip.Prefix) table.Host {
+	return table.Host{Prefix: p, Identity: identity.Host, Flags: table.HostLocal | table.HostNode | table.HostCluster}
+}
+
+// knows tells whether there is a node to speak of yet.
+func (d *hosts) knows(r state.Reader) bool {
+	return len(d.nodes.Of(r).local) > 0 || d.t.Settings.Len(r) > 0
 }
 
 // attached is the claim of the NIC attached here last.
@@ -314,7 +351,7 @@ func (d *hosts) prefix(r state.Reader, p netip.Prefix) (table.Host, bool) {
 		return d.reach(r, h, owners[0].Underlay()), true
 	case p == c.NativeIPv4 || p == c.NativeIPv6:
 		return table.Host{Prefix: p, Identity: world(c, p), Flags: table.HostCluster}, true
-	case (p == allIPv4 || p == allIPv6) && (len(nodes.local) > 0 || d.t.Settings.Len(r) > 0):
+	case (p == allIPv4 || p == allIPv6) && d.knows(r):
 		return table.Host{Prefix: p, Identity: world(c, p)}, true
 	}
 	return table.Host{}, false

@@ -61,17 +61,21 @@ func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 	d := New(tables)
 	write(db, func(tx *state.Tx) { cluster(tables, tx) })
 	d.Step(db)
-	want := `Network  Prefix          Identity  Ifindex  Flags               Tunnel
-0        0.0.0.0/0       2         0        -                   -
-0        10.244.1.0/24   3         0        local,cluster       -
-0        10.244.1.5/32   300       7        local,cluster       -
-0        10.244.2.0/24   3         0        cluster             192.168.0.2
-0        10.244.2.5/32   301       0        cluster             192.168.0.2
-0        172.16.0.1/32   1         0        local,node,cluster  -
-0        192.168.0.1/32  1         0        local,node,cluster  -
-0        192.168.0.2/32  6         0        node,cluster        192.168.0.2
-0        ::/0            2         0        -                   -
-0        fd00::2/128     6         0        node,cluster        192.168.0.2
+	want := `Network  Prefix              Identity  Ifindex  Flags               Tunnel
+0        0.0.0.0/0           2         0        -                   -
+0        10.244.1.0/24       3         0        local,cluster       -
+0        10.244.1.5/32       300       7        local,cluster       -
+0        10.244.2.0/24       3         0        cluster             192.168.0.2
+0        10.244.2.5/32       301       0        cluster             192.168.0.2
+0        172.16.0.1/32       1         0        local,node,cluster  -
+0        172.16.255.255/32   1         0        local,node,cluster  -
+0        192.168.0.1/32      1         0        local,node,cluster  -
+0        192.168.0.2/32      6         0        node,cluster        192.168.0.2
+0        192.168.0.255/32    1         0        local,node,cluster  -
+0        255.255.255.255/32  1         0        local,node,cluster  -
+0        ::/0                2         0        -                   -
+0        fd00::2/128         6         0        node,cluster        192.168.0.2
+0        fe80::1/128         1         0        local,node,cluster  -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("hosts (-want +have):\n%s", diff)
@@ -82,18 +86,22 @@ func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 		tables.Settings.Put(tx, table.Setting{Name: "enable-ipv6", Value: "true"})
 	})
 	d.Step(db)
-	want = `Network  Prefix          Identity  Ifindex  Flags                 Tunnel
-0        0.0.0.0/0       9         0        -                     -
-0        10.0.0.0/8      9         0        cluster               -
-0        10.244.1.0/24   3         0        local,cluster         -
-0        10.244.1.5/32   300       7        local,cluster,direct  -
-0        10.244.2.0/24   3         0        cluster,direct        192.168.0.2
-0        10.244.2.5/32   301       0        cluster,direct        192.168.0.2
-0        172.16.0.1/32   1         0        local,node,cluster    -
-0        192.168.0.1/32  1         0        local,node,cluster    -
-0        192.168.0.2/32  6         0        node,cluster,direct   192.168.0.2
-0        ::/0            10        0        -                     -
-0        fd00::2/128     6         0        node,cluster,direct   192.168.0.2
+	want = `Network  Prefix              Identity  Ifindex  Flags                 Tunnel
+0        0.0.0.0/0           9         0        -                     -
+0        10.0.0.0/8          9         0        cluster               -
+0        10.244.1.0/24       3         0        local,cluster         -
+0        10.244.1.5/32       300       7        local,cluster,direct  -
+0        10.244.2.0/24       3         0        cluster,direct        192.168.0.2
+0        10.244.2.5/32       301       0        cluster,direct        192.168.0.2
+0        172.16.0.1/32       1         0        local,node,cluster    -
+0        172.16.255.255/32   1         0        local,node,cluster    -
+0        192.168.0.1/32      1         0        local,node,cluster    -
+0        192.168.0.2/32      6         0        node,cluster,direct   192.168.0.2
+0        192.168.0.255/32    1         0        local,node,cluster    -
+0        255.255.255.255/32  1         0        local,node,cluster    -
+0        ::/0                10        0        -                     -
+0        fd00::2/128         6         0        node,cluster,direct   192.168.0.2
+0        fe80::1/128         1         0        local,node,cluster    -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("hosts after a change to native routing (-want +have):\n%s", diff)
@@ -169,6 +177,59 @@ func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
 		if h := host(t, tables, db, "10.244.9.9/32"); h.Identity != c.unknown {
 			t.Errorf("%s says %s: an address that no other pod has is %d, want %d", c.writer, c.node, h.Identity, c.unknown)
 		}
+	}
+}
+
+func TestAnAddressOfOneLinkIsThisNodesAndNobodyElseLearnsOfIt(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Devices.Put(tx, table.Device{Index: 1, Name: "lo", Addresses: prefixes("127.0.0.1/8", "::1/128")})
+		tables.Devices.Put(tx, table.Device{Index: 9, Name: "nodelocaldns", Addresses: prefixes("169.254.20.10/32")})
+		tables.Devices.Put(tx, table.Device{Index: 10, Name: "wire", Addresses: prefixes("10.9.0.0/31")})
+	})
+	d.Step(db)
+	for _, own := range []string{"169.254.20.10/32", "fe80::1/128", "10.9.0.0/32"} {
+		if h := host(t, tables, db, own); h.Identity != identity.Host || h.Flags&table.HostLocal == 0 {
+			t.Errorf("%s is %v, want it to be this node", own, h.Row())
+		}
+	}
+	for _, none := range []string{"127.0.0.1/32", "127.255.255.255/32", "::1/128", "10.9.0.1/32"} {
+		if h := host(t, tables, db, none); h.Prefix.IsValid() {
+			t.Errorf("%s has a row: %v", none, h.Row())
+		}
+	}
+	for n := range tables.Nodes.All(db.Snapshot()) {
+		for _, a := range n.Addresses {
+			if a.IsLinkLocalUnicast() {
+				t.Errorf("node %s is known by %s", n.Name, a)
+			}
+		}
+	}
+	write(db, func(tx *state.Tx) { tables.Devices.Delete(tx, state.Join(9)) })
+	d.Step(db)
+	if h := host(t, tables, db, "169.254.20.10/32"); h.Prefix.IsValid() {
+		t.Errorf("without its device there is still %v", h.Row())
+	}
+}
+
+func TestAWorkloadMayHaveTheLastAddressOfASubnet(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables)
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Devices.Put(tx, table.Device{Index: 9, Name: "bridge", Addresses: prefixes("10.244.0.1/22")}) // to 10.244.3.255
+		tables.Endpoints.Put(tx, table.Endpoint{Namespace: "a", Name: "last", UID: "4", Identity: 307, Addresses: addrs("10.244.3.255"), Node: addrs("192.168.0.2")[0]})
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.3.255/32"); h.Identity != 307 {
+		t.Errorf("%v: want the workload", h.Row())
+	}
+	write(db, func(tx *state.Tx) { tables.Endpoints.Delete(tx, state.Join("a", "last")) })
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.3.255/32"); h.Identity != identity.Host {
+		t.Errorf("%v: want the broadcast address to be this node", h.Row())
 	}
 }
 
