@@ -38,6 +38,8 @@ static __always_inline int check_source(const struct context *c, const struct ad
 {
 	const struct host *from = host_of(&c->packet.src, 0);
 
+	if (addr_is_loopback(&c->packet.src))
+		return DROP_INVALID_SOURCE_IP;
 	if (from && !addr_is_zero(&from->tunnel))
 		return addr_equal(&from->tunnel, node) ? 0 : DROP_INVALID_SOURCE_IP;
 	if (from && (from->flags & HOST_LOCAL))

@@ -5,6 +5,11 @@
 
 #include "parse.h"
 
+static __always_inline int quoted_load(struct __sk_buff *skb, const struct packet *p, __u32 at, void *to, __u32 size)
+{
+	return at + size > p->end || bpf_skb_load_bytes(skb, at, to, size);
+}
+
 /* Reads the packet that an ICMP error quotes: its addresses and ports as it was sent (RFC 792, RFC 4443 3). */
 GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *q)
 {
@@ -18,7 +23,7 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 	if (p->v6) {
 		struct ipv6hdr h;
 
-		if (bpf_skb_load_bytes(skb, q->l3, &h, sizeof(h)))
+		if (quoted_load(skb, p, q->l3, &h, sizeof(h)))
 			return DROP_CT_INVALID_HEADER;
 		__builtin_memcpy(&q->src, &h.saddr, 16);
 		__builtin_memcpy(&q->dst, &h.daddr, 16);
@@ -27,7 +32,7 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		if (q->protocol == IPPROTO_FRAGMENT) { /* a large datagram that learns its path's MTU */
 			__u8 e[4];
 
-			if (bpf_skb_load_bytes(skb, q->l4, e, sizeof(e)) || e[2] || (e[3] & 0xf8))
+			if (quoted_load(skb, p, q->l4, e, sizeof(e)) || e[2] || (e[3] & 0xf8))
 				return DROP_CT_INVALID_HEADER;
 			q->protocol = e[0];
 			q->l4 += 8;
@@ -35,7 +40,7 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 	} else {
 		struct iphdr h;
 
-		if (bpf_skb_load_bytes(skb, q->l3, &h, sizeof(h)) || h.ihl < 5)
+		if (quoted_load(skb, p, q->l3, &h, sizeof(h)) || h.ihl < 5)
 			return DROP_CT_INVALID_HEADER;
 		addr_from4(&q->src, h.saddr);
 		addr_from4(&q->dst, h.daddr);
@@ -43,14 +48,14 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		q->l4 = q->l3 + h.ihl * 4;
 	}
 	if (q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6) {
-		if (bpf_skb_load_bytes(skb, q->l4, &type, 1) || bpf_skb_load_bytes(skb, q->l4 + 4, ports, 2))
+		if (quoted_load(skb, p, q->l4, &type, 1) || quoted_load(skb, p, q->l4 + 4, ports, 2))
 			return DROP_CT_INVALID_HEADER;
 		icmp_ports(q, type, ports[0]);
 		return 0;
 	}
 	if (q->protocol != IPPROTO_TCP && q->protocol != IPPROTO_UDP && q->protocol != IPPROTO_SCTP)
 		return 0;
-	if (bpf_skb_load_bytes(skb, q->l4, ports, sizeof(ports)))
+	if (quoted_load(skb, p, q->l4, ports, sizeof(ports)))
 		return DROP_CT_INVALID_HEADER;
 	q->src_port = ports[0];
 	q->dst_port = ports[1];
