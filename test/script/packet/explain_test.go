@@ -142,7 +142,7 @@ func (s *stage) draw(random *rand.Rand, source int) (c call, ok bool) {
 	case name == "icmp", name == "icmpv6":
 		c.line = fmt.Sprintf("icmp %s > %s type %s code 0 rest 0", from, to, protocol)
 	case name == "gre" || name == "esp":
-		c.line = fmt.Sprintf("ip %s > %s proto %d", from, to, map[string]int{"gre": 47, "esp": 50}[name])
+		c.line = fmt.Sprintf("ip %s > %s proto %d len 10", from, to, map[string]int{"gre": 47, "esp": 50}[name])
 	default:
 		if protocol == "" {
 			protocol = "tcp"
