@@ -15,7 +15,7 @@ static __always_inline int open(struct context *c, struct flow *f, int loops)
 static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	if (f->is_new)
-		f->entry->flags |= CT_STACK;
+		__sync_fetch_and_or(&f->entry->flags, CT_STACK);
 	forward_report(skb, c, f, EVENT_TO_STACK);
 	mark_set(skb, c->source, MARK_IDENTITY);
 	return TC_ACT_OK;

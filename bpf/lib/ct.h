@@ -179,23 +179,28 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 	return f->entry ? 0 : DROP_CT_FULL;
 }
 
+/* Other CPUs change other flags of the row meanwhile. */
+static __always_inline void ct_flags(struct ct *e, __u32 before, __u32 flags)
+{
+	if (flags & ~before)
+		__sync_fetch_and_or(&e->flags, flags & ~before);
+	if (before & ~flags)
+		__sync_fetch_and_and(&e->flags, ~(before & ~flags));
+}
+
 /* An answered connection counts for its owner from now on, once: for the CPU that takes the flag away. Returns 0 or a drop
  * reason. */
 static __always_inline int ct_settle(struct ct *e)
 {
-	__u32 flags = *(volatile __u32 *)&e->flags;
-	int reason;
+	int reason = share_take(e->owner, SHARED_CALLED, config_connections_limit, NULL);
 
-	if (!(flags & CT_OPENING))
-		return 0;
-	reason = share_take(e->owner, SHARED_CALLED, config_connections_limit, NULL);
 	if (reason)
 		return reason;
 	if (!caller_take(e->caller, 0)) {
 		share_give(e->owner, SHARED_CALLED);
 		return DROP_SHARE;
 	}
-	if (__sync_val_compare_and_swap(&e->flags, flags, flags & ~CT_OPENING) != flags) {
+	if (!(__sync_fetch_and_and(&e->flags, ~CT_OPENING) & CT_OPENING)) {
 		share_give(e->owner, SHARED_CALLED);
 		caller_give(e->caller);
 	}
@@ -244,13 +249,14 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 			return reason;
 		}
 		flags &= ~CT_OPENING;
+		before &= ~CT_OPENING;
 	}
 	ends = ct_is_over(flags);
 	if (ends && !ct_is_over(before))
 		c->touched |= EVENT_CLOSE;
 	until = ct_life(p, flags);
 	if (flags != before)
-		e->flags = flags;
+		ct_flags(e, before, flags);
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
 		e->expires = now + (!ends && (flags & (CT_ANSWERED | CT_OPENING)) ? until : share_life(e->owner, ct_kind(flags), config_connections_limit, until));

@@ -45,6 +45,8 @@ struct packet {
 	__u32 owner;	     /* whose share holds what this packet opens: key of shares */
 	__u32 seq;	     /* TCP */
 	__u32 ack;
+	__u32 seq_end;	     /* TCP: the number behind what this packet sends */
+	__u32 pad2;
 };
 
 /* Copies bytes of a packet; mostly they lie in its linear part, where no helper is needed. Returns 0, or not if the
@@ -158,13 +160,19 @@ static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p)
 		__u8 offset, flags;
 	} h;
 
-	if (parse_load(skb, p, p->l4, &h, 14) || (h.offset >> 4) < 5 || p->l4 + (h.offset >> 4) * 4 > p->end)
+	__u32 payload;
+
+	if (parse_load(skb, p, p->l4, &h, 14))
+		return DROP_CT_INVALID_HEADER;
+	payload = p->l4 + (h.offset >> 4) * 4;
+	if ((h.offset >> 4) < 5 || payload > p->end)
 		return DROP_CT_INVALID_HEADER;
 	p->src_port = h.src_port;
 	p->dst_port = h.dst_port;
 	p->seq = bpf_ntohl(h.seq);
 	p->ack = bpf_ntohl(h.ack);
 	p->tcp_flags = h.flags;
+	p->seq_end = p->seq + (p->end - payload) + (h.flags & 1) + (h.flags >> 1 & 1); /* FIN and SYN have a number each */
 	return 0;
 }
 

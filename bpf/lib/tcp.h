@@ -3,8 +3,8 @@
  *
  * Anybody can send a SYN with a forged source, and the callee answers it. A connection is open once each end has
  * acknowledged the number that the other began with, which takes an end that hears the other. Where the beginning was not
- * seen, the numbers of both directions must fit together. A RST is believed where its receiver believes it: by its exact
- * number (RFC 5961 3.2).
+ * seen, the numbers of both directions must fit together. A RST is believed by its exact number (RFC 5961 3.2): what its
+ * receiver has acknowledged, or, for what is still under way, what its sender has sent without a gap.
  */
 #ifndef WEFT_TCP_H
 #define WEFT_TCP_H
@@ -20,6 +20,11 @@
  * Linux' tcp_rmem 6 MiB). */
 #define TCP_NEAR (16u << 20)
 
+static __always_inline int tcp_behind(__u32 x, __u32 y)
+{
+	return (__s32)(x - y) > 0;
+}
+
 static __always_inline int tcp_opens(const struct packet *p)
 {
 	return p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
@@ -30,10 +35,20 @@ static __always_inline int tcp_near(__u32 x, __u32 y)
 	return x - y + TCP_NEAR < 2 * TCP_NEAR;
 }
 
-/* Whether a RST of the one end, whose other end is `peer`, ends the connection: it has the number that the other expects, or
- * answers its SYN. */
-static __always_inline int tcp_resets(const struct packet *p, const struct ct_way *peer, __u32 flags, int from_b)
+/* Where the next packet of an open connection begins. It follows what comes in order; after a gap what the peer has
+ * acknowledged: a forged packet moves neither. */
+static __always_inline __u32 tcp_next(const struct packet *p, const struct ct_way *own, const struct ct_way *peer)
 {
+	if (p->seq != own->next && tcp_behind(peer->acked, own->next) && tcp_near(peer->acked, own->next))
+		return peer->acked;
+	return own->next;
+}
+
+/* Whether a RST of the one end, whose other end is `peer`, ends the connection. */
+static __always_inline int tcp_resets(const struct packet *p, const struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b)
+{
+	if ((flags & CT_ANSWERED) && p->seq == tcp_next(p, own, peer))
+		return 1;
 	if ((flags & (from_b ? CT_ACKED_A : CT_ACKED_B)) && p->seq == peer->acked)
 		return 1;
 	return (p->tcp_flags & TCP_ACK) && (flags & CT_SYN) && !(flags & CT_ANSWERED) &&
@@ -77,10 +92,18 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 	struct ct_way *own = from_b ? &e->way_b : &e->way_a, *peer = from_b ? &e->way_a : &e->way_b;
 
 	if (p->tcp_flags & TCP_RST)
-		return tcp_resets(p, peer, flags, from_b) ? flags | CT_RESET : flags;
+		return tcp_resets(p, own, peer, flags, from_b) ? flags | CT_RESET : flags;
 	flags &= ~CT_RESET;
 	if (!(flags & CT_ANSWERED))
 		flags = tcp_proves(p, own, peer, flags, from_b, reply);
+	if ((flags & CT_ANSWERED) && !(p->tcp_flags & TCP_SYN)) {
+		__u32 next = tcp_next(p, own, peer);
+
+		if (p->seq == next)
+			next = p->seq_end;
+		if (own->next != next)
+			own->next = next;
+	}
 	if (p->tcp_flags & TCP_ACK) {
 		flags |= from_b ? CT_ACKED_B : CT_ACKED_A;
 		if (own->acked != p->ack)

@@ -58,7 +58,7 @@ enum ct_flag {
 /* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
 struct ct_way {
 	struct ct_slot back; /* CT_ADOPTED: what this end's NIC says of the connection, had the other end opened it */
-	__u32 next;  /* TCP, until answered: the number behind its SYN; without one, of its last packet */
+	__u32 next;  /* TCP: the number behind what it has sent; until answered behind its SYN, without one that of its last packet */
 	__u32 acked; /* TCP: the last number that it acknowledged */
 	__u64 reserved[5]; /* for counters and the way that its packets take */
 };
