@@ -3,7 +3,7 @@
 #include "lib/host.h"
 #include "lib/nat.h"
 
-/* Whether it is a workload's packet that leaves the cluster and answers nobody; or a negated drop reason. */
+/* Whether it is a workload's packet that leaves the cluster and is no answer; or a negated drop reason. */
 static __always_inline int leaves(struct context *c)
 {
 	struct packet *p = &c->packet;

@@ -118,7 +118,7 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 
 	if (!neighbor_is_valid(p) || bpf_skb_load_bytes(skb, p->l4 + ND_TARGET, body.target, 16) || body.target[0] == 0xff)
 		return drop(skb, c, DROP_FORBIDDEN_ICMP6);
-	/* Duplicate address detection, and looking for itself: nobody else can have it. */
+	/* Duplicate address detection, and looking for itself: no other can have it. */
 	if (addr_is_zero(&p->src) || !__builtin_memcmp(body.target, n->ipv6.b, 16))
 		return TC_ACT_SHOT;
 	if (!neighbor_is_own(&p->src, n))
@@ -149,7 +149,7 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 
 #define NEIGHBOR_JUDGE -1 /* a packet like any other */
 
-/* Groups have no members here, and a workload routes for nobody. */
+/* Groups have no members here, and a workload is no router. */
 GLOBAL neighbor_hear(struct __sk_buff *skb, struct context *c, const struct nic *n)
 {
 	if (!c || !n)

@@ -259,7 +259,7 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 
 		if (!parse_is_extension(kind))
 			break;
-		/* A fragment of a fragment (RFC 8200 4.1) is nobody's datagram. */
+		/* A fragment of a fragment (RFC 8200 4.1) belongs to no datagram. */
 		if (parse_load(skb, p, p->l4, e, sizeof(e)) || (kind == IPPROTO_FRAGMENT && fragment++))
 			return DROP_INVALID_EXTHDR;
 		p->protocol = e[0];
