@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* from_pod: what a workload sends, at the host side of its NIC (tcx ingress). docs/packet-path.md follows a packet. */
+/* from_pod: what a workload sends, at the host side of its NIC (ingress). docs/packet-path.md follows a packet. */
 #include "lib/clash.h"
 #include "lib/host.h"
 #include "lib/neighbor.h"

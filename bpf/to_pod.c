@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* to_pod: what the host's stack sends into a workload, at the host side of its NIC (tcx egress). */
+/* to_pod: what the host's stack sends into a workload, at the host side of its NIC (egress). */
 #include "lib/host.h"
 #include "lib/neighbor.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* caller: no address holds more than half of what may be open to one workload, so that others reach it too. Counted is
- * what is certainly from there: open connections of TCP, and all of workloads, which speak for themselves alone. */
+ * what is certainly from there: open connections of TCP, and of workloads, which speak for themselves alone, other protocols, too. */
 #ifndef WEFT_CALLER_H
 #define WEFT_CALLER_H
 
 #include "policy.h"
 
-/* The counter of the caller of this packet at an owner, and 1. 0: it is not counted. Nodes are not: they bound what their
+/* Index of the caller of this packet in `callers`, plus 1; 0: it is not counted. Nodes are not: they bound what their
  * workloads open, and many speak with the address of one. */
 static __always_inline __u32 caller_of(const struct context *c, __u32 owner)
 {

@@ -107,9 +107,9 @@ GLOBAL ct_remove(const struct ct_key *key)
 	return 1;
 }
 
-/* A connection that may have been opened by a forged SYN takes a random place, and what is still opening there goes: a
- * flood of them meets itself, and whoever answers within the time of as many calls as there are places is safe. Returns
- * whether one has to go: its key is in c->evicted. */
+/* A connection that a forged SYN may have opened takes a random place, and what is still opening there goes: a flood
+ * mostly evicts its own, and a caller that answers within the time of some thousand calls keeps its place. Returns whether
+ * one has to go: its key is in c->evicted. */
 GLOBAL ct_opening(void)
 {
 	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */

@@ -11,8 +11,8 @@ static __always_inline int overlay_is(const struct packet *p)
 	return p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port);
 }
 
-/* A workload's packet to the tunnel of a node, known as one or not: masqueraded it would have a node's address. Between
- * workloads, and unmasqueraded to the outside, it is theirs. Returns 0 or a drop reason. */
+/* Drops a workload's packet to the tunnel port of a node, and of the outside where masquerade would give it a node's
+ * address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
 static __always_inline int overlay_check_target(const struct packet *p, const struct host *h)
 {
 	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);

@@ -9,8 +9,8 @@
 #include "quoted.h"
 #include "rewrite.h"
 
-/* An error, or what asks a host to send another way or slower, which routers and nobody else may say and hosts no longer
- * heed (RFC 6633, RFC 1812 5.2.7.2). */
+/* An error, a redirect or a source quench. The latter two are for routers to say and for hosts no longer to heed (RFC 1812
+ * 5.2.7.2, RFC 6633). */
 static __always_inline int icmp_is_special(const struct packet *p)
 {
 	return p->icmp_error || (!p->v6 && p->protocol == IPPROTO_ICMP && (p->icmp_type == ICMP_REDIRECT || p->icmp_type == ICMP_SOURCE_QUENCH));

@@ -5,7 +5,7 @@
 
 #include "ct.h"
 
-/* Who answers. Nodes are told apart by their addresses, which all of their identities share on the way. */
+/* Identity of the end that answers. A node's packets may carry one of several identities: what counts is that of its address. */
 static __always_inline __u32 verdict_answerer(const struct context *c)
 {
 	__u32 identity;
@@ -50,7 +50,7 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 	} else {
 		q->direction = DIRECTION_INGRESS;
 		q->slot = SLOT_INGRESS;
-		/* Behind the stack an address does not tell who called; elsewhere it tells it fresher than the entry. */
+		/* Behind the stack the address may have been translated, so the entry's identity counts; else the address' is newer. */
 		q->peer = reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
 	}
 	return policy_known(c, q, e);
