@@ -21,10 +21,34 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, st
 	return TC_ACT_OK;
 }
 
+static __always_inline int by_overlay(const struct host *h)
+{
+	return h && config_overlay_ifindex && !(h->flags & HOST_DIRECT) && !addr_is_zero(&h->tunnel);
+}
+
+/* To another node or the outside, past the host's stack. */
+static __noinline int leave(struct __sk_buff *skb, struct context *c, const struct host *h)
+{
+	int reason, action;
+
+	if (by_overlay(h)) {
+		reason = overlay_wrap(skb, h, c->source);
+		if (reason)
+			return drop(skb, c, reason);
+		mark_set(skb, 0, MARK_ENCAPSULATED);
+		return bpf_redirect(config_overlay_ifindex, 0);
+	}
+	mark_set(skb, c->source, MARK_IDENTITY);
+	action = forward_route(skb, c);
+	if (action == TC_ACT_REDIRECT && h && (h->flags & HOST_CLUSTER))
+		mark_set(skb, 0, MARK_DELIVERED); /* to_net would only find that nothing is to be masqueraded */
+	return action;
+}
+
 /* Where an allowed packet goes that is not for a workload of this node. */
 static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow *f, const struct host *h)
 {
-	int reason = host_is_this_node(h) ? host_verdict(skb, c, f, 0) : 0, action;
+	int reason = host_is_this_node(h) ? host_verdict(skb, c, f, 0) : 0;
 
 	if (reason)
 		return forward_refuse(skb, c, f, reason);
@@ -35,20 +59,8 @@ static __noinline int send(struct __sk_buff *skb, struct context *c, struct flow
 		return to_stack(skb, c, f);
 	if (h && (h->flags & HOST_LOCAL))
 		return drop(skb, c, DROP_STALE);
-	if (h && config_overlay_ifindex && !(h->flags & HOST_DIRECT) && !addr_is_zero(&h->tunnel)) {
-		reason = overlay_wrap(skb, h, c->source);
-		if (reason)
-			return drop(skb, c, reason);
-		forward_report(skb, c, f, EVENT_TO_OVERLAY);
-		mark_set(skb, 0, MARK_ENCAPSULATED);
-		return bpf_redirect(config_overlay_ifindex, 0);
-	}
-	forward_report(skb, c, f, EVENT_TO_NETWORK);
-	mark_set(skb, c->source, MARK_IDENTITY);
-	action = forward_route(skb, c);
-	if (action == TC_ACT_REDIRECT && h && (h->flags & HOST_CLUSTER))
-		mark_set(skb, 0, MARK_DELIVERED); /* to_net would only find that nothing is to be masqueraded */
-	return action;
+	forward_report(skb, c, f, by_overlay(h) ? EVENT_TO_OVERLAY : EVENT_TO_NETWORK);
+	return leave(skb, c, h);
 }
 
 static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)
@@ -74,11 +86,11 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 	if (icmp_is_special(p)) {
 		struct nic *to = host_is_pod_here(h) ? nic_at(h->ifindex) : NULL;
 
-		reason = related(skb, !!to);
+		reason = related(skb, !!to); /* it goes the way of the connection that it is about */
 		if (reason)
 			return drop(skb, c, reason);
-		if (to)
-			return forward_into(skb, to, h->ifindex);
+		if (!(c->event_flags & EVENT_TO_STACK) && !host_is_this_node(h))
+			return to ? forward_into(skb, to, h->ifindex) : leave(skb, c, h);
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;
 	}

@@ -20,7 +20,8 @@ static __always_inline int icmp_is_special(const struct packet *p)
 #define ERROR_SIZE4 576
 #define ERROR_SIZE6 1280
 
-/* Whether the error may pass. Returns 0 or a drop reason. Towards a client of a service, which knows no backend, or of
+/* Whether the error may pass. Returns 0 or a drop reason; c->event_flags gets EVENT_TO_STACK if its connection passes the
+ * host's stack. Towards a client of a service, which knows no backend, or of
  * a backend that it calls by another port, what it quotes becomes what the client sent. */
 GLOBAL related(struct __sk_buff *skb, int to_client)
 {
@@ -43,6 +44,8 @@ GLOBAL related(struct __sk_buff *skb, int to_client)
 	ct_find(c, q, 0, &f);
 	if (!f.entry || policy_denies(f.entry->egress.verdict_revision & 0xff) || policy_denies(f.entry->ingress.verdict_revision & 0xff))
 		return DROP_ICMP_UNRELATED;
+	if (f.entry->flags & CT_STACK)
+		c->event_flags |= EVENT_TO_STACK;
 	if (!to_client || f.reply)
 		return 0;
 	if (f.entry->flags & CT_SERVICE)
