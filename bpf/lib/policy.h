@@ -27,16 +27,6 @@ static __always_inline __u32 bucket_of(const struct addr *a)
 	return addr_mixed(a, 0) % REVISION_BUCKETS;
 }
 
-/* Who asks a slot: the NIC, the peer's identity, and the connection. A frame that says it is from the peer, and comes from
- * elsewhere, has another identity and is asked about anew. A write into a slot that another CPU has given to another
- * connection meanwhile does not count there. */
-static __always_inline __u32 policy_asker(const struct question *q)
-{
-	__u32 ports = (__u32)q->here_port << 16 | q->there_port;
-
-	return addr_mixed(&q->peer_addr, ports * 0x9e3779b1u ^ q->incarnation * 0x85ebca77u ^ q->protocol) + q->peer;
-}
-
 /* The revision that a remembered verdict must have reached to count. */
 static __always_inline __u64 revision_needed(const struct question *q)
 {
@@ -64,6 +54,17 @@ static __always_inline __u32 place_of(__u32 identity)
 	default:
 		return PLACE_POD;
 	}
+}
+
+/* Who asks a slot: the NIC, the connection, and what kind of thing the peer is. A frame of the wire that says it is from a
+ * workload, and is not, is from outside: it is asked about anew. A workload that is becoming another is still one, whose
+ * address has the revision that tells. A write into a slot that another CPU has given to another connection meanwhile does
+ * not count there. */
+static __always_inline __u32 policy_asker(const struct question *q)
+{
+	__u32 ports = (__u32)q->here_port << 16 | q->there_port;
+
+	return addr_mixed(&q->peer_addr, ports * 0x9e3779b1u ^ q->incarnation * 0x85ebca77u ^ q->protocol) + place_of(q->peer);
 }
 
 /* The class that a generation puts the peer's address in, 0: none. */

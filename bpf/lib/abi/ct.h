@@ -28,7 +28,7 @@ struct ct_key {
 /* Verdict of one end. Valid while the NIC's, the set's and the peer's revision are no newer, for who asked. */
 struct ct_slot {
 	__u64 verdict_revision; /* revision << 8 | enum verdict, one store */
-	__u32 asker; /* the NIC that gave it, the peer it is about and the connection, mixed: see policy_asker */
+	__u32 asker; /* the NIC that gave it, the connection and what kind of peer it is about, mixed: see policy_asker */
 	__u32 rules;
 };
 
