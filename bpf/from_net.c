@@ -51,7 +51,7 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 
 	c->claimed = 0;
 	c->source = host_identity(NULL, p->v6);
-	if (addr_is_loopback(&p->src))
+	if (addr_is_loopback(&p->src) || addr_is_hairpin(&p->src))
 		return DROP_INVALID_SOURCE_IP;
 	if (addr_is_loopback(&p->dst))
 		return DROP_UNKNOWN_TARGET;

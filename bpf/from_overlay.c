@@ -34,11 +34,12 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
 
 /* A node speaks for itself, for what is known to live there, and for what it carries: the outside, its own other addresses.
  * Who lives at an address there it knows best. */
-static __always_inline int check_source(const struct context *c, const struct addr *node)
+static __always_inline int check_source(struct context *c, const struct addr *node)
 {
 	const struct host *from = host_of(&c->packet.src, 0);
 
-	if (addr_is_loopback(&c->packet.src))
+	c->sender = from ? from->identity : 0;
+	if (addr_is_loopback(&c->packet.src) || addr_is_hairpin(&c->packet.src))
 		return DROP_INVALID_SOURCE_IP;
 	if (from && !addr_is_zero(&from->tunnel))
 		return addr_equal(&from->tunnel, node) ? 0 : DROP_INVALID_SOURCE_IP;

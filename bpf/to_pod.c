@@ -24,6 +24,8 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		if (reason)
 			return drop(skb, c, reason);
 	}
+	if (f.reply)
+		c->sender = host_identity(host_of(&p->src, n->net), p->v6);
 	reason = c->source == IDENTITY_HOST ? host_verdict(skb, c, &f, 1) : 0;
 	if (!reason)
 		reason = verdict_at(skb, c, &f, n, f.reply);
@@ -59,6 +61,8 @@ int to_pod(struct __sk_buff *skb)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->packet.owner = n->incarnation;
 	reason = parse(skb, &c->packet);
+	if (!reason && addr_is_hairpin(&c->packet.src))
+		reason = DROP_INVALID_SOURCE_IP;
 	if (!reason)
 		reason = fragment_meet(c);
 	if (reason)

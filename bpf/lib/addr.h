@@ -54,6 +54,14 @@ static __always_inline int addr_is_broadcast(const struct addr *a)
 	return addr_is4(a) && addr_4(a) == 0xffffffff;
 }
 
+/* The source of a workload that reached itself through a service: it comes from inside this node's programs alone. */
+static __always_inline int addr_is_hairpin(const struct addr *a)
+{
+	struct addr own4 = config_addr(&config_loopback4), own6 = config_addr(&config_loopback6);
+
+	return !addr_is_zero(a) && (addr_equal(a, &own4) || addr_equal(a, &own6));
+}
+
 /* Of a machine to itself: never on a link (RFC 1122 3.2.1.3, RFC 4291 2.5.3). */
 static __always_inline int addr_is_loopback(const struct addr *a)
 {

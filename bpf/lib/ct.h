@@ -53,6 +53,11 @@ static __always_inline void ct_key_of(const struct packet *p, __u32 net, struct 
 	}
 }
 
+static __always_inline int ct_is_over(__u32 flags)
+{
+	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
+}
+
 static __always_inline void ct_find(struct context *c, const struct packet *p, __u32 net, struct flow *f)
 {
 	struct ct *e;
@@ -70,8 +75,7 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, _
 	if (e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
-	if (tcp_opens(p) &&
-	    (e->flags & (CT_CLOSING_A | CT_CLOSING_B | CT_RESET)))
+	if (tcp_opens(p) && ct_is_over(e->flags))
 		return;
 	f->stale = 0;
 	f->entry = e;
@@ -101,8 +105,9 @@ GLOBAL ct_remove(const struct ct_key *key)
 	caller = e->caller;
 	if (bpf_map_delete_elem(&connections, &own))
 		return 0; /* another CPU was faster */
-	if (!(flags & CT_OPENING))
-		share_give(owner, ct_kind(flags));
+	if (flags & CT_OPENING)
+		return 1; /* it counted nowhere */
+	share_give(owner, ct_kind(flags));
 	caller_give(caller);
 	return 1;
 }
@@ -136,16 +141,17 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 	struct ct *e = &c->fresh;
 	__u32 tcp = p->protocol == IPPROTO_TCP, service = !!(flags & CT_SERVICE);
 	__u64 life = (tcp ? config_tcp_opening : config_datagram_new[service]) * SECOND;
-	int reason;
+	int reason, answers = tcp && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
 
-	/* It would look like a call of the one that answers, and what comes back like the answer. */
-	if (tcp && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+	/* An answer would look like a call, and what comes back like the answer. The node's own may be to a call that came by
+	 * another device, or was translated on its way in. */
+	if (answers && (!(flags & CT_STACK) || (flags & (CT_CALLED | CT_EXEMPT)) == CT_CALLED))
 		return DROP_NO_CONNECTION;
 	__builtin_memset(e, 0, sizeof(*e));
 	if (f->stale)
 		ct_remove(f->key);
 	if (tcp)
-		flags |= (tcp_opens(p) ? CT_SYN : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
+		flags |= (tcp_opens(p) ? CT_SYN : answers ? 0 : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
 	e->caller = flags & CT_CALLED ? caller_of(c, p->owner) : 0;
 	if (flags & CT_OPENING)
 		reason = share_check(p->owner, SHARED_CALLED, config_connections_limit);
@@ -205,11 +211,6 @@ static __always_inline int ct_settle(struct ct *e)
 		caller_give(e->caller);
 	}
 	return 0;
-}
-
-static __always_inline int ct_is_over(__u32 flags)
-{
-	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
 }
 
 /* How long the connection lives on after this packet. */

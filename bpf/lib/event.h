@@ -49,6 +49,7 @@ struct context {
 	__be16 client_port; /* the packet's source port as it came, if it has another now */
 	__u32 staged_rules;
 	__u32 touched; /* enum event_flag: what this packet is to its connection */
+	__u32 sender; /* identity of the source address, where that is not source; 0: not asked */
 	__u32 claimed; /* identity that a packet from behind a router says it has; 0: none */
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */

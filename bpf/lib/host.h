@@ -88,6 +88,8 @@ GLOBAL host_judge(struct __sk_buff *skb, int does)
 		return 0; /* what is not TCP is exempt in both directions */
 	ct_find(c, p, 0, &f);
 	if (!f.entry) {
+		if (does == HOST_CARRIES)
+			p->owner = OWNER_CARRIED;
 		reason = ct_open(c, &f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == HOST_SENDS ? 0 : CT_CALLED));
 		if (reason)
 			return reason;

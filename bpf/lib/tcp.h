@@ -86,9 +86,23 @@ static __always_inline __u32 tcp_proves(const struct packet *p, struct ct_way *o
 	return flags;
 }
 
+/* A FIN counts as it comes in order, or else, since a forged one may be any number, once the other end has acknowledged it. */
+static __always_inline __u32 tcp_closes(const struct packet *p, struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b, int in_order)
+{
+	if ((p->tcp_flags & TCP_ACK) && (flags & (from_b ? CT_FIN_A : CT_FIN_B)) && p->ack == peer->fin)
+		flags |= from_b ? CT_CLOSING_A : CT_CLOSING_B;
+	if (!(p->tcp_flags & TCP_FIN))
+		return flags;
+	if (in_order)
+		return flags | (from_b ? CT_CLOSING_B : CT_CLOSING_A);
+	own->fin = p->seq_end;
+	return flags | (from_b ? CT_FIN_B : CT_FIN_A);
+}
+
 /* The flags of a connection after this packet. */
 static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __u32 flags, int from_b, int reply)
 {
+	int in_order = 0;
 	struct ct_way *own = from_b ? &e->way_b : &e->way_a, *peer = from_b ? &e->way_a : &e->way_b;
 
 	if (p->tcp_flags & TCP_RST)
@@ -99,8 +113,10 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 	if ((flags & CT_ANSWERED) && !(p->tcp_flags & TCP_SYN)) {
 		__u32 next = tcp_next(p, own, peer);
 
-		if (p->seq == next)
+		if (p->seq == next) {
+			in_order = 1;
 			next = p->seq_end;
+		}
 		if (own->next != next)
 			own->next = next;
 	}
@@ -109,9 +125,7 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 		if (own->acked != p->ack)
 			own->acked = p->ack;
 	}
-	if (p->tcp_flags & TCP_FIN)
-		flags |= from_b ? CT_CLOSING_B : CT_CLOSING_A;
-	return flags;
+	return tcp_closes(p, own, peer, flags, from_b, in_order);
 }
 
 #endif

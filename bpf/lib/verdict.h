@@ -5,15 +5,11 @@
 
 #include "ct.h"
 
-/* Identity of the end that answers. A node's packets may carry one of several identities: what counts is that of its address. */
+/* Identity of the end that answers. What has a node's address is the node to who called that, whatever the node's netfilter
+ * has translated to it. */
 static __always_inline __u32 verdict_answerer(const struct context *c)
 {
-	__u32 identity;
-
-	if (place_of(c->source) != PLACE_NODE)
-		return c->source;
-	identity = host_identity(host_of(&c->packet.src, 0), c->packet.v6);
-	return place_of(identity) == PLACE_NODE ? identity : c->source;
+	return place_of(c->sender) == PLACE_NODE ? c->sender : c->source;
 }
 
 #define VERDICT_CALLS 4 /* the NIC's end opened the connection */

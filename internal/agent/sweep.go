@@ -136,6 +136,9 @@ func (s *sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t d
 
 // name is the pod whose NIC has this incarnation.
 func (s *sweeper) name(owner uint32) string {
+	if owner == abi.OwnerCarried {
+		return "what this node carries for others"
+	}
 	if owner == 0 {
 		return "traffic of no workload of this node"
 	}

@@ -53,6 +53,8 @@ enum ct_flag {
 	CT_ACKED_B = 131072,
 	CT_HEARS_A = 262144, /* TCP: what a has acknowledged is what b began with */
 	CT_HEARS_B = 524288,
+	CT_FIN_A = 1048576, /* TCP: a FIN of a that did not come in order; it counts once b has acknowledged it */
+	CT_FIN_B = 2097152,
 };
 
 /* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
@@ -60,7 +62,9 @@ struct ct_way {
 	struct ct_slot back; /* CT_ADOPTED: what this end's NIC says of the connection, had the other end opened it */
 	__u32 next;  /* TCP: the number behind what it has sent; until answered behind its SYN, without one that of its last packet */
 	__u32 acked; /* TCP: the last number that it acknowledged */
-	__u64 reserved[5]; /* for counters and the way that its packets take */
+	__u32 fin;   /* CT_FIN_A, CT_FIN_B: the number behind it */
+	__u32 pad;
+	__u64 reserved[4]; /* for counters and the way that its packets take */
 };
 
 /* An element of the hash has 96 bytes before this: the lines begin at expires, way_a and way_b. */

@@ -22,6 +22,7 @@ const (
 	SetHasMeant          = 0x800000000
 	SetHasStaged         = 0x1000000000
 	RangeBitsFixed       = 96
+	OwnerCarried         = 0xffffffff
 	SharedKinds          = 4
 	SweepKeys            = 512
 	Openings             = 32768
@@ -311,6 +312,8 @@ const (
 	CtAckedB   CtFlag = 131072
 	CtHearsA   CtFlag = 262144
 	CtHearsB   CtFlag = 524288
+	CtFinA     CtFlag = 1048576
+	CtFinB     CtFlag = 2097152
 )
 
 // String names the value as C does, less the prefix CT_.
@@ -395,6 +398,14 @@ func (v CtFlag) String() string {
 	if v&CtHearsB != 0 {
 		text = append(text, "hears_b")
 		v &^= CtHearsB
+	}
+	if v&CtFinA != 0 {
+		text = append(text, "fin_a")
+		v &^= CtFinA
+	}
+	if v&CtFinB != 0 {
+		text = append(text, "fin_b")
+		v &^= CtFinB
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -839,7 +850,9 @@ type CtWay struct {
 	Back     CtSlot
 	Next     uint32
 	Acked    uint32
-	Reserved [5]uint64
+	Fin      uint32
+	_        uint32
+	Reserved [4]uint64
 }
 
 // Ct is C's struct ct, 224 bytes.
