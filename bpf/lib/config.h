@@ -57,8 +57,6 @@ static __always_inline struct addr config_addr(const volatile struct addr *a)
 }
 
 #define SECOND 1000000000ULL
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define likely(x) __builtin_expect(!!(x), 1)
 
 /* A function that the verifier checks once, on its own, whatever its callers know: sums instead of products. Its
  * pointers may be NULL to the verifier (kernels before 6.8 know no better), and what they point to is no key or value for

@@ -5,8 +5,6 @@
 
 #include "event.h"
 
-#define MARK_IDENTITY_BITS 0xffff00ffu
-
 static __always_inline __u32 mark_of(__u32 identity, __u32 kind)
 {
 	return identity << 16 | ((identity >> 16) & 0xff) | kind;

@@ -16,7 +16,6 @@
 		__uint(pinning, LIBBPF_PIN_BY_NAME);          \
 	} name SEC(".maps")
 
-struct u32_key { __u32 v; };
 struct bucket { __u64 tokens; __u64 filled; __u64 lost; };
 
 MAP(BPF_MAP_TYPE_HASH, hosts, struct host_key, struct host, 262144, BPF_F_NO_PREALLOC);

@@ -13,8 +13,6 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
-#include <linux/tcp.h>
-#include <linux/udp.h>
 #include "addr.h"
 #include "icmp.h"
 #include "share.h"

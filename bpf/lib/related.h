@@ -21,8 +21,8 @@ static __always_inline int icmp_is_special(const struct packet *p)
 #define ERROR_SIZE6 1280
 
 /* Whether the error may pass. Returns 0 or a drop reason; c->event_flags gets EVENT_TO_STACK if its connection passes the
- * host's stack. Towards a client of a service, which knows no backend, or of
- * a backend that it calls by another port, what it quotes becomes what the client sent. */
+ * host's stack. Towards a client of a service, which knows no backend, or of a backend that it calls by another port, what
+ * it quotes becomes what the client sent. */
 GLOBAL related(struct __sk_buff *skb, int to_client)
 {
 	struct context *c = context_here();
