@@ -5,8 +5,9 @@
 //
 // A tree of Go packages in layers. Each package has a place in one layer, and imports run downward only:
 //
-//	4 assembly   agent operator relay cli webui        wires everything together
-//	3 edges      source sink derive datapath observe   touch the outside, or say what should be; never each other
+//	5 assembly   agent operator relay cli webui        wires everything together
+//	4 edges      source sink derive datapath observe   touch the outside, or say what should be; never each other
+//	3 languages  language lint manifest explain        from API objects to rules, and what people ask of them; pure
 //	2 state      state status table                    the one thing all edges share
 //	1 engines    policy lb ipam attach path            pure functions: same input, same output
 //	0 words      identity flow packet bpf/abi          what the others talk about

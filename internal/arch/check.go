@@ -29,8 +29,11 @@ func (c *checker) checkPackage(p *pkg) {
 		for to, spec := range imports(f.ast) {
 			c.checkImport(p, l, to, spec)
 		}
-		if l == words || l == engines {
-			c.checkPure(f.ast)
+		switch l {
+		case words, engines:
+			c.checkPure(f.ast, slices.Concat(impure, kubernetes))
+		case languages:
+			c.checkPure(f.ast, impure)
 		}
 		if !f.generated {
 			c.checkFunctions(f.ast)
@@ -81,7 +84,7 @@ func (c *checker) checkImport(p *pkg, l layer, to string, spec ast.Node) {
 	case target == testing && l != testing:
 		c.report(c.at(spec), whyTesting, "%s imports %s", p.dir, dir)
 	case l == testing || l == tools || l == schemas && target == schemas:
-	case target == schemas && l < edges, target == tools, target == mains, l == schemas:
+	case target == schemas && l < languages, target == tools, target == mains, l == schemas:
 		c.report(c.at(spec), whyLayers, "%s (%s) imports %s (%s)", p.dir, l, dir, target)
 	case target == schemas:
 	case target > l:
@@ -104,7 +107,7 @@ func (c *checker) checkLibrary(p *pkg, l layer, to string, spec ast.Node) {
 
 // checkPure looks for what makes a function depend on more than its arguments. A local variable that hides an import is
 // mistaken for it: such a variable deserves another name anyway.
-func (c *checker) checkPure(f *ast.File) {
+func (c *checker) checkPure(f *ast.File, impure []string) {
 	names := map[string]string{}
 	for to, spec := range imports(f) {
 		if slices.ContainsFunc(impure, func(bad string) bool { return below(to, bad) }) {

@@ -13,16 +13,17 @@ const (
 	words layer = iota + 1
 	engines
 	stateful
+	languages
 	edges
 	assembly
 	mains
 	testing // imported by test files only
 	tools   // run by developers, imported by nobody
-	schemas // CRD and API types, manifests: imported by edges and above
+	schemas // CRD and API types, manifests: imported by languages and above
 )
 
 func (l layer) String() string {
-	return []string{"no layer", "words", "engines", "state", "edges", "assembly", "mains", "tests", "tools", "API types and manifests"}[l]
+	return []string{"no layer", "words", "engines", "state", "languages", "edges", "assembly", "mains", "tests", "tools", "API types and manifests"}[l]
 }
 
 // layers puts every package, with all below it, in a layer. A longer path goes before a shorter one.
@@ -32,6 +33,8 @@ var layers = map[string]layer{
 	"internal/policy": engines, "internal/lb": engines, "internal/ipam": engines, "internal/attach": engines, "internal/path": engines,
 
 	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/status": stateful, "internal/table": stateful, "internal/reference": stateful,
+
+	"internal/language": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
 
 	"internal/source/kube": edges, "internal/source/netdev": edges, "internal/source/cni": edges, "internal/derive": edges,
 	"internal/reconcile": edges, "internal/sink/bpfmap": edges, "internal/sink/link": edges, "internal/sink/route": edges,
@@ -70,10 +73,13 @@ var libraries = []struct {
 
 var kubeEdges = []string{"internal/source/kube", "internal/sink/kube", "internal/operator", "internal/cli"}
 
-// impure lists what words and engines must not import: a package, or with a dot one name of a package.
+// kubernetes are the libraries of Kubernetes. Languages read its types.
+var kubernetes = []string{"k8s.io", "sigs.k8s.io"}
+
+// impure lists what words, engines and languages must not import: a package, or with a dot one name of a package.
 var impure = []string{
 	"os", "os/exec", "os/signal", "syscall", "golang.org/x/sys", "io/ioutil", "net/http", "net/rpc", "log", "log/slog",
-	"crypto/rand", "math/rand", "math/rand/v2", "k8s.io", "sigs.k8s.io", "github.com/go-logr/logr",
+	"crypto/rand", "math/rand", "math/rand/v2", "github.com/go-logr/logr",
 	"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc", "time.Tick", "time.NewTicker", "time.NewTimer",
 	"net.Dial", "net.DialTimeout", "net.Dialer", "net.Listen", "net.ListenPacket", "net.ListenConfig", "net.Resolver",
 	"net.LookupHost", "net.LookupIP", "net.LookupAddr", "net.Interfaces", "net.InterfaceByName", "net.InterfaceByIndex", "net.InterfaceAddrs",
@@ -103,11 +109,11 @@ const (
 )
 
 const (
-	whyLayers   = "imports run downward only (words < engines < state < edges < assembly < mains), so that a lower layer is understood and tested without the higher"
+	whyLayers   = "imports run downward only (words < engines < state < languages < edges < assembly < mains), so that a lower layer is understood and tested without the higher"
 	whyNoLayer  = "every package has a layer: add it to layers in internal/arch/rules.go and to section 3 of docs/architecture.md, or put the code where it belongs"
 	whySideways = "an edge never imports another edge (sinks may use reconcile, sink/link may use datapath): edges meet in tables, so each can be replaced or faked alone"
 	whyTesting  = "test packages are imported by test files only, or they end up in the binaries"
-	whyPure     = "words and engines are pure: no I/O, goroutines, clock, randomness, logging or Kubernetes types, so the same input gives the same output in every test"
+	whyPure     = "words, engines and languages are pure: no I/O, goroutines, clock, randomness or logging, and words and engines no Kubernetes types, so the same input gives the same output in every test"
 	whyLines    = "a package has at most 1500 lines, so that one sitting is enough to read it: split it by noun"
 	whyFunction = "a function has at most 90 lines, so that it is seen at once: give its parts names"
 	whyFanOut   = "a package imports at most 14 others of the project (assembly and mains 30): one that knows everything changes with everything"

@@ -21,9 +21,9 @@ import (
 	"weftnet.io/weftnet/deploy"
 	"weftnet.io/weftnet/internal/capability"
 	"weftnet.io/weftnet/internal/cli"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/settings"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -195,22 +195,22 @@ func (s sample) read(t *testing.T) table.PolicyObject {
 		}
 	}
 	switch s.kind {
-	case rule.KindCilium:
+	case language.KindCilium:
 		var p v2.CiliumNetworkPolicy
 		strict(&p)
-		return rule.Cilium(&p)
-	case rule.KindClusterwide:
+		return language.Cilium(&p)
+	case language.KindClusterwide:
 		var p v2.CiliumClusterwideNetworkPolicy
 		strict(&p)
-		return rule.Clusterwide(&p)
-	case rule.KindKubernetes:
+		return language.Clusterwide(&p)
+	case language.KindKubernetes:
 		var p networkingv1.NetworkPolicy
 		strict(&p)
-		return rule.Kubernetes(&p)
-	case rule.KindClusterNetwork:
+		return language.Kubernetes(&p)
+	case language.KindClusterNetwork:
 		var p v1alpha2.ClusterNetworkPolicy
 		strict(&p)
-		return rule.ClusterNetwork(&p)
+		return language.ClusterNetwork(&p)
 	}
 	t.Fatalf("no kind %s", s.kind)
 	panic("unreachable")

@@ -31,11 +31,11 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/sink/kube"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 const cilium = "/apis/cilium.io/v2/"
@@ -404,7 +404,7 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 	w.Put(path+"bad", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web}})
 	s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
 		w.client, func(_ context.Context, o *v2.CiliumNetworkPolicy) (verdict.Verdict, error) {
-			return verdict.Of(rule.KindCilium, o, gap.Default())
+			return verdict.Of(language.KindCilium, o, gap.Default())
 		},
 		func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
 	}
@@ -448,7 +448,7 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 	gre := to(v2.EgressPeer{ToEntities: []string{"world"}})
 	gre.Egress[0].ToPorts = []v2.PortRule{{Ports: []v2.PortProtocol{{Port: "0", Protocol: "GRE"}}}}
 	pods := &v2.Rule{EndpointSelector: &v2.LabelSelector{}, Ingress: inside}
-	j := policies[v2.CiliumClusterwideNetworkPolicy](nil, verdict.Facts{Client: w.client, Groups: true}, rule.KindClusterwide, nil)
+	j := policies[v2.CiliumClusterwideNetworkPolicy](nil, verdict.Facts{Client: w.client, Groups: true}, language.KindClusterwide, nil)
 	s := &statuses[v2.CiliumClusterwideNetworkPolicy, *v2.CiliumClusterwideNetworkPolicy]{
 		w.client, j.judge, func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
 	}
@@ -472,8 +472,8 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 	w.want("GRE, allowed", whole, enforced(gre, nil, map[string]string{"enable-extended-ip-protocols": "true"}))
 	w.want("no policies", "False NotEnabled: spec: no policy is enforced while setting policy-enforcement-mode is never", enforced(pods, nil, map[string]string{"policy-enforcement-mode": "never"}))
 	w.want("audit of all", "False Audited", enforced(pods, nil, map[string]string{"policy-audit-mode": "true"})[:13])
-	w.want("audit of one", "False Audited", enforced(pods, map[string]string{rule.ModeAnnotation: "audit"}, nil)[:13])
-	w.want("stage", "False Staged", enforced(pods, map[string]string{rule.ModeAnnotation: "stage"}, nil)[:12])
+	w.want("audit of one", "False Audited", enforced(pods, map[string]string{language.ModeAnnotation: "audit"}, nil)[:13])
+	w.want("stage", "False Staged", enforced(pods, map[string]string{language.ModeAnnotation: "stage"}, nil)[:12])
 	w.want("a group that is missing", "False NotFound: spec.egress[0]: there is no CiliumCIDRGroup partners", enforced(group, nil, nil)[:68])
 	w.Put(cilium+"ciliumcidrgroups/partners", &v2.CiliumCIDRGroup{Spec: v2.CIDRGroupSpec{ExternalCIDRs: []string{"192.0.2.0/24", "192.0.2.7"}}})
 	w.want("a group in part", `False NotFound: spec.egress[0]: CiliumCIDRGroup partners: spec.externalCIDRs[1]: "192.0.2.7" is not a prefi`, enforced(group, nil, nil)[:107])

@@ -18,10 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 // far is a server whose writes take as long as those of one whose disks are slow.
@@ -80,7 +80,7 @@ func TestAThousandStatusesTakeFiveSecondsAtMost(t *testing.T) {
 		begin := time.Now()
 		s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
 			operatorsClient(t, w), func(_ context.Context, o *v2.CiliumNetworkPolicy) (verdict.Verdict, error) {
-				return verdict.Of(rule.KindCilium, o, gap.Default())
+				return verdict.Of(language.KindCilium, o, gap.Default())
 			},
 			func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
 		}

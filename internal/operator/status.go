@@ -22,8 +22,8 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 // object is a pointer to a T that is a Kubernetes object.
@@ -94,20 +94,20 @@ func addStatus[T any, P object[T]](m manager.Manager, j judgement[T, P], conditi
 
 func addStatuses(m manager.Manager, f verdict.Facts) error {
 	return errors.Join(
-		addStatus(m, policies[v2.CiliumNetworkPolicy](m, f, rule.KindCilium, func() client.ObjectList { return &v2.CiliumNetworkPolicyList{} }),
+		addStatus(m, policies[v2.CiliumNetworkPolicy](m, f, language.KindCilium, func() client.ObjectList { return &v2.CiliumNetworkPolicyList{} }),
 			func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
-		addStatus(m, policies[v2.CiliumClusterwideNetworkPolicy](m, f, rule.KindClusterwide, func() client.ObjectList { return &v2.CiliumClusterwideNetworkPolicyList{} }),
+		addStatus(m, policies[v2.CiliumClusterwideNetworkPolicy](m, f, language.KindClusterwide, func() client.ObjectList { return &v2.CiliumClusterwideNetworkPolicyList{} }),
 			func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
 		addStatus(m, always[v2.CiliumBandwidthPolicy](verdict.Lacking("spec.egress: bandwidth is not limited and traffic not marked yet")),
 			func(o *v2.CiliumBandwidthPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
 		addStatus(m, always[v2.CiliumLoadBalancerIPPool](verdict.Lacking("spec.blocks: services of type LoadBalancer are not given addresses of a pool yet")),
 			func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions }),
-		addEvents(m, policies[networkingv1.NetworkPolicy](m, f, rule.KindKubernetes, func() client.ObjectList { return &networkingv1.NetworkPolicyList{} })),
+		addEvents(m, policies[networkingv1.NetworkPolicy](m, f, language.KindKubernetes, func() client.ObjectList { return &networkingv1.NetworkPolicyList{} })),
 	)
 }
 
 func addTiers(m manager.Manager, f verdict.Facts) error {
-	return addStatus(m, policies[v1alpha2.ClusterNetworkPolicy](m, f, rule.KindClusterNetwork, func() client.ObjectList { return &v1alpha2.ClusterNetworkPolicyList{} }),
+	return addStatus(m, policies[v1alpha2.ClusterNetworkPolicy](m, f, language.KindClusterNetwork, func() client.ObjectList { return &v1alpha2.ClusterNetworkPolicyList{} }),
 		func(o *v1alpha2.ClusterNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions })
 }
 

@@ -7,8 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 // bite gives the objects with policies that are audited or staged as they will be once they are enforced: that is what
@@ -21,7 +21,7 @@ func (env Environment) bite(objects []*manifest.Object) ([]*manifest.Object, err
 			return nil, err
 		}
 		if policy != o {
-			fmt.Fprintf(env.Err, "%s is not enforced by its annotation %s: simulated as if it were\n", o.Title(), rule.ModeAnnotation)
+			fmt.Fprintf(env.Err, "%s is not enforced by its annotation %s: simulated as if it were\n", o.Title(), language.ModeAnnotation)
 		}
 		out = append(out, policy)
 	}
@@ -37,10 +37,10 @@ func enforced(o *manifest.Object) (*manifest.Object, error) {
 	if err := json.Unmarshal(o.JSON, &raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.At(""), err)
 	}
-	if mode, _, _ := unstructured.NestedString(raw, "metadata", "annotations", rule.ModeAnnotation); mode != "audit" && mode != "stage" {
+	if mode, _, _ := unstructured.NestedString(raw, "metadata", "annotations", language.ModeAnnotation); mode != "audit" && mode != "stage" {
 		return o, nil
 	}
-	unstructured.RemoveNestedField(raw, "metadata", "annotations", rule.ModeAnnotation)
+	unstructured.RemoveNestedField(raw, "metadata", "annotations", language.ModeAnnotation)
 	text, err := json.Marshal(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.At(""), err)

@@ -5,7 +5,7 @@
 //	weft policy effective NAMESPACE/NAME     who may reach it, and whom it may reach
 //	weft policy simulate -f NEW --current NOW --since 1h    what of recorded traffic NEW would deny or allow
 //
-// It decides nothing. explain and effective ask the agent of the node, or files; meanings are those of internal/source/kube/rule and internal/policy, which the agents enforce.
+// It decides nothing. explain and effective ask the agent of the node, or files; meanings are those of internal/language and internal/policy, which the agents enforce.
 //
 // Invariants: a command that reads files needs no cluster and no agent; `-` is standard input, a folder stands for all
 // files below it that end in .yaml, .yml or .json; -o json prints a document that has all that the text says.

@@ -20,32 +20,32 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/derive/explain"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
 // kinds are those that become rows as they are.
 var kinds = map[string]func() runtime.Object{
-	"v1 ConfigMap":                         func() runtime.Object { return &corev1.ConfigMap{} },
-	"v1 Namespace":                         func() runtime.Object { return &corev1.Namespace{} },
-	"v1 Node":                              func() runtime.Object { return &corev1.Node{} },
-	"v1 Service":                           func() runtime.Object { return &corev1.Service{} },
-	"discovery.k8s.io/v1 EndpointSlice":    func() runtime.Object { return &discoveryv1.EndpointSlice{} },
-	"cilium.io/v2 CiliumCIDRGroup":         func() runtime.Object { return &v2.CiliumCIDRGroup{} },
-	"cilium.io/v2alpha1 CiliumCIDRGroup":   func() runtime.Object { return &v2.CiliumCIDRGroup{} },
-	"cilium.io/v2 CiliumNode":              func() runtime.Object { return &v2.CiliumNode{} },
-	"cilium.io/v2 " + rule.KindCilium:      func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
-	"cilium.io/v2 " + rule.KindClusterwide: func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
-	"networking.k8s.io/v1 " + rule.KindKubernetes: func() runtime.Object {
+	"v1 ConfigMap":                             func() runtime.Object { return &corev1.ConfigMap{} },
+	"v1 Namespace":                             func() runtime.Object { return &corev1.Namespace{} },
+	"v1 Node":                                  func() runtime.Object { return &corev1.Node{} },
+	"v1 Service":                               func() runtime.Object { return &corev1.Service{} },
+	"discovery.k8s.io/v1 EndpointSlice":        func() runtime.Object { return &discoveryv1.EndpointSlice{} },
+	"cilium.io/v2 CiliumCIDRGroup":             func() runtime.Object { return &v2.CiliumCIDRGroup{} },
+	"cilium.io/v2alpha1 CiliumCIDRGroup":       func() runtime.Object { return &v2.CiliumCIDRGroup{} },
+	"cilium.io/v2 CiliumNode":                  func() runtime.Object { return &v2.CiliumNode{} },
+	"cilium.io/v2 " + language.KindCilium:      func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
+	"cilium.io/v2 " + language.KindClusterwide: func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
+	"networking.k8s.io/v1 " + language.KindKubernetes: func() runtime.Object {
 		return &networkingv1.NetworkPolicy{}
 	},
-	v1alpha2.GroupVersion.String() + " " + rule.KindClusterNetwork: func() runtime.Object { return &v1alpha2.ClusterNetworkPolicy{} },
+	v1alpha2.GroupVersion.String() + " " + language.KindClusterNetwork: func() runtime.Object { return &v1alpha2.ClusterNetworkPolicy{} },
 }
 
 // world fills the tables of an agent from objects: a cluster as it would be with them and nothing else. Pods get
@@ -93,7 +93,7 @@ func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
 	if err := o.Decode(object); err != nil {
 		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
 	}
-	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != rule.KindClusterwide && o.Kind != rule.KindClusterNetwork && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
+	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != language.KindClusterwide && o.Kind != language.KindClusterNetwork && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
 		namespaced.SetNamespace(cmp.Or(namespaced.GetNamespace(), metav1.NamespaceDefault))
 	}
 	return rows.Put(tx, object)

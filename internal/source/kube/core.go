@@ -7,7 +7,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -21,7 +21,7 @@ const (
 var protocols = map[corev1.Protocol]uint8{"": 6, corev1.ProtocolTCP: 6, corev1.ProtocolUDP: 17, corev1.ProtocolSCTP: 132}
 
 func namespaceRow(o metav1.Object) (table.Namespace, bool) {
-	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: rule.Audits(o.GetAnnotations())}, true
+	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations())}, true
 }
 
 func podRow(p *corev1.Pod) (table.Pod, bool) {

@@ -11,7 +11,7 @@
 //	CiliumIdentity                       -> Identities
 //	CiliumEndpoint                       -> Endpoints
 //	Service, EndpointSlice               -> Services, EndpointSlices
-//	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy -> Policies (package rule)
+//	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy -> Policies (package language)
 //
 // A client-go Reflector per kind lists and watches, reconnects and backs off; its store is ours and keeps nothing: an
 // object becomes a row and is forgotten, so memory holds only the fields in use, once. Rows does the translation, and

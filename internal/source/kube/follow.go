@@ -21,7 +21,7 @@ import (
 	"k8s.io/utils/clock"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -216,7 +216,7 @@ func (s *store) Transformer() cache.TransformFunc {
 	return func(object any) (any, error) {
 		if o, err := meta.Accessor(object); err == nil {
 			o.SetManagedFields(nil)
-			rule.KeepMode(o)
+			language.KeepMode(o)
 		}
 		return object, nil
 	}

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -48,10 +48,10 @@ const (
 	ciliumEndpoint   = "CiliumEndpoint"
 	service          = "Service"
 	endpointSlice    = "EndpointSlice"
-	policy           = rule.KindCilium
-	clusterPolicy    = rule.KindClusterwide
-	kubernetesPolicy = rule.KindKubernetes
-	tieredPolicy     = rule.KindClusterNetwork
+	policy           = language.KindCilium
+	clusterPolicy    = language.KindClusterwide
+	kubernetesPolicy = language.KindKubernetes
+	tieredPolicy     = language.KindClusterNetwork
 	cidrGroup        = "CiliumCIDRGroup"
 )
 
@@ -80,10 +80,10 @@ func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 			return state.Join(uint32(n))
 		}),
 		cidrGroup:        simple(t.CIDRGroups, cidrGroupRow, func(o *v2.CiliumCIDRGroup) state.Key { return state.Join(o.Name) }),
-		policy:           policyKind(r, policy, rule.Cilium),
-		clusterPolicy:    policyKind(r, clusterPolicy, rule.Clusterwide),
-		kubernetesPolicy: policyKind(r, kubernetesPolicy, rule.Kubernetes),
-		tieredPolicy:     policyKind(r, tieredPolicy, rule.ClusterNetwork),
+		policy:           policyKind(r, policy, language.Cilium),
+		clusterPolicy:    policyKind(r, clusterPolicy, language.Clusterwide),
+		kubernetesPolicy: policyKind(r, kubernetesPolicy, language.Kubernetes),
+		tieredPolicy:     policyKind(r, tieredPolicy, language.ClusterNetwork),
 	}
 	return r
 }

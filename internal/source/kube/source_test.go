@@ -21,8 +21,8 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -212,7 +212,7 @@ func TestClusterNetworkPoliciesAreReadOnceTheirCRDIsThereAndNobodyWaitsForIt(t *
 	}
 	server.Serve("clusternetworkpolicies")
 	until(w, w.tables.Policies, func(s *state.Snapshot) bool {
-		p, there := w.tables.Policies.One(s, state.Join(rule.KindClusterNetwork, "", "guard"))
+		p, there := w.tables.Policies.One(s, state.Join(language.KindClusterNetwork, "", "guard"))
 		return there && p.Valid
 	}, func() string { return "want guard" })
 	server.Delete("/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies/guard")

@@ -14,12 +14,12 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check/entry"
 	"weftnet.io/weftnet/internal/source/kube/check/kind"
 	"weftnet.io/weftnet/internal/source/kube/manifest"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 	"weftnet.io/weftnet/internal/source/kube/schema"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -155,14 +155,14 @@ func nameOf(o *manifest.Object) string {
 // name is that of messages about rules: cnp shop/web.
 func name(o *manifest.Object) string {
 	namespace := o.Namespace
-	if namespace == "" && (o.Kind == rule.KindCilium || o.Kind == rule.KindKubernetes) {
+	if namespace == "" && (o.Kind == language.KindCilium || o.Kind == language.KindKubernetes) {
 		namespace = metav1.NamespaceDefault
 	}
 	return policy.Origin{Kind: o.Kind, Namespace: namespace, Name: o.Name}.String()
 }
 
 func clusterScoped(kind string) bool {
-	return kind == rule.KindClusterwide || kind == rule.KindClusterNetwork || kind == schema.KindCIDRGroup
+	return kind == language.KindClusterwide || kind == language.KindClusterNetwork || kind == schema.KindCIDRGroup
 }
 
 // kind tells whether an object is a policy, and notes one that only seems to be one.
@@ -187,25 +187,25 @@ func (c *checker) read(m *manifest.Object) *object {
 	c.shape(o)
 	var err error
 	switch m.Kind {
-	case rule.KindKubernetes:
+	case language.KindKubernetes:
 		o.kubernetes = &networkingv1.NetworkPolicy{}
 		if err = m.Decode(o.kubernetes); err == nil {
-			o.row = rule.Kubernetes(o.kubernetes)
+			o.row = language.Kubernetes(o.kubernetes)
 		}
-	case rule.KindClusterNetwork:
+	case language.KindClusterNetwork:
 		o.tiers = &v1alpha2.ClusterNetworkPolicy{}
 		if err = m.Decode(o.tiers); err == nil {
-			o.row = rule.ClusterNetwork(o.tiers)
+			o.row = language.ClusterNetwork(o.tiers)
 		}
-	case rule.KindCilium:
+	case language.KindCilium:
 		var p v2.CiliumNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = rule.Cilium(&p), entry.Rules(p.Spec, p.Specs)
+			o.row, o.rules = language.Cilium(&p), entry.Rules(p.Spec, p.Specs)
 		}
-	case rule.KindClusterwide:
+	case language.KindClusterwide:
 		var p v2.CiliumClusterwideNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = rule.Clusterwide(&p), entry.Rules(p.Spec, p.Specs)
+			o.row, o.rules = language.Clusterwide(&p), entry.Rules(p.Spec, p.Specs)
 		}
 	}
 	o.readable = err == nil

@@ -12,7 +12,7 @@
 //	warning   it is taken, and does not do what it seems to
 //	hint      it may be meant so; many who wrote this did not
 //
-// Each check is a small function of one object, or of all: table checks has them. Meanings are those of package rule
+// Each check is a small function of one object, or of all: table checks has them. Meanings are those of package language
 // (what it rejects and notes is here too, word by word) and of the engine internal/policy; nothing is decided twice.
 //
 // # Invariants

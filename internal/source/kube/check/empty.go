@@ -6,10 +6,10 @@ import (
 
 	networkingv1 "k8s.io/api/networking/v1"
 
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
 	"weftnet.io/weftnet/internal/source/kube/check/entry"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 // emptyEntries notes entries that say nothing, which means nobody in one language and everybody in the other, and lists
@@ -26,7 +26,7 @@ func (c *checker) emptyEntries(o *object) {
 	for _, r := range o.rules {
 		if r.Idle() {
 			c.add(o, Warning, "empty-entry", r.Field, "it does nothing: its entries choose no peer, and enableDefaultDeny leaves open what they would close",
-				"to see what a default deny would deny", "leave enableDefaultDeny out, and add annotation "+rule.ModeAnnotation+": audit")
+				"to see what a default deny would deny", "leave enableDefaultDeny out, and add annotation "+language.ModeAnnotation+": audit")
 			continue
 		}
 		for _, e := range r.Entries() {

@@ -12,12 +12,12 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check/cover"
 	"weftnet.io/weftnet/internal/source/kube/check/entry"
 	"weftnet.io/weftnet/internal/source/kube/check/key"
-	"weftnet.io/weftnet/internal/source/kube/rule"
 )
 
 const keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
@@ -147,9 +147,9 @@ func peerSelector(o *object, r entry.Rule, s v2.LabelSelector) identity.Selector
 		alone.EndpointSelector = &v2.LabelSelector{}
 	}
 	meta := metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}
-	row := rule.Cilium(&v2.CiliumNetworkPolicy{ObjectMeta: meta, Spec: alone})
-	if o.Kind == rule.KindClusterwide {
-		row = rule.Clusterwide(&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta, Spec: alone})
+	row := language.Cilium(&v2.CiliumNetworkPolicy{ObjectMeta: meta, Spec: alone})
+	if o.Kind == language.KindClusterwide {
+		row = language.Clusterwide(&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta, Spec: alone})
 	}
 	return firstPeer(row.Rules)
 }
@@ -172,7 +172,7 @@ func (c *checker) kubernetesPeer(o *object, p networkingv1.NetworkPolicyPeer, fi
 	if p.NamespaceSelector != nil {
 		labels = ""
 	}
-	c.peer(o, firstPeer(rule.Kubernetes(alone).Rules), field, labels)
+	c.peer(o, firstPeer(language.Kubernetes(alone).Rules), field, labels)
 }
 
 // namesNamespace tells whether a selector says itself which namespace it is about.

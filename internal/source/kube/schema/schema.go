@@ -20,7 +20,7 @@ import (
 	kubeyaml "sigs.k8s.io/yaml"
 
 	"weftnet.io/weftnet/deploy"
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 )
 
 // schema is what the API server holds an object against: the part of OpenAPI that our CRDs use.
@@ -57,13 +57,13 @@ const KindCIDRGroup = "CiliumCIDRGroup"
 
 // schemas are those of the kinds that are checked.
 var schemas = map[string]func() *schema{
-	rule.KindCilium:      sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumnetworkpolicies.yaml") }),
-	rule.KindClusterwide: sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumclusterwidenetworkpolicies.yaml") }),
-	rule.KindClusterNetwork: sync.OnceValue(func() *schema {
+	language.KindCilium:      sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumnetworkpolicies.yaml") }),
+	language.KindClusterwide: sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumclusterwidenetworkpolicies.yaml") }),
+	language.KindClusterNetwork: sync.OnceValue(func() *schema {
 		return fromCRD("policy.networking.k8s.io_clusternetworkpolicies.yaml")
 	}),
-	KindCIDRGroup:       sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumcidrgroups.yaml") }),
-	rule.KindKubernetes: sync.OnceValue(func() *schema { return fromType(reflect.TypeFor[networkingv1.NetworkPolicy]()) }),
+	KindCIDRGroup:           sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumcidrgroups.yaml") }),
+	language.KindKubernetes: sync.OnceValue(func() *schema { return fromType(reflect.TypeFor[networkingv1.NetworkPolicy]()) }),
 }
 
 // fromCRD reads a CRD of the chart, which is part of this program: one that cannot be read is a mistake of ours.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 )
 
 func TestNullIsAsGoodAsAbsentAndCharactersAreNotBytes(t *testing.T) {
@@ -16,7 +16,7 @@ func TestNullIsAsGoodAsAbsentAndCharactersAreNotBytes(t *testing.T) {
 		{`{"action":"Deny","name":"` + strings.Repeat("é", 100) + `","from":[{"namespaces":{}}]}`, "", ""},
 		{`{"action":"Deny","name":"` + strings.Repeat("é", 101) + `","from":[{"namespaces":{}}]}`, "spec.ingress[0].name", "101 characters"},
 	} {
-		found := Check(rule.KindClusterNetwork, []byte(before+test.rule+`]}}`))
+		found := Check(language.KindClusterNetwork, []byte(before+test.rule+`]}}`))
 		if test.word == "" && len(found) > 0 || test.word != "" && (len(found) != 1 || found[0].Field != test.field || !strings.Contains(found[0].Does, test.word)) {
 			t.Errorf("%s: %+v", test.rule, found)
 		}
@@ -43,10 +43,10 @@ func TestMisspellingsAreRecognised(t *testing.T) {
 
 func TestWhatIsAsItsSchemaAsksHasNoViolations(t *testing.T) {
 	for kind, text := range map[string]string{
-		rule.KindCilium:      `{"apiVersion":"cilium.io/v2","kind":"CiliumNetworkPolicy","metadata":{"name":"a","labels":{"any":"thing"},"creationTimestamp":null},"spec":{"endpointSelector":{"matchLabels":{"any":"thing"}},"ingress":[{"icmps":[{"fields":[{"type":8},{"type":"EchoReply"}]}]}]},"status":{}}`,
-		rule.KindClusterwide: `{"specs":[{"nodeSelector":{},"egress":[{"toEntities":["world"]}]}],"metadata":{"name":"a"}}`,
-		rule.KindKubernetes:  `{"metadata":{"generateName":"a-"},"spec":{"podSelector":{},"ingress":[{"ports":[{"port":"http"},{"port":80,"protocol":"TCP"}],"from":[{"ipBlock":{"cidr":"10.0.0.0/8"}}]}],"policyTypes":["Ingress"]}}`,
-		"Pod":                `{"a":1}`,
+		language.KindCilium:      `{"apiVersion":"cilium.io/v2","kind":"CiliumNetworkPolicy","metadata":{"name":"a","labels":{"any":"thing"},"creationTimestamp":null},"spec":{"endpointSelector":{"matchLabels":{"any":"thing"}},"ingress":[{"icmps":[{"fields":[{"type":8},{"type":"EchoReply"}]}]}]},"status":{}}`,
+		language.KindClusterwide: `{"specs":[{"nodeSelector":{},"egress":[{"toEntities":["world"]}]}],"metadata":{"name":"a"}}`,
+		language.KindKubernetes:  `{"metadata":{"generateName":"a-"},"spec":{"podSelector":{},"ingress":[{"ports":[{"port":"http"},{"port":80,"protocol":"TCP"}],"from":[{"ipBlock":{"cidr":"10.0.0.0/8"}}]}],"policyTypes":["Ingress"]}}`,
+		"Pod":                    `{"a":1}`,
 	} {
 		if found := Check(kind, []byte(text)); len(found) > 0 {
 			t.Errorf("%s: %+v", kind, found)
@@ -62,7 +62,7 @@ func TestViolationsNameTheirField(t *testing.T) {
 		{`{"spec":{"ingress":[{"authentication":{}}]}}`, "spec.ingress[0].authentication", "mode is missing"},
 		{`{"spec":{"ingress":[{"toPorts":[{"ports":[{"port":"1","endPort":70000}]}]}]}}`, "spec.ingress[0].toPorts[0].ports[0].endPort", "not between"},
 	} {
-		found := Check(rule.KindCilium, []byte(strings.Replace(test.text, "{", `{"metadata":{"name":"a"},`, 1)))
+		found := Check(language.KindCilium, []byte(strings.Replace(test.text, "{", `{"metadata":{"name":"a"},`, 1)))
 		if len(found) != 1 || found[0].Field != test.field || !strings.Contains(found[0].Does, test.word) {
 			t.Errorf("%s: %+v", test.text, found)
 		}

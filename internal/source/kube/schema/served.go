@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 )
 
 const refused = ", so the API server refuses the object"
@@ -27,7 +27,7 @@ func (v *validation) served(text []byte) {
 		Metadata metav1.ObjectMeta              `json:"metadata"`
 		Spec     networkingv1.NetworkPolicySpec `json:"spec"`
 	}
-	if v.kind != rule.KindKubernetes {
+	if v.kind != language.KindKubernetes {
 		var any struct {
 			Metadata metav1.ObjectMeta `json:"metadata"`
 		}

@@ -6,42 +6,42 @@ import (
 	"slices"
 	"strings"
 
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 )
 
 // otherLanguage is what fields of one language are in the other.
 var otherLanguage = map[string]struct{ language, here string }{
-	"podSelector":       {rule.KindKubernetes, "endpointSelector, or fromEndpoints and toEndpoints of an entry"},
-	"namespaceSelector": {rule.KindKubernetes, "k8s:io.kubernetes.pod.namespace or io.cilium.k8s.namespace.labels.KEY in the selector"},
-	"policyTypes":       {rule.KindKubernetes, "leave it out: entries close a direction, ingress: [{}] closes it for all"},
-	"ipBlock":           {rule.KindKubernetes, "fromCIDRSet or toCIDRSet"},
-	"from":              {rule.KindKubernetes, "fromEndpoints, fromEntities or fromCIDR"},
-	"to":                {rule.KindKubernetes, "toEndpoints, toEntities or toCIDR"},
-	"ports":             {rule.KindKubernetes, "toPorts: [{ports: …}]"},
-	"endpointSelector":  {rule.KindCilium, "podSelector"},
-	"fromEndpoints":     {rule.KindCilium, "from: [{podSelector: …}]"},
-	"toEndpoints":       {rule.KindCilium, "to: [{podSelector: …}]"},
-	"fromCIDR":          {rule.KindCilium, "from: [{ipBlock: {cidr: …}}]"},
-	"toCIDR":            {rule.KindCilium, "to: [{ipBlock: {cidr: …}}]"},
-	"toPorts":           {rule.KindCilium, "ports"},
-	"ingressDeny":       {rule.KindCilium, "leave it out: a NetworkPolicy cannot deny, only not allow"},
-	"egressDeny":        {rule.KindCilium, "leave it out: a NetworkPolicy cannot deny, only not allow"},
+	"podSelector":       {language.KindKubernetes, "endpointSelector, or fromEndpoints and toEndpoints of an entry"},
+	"namespaceSelector": {language.KindKubernetes, "k8s:io.kubernetes.pod.namespace or io.cilium.k8s.namespace.labels.KEY in the selector"},
+	"policyTypes":       {language.KindKubernetes, "leave it out: entries close a direction, ingress: [{}] closes it for all"},
+	"ipBlock":           {language.KindKubernetes, "fromCIDRSet or toCIDRSet"},
+	"from":              {language.KindKubernetes, "fromEndpoints, fromEntities or fromCIDR"},
+	"to":                {language.KindKubernetes, "toEndpoints, toEntities or toCIDR"},
+	"ports":             {language.KindKubernetes, "toPorts: [{ports: …}]"},
+	"endpointSelector":  {language.KindCilium, "podSelector"},
+	"fromEndpoints":     {language.KindCilium, "from: [{podSelector: …}]"},
+	"toEndpoints":       {language.KindCilium, "to: [{podSelector: …}]"},
+	"fromCIDR":          {language.KindCilium, "from: [{ipBlock: {cidr: …}}]"},
+	"toCIDR":            {language.KindCilium, "to: [{ipBlock: {cidr: …}}]"},
+	"toPorts":           {language.KindCilium, "ports"},
+	"ingressDeny":       {language.KindCilium, "leave it out: a NetworkPolicy cannot deny, only not allow"},
+	"egressDeny":        {language.KindCilium, "leave it out: a NetworkPolicy cannot deny, only not allow"},
 }
 
 // otherTiers is what fields of the other languages are in ClusterNetworkPolicy.
 var otherTiers = map[string]struct{ language, here string }{
-	"podSelector":      {rule.KindKubernetes, "subject, or from and to of a rule: {pods: {namespaceSelector: …, podSelector: …}}"},
-	"policyTypes":      {rule.KindKubernetes, "leave it out: this kind isolates nobody, only its rules decide"},
-	"ipBlock":          {rule.KindKubernetes, "networks: [CIDR]"},
-	"ports":            {rule.KindKubernetes, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
-	"endpointSelector": {rule.KindCilium, "subject: {pods: {namespaceSelector: …, podSelector: …}}"},
-	"fromEndpoints":    {rule.KindCilium, "from: [{pods: {namespaceSelector: …, podSelector: …}}]"},
-	"toEndpoints":      {rule.KindCilium, "to: [{pods: {namespaceSelector: …, podSelector: …}}]"},
-	"toCIDR":           {rule.KindCilium, "to: [{networks: [CIDR]}]"},
-	"toFQDNs":          {rule.KindCilium, "to: [{domainNames: […]}]"},
-	"toPorts":          {rule.KindCilium, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
-	"ingressDeny":      {rule.KindCilium, "ingress, with action: Deny"},
-	"egressDeny":       {rule.KindCilium, "egress, with action: Deny"},
+	"podSelector":      {language.KindKubernetes, "subject, or from and to of a rule: {pods: {namespaceSelector: …, podSelector: …}}"},
+	"policyTypes":      {language.KindKubernetes, "leave it out: this kind isolates nobody, only its rules decide"},
+	"ipBlock":          {language.KindKubernetes, "networks: [CIDR]"},
+	"ports":            {language.KindKubernetes, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
+	"endpointSelector": {language.KindCilium, "subject: {pods: {namespaceSelector: …, podSelector: …}}"},
+	"fromEndpoints":    {language.KindCilium, "from: [{pods: {namespaceSelector: …, podSelector: …}}]"},
+	"toEndpoints":      {language.KindCilium, "to: [{pods: {namespaceSelector: …, podSelector: …}}]"},
+	"toCIDR":           {language.KindCilium, "to: [{networks: [CIDR]}]"},
+	"toFQDNs":          {language.KindCilium, "to: [{domainNames: […]}]"},
+	"toPorts":          {language.KindCilium, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
+	"ingressDeny":      {language.KindCilium, "ingress, with action: Deny"},
+	"egressDeny":       {language.KindCilium, "egress, with action: Deny"},
 }
 
 // sayings are words for what entities are, by other names. The value is what stands for it: an entity, or two.
@@ -79,10 +79,10 @@ func (v *validation) unknown(s *schema, key string, value any, above []level, fi
 		near = ""
 	}
 	other, foreign := otherLanguage[key]
-	if v.kind == rule.KindClusterNetwork {
+	if v.kind == language.KindClusterNetwork {
 		other, foreign = otherTiers[key]
 	} else {
-		foreign = foreign && (other.language == rule.KindKubernetes) != (v.kind == rule.KindKubernetes)
+		foreign = foreign && (other.language == language.KindKubernetes) != (v.kind == language.KindKubernetes)
 	}
 	if foreign && near != "" && edits(strings.ToLower(key), strings.ToLower(near)) > 1 {
 		near = "" // it is a word of its own

@@ -11,7 +11,7 @@
 //
 // # Invariants
 //
-//   - Nothing is decided here about what an entry means: package rule does that.
+//   - Nothing is decided here about what an entry means: package language does that.
 //
 // # Example
 //

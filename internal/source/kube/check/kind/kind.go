@@ -24,7 +24,7 @@ import (
 
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
-	"weftnet.io/weftnet/internal/source/kube/rule"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/source/kube/schema"
 )
 
@@ -54,8 +54,8 @@ const (
 
 // Versions are the groups and versions of the kinds that are checked.
 var Versions = map[string]string{
-	rule.KindCilium: cilium + "/v2", rule.KindClusterwide: cilium + "/v2", rule.KindKubernetes: kubernetes + "/v1",
-	rule.KindClusterNetwork: tiers + "/v1alpha2",
+	language.KindCilium: cilium + "/v2", language.KindClusterwide: cilium + "/v2", language.KindKubernetes: kubernetes + "/v1",
+	language.KindClusterNetwork: tiers + "/v1alpha2",
 }
 
 // installed are the other kinds of Cilium's group that the chart has CRDs of.
@@ -89,8 +89,8 @@ func Of(apiVersion, kind string) Verdict {
 		return Verdict{Refused, "apiVersion", fmt.Sprintf("%s has no %s, so the API server refuses it", apiVersion, kind), "", "apiVersion: " + version}
 	case group == tiers && !known && near == "":
 		return Verdict{
-			Refused, "kind", fmt.Sprintf("kind %s of %s is not enforced", kind, apiVersion), rule.KindClusterNetwork,
-			"write it as a " + rule.KindClusterNetwork + " of " + Versions[rule.KindClusterNetwork] + ", with its tier",
+			Refused, "kind", fmt.Sprintf("kind %s of %s is not enforced", kind, apiVersion), language.KindClusterNetwork,
+			"write it as a " + language.KindClusterNetwork + " of " + Versions[language.KindClusterNetwork] + ", with its tier",
 		}
 	case ours && near != "" && strings.HasPrefix(Versions[near], group+"/"):
 		return Verdict{Refused, "kind", fmt.Sprintf("there is no kind %s in %s, so the API server refuses it", kind, apiVersion), near, "kind: " + near}

@@ -35,8 +35,8 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language/label"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/source/kube/rule/label"
 )
 
 // Limits of a ClusterNetworkPolicy, which its CRD has too.

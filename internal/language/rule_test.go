@@ -1,4 +1,4 @@
-package rule
+package language
 
 import (
 	"bytes"
@@ -132,7 +132,7 @@ func TestPoliciesReadAsTheGoldenFilesSay(t *testing.T) {
 }
 
 func TestPoliciesOfUsersReadAsTheGoldenFileSays(t *testing.T) {
-	folder := filepath.Join("..", "..", "..", "..", "test", "manifest", "policies")
+	folder := filepath.Join("..", "..", "test", "manifest", "policies")
 	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if len(files) == 0 {
 		t.Fatalf("no policies in %s", folder)

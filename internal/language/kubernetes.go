@@ -1,4 +1,4 @@
-package rule
+package language
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language/label"
+	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/source/kube/rule/label"
-	"weftnet.io/weftnet/internal/source/kube/rule/tiered"
 	"weftnet.io/weftnet/internal/table"
 )
 

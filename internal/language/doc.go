@@ -1,4 +1,4 @@
-// Package rule reads policy objects: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, Kubernetes NetworkPolicy and
+// Package language reads policy objects: CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, Kubernetes NetworkPolicy and
 // ClusterNetworkPolicy (package tiered) become rows with the rules of internal/policy.
 //
 // # The world it models
@@ -33,4 +33,4 @@
 //
 //	for {k8s:io.kubernetes.pod.namespace in ["shop"], any:app in ["db"]}, isolated in ingress
 //	ingress[0].toPorts[0]: tcp/5432 of {k8s:io.kubernetes.pod.namespace in ["shop"], k8s:io.cilium.k8s.policy.cluster same, any:app in ["web"]}
-package rule
+package language

@@ -1,4 +1,4 @@
-package rule
+package language
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/source/kube/rule/label"
+	"weftnet.io/weftnet/internal/language/label"
 )
 
 // scope is where the selectors of one rule look for peers.
