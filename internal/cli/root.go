@@ -18,8 +18,8 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/policy"
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/version"
 )
 

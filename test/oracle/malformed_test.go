@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube/check"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/test/oracle"
 	"weftnet.io/weftnet/test/oracle/product"
 	"weftnet.io/weftnet/test/oracle/random"

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )

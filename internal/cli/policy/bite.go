@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/manifest"
 )
 
 // bite gives the objects with policies that are audited or staged as they will be once they are enforced: that is what

@@ -11,12 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/source/kube/check"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )

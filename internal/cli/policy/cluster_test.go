@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"weftnet.io/weftnet/internal/goldentest"
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
 // inCluster runs a command line where a kubeconfig file is the name of a folder, whose manifests the cluster has.

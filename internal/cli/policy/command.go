@@ -13,7 +13,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/spf13/cobra"
 
-	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/manifest"
 )
 
 // Environment is what the commands live in.

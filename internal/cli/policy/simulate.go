@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"weftnet.io/weftnet/internal/derive/explain"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/manifest"
 )
 
 func simulateCommand(env Environment) *cobra.Command {

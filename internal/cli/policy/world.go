@@ -21,11 +21,11 @@ import (
 	"weftnet.io/weftnet/internal/derive/explain"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/manifest"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )

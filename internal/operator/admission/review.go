@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/check"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
 // maxBody bounds a review, in bytes: two objects of the size that etcd takes.

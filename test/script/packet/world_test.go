@@ -15,7 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	derived "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
 	"weftnet.io/weftnet/test/oracle/product"

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"weftnet.io/weftnet/internal/goldentest"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/manifest"
 )
 
 var known = Options{

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
 // Severity says how bad a finding is.

@@ -30,8 +30,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube"
-	"weftnet.io/weftnet/internal/source/kube/manifest"
 )
 
 // File is what objects of a cluster have for the name of their file.

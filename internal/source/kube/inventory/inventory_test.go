@@ -10,7 +10,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"weftnet.io/weftnet/internal/source/kube/manifest"
+	"weftnet.io/weftnet/internal/manifest"
 )
 
 // server answers each path with a body, or with a status if it begins with one.
