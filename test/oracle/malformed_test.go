@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
-	"weftnet.io/weftnet/internal/source/kube/check"
 	"weftnet.io/weftnet/test/oracle"
 	"weftnet.io/weftnet/test/oracle/product"
 	"weftnet.io/weftnet/test/oracle/random"
@@ -153,14 +153,14 @@ func TestMalformedPoliciesAreRefusedWithAFieldOrTakenRightly(t *testing.T) {
 		"CiliumNetworkPolicy": "cilium.io/v2", "CiliumClusterwideNetworkPolicy": "cilium.io/v2", "ClusterNetworkPolicy": "policy.networking.k8s.io/v1alpha2",
 	} { // schemas are read once
 		objects, problems := manifest.Read("", []byte(`{"kind":"`+kind+`","apiVersion":"`+version+`"}`))
-		check.Check(objects, problems, check.Options{})
+		lint.Check(objects, problems, lint.Options{})
 	}
 	for i := *first; i < *first+*malformed; i++ {
 		text := spoiler{rand.New(rand.NewPCG(uint64(i), 0))}.spoil(policyNumber(i))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		objects, problems := manifest.Read("policy", text)
-		findings := check.Check(objects, problems, check.Options{})
+		findings := lint.Check(objects, problems, lint.Options{})
 		runtime.ReadMemStats(&after)
 		// What reading takes grows with the text, and with nothing else.
 		took := float64(after.TotalAlloc - before.TotalAlloc)
@@ -174,10 +174,10 @@ func TestMalformedPoliciesAreRefusedWithAFieldOrTakenRightly(t *testing.T) {
 }
 
 // taken holds what check says of a text against the oracle, and says how it went.
-func taken(t *testing.T, i int, text []byte, findings []check.Finding) string {
+func taken(t *testing.T, i int, text []byte, findings []lint.Finding) string {
 	refused, meaning := false, true
 	for _, f := range findings {
-		if f.Severity != check.Error {
+		if f.Severity != lint.Error {
 			continue
 		}
 		refused = true

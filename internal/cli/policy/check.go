@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/reference"
 	"weftnet.io/weftnet/internal/source/kube"
-	"weftnet.io/weftnet/internal/source/kube/check"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -51,7 +51,7 @@ the command line makes no sense.`,
 	output := outputFlag(c)
 	pods := c.Flags().StringSlice("pod-cidr", nil, "prefixes that pods have addresses of")
 	nodes := c.Flags().StringSlice("node-cidr", nil, "prefixes that nodes have addresses of")
-	failOn := c.Flags().String("fail-on", string(check.Error), "exit with 1 if a finding is at least this bad: error, warning or hint")
+	failOn := c.Flags().String("fail-on", string(lint.Error), "exit with 1 if a finding is at least this bad: error, warning or hint")
 	_ = c.RegisterFlagCompletionFunc("fail-on", cobra.FixedCompletions([]string{"error", "warning", "hint"}, cobra.ShellCompDirectiveNoFileComp))
 	quiet := c.Flags().BoolP("quiet", "q", false, "leave out hints")
 	c.RunE = func(*cobra.Command, []string) error {
@@ -59,8 +59,8 @@ the command line makes no sense.`,
 		if err := errors.Join(err, checkOutput(*output)); err != nil {
 			return err
 		}
-		limit := check.Severity(*failOn)
-		if limit != check.Error && limit != check.Warning && limit != check.Hint {
+		limit := lint.Severity(*failOn)
+		if limit != lint.Error && limit != lint.Warning && limit != lint.Hint {
 			return usage("--fail-on %q: must be error, warning or hint", *failOn)
 		}
 		if len(*files) == 0 {
@@ -84,9 +84,9 @@ the command line makes no sense.`,
 		if err := knowWorld(&options, all, *kubeconfig != ""); err != nil {
 			return err
 		}
-		var findings []check.Finding
-		for _, f := range check.Check(all, problems, options) {
-			if isOfFile(f, objects) && (!*quiet || f.Severity.AtLeast(check.Warning)) {
+		var findings []lint.Finding
+		for _, f := range lint.Check(all, problems, options) {
+			if isOfFile(f, objects) && (!*quiet || f.Severity.AtLeast(lint.Warning)) {
 				findings = append(findings, f)
 			}
 		}
@@ -103,7 +103,7 @@ the command line makes no sense.`,
 	return c
 }
 
-func prefixes(pods, nodes []string) (o check.Options, err error) {
+func prefixes(pods, nodes []string) (o lint.Options, err error) {
 	for _, flag := range []struct {
 		name  string
 		texts []string
@@ -122,7 +122,7 @@ func prefixes(pods, nodes []string) (o check.Options, err error) {
 
 // ofCluster adds what a cluster says of itself: its name, and the prefixes that its pods and nodes have addresses of, if
 // nobody has said others.
-func ofCluster(objects []*manifest.Object, o check.Options) (check.Options, error) {
+func ofCluster(objects []*manifest.Object, o lint.Options) (lint.Options, error) {
 	t, s, err := world(slices.DeleteFunc(slices.Clone(objects), func(o *manifest.Object) bool {
 		return o.Kind != "ConfigMap" && o.Kind != "Node" && o.Kind != "CiliumNode"
 	}))
@@ -154,7 +154,7 @@ func ofCluster(objects []*manifest.Object, o check.Options) (check.Options, erro
 
 // knowWorld adds what policies depend on beside their text: the configuration, if it is among the objects or they are all of
 // a cluster, and what is there of all that a cluster has.
-func knowWorld(o *check.Options, objects []*manifest.Object, all bool) error {
+func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 	configured := slices.ContainsFunc(objects, func(o *manifest.Object) bool {
 		return o.Kind == "ConfigMap" && o.Name == kube.ConfigName && cmp.Or(o.Namespace, kube.ConfigNamespace) == kube.ConfigNamespace
 	})
@@ -186,14 +186,14 @@ func knowWorld(o *check.Options, objects []*manifest.Object, all bool) error {
 }
 
 // isOfFile leaves out what is to be said about a cluster's own policies.
-func isOfFile(f check.Finding, objects []*manifest.Object) bool {
+func isOfFile(f lint.Finding, objects []*manifest.Object) bool {
 	return f.File != inventory.File || slices.ContainsFunc(objects, func(o *manifest.Object) bool { return o.File == f.File })
 }
 
 // policies counts those among objects.
 func policies(objects []*manifest.Object) (n int) {
 	for _, o := range objects {
-		if check.IsPolicy(o) {
+		if lint.IsPolicy(o) {
 			n++
 		}
 	}
@@ -202,13 +202,13 @@ func policies(objects []*manifest.Object) (n int) {
 
 // report is what -o json prints.
 type report struct {
-	Policies int             `json:"policies"`
-	Findings []check.Finding `json:"findings"`
+	Policies int            `json:"policies"`
+	Findings []lint.Finding `json:"findings"`
 }
 
-func printFindings(out io.Writer, output string, findings []check.Finding, policies int) error {
+func printFindings(out io.Writer, output string, findings []lint.Finding, policies int) error {
 	if output == "json" {
-		return printJSON(out, report{policies, append([]check.Finding{}, findings...)})
+		return printJSON(out, report{policies, append([]lint.Finding{}, findings...)})
 	}
 	for _, f := range findings {
 		if _, err := fmt.Fprintln(out, f); err != nil {
@@ -222,13 +222,13 @@ func printFindings(out io.Writer, output string, findings []check.Finding, polic
 	return nil
 }
 
-func summary(findings []check.Finding, policies int) string {
-	counts := map[check.Severity]int{}
+func summary(findings []lint.Finding, policies int) string {
+	counts := map[lint.Severity]int{}
 	for _, f := range findings {
 		counts[f.Severity]++
 	}
 	var parts []string
-	for _, s := range check.Severities {
+	for _, s := range lint.Severities {
 		if counts[s] > 0 {
 			parts = append(parts, plural(counts[s], string(s), string(s)+"s"))
 		}

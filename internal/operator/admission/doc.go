@@ -3,7 +3,7 @@
 //
 // # The world it models
 //
-//	kubectl apply ──> API server ──HTTPS──> webhook: package check says what is wrong
+//	kubectl apply ──> API server ──HTTPS──> webhook: package lint says what is wrong
 //	                       ^                      |
 //	                       └── refused: errors    |  admitted, with warnings that kubectl prints
 //	                                              |

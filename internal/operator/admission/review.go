@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/check"
 )
 
 // maxBody bounds a review, in bytes: two objects of the size that etcd takes.
@@ -56,7 +56,7 @@ func (v *Reviewer) answer(ctx context.Context, r *admissionv1.AdmissionRequest) 
 	if len(r.Object.Raw) == 0 {
 		return out // a deletion
 	}
-	var o check.Options
+	var o lint.Options
 	if v.Running != nil {
 		o.Running = v.Running(ctx)
 	}
@@ -65,16 +65,16 @@ func (v *Reviewer) answer(ctx context.Context, r *admissionv1.AdmissionRequest) 
 	}
 	before := map[string]bool{} // errors of the object as it was
 	for _, f := range findings(r.OldObject.Raw, o) {
-		before[f.Sentence()] = f.Severity == check.Error
+		before[f.Sentence()] = f.Severity == lint.Error
 	}
 	var refused []string
 	size := 0
 	for _, f := range findings(r.Object.Raw, o) {
 		text := f.Sentence()
 		switch {
-		case f.Severity == check.Error && !before[text]:
+		case f.Severity == lint.Error && !before[text]:
 			refused = append(refused, text)
-		case f.Severity.AtLeast(check.Warning) && size+len(text) <= maxWarnings:
+		case f.Severity.AtLeast(lint.Warning) && size+len(text) <= maxWarnings:
 			size += len(text)
 			out.Warnings = append(out.Warnings, text)
 		}
@@ -90,12 +90,12 @@ func (v *Reviewer) answer(ctx context.Context, r *admissionv1.AdmissionRequest) 
 
 // findings are those about one object that stand whatever is applied after it: that nobody has the labels that it selects
 // may change in a second.
-func findings(text []byte, o check.Options) (out []check.Finding) {
+func findings(text []byte, o lint.Options) (out []lint.Finding) {
 	if len(text) == 0 {
 		return nil
 	}
 	objects, problems := manifest.Read("", text)
-	for _, f := range check.Check(objects, problems, o) {
+	for _, f := range lint.Check(objects, problems, o) {
 		if f.Check != "selects-nothing" {
 			out = append(out, f)
 		}

@@ -25,8 +25,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/check"
 )
 
 // ConditionEnforced is the condition type that tells whether all of an object is in force. Its message names what is not.
@@ -47,14 +47,14 @@ func Lacking(problem string) Verdict {
 // Of is the verdict on a policy in the words of `weft policy check` and of the webhook: with what was probably meant, and
 // how to write it.
 func Of(kind string, object any, w gap.World) (v Verdict, err error) {
-	findings, err := check.Object(kind, object, check.Options{World: &w})
+	findings, err := lint.Object(kind, object, lint.Options{World: &w})
 	if err != nil {
 		return v, err
 	}
 	weighs := func(r gap.Reason) int { return slices.Index(gap.Reasons, r) }
 	for _, f := range findings {
 		reason := f.Reason
-		if f.Severity == check.Error {
+		if f.Severity == lint.Error {
 			reason = gap.Invalid
 		}
 		switch {
@@ -63,7 +63,7 @@ func Of(kind string, object any, w gap.World) (v Verdict, err error) {
 			if v.Reason == "" || weighs(reason) < weighs(v.Reason) {
 				v.Reason = reason
 			}
-		case f.Severity == check.Warning:
+		case f.Severity == lint.Warning:
 			v.Traps = append(v.Traps, f.Sentence())
 		}
 	}

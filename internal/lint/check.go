@@ -1,4 +1,4 @@
-package check
+package lint
 
 import (
 	"cmp"
@@ -15,12 +15,12 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/kind"
+	"weftnet.io/weftnet/internal/lint/schema"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/check/entry"
-	"weftnet.io/weftnet/internal/source/kube/check/kind"
-	"weftnet.io/weftnet/internal/source/kube/schema"
 	"weftnet.io/weftnet/internal/table"
 )
 

@@ -1,9 +1,9 @@
-package check
+package lint
 
 import (
 	"fmt"
 
-	"weftnet.io/weftnet/internal/source/kube/check/cover"
+	"weftnet.io/weftnet/internal/lint/cover"
 )
 
 // priority notes two policies of one tier and priority that may be for the same pods in the same direction: the API does

@@ -1,11 +1,11 @@
-package check
+package lint
 
 import (
 	"fmt"
 
+	"weftnet.io/weftnet/internal/lint/cover"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/check/cover"
 )
 
 // same notes objects that stand twice: the later one replaces the earlier.

@@ -1,4 +1,4 @@
-package check
+package lint
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/lint/cover"
+	"weftnet.io/weftnet/internal/lint/entry"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/source/kube/check/cover"
-	"weftnet.io/weftnet/internal/source/kube/check/entry"
 )
 
 // emptyEntries notes entries that say nothing, which means nobody in one language and everybody in the other, and lists

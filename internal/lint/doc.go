@@ -1,4 +1,4 @@
-// Package check says of policy objects, before they reach a cluster, what is wrong with them and what they will not do
+// Package lint says of policy objects, before they reach a cluster, what is wrong with them and what they will not do
 // though they seem to.
 //
 // # The world it models
@@ -24,11 +24,11 @@
 // # Example
 //
 //	objects, problems := manifest.Read("deny.yaml", text)
-//	for _, f := range check.Check(objects, problems, check.Options{}) {
+//	for _, f := range lint.Check(objects, problems, lint.Options{}) {
 //		fmt.Println(f)
 //	}
 //
 //	deny.yaml:9:3: warning: cnp shop/deny spec.ingress: an empty list restricts nothing; to deny all, write ingress: [{}]
 //	    meant: deny all ingress, as ingress: [] does in a NetworkPolicy
 //	    fix:   ingress: [{}]
-package check
+package lint

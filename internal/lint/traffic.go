@@ -1,4 +1,4 @@
-package check
+package lint
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/lint/cover"
+	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/schema"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/source/kube/check/cover"
-	"weftnet.io/weftnet/internal/source/kube/check/entry"
-	"weftnet.io/weftnet/internal/source/kube/schema"
 )
 
 // closes notes what a policy closes by the way, ping and DNS, in one line of an object, and only where the files show that

@@ -1,4 +1,4 @@
-package check
+package lint
 
 import (
 	"net/netip"
@@ -53,7 +53,7 @@ func TestPoliciesAreToldAboutAsTheGoldenFilesSay(t *testing.T) {
 }
 
 func TestPoliciesOfUsersAreToldAboutAsTheGoldenFileSays(t *testing.T) {
-	folder := filepath.Join("..", "..", "..", "..", "test", "manifest", "policies")
+	folder := filepath.Join("..", "..", "test", "manifest", "policies")
 	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if len(files) == 0 {
 		t.Fatalf("no policies in %s", folder)

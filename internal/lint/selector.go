@@ -1,4 +1,4 @@
-package check
+package lint
 
 import (
 	"fmt"
@@ -13,11 +13,11 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/lint/cover"
+	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/key"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/check/cover"
-	"weftnet.io/weftnet/internal/source/kube/check/entry"
-	"weftnet.io/weftnet/internal/source/kube/check/key"
 )
 
 const keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace

@@ -1,4 +1,4 @@
-package check
+package lint
 
 import (
 	"slices"
@@ -6,8 +6,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"weftnet.io/weftnet/internal/lint/advice"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube/check/advice"
 )
 
 // kinds of gaps, as findings.

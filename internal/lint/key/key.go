@@ -28,7 +28,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/source/kube/schema"
+	"weftnet.io/weftnet/internal/lint/schema"
 )
 
 // sources are those that labels and selectors have.

@@ -25,7 +25,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/source/kube/schema"
+	"weftnet.io/weftnet/internal/lint/schema"
 )
 
 // Is says what an object is.
