@@ -9,7 +9,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/datapath/probe"
-	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"

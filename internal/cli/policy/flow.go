@@ -11,7 +11,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
-	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
 )

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/manifest"
 )
 

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/manifest"

@@ -18,7 +18,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/bpf/abi"
-	"weftnet.io/weftnet/internal/derive/explain"
+	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/packet"
 	"weftnet.io/weftnet/internal/policy"
