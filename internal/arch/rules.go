@@ -32,7 +32,7 @@ var layers = map[string]layer{
 
 	"internal/policy": engines, "internal/lb": engines, "internal/ipam": engines, "internal/attach": engines, "internal/path": engines,
 
-	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/status": stateful, "internal/table": stateful, "internal/reference": stateful,
+	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful,
 
 	"internal/language": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
 

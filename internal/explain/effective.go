@@ -11,7 +11,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -33,8 +33,8 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 		return agentv1.Effective{}, fmt.Errorf("%s: %s", e.name, reason)
 	}
 	rules, subject, options := q.rulesOn(e.node), q.subject(e), q.optionsFor(e)
-	compiled := policy.Compile(rules, subject, options).Named(reference.Peers(r, t), reference.Holders(r, t))
-	entries := compiled.Entries(reference.Peers(r, t))
+	compiled := policy.Compile(rules, subject, options).Named(policyinput.Peers(r, t), policyinput.Holders(r, t))
+	entries := compiled.Entries(policyinput.Peers(r, t))
 	q.ranges = compiled.Ranges()
 	e.governed = governed
 	e.labels = subject.Labels

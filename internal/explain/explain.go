@@ -10,7 +10,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -33,7 +33,7 @@ func ask(r state.Reader, t *table.Tables) question {
 	for p := range t.Policies.All(r) {
 		q.rules = append(q.rules, p.Rules...)
 	}
-	q.options, q.config = reference.Options(r, t)
+	q.options, q.config = policyinput.Options(r, t)
 	return q
 }
 
@@ -207,7 +207,7 @@ func (q question) side(subject, peer end, packet policy.Packet) (s agentv1.Polic
 func (q question) rulesOn(node string) []policy.Rule {
 	rules, known := q.resolved[node]
 	if !known {
-		rules = reference.ResolveOn(node, q.r, q.t, q.rules, q.config)
+		rules = policyinput.ResolveOn(node, q.r, q.t, q.rules, q.config)
 		q.resolved[node] = rules
 	}
 	return rules

@@ -9,7 +9,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -118,7 +118,7 @@ func (q question) which(e end) error {
 		return nil
 	}
 	for n := range q.t.Nodes.All(q.r) {
-		who := reference.NodeSubject(n, q.config).Labels
+		who := policyinput.NodeSubject(n, q.config).Labels
 		for _, rule := range q.rules {
 			if rule.Subject.Matches(who) {
 				return fmt.Errorf("which %s? %s is for node %s: write %s%s%s", e.name, rule.Origin, n.Name, prefixNode, n.Name, q.nodeNames("; nodes are "))
@@ -150,16 +150,16 @@ func (q question) subject(e end) policy.Subject {
 		return policy.Subject{Labels: e.labels, NamedPorts: e.ports}
 	}
 	n, _ := q.t.Nodes.One(q.r, state.Join(e.node))
-	return reference.NodeSubject(n, q.config)
+	return policyinput.NodeSubject(n, q.config)
 }
 
 // optionsFor are those that hold for an end.
 func (q question) optionsFor(e end) policy.Options {
 	if e.isNode {
-		return reference.NodeOptions(q.options)
+		return policyinput.NodeOptions(q.options)
 	}
 	options := q.options
-	options.Audit = options.Audit || reference.Audited(q.r, q.t, q.subject(e).Labels)
+	options.Audit = options.Audit || policyinput.Audited(q.r, q.t, q.subject(e).Labels)
 	return options
 }
 

@@ -14,7 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/state"
@@ -129,7 +129,7 @@ func ofCluster(objects []*manifest.Object, o lint.Options) (lint.Options, error)
 	if err != nil {
 		return o, err
 	}
-	_, config := reference.Options(s, t)
+	_, config := policyinput.Options(s, t)
 	o.Cluster = config.ClusterName
 	var pods, nodes []netip.Prefix
 	for _, pool := range config.Pools {

@@ -23,7 +23,7 @@ import (
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/manifest"
 	engine "weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
@@ -66,7 +66,7 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 		})
 		filter, _ := identity.NewFilter(config.Labels)
 		workloads := manifest.Workloads(objects, cmp.Or(config.ClusterName, "default"), func(p identity.Pod) identity.Labels {
-			labels, _ := identity.Identify(filter, p, reference.Asking(tx, t))
+			labels, _ := identity.Identify(filter, p, policyinput.Asking(tx, t))
 			return labels
 		})
 		putWorkloads(tx, t, workloads)

@@ -2,7 +2,7 @@ package policy
 
 import (
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -14,7 +14,7 @@ func (d *sets) host(r state.Reader) *member {
 		return nil
 	}
 	for n := range d.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		return &member{number: identity.Host, subject: reference.NodeSubject(n, config)}
+		return &member{number: identity.Host, subject: policyinput.NodeSubject(n, config)}
 	}
 	return nil
 }

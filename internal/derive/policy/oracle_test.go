@@ -11,7 +11,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -19,19 +19,19 @@ import (
 // obvious computes all sets by looking at every workload, every rule and every identity.
 func (b *bed) obvious() string {
 	s := b.db.Snapshot()
-	options, config := reference.Options(s, b.Tables)
+	options, config := policyinput.Options(s, b.Tables)
 	var out strings.Builder
 	one := func(n identity.Number, subject engine.Subject, options engine.Options) {
-		options.Audit = options.Audit || reference.Audited(s, b.Tables, subject.Labels)
+		options.Audit = options.Audit || policyinput.Audited(s, b.Tables, subject.Labels)
 		var rules []engine.Rule
 		for p := range b.Policies.All(s) {
 			rules = append(rules, p.Rules...)
 		}
-		rules = reference.Resolve(s, b.Tables, rules, config)
-		c := engine.Compile(rules, subject, options).Named(reference.Peers(s, b.Tables), reference.Holders(s, b.Tables))
+		rules = policyinput.Resolve(s, b.Tables, rules, config)
+		c := engine.Compile(rules, subject, options).Named(policyinput.Peers(s, b.Tables), policyinput.Holders(s, b.Tables))
 		printSet(&out, table.PolicySet{
 			Identity: n, NamedPorts: subject.NamedPorts.String(), Ranges: c.Ranges(),
-			Entries: c.Entries(reference.Peers(s, b.Tables)),
+			Entries: c.Entries(policyinput.Peers(s, b.Tables)),
 		})
 	}
 	for n := range b.Nodes.By(s, table.ByLocal, state.Join(true)) {

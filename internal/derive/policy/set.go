@@ -7,7 +7,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/identity/anchor"
 	engine "weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -40,7 +40,7 @@ type known struct {
 
 func newSets(t *table.Tables) (*sets, Runner) {
 	d := &sets{t: t, options: state.NewMemo(func(r state.Reader) options {
-		o, config := reference.Options(r, t)
+		o, config := policyinput.Options(r, t)
 		return options{o, config}
 	}, t.Settings)}
 	return d, &state.Derivation[table.PolicySet]{
@@ -143,7 +143,7 @@ func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
 
 // ofHolder: a workload of an identity comes or goes. It matters to names of ports if it, or another one, has any.
 func (d *sets) ofHolder(r state.Reader, n identity.Number, ports []table.NamedPort) []state.Key {
-	if len(d.named) == 0 || len(ports) == 0 && !reference.HasNames(r, d.t, n) {
+	if len(d.named) == 0 || len(ports) == 0 && !policyinput.HasNames(r, d.t, n) {
 		return nil
 	}
 	return d.peer(n, slices.Collect(maps.Keys(d.named)))
@@ -183,16 +183,16 @@ func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
 func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
 	o := d.enforcement(r, set, m.subject.Labels)
 	written := d.rules(r, m.subject.Labels)
-	rules := bound(reference.Resolve(r, d.t, written, o.Config), m.subject.Labels)
+	rules := bound(policyinput.Resolve(r, d.t, written, o.Config), m.subject.Labels)
 	k := &known{
 		subject: m.subject, policy: engine.Compile(rules, m.subject, o.Options), ask: asks(written, rules),
 		touched: map[identity.Number]bool{},
 	}
-	peers := reference.Candidates(r, d.t, k.ask.peers)
+	peers := policyinput.Candidates(r, d.t, k.ask.peers)
 	if k.ask.open {
-		peers = reference.Peers(r, d.t)
+		peers = policyinput.Peers(r, d.t)
 	}
-	k.policy = k.policy.Named(peers, reference.Holders(r, d.t))
+	k.policy = k.policy.Named(peers, policyinput.Holders(r, d.t))
 	k.row = table.PolicySet{
 		Identity: m.number, NamedPorts: m.subject.NamedPorts.String(),
 		Entries: k.policy.Entries(peers), Ranges: k.policy.Ranges(),
@@ -229,7 +229,7 @@ func boundTerms(terms []engine.Term, subject identity.Labels) []engine.Term {
 
 // patch computes the entries of the peers that were touched. Those of a peer depend on no other peer.
 func (d *sets) patch(r state.Reader, k *known) {
-	fresh := k.policy.Of(reference.Some(r, d.t, k.touched), reference.Holders(r, d.t))
+	fresh := k.policy.Of(policyinput.Some(r, d.t, k.touched), policyinput.Holders(r, d.t))
 	old := k.row.Entries
 	merged := make([]engine.Entry, 0, len(old)+len(fresh))
 	for _, e := range old {
@@ -249,7 +249,7 @@ func (d *sets) patch(r state.Reader, k *known) {
 func (d *sets) differ(r state.Reader, k *known) bool {
 	for n := range k.touched {
 		i, _ := d.t.Identities.One(r, state.Join(uint32(n)))
-		if k.policy.Differ(n, i.Labels, reference.Holders(r, d.t)) {
+		if k.policy.Differ(n, i.Labels, policyinput.Holders(r, d.t)) {
 			return true
 		}
 	}
@@ -260,9 +260,9 @@ func (d *sets) differ(r state.Reader, k *known) bool {
 func (d *sets) enforcement(r state.Reader, set state.Key, subject identity.Labels) options {
 	o := d.options.Of(r)
 	if set == table.HostSet {
-		o.Options = reference.NodeOptions(o.Options)
+		o.Options = policyinput.NodeOptions(o.Options)
 	}
-	o.Options.Audit = o.Options.Audit || reference.Audited(r, d.t, subject)
+	o.Options.Audit = o.Options.Audit || policyinput.Audited(r, d.t, subject)
 	return o
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -151,7 +151,7 @@ func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, names
 	c := w.config.Of(r)
 	labels, left := identity.Identify(c.filter, identity.Pod{
 		Cluster: c.cluster, Namespace: pod.Namespace, ServiceAccount: pod.ServiceAccount, Labels: pod.Labels, NamespaceLabels: namespace.Labels,
-	}, reference.Asking(r, w.t))
+	}, policyinput.Asking(r, w.t))
 	file(w.having, labels, key)
 	for _, l := range left {
 		file(w.asked, l, key)

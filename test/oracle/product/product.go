@@ -35,7 +35,7 @@ import (
 	derive "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/reference"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -148,7 +148,7 @@ func (p *Product) attach(tx *state.Tx, w *oracle.World) {
 		who := identity.Pod{
 			Cluster: w.Cluster, Namespace: pod.Namespace, ServiceAccount: pod.ServiceAccount, Labels: pod.Labels, NamespaceLabels: namespace.Labels,
 		}
-		labels, _ := identity.Identify(identity.Filter{}, who, reference.Asking(tx, p.Tables))
+		labels, _ := identity.Identify(identity.Filter{}, who, policyinput.Asking(tx, p.Tables))
 		n := p.number(tx, labels)
 		p.numbers[who.Whole()] = n
 		named := make(policy.NamedPorts, len(pod.NamedPorts))

@@ -1,7 +1,9 @@
-// Package reference says what the references of policies stand for at a time: rules name groups of prefixes, services, nodes
-// and the API server, and tables know who that is.
+// Package policyinput is what policies read of the cluster: the identities that selectors choose from, the named ports of
+// workloads, the settings of enforcement, and what stands behind the groups, services and nodes that rules name.
 //
 // # The world it models
+//
+// A rule refers to an object; tables know which peers or prefixes that is now:
 //
 //	CIDRGroups                  prefixes, by the name or the labels of their group
 //	Services with a selector    the pods that it selects, in the service's namespace, on whatever port
@@ -20,4 +22,4 @@
 //
 //	rule:    egress[0]: toCIDRSet: [{cidrGroupRef: partners}]      group partners: 192.0.2.0/24
 //	becomes  egress[0]: a block within 192.0.2.0/24, whose name still is "group partners"
-package reference
+package policyinput
