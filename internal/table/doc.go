@@ -5,4 +5,8 @@
 // (internal/reconcile) and what an engine has to say to people. Each row is immutable, prints itself, and has one
 // writer. Example: CNI ADD puts an Attachment; derivations make a Link, an identity claim, a NIC, Hooks; sinks realise
 // them; when all are done, the Ready row appears for which the ADD waits.
+//
+// A table is one file: its row, how a row prints, its key and indexes, and the declaration that puts it into every
+// database. A new table is such a file and a field of Tables. A table that one derivation alone needs, to remember what its
+// rows depend on, is declared beside that derivation (Declare).
 package table

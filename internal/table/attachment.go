@@ -1,0 +1,48 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Attachment is a NIC that a CNI ADD asked for and that no DEL has taken away. source/cni journals it.
+type Attachment struct {
+	ContainerID string
+	Interface   string // name inside the workload's network namespace
+	Netns       string // path
+	Namespace   string // of the pod; empty outside Kubernetes
+	Pod         string
+	UID         string // of the pod
+	Network     uint32 // network id, 0 = the pod network
+	Addresses   []netip.Addr
+	MAC         string // of the workload's side, aa:bb:cc:dd:ee:ff
+	HostMAC     string // of the host's side
+	HostName    string // name of the host's side, e.g. weft0a1b2c3d4e
+	Incarnation uint32 // number of this attachment on this node, never used twice
+	MTU         int
+}
+
+func (Attachment) Header() []string {
+	return []string{"ContainerID", "Interface", "Pod", "Addresses", "MAC", "HostName", "Incarnation"}
+}
+
+func (a Attachment) Row() []string {
+	return []string{a.ContainerID, a.Interface, a.Namespace + "/" + a.Pod, join(a.Addresses), a.MAC, a.HostName, fmt.Sprint(a.Incarnation)}
+}
+
+// Indexes of Attachments.
+const (
+	ByDevice = "device" // name of the host side
+	ByNumber = "number" // incarnation
+)
+
+var _ = declare(&tables.Attachments, "attachments", func(r Attachment) state.Key { return AttachmentKey(r.ContainerID, r.Interface) },
+	state.Index[Attachment]{Name: ByPod, Keys: func(r Attachment) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Pod)} }},
+	state.Index[Attachment]{Name: ByDevice, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.HostName)} }},
+	state.Index[Attachment]{Name: ByNumber, Keys: func(r Attachment) []state.Key { return []state.Key{state.Join(r.Incarnation)} }},
+	byAddress(func(r Attachment) []netip.Addr { return r.Addresses }))
+
+// AttachmentKey is the key of an Attachment and of all that derives from it one to one.
+func AttachmentKey(containerID, ifname string) state.Key { return state.Join(containerID, ifname) }

@@ -1,0 +1,78 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Indexes that several tables have.
+const (
+	ByPod      = "pod"      // Attachments, Workloads: ObjectKey of the pod
+	ByLabels   = "labels"   // Identities: label set; Workloads: labels that need a number
+	ByIdentity = "identity" // Workloads, Endpoints, PolicySets, NICStatuses: number
+	ByService  = "service"  // EndpointSlices, Frontends: ObjectKey of the service
+	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
+	ByLabel    = "label"    // Policies: labels that selectors ask about, by key without source; Services: key and value of their selectors
+	ByAnchor   = "anchor"   // Identities: anchors that their labels are filed under; Policies: anchors of their subjects
+)
+
+func join[T fmt.Stringer](list []T) string {
+	text := make([]string, len(list))
+	for i, v := range list {
+		text[i] = v.String()
+	}
+	return strings.Join(text, ",")
+}
+
+func labels(m map[string]string) string {
+	text := make([]string, 0, len(m))
+	for k, v := range m {
+		text = append(text, k+"="+v)
+	}
+	sort.Strings(text)
+	return strings.Join(text, ",")
+}
+
+// ObjectKey is the key of a namespaced Kubernetes object.
+func ObjectKey(namespace, name string) state.Key { return state.Join(namespace, name) }
+
+func address(a netip.Addr) string {
+	if !a.IsValid() {
+		return "-"
+	}
+	return a.String()
+}
+
+// equal spares the look where both are the same memory.
+func equal[E any](a, b []E, same func(a, b E) bool) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.EqualFunc(a, b, same))
+}
+
+func byAddress[R state.Row](of func(R) []netip.Addr) state.Index[R] {
+	return state.Index[R]{Name: ByAddress, Keys: func(r R) []state.Key {
+		keys := make([]state.Key, 0, 2)
+		for _, a := range of(r) {
+			keys = append(keys, state.Join(a))
+		}
+		return keys
+	}}
+}
+
+func byIdentity[R state.Row](of func(R) identity.Number) state.Index[R] {
+	return state.Index[R]{Name: ByIdentity, Keys: func(r R) []state.Key { return []state.Key{state.Join(uint32(of(r)))} }}
+}
+
+func anchors(list []anchor.Anchor) []state.Key {
+	keys := make([]state.Key, len(list))
+	for i, a := range list {
+		keys[i] = state.Key(a)
+	}
+	return keys
+}

@@ -1,0 +1,35 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Device is a network device of the host's namespace.
+type Device struct {
+	Index     int
+	Name      string
+	Kind      string // netlink kind: veth, vxlan, bridge, …; empty for hardware
+	MAC       string
+	MTU       int
+	Up        bool
+	Master    int
+	Addresses []netip.Prefix
+	Default   bool // carries a default route
+}
+
+func (Device) Header() []string {
+	return []string{"Index", "Name", "Kind", "MAC", "MTU", "Up", "Addresses", "Default"}
+}
+
+func (d Device) Row() []string {
+	return []string{fmt.Sprint(d.Index), d.Name, d.Kind, d.MAC, fmt.Sprint(d.MTU), fmt.Sprint(d.Up), join(d.Addresses), fmt.Sprint(d.Default)}
+}
+
+// ByName is an index of Devices: name.
+const ByName = "name"
+
+var _ = declare(&tables.Devices, "devices", func(r Device) state.Key { return state.Join(uint32(r.Index)) },
+	state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }})

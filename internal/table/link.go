@@ -1,0 +1,32 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Link is a veth pair: its host side here, its other side configured inside a workload's network namespace.
+type Link struct {
+	HostName    string
+	Kind        string // veth, netkit: of a link that is made; one that is there stays as it is
+	HostMAC     string
+	ContainerID string
+	Interface   string
+	Netns       string
+	MAC         string
+	MTU         int
+	Addresses   []netip.Addr
+	Incarnation uint32
+}
+
+func (Link) Header() []string {
+	return []string{"HostName", "Kind", "ContainerID", "Interface", "MAC", "HostMAC", "MTU", "Addresses"}
+}
+
+func (l Link) Row() []string {
+	return []string{l.HostName, l.Kind, l.ContainerID, l.Interface, l.MAC, l.HostMAC, fmt.Sprint(l.MTU), join(l.Addresses)}
+}
+
+var _ = declare(&tables.Links, "links", func(r Link) state.Key { return state.Join(r.HostName) })

@@ -1,0 +1,18 @@
+package table
+
+import (
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Namespace is a Kubernetes namespace.
+type Namespace struct {
+	Name   string
+	Labels map[string]string
+	Audit  bool // nothing is denied to its pods: what would be passes, and flows say so
+}
+
+func (Namespace) Header() []string { return []string{"Name", "Labels"} }
+
+func (n Namespace) Row() []string { return []string{n.Name, labels(n.Labels)} }
+
+var _ = declare(&tables.Namespaces, "namespaces", func(r Namespace) state.Key { return state.Join(r.Name) })

@@ -1,0 +1,22 @@
+package table
+
+import (
+	"fmt"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// NICStatus is written by the sink that keeps NICs in the kernel: as whom the kernel takes what an attachment sends and
+// receives.
+type NICStatus struct {
+	Incarnation uint32
+	Identity    identity.Number
+}
+
+func (NICStatus) Header() []string { return []string{"Incarnation", "Identity"} }
+
+func (n NICStatus) Row() []string { return []string{fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity)} }
+
+var _ = declare(&tables.NICStatuses, "nic-statuses", func(r NICStatus) state.Key { return state.Join(r.Incarnation) },
+	byIdentity(func(r NICStatus) identity.Number { return r.Identity }))

@@ -1,0 +1,37 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Node is a member of the cluster, from its CiliumNode object.
+type Node struct {
+	Name      string
+	Local     bool
+	Addresses []netip.Addr   // InternalIPs, IPv4 first
+	PodCIDRs  []netip.Prefix // carved by the operator or taken from node.spec.podCIDRs
+	Labels    map[string]string
+}
+
+func (Node) Header() []string { return []string{"Name", "Local", "Addresses", "PodCIDRs"} }
+
+func (n Node) Row() []string {
+	return []string{n.Name, fmt.Sprint(n.Local), join(n.Addresses), join(n.PodCIDRs)}
+}
+
+// ByLocal is an index of Nodes: "true" for the local one.
+const ByLocal = "local"
+
+var _ = declare(&tables.Nodes, "nodes", func(r Node) state.Key { return state.Join(r.Name) },
+	state.Index[Node]{Name: ByLocal, Keys: func(r Node) []state.Key { return []state.Key{state.Join(r.Local)} }})
+
+// Underlay is the address that tunnels to this node end at: its first IPv4 address, else its first IPv6 one.
+func (n Node) Underlay() netip.Addr {
+	if len(n.Addresses) == 0 {
+		return netip.Addr{}
+	}
+	return n.Addresses[0]
+}

@@ -1,0 +1,50 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Pod is a pod of this node.
+type Pod struct {
+	Namespace      string
+	Name           string
+	UID            string
+	Labels         map[string]string
+	ServiceAccount string
+	Node           string // empty while nobody has chosen one
+	HostNetwork    bool
+	NamedPorts     []NamedPort
+	HostPorts      []HostPort
+	Finished       bool // phase Succeeded or Failed
+	Addressed      bool // it has an address, and nobody is about to delete it
+}
+
+func (Pod) Header() []string {
+	return []string{"Namespace", "Name", "UID", "ServiceAccount", "HostNetwork", "NamedPorts", "Labels"}
+}
+
+func (p Pod) Row() []string {
+	return []string{p.Namespace, p.Name, p.UID, p.ServiceAccount, fmt.Sprint(p.HostNetwork), join(p.NamedPorts), labels(p.Labels)}
+}
+
+var _ = declare(&tables.Pods, "pods", func(r Pod) state.Key { return ObjectKey(r.Namespace, r.Name) })
+
+// NamedPort is a container port with a name.
+type NamedPort struct {
+	Name     string
+	Protocol uint8 // IP protocol number
+	Port     uint16
+}
+
+// HostPort is a port of a pod's node that leads to a port of the pod.
+type HostPort struct {
+	HostIP   netip.Addr // address of the node; unspecified: all of its family; zero: all
+	Protocol uint8      // IP protocol number
+	HostPort uint16
+	Port     uint16 // of the pod
+}
+
+func (p NamedPort) String() string { return fmt.Sprintf("%s:%d/%d", p.Name, p.Port, p.Protocol) }

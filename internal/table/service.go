@@ -1,0 +1,48 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+// Service is a Kubernetes Service, what a datapath needs of it.
+type Service struct {
+	Namespace       string
+	Name            string
+	Headless        bool
+	ClusterIPs      []netip.Addr
+	ExternalIPs     []netip.Addr // externalIPs and load-balancer ingress addresses
+	Ports           []ServicePort
+	AffinitySeconds uint32 // 0: no session affinity
+	InternalLocal   bool   // internalTrafficPolicy: Local
+	Labels          map[string]string
+	Selector        map[string]string // labels of the pods that serve it; empty: others say where it is served
+}
+
+func (Service) Header() []string {
+	return []string{"Namespace", "Name", "ClusterIPs", "ExternalIPs", "Ports", "AffinitySeconds"}
+}
+
+func (s Service) Row() []string {
+	return []string{s.Namespace, s.Name, join(s.ClusterIPs), join(s.ExternalIPs), join(s.Ports), fmt.Sprint(s.AffinitySeconds)}
+}
+
+var _ = declare(&tables.Services, "services", func(r Service) state.Key { return ObjectKey(r.Namespace, r.Name) },
+	state.Index[Service]{Name: ByLabel, Keys: func(r Service) (keys []state.Key) {
+		for key, value := range r.Selector {
+			keys = append(keys, state.Join(key, value))
+		}
+		return keys
+	}})
+
+// ServicePort is one port of a Service.
+type ServicePort struct {
+	Name     string
+	Protocol uint8
+	Port     uint16
+	NodePort uint16
+}
+
+func (p ServicePort) String() string { return fmt.Sprintf("%s:%d/%d", p.Name, p.Port, p.Protocol) }
