@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"weftnet.io/weftnet/internal/derive/host"
+	"weftnet.io/weftnet/internal/derive/ipcache"
 	"weftnet.io/weftnet/internal/derive/link"
 	"weftnet.io/weftnet/internal/derive/nic"
 	"weftnet.io/weftnet/internal/derive/policy"
@@ -29,7 +29,7 @@ type Derivation interface {
 
 // Derivations are all that make an agent's tables of others; node is its name.
 func Derivations(t *table.Tables, node string) []Derivation {
-	list := []Derivation{host.New(t), service.New(t, node)}
+	list := []Derivation{ipcache.New(t), service.New(t, node)}
 	for _, d := range nic.Derivations(t) {
 		list = append(list, d.(Derivation))
 	}
@@ -131,7 +131,7 @@ func (a *Agent) runMaps(run runFunc) error {
 		return err
 	}
 	// Nobody waits for a single address of another node, and there may be a hundred thousand.
-	remote := func(h table.Host) bool { return h.Flags&table.HostLocal == 0 }
+	remote := func(h table.IPCacheEntry) bool { return h.Flags&table.IPCacheLocal == 0 }
 	// While there was no agent, somebody may have become somebody whom the sets of the last one do not know.
 	after := func(name string, loop func(context.Context) error) {
 		run(name, func(ctx context.Context) error {
@@ -141,7 +141,7 @@ func (a *Agent) runMaps(run runFunc) error {
 			return loop(ctx)
 		})
 	}
-	followBrief(a, after, t.Hosts, reconcile.Sink[table.Host](bpfmap.NewHosts(a.datapath, revisions)), false, remote)
+	followBrief(a, after, t.IPCache, reconcile.Sink[table.IPCacheEntry](bpfmap.NewIPCache(a.datapath, revisions)), false, remote)
 	follow(a, run, t.Frontends, reconcile.Sink[table.Frontend](services), false)
 	follow(a, run, t.PolicySets, reconcile.Sink[table.PolicySet](sets), true)
 	follow(a, run, t.NICs, reconcile.Sink[table.NIC](nics), false)

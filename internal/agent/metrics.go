@@ -73,7 +73,7 @@ func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
 	}
 	full := c.a.shared().pressure()
 	for name, held := range map[string]int{
-		"hosts": t.Hosts.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
+		"hosts": t.IPCache.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
 	} {
 		full[name] = float64(held) / float64(c.a.datapath.Map(name).MaxEntries())
 	}

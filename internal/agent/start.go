@@ -267,13 +267,13 @@ func natPorts(local, reserved string) (low, high uint16) {
 func (a *Agent) open(ctx context.Context) error {
 	t := a.Tables
 	a.waitsFor("the first full list of policies, identities, endpoints and services")
-	for _, one := range []state.AnyTable{t.Policies, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Namespaces, t.Pods, t.Hosts, t.Frontends} {
+	for _, one := range []state.AnyTable{t.Policies, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Namespaces, t.Pods, t.IPCache, t.Frontends} {
 		if err := a.until(ctx, one, func(r state.Reader) bool { return one.Synced(a.DB.Snapshot()) }); err != nil {
 			return err
 		}
 	}
 	a.waitsFor("the datapath of this node")
-	for _, name := range []string{t.Hosts.Name(), t.Frontends.Name(), t.Hooks.Name()} {
+	for _, name := range []string{t.IPCache.Name(), t.Frontends.Name(), t.Hooks.Name()} {
 		if err := a.until(ctx, status.Statuses, func(r state.Reader) bool {
 			s, ok := status.Statuses.One(r, state.Join(name, state.Key("")))
 			return ok && s.Done

@@ -19,7 +19,7 @@ func tableCommand(env *Environment) *cobra.Command {
 		Long: `table lists the tables of the agent of this node, or prints one.
 
 Everything the agent knows, wants and has done is in tables: what it has read (pods, nodes, policies, …),
-what follows from that (workloads, policy-sets, hosts, …), and what became of it (statuses, findings). A
+what follows from that (workloads, policy-sets, ipcache, …), and what became of it (statuses, findings). A
 table that is not synced has not been read in full yet.`,
 		Example: `  weft table
   weft table workloads

@@ -373,7 +373,7 @@ func (q question) who(a netip.Addr) end {
 func (q question) outside(a netip.Addr) end {
 	for bits := a.BitLen(); bits >= 0; bits-- {
 		prefix, _ := a.Prefix(bits)
-		h, ok := q.t.Hosts.One(q.r, state.Join(uint32(0), prefix))
+		h, ok := q.t.IPCache.One(q.r, state.Join(uint32(0), prefix))
 		if !ok {
 			continue
 		}

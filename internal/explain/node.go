@@ -69,7 +69,7 @@ func (q question) nodeAt(a netip.Addr) string {
 			return n.Name
 		}
 	}
-	if h, ok := q.t.Hosts.One(q.r, state.Join(uint32(0), netip.PrefixFrom(a.WithZone(""), a.BitLen()))); ok && h.Flags&table.HostNode != 0 && h.Flags&table.HostLocal != 0 {
+	if h, ok := q.t.IPCache.One(q.r, state.Join(uint32(0), netip.PrefixFrom(a.WithZone(""), a.BitLen()))); ok && h.Flags&table.IPCacheNode != 0 && h.Flags&table.IPCacheLocal != 0 {
 		return q.localNode() // an address of one of its other devices
 	}
 	return ""

@@ -34,7 +34,7 @@ type Tables struct {
 	SetLists       *state.Table[SetList]
 	RuleLists      *state.Table[RuleList]
 	NICs           *state.Table[NIC]
-	Hosts          *state.Table[Host]
+	IPCache        *state.Table[IPCacheEntry]
 	Frontends      *state.Table[Frontend]
 	Hooks          *state.Table[Hook]
 	// What came of it.

@@ -169,7 +169,7 @@ func ready(t *table.Tables) Runner {
 			}
 			for _, addr := range a.Addresses {
 				prefix := netip.PrefixFrom(addr, addr.BitLen())
-				if !status.EverRealised(r, t.Hosts, state.Join(a.Network, prefix)) || !status.EverRealised(r, t.Routes, state.Join(prefix)) {
+				if !status.EverRealised(r, t.IPCache, state.Join(a.Network, prefix)) || !status.EverRealised(r, t.Routes, state.Join(prefix)) {
 					return nil
 				}
 			}
@@ -236,8 +236,8 @@ func attachmentsOfStatus(t *table.Tables, r state.Reader, s status.Status) []sta
 		if h, ok := t.Hooks.One(r, s.Key); ok {
 			names = []state.Key{state.Join(h.Device)}
 		}
-	case t.Hosts.Name():
-		if h, ok := t.Hosts.One(r, s.Key); ok {
+	case t.IPCache.Name():
+		if h, ok := t.IPCache.One(r, s.Key); ok {
 			addr = h.Prefix.Addr()
 		}
 	case t.Routes.Name():

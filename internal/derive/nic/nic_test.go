@@ -71,8 +71,8 @@ func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T
 		b.done(tx, b.t.Hooks, state.Join(web.HostName, "to_pod"))
 		for _, a := range web.Addresses {
 			p := netip.PrefixFrom(a, a.BitLen())
-			b.t.Hosts.Put(tx, table.Host{Prefix: p, Identity: 300})
-			b.done(tx, b.t.Hosts, state.Join(uint32(0), p))
+			b.t.IPCache.Put(tx, table.IPCacheEntry{Prefix: p, Identity: 300})
+			b.done(tx, b.t.IPCache, state.Join(uint32(0), p))
 			b.t.Routes.Put(tx, table.Route{Prefix: p, Device: web.HostName})
 		}
 	})

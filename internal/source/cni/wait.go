@@ -78,7 +78,7 @@ func (s *Server) steps(r *state.Snapshot, a table.Attachment, w table.Workload) 
 		steps = append(steps, step{"NIC", status.KeyOf(t.NICs, state.Join(uint32(d.Index)))})
 	}
 	for _, x := range a.Addresses {
-		steps = append(steps, step{"address " + x.String(), status.KeyOf(t.Hosts, state.Join(a.Network, attach.Single(x)))})
+		steps = append(steps, step{"address " + x.String(), status.KeyOf(t.IPCache, state.Join(a.Network, attach.Single(x)))})
 	}
 	for row := range t.Hooks.Prefix(r, state.Join(a.HostName)) {
 		steps = append(steps, step{"program " + row.Program, status.KeyOf(t.Hooks, t.Hooks.Key(row))})

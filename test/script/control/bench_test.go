@@ -157,7 +157,7 @@ func (b *bench) follow(ctx context.Context) {
 	run(ctx, b, l.Links, k.links, false, fake[table.Link]{done: k.appears, undone: k.disappears})
 	run(ctx, b, l.Tunnels, k.tunnels, false, fake[table.Tunnel]{done: k.tunnelAppears, undone: k.tunnelDisappears})
 	run(ctx, b, l.Routes, k.routes, false, fake[table.Route]{})
-	run(ctx, b, l.Hosts, k.hosts, false, fake[table.Host]{})
+	run(ctx, b, l.IPCache, k.ipcache, false, fake[table.IPCacheEntry]{})
 	run(ctx, b, l.Frontends, k.frontends, false, fake[table.Frontend]{})
 	run(ctx, b, l.NICs, k.nics, false, fake[table.NIC]{keep: l.attached, done: served, undone: unserved})
 	run(ctx, b, l.Hooks, k.hooks, false, fake[table.Hook]{keep: func(h table.Hook) bool { return k.serves(h.Ifindex) }})

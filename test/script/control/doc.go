@@ -10,6 +10,6 @@
 //	del POD                  its CNI DEL
 //	gone FILE                the objects of a file are deleted
 //	api away|back            the API server is not reached; restart the agent meanwhile to have it start without
-//	kernel TABLE             what the fake kernel holds of links, tunnels, routes, hosts, frontends, nics or hooks, as soon
+//	kernel TABLE             what the fake kernel holds of links, tunnels, routes, ipcache, frontends, nics or hooks, as soon
 //	                         as nothing more follows from what the agent knows
 package control

@@ -119,7 +119,7 @@ type kernel struct {
 	links     *store[table.Link]
 	tunnels   *store[table.Tunnel]
 	routes    *store[table.Route]
-	hosts     *store[table.Host]
+	ipcache   *store[table.IPCacheEntry]
 	frontends *store[table.Frontend]
 	nics      *store[table.NIC]
 	hooks     *store[table.Hook]
@@ -132,7 +132,7 @@ type kernel struct {
 func newKernel() *kernel {
 	t, _ := table.New()
 	return &kernel{
-		links: newStore(t.Links), tunnels: newStore(t.Tunnels), routes: newStore(t.Routes), hosts: newStore(t.Hosts),
+		links: newStore(t.Links), tunnels: newStore(t.Tunnels), routes: newStore(t.Routes), ipcache: newStore(t.IPCache),
 		frontends: newStore(t.Frontends), nics: newStore(t.NICs), hooks: newStore(t.Hooks),
 		indexes: map[string]int{"eth0": 2}, last: 2,
 	}
@@ -140,7 +140,7 @@ func newKernel() *kernel {
 
 func (k *kernel) print(name string) (string, error) {
 	for at, print := range map[string]func() string{
-		"links": k.links.print, "tunnels": k.tunnels.print, "routes": k.routes.print, "hosts": k.hosts.print,
+		"links": k.links.print, "tunnels": k.tunnels.print, "routes": k.routes.print, "ipcache": k.ipcache.print,
 		"frontends": k.frontends.print, "nics": k.nics.print, "hooks": k.hooks.print,
 	} {
 		if at == name {

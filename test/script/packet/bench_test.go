@@ -43,7 +43,7 @@ type bench struct {
 	dp     *datapath.Datapath
 	tables *table.Tables
 	db     *state.DB
-	hosts  *bpfmap.Hosts
+	hosts  *bpfmap.IPCache
 	nics   *bpfmap.NICs
 	sets   *bpfmap.Sets
 	lb     *bpfmap.Services
@@ -116,7 +116,7 @@ func (b *bench) open() error {
 	tables, db := table.New()
 	b.tables, b.db = tables, db
 	revisions := bpfmap.NewRevisions(dp)
-	b.hosts = bpfmap.NewHosts(dp, revisions)
+	b.hosts = bpfmap.NewIPCache(dp, revisions)
 	if b.nics, err = bpfmap.NewNICs(db, tables.NICStatuses, dp, revisions, func(uint32) bool { return false }, b.exempt); err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (b *bench) open() error {
 		return err
 	}
 	for family, id := range map[string]identity.Number{"::ffff:0:0/96": identity.WorldIPv4, "::/0": identity.WorldIPv6} {
-		if err := b.hosts.Set(context.Background(), []table.Host{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
+		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
 			return err
 		}
 	}
@@ -173,8 +173,8 @@ func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) erro
 		} else {
 			row.IPv6 = a
 		}
-		if err := b.hosts.Set(context.Background(), []table.Host{{
-			Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.HostLocal | table.HostCluster,
+		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{{
+			Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.IPCacheLocal | table.IPCacheCluster,
 		}}); err != nil {
 			return err
 		}

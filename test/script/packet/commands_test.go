@@ -26,8 +26,8 @@ func commands() map[string]command {
 		}),
 		"node": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			for _, a := range addrs(args[0]) {
-				ts.Check(b.hosts.Set(context.Background(), []table.Host{{
-					Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: identity.Host, Flags: table.HostLocal | table.HostNode | table.HostCluster,
+				ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{{
+					Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster,
 				}}))
 			}
 		}),
@@ -109,14 +109,14 @@ func host(b *bench, ts *testscript.TestScript, args []string) {
 		a := netip.MustParseAddr(args[0])
 		prefix = netip.PrefixFrom(a, a.BitLen())
 	}
-	row := table.Host{Prefix: prefix, Identity: identity.Number(number(o["identity"]))}
+	row := table.IPCacheEntry{Prefix: prefix, Identity: identity.Number(number(o["identity"]))}
 	for _, f := range strings.Split(o["flags"], ",") {
-		row.Flags |= map[string]table.HostFlag{"local": table.HostLocal, "node": table.HostNode, "cluster": table.HostCluster, "direct": table.HostDirect}[f]
+		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect}[f]
 	}
 	if t := o["tunnel"]; t != "" {
 		row.Tunnel = netip.MustParseAddr(t)
 	}
-	ts.Check(b.hosts.Set(context.Background(), []table.Host{row}))
+	ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{row}))
 }
 
 var protocols = map[string]uint8{"any": 0, "icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132, "igmp": 2, "ipip": 4, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "vrrp": 112}

@@ -44,8 +44,8 @@ func BenchmarkAnEstablishedPacket(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			far := table.Host{Prefix: netip.MustParsePrefix("10.0.2.6/32"), Identity: 301, Flags: table.HostCluster, Tunnel: netip.MustParseAddr("192.168.0.2")}
-			if err := bench.hosts.Set(b.Context(), []table.Host{far}); err != nil {
+			far := table.IPCacheEntry{Prefix: netip.MustParsePrefix("10.0.2.6/32"), Identity: 301, Flags: table.IPCacheCluster, Tunnel: netip.MustParseAddr("192.168.0.2")}
+			if err := bench.hosts.Set(b.Context(), []table.IPCacheEntry{far}); err != nil {
 				b.Fatal(err)
 			}
 			frame, err := packet.Parse(line)

@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	derivedhost "weftnet.io/weftnet/internal/derive/host"
+	"weftnet.io/weftnet/internal/derive/ipcache"
 	derived "weftnet.io/weftnet/internal/derive/policy"
 	frontend "weftnet.io/weftnet/internal/derive/service"
 	"weftnet.io/weftnet/internal/identity"
@@ -49,7 +49,7 @@ type stage struct {
 	snapshot  *state.Snapshot
 	places    map[string][]place // by kind
 	kinds     []string
-	hosts     []table.Host
+	hosts     []table.IPCacheEntry
 	frontends []table.Frontend
 	wire      uint32          // device of what comes from elsewhere
 	used      map[string]bool // rows of connections that have no port to tell them apart
@@ -181,21 +181,21 @@ func (s *stage) attach() error {
 // tables2kernel derives what the kernel gets, and gives it.
 func (s *stage) tables2kernel() error {
 	db := s.p.DB()
-	h, f := derivedhost.New(s.p.Tables), frontend.New(s.p.Tables, "a")
+	h, f := ipcache.New(s.p.Tables), frontend.New(s.p.Tables, "a")
 	for h.Step(db) || f.Step(db) {
 		continue
 	}
 	r, ctx := db.Snapshot(), context.Background()
-	var hosts []table.Host
-	for row := range s.p.Hosts.All(r) {
+	var hosts []table.IPCacheEntry
+	for row := range s.p.IPCache.All(r) {
 		hosts = append(hosts, row)
 	}
 	var frontends []table.Frontend
 	for row := range s.p.Frontends.All(r) {
 		frontends = append(frontends, row)
 	}
-	gone := slices.DeleteFunc(s.hosts, func(a table.Host) bool {
-		return slices.ContainsFunc(hosts, func(b table.Host) bool { return a.Prefix == b.Prefix })
+	gone := slices.DeleteFunc(s.hosts, func(a table.IPCacheEntry) bool {
+		return slices.ContainsFunc(hosts, func(b table.IPCacheEntry) bool { return a.Prefix == b.Prefix })
 	})
 	if err := s.bench.hosts.Unset(ctx, gone); err != nil {
 		return err

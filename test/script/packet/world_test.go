@@ -64,13 +64,13 @@ func (b *bench) enter(w *oracle.World) error {
 	b.world, b.lists = w, map[uint32][]string{}
 	for _, raw := range w.Nodes {
 		name := raw["metadata"].(oracle.Object)["name"].(string)
-		row := table.Host{Identity: identity.RemoteNode, Flags: table.HostNode | table.HostCluster}
+		row := table.IPCacheEntry{Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
 		if name == "a" {
-			row.Identity, row.Flags = identity.Host, row.Flags|table.HostLocal
+			row.Identity, row.Flags = identity.Host, row.Flags|table.IPCacheLocal
 		}
 		at := w.NodeEnd(name, name == "a").Address
 		row.Prefix = netip.PrefixFrom(at, at.BitLen())
-		if err := b.hosts.Set(context.Background(), []table.Host{row}); err != nil {
+		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{row}); err != nil {
 			return err
 		}
 	}

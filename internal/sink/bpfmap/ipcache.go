@@ -16,40 +16,40 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Hosts keeps the maps hosts (single addresses) and prefixes equal to table.Hosts.
-type Hosts struct {
-	hosts     *ebpf.Map
+// IPCache keeps the maps of single addresses and of prefixes equal to table ipcache.
+type IPCache struct {
+	addresses *ebpf.Map
 	prefixes  *ebpf.Map
 	revisions *Revisions
 }
 
-// NewHosts works on the maps of a loaded datapath.
-func NewHosts(m Maps, r *Revisions) *Hosts {
-	return &Hosts{hosts: m.Map("hosts"), prefixes: m.Map("prefixes"), revisions: r}
+// NewIPCache works on the maps of a loaded datapath.
+func NewIPCache(m Maps, r *Revisions) *IPCache {
+	return &IPCache{addresses: m.Map("hosts"), prefixes: m.Map("prefixes"), revisions: r}
 }
 
 // Dump reads both maps.
-func (h *Hosts) Dump(context.Context) (iter.Seq2[state.Key, table.Host], error) {
-	var rows []table.Host
+func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry], error) {
+	var rows []table.IPCacheEntry
 	var value abi.Host
 	var key abi.HostKey
-	each := h.hosts.Iterate()
+	each := c.addresses.Iterate()
 	for each.Next(&key, &value) {
 		a := key.Addr.IP()
-		rows = append(rows, hostRow(key.Net, netip.PrefixFrom(a, a.BitLen()), value))
+		rows = append(rows, entryRow(key.Net, netip.PrefixFrom(a, a.BitLen()), value))
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map hosts: %w", err)
 	}
 	var prefix abi.PrefixKey
-	each = h.prefixes.Iterate()
+	each = c.prefixes.Iterate()
 	for each.Next(&prefix, &value) {
-		rows = append(rows, hostRow(prefix.Net, unmapPrefix(prefix.Addr, int(prefix.Bits)-32), value))
+		rows = append(rows, entryRow(prefix.Net, unmapPrefix(prefix.Addr, int(prefix.Bits)-32), value))
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map prefixes: %w", err)
 	}
-	return func(yield func(state.Key, table.Host) bool) {
+	return func(yield func(state.Key, table.IPCacheEntry) bool) {
 		for _, r := range rows {
 			if !yield(state.Join(r.Network, r.Prefix), r) {
 				return
@@ -59,17 +59,17 @@ func (h *Hosts) Dump(context.Context) (iter.Seq2[state.Key, table.Host], error) 
 }
 
 // Set writes rows and, where an address changed hands, has verdicts about it asked again.
-func (h *Hosts) Set(_ context.Context, rows []table.Host) error {
+func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 	var errs []error
 	var changed []abi.Addr
 	all := false
 	for _, r := range rows {
-		value := hostValue(r)
+		value := entryValue(r)
 		var old abi.Host
 		if r.Prefix.IsSingleIP() {
-			key := hostKey(r)
-			known := h.hosts.Lookup(key, &old) == nil
-			if err := h.hosts.Put(key, value); err != nil {
+			key := addressKey(r)
+			known := c.addresses.Lookup(key, &old) == nil
+			if err := c.addresses.Put(key, value); err != nil {
 				errs = append(errs, fail(r, full("hosts", err)))
 			} else if !known || old.Identity != value.Identity {
 				changed = append(changed, key.Addr)
@@ -77,48 +77,48 @@ func (h *Hosts) Set(_ context.Context, rows []table.Host) error {
 			continue
 		}
 		key := prefixKey(r)
-		known := h.prefixes.Lookup(key, &old) == nil && old.Identity == value.Identity
-		if err := h.prefixes.Put(key, value); err != nil {
+		known := c.prefixes.Lookup(key, &old) == nil && old.Identity == value.Identity
+		if err := c.prefixes.Put(key, value); err != nil {
 			errs = append(errs, fail(r, full("prefixes", err)))
 		} else if !known {
 			all = true
 		}
 	}
-	return errors.Join(append(errs, h.bump(changed, all))...)
+	return errors.Join(append(errs, c.bump(changed, all))...)
 }
 
 // Unset removes rows.
-func (h *Hosts) Unset(_ context.Context, rows []table.Host) error {
+func (c *IPCache) Unset(_ context.Context, rows []table.IPCacheEntry) error {
 	var errs []error
 	var changed []abi.Addr
 	all := false
 	for _, r := range rows {
 		var err error
 		if r.Prefix.IsSingleIP() {
-			err = h.hosts.Delete(hostKey(r))
-			changed = append(changed, hostKey(r).Addr)
+			err = c.addresses.Delete(addressKey(r))
+			changed = append(changed, addressKey(r).Addr)
 		} else {
-			err = h.prefixes.Delete(prefixKey(r))
+			err = c.prefixes.Delete(prefixKey(r))
 			all = true
 		}
 		if err != nil && !missing(err) {
 			errs = append(errs, fail(r, err))
 		}
 	}
-	return errors.Join(append(errs, h.bump(changed, all))...)
+	return errors.Join(append(errs, c.bump(changed, all))...)
 }
 
-func (h *Hosts) bump(changed []abi.Addr, all bool) error {
+func (c *IPCache) bump(changed []abi.Addr, all bool) error {
 	switch {
 	case all:
-		return h.revisions.Peers(nil)
+		return c.revisions.Peers(nil)
 	case len(changed) > 0:
-		return h.revisions.Peers(changed)
+		return c.revisions.Peers(changed)
 	}
 	return nil
 }
 
-func fail(r table.Host, err error) error {
+func fail(r table.IPCacheEntry, err error) error {
 	return &reconcile.RowError{Key: state.Join(r.Network, r.Prefix), Err: err}
 }
 
@@ -130,11 +130,11 @@ func full(name string, err error) error {
 	return err
 }
 
-func hostKey(r table.Host) abi.HostKey {
+func addressKey(r table.IPCacheEntry) abi.HostKey {
 	return abi.HostKey{Addr: abi.From(r.Prefix.Addr()), Net: r.Network}
 }
 
-func prefixKey(r table.Host) abi.PrefixKey {
+func prefixKey(r table.IPCacheEntry) abi.PrefixKey {
 	bits, addr := r.Prefix.Bits(), r.Prefix.Masked().Addr()
 	if addr.Is4() {
 		bits += 96
@@ -152,13 +152,13 @@ func unmapPrefix(a abi.Addr, bits int) netip.Prefix {
 	return netip.PrefixFrom(addr, bits)
 }
 
-func hostValue(r table.Host) abi.Host {
+func entryValue(r table.IPCacheEntry) abi.Host {
 	return abi.Host{Identity: uint32(r.Identity), Ifindex: r.Ifindex, Flags: abi.HostFlag(r.Flags), Tunnel: abi.From(r.Tunnel)}
 }
 
-func hostRow(net uint32, prefix netip.Prefix, v abi.Host) table.Host {
-	return table.Host{
+func entryRow(net uint32, prefix netip.Prefix, v abi.Host) table.IPCacheEntry {
+	return table.IPCacheEntry{
 		Network: net, Prefix: prefix, Identity: identity.Number(v.Identity), Ifindex: v.Ifindex,
-		Flags: table.HostFlag(v.Flags), Tunnel: v.Tunnel.IP(),
+		Flags: table.IPCacheFlag(v.Flags), Tunnel: v.Tunnel.IP(),
 	}
 }

@@ -1,4 +1,4 @@
-package host
+package ipcache
 
 import (
 	"fmt"
@@ -30,7 +30,7 @@ func prefixes(text ...string) (out []netip.Prefix) {
 
 func show(t *table.Tables, db *state.DB) string {
 	var b strings.Builder
-	if err := state.Fprint(&b, t.Hosts, db.Snapshot()); err != nil {
+	if err := state.Fprint(&b, t.IPCache, db.Snapshot()); err != nil {
 		panic(err)
 	}
 	return b.String()
@@ -78,7 +78,7 @@ func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 0        fe80::1/128         1         0        local,node,cluster  -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
-		t.Errorf("hosts (-want +have):\n%s", diff)
+		t.Errorf("ipcache (-want +have):\n%s", diff)
 	}
 	write(db, func(tx *state.Tx) {
 		tables.Settings.Put(tx, table.Setting{Name: "routing-mode", Value: "native"})
@@ -104,13 +104,13 @@ func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 0        fe80::1/128         1         0        local,node,cluster    -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
-		t.Errorf("hosts after a change to native routing (-want +have):\n%s", diff)
+		t.Errorf("ipcache after a change to native routing (-want +have):\n%s", diff)
 	}
 }
 
-func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table.Host {
+func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table.IPCacheEntry {
 	t.Helper()
-	h, _ := tables.Hosts.One(db.Snapshot(), state.Join(0, netip.MustParsePrefix(prefix)))
+	h, _ := tables.IPCache.One(db.Snapshot(), state.Join(0, netip.MustParsePrefix(prefix)))
 	return h
 }
 
@@ -191,7 +191,7 @@ func TestAnAddressOfOneLinkIsThisNodesAndNobodyElseLearnsOfIt(t *testing.T) {
 	})
 	d.Step(db)
 	for _, own := range []string{"169.254.20.10/32", "fe80::1/128", "10.9.0.0/32"} {
-		if h := host(t, tables, db, own); h.Identity != identity.Host || h.Flags&table.HostLocal == 0 {
+		if h := host(t, tables, db, own); h.Identity != identity.Host || h.Flags&table.IPCacheLocal == 0 {
 			t.Errorf("%s is %v, want it to be this node", own, h.Row())
 		}
 	}

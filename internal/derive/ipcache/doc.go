@@ -1,4 +1,4 @@
-// Package host derives who lives at an address and how to get there: the rows of the kernel's maps hosts and prefixes.
+// Package ipcache derives who lives at an address and how to get there: the rows of table ipcache.
 //
 // # The world it models
 //
@@ -39,4 +39,4 @@
 //
 //	NETWORK  PREFIX         IDENTITY  IFINDEX  FLAGS    TUNNEL
 //	0        10.244.2.5/32  4711      0        cluster  192.168.0.2
-package host
+package ipcache

@@ -1,4 +1,4 @@
-package host
+package ipcache
 
 import (
 	"cmp"
@@ -19,12 +19,12 @@ var (
 	allIPv6 = netip.MustParsePrefix("::/0")
 )
 
-// New makes the derivation that fills t.Hosts.
-func New(t *table.Tables) *state.Derivation[table.Host] {
-	d := newHosts(t)
-	return &state.Derivation[table.Host]{
-		Name: "hosts",
-		Out:  t.Hosts,
+// New makes the derivation that fills t.IPCache.
+func New(t *table.Tables) *state.Derivation[table.IPCacheEntry] {
+	d := newCache(t)
+	return &state.Derivation[table.IPCacheEntry]{
+		Name: "ipcache",
+		Out:  t.IPCache,
 		Inputs: []state.Input{
 			state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key { return keys(w.Network, w.Addresses) }),
 			state.On(t.Attachments, func(r state.Reader, a table.Attachment) []state.Key { return d.ofWorkload(r, t.Attachments.Key(a)) }),
@@ -33,7 +33,7 @@ func New(t *table.Tables) *state.Derivation[table.Host] {
 			state.On(t.Endpoints, func(_ state.Reader, e table.Endpoint) []state.Key { return keys(0, e.Addresses) }),
 			state.On(t.Settings, d.ofSetting),
 		},
-		KeyOf:   func(h table.Host) state.Key { return key(h.Network, h.Prefix) },
+		KeyOf:   func(h table.IPCacheEntry) state.Key { return key(h.Network, h.Prefix) },
 		Compute: d.compute,
 	}
 }
@@ -58,8 +58,8 @@ func readKey(k state.Key) (network uint32, p netip.Prefix) {
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// hosts computes the table. Its views are indexes that the tables do not have.
-type hosts struct {
+// cache computes the table. Its views are indexes that the tables do not have.
+type cache struct {
 	t        *table.Tables
 	config   *state.Memo[settings.Config]
 	nodes    *state.Memo[places]
@@ -75,8 +75,8 @@ type places struct {
 	local     []table.Node // at most one
 }
 
-func newHosts(t *table.Tables) *hosts {
-	d := &hosts{t: t}
+func newCache(t *table.Tables) *cache {
+	d := &cache{t: t}
 	d.config = state.NewMemo(func(r state.Reader) settings.Config {
 		c, _ := settings.Parse(func(name string) (string, bool) {
 			s, ok := t.Settings.One(r, state.Join(name))
@@ -160,7 +160,7 @@ func addressesOf(d table.Device) map[netip.Addr]claim {
 	return out
 }
 
-func (d *hosts) ofDevice(r state.Reader, dev table.Device) []state.Key {
+func (d *cache) ofDevice(r state.Reader, dev table.Device) []state.Key {
 	own := slices.Collect(maps.Keys(addressesOf(dev)))
 	out := append(keys(0, own), d.living(r, own)...)
 	for _, attachment := range d.names.Of(r)[dev.Name] {
@@ -169,7 +169,7 @@ func (d *hosts) ofDevice(r state.Reader, dev table.Device) []state.Key {
 	return out
 }
 
-func (d *hosts) ofWorkload(r state.Reader, attachment state.Key) []state.Key {
+func (d *cache) ofWorkload(r state.Reader, attachment state.Key) []state.Key {
 	w, ok := d.t.Workloads.One(r, attachment)
 	if !ok {
 		return nil
@@ -177,7 +177,7 @@ func (d *hosts) ofWorkload(r state.Reader, attachment state.Key) []state.Key {
 	return keys(w.Network, w.Addresses)
 }
 
-func (d *hosts) ofNode(r state.Reader, n table.Node) []state.Key {
+func (d *cache) ofNode(r state.Reader, n table.Node) []state.Key {
 	out := keys(0, n.Addresses)
 	for _, p := range n.PodCIDRs {
 		out = append(out, key(0, p))
@@ -189,7 +189,7 @@ func (d *hosts) ofNode(r state.Reader, n table.Node) []state.Key {
 }
 
 // living names the addresses of the endpoints on a node that has these addresses.
-func (d *hosts) living(r state.Reader, node []netip.Addr) (out []state.Key) {
+func (d *cache) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 	if len(node) > 0 {
 		on := d.livingOn.Of(r)
 		for _, a := range node {
@@ -200,7 +200,7 @@ func (d *hosts) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 }
 
 // ofSetting names everything when a key has changed that every row depends on.
-func (d *hosts) ofSetting(r state.Reader, s table.Setting) []state.Key {
+func (d *cache) ofSetting(r state.Reader, s table.Setting) []state.Key {
 	out := []state.Key{key(0, allIPv4), key(0, allIPv6), key(0, single(toAll))}
 	switch s.Name {
 	case "enable-ipv4", "enable-ipv6", "routing-mode", "tunnel", "ipv4-native-routing-cidr", "ipv6-native-routing-cidr",
@@ -222,17 +222,17 @@ func (d *hosts) ofSetting(r state.Reader, s table.Setting) []state.Key {
 	return out
 }
 
-func (d *hosts) compute(r state.Reader, k state.Key) []table.Host {
+func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheEntry {
 	network, p := readKey(k)
 	if !p.IsValid() {
 		return nil
 	}
 	if p.IsSingleIP() {
 		if network == 0 && d.isOwn(r, p.Addr()) {
-			return []table.Host{thisNode(p)}
+			return []table.IPCacheEntry{thisNode(p)}
 		}
 		if h, ok := d.attached(r, network, p); ok {
-			return []table.Host{h}
+			return []table.IPCacheEntry{h}
 		}
 	}
 	if network != 0 {
@@ -240,19 +240,19 @@ func (d *hosts) compute(r state.Reader, k state.Key) []table.Host {
 	}
 	if p.IsSingleIP() {
 		if h, ok := d.elsewhere(r, p); ok {
-			return []table.Host{h}
+			return []table.IPCacheEntry{h}
 		}
 		if d.devices.Of(r)[p.Addr()] == broadcast || p.Addr() == toAll && d.knows(r) {
-			return []table.Host{thisNode(p)}
+			return []table.IPCacheEntry{thisNode(p)}
 		}
 	}
 	if h, ok := d.prefix(r, p); ok {
-		return []table.Host{h}
+		return []table.IPCacheEntry{h}
 	}
 	return nil
 }
 
-func (d *hosts) isOwn(r state.Reader, a netip.Addr) bool {
+func (d *cache) isOwn(r state.Reader, a netip.Addr) bool {
 	for _, n := range d.nodes.Of(r).local {
 		if slices.Contains(n.Addresses, a) {
 			return true
@@ -261,17 +261,17 @@ func (d *hosts) isOwn(r state.Reader, a netip.Addr) bool {
 	return d.devices.Of(r)[a] == own
 }
 
-func thisNode(p netip.Prefix) table.Host {
-	return table.Host{Prefix: p, Identity: identity.Host, Flags: table.HostLocal | table.HostNode | table.HostCluster}
+func thisNode(p netip.Prefix) table.IPCacheEntry {
+	return table.IPCacheEntry{Prefix: p, Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster}
 }
 
 // knows tells whether there is a node to speak of yet.
-func (d *hosts) knows(r state.Reader) bool {
+func (d *cache) knows(r state.Reader) bool {
 	return len(d.nodes.Of(r).local) > 0 || d.t.Settings.Len(r) > 0
 }
 
 // attached is the claim of the NIC attached here last.
-func (d *hosts) attached(r state.Reader, network uint32, p netip.Prefix) (h table.Host, ok bool) {
+func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h table.IPCacheEntry, ok bool) {
 	latest := uint32(0)
 	for w := range d.t.Workloads.By(r, table.ByAddress, state.Join(p.Addr())) {
 		a, attached := d.t.Attachments.One(r, table.AttachmentKey(w.ContainerID, w.Interface))
@@ -279,23 +279,23 @@ func (d *hosts) attached(r state.Reader, network uint32, p netip.Prefix) (h tabl
 			continue
 		}
 		for dev := range d.t.Devices.By(r, table.ByName, state.Join(a.HostName)) {
-			h, ok, latest = table.Host{
+			h, ok, latest = table.IPCacheEntry{
 				Network: network, Prefix: p, Identity: w.Identity, Ifindex: uint32(dev.Index),
-				Flags: table.HostLocal | table.HostCluster,
+				Flags: table.IPCacheLocal | table.IPCacheCluster,
 			}, true, a.Incarnation
 		}
 	}
 	if d.config.Of(r).Routing == settings.Native {
-		h.Flags |= table.HostDirect // its packets are on the wire as they are
+		h.Flags |= table.IPCacheDirect // its packets are on the wire as they are
 	}
 	return h, ok
 }
 
 // elsewhere is the claim of another node, or of a workload there.
-func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
+func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) {
 	nodes := d.nodes.Of(r)
 	if n := nodes.byAddress[p.Addr()]; len(n) > 0 {
-		h := table.Host{Prefix: p, Identity: identity.RemoteNode, Flags: table.HostNode | table.HostCluster}
+		h := table.IPCacheEntry{Prefix: p, Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
 		return d.reach(r, h, n[0].Underlay()), true
 	}
 	var winner table.Endpoint
@@ -309,13 +309,13 @@ func (d *hosts) elsewhere(r state.Reader, p netip.Prefix) (table.Host, bool) {
 		}
 	}
 	if winner.Identity == 0 {
-		return table.Host{}, false
+		return table.IPCacheEntry{}, false
 	}
 	underlay := winner.Node
 	if n := nodes.byAddress[winner.Node]; len(n) > 0 {
 		underlay = n[0].Underlay()
 	}
-	return d.reach(r, table.Host{Prefix: p, Identity: winner.Identity, Flags: table.HostCluster}, underlay), true
+	return d.reach(r, table.IPCacheEntry{Prefix: p, Identity: winner.Identity, Flags: table.IPCacheCluster}, underlay), true
 }
 
 // speaks tells whether an endpoint is not one that a node has written about another's address.
@@ -339,29 +339,29 @@ func wrote(n table.Node, e table.Endpoint) bool {
 }
 
 // prefix is the claim of the configuration and of the prefixes of nodes.
-func (d *hosts) prefix(r state.Reader, p netip.Prefix) (table.Host, bool) {
+func (d *cache) prefix(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) {
 	c := d.config.Of(r)
 	nodes := d.nodes.Of(r)
 	owners := nodes.byPrefix[p]
 	switch {
 	case slices.ContainsFunc(owners, func(n table.Node) bool { return n.Local }):
-		return table.Host{Prefix: p, Identity: identity.Unmanaged, Flags: table.HostLocal | table.HostCluster}, true
+		return table.IPCacheEntry{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheLocal | table.IPCacheCluster}, true
 	case len(owners) > 0:
-		h := table.Host{Prefix: p, Identity: identity.Unmanaged, Flags: table.HostCluster}
+		h := table.IPCacheEntry{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheCluster}
 		return d.reach(r, h, owners[0].Underlay()), true
 	case p == c.NativeIPv4 || p == c.NativeIPv6:
-		return table.Host{Prefix: p, Identity: world(c, p), Flags: table.HostCluster}, true
+		return table.IPCacheEntry{Prefix: p, Identity: world(c, p), Flags: table.IPCacheCluster}, true
 	case (p == allIPv4 || p == allIPv6) && d.knows(r):
-		return table.Host{Prefix: p, Identity: world(c, p)}, true
+		return table.IPCacheEntry{Prefix: p, Identity: world(c, p)}, true
 	}
-	return table.Host{}, false
+	return table.IPCacheEntry{}, false
 }
 
 // reach says how packets get to a place on another node. The node is named in native mode, too: a packet that the host's
 // routes lead into the tunnel, as they do for a moment when the mode changes, gets there all the same.
-func (d *hosts) reach(r state.Reader, h table.Host, underlay netip.Addr) table.Host {
+func (d *cache) reach(r state.Reader, h table.IPCacheEntry, underlay netip.Addr) table.IPCacheEntry {
 	if h.Tunnel = underlay; d.config.Of(r).Routing == settings.Native {
-		h.Flags |= table.HostDirect
+		h.Flags |= table.IPCacheDirect
 	}
 	return h
 }

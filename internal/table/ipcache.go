@@ -1,0 +1,53 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/state"
+)
+
+// IPCacheEntry is who lives at an address or prefix and how to get there. The kernel has a map of single addresses and one of
+// prefixes.
+type IPCacheEntry struct {
+	Network  uint32
+	Prefix   netip.Prefix
+	Identity identity.Number
+	Ifindex  uint32 // host side of a local NIC
+	Flags    IPCacheFlag
+	Tunnel   netip.Addr // underlay address of its node; zero: none
+}
+
+func (IPCacheEntry) Header() []string {
+	return []string{"Network", "Prefix", "Identity", "Ifindex", "Flags", "Tunnel"}
+}
+
+func (e IPCacheEntry) Row() []string {
+	return []string{fmt.Sprint(e.Network), e.Prefix.String(), fmt.Sprint(e.Identity), fmt.Sprint(e.Ifindex), e.Flags.String(), address(e.Tunnel)}
+}
+
+var _ = declare(&tables.IPCache, "ipcache", func(r IPCacheEntry) state.Key { return state.Join(r.Network, r.Prefix) })
+
+// IPCacheFlag says what kind of place an address is; the numbers are those of the ABI.
+type IPCacheFlag uint32
+
+// Values of IPCacheFlag.
+const (
+	IPCacheLocal   IPCacheFlag = 1
+	IPCacheNode    IPCacheFlag = 2
+	IPCacheCluster IPCacheFlag = 4
+	IPCacheDirect  IPCacheFlag = 8
+)
+
+// String lists the set flags.
+func (f IPCacheFlag) String() string {
+	var text []string
+	for i, name := range []string{"local", "node", "cluster", "direct"} {
+		if f&(1<<i) != 0 {
+			text = append(text, name)
+		}
+	}
+	return strings.Join(text, ",")
+}
