@@ -33,7 +33,7 @@ struct question {
 struct context {
 	struct packet packet;
 	__u64 revision; /* of the node, read before anything that a verdict rests on */
-	__u64 now;	/* ns, CLOCK_MONOTONIC */
+	__u64 now;	/* ns, CLOCK_MONOTONIC as of the last tick: nothing here lives by less than a second */
 	__u32 source;	   /* identities */
 	__u32 destination;
 	__u32 incarnation; /* NIC whose policy spoke last */
@@ -89,7 +89,7 @@ static __always_inline struct context *context_of(__u32 hook)
 		return NULL;
 	__builtin_memset(c, 0, CONTEXT_CLEARED);
 	c->hook = hook;
-	c->now = bpf_ktime_get_ns();
+	c->now = bpf_ktime_get_coarse_ns();
 	now = bpf_map_lookup_elem(&revision, &zero);
 	c->revision = now ? *(volatile __u64 *)now : 0;
 	return c;
