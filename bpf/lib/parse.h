@@ -118,6 +118,7 @@ static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
 {
 	__u8 request = icmp_request(p, type);
 
+	p->icmp_type = type;
 	p->icmp_request = request;
 	if (!request) {
 		p->src_port = bpf_htons(type + 1);
@@ -140,7 +141,6 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 
 	if (parse_load(skb, p, p->l4, &h, sizeof(h)))
 		return DROP_CT_INVALID_HEADER;
-	p->icmp_type = h.type;
 	p->icmp_code = h.code;
 	icmp_ports(p, h.type, h.id);
 	if (p->v6)

@@ -74,6 +74,8 @@ static __always_inline int translation_until(const struct nat_key *k, struct pac
 	p->src_port = k->src_port;
 	p->dst_port = k->dst_port;
 	p->protocol = k->protocol;
+	p->icmp_type = bpf_ntohs(k->dst_port); /* of ICMP nothing but requests is translated, see icmp_ports */
+	p->icmp_request = p->icmp_type;
 	ct_key_of(p, 0, &f);
 	e = bpf_map_lookup_elem(&connections, key);
 	return e ? e->expires / SECOND : 0;

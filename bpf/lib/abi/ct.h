@@ -14,7 +14,7 @@
 #define CT_DATAGRAM_SECONDS 120
 
 /* ct: one entry per connection. The pair (address, port) that compares lower is `a`: one key for both ways. ICMP has types
- * and identifiers for ports, see parse_icmp. */
+ * and identifiers for ports, see icmp_ports, which may be equal numbers: so the key says who asks, too. */
 struct ct_key {
 	struct addr a;
 	struct addr b;
@@ -22,7 +22,15 @@ struct ct_key {
 	__be16 b_port;
 	__u16 net; /* network ids are below 65,536 */
 	__u8 protocol;
-	__u8 pad;
+	__u8 asks; /* ICMP: enum ct_asks; else 0 */
+};
+
+/* Who asked what an ICMP message of a connection is about. */
+enum ct_asks {
+	CT_ASKS_A = 1, /* a sends requests, b answers */
+	CT_ASKS_B = 2,
+	CT_TELLS_A = 3, /* a sends what nothing answers */
+	CT_TELLS_B = 4,
 };
 
 /* Verdict of one end. Valid while the NIC's, the set's and the peer's revision are no newer, for who asked. */

@@ -833,7 +833,7 @@ type CtKey struct {
 	BPort    BePort
 	Net      uint16
 	Protocol uint8
-	_        uint8
+	Asks     uint8
 }
 
 // CtSlot is C's struct ct_slot, 16 bytes.

@@ -64,6 +64,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of ct_key.b_port", unsafe.Offsetof(CtKey{}.BPort), 34},
 		{"offset of ct_key.net", unsafe.Offsetof(CtKey{}.Net), 36},
 		{"offset of ct_key.protocol", unsafe.Offsetof(CtKey{}.Protocol), 38},
+		{"offset of ct_key.asks", unsafe.Offsetof(CtKey{}.Asks), 39},
 		{"size of ct_slot", unsafe.Sizeof(CtSlot{}), 16},
 		{"offset of ct_slot.verdict_revision", unsafe.Offsetof(CtSlot{}.VerdictRevision), 0},
 		{"offset of ct_slot.asker", unsafe.Offsetof(CtSlot{}.Asker), 8},
