@@ -239,7 +239,8 @@ struct fragment {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 icmp_request;
-	__u32 pad;
+	__u16 headers; /* how many bytes of the datagram these are: none of it that comes later begins there */
+	__u16 pad;
 };
 
 #define REVISION_BUCKETS 4096 /* peer revisions, by hash of the peer's address */

@@ -31,12 +31,15 @@ GLOBAL fragment_join(void)
 		c->fragment.icmp_type = p->icmp_type;
 		c->fragment.icmp_code = p->icmp_code;
 		c->fragment.icmp_request = p->icmp_request;
+		c->fragment.headers = p->l4 + parse_least(p->protocol) - p->data;
 		c->fragment.pad = 0;
 		return 0;
 	}
 	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
 	if (!f || f->expires < c->now) /* the wire may have put them into another order */
 		return c->hook == HOOK_FROM_NET || c->hook == HOOK_FROM_OVERLAY ? DROP_FRAGMENT_FROM_WORLD : DROP_FRAGMENT_NOT_FOUND;
+	if (p->offset < f->headers) /* options are among them: it would write over what policy was asked about (RFC 5722) */
+		return DROP_INVALID;
 	p->src_port = f->src_port;
 	p->dst_port = f->dst_port;
 	p->protocol = f->protocol;
@@ -58,7 +61,10 @@ GLOBAL fragment_keep(__u32 owner)
 	if (!c || !c->packet.first_fragment)
 		return 0;
 	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
-	if (f && f->expires >= c->now && f->src_port == c->fragment.src_port && f->dst_port == c->fragment.dst_port &&
+	/* Of two first ones the receiver may take either. */
+	if (f && f->expires >= c->now && f->headers > c->fragment.headers)
+		c->fragment.headers = f->headers;
+	if (f && f->expires >= c->now && f->headers == c->fragment.headers && f->src_port == c->fragment.src_port && f->dst_port == c->fragment.dst_port &&
 	    f->protocol == c->fragment.protocol && f->icmp_type == c->fragment.icmp_type) {
 		f->expires = c->now + share_life(f->owner, SHARED_FRAGMENTS, config_fragments_limit, life);
 		return 0;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* icmp: numbers of both ICMPs. */
+/* icmp: numbers of both ICMPs, and what stands for ports of their messages. */
 #ifndef WEFT_ICMP_H
 #define WEFT_ICMP_H
+
+#include "packet.h"
 
 /* RFC 792, RFC 4443, RFC 4861; RFC 2710 and RFC 3810 for multicast listeners. */
 #define ICMP_ECHOREPLY 0
@@ -23,5 +25,35 @@
 #define ICMP6_ND_ADVERT 136
 #define ICMP6_ND_REDIRECT 137
 #define ICMP6_MLD2_REPORT 143
+
+/* The type of request that an ICMP message asks or answers, 0: neither (RFC 792, RFC 950, RFC 4443 4). */
+static __always_inline __u8 icmp_request(const struct packet *p, __u8 type)
+{
+	if (p->v6)
+		return type == ICMP6_ECHO_REQUEST || type == ICMP6_ECHO_REPLY ? ICMP6_ECHO_REQUEST : 0;
+	if (type == ICMP_ECHO || type == ICMP_ECHOREPLY)
+		return ICMP_ECHO;
+	return type >= ICMP_TIMESTAMP && type <= ICMP_ADDRESS + 1 ? (type - 1) | 1 : 0;
+}
+
+/* What stands for ports of ICMP: of a request the identifier on the side that asks and the type on the other, which its
+ * answer has the other way round. Any other message has its type where it comes from: it is answered by none. */
+static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
+{
+	__u8 request = icmp_request(p, type);
+
+	p->icmp_type = type;
+	p->icmp_request = request;
+	if (!request) {
+		p->src_port = bpf_htons(type + 1);
+		p->dst_port = 0;
+	} else if (request == type) {
+		p->src_port = id;
+		p->dst_port = bpf_htons(request);
+	} else {
+		p->src_port = bpf_htons(request);
+		p->dst_port = id;
+	}
+}
 
 #endif

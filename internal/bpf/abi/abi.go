@@ -975,7 +975,8 @@ type Fragment struct {
 	IcmpType    uint8
 	IcmpCode    uint8
 	IcmpRequest uint8
-	_           uint32
+	Headers     uint16
+	_           uint16
 }
 
 // Event is C's struct event, 104 bytes.

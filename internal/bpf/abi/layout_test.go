@@ -144,6 +144,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of fragment.icmp_type", unsafe.Offsetof(Fragment{}.IcmpType), 17},
 		{"offset of fragment.icmp_code", unsafe.Offsetof(Fragment{}.IcmpCode), 18},
 		{"offset of fragment.icmp_request", unsafe.Offsetof(Fragment{}.IcmpRequest), 19},
+		{"offset of fragment.headers", unsafe.Offsetof(Fragment{}.Headers), 20},
 		{"size of event", unsafe.Sizeof(Event{}), 104},
 		{"offset of event.time", unsafe.Offsetof(Event{}.Time), 0},
 		{"offset of event.type", unsafe.Offsetof(Event{}.Type), 8},

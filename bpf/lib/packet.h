@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* packet: what is known of a packet, in both families alike, and its bytes. */
+#ifndef WEFT_PACKET_H
+#define WEFT_PACKET_H
+
+#include <linux/in.h>
+#include "addr.h"
+#include "share.h"
+
+struct packet {
+	struct addr src;
+	struct addr dst;
+	__be16 src_port; /* ICMP: see icmp_ports */
+	__be16 dst_port;
+	__u16 l3;	 /* offsets from the start of the frame */
+	__u16 l4;
+	__u8 protocol;
+	__u8 tcp_flags;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 v6;
+	__u8 ttl;
+	__u8 first_fragment; /* has one for all of its datagram */
+	__u8 later_fragment; /* has no L4 header */
+	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
+	__u8 icmp_request;   /* type of the request that this is or answers; 0: neither */
+	__u8 fragment_protocol; /* what a fragment's own header says follows */
+	__u8 pad;
+	__u32 fragment;	     /* of a datagram with this number */
+	__u32 end;	     /* where the packet ends in the frame, as its IP header says */
+	__u32 owner;	     /* whose share holds what this packet opens: key of shares */
+	__u32 seq;	     /* TCP */
+	__u32 ack;
+	__u32 seq_end;	     /* TCP: the number behind what this packet sends */
+	__u16 offset;	     /* of a later fragment: how many bytes into its datagram it begins */
+	__u16 data;	     /* of a fragment: where what it carries begins in the frame */
+};
+
+#define ETH_HEADER 14
+
+/* Copies bytes of a packet; mostly they lie in its linear part, where no helper is needed. Returns 0, or not if the
+ * packet is too short. */
+static __always_inline int packet_load(struct __sk_buff *skb, const struct packet *p, __u32 at, void *to, const __u32 size)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (at + size > p->end)
+		return 1;
+	if (at < 0x1000) {
+		__u64 offset = at;
+
+		asm volatile("%0 &= 0xfff" : "+r"(offset)); /* so that the verifier sees it */
+		if (data + offset + size <= end) {
+			__builtin_memcpy(to, data + offset, size);
+			return 0;
+		}
+	}
+	return bpf_skb_load_bytes(skb, at, to, size);
+}
+
+#endif
