@@ -5,11 +5,6 @@
 
 #include "parse.h"
 
-static __always_inline int quoted_load(struct __sk_buff *skb, const struct packet *p, __u32 at, void *to, __u32 size)
-{
-	return at + size > p->end || bpf_skb_load_bytes(skb, at, to, size);
-}
-
 /* Reads the packet that an ICMP error quotes: its addresses and ports as it was sent (RFC 792, RFC 4443 3). */
 GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *q)
 {
@@ -20,27 +15,27 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		return DROP_INVALID;
 	q->l3 = p->l4 + 8;
 	q->v6 = p->v6;
+	q->end = p->end;
 	if (p->v6) {
 		struct ipv6hdr h;
+		__u32 length;
 
-		if (quoted_load(skb, p, q->l3, &h, sizeof(h)))
+		if (packet_load(skb, q, q->l3, &h, sizeof(h)))
 			return DROP_CT_INVALID_HEADER;
 		__builtin_memcpy(&q->src, &h.saddr, 16);
 		__builtin_memcpy(&q->dst, &h.daddr, 16);
 		q->protocol = h.nexthdr;
 		q->l4 = q->l3 + sizeof(h);
-		if (q->protocol == IPPROTO_FRAGMENT) { /* a large datagram that learns its path's MTU */
-			__u8 e[4];
-
-			if (quoted_load(skb, p, q->l4, e, sizeof(e)) || e[2] || (e[3] & 0xf8))
-				return DROP_CT_INVALID_HEADER;
-			q->protocol = e[0];
-			q->l4 += 8;
-		}
+		length = bpf_ntohs(h.payload_len);
+		if (length && q->l4 + length < q->end) /* what follows is padding and extensions (RFC 4884); 0: BIG TCP */
+			q->end = q->l4 + length;
+		/* Options, and the fragment header of a large datagram that learns its path's MTU. */
+		if (extension_is(q->protocol) && (extension_walk(skb, q) || q->offset))
+			return DROP_CT_INVALID_HEADER;
 	} else {
 		struct iphdr h;
 
-		if (quoted_load(skb, p, q->l3, &h, sizeof(h)) || h.ihl < 5)
+		if (packet_load(skb, q, q->l3, &h, sizeof(h)) || h.ihl < 5 || (h.frag_off & bpf_htons(0x1fff)))
 			return DROP_CT_INVALID_HEADER;
 		addr_from4(&q->src, h.saddr);
 		addr_from4(&q->dst, h.daddr);
@@ -48,14 +43,14 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		q->l4 = q->l3 + h.ihl * 4;
 	}
 	if (q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6) {
-		if (quoted_load(skb, p, q->l4, &type, 1) || quoted_load(skb, p, q->l4 + 4, ports, 2))
+		if (packet_load(skb, q, q->l4, &type, 1) || packet_load(skb, q, q->l4 + 4, ports, 2))
 			return DROP_CT_INVALID_HEADER;
 		icmp_ports(q, type, ports[0]);
 		return 0;
 	}
 	if (q->protocol != IPPROTO_TCP && q->protocol != IPPROTO_UDP && q->protocol != IPPROTO_SCTP)
 		return 0;
-	if (quoted_load(skb, p, q->l4, ports, sizeof(ports)))
+	if (packet_load(skb, q, q->l4, ports, sizeof(ports)))
 		return DROP_CT_INVALID_HEADER;
 	q->src_port = ports[0];
 	q->dst_port = ports[1];
