@@ -115,7 +115,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
 	ifindex = h->ifindex;
-	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c, 0) : forward_deliver(skb, c, &f, ifindex);
+	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : forward_deliver(skb, c, &f, ifindex);
+	if (action == TC_ACT_OK)
+		action = to_stack(skb, c, 0);
 	return forward_rest(skb, c, action, ifindex);
 }
 

@@ -95,7 +95,9 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c)
 		return drop(skb, c, reason);
 	ct_find(c, p, 0, &f);
 	ifindex = h->ifindex;
-	action = f.entry && (f.entry->flags & CT_STACK) ? to_stack(skb, c) : forward_deliver(skb, c, &f, ifindex);
+	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : forward_deliver(skb, c, &f, ifindex);
+	if (action == TC_ACT_OK)
+		action = to_stack(skb, c);
 	return forward_rest(skb, c, action, ifindex);
 }
 

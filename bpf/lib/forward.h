@@ -146,7 +146,8 @@ GLOBAL forward_route(struct __sk_buff *skb, struct context *c)
 	return bpf_redirect_neigh(fib.ifindex, &hop, sizeof(hop), 0);
 }
 
-/* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. */
+/* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. TC_ACT_OK: it is an error
+ * about a connection that passes the stack, and goes that way, too. */
 static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
 {
 	struct nic *n = nic_at(ifindex);
@@ -156,7 +157,9 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	if (icmp_is_special(&c->packet)) {
 		reason = related(skb, 1);
-		return reason ? drop(skb, c, reason) : forward_into(skb, n, ifindex);
+		if (reason)
+			return drop(skb, c, reason);
+		return c->event_flags & EVENT_TO_STACK ? TC_ACT_OK : forward_into(skb, n, ifindex);
 	}
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;

@@ -21,7 +21,7 @@ static __always_inline int icmp_is_special(const struct packet *p)
 #define ERROR_SIZE6 1280
 
 /* Whether the error may pass. Returns 0 or a drop reason; c->event_flags gets EVENT_TO_STACK if its connection passes the
- * host's stack. Towards a client of a service, which knows no backend, or of a backend that it calls by another port, what
+ * host's stack: then it is to go there, and to_pod sees it once more. Towards a client of a service, which knows no backend, or of a backend that it calls by another port, what
  * it quotes becomes what the client sent. */
 GLOBAL related(struct __sk_buff *skb, int to_client)
 {
@@ -44,8 +44,10 @@ GLOBAL related(struct __sk_buff *skb, int to_client)
 	ct_find(c, q, 0, &f);
 	if (!f.entry || policy_denies(f.entry->egress.verdict_revision & 0xff) || policy_denies(f.entry->ingress.verdict_revision & 0xff))
 		return DROP_ICMP_UNRELATED;
-	if (f.entry->flags & CT_STACK)
+	if ((f.entry->flags & CT_STACK) && c->hook != HOOK_TO_POD) {
 		c->event_flags |= EVENT_TO_STACK;
+		return 0;
+	}
 	if (!to_client || f.reply)
 		return 0;
 	if (f.entry->flags & CT_SERVICE)
