@@ -6,8 +6,10 @@
 
 #include "forward.h"
 
-#define PORT_DHCP 67 /* RFC 2131 4.1: server, and client one above */
-#define PORT_DHCP6 546 /* RFC 8415 7.2: client, and server one above */
+#define PORT_DHCP_SERVER 67 /* RFC 2131 4.1 */
+#define PORT_DHCP_CLIENT 68
+#define PORT_DHCP6_CLIENT 546 /* RFC 8415 7.2 */
+#define PORT_DHCP6_SERVER 547
 #define PORT_HEALTH 4240
 #define IPPROTO_VRRP 112 /* RFC 9568 5.1.1.3: whose packets have a hop limit of 255 */
 
@@ -16,12 +18,24 @@ static __always_inline struct nic *host_nic(void)
 	return nic_at(0);
 }
 
+/* A node asks a server for its addresses and is answered, nothing else: one that serves others needs a rule. DHCPv6 stays on the
+ * link, which no router lets a link-local address leave: from such a one a client asks, and there it is answered (RFC 8415 7.1,
+ * 18.3.10). A server of DHCP may be far away, behind a relay, and the hop limit says nothing (RFC 2131 4.1, 4.3.2): ports are
+ * all that its answer has. */
+static __always_inline int host_leases(const struct packet *p, int sends)
+{
+	__u16 client = p->v6 ? PORT_DHCP6_CLIENT : PORT_DHCP_CLIENT, server = p->v6 ? PORT_DHCP6_SERVER : PORT_DHCP_SERVER;
+
+	if (bpf_ntohs(sends ? p->src_port : p->dst_port) != client || bpf_ntohs(sends ? p->dst_port : p->src_port) != server)
+		return 0;
+	return !p->v6 || addr_is_link_local6(&p->src) || addr_is_link_local6(&p->dst);
+}
+
 /* What a node and its link need to be one, whatever policies say: neighbours and groups, addresses, routers that stand in for
  * each other. From farther away, and from workloads, it is none of that. */
 static __always_inline int host_links(const struct context *c)
 {
 	const struct packet *p = &c->packet;
-	__u16 from = bpf_ntohs(p->src_port), to = bpf_ntohs(p->dst_port), low = p->v6 ? PORT_DHCP6 : PORT_DHCP;
 
 	if (c->hook != HOOK_FROM_NET && c->hook != HOOK_TO_NET)
 		return 0;
@@ -32,7 +46,7 @@ static __always_inline int host_links(const struct context *c)
 		return p->ttl == 1 && (p->icmp_type == ICMP6_MLD2_REPORT ||
 		       (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_MLD_DONE));
 	case IPPROTO_UDP:
-		return (from == low && to == low + 1) || (from == low + 1 && to == low);
+		return host_leases(p, c->hook == HOOK_TO_NET);
 	case IPPROTO_VRRP:
 		return p->ttl == 255;
 	default:
