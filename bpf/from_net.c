@@ -4,6 +4,7 @@
 #include "lib/host.h"
 #include "lib/lb.h"
 #include "lib/nat.h"
+#include "lib/vlan.h"
 
 /* Where a frame came from, seen from the machine with this address. */
 enum sender {
@@ -73,7 +74,9 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 /* To the host's stack. Where the node's policy is asked, the rest of a datagram is to follow. */
 static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, int asks)
 {
-	if (!overlay_is(&c->packet))
+	if (overlay_is(&c->packet))
+		mark_clear(skb);
+	else
 		mark_set(skb, c->source, MARK_IDENTITY);
 	return asks ? forward_rest(skb, c, TC_ACT_OK, 0) : TC_ACT_OK;
 }
@@ -125,10 +128,12 @@ SEC("tc")
 int from_net(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_FROM_NET);
-	int reason;
+	int reason, other = vlan_is_other(skb);
 
 	if (!c)
 		return TC_ACT_SHOT;
+	if (other)
+		return other > 0 ? vlan_pass(skb) : drop(skb, c, DROP_UNSUPPORTED_L2);
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);

@@ -23,6 +23,8 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
 		return DROP_TUNNEL_KEY;
 	}
 	h = host_of(&outer, 0);
+	if (mark_kind(skb) == MARK_IDENTITY) /* by another network than the nodes' */
+		return DROP_UNKNOWN_SENDER;
 	if (!h || !(h->flags & HOST_NODE) || (h->flags & HOST_LOCAL) || !overlay_is_here(&here))
 		return DROP_UNKNOWN_SENDER;
 	*node = h->tunnel;

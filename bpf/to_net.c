@@ -2,6 +2,7 @@
 /* to_net: what leaves the node, at its physical NICs (tcx egress): masquerades what workloads say to the outside. */
 #include "lib/host.h"
 #include "lib/nat.h"
+#include "lib/vlan.h"
 
 /* Whether it is a workload's packet that leaves the cluster and is no answer; or a negated drop reason. */
 static __always_inline int leaves(struct context *c)
@@ -56,6 +57,8 @@ int to_net(struct __sk_buff *skb)
 		mark_clear(skb);
 		return TC_ACT_OK;
 	}
+	if (vlan_is_other(skb) > 0) /* of the VLAN device */
+		return TC_ACT_OK;
 	c = context_of(HOOK_TO_NET);
 	if (!c)
 		return TC_ACT_SHOT;

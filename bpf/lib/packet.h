@@ -37,6 +37,7 @@ struct packet {
 };
 
 #define ETH_HEADER 14
+#define VLAN_NUMBER 0xfff /* of the tag control information; its other bits are a priority */
 
 /* Copies bytes of a packet; mostly they lie in its linear part, where no helper is needed. Returns 0, or not if the
  * packet is too short. */

@@ -178,6 +178,8 @@ GLOBAL parse(struct __sk_buff *skb, struct packet *p)
 {
 	if (!p)
 		return DROP_INVALID;
+	if (skb->vlan_present && (skb->vlan_tci & VLAN_NUMBER)) /* its tag would stay with it on its way out, into another network */
+		return DROP_UNSUPPORTED_L2;
 	p->l3 = ETH_HEADER;
 	p->end = skb->len;
 	switch (skb->protocol) {

@@ -238,38 +238,46 @@ func (b *bench) run(program string, ifindex uint32, mark, iif uint32, line strin
 	return verdict, err
 }
 
-// signed runs a program on a packet whose mark is ours: nothing but a program can write tc_index.
-func (b *bench) signed(program string) (*ebpf.Program, error) {
-	if p := b.signers[program]; p != nil {
+// behind gives a program that runs after another has changed its packet: signed its mark as ours, for nothing but a program
+// can write tc_index, or put tags of VLANs on it, the last of which the kernel has taken off the frame.
+func (b *bench) behind(program string, sign bool, tags []uint16) (*ebpf.Program, error) {
+	key := fmt.Sprint(program, sign, tags)
+	if p := b.signers[key]; p != nil {
 		return p, nil
 	}
 	next, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	if err != nil {
 		return nil, err
 	}
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "Dual BSD/GPL", Instructions: asm.Instructions{
-		asm.Mov.Imm(asm.R2, abi.MarkSign),
-		asm.StoreMem(asm.R1, int16(unsafe.Offsetof(skb{}.TCIndex)), asm.R2, asm.Word),
+	code := asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}
+	if sign {
+		code = append(code, asm.Mov.Imm(asm.R2, abi.MarkSign), asm.StoreMem(asm.R1, int16(unsafe.Offsetof(skb{}.TCIndex)), asm.R2, asm.Word))
+	}
+	for _, tag := range tags {
+		code = append(code, asm.Mov.Reg(asm.R1, asm.R6), asm.Mov.Imm(asm.R2, 0x0081), asm.Mov.Imm(asm.R3, int32(tag)), asm.FnSkbVlanPush.Call())
+	}
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "Dual BSD/GPL", Instructions: append(code,
+		asm.Mov.Reg(asm.R1, asm.R6),
 		asm.LoadMapPtr(asm.R2, next.FD()),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnTailCall.Call(),
 		asm.Mov.Imm(asm.R0, -1),
 		asm.Return(),
-	}})
+	)})
 	if err != nil {
 		return nil, err
 	}
-	b.signers[program] = p
+	b.signers[key] = p
 	b.kept = append(b.kept, p, next)
 	return p, next.Put(uint32(0), b.dp.Program(program))
 }
 
 // send runs a packet through a program and tells in words what became of it. Its mark is ours.
 func (b *bench) send(program string, ifindex uint32, mark, iif uint32, line string) (string, error) {
-	return b.sendAs(program, skb{Ifindex: ifindex, Mark: mark, IngressIfindex: iif}, mark != 0, line)
+	return b.sendAs(program, skb{Ifindex: ifindex, Mark: mark, IngressIfindex: iif}, mark != 0, nil, line)
 }
 
-func (b *bench) sendAs(program string, in skb, sign bool, line string) (string, error) {
+func (b *bench) sendAs(program string, in skb, sign bool, tags []uint16, line string) (string, error) {
 	frame, err := packet.Parse(line)
 	if err != nil {
 		return "", err
@@ -279,8 +287,8 @@ func (b *bench) sendAs(program string, in skb, sign bool, line string) (string, 
 	var verdict uint32
 	if err := b.do(func() error {
 		p := b.dp.Program(program)
-		if sign {
-			if p, err = b.signed(program); err != nil {
+		if sign || tags != nil {
+			if p, err = b.behind(program, sign, tags); err != nil {
 				return err
 			}
 		}

@@ -202,7 +202,14 @@ func send(b *bench, ts *testscript.TestScript, args []string) {
 			in.IngressIfindex = 1
 		}
 	}
-	text, err := b.sendAs(args[0], in, in.Mark != 0 && o["by"] != "socket", args[2])
+	var tags []uint16
+	for tag := range strings.SplitSeq(o["vlan"], "+") {
+		if tag != "" {
+			tags = append(tags, uint16(number(tag)))
+		}
+	}
+	slices.Reverse(tags)
+	text, err := b.sendAs(args[0], in, in.Mark != 0 && o["by"] != "socket", tags, args[2])
 	ts.Check(err)
 	_, err = ts.Stdout().Write([]byte(text))
 	ts.Check(err)

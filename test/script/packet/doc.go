@@ -21,10 +21,10 @@
 //	                                          this node, which is node a, and what the policies say is in force
 //	packets FILE                              lines FROM TO PROTOCOL[/PORT] allow|deny|default-deny [RULE, RULE…]: the first
 //	                                          packet of a connection each, what became of it, and the rules that decided
-//	send PROGRAM DEVICE[,mark=N][,by=socket][,iif=DEVICE][,gso=BYTES] 'PACKET'
+//	send PROGRAM DEVICE[,mark=N][,by=socket][,iif=DEVICE][,gso=BYTES][,vlan=TCI[+TCI]] 'PACKET'
 //	                                          prints what became of it, then one line per event; the mark is what a program
 //	                                          of ours has written, or a local socket; gso: many segments in one, of so
-//	                                          many bytes each
+//	                                          many bytes each; vlan: its tags, the outermost first
 //	answer PROGRAM DEVICE 'WORDS'                   sends the answer to the packet that was let go last, with these flags, or length
 //	error PROGRAM DEVICE 'unreachable port'         the same with an ICMP error about it, from where it went
 //

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* vlan: a frame with a tag (IEEE 802.1Q) that is seen at a device belongs to the VLAN device above it, which is another link
+ * with programs of its own, or none. Without a number (0) it has but a priority, and is the device's own.
+ */
+#ifndef WEFT_VLAN_H
+#define WEFT_VLAN_H
+
+#include "identity.h"
+
+/* Whether the frame is another link's. Where its first tag is a priority the kernel looks at the next one, which lies in the
+ * frame (__netif_receive_skb_core); two of these would bring the device a packet that no program has seen, so that
+ * frame is nobody's: -1. */
+static __always_inline int vlan_is_other(struct __sk_buff *skb)
+{
+	__be16 next;
+
+	if (skb->vlan_present && (skb->vlan_tci & VLAN_NUMBER))
+		return 1;
+	if (skb->protocol != bpf_htons(ETH_P_8021Q) && skb->protocol != bpf_htons(ETH_P_8021AD))
+		return 0;
+	if (bpf_skb_load_bytes(skb, ETH_HEADER, &next, sizeof(next)))
+		return -1;
+	return next & bpf_htons(VLAN_NUMBER) ? 1 : -1;
+}
+
+/* Lets another link's frame go on to the host's stack. Whoever sent it is outside, whatever address it has: the mark says so to
+ * to_pod, and to from_overlay, unless a program of the VLAN device knows better. */
+static __always_inline int vlan_pass(struct __sk_buff *skb)
+{
+	mark_set(skb, skb->protocol == bpf_htons(ETH_P_IPV6) ? config_world6 : config_world4, MARK_IDENTITY);
+	return TC_ACT_OK;
+}
+
+#endif
