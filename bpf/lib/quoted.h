@@ -5,6 +5,12 @@
 
 #include "parse.h"
 
+/* By the helper alone, whose frame is smaller: errors are rare, and it is a deep place. */
+static __always_inline int quoted_load(struct __sk_buff *skb, const struct packet *q, __u32 at, void *to, __u32 size)
+{
+	return at + size > q->end || bpf_skb_load_bytes(skb, at, to, size);
+}
+
 /* Reads the packet that an ICMP error quotes: its addresses and ports as it was sent (RFC 792, RFC 4443 3). */
 GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet *q)
 {
@@ -20,7 +26,7 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		struct ipv6hdr h;
 		__u32 length;
 
-		if (packet_load(skb, q, q->l3, &h, sizeof(h)))
+		if (quoted_load(skb, q, q->l3, &h, sizeof(h)))
 			return DROP_CT_INVALID_HEADER;
 		__builtin_memcpy(&q->src, &h.saddr, 16);
 		__builtin_memcpy(&q->dst, &h.daddr, 16);
@@ -35,7 +41,7 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 	} else {
 		struct iphdr h;
 
-		if (packet_load(skb, q, q->l3, &h, sizeof(h)) || h.ihl < 5 || (h.frag_off & bpf_htons(0x1fff)))
+		if (quoted_load(skb, q, q->l3, &h, sizeof(h)) || h.ihl < 5 || (h.frag_off & bpf_htons(0x1fff)))
 			return DROP_CT_INVALID_HEADER;
 		addr_from4(&q->src, h.saddr);
 		addr_from4(&q->dst, h.daddr);
@@ -43,14 +49,14 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		q->l4 = q->l3 + h.ihl * 4;
 	}
 	if (q->protocol == IPPROTO_ICMP || q->protocol == IPPROTO_ICMPV6) {
-		if (packet_load(skb, q, q->l4, &type, 1) || packet_load(skb, q, q->l4 + 4, ports, 2))
+		if (quoted_load(skb, q, q->l4, &type, 1) || quoted_load(skb, q, q->l4 + 4, ports, 2))
 			return DROP_CT_INVALID_HEADER;
 		icmp_ports(q, type, ports[0]);
 		return 0;
 	}
 	if (q->protocol != IPPROTO_TCP && q->protocol != IPPROTO_UDP && q->protocol != IPPROTO_SCTP)
 		return 0;
-	if (packet_load(skb, q, q->l4, ports, sizeof(ports)))
+	if (quoted_load(skb, q, q->l4, ports, sizeof(ports)))
 		return DROP_CT_INVALID_HEADER;
 	q->src_port = ports[0];
 	q->dst_port = ports[1];
