@@ -34,32 +34,23 @@ static __always_inline int addr_less(const struct addr *x, const struct addr *y,
 	return xp <= yp;
 }
 
-/* Who asks in the conversation that an ICMP message belongs to. */
-static __always_inline __u8 ct_asks(const struct packet *p, int from_b)
-{
-	if (p->protocol != IPPROTO_ICMP && p->protocol != IPPROTO_ICMPV6)
-		return 0;
-	if (!p->icmp_request)
-		return from_b ? CT_TELLS_B : CT_TELLS_A;
-	return (p->icmp_request == p->icmp_type) == from_b ? CT_ASKS_B : CT_ASKS_A;
-}
-
 static __always_inline void ct_key_of(const struct packet *p, __u32 net, struct flow *f)
 {
 	f->key->net = net;
 	f->key->protocol = p->protocol;
 	f->from_b = !addr_less(&p->src, &p->dst, p->src_port, p->dst_port);
-	f->key->asks = ct_asks(p, f->from_b);
 	if (f->from_b) {
 		f->key->a = p->dst;
 		f->key->b = p->src;
 		f->key->a_port = p->dst_port;
 		f->key->b_port = p->src_port;
+		f->key->asks = p->asks >> 4;
 	} else {
 		f->key->a = p->src;
 		f->key->b = p->dst;
 		f->key->a_port = p->src_port;
 		f->key->b_port = p->dst_port;
+		f->key->asks = p->asks & 15;
 	}
 }
 

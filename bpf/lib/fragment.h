@@ -46,6 +46,8 @@ GLOBAL fragment_join(void)
 	p->icmp_type = f->icmp_type;
 	p->icmp_code = f->icmp_code;
 	p->icmp_request = f->icmp_request;
+	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
+		p->asks = icmp_asks(p);
 	return 0;
 }
 

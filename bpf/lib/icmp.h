@@ -36,6 +36,14 @@ static __always_inline __u8 icmp_request(const struct packet *p, __u8 type)
 	return type >= ICMP_TIMESTAMP && type <= ICMP_ADDRESS + 1 ? (type - 1) | 1 : 0;
 }
 
+/* Who asks in the conversation that a message belongs to: for both orders of its ends, so that nothing need branch for it. */
+static __always_inline __u8 icmp_asks(const struct packet *p)
+{
+	if (!p->icmp_request)
+		return CT_TELLS_A | CT_TELLS_B << 4;
+	return p->icmp_request == p->icmp_type ? CT_ASKS_A | CT_ASKS_B << 4 : CT_ASKS_B | CT_ASKS_A << 4;
+}
+
 /* What stands for ports of ICMP: of a request the identifier on the side that asks and the type on the other, which its
  * answer has the other way round. Any other message has its type where it comes from: it is answered by none. */
 static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
@@ -44,6 +52,7 @@ static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
 
 	p->icmp_type = type;
 	p->icmp_request = request;
+	p->asks = icmp_asks(p);
 	if (!request) {
 		p->src_port = bpf_htons(type + 1);
 		p->dst_port = 0;

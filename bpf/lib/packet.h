@@ -25,7 +25,7 @@ struct packet {
 	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
 	__u8 icmp_request;   /* type of the request that this is or answers; 0: neither */
 	__u8 fragment_protocol; /* what a fragment's own header says follows */
-	__u8 pad;
+	__u8 asks;	     /* ICMP: enum ct_asks if its source is a of the key, and << 4 if it is b */
 	__u32 fragment;	     /* of a datagram with this number */
 	__u32 end;	     /* where the packet ends in the frame, as its IP header says */
 	__u32 owner;	     /* whose share holds what this packet opens: key of shares */

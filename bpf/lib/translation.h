@@ -76,6 +76,8 @@ static __always_inline int translation_until(const struct nat_key *k, struct pac
 	p->protocol = k->protocol;
 	p->icmp_type = bpf_ntohs(k->dst_port); /* of ICMP nothing but requests is translated, see icmp_ports */
 	p->icmp_request = p->icmp_type;
+	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
+		p->asks = icmp_asks(p);
 	ct_key_of(p, 0, &f);
 	e = bpf_map_lookup_elem(&connections, key);
 	return e ? e->expires / SECOND : 0;
