@@ -50,6 +50,11 @@ func (p Pod) all() iter.Seq2[string, string] {
 	}
 }
 
+// Namespace are the labels that pods have of their namespace alone.
+func Namespace(name string, labels map[string]string) Labels {
+	return Pod{Namespace: name, NamespaceLabels: labels}.Whole()
+}
+
 // Whole are all labels of a pod, those too that count in no identity.
 func (p Pod) Whole() Labels {
 	labels := map[string]string{}

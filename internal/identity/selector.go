@@ -134,6 +134,15 @@ func (s Selector) Matches(l Labels) bool {
 	return true
 }
 
+// Admits tells whether what the selector asks about namespaces, their names and labels, holds for pods of one.
+func (s Selector) Admits(namespace Labels) bool {
+	return !s.IsZero() && !slices.ContainsFunc(s.requirements, func(r Requirement) bool {
+		source, key, _ := strings.Cut(r.Key, ":")
+		about := key == LabelNamespace || strings.HasPrefix(key, LabelNamespacePrefix)
+		return about && (source == SourceK8s || source == SourceAny) && r.Operator != Same && !r.matches(namespace)
+	})
+}
+
 // Uses tells whether a requirement is about this key, whatever the source.
 func (s Selector) Uses(key string) bool {
 	return slices.ContainsFunc(s.requirements, func(r Requirement) bool {

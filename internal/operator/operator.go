@@ -30,6 +30,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
 )
 
@@ -174,6 +175,7 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 					Namespaces: map[string]cache.Config{configNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", configName),
 				},
 				&corev1.Node{}:            {Transform: keepIdentity},
+				&corev1.Namespace{}:       {Transform: keepMode},
 				podMetadata():             {Transform: keepIdentity},
 				verdict.ServiceMetadata(): {Transform: keepIdentity},
 				&v2.CiliumEndpoint{}:      {Transform: keepEndpoint},
@@ -196,6 +198,19 @@ func keepIdentity(object any) (any, error) {
 		return &metav1.PartialObjectMetadata{TypeMeta: o.TypeMeta, ObjectMeta: meta}, nil
 	}
 	return object, nil
+}
+
+// keepMode leaves of a namespace its labels and how policies of its pods are enforced.
+func keepMode(object any) (any, error) {
+	o, ok := object.(*corev1.Namespace)
+	if !ok {
+		return object, nil
+	}
+	kept := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name: o.Name, UID: o.UID, ResourceVersion: o.ResourceVersion, Labels: o.Labels, Annotations: o.Annotations,
+	}}
+	language.KeepMode(kept)
+	return kept, nil
 }
 
 // keepEndpoint leaves of an endpoint its identity and owner too.

@@ -473,6 +473,23 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 	w.want("no policies", "False NotEnabled: spec: no policy is enforced while setting policy-enforcement-mode is never", enforced(pods, nil, map[string]string{"policy-enforcement-mode": "never"}))
 	w.want("audit of all", "False Audited", enforced(pods, nil, map[string]string{"policy-audit-mode": "true"})[:13])
 	w.want("audit of one", "False Audited", enforced(pods, map[string]string{language.ModeAnnotation: "audit"}, nil)[:13])
+	namespace := func(mode string) {
+		w.Put("/api/v1/namespaces/shop", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+			Name: "shop", Labels: map[string]string{"team": "blue"}, Annotations: map[string]string{language.ModeAnnotation: mode},
+		}})
+	}
+	namespace("audit")
+	inNamespace := func(key, value string) *v2.Rule {
+		return &v2.Rule{EndpointSelector: &v2.LabelSelector{MatchLabels: map[string]string{key: value}}, Ingress: inside}
+	}
+	w.want("audit of a namespace", "False Audited: spec: what this policy would deny to pods of namespace shop", enforced(pods, nil, nil)[:74])
+	w.want("audit of a namespace by name", "False Audited", enforced(inNamespace("k8s:io.kubernetes.pod.namespace", "shop"), nil, nil)[:13])
+	w.want("audit of a namespace by label", "False Audited", enforced(inNamespace("k8s:io.cilium.k8s.namespace.labels.team", "blue"), nil, nil)[:13])
+	w.want("audit of another namespace", whole, enforced(inNamespace("k8s:io.kubernetes.pod.namespace", "office"), nil, nil))
+	w.want("audit of namespaces with other labels", whole, enforced(inNamespace("k8s:io.cilium.k8s.namespace.labels.team", "red"), nil, nil))
+	w.want("audit of nodes", whole, enforced(host, nil, map[string]string{"enable-host-firewall": "true"}))
+	namespace("enforce")
+	w.want("no audit of a namespace", whole, enforced(pods, nil, nil))
 	w.want("stage", "False Staged", enforced(pods, map[string]string{language.ModeAnnotation: "stage"}, nil)[:12])
 	w.want("a group that is missing", "False NotFound: spec.egress[0]: there is no CiliumCIDRGroup partners", enforced(group, nil, nil)[:68])
 	w.Put(cilium+"ciliumcidrgroups/partners", &v2.CiliumCIDRGroup{Spec: v2.CIDRGroupSpec{ExternalCIDRs: []string{"192.0.2.0/24", "192.0.2.7"}}})

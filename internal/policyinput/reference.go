@@ -166,6 +166,16 @@ func Audited(r state.Reader, t *table.Tables, subject identity.Labels) bool {
 	return namespace.Audit
 }
 
+// AuditedNamespaces are those that ask for that, by what identity.Namespace says of them.
+func AuditedNamespaces(r state.Reader, t *table.Tables) (list []identity.Labels) {
+	for n := range t.Namespaces.All(r) {
+		if n.Audit {
+			list = append(list, identity.Namespace(n.Name, n.Labels))
+		}
+	}
+	return list
+}
+
 // Options reads the settings that say how policies are enforced.
 func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) {
 	setting := func(name string) (string, bool) {

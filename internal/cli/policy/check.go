@@ -162,7 +162,7 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 		return nil
 	}
 	t, s, err := world(slices.DeleteFunc(slices.Clone(objects), func(o *manifest.Object) bool {
-		return !slices.Contains([]string{"ConfigMap", "Service", "CiliumCIDRGroup"}, o.Kind)
+		return !slices.Contains([]string{"ConfigMap", "Namespace", "Service", "CiliumCIDRGroup"}, o.Kind)
 	}))
 	if err != nil {
 		return err
@@ -171,6 +171,7 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 		setting, there := t.Settings.One(s, state.Join(key))
 		return setting.Value, there
 	})
+	w.Audited = policyinput.AuditedNamespaces(s, t)
 	if all {
 		w.Group = func(name string) ([]string, bool) {
 			g, there := t.CIDRGroups.One(s, state.Join(name))

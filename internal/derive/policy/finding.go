@@ -3,8 +3,10 @@ package policy
 import (
 	"slices"
 
+	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -13,6 +15,7 @@ import (
 func newFindings(t *table.Tables) Runner {
 	f := &findings{t: t}
 	f.world = state.NewMemo(f.readWorld, t.Settings)
+	f.audited = state.NewMemo(f.readAudited, t.Namespaces)
 	f.naming = state.NewMemo(f.readNaming, t.Policies)
 	return &state.Derivation[table.Finding]{
 		Name: "policy-findings",
@@ -28,13 +31,9 @@ func newFindings(t *table.Tables) Runner {
 			state.On(t.Services, func(r state.Reader, s table.Service) []state.Key {
 				return f.naming.Of(r)[named{engine.Services, s.Namespace, s.Name}]
 			}),
-			state.On(t.Settings, func(r state.Reader, s table.Setting) (keys []state.Key) {
-				if slices.Contains(gap.Settings, s.Name) {
-					for p := range t.Policies.All(r) {
-						keys = append(keys, t.Policies.Key(p))
-					}
-				}
-				return keys
+			state.On(t.Namespaces, func(r state.Reader, n table.Namespace) []state.Key { return f.all(r, n.Audit) }),
+			state.On(t.Settings, func(r state.Reader, s table.Setting) []state.Key {
+				return f.all(r, slices.Contains(gap.Settings, s.Name))
 			}),
 		},
 		Compute: f.compute,
@@ -42,9 +41,24 @@ func newFindings(t *table.Tables) Runner {
 }
 
 type findings struct {
-	t      *table.Tables
-	world  *state.Memo[gap.World]
-	naming *state.Memo[naming]
+	t       *table.Tables
+	world   *state.Memo[gap.World]
+	audited *state.Memo[[]identity.Labels]
+	naming  *state.Memo[naming]
+}
+
+// all names all policies, if what has changed matters.
+func (f *findings) all(r state.Reader, matters bool) (keys []state.Key) {
+	if matters {
+		for p := range f.t.Policies.All(r) {
+			keys = append(keys, f.t.Policies.Key(p))
+		}
+	}
+	return keys
+}
+
+func (f *findings) readAudited(r state.Reader) []identity.Labels {
+	return policyinput.AuditedNamespaces(r, f.t)
 }
 
 func (f *findings) readWorld(r state.Reader) gap.World {
@@ -60,6 +74,7 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		return nil
 	}
 	w := f.world.Of(r)
+	w.Audited = f.audited.Of(r)
 	w.Group = func(name string) ([]string, bool) {
 		g, there := f.t.CIDRGroups.One(r, state.Join(name))
 		return g.Problems, there

@@ -1,9 +1,11 @@
 package verdict
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,6 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube"
 )
@@ -36,6 +40,16 @@ func (f Facts) World(ctx context.Context) (w gap.World, done func() error, err e
 		return w, nil, fmt.Errorf("read ConfigMap %s/%s: %w", kube.ConfigNamespace, kube.ConfigName, err)
 	}
 	w = gap.NewWorld(func(key string) (string, bool) { v, ok := c.Data[key]; return v, ok })
+	var namespaces corev1.NamespaceList
+	if err := f.Client.List(ctx, &namespaces, client.UnsafeDisableDeepCopy); err != nil {
+		return w, nil, fmt.Errorf("list namespaces, which may be audited: %w", err)
+	}
+	for _, n := range namespaces.Items {
+		if language.Audits(n.Annotations) {
+			w.Audited = append(w.Audited, identity.Namespace(n.Name, n.Labels))
+		}
+	}
+	slices.SortFunc(w.Audited, func(a, b identity.Labels) int { return cmp.Compare(a.String(), b.String()) })
 	var failed error
 	there := func(key client.ObjectKey, o client.Object) bool {
 		err := f.Client.Get(ctx, key, o)
@@ -64,8 +78,17 @@ func ServiceMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// Watch has a controller judge its objects again when what they depend on changes: all of them if it is the configuration,
-// those that name objects if it is such an object.
+// audits sees changes of namespaces that are audited, or were.
+var audits = predicate.Funcs{
+	CreateFunc: func(e event.CreateEvent) bool { return language.Audits(e.Object.GetAnnotations()) },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return language.Audits(e.ObjectOld.GetAnnotations()) || language.Audits(e.ObjectNew.GetAnnotations())
+	},
+	DeleteFunc: func(e event.DeleteEvent) bool { return language.Audits(e.Object.GetAnnotations()) },
+}
+
+// Watch has a controller judge its objects again when what they depend on changes: all of them if it is the configuration or
+// a namespace that is audited, those that name objects if it is such an object.
 func (f Facts) Watch(b *builder.Builder, c client.Reader, list func() client.ObjectList) *builder.Builder {
 	again := func(which func(client.Object) bool) handler.EventHandler {
 		return handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, _ client.Object) (out []reconcile.Request) {
@@ -82,7 +105,9 @@ func (f Facts) Watch(b *builder.Builder, c client.Reader, list func() client.Obj
 			return out
 		})
 	}
-	b = b.Watches(&corev1.ConfigMap{}, again(func(client.Object) bool { return true })).
+	every := func(client.Object) bool { return true }
+	b = b.Watches(&corev1.ConfigMap{}, again(every)).
+		Watches(&corev1.Namespace{}, again(every), builder.WithPredicates(audits)).
 		WatchesMetadata(ServiceMetadata(), again(namesObjects), builder.WithPredicates(predicate.Funcs{UpdateFunc: func(event.UpdateEvent) bool { return false }}))
 	if f.Groups {
 		b = b.Watches(&v2.CiliumCIDRGroup{}, again(namesObjects))

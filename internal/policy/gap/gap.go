@@ -77,6 +77,8 @@ type World struct {
 	Group func(name string) (problems []string, there bool)
 	// Service tells whether there is one of this name; nil: not known.
 	Service func(namespace, name string) bool
+	// Audited are the namespaces whose pods have nothing denied: what identity.Namespace says of each.
+	Audited []identity.Labels
 }
 
 // NewWorld is a cluster with these settings, of whose objects nothing is known. get gives the value of a key, and whether it
@@ -170,6 +172,21 @@ func (f *finder) modes(rules []policy.Rule) {
 	if f.Config.Audit {
 		f.add(Audited, "spec", "what this policy would deny passes while setting policy-audit-mode is true, and flows show it with verdict AUDIT")
 	}
+	if names := f.audited(rules); len(names) > 0 {
+		f.add(Audited, "spec", "what this policy would deny to pods of namespace %s, or deny them, passes while that has the annotation "+
+			"policy.weftnet.io/mode: audit, and flows show it with verdict AUDIT", strings.Join(names, ", "))
+	}
+}
+
+// audited names the audited namespaces of whose pods the rules may select some.
+func (f *finder) audited(rules []policy.Rule) (names []string) {
+	for _, namespace := range f.Audited {
+		if slices.ContainsFunc(rules, func(r policy.Rule) bool { return !ForNodes(r) && r.Subject.Admits(namespace) }) {
+			name, _ := namespace.Value(identity.SourceK8s + ":" + identity.LabelNamespace)
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // ForNodes tells whether a rule is for nodes (nodeSelector), and not for workloads.
