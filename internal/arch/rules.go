@@ -34,7 +34,7 @@ var layers = map[string]layer{
 
 	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful,
 
-	"internal/language": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
+	"internal/language": languages, "internal/kind": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
 
 	"internal/source/kube": edges, "internal/source/netdev": edges, "internal/source/cni": edges, "internal/derive": edges,
 	"internal/reconcile": edges, "internal/sink/bpfmap": edges, "internal/sink/link": edges, "internal/sink/route": edges,

@@ -21,7 +21,7 @@ import (
 	"weftnet.io/weftnet/deploy"
 	"weftnet.io/weftnet/internal/capability"
 	"weftnet.io/weftnet/internal/cli"
-	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/table"
@@ -194,23 +194,10 @@ func (s sample) read(t *testing.T) table.PolicyObject {
 			t.Fatalf("%s: %v", text, err)
 		}
 	}
-	switch s.kind {
-	case language.KindCilium:
-		var p v2.CiliumNetworkPolicy
-		strict(&p)
-		return language.Cilium(&p)
-	case language.KindClusterwide:
-		var p v2.CiliumClusterwideNetworkPolicy
-		strict(&p)
-		return language.Clusterwide(&p)
-	case language.KindKubernetes:
-		var p networkingv1.NetworkPolicy
-		strict(&p)
-		return language.Kubernetes(&p)
-	case language.KindClusterNetwork:
-		var p v1alpha2.ClusterNetworkPolicy
-		strict(&p)
-		return language.ClusterNetwork(&p)
+	if k := kind.Named(s.kind); k != nil && k.IsPolicy() {
+		o := k.New()
+		strict(o)
+		return kind.Policy(o)
 	}
 	t.Fatalf("no kind %s", s.kind)
 	panic("unreachable")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,9 +13,10 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/lint/entry"
-	"weftnet.io/weftnet/internal/lint/kind"
+	"weftnet.io/weftnet/internal/lint/lookalike"
 	"weftnet.io/weftnet/internal/lint/schema"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy"
@@ -96,7 +96,7 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 	for _, o := range objects {
 		if c.kind(o) {
 			c.objects = append(c.objects, c.read(o))
-		} else if o.Kind == schema.KindCIDRGroup && strings.HasPrefix(o.APIVersion, "cilium.io/") {
+		} else if k := kind.Find(o.APIVersion, o.Kind); k != nil && k.Is(kind.Lint) {
 			c.shape(&object{Object: o})
 		}
 	}
@@ -155,26 +155,27 @@ func nameOf(o *manifest.Object) string {
 // name is that of messages about rules: cnp shop/web.
 func name(o *manifest.Object) string {
 	namespace := o.Namespace
-	if namespace == "" && (o.Kind == language.KindCilium || o.Kind == language.KindKubernetes) {
+	if k := kind.Named(o.Kind); namespace == "" && k != nil && k.IsPolicy() && k.Namespaced {
 		namespace = metav1.NamespaceDefault
 	}
 	return policy.Origin{Kind: o.Kind, Namespace: namespace, Name: o.Name}.String()
 }
 
-func clusterScoped(kind string) bool {
-	return kind == language.KindClusterwide || kind == language.KindClusterNetwork || kind == schema.KindCIDRGroup
+func clusterScoped(name string) bool {
+	k := kind.Named(name)
+	return k != nil && !k.Namespaced
 }
 
 // kind tells whether an object is a policy, and notes one that only seems to be one.
 func (c *checker) kind(m *manifest.Object) bool {
-	v := kind.Of(m.APIVersion, m.Kind)
+	v := lookalike.Of(m.APIVersion, m.Kind)
 	severity := Error
 	switch v.Is {
-	case kind.Policy:
+	case lookalike.Policy:
 		return true
-	case kind.Other:
+	case lookalike.Other:
 		return false
-	case kind.Foreign:
+	case lookalike.Foreign:
 		severity = Warning
 	}
 	c.add(&object{Object: m}, severity, "kind", v.Field, v.Does, v.Meant, v.Fix)
@@ -190,22 +191,22 @@ func (c *checker) read(m *manifest.Object) *object {
 	case language.KindKubernetes:
 		o.kubernetes = &networkingv1.NetworkPolicy{}
 		if err = m.Decode(o.kubernetes); err == nil {
-			o.row = language.Kubernetes(o.kubernetes)
+			o.row = kind.Policy(o.kubernetes)
 		}
 	case language.KindClusterNetwork:
 		o.tiers = &v1alpha2.ClusterNetworkPolicy{}
 		if err = m.Decode(o.tiers); err == nil {
-			o.row = language.ClusterNetwork(o.tiers)
+			o.row = kind.Policy(o.tiers)
 		}
 	case language.KindCilium:
 		var p v2.CiliumNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = language.Cilium(&p), entry.Rules(p.Spec, p.Specs)
+			o.row, o.rules = kind.Policy(&p), entry.Rules(p.Spec, p.Specs)
 		}
 	case language.KindClusterwide:
 		var p v2.CiliumClusterwideNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = language.Clusterwide(&p), entry.Rules(p.Spec, p.Specs)
+			o.row, o.rules = kind.Policy(&p), entry.Rules(p.Spec, p.Specs)
 		}
 	}
 	o.readable = err == nil
@@ -246,7 +247,7 @@ func Object(of string, object any, options Options) ([]Finding, error) {
 		return nil, err
 	}
 	fields["kind"], _ = json.Marshal(of)
-	fields["apiVersion"], _ = json.Marshal(kind.Versions[of])
+	fields["apiVersion"], _ = json.Marshal(kind.Named(of).GroupVersion.String())
 	if text, err = json.Marshal(fields); err != nil {
 		return nil, err
 	}
@@ -255,4 +256,6 @@ func Object(of string, object any, options Options) ([]Finding, error) {
 }
 
 // IsPolicy tells whether an object is of a kind that is checked.
-func IsPolicy(o *manifest.Object) bool { return kind.Of(o.APIVersion, o.Kind).Is == kind.Policy }
+func IsPolicy(o *manifest.Object) bool {
+	return lookalike.Of(o.APIVersion, o.Kind).Is == lookalike.Policy
+}

@@ -12,6 +12,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/lint/cover"
 	"weftnet.io/weftnet/internal/lint/entry"
@@ -147,9 +148,9 @@ func peerSelector(o *object, r entry.Rule, s v2.LabelSelector) identity.Selector
 		alone.EndpointSelector = &v2.LabelSelector{}
 	}
 	meta := metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name}
-	row := language.Cilium(&v2.CiliumNetworkPolicy{ObjectMeta: meta, Spec: alone})
+	row := kind.Policy(&v2.CiliumNetworkPolicy{ObjectMeta: meta, Spec: alone})
 	if o.Kind == language.KindClusterwide {
-		row = language.Clusterwide(&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta, Spec: alone})
+		row = kind.Policy(&v2.CiliumClusterwideNetworkPolicy{ObjectMeta: meta, Spec: alone})
 	}
 	return firstPeer(row.Rules)
 }
@@ -172,7 +173,7 @@ func (c *checker) kubernetesPeer(o *object, p networkingv1.NetworkPolicyPeer, fi
 	if p.NamespaceSelector != nil {
 		labels = ""
 	}
-	c.peer(o, firstPeer(language.Kubernetes(alone).Rules), field, labels)
+	c.peer(o, firstPeer(kind.Policy(alone).Rules), field, labels)
 }
 
 // namesNamespace tells whether a selector says itself which namespace it is about.

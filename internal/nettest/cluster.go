@@ -22,10 +22,10 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/nettest/wire"
-	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -61,7 +61,7 @@ type object struct {
 
 // checker tells objects that an agent reads from others.
 type checker struct {
-	rows *kube.Rows
+	rows *kind.Rows
 	db   *state.DB
 }
 
@@ -75,7 +75,7 @@ func New(dir string) (*Cluster, error) {
 	return &Cluster{
 		Outside: w.Outside, dir: dir, wire: w,
 		nodes: map[string]*Node{}, objects: map[key]object{}, published: map[string]process.Publication{},
-		check: checker{kube.NewRows(tables, "", nil), db},
+		check: checker{kind.NewRows(tables, "", nil), db},
 	}, nil
 }
 
@@ -231,7 +231,7 @@ func (c *Cluster) put(o runtime.Object) error {
 			a.SetUID(b.GetUID())
 		}
 	}
-	gvks, _, err := kube.Scheme().ObjectKinds(o)
+	gvks, _, err := kind.Scheme().ObjectKinds(o)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func BenchmarkAThousandStatuses(b *testing.B) {
 	const count = 1000
 	for b.Loop() {
 		server := apitest.New(b)
-		server.Serve(required...)
+		server.Serve(required()...)
 		for i := range count {
 			server.Put(fmt.Sprintf("%snamespaces/shop/ciliumnetworkpolicies/p%d", cilium, i), &v2.CiliumNetworkPolicy{Spec: &v2.Rule{
 				EndpointSelector: &v2.LabelSelector{}, Ingress: []v2.IngressRule{{}},
@@ -72,7 +72,7 @@ func BenchmarkAThousandStatuses(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := addStatuses(m, verdict.Facts{Client: m.GetClient()}); err != nil {
+		if err := addAllVerdicts(m, verdict.Facts{Client: m.GetClient()}); err != nil {
 			b.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(b.Context())
@@ -96,7 +96,7 @@ func BenchmarkIdentitiesGo(b *testing.B) {
 	const count = 2000
 	for b.Loop() {
 		server := apitest.New(b)
-		server.Serve(required...)
+		server.Serve(required()...)
 		for i := range count {
 			server.Put(fmt.Sprintf("%sciliumidentities/%d", cilium, 300+i), &v2.CiliumIdentity{})
 		}

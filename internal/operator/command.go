@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/source/kube"
 )
 
@@ -54,5 +55,5 @@ func ownNamespace() string {
 	if name := strings.TrimSpace(string(text)); err == nil && name != "" {
 		return name
 	}
-	return configNamespace
+	return kind.ConfigNamespace
 }

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/settings"
 )
 
@@ -132,8 +133,8 @@ func deleteExactly(ctx context.Context, c client.Client, o client.Object) error 
 // what the API server has.
 func (r *nodes) provide(ctx context.Context, cached []v2.CiliumNode) error {
 	var c corev1.ConfigMap
-	if err := r.client.Get(ctx, client.ObjectKey{Namespace: configNamespace, Name: configName}, &c); err != nil {
-		return fmt.Errorf("read the configuration, without which no node gets a pod prefix: ConfigMap %s/%s: %w", configNamespace, configName, err)
+	if err := r.client.Get(ctx, client.ObjectKey{Namespace: kind.ConfigNamespace, Name: kind.ConfigName}, &c); err != nil {
+		return fmt.Errorf("read the configuration, without which no node gets a pod prefix: ConfigMap %s/%s: %w", kind.ConfigNamespace, kind.ConfigName, err)
 	}
 	config, problems := settings.Parse(func(key string) (string, bool) { v, ok := c.Data[key]; return v, ok })
 	for _, p := range problems {

@@ -14,10 +14,10 @@ import (
 	"github.com/go-logr/logr"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
@@ -26,19 +26,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
 )
 
 const (
-	configNamespace = "kube-system"
-	configName      = "cilium-config"
-	lease           = "cilium-operator-resource-lock"
-	renew           = 10 * time.Second // within which the holder must renew it: the manager's default
+	lease = "cilium-operator-resource-lock"
+	renew = 10 * time.Second // within which the holder must renew it: the manager's default
 )
 
 // Config says how to run.
@@ -83,7 +80,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	f := verdict.Facts{Client: m.GetClient(), Groups: len(missing) == 0}
-	statuses := func(m manager.Manager, _ *slog.Logger) error { return addStatuses(m, f) }
+	statuses := func(m manager.Manager, _ *slog.Logger) error { return addAllVerdicts(m, f) }
 	for name, add := range map[string]func(manager.Manager, *slog.Logger) error{
 		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": statuses,
 	} {
@@ -132,14 +129,8 @@ func ignoreEnd(ctx context.Context, err error) error {
 // newScheme knows the kinds that the operator works with.
 func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, networkingv1.AddToScheme, admissionregistrationv1.AddToScheme, v2.AddToScheme, cncfv1.AddToScheme,
-		v1alpha2.Install,
-	} {
-		if err := add(scheme); err != nil {
-			panic(err) // two types claim one name: a mistake in this program
-		}
-	}
+	utilruntime.Must(kind.Install(scheme))
+	utilruntime.Must(admissionregistrationv1.AddToScheme(scheme))
 	return scheme
 }
 
@@ -172,7 +163,7 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
 				&corev1.ConfigMap{}: {
-					Namespaces: map[string]cache.Config{configNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", configName),
+					Namespaces: map[string]cache.Config{kind.ConfigNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", kind.ConfigName),
 				},
 				&corev1.Node{}:            {Transform: keepIdentity},
 				&corev1.Namespace{}:       {Transform: keepMode},

@@ -31,6 +31,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
 	"weftnet.io/weftnet/internal/policy/gap"
@@ -52,7 +53,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	server := apitest.New(t)
-	server.Serve(required...)
+	server.Serve(required()...)
 	c, err := client.New(server.Config(), client.Options{Scheme: newScheme(), Mapper: mapper()})
 	if err != nil {
 		t.Fatal(err)
@@ -402,12 +403,9 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 		EgressPeer: v2.EgressPeer{ToEntities: []string{"all"}},
 	}}}})
 	w.Put(path+"bad", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web}})
-	s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
-		w.client, func(_ context.Context, o *v2.CiliumNetworkPolicy) (verdict.Verdict, error) {
-			return verdict.Of(language.KindCilium, o, gap.Default())
-		},
-		func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
-	}
+	s := &statuses{w.client, judgement{kind: kind.Named(language.KindCilium), judge: func(_ context.Context, o kind.Object) (verdict.Verdict, error) {
+		return verdict.Of(language.KindCilium, o, gap.Default())
+	}}}
 	var have []string
 	for _, name := range []string{"whole", "part", "trap", "bad", "missing"} {
 		request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: name}}
@@ -448,10 +446,7 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 	gre := to(v2.EgressPeer{ToEntities: []string{"world"}})
 	gre.Egress[0].ToPorts = []v2.PortRule{{Ports: []v2.PortProtocol{{Port: "0", Protocol: "GRE"}}}}
 	pods := &v2.Rule{EndpointSelector: &v2.LabelSelector{}, Ingress: inside}
-	j := policies[v2.CiliumClusterwideNetworkPolicy](nil, verdict.Facts{Client: w.client, Groups: true}, language.KindClusterwide, nil)
-	s := &statuses[v2.CiliumClusterwideNetworkPolicy, *v2.CiliumClusterwideNetworkPolicy]{
-		w.client, j.judge, func(o *v2.CiliumClusterwideNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
-	}
+	s := &statuses{w.client, judgementOf(nil, verdict.Facts{Client: w.client, Groups: true}, kind.Named(language.KindClusterwide))}
 	enforced := func(spec *v2.Rule, annotations map[string]string, settings map[string]string) string {
 		w.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{Data: settings})
 		w.Put(path+"p", &v2.CiliumClusterwideNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", Annotations: annotations}, Spec: spec})
@@ -508,11 +503,9 @@ func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {
 	w := newWorld(t)
 	w.Put("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny", &networkingv1.NetworkPolicy{})
 	problems := []string{"spec.egress[0].to[0].ipBlock: not enforced yet"}
-	s := &reports[networkingv1.NetworkPolicy, *networkingv1.NetworkPolicy]{
-		w.client, w, func(context.Context, *networkingv1.NetworkPolicy) (verdict.Verdict, error) {
-			return verdict.Verdict{Reason: gap.NotImplemented, Problems: problems}, nil
-		},
-	}
+	s := &reports{w.client, w, judgement{kind: kind.Named(language.KindKubernetes), judge: func(context.Context, kind.Object) (verdict.Verdict, error) {
+		return verdict.Verdict{Reason: gap.NotImplemented, Problems: problems}, nil
+	}}}
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "deny"}}
 	result, err := s.Reconcile(t.Context(), request)
 	if err != nil || result.RequeueAfter != remind {
@@ -537,14 +530,14 @@ func newKindsOf(t *testing.T, server *apitest.Server, log io.Writer) *kinds {
 
 func TestTheOperatorWaitsForCRDsAndSaysWhichAreMissing(t *testing.T) {
 	server := apitest.New(t)
-	server.Serve(required[1:]...)
+	server.Serve(required()[1:]...)
 	ctx, cancel := context.WithCancel(t.Context())
 	log := &firstLine{then: cancel}
 	k := newKindsOf(t, server, log)
-	if err := k.await(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(log.String(), "missing=["+required[0]+"]") {
+	if err := k.await(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(log.String(), "missing=["+required()[0]+"]") {
 		t.Errorf("error %v, log %s", err, log)
 	}
-	server.Serve(required[0])
+	server.Serve(required()[0])
 	if err := k.await(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -18,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/verdict"
 	"weftnet.io/weftnet/internal/policy/gap"
@@ -78,12 +78,9 @@ func TestAThousandStatusesTakeFiveSecondsAtMost(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		s := &statuses[v2.CiliumNetworkPolicy, *v2.CiliumNetworkPolicy]{
-			operatorsClient(t, w), func(_ context.Context, o *v2.CiliumNetworkPolicy) (verdict.Verdict, error) {
-				return verdict.Of(language.KindCilium, o, gap.Default())
-			},
-			func(o *v2.CiliumNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions },
-		}
+		s := &statuses{operatorsClient(t, w), judgement{kind: kind.Named(language.KindCilium), judge: func(_ context.Context, o kind.Object) (verdict.Verdict, error) {
+			return verdict.Of(language.KindCilium, o, gap.Default())
+		}}}
 		var queue errgroup.Group
 		queue.SetLimit(many.MaxConcurrentReconciles)
 		for i := range 1000 {

@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/policyinput"
-	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -156,7 +156,7 @@ func ofCluster(objects []*manifest.Object, o lint.Options) (lint.Options, error)
 // a cluster, and what is there of all that a cluster has.
 func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 	configured := slices.ContainsFunc(objects, func(o *manifest.Object) bool {
-		return o.Kind == "ConfigMap" && o.Name == kube.ConfigName && cmp.Or(o.Namespace, kube.ConfigNamespace) == kube.ConfigNamespace
+		return o.Kind == "ConfigMap" && o.Name == kind.ConfigName && cmp.Or(o.Namespace, kind.ConfigNamespace) == kind.ConfigNamespace
 	})
 	if !all && !configured {
 		return nil

@@ -10,49 +10,26 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/manifest"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
-	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
-
-// kinds are those that become rows as they are.
-var kinds = map[string]func() runtime.Object{
-	"v1 ConfigMap":                             func() runtime.Object { return &corev1.ConfigMap{} },
-	"v1 Namespace":                             func() runtime.Object { return &corev1.Namespace{} },
-	"v1 Node":                                  func() runtime.Object { return &corev1.Node{} },
-	"v1 Service":                               func() runtime.Object { return &corev1.Service{} },
-	"discovery.k8s.io/v1 EndpointSlice":        func() runtime.Object { return &discoveryv1.EndpointSlice{} },
-	"cilium.io/v2 CiliumCIDRGroup":             func() runtime.Object { return &v2.CiliumCIDRGroup{} },
-	"cilium.io/v2alpha1 CiliumCIDRGroup":       func() runtime.Object { return &v2.CiliumCIDRGroup{} },
-	"cilium.io/v2 CiliumNode":                  func() runtime.Object { return &v2.CiliumNode{} },
-	"cilium.io/v2 " + language.KindCilium:      func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
-	"cilium.io/v2 " + language.KindClusterwide: func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },
-	"networking.k8s.io/v1 " + language.KindKubernetes: func() runtime.Object {
-		return &networkingv1.NetworkPolicy{}
-	},
-	v1alpha2.GroupVersion.String() + " " + language.KindClusterNetwork: func() runtime.Object { return &v1alpha2.ClusterNetworkPolicy{} },
-}
 
 // world fills the tables of an agent from objects: a cluster as it would be with them and nothing else. Pods get
 // identities by their labels, and addresses if they have none: with a zone, so that no CIDR holds them and nobody is told.
 func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 	t, db := table.New()
-	rows := kube.NewRows(t, "", nil)
+	rows := kind.NewRows(t, "", nil)
 	err := db.Write(func(tx *state.Tx) error {
 		for _, o := range slices.Concat(objects, missingNodes(objects)) {
 			if err := put(tx, rows, o); err != nil {
@@ -84,17 +61,17 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 	return t, db.Snapshot(), err
 }
 
-func put(tx *state.Tx, rows *kube.Rows, o *manifest.Object) error {
-	make, known := kinds[o.APIVersion+" "+o.Kind]
-	if !known || o.Kind == "ConfigMap" && (o.Namespace != kube.ConfigNamespace || o.Name != kube.ConfigName) {
+func put(tx *state.Tx, rows *kind.Rows, o *manifest.Object) error {
+	k := kind.Find(o.APIVersion, o.Kind)
+	if k == nil || !k.Is(kind.Files) || !k.Has(o.Namespace, o.Name) {
 		return nil
 	}
-	object := make()
+	object := k.New()
 	if err := o.Decode(object); err != nil {
 		return fmt.Errorf("%s: %s cannot be read: %w; 'weft policy check' says what is wrong", o.At(""), o.Title(), err)
 	}
-	if namespaced, ok := object.(metav1.Object); ok && o.Kind != "Namespace" && o.Kind != "Node" && o.Kind != language.KindClusterwide && o.Kind != language.KindClusterNetwork && o.Kind != "CiliumNode" && o.Kind != "CiliumCIDRGroup" {
-		namespaced.SetNamespace(cmp.Or(namespaced.GetNamespace(), metav1.NamespaceDefault))
+	if k.Namespaced {
+		object.SetNamespace(cmp.Or(object.GetNamespace(), metav1.NamespaceDefault))
 	}
 	return rows.Put(tx, object)
 }

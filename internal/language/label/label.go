@@ -25,6 +25,30 @@ import (
 
 var operators = map[string]identity.Operator{"In": identity.In, "NotIn": identity.NotIn, "Exists": identity.Exists, "DoesNotExist": identity.DoesNotExist}
 
+// Keys of labels that the cluster gives to pods.
+const (
+	KeyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
+	KeyCluster   = identity.SourceK8s + ":" + identity.LabelCluster
+)
+
+// Pods and InCluster are asked of a peer that is a pod, and one of the policy's own cluster.
+var (
+	Pods      = identity.Requirement{Key: KeyNamespace, Operator: identity.Exists}
+	InCluster = identity.Requirement{Key: KeyCluster, Operator: identity.Same}
+)
+
+// InNamespace is asked of a pod of a namespace.
+func InNamespace(namespace string) identity.Requirement {
+	return identity.Requirement{Key: KeyNamespace, Operator: identity.In, Values: []string{namespace}}
+}
+
+// Asks tells whether there is a requirement on a key of source k8s or any.
+func Asks(requirements []identity.Requirement, key string) bool {
+	return slices.ContainsFunc(requirements, func(r identity.Requirement) bool {
+		return r.Key == identity.SourceK8s+":"+key || r.Key == identity.SourceAny+":"+key
+	})
+}
+
 // Reject says what makes an object invalid, and in which field.
 type Reject = func(field, because string, args ...any)
 

@@ -35,8 +35,10 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/language/label"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/table"
 )
 
 // Limits of a ClusterNetworkPolicy, which its CRD has too.
@@ -54,11 +56,6 @@ const (
 	ofNodes      = "node:"
 )
 
-var (
-	pods      = identity.Requirement{Key: ofPods + identity.LabelNamespace, Operator: identity.Exists}
-	inCluster = identity.Requirement{Key: ofPods + identity.LabelCluster, Operator: identity.Same}
-)
-
 var tiers = map[v1alpha2.Tier]policy.Tier{v1alpha2.AdminTier: policy.Admin, v1alpha2.BaselineTier: policy.Baseline}
 
 var actions = map[v1alpha2.ClusterNetworkPolicyRuleAction]policy.Action{
@@ -67,33 +64,36 @@ var actions = map[v1alpha2.ClusterNetworkPolicyRuleAction]policy.Action{
 	v1alpha2.ClusterNetworkPolicyRuleActionPass:   policy.Pass,
 }
 
-// Report is told what is wrong with a policy (Reject: nothing of it is enforced then), and what people should know of it
-// (Note). field is the place.
-type Report struct {
-	Reject, Note func(field, what string, args ...any)
+// Policy reads a ClusterNetworkPolicy. Each of its rules becomes one of the engine, with its name for flows to show.
+func Policy(p *v1alpha2.ClusterNetworkPolicy) table.PolicyObject {
+	r := reader{language.New(language.KindClusterNetwork, &p.ObjectMeta)}
+	r.Object.Namespace = ""
+	r.Object.Rules = r.rules(p)
+	return r.Row()
 }
 
-// Rules reads a policy. Each of its rules becomes one of the engine, with its name for flows to show; an origin with a
-// path is in its terms.
-func Rules(p *v1alpha2.ClusterNetworkPolicy, origin policy.Origin, report Report) (out []policy.Rule) {
+// reader reads one object.
+type reader struct{ *language.Reader }
+
+func (r reader) rules(p *v1alpha2.ClusterNetworkPolicy) (out []policy.Rule) {
 	tier, known := tiers[p.Spec.Tier]
 	if !known {
-		report.Reject("spec.tier", "%q is not one of Admin, Baseline", p.Spec.Tier)
+		r.Reject("spec.tier", "%q is not one of Admin, Baseline", p.Spec.Tier)
 	}
 	if p.Spec.Priority < 0 || p.Spec.Priority > maxPriority {
-		report.Reject("spec.priority", "%d is not between 0 and %d", p.Spec.Priority, maxPriority)
+		r.Reject("spec.priority", "%d is not between 0 and %d", p.Spec.Priority, maxPriority)
 	}
-	subject := report.subject(p.Spec.Subject)
+	subject := r.subject(p.Spec.Subject)
 	read := func(e entry, direction string, i int, name string) (policy.Rule, []policy.Term) {
-		e.Report, e.path, e.rank = report, fmt.Sprintf("%s[%d]", direction, i), rank(p.Spec.Priority, i)
+		e.reader, e.path, e.rank = r, fmt.Sprintf("%s[%d]", direction, i), rank(p.Spec.Priority, i)
 		e.field = "spec." + e.path
 		if i == maxRules {
-			report.Reject("spec."+direction, "too many rules, the max is %d", maxRules)
+			r.Reject("spec."+direction, "too many rules, the max is %d", maxRules)
 		}
 		if utf8.RuneCountInString(name) > maxRuleName {
-			report.Reject(e.field+".name", "it has more than %d characters", maxRuleName)
+			r.Reject(e.field+".name", "it has more than %d characters", maxRuleName)
 		}
-		rule := policy.Rule{Origin: origin, Subject: subject, Tier: tier}
+		rule := policy.Rule{Origin: r.Origin(""), Subject: subject, Tier: tier}
 		rule.Origin.Log = name
 		return rule, e.terms()
 	}
@@ -120,7 +120,7 @@ func rank(priority int32, i int) uint32 {
 	return policy.MaxRank - 1 - uint32(priority)*rankPerLevel - uint32(i)
 }
 
-func (r Report) subject(in v1alpha2.ClusterNetworkPolicySubject) identity.Selector {
+func (r reader) subject(in v1alpha2.ClusterNetworkPolicySubject) identity.Selector {
 	switch {
 	case in.Namespaces != nil && in.Pods != nil:
 		r.Reject("spec.subject", "only one of namespaces and pods can be set")
@@ -136,17 +136,17 @@ func (r Report) subject(in v1alpha2.ClusterNetworkPolicySubject) identity.Select
 
 // podsOf are the pods that a selector chooses, or all, in the namespaces that another one does. Pods of the host's network
 // are none of them: they are their node.
-func (r Report) podsOf(namespaces, own *metav1.LabelSelector, field string) []identity.Requirement {
+func (r reader) podsOf(namespaces, own *metav1.LabelSelector, field string) []identity.Requirement {
 	if own == nil {
-		return append(label.Requirements(ofNamespaces, namespaces, field, r.Reject), pods)
+		return append(label.Requirements(ofNamespaces, namespaces, field, r.Reject), label.Pods)
 	}
-	out := append(label.Requirements(ofNamespaces, namespaces, field+".namespaceSelector", r.Reject), pods)
+	out := append(label.Requirements(ofNamespaces, namespaces, field+".namespaceSelector", r.Reject), label.Pods)
 	return append(out, label.Requirements(ofPods, own, field+".podSelector", r.Reject)...)
 }
 
 // entry is an element of ingress or egress. Without peers it is about everybody, without protocols about everything.
 type entry struct {
-	Report
+	reader
 	field     string // spec.egress[0]
 	path      string // egress[0]
 	member    string // from or to
@@ -205,7 +205,7 @@ func (e *entry) terms() (out []policy.Term) {
 
 // Whoever may connect to names may resolve them.
 var (
-	dnsServers = []identity.Selector{identity.NewSelector(pods, identity.Requirement{
+	dnsServers = []identity.Selector{identity.NewSelector(label.Pods, identity.Requirement{
 		Key: ofPods + "k8s-app", Operator: identity.In, Values: []string{"kube-dns"},
 	})}
 	dnsPorts = []policy.Port{{Name: "dns"}, {Name: "dns-tcp"}}
@@ -225,9 +225,9 @@ func (e *entry) peer(p *v1alpha2.ClusterNetworkPolicyEgressPeer, field string, t
 	case set > 1:
 		e.Reject(field, "only one kind of peer can be set in an element; write one element for each")
 	case p.Namespaces != nil:
-		t.Peers = append(t.Peers, identity.NewSelector(append(e.podsOf(p.Namespaces, nil, field+".namespaces"), inCluster)...))
+		t.Peers = append(t.Peers, identity.NewSelector(append(e.podsOf(p.Namespaces, nil, field+".namespaces"), label.InCluster)...))
 	case p.Pods != nil:
-		t.Peers = append(t.Peers, identity.NewSelector(append(e.podsOf(&p.Pods.NamespaceSelector, &p.Pods.PodSelector, field+".pods"), inCluster)...))
+		t.Peers = append(t.Peers, identity.NewSelector(append(e.podsOf(&p.Pods.NamespaceSelector, &p.Pods.PodSelector, field+".pods"), label.InCluster)...))
 	case p.Nodes != nil:
 		e.unnamed = true
 		chosen := identity.NewSelector(label.Requirements(ofNodes, p.Nodes, field+".nodes", e.Reject)...)

@@ -20,7 +20,7 @@ import (
 	kubeyaml "sigs.k8s.io/yaml"
 
 	"weftnet.io/weftnet/deploy"
-	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/kind"
 )
 
 // schema is what the API server holds an object against: the part of OpenAPI that our CRDs use.
@@ -52,19 +52,19 @@ func (p *pattern) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// KindCIDRGroup is that of groups of prefixes, which policies name.
-const KindCIDRGroup = "CiliumCIDRGroup"
-
 // schemas are those of the kinds that are checked.
-var schemas = map[string]func() *schema{
-	language.KindCilium:      sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumnetworkpolicies.yaml") }),
-	language.KindClusterwide: sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumclusterwidenetworkpolicies.yaml") }),
-	language.KindClusterNetwork: sync.OnceValue(func() *schema {
-		return fromCRD("policy.networking.k8s.io_clusternetworkpolicies.yaml")
-	}),
-	KindCIDRGroup:           sync.OnceValue(func() *schema { return fromCRD("cilium.io_ciliumcidrgroups.yaml") }),
-	language.KindKubernetes: sync.OnceValue(func() *schema { return fromType(reflect.TypeFor[networkingv1.NetworkPolicy]()) }),
-}
+var schemas = func() map[string]func() *schema {
+	out := map[string]func() *schema{}
+	for k := range kind.ReadBy(kind.Lint) {
+		out[k.Name] = sync.OnceValue(func() *schema {
+			if file := k.CRD(); file != "" {
+				return fromCRD(file)
+			}
+			return fromType(reflect.TypeOf(k.New()).Elem())
+		})
+	}
+	return out
+}()
 
 // fromCRD reads a CRD of the chart, which is part of this program: one that cannot be read is a mistake of ours.
 func fromCRD(file string) *schema {
@@ -159,8 +159,8 @@ type Violation struct {
 	Quote bool   // quotes around what is written would mend it
 }
 
-// Check holds an object's JSON against what the API server asks of its kind: CiliumNetworkPolicy,
-// CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy or CiliumCIDRGroup. Text that is no JSON has no violations: decoding it
+// Check holds an object's JSON against what the API server asks of its kind, which is one that
+// is checked. Text that is no JSON has no violations: decoding it
 // says so.
 func Check(kind string, text []byte) []Violation {
 	var value any

@@ -39,9 +39,9 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/agent"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/source/cni/plugin"
-	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -164,7 +164,7 @@ type Publication struct {
 type process struct {
 	Role
 	agent *agent.Agent
-	rows  *kube.Rows
+	rows  *kind.Rows
 
 	mu   sync.Mutex // guards what is below, and the order of what is said
 	out  *json.Encoder
@@ -180,7 +180,7 @@ func newProcess(r Role) *process {
 		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Version: "test",
 		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
-	return &process{Role: r, agent: a, rows: kube.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}
+	return &process{Role: r, agent: a, rows: kind.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}
 }
 
 // run works until standard input ends, or the agent does.
@@ -249,7 +249,7 @@ func (p *process) write(r Request) error {
 }
 
 var decoder = sync.OnceValue(func() runtime.Decoder {
-	return serializer.NewCodecFactory(kube.Scheme()).UniversalDeserializer()
+	return serializer.NewCodecFactory(kind.Scheme()).UniversalDeserializer()
 })
 
 // Decode reads objects of the kinds that agents know.

@@ -21,9 +21,9 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy/gap"
-	"weftnet.io/weftnet/internal/source/kube"
 )
 
 // Facts reads what policies depend on beside their own text.
@@ -36,8 +36,8 @@ type Facts struct {
 // done gives.
 func (f Facts) World(ctx context.Context) (w gap.World, done func() error, err error) {
 	var c corev1.ConfigMap
-	if err := client.IgnoreNotFound(f.Client.Get(ctx, client.ObjectKey{Namespace: kube.ConfigNamespace, Name: kube.ConfigName}, &c)); err != nil {
-		return w, nil, fmt.Errorf("read ConfigMap %s/%s: %w", kube.ConfigNamespace, kube.ConfigName, err)
+	if err := client.IgnoreNotFound(f.Client.Get(ctx, client.ObjectKey{Namespace: kind.ConfigNamespace, Name: kind.ConfigName}, &c)); err != nil {
+		return w, nil, fmt.Errorf("read ConfigMap %s/%s: %w", kind.ConfigNamespace, kind.ConfigName, err)
 	}
 	w = gap.NewWorld(func(key string) (string, bool) { v, ok := c.Data[key]; return v, ok })
 	var namespaces corev1.NamespaceList
@@ -65,7 +65,7 @@ func (f Facts) World(ctx context.Context) (w gap.World, done func() error, err e
 		w.Group = func(name string) ([]string, bool) {
 			var g v2.CiliumCIDRGroup
 			found := there(client.ObjectKey{Name: name}, &g)
-			return kube.CIDRGroupProblems(&g), found
+			return kind.CIDRGroupProblems(&g), found
 		}
 	}
 	return w, func() error { return failed }, nil

@@ -21,20 +21,21 @@ import (
 	"k8s.io/utils/clock"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/state"
 )
 
 // follow keeps the rows of one resource up to date until ctx ends.
 func (s *Source) follow(ctx context.Context, r resource) {
-	var example any = r.example
+	var example any = r.New()
 	if r.metadata {
 		example = &metav1.PartialObjectMetadata{}
 	}
 	backoff := wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 30 * time.Second}
 	clock := stoppable{ctx: ctx}
-	reflector := cache.NewReflectorWithOptions(s.listWatch(r), example, &store{s, ctx, s.rows.kinds[r.kind]},
-		cache.ReflectorOptions{Name: r.name, TypeDescription: r.kind, Clock: clock, Backoff: &backoff})
+	reflector := cache.NewReflectorWithOptions(s.listWatch(r), example, &store{s, ctx, s.rows.Of(r.Kind)},
+		cache.ReflectorOptions{Name: r.Resource, TypeDescription: r.Name, Clock: clock, Backoff: &backoff})
 	again := backoff.DelayWithReset(clock, 2*time.Minute)
 	_ = again.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		round, end := context.WithCancel(ctx)
@@ -47,14 +48,14 @@ func (s *Source) follow(ctx context.Context, r resource) {
 // listWatch asks for a resource, and logs what goes wrong: the reflector keeps some errors to itself.
 func (s *Source) listWatch(r resource) *cache.ListWatch {
 	list := func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-		return s.clients[r.gv].Get().Namespace(r.space).Resource(r.name).VersionedParams(&o, metav1.ParameterCodec).Do(ctx).Get()
+		return s.clients[r.GroupVersion].Get().Namespace(r.space).Resource(r.Resource).VersionedParams(&o, metav1.ParameterCodec).Do(ctx).Get()
 	}
 	follow := func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 		o.Watch = true
-		return s.clients[r.gv].Get().Namespace(r.space).Resource(r.name).VersionedParams(&o, metav1.ParameterCodec).Watch(ctx)
+		return s.clients[r.GroupVersion].Get().Namespace(r.space).Resource(r.Resource).VersionedParams(&o, metav1.ParameterCodec).Watch(ctx)
 	}
 	if r.metadata {
-		api := s.metadata.Resource(r.gv.WithResource(r.name))
+		api := s.metadata.Resource(r.WithResource(r.Resource))
 		list = func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return api.List(ctx, o) }
 		follow = api.Watch
 	}
@@ -65,12 +66,12 @@ func (s *Source) listWatch(r resource) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			objects, err := list(ctx, narrow(o))
-			s.health.note(ctx, "list", r.name, err)
+			s.health.note(ctx, "list", r.Resource, err)
 			return objects, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			w, err := follow(ctx, narrow(o))
-			s.health.note(ctx, "watch", r.name, err)
+			s.health.note(ctx, "watch", r.Resource, err)
 			if err == nil {
 				// A reflector whose store refuses its first list leaves the watch open that brought it.
 				context.AfterFunc(ctx, w.Stop)
@@ -130,20 +131,25 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 	for len(missing) > 0 {
 		served, err := s.served(ctx, v2.SchemeGroupVersion)
 		crds := len(served) > 0 // an API server that has just begun may not know any yet
-		if others, failed := s.served(ctx, tiered); err == nil {
-			err = failed
-			maps.Copy(served, others)
+		for _, g := range kind.Groups(kind.Agent) {
+			if !g.Custom || g.GroupVersion == v2.SchemeGroupVersion {
+				continue
+			}
+			if others, failed := s.served(ctx, g.GroupVersion); err == nil {
+				err = failed
+				maps.Copy(served, others)
+			}
 		}
 		var still []resource
 		var names []string
 		for _, r := range missing {
-			if served[r.name] {
+			if served[r.Resource] {
 				start(r)
 			} else {
-				still, names = append(still, r), append(names, r.name)
-				if r.newer && crds && err == nil && !none[r.name] {
-					none[r.name] = true
-					_ = (&store{s, ctx, s.rows.kinds[r.kind]}).Replace(nil, "") // its error is that of ctx
+				still, names = append(still, r), append(names, r.Resource)
+				if r.Optional && crds && err == nil && !none[r.Resource] {
+					none[r.Resource] = true
+					_ = (&store{s, ctx, s.rows.Of(r.Kind)}).Replace(nil, "") // its error is that of ctx
 				}
 			}
 		}
@@ -188,7 +194,7 @@ func (s *Source) served(ctx context.Context, gv schema.GroupVersion) (names map[
 type store struct {
 	source *Source
 	ctx    context.Context //nolint:containedctx // of the reflector that calls
-	kind   kind
+	rows   kind.Filler
 }
 
 func (s *store) do(op func(tx *state.Tx)) error {
@@ -200,15 +206,15 @@ func (s *store) do(op func(tx *state.Tx)) error {
 	}
 }
 
-func (s *store) Add(object any) error    { return s.do(func(tx *state.Tx) { s.kind.put(tx, object) }) }
-func (s *store) Update(object any) error { return s.do(func(tx *state.Tx) { s.kind.put(tx, object) }) }
+func (s *store) Add(object any) error    { return s.do(func(tx *state.Tx) { s.rows.Put(tx, object) }) }
+func (s *store) Update(object any) error { return s.do(func(tx *state.Tx) { s.rows.Put(tx, object) }) }
 func (s *store) Delete(object any) error {
-	return s.do(func(tx *state.Tx) { s.kind.remove(tx, object) })
+	return s.do(func(tx *state.Tx) { s.rows.Remove(tx, object) })
 }
 func (s *store) Resync() error { return nil }
 
 func (s *store) Replace(objects []any, _ string) error {
-	return s.do(func(tx *state.Tx) { s.kind.replace(tx, objects) })
+	return s.do(func(tx *state.Tx) { s.rows.Replace(tx, objects) })
 }
 
 // Transformer makes the objects of a first list small while the reflector collects them.

@@ -34,9 +34,9 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	derive "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
-	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
@@ -62,7 +62,7 @@ func New(w *oracle.World) (*Product, error) {
 	tables, db := table.New()
 	p := &Product{tables, db, map[identity.Labels]identity.Number{}, map[string]bool{}}
 	match := strings.Trim(map[bool]string{true: "nodes,"}[w.CIDRNodes]+map[bool]string{true: "pods"}[w.CIDRPods], ",")
-	rows := kube.NewRows(tables, here, map[string]string{
+	rows := kind.NewRows(tables, here, map[string]string{
 		"cluster-name": w.Cluster, "policy-enforcement-mode": w.Mode, "policy-cidr-match-mode": match, "enable-host-firewall": "true",
 		"allow-localhost":             map[bool]string{true: "policy", false: "auto"}[w.HostPolicy],
 		"enable-node-selector-labels": fmt.Sprint(w.NodeLabels), "policy-audit-mode": fmt.Sprint(w.Audit),
@@ -99,7 +99,7 @@ func New(w *oracle.World) (*Product, error) {
 }
 
 // put gives an object to the reader of its kind, as the Go value that the API server's JSON is decoded into.
-func put(tx *state.Tx, rows *kube.Rows, o oracle.Object) error {
+func put(tx *state.Tx, rows *kind.Rows, o oracle.Object) error {
 	kinds := map[string]func() runtime.Object{
 		"CiliumNetworkPolicy":            func() runtime.Object { return &v2.CiliumNetworkPolicy{} },
 		"CiliumClusterwideNetworkPolicy": func() runtime.Object { return &v2.CiliumClusterwideNetworkPolicy{} },

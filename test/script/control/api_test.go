@@ -16,7 +16,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/source/kube"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -76,7 +76,7 @@ func (a *api) be(away bool) {
 
 // each reads the objects of a YAML file.
 func (a *api) each(text []byte, do func(runtime.Object) error) error {
-	decoder := serializer.NewCodecFactory(kube.Scheme()).UniversalDeserializer()
+	decoder := serializer.NewCodecFactory(kind.Scheme()).UniversalDeserializer()
 	documents := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	for {
 		document, err := documents.Read()

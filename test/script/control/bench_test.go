@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/agent"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/source/cni"
-	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
@@ -42,7 +42,7 @@ type bench struct {
 type life struct {
 	*table.Tables
 	db     *state.DB
-	rows   *kube.Rows
+	rows   *kind.Rows
 	cni    *cni.Server
 	cancel context.CancelFunc
 	parts  sync.WaitGroup
@@ -120,7 +120,7 @@ func (b *bench) stop() {
 func (b *bench) start() error {
 	tables, db := table.New()
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &life{Tables: tables, db: db, rows: kube.NewRows(tables, nodeName, nil), cancel: cancel}
+	l := &life{Tables: tables, db: db, rows: kind.NewRows(tables, nodeName, nil), cancel: cancel}
 	b.life = l
 	if err := db.Write(func(tx *state.Tx) error {
 		status.Statuses.MarkSynced(tx)

@@ -30,8 +30,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/manifest"
-	"weftnet.io/weftnet/internal/source/kube"
 )
 
 // File is what objects of a cluster have for the name of their file.
@@ -39,22 +39,19 @@ const File = "cluster"
 
 const pageSize = "500"
 
-// list is where the objects of a kind are.
+// list is a kind, and where its objects are.
 type list struct{ path, apiVersion, kind string }
 
-var lists = []list{
-	{"/api/v1/namespaces", "v1", "Namespace"},
-	{"/api/v1/nodes", "v1", "Node"},
-	{"/api/v1/pods", "v1", "Pod"},
-	{"/api/v1/services", "v1", "Service"},
-	{"/apis/discovery.k8s.io/v1/endpointslices", "discovery.k8s.io/v1", "EndpointSlice"},
-	{"/apis/networking.k8s.io/v1/networkpolicies", "networking.k8s.io/v1", "NetworkPolicy"},
-	{"/apis/cilium.io/v2/ciliumnetworkpolicies", "cilium.io/v2", "CiliumNetworkPolicy"},
-	{"/apis/cilium.io/v2/ciliumclusterwidenetworkpolicies", "cilium.io/v2", "CiliumClusterwideNetworkPolicy"},
-	{"/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies", "policy.networking.k8s.io/v1alpha2", "ClusterNetworkPolicy"},
-	{"/apis/cilium.io/v2/ciliumcidrgroups", "cilium.io/v2", "CiliumCIDRGroup"},
-	{"/apis/cilium.io/v2/ciliumnodes", "cilium.io/v2", "CiliumNode"},
-	{"/api/v1/namespaces/" + kube.ConfigNamespace + "/configmaps?fieldSelector=metadata.name=" + kube.ConfigName, "v1", "ConfigMap"},
+// listOf is where a kind's objects of all namespaces are, or the one that counts.
+func listOf(k *kind.Kind) list {
+	path := "/apis/" + k.GroupVersion.String()
+	if k.Group.Group == "" {
+		path = "/api/" + k.Version
+	}
+	if k.Only.Name != "" {
+		return list{path + "/namespaces/" + k.Only.Namespace + "/" + k.Resource + "?fieldSelector=metadata.name=" + k.Only.Name, k.GroupVersion.String(), k.Name}
+	}
+	return list{path + "/" + k.Resource, k.GroupVersion.String(), k.Name}
 }
 
 // Read lists everything.
@@ -67,8 +64,8 @@ func Read(ctx context.Context, config *rest.Config) (objects []*manifest.Object,
 	if err != nil {
 		return nil, fmt.Errorf("reach the API server: %w", err)
 	}
-	for _, l := range lists {
-		if objects, err = l.read(ctx, client, base, objects); err != nil {
+	for k := range kind.ReadBy(kind.Inventory) {
+		if objects, err = listOf(k).read(ctx, client, base, objects); err != nil {
 			return nil, err
 		}
 	}

@@ -1,4 +1,4 @@
-package language
+package cilium
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ func (e *entry) portRule(in *v2.PortRule, field string) []policy.Port {
 		e.lacks(field+".rules."+family, "rules for requests (L7) are not enforced yet")
 	}
 	if len(in.Ports) > maxPorts {
-		e.reject(field+".ports", "too many ports, the max is %d", maxPorts)
+		e.Reject(field+".ports", "too many ports, the max is %d", maxPorts)
 		return nil
 	}
 	var out []policy.Port
@@ -67,7 +67,7 @@ func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []poli
 	without, known := policy.Extended[name]
 	if ping := slices.Contains(pings, name); known || ping {
 		if in.Port != "" && in.Port != "0" {
-			e.reject(field+".port", "port must be empty or 0")
+			e.Reject(field+".port", "port must be empty or 0")
 			return out
 		}
 		if known {
@@ -81,11 +81,11 @@ func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []poli
 		return out
 	}
 	if !ok {
-		e.reject(field+".protocol", "invalid protocol %q, must be { tcp | udp | sctp | vrrp | igmp | gre | ipip | ipv6 | esp | ah | any }", in.Protocol)
+		e.Reject(field+".protocol", "invalid protocol %q, must be { tcp | udp | sctp | vrrp | igmp | gre | ipip | ipv6 | esp | ah | any }", in.Protocol)
 		return out
 	}
 	if in.Port == "" {
-		e.reject(field+".port", "port must be specified")
+		e.Reject(field+".port", "port must be specified")
 		return out
 	}
 	if len(in.Port) <= 15 && serviceName.MatchString(in.Port) {
@@ -97,7 +97,7 @@ func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []poli
 	}
 	number, err := strconv.ParseUint(in.Port, 0, 16)
 	if err != nil {
-		e.reject(field+".port", "unable to parse port: %v", err)
+		e.Reject(field+".port", "unable to parse port: %v", err)
 		return out
 	}
 	first, last := uint16(number), uint16(number)
@@ -105,12 +105,12 @@ func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []poli
 	case first == 0:
 		last = 0xffff
 	case in.EndPort > 0xffff || in.EndPort < 0:
-		e.reject(field+".endPort", "%d is not between 0 and 65535", in.EndPort)
+		e.Reject(field+".endPort", "%d is not between 0 and 65535", in.EndPort)
 		return out
 	case in.EndPort > int32(first):
 		last = uint16(in.EndPort)
 	case in.EndPort > 0 && in.EndPort < int32(first):
-		e.ignore(field+".endPort", "%d is below port %d and is ignored", in.EndPort, first)
+		e.Ignore(field+".endPort", "%d is below port %d and is ignored", in.EndPort, first)
 	}
 	for _, protocol := range numbers {
 		out = append(out, policy.Port{Protocol: protocol, First: first, Last: last})
@@ -146,21 +146,21 @@ func (e *entry) checkL7(in *v2.PortRule, field string) {
 	dns := in.Rules != nil && len(in.Rules.DNS) > 0
 	switch {
 	case dns && e.ingress:
-		e.reject(field+".rules.dns", "L7 protocol DNS is not supported on ingress yet")
+		e.Reject(field+".rules.dns", "L7 protocol DNS is not supported on ingress yet")
 	case dns && len(in.Ports) == 0:
-		e.reject(field+".ports", "port must be specified for DNS rules")
+		e.Reject(field+".ports", "port must be specified for DNS rules")
 	case len(in.ServerNames) > 0 && len(families) > 0 && in.TerminatingTLS == nil:
-		e.reject(field+".serverNames", "ServerNames are not allowed with L7 rules without TLS termination")
+		e.Reject(field+".serverNames", "ServerNames are not allowed with L7 rules without TLS termination")
 	case in.Listener != nil && e.ingress:
-		e.reject(field+".listener", "Listener is not allowed on ingress (%s)", in.Listener.Name)
+		e.Reject(field+".listener", "Listener is not allowed on ingress (%s)", in.Listener.Name)
 	case in.Listener != nil && len(families) > 0:
-		e.reject(field+".listener", "Listener is not allowed with L7 rules (%s)", in.Listener.Name)
+		e.Reject(field+".listener", "Listener is not allowed with L7 rules (%s)", in.Listener.Name)
 	case dns && len(in.Rules.HTTP) > 0:
-		e.reject(field+".rules", "only one of http and dns can be set: one protocol per entry of toPorts")
+		e.Reject(field+".rules", "only one of http and dns can be set: one protocol per entry of toPorts")
 	}
 	for i, name := range in.ServerNames {
 		if name == "" {
-			e.reject(fmt.Sprintf("%s.serverNames[%d]", field, i), "empty server name is not allowed")
+			e.Reject(fmt.Sprintf("%s.serverNames[%d]", field, i), "empty server name is not allowed")
 		}
 	}
 	if len(families) == 0 {
@@ -172,11 +172,11 @@ func (e *entry) checkL7(in *v2.PortRule, field string) {
 		number, err := strconv.ParseUint(p.Port, 0, 16)
 		switch {
 		case !dns && protocol != "TCP":
-			e.reject(at+".protocol", "L7 rules can only apply to TCP (not %s) except for DNS rules", firstOf(protocol, "ANY"))
+			e.Reject(at+".protocol", "L7 rules can only apply to TCP (not %s) except for DNS rules", firstOf(protocol, "ANY"))
 		case err == nil && number == 0:
-			e.reject(at+".port", "L7 rules can not be used when a port is 0")
+			e.Reject(at+".port", "L7 rules can not be used when a port is 0")
 		case dns && err == nil && int64(p.EndPort) > int64(number):
-			e.reject(at+".endPort", "DNS rules do not support port ranges")
+			e.Reject(at+".endPort", "DNS rules do not support port ranges")
 		}
 	}
 	if in.Rules == nil {
@@ -188,7 +188,7 @@ func (e *entry) checkL7(in *v2.PortRule, field string) {
 	for i, h := range in.Rules.HTTP {
 		for _, x := range []struct{ name, expression string }{{"path", h.Path}, {"method", h.Method}, {"host", h.Host}} {
 			if _, err := regexp.Compile(x.expression); err != nil {
-				e.reject(fmt.Sprintf("%s.rules.http[%d].%s", field, i, x.name), "%v", err)
+				e.Reject(fmt.Sprintf("%s.rules.http[%d].%s", field, i, x.name), "%v", err)
 			}
 		}
 	}

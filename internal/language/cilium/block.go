@@ -1,4 +1,4 @@
-package language
+package cilium
 
 import (
 	"fmt"
@@ -65,11 +65,11 @@ func (e *entry) service(s v2.ServiceSelector, field string) []policy.Block {
 	of := policy.Reference{Kind: policy.Services, Namespace: e.namespace}
 	switch {
 	case s.Service != nil && s.ServiceLabels != nil:
-		e.reject(field, "only one of k8sService and k8sServiceSelector can be set")
+		e.Reject(field, "only one of k8sService and k8sServiceSelector can be set")
 		return nil
 	case s.Service != nil:
 		if of.Name = s.Service.ServiceName; of.Name == "" {
-			e.reject(field+".k8sService.serviceName", "a service needs a name")
+			e.Reject(field+".k8sService.serviceName", "a service needs a name")
 			return nil
 		}
 		of.Namespace = firstOf(s.Service.Namespace, of.Namespace)

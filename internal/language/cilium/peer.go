@@ -1,4 +1,4 @@
-package language
+package cilium
 
 import (
 	"fmt"
@@ -72,13 +72,13 @@ func (e *entry) checkPeers() {
 		}
 		name := strings.ToUpper(p.prefix[:1]) + p.prefix[1:] + m.name
 		if first != "" {
-			e.reject(e.field, "combining %s and %s is not supported yet", first, name)
+			e.Reject(e.field, "combining %s and %s is not supported yet", first, name)
 		}
 		first = name
 	}
 	for i, c := range p.cidr {
 		if _, err := parseCIDR(c); err != nil {
-			e.reject(fmt.Sprintf("%s.%sCIDR[%d]", e.field, p.prefix, i), "unable to parse CIDR: %v", err)
+			e.Reject(fmt.Sprintf("%s.%sCIDR[%d]", e.field, p.prefix, i), "unable to parse CIDR: %v", err)
 		}
 	}
 	for i, c := range p.cidrSet {
@@ -86,7 +86,7 @@ func (e *entry) checkPeers() {
 	}
 	for i, name := range p.entities {
 		if _, known := entities[name]; !known && name != "all" && name != apiServer {
-			e.reject(fmt.Sprintf("%s.%sEntities[%d]", e.field, p.prefix, i), "unsupported entity: %s", name)
+			e.Reject(fmt.Sprintf("%s.%sEntities[%d]", e.field, p.prefix, i), "unsupported entity: %s", name)
 		}
 	}
 	for i, f := range p.fqdns {
@@ -103,13 +103,13 @@ func (e *entry) checkCIDRSet(c v2.CIDRRule, field string) {
 	}
 	switch {
 	case sources == 0:
-		e.reject(field, "one of cidr, cidrGroupRef, or cidrGroupSelector is required")
+		e.Reject(field, "one of cidr, cidrGroupRef, or cidrGroupSelector is required")
 	case sources > 1:
-		e.reject(field, "more than one of cidr, cidrGroupRef, or cidrGroupSelector may not be set")
+		e.Reject(field, "more than one of cidr, cidrGroupRef, or cidrGroupSelector may not be set")
 	case c.CIDR == "":
 		for i, text := range c.Except {
 			if _, err := netip.ParsePrefix(text); err != nil {
-				e.reject(fmt.Sprintf("%s.except[%d]", field, i), "unable to parse CIDR: %v", err)
+				e.Reject(fmt.Sprintf("%s.except[%d]", field, i), "unable to parse CIDR: %v", err)
 			}
 		}
 		return
@@ -117,7 +117,7 @@ func (e *entry) checkCIDRSet(c v2.CIDRRule, field string) {
 	prefix, err := netip.ParsePrefix(c.CIDR)
 	if err != nil {
 		if c.CIDR != "" {
-			e.reject(field+".cidr", "unable to parse CIDRRule %q: %v", c.CIDR, err)
+			e.Reject(field+".cidr", "unable to parse CIDRRule %q: %v", c.CIDR, err)
 		}
 		return
 	}
@@ -125,9 +125,9 @@ func (e *entry) checkCIDRSet(c v2.CIDRRule, field string) {
 		except, err := netip.ParsePrefix(text)
 		at := fmt.Sprintf("%s.except[%d]", field, i)
 		if err != nil {
-			e.reject(at, "unable to parse CIDR: %v", err)
+			e.Reject(at, "unable to parse CIDR: %v", err)
 		} else if except.Bits() < prefix.Bits() || !prefix.Contains(except.Addr()) {
-			e.reject(at, "allow CIDR prefix %s does not contain exclude CIDR prefix %s", c.CIDR, text)
+			e.Reject(at, "allow CIDR prefix %s does not contain exclude CIDR prefix %s", c.CIDR, text)
 		}
 	}
 }
@@ -142,14 +142,14 @@ const maxName = 255
 func (e *entry) checkFQDN(f v2.FQDNSelector, field string) {
 	switch {
 	case f.MatchName != "" && f.MatchPattern != "":
-		e.reject(field, "only one of MatchName or MatchPattern is allowed in an FQDNSelector")
+		e.Reject(field, "only one of MatchName or MatchPattern is allowed in an FQDNSelector")
 	case f.MatchName == "" && f.MatchPattern == "":
-		e.reject(field, "one of matchName and matchPattern is required")
+		e.Reject(field, "one of matchName and matchPattern is required")
 	case f.MatchName != "" && !nameCharacters.MatchString(f.MatchName):
-		e.reject(field+".matchName", "Invalid characters in MatchName: %q. Only 0-9, a-z, A-Z and ., -, _ characters are allowed", f.MatchName)
+		e.Reject(field+".matchName", "Invalid characters in MatchName: %q. Only 0-9, a-z, A-Z and ., -, _ characters are allowed", f.MatchName)
 	case f.MatchPattern != "" && !patternCharacters.MatchString(f.MatchPattern):
-		e.reject(field+".matchPattern", "Invalid characters in MatchPattern: %q. Only 0-9, a-z, A-Z and ., -, _, * characters are allowed", f.MatchPattern)
+		e.Reject(field+".matchPattern", "Invalid characters in MatchPattern: %q. Only 0-9, a-z, A-Z and ., -, _, * characters are allowed", f.MatchPattern)
 	case len(f.MatchName) > maxName || len(f.MatchPattern) > maxName:
-		e.reject(field, "longer than %d characters", maxName)
+		e.Reject(field, "longer than %d characters", maxName)
 	}
 }

@@ -1,4 +1,4 @@
-package language
+package kubernetes
 
 import (
 	"fmt"
@@ -9,40 +9,39 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/language/label"
-	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Kubernetes reads a NetworkPolicy. A direction that policyTypes does not name is left as it is; without policyTypes,
+// Policy reads a NetworkPolicy. A direction that policyTypes does not name is left as it is; without policyTypes,
 // that is egress if the policy has no egress entries.
-func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
-	r := newReader(KindKubernetes, &p.ObjectMeta)
-	if r.object.Namespace == "" {
-		r.object.Namespace = metav1.NamespaceDefault
+func Policy(p *networkingv1.NetworkPolicy) table.PolicyObject {
+	r := reader{language.New(language.KindKubernetes, &p.ObjectMeta)}
+	if r.Object.Namespace == "" {
+		r.Object.Namespace = metav1.NamespaceDefault
 	}
 	types := p.Spec.PolicyTypes
 	out := policy.Rule{
-		Origin:             r.origin(""),
-		Subject:            identity.NewSelector(append(r.labels(&p.Spec.PodSelector, "", "spec.podSelector"), inNamespace(r.object.Namespace))...),
+		Origin:             r.Origin(""),
+		Subject:            identity.NewSelector(append(r.labels(&p.Spec.PodSelector, "", "spec.podSelector"), label.InNamespace(r.Object.Namespace))...),
 		DefaultDenyIngress: len(types) == 0 || slices.Contains(types, networkingv1.PolicyTypeIngress),
 		DefaultDenyEgress:  len(types) == 0 && len(p.Spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress),
 	}
 	for i, name := range types {
 		if name != networkingv1.PolicyTypeIngress && name != networkingv1.PolicyTypeEgress {
-			r.reject(fmt.Sprintf("spec.policyTypes[%d]", i), "%q is not one of Ingress, Egress", name)
+			r.Reject(fmt.Sprintf("spec.policyTypes[%d]", i), "%q is not one of Ingress, Egress", name)
 		}
 	}
 	for i, in := range p.Spec.Ingress {
-		e := kubernetesEntry{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
+		e := entry{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
 		out.Ingress = append(out.Ingress, e.terms()...)
 	}
 	for i, in := range p.Spec.Egress {
-		e := kubernetesEntry{reader: r, path: fmt.Sprintf("egress[%d]", i), member: "to", peers: in.To, ports: in.Ports}
+		e := entry{reader: r, path: fmt.Sprintf("egress[%d]", i), member: "to", peers: in.To, ports: in.Ports}
 		out.Egress = append(out.Egress, e.terms()...)
 	}
 	if !out.DefaultDenyIngress {
@@ -51,33 +50,28 @@ func Kubernetes(p *networkingv1.NetworkPolicy) table.PolicyObject {
 	if !out.DefaultDenyEgress {
 		out.Egress = nil
 	}
-	r.object.Rules = []policy.Rule{out}
-	return r.row()
+	r.Object.Rules = []policy.Rule{out}
+	return r.Row()
 }
 
-// ClusterNetwork reads a ClusterNetworkPolicy.
-func ClusterNetwork(p *v1alpha2.ClusterNetworkPolicy) table.PolicyObject {
-	r := newReader(KindClusterNetwork, &p.ObjectMeta)
-	r.object.Namespace = ""
-	r.object.Rules = tiered.Rules(p, r.origin(""), tiered.Report{Reject: r.reject, Note: r.note})
-	return r.row()
-}
+// reader reads one object.
+type reader struct{ *language.Reader }
 
 // labels reads a selector over labels of pods (prefix empty) or of namespaces.
-func (r *reader) labels(in *metav1.LabelSelector, prefix, field string) []identity.Requirement {
-	return label.Requirements(identity.SourceK8s+":"+prefix, in, field, r.reject)
+func (r reader) labels(in *metav1.LabelSelector, prefix, field string) []identity.Requirement {
+	return label.Requirements(identity.SourceK8s+":"+prefix, in, field, r.Reject)
 }
 
-// kubernetesEntry is an element of ingress or egress. Without peers it is about everybody, without ports about all.
-type kubernetesEntry struct {
-	*reader
+// entry is an element of ingress or egress. Without peers it is about everybody, without ports about all.
+type entry struct {
+	reader
 	path   string // ingress[0]
 	member string // from or to
 	peers  []networkingv1.NetworkPolicyPeer
 	ports  []networkingv1.NetworkPolicyPort
 }
 
-func (e *kubernetesEntry) terms() []policy.Term {
+func (e *entry) terms() []policy.Term {
 	t := policy.Term{Path: e.path, AnyPeer: len(e.peers) == 0}
 	for i, p := range e.peers {
 		at := fmt.Sprintf("spec.%s.%s[%d]", e.path, e.member, i)
@@ -86,7 +80,7 @@ func (e *kubernetesEntry) terms() []policy.Term {
 			continue
 		}
 		if p.PodSelector == nil && p.NamespaceSelector == nil {
-			e.reject(at, "must specify a peer")
+			e.Reject(at, "must specify a peer")
 			continue
 		}
 		t.Peers = append(t.Peers, e.peer(p, at))
@@ -101,13 +95,13 @@ func (e *kubernetesEntry) terms() []policy.Term {
 }
 
 // block reads an ipBlock. It is about whatever has such an address, pods and nodes, too.
-func (e *kubernetesEntry) block(p networkingv1.NetworkPolicyPeer, field string) []policy.Block {
+func (e *entry) block(p networkingv1.NetworkPolicyPeer, field string) []policy.Block {
 	if p.PodSelector != nil || p.NamespaceSelector != nil {
-		e.reject(field, "may not specify both ipBlock and another peer")
+		e.Reject(field, "may not specify both ipBlock and another peer")
 	}
 	within, err := netip.ParsePrefix(p.IPBlock.CIDR)
 	if err != nil {
-		e.reject(field+".ipBlock.cidr", "%q is not a prefix such as 10.0.0.0/8", p.IPBlock.CIDR)
+		e.Reject(field+".ipBlock.cidr", "%q is not a prefix such as 10.0.0.0/8", p.IPBlock.CIDR)
 		return nil
 	}
 	var out []netip.Prefix
@@ -116,9 +110,9 @@ func (e *kubernetesEntry) block(p networkingv1.NetworkPolicyPeer, field string) 
 		at := fmt.Sprintf("%s.ipBlock.except[%d]", field, i)
 		switch {
 		case err != nil:
-			e.reject(at, "%q is not a prefix such as 10.0.0.0/8", text)
+			e.Reject(at, "%q is not a prefix such as 10.0.0.0/8", text)
 		case except.Bits() <= within.Bits() || !within.Contains(except.Addr()):
-			e.reject(at, "%s must be a strict subset of cidr %s", text, p.IPBlock.CIDR)
+			e.Reject(at, "%s must be a strict subset of cidr %s", text, p.IPBlock.CIDR)
 		default:
 			out = append(out, except)
 		}
@@ -127,30 +121,30 @@ func (e *kubernetesEntry) block(p networkingv1.NetworkPolicyPeer, field string) 
 }
 
 // peer is the pods of the policy's namespace, or of the namespaces that namespaceSelector chooses.
-func (e *kubernetesEntry) peer(p networkingv1.NetworkPolicyPeer, field string) identity.Selector {
-	own := []identity.Requirement{{Key: keyNamespace, Operator: identity.In, Values: []string{e.object.Namespace}}}
+func (e *entry) peer(p networkingv1.NetworkPolicyPeer, field string) identity.Selector {
+	own := []identity.Requirement{label.InNamespace(e.Object.Namespace)}
 	if p.NamespaceSelector != nil {
-		own = append(e.labels(p.NamespaceSelector, identity.LabelNamespacePrefix, field+".namespaceSelector"), pods)
+		own = append(e.labels(p.NamespaceSelector, identity.LabelNamespacePrefix, field+".namespaceSelector"), label.Pods)
 	}
 	if p.PodSelector != nil {
 		own = append(own, e.labels(p.PodSelector, "", field+".podSelector")...)
 	}
-	if !has(own, identity.LabelCluster) {
-		own = append(own, identity.Requirement{Key: keyCluster, Operator: identity.Same})
+	if !label.Asks(own, identity.LabelCluster) {
+		own = append(own, label.InCluster)
 	}
 	return identity.NewSelector(own...)
 }
 
-var kubernetesProtocols = map[corev1.Protocol]uint8{
+var protocols = map[corev1.Protocol]uint8{
 	corev1.ProtocolTCP: policy.TCP, corev1.ProtocolUDP: policy.UDP, corev1.ProtocolSCTP: policy.SCTP,
 }
 
-func (e *kubernetesEntry) port(in networkingv1.NetworkPolicyPort, field string, out []policy.Port) []policy.Port {
+func (e *entry) port(in networkingv1.NetworkPolicyPort, field string, out []policy.Port) []policy.Port {
 	protocol := policy.TCP
 	if in.Protocol != nil {
-		number, known := kubernetesProtocols[*in.Protocol]
+		number, known := protocols[*in.Protocol]
 		if !known {
-			e.reject(field+".protocol", "%q is not one of TCP, UDP, SCTP", *in.Protocol)
+			e.Reject(field+".protocol", "%q is not one of TCP, UDP, SCTP", *in.Protocol)
 			return out
 		}
 		protocol = number
@@ -167,7 +161,7 @@ func (e *kubernetesEntry) port(in networkingv1.NetworkPolicyPort, field string, 
 		last = *in.EndPort
 	}
 	if first < 1 || last > 0xffff || last < first {
-		e.reject(field, "ports %d to %d are not a range within 1 to 65535", first, last)
+		e.Reject(field, "ports %d to %d are not a range within 1 to 65535", first, last)
 		return out
 	}
 	return append(out, policy.Port{Protocol: protocol, First: uint16(first), Last: uint16(last)})

@@ -1,4 +1,4 @@
-package language
+package cilium
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 
 // scope is where the selectors of one rule look for peers.
 type scope struct {
-	*reader
+	reader
 	clusterwide bool
 	namespace   string
 	init        bool // the rule is for workloads without labels yet
@@ -28,14 +28,14 @@ func (s scope) requirements(in *v2.LabelSelector, field string) []identity.Requi
 	for i, e := range in.MatchExpressions {
 		at := fmt.Sprintf("%s.matchExpressions[%d]", field, i)
 		s.key(e.Key, at+".key")
-		out = append(out, identity.Requirement{Key: withSource(e.Key), Operator: label.Operator(e.Operator, e.Values, at, s.reject), Values: slices.Clone(e.Values)})
+		out = append(out, identity.Requirement{Key: withSource(e.Key), Operator: label.Operator(e.Operator, e.Values, at, s.Reject), Values: slices.Clone(e.Values)})
 	}
 	return out
 }
 
 func (s scope) key(key, field string) {
 	_, name, _ := strings.Cut(withSource(key), ":")
-	label.Key(name, field, s.reject)
+	label.Key(name, field, s.Reject)
 }
 
 // withSource writes a key with its source: no source means any.
@@ -54,23 +54,23 @@ func withSource(key string) string {
 func (s scope) subject(in *v2.LabelSelector, field string) identity.Selector {
 	requirements := s.requirements(in, field)
 	if s.clusterwide {
-		if !s.init && !has(requirements, identity.LabelNamespace) {
-			requirements = append(requirements, pods)
+		if !s.init && !label.Asks(requirements, identity.LabelNamespace) {
+			requirements = append(requirements, label.Pods)
 		} else { // the node has no namespace either, and is for nodeSelector alone
 			requirements = append(requirements, identity.Requirement{Key: keyHost, Operator: identity.DoesNotExist})
 		}
 		return identity.NewSelector(requirements...)
 	}
 	requirements = slices.DeleteFunc(requirements, func(r identity.Requirement) bool {
-		if !has([]identity.Requirement{r}, identity.LabelNamespace) || r.Operator != identity.In {
+		if !label.Asks([]identity.Requirement{r}, identity.LabelNamespace) || r.Operator != identity.In {
 			return false
 		}
 		if !slices.Contains(r.Values, s.namespace) {
-			s.ignore(field, "%s %q is ignored: a %s is for its own namespace, %s", identity.LabelNamespace, r.Values, s.object.Kind, s.namespace)
+			s.Ignore(field, "%s %q is ignored: a %s is for its own namespace, %s", identity.LabelNamespace, r.Values, s.Object.Kind, s.namespace)
 		}
 		return true
 	})
-	requirements = append(requirements, inNamespace(s.namespace))
+	requirements = append(requirements, label.InNamespace(s.namespace))
 	return identity.NewSelector(requirements...)
 }
 
@@ -84,15 +84,15 @@ func (s scope) peer(in *v2.LabelSelector, field string) identity.Selector {
 		return identity.NewSelector(requirements...)
 	case slices.ContainsFunc(requirements, byReservedLabel): // no scope, as upstream
 	default:
-		if !s.clusterwide && !has(requirements, identity.LabelNamespace) && !slices.ContainsFunc(requirements, byNamespaceLabel) {
-			requirements = append(requirements, inNamespace(s.namespace))
+		if !s.clusterwide && !label.Asks(requirements, identity.LabelNamespace) && !slices.ContainsFunc(requirements, byNamespaceLabel) {
+			requirements = append(requirements, label.InNamespace(s.namespace))
 		}
-		if !has(requirements, identity.LabelCluster) {
-			requirements = append(requirements, identity.Requirement{Key: keyCluster, Operator: identity.Same})
+		if !label.Asks(requirements, identity.LabelCluster) {
+			requirements = append(requirements, label.InCluster)
 		}
 	}
 	if !demands(requirements, byNamespace) && (s.clusterwide || !demands(requirements, byNamespaceLabel)) {
-		requirements = append(requirements, pods)
+		requirements = append(requirements, label.Pods)
 	}
 	return identity.NewSelector(requirements...)
 }
@@ -104,19 +104,8 @@ func demands(requirements []identity.Requirement, kind func(identity.Requirement
 	})
 }
 
-func inNamespace(namespace string) identity.Requirement {
-	return identity.Requirement{Key: keyNamespace, Operator: identity.In, Values: []string{namespace}}
-}
-
-// has tells whether there is a requirement on a key of source k8s or any.
-func has(requirements []identity.Requirement, key string) bool {
-	return slices.ContainsFunc(requirements, func(r identity.Requirement) bool {
-		return r.Key == identity.SourceK8s+":"+key || r.Key == identity.SourceAny+":"+key
-	})
-}
-
 func byNamespace(r identity.Requirement) bool {
-	return has([]identity.Requirement{r}, identity.LabelNamespace)
+	return label.Asks([]identity.Requirement{r}, identity.LabelNamespace)
 }
 
 func byReservedLabel(r identity.Requirement) bool {
@@ -155,11 +144,9 @@ var entities = map[string][]identity.Selector{
 	"remote-node":  reserved(identity.RemoteNode),
 	"health":       reserved(identity.Health),
 	"none":         nil,
-	"cluster":      append(inCluster(), identity.NewSelector(pods, identity.Requirement{Key: keyCluster, Operator: identity.Same})),
-	"cluster-mesh": append(inCluster(), identity.NewSelector(identity.Requirement{Key: keyCluster, Operator: identity.Exists})),
+	"cluster":      append(inCluster(), identity.NewSelector(label.Pods, label.InCluster)),
+	"cluster-mesh": append(inCluster(), identity.NewSelector(identity.Requirement{Key: label.KeyCluster, Operator: identity.Exists})),
 }
-
-var pods = identity.Requirement{Key: keyNamespace, Operator: identity.Exists}
 
 // inCluster is what belongs to a cluster and is no pod.
 func inCluster() []identity.Selector {

@@ -1,4 +1,4 @@
-package language
+package cilium
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 // icmpRule reads an element of icmps.
 func (e *entry) icmpRule(in v2.ICMPRule, field string) []policy.Port {
 	if len(in.Fields) > maxPorts {
-		e.reject(field+".fields", "too many types, the max is %d", maxPorts)
+		e.Reject(field+".fields", "too many types, the max is %d", maxPorts)
 		return nil
 	}
 	var out []policy.Port
@@ -23,12 +23,12 @@ func (e *entry) icmpRule(in v2.ICMPRule, field string) []policy.Port {
 		case "IPv6":
 			protocol, names = policy.ICMPv6, icmpv6Types
 		default:
-			e.reject(at+".family", "wrong family: %s", f.Family)
+			e.Reject(at+".family", "wrong family: %s", f.Family)
 			continue
 		}
 		number, err := icmpType(f.Type, names)
 		if err != nil {
-			e.reject(at+".type", "%v", err)
+			e.Reject(at+".type", "%v", err)
 			continue
 		}
 		out = append(out, policy.ICMPType(protocol, number))

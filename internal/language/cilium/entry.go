@@ -1,4 +1,4 @@
-package language
+package cilium
 
 import (
 	"fmt"
@@ -33,14 +33,14 @@ func (e *entry) lacks(field, why string) {
 	if e.deny {
 		effect = "denies more than it says, as if this were not there"
 	}
-	e.note(field, "%s; so %s %s", why, e.path, effect)
+	e.Note(field, "%s; so %s %s", why, e.path, effect)
 }
 
 // terms reads the entry: no term if it chooses nobody or nothing.
 func (e *entry) terms() []policy.Term {
 	e.checkPeers()
 	if len(e.icmps) > 0 && len(e.ports) > 0 {
-		e.reject(e.field, "the ICMPs block may only be present without ToPorts. Define a separate rule to use ToPorts")
+		e.Reject(e.field, "the ICMPs block may only be present without ToPorts. Define a separate rule to use ToPorts")
 	}
 	whom := policy.Term{Path: e.path}
 	e.choose(&whom)

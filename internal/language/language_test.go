@@ -1,4 +1,4 @@
-package language
+package language_test
 
 import (
 	"bytes"
@@ -17,6 +17,10 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/goldentest"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/kind"
+	"weftnet.io/weftnet/internal/language/cilium"
+	"weftnet.io/weftnet/internal/language/kubernetes"
+	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -33,36 +37,24 @@ func read(t *testing.T, text []byte) []table.PolicyObject {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		var kind struct{ Kind string }
+		var head struct{ Kind string }
 		if len(raw) == 0 {
 			continue
 		}
-		if err := json.Unmarshal(raw, &kind); err != nil {
+		if err := json.Unmarshal(raw, &head); err != nil {
 			t.Fatal(err)
 		}
-		switch kind.Kind {
-		case KindCilium:
-			rows = append(rows, Cilium(decode[v2.CiliumNetworkPolicy](t, raw)))
-		case KindClusterwide:
-			rows = append(rows, Clusterwide(decode[v2.CiliumClusterwideNetworkPolicy](t, raw)))
-		case KindKubernetes:
-			rows = append(rows, Kubernetes(decode[networkingv1.NetworkPolicy](t, raw)))
-		case KindClusterNetwork:
-			rows = append(rows, ClusterNetwork(decode[v1alpha2.ClusterNetworkPolicy](t, raw)))
+		if k := kind.Named(head.Kind); k != nil && k.IsPolicy() {
+			o := k.New()
+			if err := json.Unmarshal(raw, o); err != nil {
+				t.Fatalf("%v: %s", err, raw)
+			}
+			rows = append(rows, kind.Policy(o))
 		}
 	}
 }
 
-func decode[T any](t *testing.T, raw []byte) *T {
-	t.Helper()
-	object := new(T)
-	if err := json.Unmarshal(raw, object); err != nil {
-		t.Fatalf("%v: %s", err, raw)
-	}
-	return object
-}
-
-func print(rows []table.PolicyObject) string {
+func describe(rows []table.PolicyObject) string {
 	var out strings.Builder
 	for _, row := range rows {
 		o := policy.Origin{Kind: row.Kind, Namespace: row.Namespace, Name: row.Name}
@@ -126,7 +118,7 @@ func TestPoliciesReadAsTheGoldenFilesSay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			goldentest.Equal(t, "testdata/"+name+".txt", print(read(t, text)))
+			goldentest.Equal(t, "testdata/"+name+".txt", describe(read(t, text)))
 		})
 	}
 }
@@ -143,7 +135,7 @@ func TestPoliciesOfUsersReadAsTheGoldenFileSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&have, "# %s\n%s", filepath.Base(file), print(read(t, text)))
+		fmt.Fprintf(&have, "# %s\n%s", filepath.Base(file), describe(read(t, text)))
 	}
 	goldentest.Equal(t, "testdata/users.txt", have.String())
 }
@@ -157,12 +149,12 @@ func FuzzCilium(f *testing.F) {
 			func() (table.PolicyObject, error) {
 				var p v2.CiliumNetworkPolicy
 				err := json.Unmarshal(text, &p)
-				return Cilium(&p), err
+				return cilium.Policy(&p), err
 			},
 			func() (table.PolicyObject, error) {
 				var p v2.CiliumClusterwideNetworkPolicy
 				err := json.Unmarshal(text, &p)
-				return Clusterwide(&p), err
+				return cilium.ClusterwidePolicy(&p), err
 			},
 		} {
 			if row, err := read(); err == nil {
@@ -178,18 +170,18 @@ func FuzzKubernetes(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var p networkingv1.NetworkPolicy
 		if err := json.Unmarshal(text, &p); err == nil {
-			checkRow(t, Kubernetes(&p))
+			checkRow(t, kubernetes.Policy(&p))
 		}
 	})
 }
 
-func FuzzClusterNetwork(f *testing.F) {
+func FuzzTiered(f *testing.F) {
 	f.Add([]byte(`{"spec":{"tier":"Admin","priority":1000,"subject":{"namespaces":{}},"ingress":[{"action":"Deny","from":[{}],"protocols":[{"tcp":{"destinationPort":{"number":80}}}]}]}}`))
 	f.Add([]byte(`{"spec":{"tier":"Baseline","priority":-1,"subject":{"pods":{"namespaceSelector":{},"podSelector":{"matchExpressions":[{"key":"a","operator":"X"}]}}},"egress":[{"action":"Accept","to":[{"domainNames":["*.a.b"]},{"networks":["::/0","x"]},{"nodes":{}}],"protocols":[{"destinationNamedPort":"http"},{"udp":{"destinationPort":{"range":{"start":9,"end":3}}}},{"sctp":{}}]},{"action":"Pass","to":[]}]}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var p v1alpha2.ClusterNetworkPolicy
 		if err := json.Unmarshal(text, &p); err == nil {
-			checkRow(t, ClusterNetwork(&p))
+			checkRow(t, tiered.Policy(&p))
 		}
 	})
 }

@@ -15,27 +15,20 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/operator/verdict"
 )
 
-// required are the resources whose CRDs the chart installs.
-var required = []string{
-	v2.NetworkPolicyResource, v2.ClusterwideNetworkPolicyResource, v2.IdentityResource, v2.EndpointResource, v2.NodeResource,
-	v2.LoadBalancerIPPoolResource, v2.BandwidthPolicyResource,
-}
-
-// optional are resources that not every cluster has, and what looks after their objects.
-var optional = []struct {
-	group    schema.GroupVersion
-	resource string
-	add      func(manager.Manager, verdict.Facts) error
-}{
-	{cncfv1.SchemeGroupVersion, cncfv1.NetworkAttachmentDefinitionResource, addNetworks},
-	{schema.GroupVersion(v1alpha2.GroupVersion), "clusternetworkpolicies", addTiers},
+// required are the resources of cilium.io that the operator reads and that every cluster has: the chart brings their CRDs.
+func required() (out []string) {
+	for k := range kind.ReadBy(kind.Operator) {
+		if k.GroupVersion == v2.SchemeGroupVersion && !k.Optional {
+			out = append(out, k.Resource)
+		}
+	}
+	return out
 }
 
 // kinds tells which kinds of objects the API server serves.
@@ -58,7 +51,7 @@ func newKinds(api *rest.Config, log *slog.Logger) (*kinds, error) {
 func (k *kinds) await(ctx context.Context) error {
 	said := ""
 	return wait.PollUntilContextCancel(ctx, k.poll, true, func(ctx context.Context) (bool, error) {
-		missing, err := k.lacking(ctx, v2.SchemeGroupVersion, required)
+		missing, err := k.lacking(ctx, v2.SchemeGroupVersion, required())
 		if err == nil && len(missing) == 0 {
 			return true, nil
 		}
@@ -79,22 +72,25 @@ func (k *kinds) await(ctx context.Context) error {
 
 // follow has the manager look after each optional kind from the moment at which the API server serves it.
 func (k *kinds) follow(m manager.Manager, f verdict.Facts) error {
-	for _, kind := range optional {
+	for one := range kind.ReadBy(kind.Operator) {
+		if !one.Optional || !one.Judged() {
+			continue
+		}
 		err := m.Add(manager.RunnableFunc(func(ctx context.Context) error {
 			err := wait.PollUntilContextCancel(ctx, k.pollLate, true, func(ctx context.Context) (bool, error) {
-				missing, err := k.lacking(ctx, kind.group, []string{kind.resource})
+				missing, err := k.lacking(ctx, one.GroupVersion, []string{one.Resource})
 				return err == nil && len(missing) == 0, nil // an error is gone the next time, or others tell of it
 			})
 			if err != nil {
 				return nil //nolint:nilerr // the end came first
 			}
-			if err := kind.add(m, f); err != nil {
-				return fmt.Errorf("prepare the control of %s: %w", kind.resource, err)
+			if err := addVerdicts(m, f, one); err != nil {
+				return fmt.Errorf("prepare the control of %s: %w", one.Resource, err)
 			}
 			return nil
 		}))
 		if err != nil {
-			return fmt.Errorf("prepare the control of %s: %w", kind.resource, err)
+			return fmt.Errorf("prepare the control of %s: %w", one.Resource, err)
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package kube
+package kind
 
 import (
 	"net/netip"
