@@ -32,7 +32,7 @@ const (
 var All = []Kind{
 	{
 		Name: "Namespace", Group: core, Resource: "namespaces", New: of[corev1.Namespace](),
-		Readers: Agent | Inventory | Files, Metadata: Agent,
+		Readers: everywhere | Files, Metadata: Agent,
 		fill: one(func(t *table.Tables) *state.Table[table.Namespace] { return t.Namespaces }, namespaceRow,
 			func(o metav1.Object) state.Key { return state.Join(o.GetName()) }),
 	},
