@@ -16,9 +16,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/agent/feature"
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/install"
 	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
 	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
@@ -55,8 +57,8 @@ type Agent struct {
 	Tables *table.Tables
 	DB     *state.DB
 
+	node     *feature.Node // what its features run on
 	datapath *datapath.Datapath
-	links    *sinklink.Links
 	cni      *cni.Server
 	started  time.Time
 
@@ -65,8 +67,7 @@ type Agent struct {
 	problems []settings.Problem
 	given    map[string]string // keys that were set when the programs were loaded; nil: not yet
 	running  settings.Config   // that the programs were loaded with
-	parts    []check           // of Unsettled
-	sweeper  *sweeper
+	runners  []feature.Runner  // that are running
 }
 
 // New makes an agent with empty tables.
@@ -75,12 +76,17 @@ func New(o Options) *Agent {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	tables, db := table.New()
-	return &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
+	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
+	a.node = &feature.Node{
+		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Alone: o.Alone,
+		Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
+	}
+	return a
 }
 
-// frugal has garbage collected earlier than the runtime would: an agent holds a lot that it rarely touches, and its CPU
-// has time. Variable GOGC wins (https://pkg.go.dev/runtime).
-func frugal() {
+// collectEarlier has garbage collected earlier than the runtime would: an agent holds a lot that it rarely touches, and its
+// CPU has time. Variable GOGC wins (https://pkg.go.dev/runtime).
+func collectEarlier() {
 	const percent = 50 // of what is live
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
@@ -89,7 +95,7 @@ func frugal() {
 
 // Run works until ctx ends. An error says what part could not go on.
 func (a *Agent) Run(ctx context.Context) error {
-	frugal()
+	collectEarlier()
 	g, ctx := errgroup.WithContext(ctx)
 	run := func(name string, f func(context.Context) error) {
 		g.Go(func() error {
@@ -105,18 +111,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	mux := http.NewServeMux()
 	a.handle(mux)
-	run("socket", serve(mux, listener))
+	run("socket", feature.Serve(mux, listener))
 	if a.Health != "" {
 		health, err := net.Listen("tcp", a.Health)
 		if err != nil {
 			return fmt.Errorf("listen for health probes: %w (is another agent running on this node?)", err)
 		}
-		run("health", serve(a.healthMux(), health))
-	}
-	if !a.Alone {
-		if err := a.runCluster(run); err != nil {
-			return err
-		}
+		run("health", feature.Serve(a.healthMux(), health))
 	}
 	if err := sinklink.PrepareNode(a.Proc, install.SettingsFile(a.StateDir)); err != nil {
 		return err
@@ -132,8 +133,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	a.runDerivations(run)
-	if err := a.runLinks(run); err != nil {
+	for _, d := range feature.Derivations(a.node) {
+		a.run(run, feature.Follow(a.node, d))
+	}
+	if err := a.runFeatures(run, func(f feature.Feature) func(*feature.Node) ([]feature.Runner, error) { return f.Early }); err != nil {
 		return err
 	}
 	run("start", func(ctx context.Context) error { return a.start(ctx, run, mux) })
@@ -147,17 +150,36 @@ func (a *Agent) listen() (net.Listener, error) {
 	return agentv1.Listen(a.Socket)
 }
 
-// serve answers HTTP until the context ends.
-func serve(handler http.Handler, l net.Listener) func(context.Context) error {
-	return func(ctx context.Context) error {
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-		defer stop()
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
+// run starts a loop.
+func (a *Agent) run(run runFunc, r feature.Runner) {
+	a.mu.Lock()
+	a.runners = append(a.runners, r)
+	a.mu.Unlock()
+	run(r.Name, r.Run)
+}
+
+// runFeatures starts the loops of one phase of all features.
+func (a *Agent) runFeatures(run runFunc, phase func(feature.Feature) func(*feature.Node) ([]feature.Runner, error)) error {
+	for _, f := range feature.All() {
+		start := phase(f)
+		if start == nil {
+			continue
 		}
-		return nil
+		runners, err := start(a.node)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		for _, r := range runners {
+			a.run(run, r)
+		}
 	}
+	return nil
+}
+
+// runMaps starts what lives in the maps of a loaded datapath.
+func (a *Agent) runMaps(run runFunc, config settings.Config) error {
+	a.node.Config, a.node.Datapath, a.node.Revisions = config, a.datapath, bpfmap.NewRevisions(a.datapath)
+	return a.runFeatures(run, func(f feature.Feature) func(*feature.Node) ([]feature.Runner, error) { return f.Maps })
 }
 
 func (a *Agent) waitsFor(stage string) {

@@ -117,8 +117,8 @@ func (a *Agent) status() agentv1.NodeStatus {
 		}
 		doc.Components = append(doc.Components, c)
 	}
-	if sweeper := a.shared(); sweeper != nil {
-		doc.Components = append(doc.Components, sweeper.components()...)
+	if sweeper := a.node.Sweeper.Load(); sweeper != nil {
+		doc.Components = append(doc.Components, sweeper.Components()...)
 	}
 	for _, t := range a.DB.Tables() {
 		doc.Counts = append(doc.Counts, agentv1.Count{Name: t.Name(), Value: uint64(len(t.Rows(s)))})

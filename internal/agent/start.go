@@ -66,27 +66,19 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 			a.Log.Warn("a map keeps its former size: what it holds does not fit into the one that is asked for", "map", name, "size", has, "asked", asked)
 		}
 	}
-	if err := a.runMaps(run); err != nil {
+	if err := a.runMaps(run, config); err != nil {
 		return err
 	}
 	if moving := dp.Moving(); len(moving) > 0 {
 		a.Log.Info("maps of an earlier version have another shape: what is in them is moved", "maps", moving)
 		run("move", a.moveMaps)
 	}
-	sweeper := newSweeper(a)
-	a.mu.Lock()
-	a.sweeper = sweeper
-	a.mu.Unlock()
-	run("sweep", sweeper.run)
-	if err := a.runObserver(run, config); err != nil {
-		return err
-	}
 	boot, err := sinklink.Boot()
 	if err != nil {
 		return err
 	}
 	a.cni, err = cni.New(cni.Options{
-		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: boot, Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.links,
+		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: boot, Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.node.Links,
 	})
 	if err != nil {
 		return err
@@ -308,23 +300,4 @@ func (a *Agent) until(ctx context.Context, t interface {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// servedDevices tells whether a device has a NIC row in the kernel.
-func (a *Agent) served(ifindex uint32) bool {
-	var value [128]byte
-	return a.datapath.Map("nics").Lookup(ifindex, value[:a.datapath.Map("nics").ValueSize()]) == nil
-}
-
-// attached tells whether an attachment stands for a device.
-func (a *Agent) attached(ifindex uint32) bool {
-	s := a.DB.Snapshot()
-	d, ok := a.Tables.Devices.One(s, state.Join(ifindex))
-	if !ok {
-		return !a.Tables.Devices.IsSynced(s)
-	}
-	for range a.Tables.Attachments.By(s, table.ByDevice, state.Join(d.Name)) {
-		return true
-	}
-	return !a.Tables.Attachments.IsSynced(s)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 )
 
 // Loop keeps a sink equal to a table. Fill in Table and Sink, and Run it; the zero values of the rest are good.
@@ -22,9 +23,13 @@ type Loop[R state.Row] struct {
 	// agent left in place is better): nothing at all is done until the table is synced.
 	WaitSynced bool
 
-	// Brief names rows that have a status only while they fail, which saves much memory on large tables; nil: none.
+	// After is a table whose first rows must have been tried before this loop begins; nil: none. It has a loop that waits for
+	// its table to be synced.
+	After status.Table
+
+	// Quiet names rows that have a status only while they fail, which saves much memory on large tables; nil: none.
 	// Realised works all the same, EverRealised does not.
-	Brief func(R) bool
+	Quiet func(R) bool
 
 	Every      time.Duration // between comparisons of all that is with all that should be; 0 is 5 minutes
 	Backoff    time.Duration // before the first retry, doubling with each; 0 is 50 ms
@@ -53,6 +58,11 @@ type job[R state.Row] struct {
 // Run works until ctx ends, and returns its error.
 func (l *Loop[R]) Run(ctx context.Context, db *state.DB) error {
 	l.defaults()
+	if l.After != nil {
+		if err := status.AwaitFirst(ctx, db, l.After); err != nil {
+			return err
+		}
+	}
 	l.db, l.feed, l.jobs = db, l.Table.Feed(db), map[state.Key]*job[R]{}
 	defer l.feed.Close()
 	defer l.listen(ctx)()
@@ -105,7 +115,7 @@ func (l *Loop[R]) note(changes []state.Change[R], s *state.Snapshot) {
 // round does what is due and writes what came of it. Its only error is that of ctx.
 func (l *Loop[R]) round(ctx context.Context, s *state.Snapshot, changed bool) error {
 	synced := l.Table.IsSynced(s)
-	out := &outcome[R]{loop: l, done: map[state.Key]uint64{}, brief: map[state.Key]bool{}}
+	out := &outcome[R]{loop: l, done: map[state.Key]uint64{}, quiet: map[state.Key]bool{}}
 	if synced && !time.Now().Before(l.compareAt) {
 		l.compare(ctx, s, out)
 	}

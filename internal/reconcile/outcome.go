@@ -14,7 +14,7 @@ type outcome[R state.Row] struct {
 	loop  *Loop[R]
 	tried int                  // attempts, a dump included
 	done  map[state.Key]uint64 // in place, at this revision
-	brief map[state.Key]bool   // in place, and no more to be said
+	quiet map[state.Key]bool   // in place, and no more to be said
 	gone  []state.Key          // removed
 	bad   []keyed[R]           // failed
 	fresh []keyed[R]           // failed in a way that is new
@@ -48,8 +48,8 @@ func (o *outcome[R]) add(verb string, batch []keyed[R], err error) {
 
 // place notes that a row is in place.
 func (o *outcome[R]) place(key state.Key, row R, rev uint64) {
-	if o.loop.Brief != nil && o.loop.Brief(row) {
-		o.brief[key] = true
+	if o.loop.Quiet != nil && o.loop.Quiet(row) {
+		o.quiet[key] = true
 	} else {
 		o.done[key] = rev
 	}
@@ -80,7 +80,7 @@ func (o *outcome[R]) write(s *state.Snapshot) error {
 		for k, rev := range o.done {
 			status.Statuses.Put(tx, status.Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
 		}
-		for k := range o.brief {
+		for k := range o.quiet {
 			status.Statuses.Delete(tx, status.KeyOf(l.Table, k))
 		}
 		for _, k := range o.gone {

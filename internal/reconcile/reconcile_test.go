@@ -183,19 +183,19 @@ func (b *bench) status(dst string) string {
 }
 
 func TestAFaultySinkConvergesUnderRandomChanges(t *testing.T) {
-	for _, brief := range []bool{false, true} {
+	for _, quiet := range []bool{false, true} {
 		for seed := range uint64(20) {
-			t.Run(fmt.Sprintf("seed %d brief %v", seed, brief), func(t *testing.T) {
-				inBubble(t, func(t *testing.T, b *bench) { randomChanges(t, b, rand.New(rand.NewPCG(seed, 0)), brief) })
+			t.Run(fmt.Sprintf("seed %d quiet %v", seed, quiet), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, b *bench) { randomChanges(t, b, rand.New(rand.NewPCG(seed, 0)), quiet) })
 			})
 		}
 	}
 }
 
-func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
+func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, quiet bool) {
 	b.faults = 0.1
-	if brief {
-		b.loop.Brief = func(route) bool { return true }
+	if quiet {
+		b.loop.Quiet = func(route) bool { return true }
 	}
 	b.has[state.Join("stale")] = route{Dst: "stale"}
 	b.run()
@@ -242,7 +242,7 @@ func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, brief bool) {
 		t.Errorf("the kernel holds %v, want %v", b.has, want)
 	}
 	left := status.Statuses.Len(b.db.Snapshot()) - 1
-	if brief && left > 0 || !brief && left != len(want) {
+	if quiet && left > 0 || !quiet && left != len(want) {
 		t.Errorf("%d statuses for %d rows", left, len(want))
 	}
 }

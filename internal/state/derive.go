@@ -47,6 +47,13 @@ type Derivation[R Row] struct {
 	done atomic.Pointer[Snapshot] // what follows from the inputs as they are here is in Out
 }
 
+// AnyDerivation is a derivation whose row type does not matter: what an agent runs and tests step through.
+type AnyDerivation interface {
+	Run(ctx context.Context, db *DB) error
+	Step(db *DB) (changed bool)
+	CaughtUp(s *Snapshot) bool
+}
+
 // Input is a table that a derivation follows.
 type Input struct {
 	table AnyTable

@@ -73,11 +73,11 @@ func Realised[R state.Row](r state.Reader, t *state.Table[R], key state.Key) boo
 	if s, ok := Statuses.One(r, KeyOf(t, key)); ok {
 		return s.Done && s.Rev == rev
 	}
-	return tried(r, t.Name()) >= rev // a loop may be Brief about a row, and keep no status while it is in place
+	return tried(r, t.Name()) >= rev // a loop may be Quiet about a row, and keep no status while it is in place
 }
 
 // EverRealised tells whether some version of the row was put in place and not removed since: what depends on the row may
-// stay while a new version of it is on the way. It knows nothing of rows that a loop is Brief about.
+// stay while a new version of it is on the way. It knows nothing of rows that a loop is Quiet about.
 func EverRealised[R state.Row](r state.Reader, t *state.Table[R], key state.Key) bool {
 	s, ok := Statuses.One(r, KeyOf(t, key))
 	return ok && s.Rev != 0
@@ -116,8 +116,15 @@ func AwaitGone[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R]
 	}
 }
 
+// Table is a table of any row type that a loop follows.
+type Table interface {
+	Name() string
+	IsSynced(r state.Reader) bool
+	LastRevision(r state.Reader) uint64
+}
+
 // AwaitFirst waits until a loop that waits for its table to be synced has tried all rows that there were then.
-func AwaitFirst[R state.Row](ctx context.Context, db *state.DB, t *state.Table[R]) error {
+func AwaitFirst(ctx context.Context, db *state.DB, t Table) error {
 	var since uint64
 	for synced := false; ; {
 		s := db.Snapshot()

@@ -1,23 +1,16 @@
 package table
 
-import (
-	"fmt"
+import "weftnet.io/weftnet/internal/state"
 
-	"weftnet.io/weftnet/internal/state"
-)
-
-// Ready says that an attachment's link, datapath and policy are in place: the CNI ADD that waits for it may answer.
+// Ready says that all that an attachment needs is in place: the CNI ADD that waits for it may answer.
 type Ready struct {
 	ContainerID string
 	Interface   string
 	HostName    string
-	Ifindex     int
 }
 
-func (Ready) Header() []string { return []string{"ContainerID", "Interface", "HostName", "Ifindex"} }
+func (Ready) Header() []string { return []string{"ContainerID", "Interface", "HostName"} }
 
-func (r Ready) Row() []string {
-	return []string{r.ContainerID, r.Interface, r.HostName, fmt.Sprint(r.Ifindex)}
-}
+func (r Ready) Row() []string { return []string{r.ContainerID, r.Interface, r.HostName} }
 
 var _ = declare(&tables.Ready, "ready", func(r Ready) state.Key { return AttachmentKey(r.ContainerID, r.Interface) })

@@ -41,6 +41,7 @@ type Tables struct {
 	SetStatuses *state.Table[SetStatus]
 	NICStatuses *state.Table[NICStatus]
 	Findings    *state.Table[Finding]
+	Needs       *state.Table[Need]
 	Ready       *state.Table[Ready]
 	Unmanaged   *state.Table[UnmanagedPod]
 }

@@ -38,6 +38,16 @@ func New(t *table.Tables) *state.Derivation[table.IPCacheEntry] {
 	}
 }
 
+// Needs of an attachment: others know its addresses.
+func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment) []table.Need) {
+	return nil, func(_ state.Reader, a table.Attachment) (needs []table.Need) {
+		for _, address := range a.Addresses {
+			needs = append(needs, table.Need{What: "address " + address.String(), Table: t.IPCache.Name(), Key: key(a.Network, single(address))})
+		}
+		return needs
+	}
+}
+
 func key(network uint32, p netip.Prefix) state.Key { return state.Join(network, p) }
 
 func keys(network uint32, addresses []netip.Addr) []state.Key {

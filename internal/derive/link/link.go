@@ -1,7 +1,6 @@
 package link
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 
@@ -11,18 +10,24 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Runner is a derivation of any row type.
-type Runner interface {
-	Run(ctx context.Context, db *state.DB) error
-	Step(db *state.DB) bool
-}
-
 // Derivations keeps Links, Tunnels and Routes of a node.
-func Derivations(t *table.Tables) []Runner {
-	return []Runner{links(t), tunnels(t), routes(t)}
+func Derivations(t *table.Tables) []state.AnyDerivation {
+	return []state.AnyDerivation{links(t), tunnels(t), routes(t)}
 }
 
-func links(t *table.Tables) Runner {
+// Needs of an attachment: its link, and the node's routes to it.
+func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment) []table.Need) {
+	return nil, func(_ state.Reader, a table.Attachment) []table.Need {
+		needs := []table.Need{{What: "link", Table: t.Links.Name(), Key: state.Join(a.HostName)}}
+		for _, address := range a.Addresses {
+			p := attach.Single(address)
+			needs = append(needs, table.Need{What: "route " + p.String(), Table: t.Routes.Name(), Key: state.Join(p)})
+		}
+		return needs
+	}
+}
+
+func links(t *table.Tables) state.AnyDerivation {
 	v := newView(t)
 	all := func(r state.Reader) (keys []state.Key) {
 		for a := range t.Attachments.All(r) {
@@ -57,7 +62,7 @@ func links(t *table.Tables) Runner {
 	}
 }
 
-func tunnels(t *table.Tables) Runner {
+func tunnels(t *table.Tables) state.AnyDerivation {
 	v := newView(t)
 	key := state.Join(attach.TunnelDevice)
 	only := func(state.Reader) []state.Key { return []state.Key{key} }

@@ -20,7 +20,7 @@ import (
 type world struct {
 	*table.Tables
 	db      *state.DB
-	runners []link.Runner
+	runners []state.AnyDerivation
 }
 
 func newWorld() *world {

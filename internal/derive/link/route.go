@@ -9,7 +9,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-func routes(t *table.Tables) Runner {
+func routes(t *table.Tables) state.AnyDerivation {
 	v := newView(t)
 	return &state.Derivation[table.Route]{
 		Name:  "routes",

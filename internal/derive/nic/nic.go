@@ -1,6 +1,6 @@
 // Package nic derives the last steps of a NIC's way into service, each of which waits for the one before:
 //
-//	policy set in force -> NIC row in the kernel -> programs on its device -> ready, and the CNI ADD answers
+//	policy set in force -> NIC row in the kernel -> programs on its device
 //
 // A step waits for its predecessor once: what is in service stays there while a predecessor changes. The node's own
 // devices get their programs here too: the overlay device, and each device that holds the node's address or a default
@@ -8,7 +8,6 @@
 package nic
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 
@@ -17,18 +16,12 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Runner is a derivation of any row type.
-type Runner interface {
-	Run(ctx context.Context, db *state.DB) error
-	Step(db *state.DB) bool
+// Derivations keeps NICs and Hooks of a node.
+func Derivations(t *table.Tables) []state.AnyDerivation {
+	return []state.AnyDerivation{nics(t), hooks(t)}
 }
 
-// Derivations keeps NICs, Hooks and Ready of a node.
-func Derivations(t *table.Tables) []Runner {
-	return []Runner{nics(t), hooks(t), ready(t)}
-}
-
-func nics(t *table.Tables) Runner {
+func nics(t *table.Tables) state.AnyDerivation {
 	named := func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{state.Join(a.HostName)} }
 	return &state.Derivation[table.NIC]{
 		Name:  "nic",
@@ -85,7 +78,7 @@ func nicOf(t *table.Tables, r state.Reader, a table.Attachment) []table.NIC {
 	return []table.NIC{row}
 }
 
-func hooks(t *table.Tables) Runner {
+func hooks(t *table.Tables) state.AnyDerivation {
 	device := func(_ state.Reader, d table.Device) []state.Key { return []state.Key{state.Join(d.Name)} }
 	return &state.Derivation[table.Hook]{
 		Name:  "hook",
@@ -102,6 +95,9 @@ func hooks(t *table.Tables) Runner {
 	}
 }
 
+// ofPods are the programs on the device of a pod.
+var ofPods = []string{"from_pod", "to_pod"}
+
 // hooksOf gives the programs that a device needs.
 func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	var d table.Device
@@ -112,7 +108,7 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	if !found {
 		return nil
 	}
-	make := func(programs ...string) []table.Hook {
+	hooks := func(programs ...string) []table.Hook {
 		list := []table.Hook{}
 		for _, p := range programs {
 			list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: p})
@@ -121,15 +117,15 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	}
 	for range t.Attachments.By(r, table.ByDevice, name) {
 		if status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) {
-			return make("from_pod", "to_pod")
+			return hooks(ofPods...)
 		}
 		return nil
 	}
 	if _, ok := t.Tunnels.One(r, name); ok {
-		return make("from_overlay", "to_overlay")
+		return hooks("from_overlay", "to_overlay")
 	}
 	if outward(t, r, d) {
-		return make("from_net", "to_net")
+		return hooks("from_net", "to_net")
 	}
 	return nil
 }
@@ -147,34 +143,19 @@ func outward(t *table.Tables, r state.Reader, d table.Device) bool {
 	return false
 }
 
-func ready(t *table.Tables) Runner {
-	return &state.Derivation[table.Ready]{
-		Name:  "ready",
-		Out:   t.Ready,
-		KeyOf: t.Ready.Key,
-		Inputs: []state.Input{
-			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
-			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return attachmentsOn(t, r, d) }),
-			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return attachmentsOfStatus(t, r, s) }),
-		},
-		Compute: func(r state.Reader, key state.Key) []table.Ready {
-			a, ok := t.Attachments.One(r, key)
-			if !ok {
-				return nil
-			}
-			d, ok := device(t, r, a.HostName)
-			if !ok || !status.EverRealised(r, t.Links, state.Join(a.HostName)) || !status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) ||
-				!status.EverRealised(r, t.Hooks, state.Join(d.Name, "from_pod")) || !status.EverRealised(r, t.Hooks, state.Join(d.Name, "to_pod")) {
-				return nil
-			}
-			for _, addr := range a.Addresses {
-				prefix := netip.PrefixFrom(addr, addr.BitLen())
-				if !status.EverRealised(r, t.IPCache, state.Join(a.Network, prefix)) || !status.EverRealised(r, t.Routes, state.Join(prefix)) {
-					return nil
-				}
-			}
-			return []table.Ready{{ContainerID: a.ContainerID, Interface: a.Interface, HostName: a.HostName, Ifindex: d.Index}}
-		},
+// Needs of an attachment: its NIC in the kernel, and the programs on its device.
+func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment) []table.Need) {
+	inputs := []state.Input{state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return attachmentsOn(t, r, d) })}
+	return inputs, func(r state.Reader, a table.Attachment) []table.Need {
+		n := table.Need{What: "NIC", Table: t.NICs.Name()}
+		if d, ok := device(t, r, a.HostName); ok {
+			n.Key = state.Join(uint32(d.Index))
+		}
+		needs := []table.Need{n}
+		for _, program := range ofPods {
+			needs = append(needs, table.Need{What: "program " + program, Table: t.Hooks.Name(), Key: state.Join(a.HostName, program)})
+		}
+		return needs
 	}
 }
 
@@ -221,40 +202,4 @@ func devicesOfNIC(t *table.Tables, r state.Reader, s status.Status) []state.Key 
 		return []state.Key{state.Join(d.Name)}
 	}
 	return nil
-}
-
-// attachmentsOfStatus names the attachments that wait for the row that has a new outcome.
-func attachmentsOfStatus(t *table.Tables, r state.Reader, s status.Status) []state.Key {
-	var names []state.Key
-	var addr netip.Addr
-	switch s.Table {
-	case t.Links.Name():
-		names = []state.Key{s.Key}
-	case t.NICs.Name():
-		names = devicesOfNIC(t, r, s)
-	case t.Hooks.Name():
-		if h, ok := t.Hooks.One(r, s.Key); ok {
-			names = []state.Key{state.Join(h.Device)}
-		}
-	case t.IPCache.Name():
-		if h, ok := t.IPCache.One(r, s.Key); ok {
-			addr = h.Prefix.Addr()
-		}
-	case t.Routes.Name():
-		if route, ok := t.Routes.One(r, s.Key); ok {
-			addr = route.Prefix.Addr()
-		}
-	}
-	var keys []state.Key
-	for _, name := range names {
-		for a := range t.Attachments.By(r, table.ByDevice, name) {
-			keys = append(keys, t.Attachments.Key(a))
-		}
-	}
-	if addr.IsValid() {
-		for a := range t.Attachments.By(r, table.ByAddress, state.Join(addr)) {
-			keys = append(keys, t.Attachments.Key(a))
-		}
-	}
-	return keys
 }

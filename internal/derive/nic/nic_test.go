@@ -4,22 +4,23 @@ import (
 	"net/netip"
 	"testing"
 
+	"weftnet.io/weftnet/internal/derive/need"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// bench is a node's tables, and the three derivations stepped by hand.
+// bench is a node's tables, and the derivations stepped by hand, those of needs among them.
 type bench struct {
 	*testing.T
 	t    *table.Tables
 	db   *state.DB
-	runs []Runner
+	runs []state.AnyDerivation
 }
 
 func newBench(t *testing.T) *bench {
 	tables, db := table.New()
-	return &bench{t, tables, db, Derivations(tables)}
+	return &bench{t, tables, db, append(Derivations(tables), need.Needs(tables, Needs), need.Ready(tables))}
 }
 
 func (b *bench) write(fn func(tx *state.Tx)) {
@@ -66,22 +67,10 @@ func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T
 	b.write(func(tx *state.Tx) { b.done(tx, b.t.NICs, state.Join(uint32(9))) })
 	b.expect(1, 2, 0)
 	b.write(func(tx *state.Tx) {
-		b.done(tx, b.t.Links, state.Join(web.HostName))
 		b.done(tx, b.t.Hooks, state.Join(web.HostName, "from_pod"))
-		b.done(tx, b.t.Hooks, state.Join(web.HostName, "to_pod"))
-		for _, a := range web.Addresses {
-			p := netip.PrefixFrom(a, a.BitLen())
-			b.t.IPCache.Put(tx, table.IPCacheEntry{Prefix: p, Identity: 300})
-			b.done(tx, b.t.IPCache, state.Join(uint32(0), p))
-			b.t.Routes.Put(tx, table.Route{Prefix: p, Device: web.HostName})
-		}
 	})
-	b.expect(1, 2, 0) // the host has no routes to it yet
-	b.write(func(tx *state.Tx) {
-		for _, a := range web.Addresses {
-			b.done(tx, b.t.Routes, state.Join(netip.PrefixFrom(a, a.BitLen())))
-		}
-	})
+	b.expect(1, 2, 0) // one of its programs is missing
+	b.write(func(tx *state.Tx) { b.done(tx, b.t.Hooks, state.Join(web.HostName, "to_pod")) })
 	b.expect(1, 2, 1)
 	// Its identity changes: the row is written again, and nothing goes out of service for that.
 	b.write(func(tx *state.Tx) {

@@ -35,20 +35,12 @@
 package policy
 
 import (
-	"context"
-
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Runner is a derivation of any row type.
-type Runner interface {
-	Run(ctx context.Context, db *state.DB) error
-	Step(db *state.DB) bool
-}
-
 // Derivations keeps PolicySets, SetLists, RuleLists and Findings of a node.
-func Derivations(t *table.Tables) []Runner {
+func Derivations(t *table.Tables) []state.AnyDerivation {
 	_, sets := newSets(t)
-	return []Runner{sets, newSetLists(t), newLists(t), newFindings(t)}
+	return []state.AnyDerivation{sets, newSetLists(t), newLists(t), newFindings(t)}
 }

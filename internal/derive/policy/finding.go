@@ -12,7 +12,7 @@ import (
 )
 
 // newFindings computes Findings: what keeps policy objects from being in force as they stand.
-func newFindings(t *table.Tables) Runner {
+func newFindings(t *table.Tables) state.AnyDerivation {
 	f := &findings{t: t}
 	f.world = state.NewMemo(f.readWorld, t.Settings)
 	f.audited = state.NewMemo(f.readAudited, t.Namespaces)

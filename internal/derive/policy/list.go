@@ -11,7 +11,7 @@ import (
 )
 
 // newSetLists computes SetLists: the distinct lists of rules behind the entries of each set.
-func newSetLists(t *table.Tables) Runner {
+func newSetLists(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[table.SetList]{
 		Name:   "set-lists",
 		Out:    t.SetLists,
@@ -29,7 +29,7 @@ func newSetLists(t *table.Tables) Runner {
 
 // newLists computes RuleLists: the lists of all sets. Those that want numbers of one bucket are computed together: should
 // two lists want one number, which of them gets it depends on both.
-func newLists(t *table.Tables) Runner {
+func newLists(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[table.RuleList]{
 		Name:   "rule-lists",
 		Out:    t.RuleLists,

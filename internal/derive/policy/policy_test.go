@@ -20,7 +20,7 @@ import (
 type bed struct {
 	*table.Tables
 	db   *state.DB
-	runs []Runner
+	runs []state.AnyDerivation
 }
 
 func newBed() *bed {
@@ -183,7 +183,7 @@ func TestASetFollowsItsRulesItsPeersAndTheirPorts(t *testing.T) {
 func TestOnlySetsThatAskForAnIdentityAreTouchedByIt(t *testing.T) {
 	b := newBed()
 	d, run := newSets(b.Tables)
-	b.runs = []Runner{run}
+	b.runs = []state.AnyDerivation{run}
 	b.write(func(tx *state.Tx) {
 		b.Workloads.Put(tx, workload("c1", "web", 300))
 		b.Workloads.Put(tx, workload("c2", "db", 301))

@@ -38,7 +38,7 @@ type known struct {
 	stale   bool                     // all of it is to be computed again
 }
 
-func newSets(t *table.Tables) (*sets, Runner) {
+func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 	d := &sets{t: t, options: state.NewMemo(func(r state.Reader) options {
 		o, config := policyinput.Options(r, t)
 		return options{o, config}

@@ -11,7 +11,7 @@ import (
 )
 
 // newClaims computes IdentityClaims: label sets of workloads that have no number yet.
-func newClaims(t *table.Tables) Runner {
+func newClaims(t *table.Tables) state.AnyDerivation {
 	claimKey := func(l identity.Labels) state.Key { return t.IdentityClaims.Key(table.IdentityClaim{Labels: l}) }
 	return &state.Derivation[table.IdentityClaim]{
 		Name:  "identity-claims",
@@ -33,7 +33,7 @@ func newClaims(t *table.Tables) Runner {
 }
 
 // newPublished computes Published: an endpoint for each local pod with an identity.
-func newPublished(t *table.Tables) Runner {
+func newPublished(t *table.Tables) state.AnyDerivation {
 	p := published{t}
 	return &state.Derivation[table.PublishedEndpoint]{
 		Name:  "published-endpoints",

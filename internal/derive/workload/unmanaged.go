@@ -7,7 +7,7 @@ import (
 
 // newUnmanaged computes Unmanaged: pods that have an address and no NIC of ours. What it finds while a CNI DEL is done and the
 // API server does not know yet is gone a moment later.
-func newUnmanaged(t *table.Tables) Runner {
+func newUnmanaged(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[table.UnmanagedPod]{
 		Name:  "unmanaged-pods",
 		Out:   t.Unmanaged,

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -13,15 +12,9 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Runner is a derivation of any row type.
-type Runner interface {
-	Run(ctx context.Context, db *state.DB) error
-	Step(db *state.DB) bool
-}
-
 // Derivations keeps Workloads, IdentityClaims, Published and Unmanaged of a node.
-func Derivations(t *table.Tables) []Runner {
-	return []Runner{newWorkloads(t), newClaims(t), newPublished(t), newUnmanaged(t)}
+func Derivations(t *table.Tables) []state.AnyDerivation {
+	return []state.AnyDerivation{newWorkloads(t), newClaims(t), newPublished(t), newUnmanaged(t)}
 }
 
 // workloads computes table Workloads.
@@ -40,7 +33,7 @@ type config struct {
 	filter  identity.Filter
 }
 
-func newWorkloads(t *table.Tables) Runner {
+func newWorkloads(t *table.Tables) state.AnyDerivation {
 	w := &workloads{t: t}
 	w.config = state.NewMemo(w.read, t.Settings)
 	return &state.Derivation[table.Workload]{

@@ -19,7 +19,7 @@ import (
 type bed struct {
 	*table.Tables
 	db   *state.DB
-	runs []Runner
+	runs []state.AnyDerivation
 }
 
 func newBed() *bed {

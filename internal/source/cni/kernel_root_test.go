@@ -23,6 +23,7 @@ import (
 	agent "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/attach"
 	derive "weftnet.io/weftnet/internal/derive/link"
+	"weftnet.io/weftnet/internal/derive/need"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/sink/route"
@@ -79,7 +80,8 @@ func newHost(t testing.TB) *host {
 	for _, d := range derive.Derivations(h.Tables) {
 		run(func(ctx context.Context) error { return d.Run(ctx, h.db) })
 	}
-	run(func(ctx context.Context) error { return readyWithoutPrograms(h.Tables).Run(ctx, h.db) })
+	run(func(ctx context.Context) error { return need.Needs(h.Tables, derive.Needs).Run(ctx, h.db) }) // without programs
+	run(func(ctx context.Context) error { return need.Ready(h.Tables).Run(ctx, h.db) })
 	run(func(ctx context.Context) error {
 		return (&reconcile.Loop[table.Link]{Table: h.Links, Sink: h.links}).Run(ctx, h.db)
 	})
@@ -113,43 +115,6 @@ func try[T any](t testing.TB) func(T, error) T {
 			t.Fatal(err)
 		}
 		return v
-	}
-}
-
-// readyWithoutPrograms calls an attachment ready when its link and routes are.
-func readyWithoutPrograms(t *table.Tables) *state.Derivation[table.Ready] {
-	all := func(r state.Reader, _ status.Status) (keys []state.Key) {
-		for a := range t.Attachments.All(r) {
-			keys = append(keys, t.Attachments.Key(a))
-		}
-		return keys
-	}
-	return &state.Derivation[table.Ready]{
-		Name: "ready", Out: t.Ready, KeyOf: t.Ready.Key,
-		Inputs: []state.Input{
-			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
-			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key {
-				if s.Key == "" {
-					return nil
-				}
-				if s.Table == t.Links.Name() || s.Table == t.Routes.Name() {
-					return all(r, s)
-				}
-				return nil
-			}),
-		},
-		Compute: func(r state.Reader, key state.Key) []table.Ready {
-			a, ok := t.Attachments.One(r, key)
-			if !ok || !status.EverRealised(r, t.Links, state.Join(a.HostName)) {
-				return nil
-			}
-			for _, x := range a.Addresses {
-				if !status.EverRealised(r, t.Routes, state.Join(attach.Single(x))) {
-					return nil
-				}
-			}
-			return []table.Ready{{ContainerID: a.ContainerID, Interface: a.Interface, HostName: a.HostName}}
-		},
 	}
 }
 

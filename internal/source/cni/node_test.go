@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +19,9 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/derive/link"
+	"weftnet.io/weftnet/internal/derive/need"
+	"weftnet.io/weftnet/internal/derive/workload"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
@@ -106,10 +110,13 @@ func (n *node) options() cni.Options {
 	}
 }
 
-// run plays derivations, sinks and kernel until ctx ends.
+// run plays derivations but that of needs, sinks and kernel until ctx ends.
 func (n *node) run(ctx context.Context) {
 	feed := n.Attachments.Feed(n.db)
 	defer feed.Close()
+	var needs sync.WaitGroup
+	needs.Go(func() { _ = need.Needs(n.Tables, workload.Needs, link.Needs).Run(ctx, n.db) }) // its error is that of ctx
+	defer needs.Wait()
 	for {
 		changes, _, more := feed.Next()
 		for _, c := range changes {
@@ -146,7 +153,7 @@ func (n *node) attach(a table.Attachment) {
 		n.Devices.Put(tx, table.Device{Index: n.ifindex, Name: a.HostName})
 		status.Statuses.Put(tx, st)
 		n.caughtUp(tx)
-		n.Ready.Put(tx, table.Ready{ContainerID: a.ContainerID, Interface: a.Interface, HostName: a.HostName, Ifindex: n.ifindex})
+		n.Ready.Put(tx, table.Ready{ContainerID: a.ContainerID, Interface: a.Interface, HostName: a.HostName})
 	})
 }
 

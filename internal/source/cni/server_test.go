@@ -181,8 +181,7 @@ func TestAnADDThatWaitsInVainSaysForWhatAndLeavesNothingBehind(t *testing.T) {
 		return r
 	}
 	for want, prepare := range map[string]func(n *node){
-		"the pods of this node have not come from the API server yet": func(*node) {},
-		"pod default/web is not known to the API server yet":          func(n *node) { n.write(func(tx *state.Tx) { n.Pods.MarkSynced(tx) }) },
+		"pod default/web has not come from the API server yet": func(*node) {},
 		"the labels of pod default/web or of its namespace are not known yet": func(n *node) {
 			n.write(func(tx *state.Tx) { n.Pods.Put(tx, table.Pod{Namespace: "default", Name: "web"}) })
 		},

@@ -1,8 +1,10 @@
 package cni
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/state"
@@ -27,63 +29,26 @@ func (s *Server) await(ctx context.Context, c *call, a table.Attachment) error {
 	}
 }
 
-// missing tells which step towards an attachment that works has not been made, and what to do about it.
+// missing tells which of its needs an attachment that does not work lacks, and what to do about it: a fact, else a row that
+// a sink could not put in place, else one that is on its way.
 func (s *Server) missing(r *state.Snapshot, a table.Attachment) (stage, advice string) {
-	t := s.Tables
-	pod := a.Namespace + "/" + a.Pod
-	if _, ok := t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod)); !ok && a.Pod != "" {
-		if !t.Pods.IsSynced(r) {
-			return "the pods of this node have not come from the API server yet", "see that the agent reaches the API server: weft status"
-		}
-		return "pod " + pod + " is not known to the API server yet", "a pod that was deleted meanwhile never will be"
-	}
-	w, ok := t.Workloads.One(r, s.Tables.Attachments.Key(a))
-	switch {
-	case a.Pod != "" && (!ok || w.Labels.Len() == 0):
-		return "the labels of pod " + pod + " or of its namespace are not known yet", "see that the agent reaches the API server: weft status"
-	case a.Pod != "" && w.Identity == 0:
-		return "no identity for labels " + w.Labels.String() + " yet", "the agent makes a CiliumIdentity for them: see its log, and that it may create ciliumidentities.cilium.io"
-	}
-	steps := s.steps(r, a, w)
-	for _, step := range steps {
-		if st, ok := status.Statuses.One(r, step.key); ok && st.Err != "" {
-			return fmt.Sprintf("%s: %s (attempt %d)", step.what, st.Err, st.Attempts), "the agent keeps trying"
+	needs := slices.Collect(s.Tables.Needs.Prefix(r, s.Tables.Attachments.Key(a)))
+	for _, n := range needs {
+		if n.Lacks != "" {
+			return n.Lacks, n.Advice
 		}
 	}
-	for _, step := range steps {
-		if st, ok := status.Statuses.One(r, step.key); !ok || !st.Done {
-			return step.what + ": not done yet", "weft status tells what the agent is busy with"
+	for _, n := range needs {
+		if st, ok := status.Statuses.One(r, n.Status()); ok && st.Err != "" {
+			return fmt.Sprintf("%s: %s (attempt %d)", n.What, st.Err, st.Attempts), cmp.Or(n.Advice, "the agent keeps trying")
 		}
 	}
-	return "the datapath does not say that it is ready", "weft status tells what the agent is busy with"
-}
-
-// step is a row that a sink realises for an attachment.
-type step struct {
-	what string
-	key  state.Key // of its status
-}
-
-// steps are the rows that an attachment needs, in the order in which they are realised, as far as they are known.
-func (s *Server) steps(r *state.Snapshot, a table.Attachment, w table.Workload) []step {
-	t := s.Tables
-	steps := []step{{"link", status.KeyOf(t.Links, state.Join(a.HostName))}}
-	for _, x := range a.Addresses {
-		steps = append(steps, step{"route " + attach.Single(x).String(), status.KeyOf(t.Routes, state.Join(attach.Single(x)))})
+	for _, n := range needs {
+		if st, ok := status.Statuses.One(r, n.Status()); n.Key == "" || !ok || !st.Done {
+			return n.What + ": not done yet", cmp.Or(n.Advice, "weft status tells what the agent is busy with")
+		}
 	}
-	if w.Set != "" {
-		steps = append(steps, step{"policy", status.KeyOf(t.PolicySets, w.Set)})
-	}
-	for d := range t.Devices.By(r, table.ByName, state.Join(a.HostName)) {
-		steps = append(steps, step{"NIC", status.KeyOf(t.NICs, state.Join(uint32(d.Index)))})
-	}
-	for _, x := range a.Addresses {
-		steps = append(steps, step{"address " + x.String(), status.KeyOf(t.IPCache, state.Join(a.Network, attach.Single(x)))})
-	}
-	for row := range t.Hooks.Prefix(r, state.Join(a.HostName)) {
-		steps = append(steps, step{"program " + row.Program, status.KeyOf(t.Hooks, t.Hooks.Key(row))})
-	}
-	return steps
+	return "the agent has not come to it yet", "weft status tells what the agent is busy with"
 }
 
 // gone returns when nothing is left of an attachment whose row has been deleted: neither link nor the word that it is

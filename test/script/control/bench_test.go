@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"weftnet.io/weftnet/internal/agent"
+	"weftnet.io/weftnet/internal/agent/feature"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/source/cni"
@@ -137,7 +137,7 @@ func (b *bench) start() error {
 	}); err != nil {
 		return err
 	}
-	for _, d := range agent.Derivations(tables, nodeName) {
+	for _, d := range feature.Derivations(&feature.Node{Name: nodeName, Tables: tables}) {
 		l.behind = append(l.behind, func(s *state.Snapshot) bool { return !d.CaughtUp(s) })
 		l.parts.Go(func() { _ = d.Run(ctx, db) }) // its error is that of ctx
 	}

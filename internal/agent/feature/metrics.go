@@ -1,15 +1,46 @@
-package agent
+package feature
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"cmp"
+	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 )
 
+var metrics = Feature{
+	Name: "metrics", Does: "serves numbers of all features at /metrics",
+	Maps: func(n *Node) ([]Runner, error) {
+		config := n.Config.Metrics
+		config.Address = cmp.Or(config.Address, n.Metrics)
+		if config.Address == "" {
+			return nil, nil
+		}
+		if err := scrape.Check(config); err != nil {
+			n.Log.Error("metrics are not served until this is mended; no restart is needed", "error", err)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(n.collectors...)
+		registry.MustRegister(newCollector(n), collectors.NewGoCollector(),
+			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
+		mux := http.NewServeMux()
+		mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+		l, err := scrape.Listen(config)
+		if err != nil {
+			return nil, err
+		}
+		return []Runner{{Name: "metrics", Run: Serve(mux, l)}}, nil
+	},
+}
+
 // collector gives metrics of the agent itself, read from its tables when asked.
 type collector struct {
-	a         *Agent
+	n         *Node
 	endpoints *prometheus.Desc
 	policies  *prometheus.Desc
 	failing   *prometheus.Desc
@@ -18,9 +49,9 @@ type collector struct {
 	full      *prometheus.Desc
 }
 
-func newCollector(a *Agent) *collector {
+func newCollector(n *Node) *collector {
 	return &collector{
-		a:         a,
+		n:         n,
 		endpoints: prometheus.NewDesc("cilium_endpoint", "NICs of workloads on this node.", nil, nil),
 		policies:  prometheus.NewDesc("cilium_policy", "Policy objects known to this node.", nil, nil),
 		failing:   prometheus.NewDesc("cilium_controllers_failing", "Tables of which rows are not in place.", []string{"table"}, nil),
@@ -42,11 +73,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v int, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
 	}
-	s := c.a.DB.Snapshot()
-	gauge(c.endpoints, c.a.Tables.NICs.Len(s))
-	gauge(c.policies, c.a.Tables.Policies.Len(s))
+	s := c.n.DB.Snapshot()
+	gauge(c.endpoints, c.n.Tables.NICs.Len(s))
+	gauge(c.policies, c.n.Tables.Policies.Len(s))
 	ready := 0
-	if c.a.Stage() == "" {
+	if c.n.Ready() {
 		ready = 1
 	}
 	gauge(c.ready, ready)
@@ -56,7 +87,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	c.pressure(s, out)
-	for _, line := range c.a.report() {
+	for _, line := range c.n.Settings() {
 		if line.Alarm() {
 			gauge(c.unmet, 1, line.Key)
 		}
@@ -65,17 +96,17 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 // pressure tells how full the maps are.
 func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
-	t := c.a.Tables
+	t := c.n.Tables
 	entries, ranges := 0, 0
 	for set := range t.SetStatuses.All(s) {
 		entries += set.Entries
 		ranges += set.Ranges
 	}
-	full := c.a.shared().pressure()
+	full := c.n.Sweeper.Load().Pressure()
 	for name, held := range map[string]int{
 		"hosts": t.IPCache.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
 	} {
-		full[name] = float64(held) / float64(c.a.datapath.Map(name).MaxEntries())
+		full[name] = float64(held) / float64(c.n.Datapath.Map(name).MaxEntries())
 	}
 	for name, part := range full {
 		out <- prometheus.MustNewConstMetric(c.full, prometheus.GaugeValue, part, name)

@@ -1,8 +1,18 @@
-package agent
+// Package sweep takes finished entries out of the tables that all workloads of a node share (connections, translations,
+// fragments), and tells which workload uses up its quota.
+//
+// A pass is cheap while there is room, and passes come the oftener the fuller the tables are. What it counts is what the last
+// pass saw: metrics and `weft status` ask for it at any time.
+//
+//	s := sweep.New(datapath, db, tables, log)
+//	go s.Run(ctx)
+//	s.Components() // shared connections  ok  512 of 524288
+package sweep
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -13,17 +23,23 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
 )
 
 const (
 	sweepCalm   = 10 * time.Second // between passes while there is room
-	sweepBusy   = time.Second      // while a table or somebody's share is more than half full
+	sweepBusy   = time.Second      // while a table or a quota is more than half full
 	complainFor = time.Minute      // one line of log per owner and this long
 )
 
-// sweeper takes finished entries out of the tables that all workloads share, and tells who uses up his share.
-type sweeper struct {
-	a    *Agent
+// Sweeper is the sweeper of one node.
+type Sweeper struct {
+	datapath *datapath.Datapath
+	db       *state.DB
+	tables   *table.Tables
+	log      *slog.Logger
+
 	mu   sync.Mutex // guards what follows
 	last []datapath.Swept
 	runs uint64
@@ -36,15 +52,16 @@ type sweeper struct {
 	full    map[string]bool      // tables that were complained about
 }
 
-func newSweeper(a *Agent) *sweeper {
-	return &sweeper{
-		a: a, removed: map[string]uint64{}, refused: map[string]uint64{}, shares: map[uint32]abi.Share{},
+// New makes a sweeper of a loaded datapath's maps.
+func New(d *datapath.Datapath, db *state.DB, t *table.Tables, log *slog.Logger) *Sweeper {
+	return &Sweeper{
+		datapath: d, db: db, tables: t, log: log, removed: map[string]uint64{}, refused: map[string]uint64{}, shares: map[uint32]abi.Share{},
 		told: map[uint32]time.Time{}, full: map[string]bool{},
 	}
 }
 
-// run sweeps until ctx ends, the oftener the fuller the tables are.
-func (s *sweeper) run(ctx context.Context) error {
+// Run sweeps until ctx ends, the oftener the fuller the tables are.
+func (s *Sweeper) Run(ctx context.Context) error {
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
@@ -54,7 +71,7 @@ func (s *sweeper) run(ctx context.Context) error {
 		case now := <-next.C:
 			busy, err := s.pass(now)
 			if err != nil && ctx.Err() == nil {
-				s.a.Log.Error("finished connections stay in their tables", "error", err)
+				s.log.Error("finished connections stay in their tables", "error", err)
 			}
 			if busy {
 				next.Reset(sweepBusy)
@@ -65,15 +82,8 @@ func (s *sweeper) run(ctx context.Context) error {
 	}
 }
 
-// shared is the agent's sweeper; nil while it starts.
-func (a *Agent) shared() *sweeper {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.sweeper
-}
-
-func (s *sweeper) pass(now time.Time) (busy bool, err error) {
-	swept, shares, err := s.a.datapath.Sweep()
+func (s *Sweeper) pass(now time.Time) (busy bool, err error) {
+	swept, shares, err := s.datapath.Sweep()
 	if err != nil {
 		return false, err
 	}
@@ -106,17 +116,17 @@ func heldOf(table abi.Shared) []abi.Shared {
 	return []abi.Shared{table}
 }
 
-func (s *sweeper) complainOfFull(t datapath.Swept) {
+func (s *Sweeper) complainOfFull(t datapath.Swept) {
 	switch {
 	case t.Held >= int(t.Size)/10*9 && !s.full[t.Table]:
 		s.full[t.Table] = true
-		s.a.Log.Error("a table is nearly full: new connections will be dropped", "table", t.Table, "entries", t.Held, "size", t.Size)
+		s.log.Error("a table is nearly full: new connections will be dropped", "table", t.Table, "entries", t.Held, "size", t.Size)
 	case t.Held < int(t.Size)/10*8:
 		s.full[t.Table] = false
 	}
 }
 
-func (s *sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t datapath.Swept, now time.Time) {
+func (s *Sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t datapath.Swept, now time.Time) {
 	more := share.Refused[kind] - min(s.shares[owner].Refused[kind], share.Refused[kind])
 	if more == 0 {
 		return
@@ -130,19 +140,19 @@ func (s *sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t d
 	if kind == abi.SharedCalled {
 		text = "as many connections are open to a workload as there may be, in all or from one caller: new ones to it are dropped"
 	}
-	s.a.Log.Warn(text, "workload", s.name(owner),
+	s.log.Warn(text, "workload", s.name(owner),
 		"table", t.Table, "holds", share.Held[kind], "limit", t.Limit, "dropped", more)
 }
 
 // name is the pod whose NIC has this incarnation.
-func (s *sweeper) name(owner uint32) string {
+func (s *Sweeper) name(owner uint32) string {
 	if owner == abi.OwnerCarried {
 		return "what this node carries for others"
 	}
 	if owner == 0 {
 		return "traffic of no workload of this node"
 	}
-	for row := range s.a.Tables.Attachments.All(s.a.DB.Snapshot()) {
+	for row := range s.tables.Attachments.All(s.db.Snapshot()) {
 		if row.Incarnation == owner {
 			return row.Namespace + "/" + row.Pod
 		}
@@ -150,8 +160,8 @@ func (s *sweeper) name(owner uint32) string {
 	return fmt.Sprintf("a workload that is gone (incarnation %d)", owner)
 }
 
-// pressure is how full each table is.
-func (s *sweeper) pressure() map[string]float64 {
+// Pressure is how full each table is.
+func (s *Sweeper) Pressure() map[string]float64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	full := map[string]float64{}
@@ -161,8 +171,8 @@ func (s *sweeper) pressure() map[string]float64 {
 	return full
 }
 
-// components are lines of `weft status`: one per table.
-func (s *sweeper) components() []agentv1.Component {
+// Components are lines of `weft status`: one per table.
+func (s *Sweeper) Components() []agentv1.Component {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := []agentv1.Component{}
@@ -197,14 +207,14 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (s *sweeper) Describe(out chan<- *prometheus.Desc) {
+func (s *Sweeper) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{sweepRuns, sweepSeconds, sweepEntries, sharesRefused} {
 		out <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (s *sweeper) Collect(out chan<- prometheus.Metric) {
+func (s *Sweeper) Collect(out chan<- prometheus.Metric) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out <- prometheus.MustNewConstMetric(sweepRuns, prometheus.CounterValue, float64(s.runs))

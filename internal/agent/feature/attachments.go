@@ -1,0 +1,12 @@
+package feature
+
+import (
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// attachments has no derivation of its own: what is ready follows from the needs of all features (Derivations).
+var attachments = Feature{
+	Name: "attachments", Does: "takes CNI calls, and says when all that a pod's first packet meets is in place",
+	Fills: func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Attachments, t.Needs, t.Ready} },
+}

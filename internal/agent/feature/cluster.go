@@ -1,0 +1,91 @@
+package feature
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"weftnet.io/weftnet/internal/reconcile"
+	sinkkube "weftnet.io/weftnet/internal/sink/kube"
+	"weftnet.io/weftnet/internal/source/kube"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+var cluster = Feature{
+	Name: "cluster", Does: "reads objects of the API server, and writes this node's identities, endpoints, CiliumNode and events",
+	Fills: func(t *table.Tables) []state.AnyTable {
+		return []state.AnyTable{
+			t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies, t.CIDRGroups,
+		}
+	},
+	Early: func(n *Node) ([]Runner, error) {
+		if n.Alone {
+			return nil, nil
+		}
+		return runCluster(n)
+	},
+}
+
+// lookAtIdentities is how often identities are compared: they are few, and one that was deleted while in use hurts at once.
+const lookAtIdentities = 15 * time.Second
+
+func runCluster(n *Node) ([]Runner, error) {
+	api, err := kube.Connect(n.Kube, "weft-agent")
+	if err != nil {
+		return nil, err
+	}
+	source, err := kube.New(kube.Config{API: api, Node: n.Name, Flags: n.Flags, Log: n.Log}, n.DB, n.Tables)
+	if err != nil {
+		return nil, err
+	}
+	identities, err := sinkkube.NewIdentities(api, n.DB, n.Tables)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := sinkkube.NewEndpoints(api, n.Tables, n.Name)
+	if err != nil {
+		return nil, err
+	}
+	node, err := sinkkube.NewNode(api, n.DB, n.Tables, n.Name, n.Log)
+	if err != nil {
+		return nil, err
+	}
+	events, err := sinkkube.NewEvents(api, "weft-agent", n.Name)
+	if err != nil {
+		return nil, err
+	}
+	return []Runner{
+		{Name: "source/kube", Run: func(ctx context.Context) error { return source.Run(ctx) }},
+		{Name: "CiliumNode", Run: node.Run},
+		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},
+		keep(n, reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),
+		keep(n, reconcile.Loop[table.PublishedEndpoint]{Table: n.Tables.Published, Sink: endpoints, WaitSynced: true}),
+	}, nil
+}
+
+// warnUnmet tells, as events of this node, which protections the configuration asks for and does not get.
+func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
+	told := map[string]bool{}
+	for {
+		changed := n.Tables.Settings.WatchAll(n.DB.Snapshot())
+		for _, line := range n.Settings() {
+			message := line.Key + "=" + line.Value + ": " + line.Message
+			if !line.Alarm() || told[message] {
+				continue
+			}
+			n.Log.Warn("a protection that the configuration asks for is not active", "key", line.Key, "value", line.Value, "why", line.Message)
+			about := corev1.ObjectReference{Kind: "Node", Name: n.Name, APIVersion: "v1"}
+			if err := events.Warn(ctx, about, "ProtectionNotActive", message); err != nil {
+				n.Log.Warn("tell about a protection that is not active", "error", err)
+			}
+			told[message] = true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package feature
+
+import (
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weftnet.io/weftnet/internal/agent/sweep"
+	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/derive/need"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
+	sinklink "weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// All are the features of a node.
+func All() []Feature {
+	return []Feature{
+		cluster,     // what the cluster tells this node, and this node the cluster
+		links,       // devices, and routes to them
+		workloads,   // who pods are
+		policies,    // what pods may send and receive
+		ipcache,     // who lives at an address
+		services,    // addresses that are translated
+		programs,    // the datapath's programs on devices
+		attachments, // when an ADD is answered
+		sweeping,    // finished connections
+		flows,       // what happens to packets
+		metrics,     // numbers of all that; last: the others add theirs
+	}
+}
+
+// Feature is one thing that a node does. What it has not is nil.
+type Feature struct {
+	Name string
+	Does string // in a line, for people
+
+	Fills       func(t *table.Tables) []state.AnyTable // tables that only this feature writes
+	Derivations func(n *Node) []state.AnyDerivation
+	Needs       need.Source // what an attachment waits for
+
+	Early func(n *Node) ([]Runner, error) // started at once
+	Maps  func(n *Node) ([]Runner, error) // started when the node's programs are loaded
+}
+
+// Node is what features run on.
+type Node struct {
+	Name    string // of the node
+	Version string // of the agent
+	Root    string // where files of the host are seen; empty: at /
+	Proc    string // a proc file system in which the host's network settings may be written; empty: /proc
+	Hubble  string // socket of the flow service; empty: as the configuration says
+	Metrics string // address for /metrics where the configuration has none
+	Kube    string // kubeconfig; empty: as a pod does
+	Alone   bool   // there is no API server
+	Flags   map[string]string
+	Log     *slog.Logger
+	Tables  *table.Tables
+	DB      *state.DB
+
+	Settings func() []settings.Line // what becomes of each key
+	Ready    func() bool            // the node takes workloads
+
+	// Known when the phase of Maps begins.
+	Config    settings.Config
+	Datapath  *datapath.Datapath
+	Revisions *bpfmap.Revisions
+
+	Links   *sinklink.Links // of feature links; CHECK asks it
+	Sweeper atomic.Pointer[sweep.Sweeper]
+
+	collectors []prometheus.Collector // of features before metrics
+}
+
+// Derivations are those of all features, and those that say when an attachment has all that they need.
+func Derivations(n *Node) (list []state.AnyDerivation) {
+	var needs []need.Source
+	for _, f := range All() {
+		if f.Derivations != nil {
+			list = append(list, f.Derivations(n)...)
+		}
+		if f.Needs != nil {
+			needs = append(needs, f.Needs)
+		}
+	}
+	return append(list, need.Needs(n.Tables, needs...), need.Ready(n.Tables))
+}
