@@ -8,23 +8,31 @@ import (
 	"weftnet.io/weftnet/internal/identity/anchor"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/dependent"
 )
 
 // dependencies are the sets that are known, filed under what they depend on.
 type dependencies struct {
-	subjects   map[anchor.Anchor]map[state.Key]bool // sets by the anchors of rules that may select them
-	peers      filed[identity.Selector]             // by anchor
-	references filed[engine.Reference]              // by kind and name; those by labels have none
-	named      map[state.Key]bool                   // sets with an egress rule that names a port
-	open       map[state.Key]bool                   // of those, sets where it does so for any peer
+	subjects   *dependent.Keys[anchor.Anchor] // by the anchors of rules that may select them
+	peers      filed[identity.Selector]       // by anchor
+	references filed[engine.Reference]        // by kind and name; those by labels have none
+	ports      *dependent.Keys[portNaming]    // those with an egress rule that names a port
 }
 
 func newDependencies() dependencies {
 	return dependencies{
-		subjects: map[anchor.Anchor]map[state.Key]bool{}, peers: filed[identity.Selector]{}, references: filed[engine.Reference]{},
-		named: map[state.Key]bool{}, open: map[state.Key]bool{},
+		subjects: dependent.New[anchor.Anchor](), peers: filed[identity.Selector]{}, references: filed[engine.Reference]{},
+		ports: dependent.New[portNaming](),
 	}
 }
+
+// portNaming is for whom an egress rule names a port.
+type portNaming int
+
+const (
+	ofSome portNaming = iota // for peers that it chooses
+	ofAny                    // for any
+)
 
 // asking is what a set's rules ask of others.
 type asking struct {
@@ -65,12 +73,7 @@ func asks(written, resolved []engine.Rule) (a asking) {
 
 // file files a set.
 func (d *dependencies) file(set state.Key, k *known) {
-	for _, a := range anchor.Named(k.subject.Labels) {
-		if d.subjects[a] == nil {
-			d.subjects[a] = map[state.Key]bool{}
-		}
-		d.subjects[a][set] = true
-	}
+	d.subjects.Set(set, anchor.Named(k.subject.Labels)...)
 	for _, s := range k.ask.peers {
 		for _, a := range anchor.Of(s) {
 			d.peers.add(string(a), s, set)
@@ -79,11 +82,11 @@ func (d *dependencies) file(set state.Key, k *known) {
 	for _, ref := range k.ask.references {
 		d.references.add(referenceAt(ref.Kind, ref.Name), ref, set)
 	}
-	if k.ask.named {
-		d.named[set] = true
-	}
-	if k.ask.open {
-		d.open[set] = true
+	switch {
+	case k.ask.open:
+		d.ports.Set(set, ofAny)
+	case k.ask.named:
+		d.ports.Set(set, ofSome)
 	}
 }
 
@@ -92,11 +95,8 @@ func (d *dependencies) drop(set state.Key, k *known) {
 	if k == nil {
 		return
 	}
-	for _, a := range anchor.Named(k.subject.Labels) {
-		if delete(d.subjects[a], set); len(d.subjects[a]) == 0 {
-			delete(d.subjects, a)
-		}
-	}
+	d.subjects.Set(set)
+	d.ports.Set(set)
 	for _, s := range k.ask.peers {
 		for _, a := range anchor.Of(s) {
 			d.peers.remove(string(a), s, set)
@@ -105,8 +105,6 @@ func (d *dependencies) drop(set state.Key, k *known) {
 	for _, ref := range k.ask.references {
 		d.references.remove(referenceAt(ref.Kind, ref.Name), ref, set)
 	}
-	delete(d.named, set)
-	delete(d.open, set)
 }
 
 func referenceAt(kind engine.ReferenceKind, name string) string { return fmt.Sprint(kind, " ", name) }

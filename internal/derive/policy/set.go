@@ -105,7 +105,7 @@ func (d *sets) ofWorkload(r state.Reader, w table.Workload) []state.Key {
 // selected appends the sets that a selector selects.
 func (d *sets) selected(s identity.Selector, keys []state.Key) []state.Key {
 	for _, a := range anchor.Of(s) {
-		for set := range d.subjects[a] {
+		for set := range d.subjects.On(a) {
 			if s.Matches(d.known[set].subject.Labels) {
 				keys = append(keys, set)
 			}
@@ -128,9 +128,7 @@ func (d *sets) ofNamespace(_ state.Reader, n table.Namespace) []state.Key {
 }
 
 func (d *sets) ofIdentity(_ state.Reader, i table.Identity) (keys []state.Key) {
-	for set := range d.open {
-		keys = append(keys, set)
-	}
+	keys = slices.AppendSeq(keys, d.ports.On(ofAny))
 	for _, a := range anchor.Named(i.Labels) {
 		keys = d.peers.askers(string(a), func(s identity.Selector) bool { return s.Matches(i.Labels) }, keys)
 	}
@@ -143,10 +141,10 @@ func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
 
 // ofHolder: a workload of an identity comes or goes. It matters to names of ports if it, or another one, has any.
 func (d *sets) ofHolder(r state.Reader, n identity.Number, ports []table.NamedPort) []state.Key {
-	if len(d.named) == 0 || len(ports) == 0 && !policyinput.HasNames(r, d.t, n) {
+	if d.ports.Len() == 0 || len(ports) == 0 && !policyinput.HasNames(r, d.t, n) {
 		return nil
 	}
-	return d.peer(n, slices.Collect(maps.Keys(d.named)))
+	return d.peer(n, slices.Collect(d.ports.All()))
 }
 
 func (d *sets) ofSetting(_ state.Reader, s table.Setting) []state.Key {

@@ -1,7 +1,6 @@
 package workload
 
 import (
-	"maps"
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
@@ -9,6 +8,7 @@ import (
 	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/dependent"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -21,10 +21,8 @@ func Derivations(t *table.Tables) []state.AnyDerivation {
 type workloads struct {
 	t      *table.Tables
 	config *state.Memo[config]
-	labels map[state.Key]identity.Labels // of the NICs whose pod is known, as they were computed last
-	having map[identity.Labels]map[state.Key]bool
-	left   map[state.Key][]string // labels of the pods of these NICs that the filter leaves out
-	asked  map[string]map[state.Key]bool
+	having *dependent.Keys[identity.Labels] // NICs by the labels of their identity
+	asked  *dependent.Keys[string]          // by the labels of their pods that the filter leaves out
 }
 
 // config is what settings say of labels.
@@ -81,7 +79,7 @@ func (w *workloads) ofNamespace(r state.Reader, n table.Namespace) (keys []state
 }
 
 func (w *workloads) ofIdentity(r state.Reader, i table.Identity) []state.Key {
-	keys := slices.Collect(maps.Keys(w.having[i.Labels]))
+	keys := slices.Collect(w.having.On(i.Labels))
 	for n := range w.t.NICStatuses.By(r, table.ByIdentity, state.Join(uint32(i.Number))) {
 		keys = append(keys, w.ofNIC(r, n)...)
 	}
@@ -90,7 +88,7 @@ func (w *workloads) ofIdentity(r state.Reader, i table.Identity) []state.Key {
 
 func (w *workloads) ofSet(r state.Reader, s table.SetStatus) []state.Key {
 	i, _ := w.t.Identities.One(r, state.Join(uint32(s.Identity)))
-	return slices.Collect(maps.Keys(w.having[i.Labels]))
+	return slices.Collect(w.having.On(i.Labels))
 }
 
 func (w *workloads) ofNIC(r state.Reader, n table.NICStatus) (keys []state.Key) {
@@ -110,17 +108,17 @@ func (w *workloads) ofSetting(r state.Reader, s table.Setting) []state.Key {
 // ofPolicy names the workloads with a label that the filter leaves out and the policy may ask about.
 func (w *workloads) ofPolicy(_ state.Reader, p table.PolicyObject) (keys []state.Key) {
 	if p.NamesServices() {
-		return slices.Collect(maps.Keys(w.left))
+		return slices.Collect(w.asked.All())
 	}
 	for _, label := range p.LabelKeys() {
-		keys = slices.AppendSeq(keys, maps.Keys(w.asked[label]))
+		keys = slices.AppendSeq(keys, w.asked.On(label))
 	}
 	return keys
 }
 
 func (w *workloads) ofService(_ state.Reader, s table.Service) (keys []state.Key) {
 	for label := range s.Selector {
-		keys = slices.AppendSeq(keys, maps.Keys(w.asked[label]))
+		keys = slices.AppendSeq(keys, w.asked.On(label))
 	}
 	return keys
 }
@@ -135,8 +133,7 @@ func (w *workloads) read(r state.Reader) config {
 }
 
 func (w *workloads) begin() {
-	w.labels, w.having = map[state.Key]identity.Labels{}, map[identity.Labels]map[state.Key]bool{}
-	w.left, w.asked = map[state.Key][]string{}, map[string]map[state.Key]bool{}
+	w.having, w.asked = dependent.New[identity.Labels](), dependent.New[string]()
 }
 
 // identify gives a NIC its labels, and files it under them and under those that the filter leaves out.
@@ -145,35 +142,9 @@ func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, names
 	labels, left := identity.Identify(c.filter, identity.Pod{
 		Cluster: c.cluster, Namespace: pod.Namespace, ServiceAccount: pod.ServiceAccount, Labels: pod.Labels, NamespaceLabels: namespace.Labels,
 	}, policyinput.Asking(r, w.t))
-	file(w.having, labels, key)
-	for _, l := range left {
-		file(w.asked, l, key)
-	}
-	w.labels[key], w.left[key] = labels, left
+	w.having.Set(key, labels)
+	w.asked.Set(key, left...)
 	return labels
-}
-
-// forget undoes what identify filed.
-func (w *workloads) forget(key state.Key) {
-	unfile(w.having, w.labels[key], key)
-	for _, l := range w.left[key] {
-		unfile(w.asked, l, key)
-	}
-	delete(w.labels, key)
-	delete(w.left, key)
-}
-
-func file[K comparable](under map[K]map[state.Key]bool, at K, key state.Key) {
-	if under[at] == nil {
-		under[at] = map[state.Key]bool{}
-	}
-	under[at][key] = true
-}
-
-func unfile[K comparable](under map[K]map[state.Key]bool, at K, key state.Key) {
-	if delete(under[at], key); len(under[at]) == 0 {
-		delete(under, at)
-	}
 }
 
 // podOf finds the pod that a NIC was made for, and its namespace.
@@ -187,7 +158,8 @@ func (w *workloads) podOf(r state.Reader, a table.Attachment) (table.Pod, table.
 }
 
 func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
-	w.forget(key)
+	w.having.Set(key)
+	w.asked.Set(key)
 	a, ok := w.t.Attachments.One(r, key)
 	if !ok {
 		return nil
