@@ -201,7 +201,8 @@ func (l *Links) create(h *netlink.Handle, want table.Link) error {
 	if err != nil {
 		return fmt.Errorf("MAC address of the workload's side: %w", err)
 	}
-	if err := h.LinkAdd(pair(want, hostMAC, mac, inside)); errors.Is(err, unix.EEXIST) {
+	d := pair(want, hostMAC, mac, inside)
+	if err := h.LinkAdd(d); errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("make %s pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Kind, want.Interface, want.Netns)
 	} else if want.Kind == "netkit" && errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("make netkit pair %s: the kernel has none (Linux 6.8 and later have, with CONFIG_NETKIT): set datapath-mode to veth: %w", want.HostName, err)
@@ -211,9 +212,8 @@ func (l *Links) create(h *netlink.Handle, want table.Link) error {
 	if err := inside.Do(func(ns.NetNS) error { return l.furnish(want) }); err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
 	}
-	d, err := h.LinkByName(want.HostName)
-	if err != nil {
-		return fmt.Errorf("find device %s just made: %w", want.HostName, err)
+	if d.Attrs().Index == 0 { // LinkAdd has asked for it
+		return fmt.Errorf("find device %s just made: it is gone", want.HostName)
 	}
 	if err := l.outfit(h, d, want); err != nil {
 		return err
