@@ -1,5 +1,5 @@
 // Package agent puts one node's parts together and runs them: sources that write facts, derivations, loops that make the
-// kernel and the API server follow, the CNI server, the flow observer. It decides nothing itself; it says who needs whom.
+// kernel and the API server follow, the CNI server, the flow observer. It decides nothing itself.
 //
 //	source/kube, source/netdev, source/cni -> tables -> derive/* -> reconcile -> sink/{link,route,bpfmap,kube}
 //

@@ -30,7 +30,10 @@ func (n Need) Row() []string {
 	return []string{n.ContainerID, n.Interface, n.What, n.Table, fmt.Sprint(n.Key), n.Lacks}
 }
 
-// ByRow is an index of Needs: NeedKey of the row that is waited for.
+// Equal compares needs, which are computed anew with every step towards an attachment, without reflection.
+func (n Need) Equal(o Need) bool { return n == o }
+
+// ByRow is an index of Needs: key of the outcome of the row that is waited for, in table statuses.
 const ByRow = "row"
 
 var _ = declare(&tables.Needs, "needs", func(r Need) state.Key { return state.Join(r.ContainerID, r.Interface, r.Number) },

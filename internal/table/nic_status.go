@@ -7,8 +7,8 @@ import (
 	"weftnet.io/weftnet/internal/state"
 )
 
-// NICStatus is written by the sink that keeps NICs in the kernel: as whom the kernel takes what an attachment sends and
-// receives.
+// NICStatus is written by the sink that keeps NICs in the kernel: the identity that the kernel gives to what an
+// attachment sends and receives.
 type NICStatus struct {
 	Incarnation uint32
 	Identity    identity.Number

@@ -14,12 +14,12 @@ type Pod struct {
 	UID            string
 	Labels         map[string]string
 	ServiceAccount string
-	Node           string // empty while nobody has chosen one
+	Node           string // empty before it is scheduled
 	HostNetwork    bool
 	NamedPorts     []NamedPort
 	HostPorts      []HostPort
 	Finished       bool // phase Succeeded or Failed
-	Addressed      bool // it has an address, and nobody is about to delete it
+	Addressed      bool // it has an address, and is not being deleted
 }
 
 func (Pod) Header() []string {

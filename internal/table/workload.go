@@ -18,8 +18,8 @@ type Workload struct {
 	Network     uint32
 	Addresses   []netip.Addr
 	NamedPorts  []NamedPort
-	Subject             // as whom the kernel is to take it
-	Second      Subject // while that changes: whom it will be, or still is to the kernel; this set has to be there, too
+	Subject             // its labels and identity to the kernel
+	Second      Subject // while that changes: its next ones, or its last; the kernel needs this set, too
 }
 
 func (Workload) Header() []string {

@@ -60,8 +60,8 @@ func runCluster(n *Node) ([]Runner, error) {
 		{Name: "source/kube", Run: func(ctx context.Context) error { return source.Run(ctx) }},
 		{Name: "CiliumNode", Run: node.Run},
 		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},
-		keep(n, reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),
-		keep(n, reconcile.Loop[table.PublishedEndpoint]{Table: n.Tables.Published, Sink: endpoints, WaitSynced: true}),
+		keep(n, &reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),
+		keep(n, &reconcile.Loop[table.PublishedEndpoint]{Table: n.Tables.Published, Sink: endpoints, WaitSynced: true}),
 	}, nil
 }
 

@@ -20,7 +20,7 @@
 //		Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Routes} },
 //		Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{link.Routes(n.Tables)} },
 //		Early: func(n *Node) ([]Runner, error) {
-//			return []Runner{keep(n, reconcile.Loop[table.Route]{Table: n.Tables.Routes, Sink: sink})}, nil
+//			return []Runner{keep(n, &reconcile.Loop[table.Route]{Table: n.Tables.Routes, Sink: sink})}, nil
 //		},
 //	}
 package feature

@@ -14,7 +14,7 @@ var ipcache = Feature{
 	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{derive.New(n.Tables)} },
 	Needs:       derive.Needs,
 	Maps: func(n *Node) ([]Runner, error) {
-		return []Runner{keep(n, reconcile.Loop[table.IPCacheEntry]{
+		return []Runner{keep(n, &reconcile.Loop[table.IPCacheEntry]{
 			Table: n.Tables.IPCache, Sink: bpfmap.NewIPCache(n.Datapath, n.Revisions),
 			// While there was no agent, an address may have got an identity that the policy sets of the last one do not know.
 			After: n.Tables.PolicySets,

@@ -19,6 +19,6 @@ var policies = Feature{
 		if err != nil {
 			return nil, err
 		}
-		return []Runner{keep(n, reconcile.Loop[table.PolicySet]{Table: n.Tables.PolicySets, Sink: sets, WaitSynced: true})}, nil
+		return []Runner{keep(n, &reconcile.Loop[table.PolicySet]{Table: n.Tables.PolicySets, Sink: sets, WaitSynced: true})}, nil
 	},
 }

@@ -23,8 +23,8 @@ var programs = Feature{
 			return nil, err
 		}
 		return []Runner{
-			keep(n, reconcile.Loop[table.NIC]{Table: n.Tables.NICs, Sink: nics}),
-			keep(n, reconcile.Loop[table.Hook]{Table: n.Tables.Hooks, Sink: sinklink.NewHooks(n.Datapath, n.served)}),
+			keep(n, &reconcile.Loop[table.NIC]{Table: n.Tables.NICs, Sink: nics}),
+			keep(n, &reconcile.Loop[table.Hook]{Table: n.Tables.Hooks, Sink: sinklink.NewHooks(n.Datapath, n.served)}),
 		}, nil
 	},
 }

@@ -22,7 +22,7 @@ type Runner struct {
 }
 
 // keep is the loop that keeps a sink equal to a table.
-func keep[R state.Row](n *Node, loop reconcile.Loop[R]) Runner {
+func keep[R state.Row](n *Node, loop *reconcile.Loop[R]) Runner {
 	loop.Log = n.Log
 	return Runner{
 		Name: loop.Table.Name(),

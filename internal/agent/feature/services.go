@@ -17,6 +17,6 @@ var services = Feature{
 		if err != nil {
 			return nil, err
 		}
-		return []Runner{keep(n, reconcile.Loop[table.Frontend]{Table: n.Tables.Frontends, Sink: sink})}, nil
+		return []Runner{keep(n, &reconcile.Loop[table.Frontend]{Table: n.Tables.Frontends, Sink: sink})}, nil
 	},
 }

@@ -12,7 +12,7 @@
 //	3  an address of another node                              node,cluster        identity remote-node, underlay
 //	4  a CiliumEndpoint of another node                        cluster             its identity, underlay of its node
 //	5  where all of a link or subnet hear: this node, too      local,node,cluster  identity host
-//	6  a pod prefix of this node: nobody lives there           local,cluster       identity unmanaged
+//	6  a pod prefix of this node: no pod has it yet            local,cluster       identity unmanaged
 //	7  a pod prefix of another node                            cluster             identity unmanaged, underlay
 //	8  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
 //	9  everything else, 0.0.0.0/0 and ::/0                     -                   identity world
@@ -28,7 +28,7 @@
 // # Invariants
 //
 //   - Every row has an identity. A workload without one, or whose device is not there yet, makes no claim, and the
-//     pod prefix of the node answers for its address: nobody is let in by mistake.
+//     pod prefix of the node answers for its address: no packet is let in by mistake.
 //   - 0.0.0.0/0 and ::/0 are there together, whatever the families in use: the datapath keeps both in one trie. They
 //     come with the first setting, or with this node's own row.
 //   - The key of the derivation is the row's own key (network, prefix), so a change costs the prefixes it speaks of.

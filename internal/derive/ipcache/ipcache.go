@@ -148,7 +148,7 @@ const (
 var toAll = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // addressesOf lists the addresses of a device by which this node may be called: by other machines, by its workloads. Those of
-// one link, or that each node has, are among them: here they are this node's, and nowhere else does anybody learn of them.
+// one link, or that each node has, are among them: here they are this node's, and no other node learns of them.
 func addressesOf(d table.Device) map[netip.Addr]claim {
 	out := map[netip.Addr]claim{}
 	for _, p := range d.Addresses {

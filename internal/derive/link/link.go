@@ -112,7 +112,7 @@ func local(t *table.Tables, r state.Reader) (table.Node, bool) {
 	return table.Node{}, false
 }
 
-// mtu is what workloads may send at once, through the tunnel or plainly; 0 while nobody knows.
+// mtu is what workloads may send at once, through the tunnel or plainly; 0 while it is not known.
 func (v *view) mtu(r state.Reader, tunnel bool) int {
 	config := v.config(r)
 	n, _ := local(v.t, r)

@@ -26,7 +26,7 @@ func newDependencies() dependencies {
 	}
 }
 
-// portNaming is for whom an egress rule names a port.
+// portNaming says for which peers an egress rule names a port.
 type portNaming int
 
 const (
@@ -41,7 +41,7 @@ type asking struct {
 	named, open bool
 }
 
-// asks reads rules: as they are written for what they refer to, resolved and for a subject for whom they choose.
+// asks reads rules: as they are written for what they refer to, resolved and for a subject for the peers that they choose.
 func asks(written, resolved []engine.Rule) (a asking) {
 	seen := map[string]bool{}
 	for _, rule := range written {
@@ -58,7 +58,7 @@ func asks(written, resolved []engine.Rule) (a asking) {
 				a.named, a.open = true, a.open || t.AnyPeer
 			}
 			if t.AnyPeer {
-				continue // whoever they choose is anybody
+				continue // it chooses all peers
 			}
 			for _, s := range t.Peers {
 				if !seen[s.String()] {

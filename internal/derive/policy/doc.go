@@ -6,7 +6,7 @@
 // Workloads with the same identity and the same named ports share a set. Internal package policy says what is in a set;
 // this package says when to ask it again, and brings rows to it and back:
 //
-//	Workloads                      which sets there are, and for whom (PolicySet)
+//	Workloads                      which sets there are, and of which workloads (PolicySet)
 //	Policies                       rules; a changed object touches the sets whose labels one of its rules selects
 //	Identities                     peers; one that comes or goes touches the sets with a rule that asks for its labels
 //	Endpoints, Workloads           named ports of peers, for the sets with egress rules that name ports

@@ -89,7 +89,7 @@ func next(n uint32) uint32 { return n&^table.BucketMask | (n+1)&table.BucketMask
 // only.
 func number(lists []table.RuleList) []table.RuleList {
 	lists = sorted(lists)
-	taken := map[uint32]bool{0: true} // 0 is nobody's number
+	taken := map[uint32]bool{0: true} // 0 is no list's number
 	for _, l := range lists {
 		taken[l.Number] = true
 	}

@@ -282,7 +282,7 @@ func (d *sets) rules(r state.Reader, subject identity.Labels) (rules []engine.Ru
 	return rules
 }
 
-// member is whom a set is for; nil: nobody here.
+// member is the workload that a set is for; nil: none of this node.
 type member struct {
 	number  identity.Number
 	subject engine.Subject

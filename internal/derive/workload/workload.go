@@ -177,8 +177,8 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 	return []table.Workload{row}
 }
 
-// subjects are whom the kernel is to take a workload for, and whom beside. It stays who it was until the set of whom it is to
-// be is in the kernel, and the set of whom it was stays until the kernel takes it for the other.
+// subjects are what a workload is to the kernel, and what it will be or was. It keeps its identity until the policy set of its
+// next one is in the kernel, and the set of its last one stays until the kernel has taken the next.
 func (w *workloads) subjects(r state.Reader, incarnation uint32, ports []table.NamedPort, labels identity.Labels) (is, second table.Subject) {
 	want := subject(labels, numberOf(w.t, r, labels), ports)
 	there, _ := w.t.NICStatuses.One(r, state.Join(incarnation))
