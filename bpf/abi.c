@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* No program: makes each shape of lib/abi.h visible in BTF, from which tools/abigen writes internal/bpf/abi. */
 #include "lib/abi.h"
+#include "lib/abi/config.h"
 
 #define SHOW_STRUCT(name) struct name show_##name __attribute__((used))
 #define SHOW_ENUM(name) enum name show_enum_##name __attribute__((used))
 
+SHOW_STRUCT(node_config);
 SHOW_STRUCT(host_key);
 SHOW_STRUCT(prefix_key);
 SHOW_STRUCT(host);

@@ -47,7 +47,7 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct host *from = host_of(&p->src, 0);
-	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 	int sender = SENDER_MACHINE, masquerades = !addr_is_zero(&as);
 
 	c->claimed = 0;
@@ -59,8 +59,8 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 	if (!from)
 		return 0;
 	if (from->flags & HOST_LOCAL)
-		return config_overlay_ifindex && masquerades && host_is_pod_here(from) && !(from->flags & HOST_DIRECT) ? DROP_INVALID_SOURCE_IP : 0;
-	if (config_overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) && !addr_is_zero(&from->tunnel))
+		return config.overlay_ifindex && masquerades && host_is_pod_here(from) && !(from->flags & HOST_DIRECT) ? DROP_INVALID_SOURCE_IP : 0;
+	if (config.overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) && !addr_is_zero(&from->tunnel))
 		sender = sender_of(skb, &from->tunnel);
 	if (sender == SENDER_MACHINE)
 		c->source = host_identity(from, p->v6);

@@ -23,7 +23,7 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, st
 
 static __always_inline int by_overlay(const struct host *h)
 {
-	return h && config_overlay_ifindex && !(h->flags & HOST_DIRECT) && !addr_is_zero(&h->tunnel);
+	return h && config.overlay_ifindex && !(h->flags & HOST_DIRECT) && !addr_is_zero(&h->tunnel);
 }
 
 /* To another node or the outside, past the host's stack. */
@@ -36,7 +36,7 @@ static __noinline int leave(struct __sk_buff *skb, struct context *c, const stru
 		if (reason)
 			return drop(skb, c, reason);
 		mark_set(skb, 0, MARK_ENCAPSULATED);
-		return bpf_redirect(config_overlay_ifindex, 0);
+		return bpf_redirect(config.overlay_ifindex, 0);
 	}
 	mark_set(skb, c->source, MARK_IDENTITY);
 	action = forward_route(skb, c);

@@ -9,7 +9,7 @@ static __always_inline int leaves(struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct host *from = host_of(&p->src, 0), *to;
-	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 	struct flow f = {};
 	struct nic *n;
 	int reason;

@@ -128,7 +128,7 @@ struct policy {
 
 /* shares: how much of what all use together one NIC holds. Key: incarnation of the NIC that opened the connection, or
  * that was called from elsewhere; 0: what concerns no NIC of this node. What it calls and what calls it are held apart, so
- * that a crowd of callers leaves it its own calls. Nobody holds more of each than config_*_limit. */
+ * that a crowd of callers leaves it its own calls. Nobody holds more of each than config.*_limit. */
 #define OWNER_CARRIED 0xffffffff /* of what the node's netfilter carries for others with the node's address */
 
 enum shared {

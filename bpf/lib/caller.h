@@ -21,7 +21,7 @@ static __always_inline __u32 caller_of(const struct context *c, __u32 owner)
 		return 0;
 	if (p->v6 && c->source <= IDENTITY_RESERVED)
 		((__u64 *)&caller)[1] = 0; /* a site outside has 2^64 addresses in each of its networks (RFC 4291 2.5.4) */
-	return (addr_mixed(&caller, owner ^ config_callers_seed) % CALLERS) + 1;
+	return (addr_mixed(&caller, owner ^ config.callers_seed) % CALLERS) + 1;
 }
 
 /* Counts one more, or only asks whether there could be. Returns whether it may be. */
@@ -32,7 +32,7 @@ static __always_inline int caller_take(__u32 caller, int ask)
 	if (!caller)
 		return 1;
 	held = bpf_map_lookup_elem(&callers, &at);
-	if (!held || *(volatile __u32 *)held >= config_connections_limit / 2)
+	if (!held || *(volatile __u32 *)held >= config.connections_limit / 2)
 		return 0;
 	if (!ask)
 		__sync_fetch_and_add(held, 1);

@@ -119,7 +119,7 @@ GLOBAL ct_remove(const struct ct_key *key)
 GLOBAL ct_opening(void)
 {
 	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
-	__u32 limit = config_openings_limit, at;
+	__u32 limit = config.openings_limit, at;
 	struct ct_key *place;
 	struct ct *e;
 
@@ -141,7 +141,7 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 	const struct packet *p = &c->packet;
 	struct ct *e = &c->fresh;
 	__u32 tcp = p->protocol == IPPROTO_TCP, service = !!(flags & CT_SERVICE);
-	__u64 life = (tcp ? config_tcp_opening : config_datagram_new[service]) * SECOND;
+	__u64 life = (tcp ? config.tcp_opening : config.datagram_new[service]) * SECOND;
 	int reason, answers = tcp && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
 
 	/* An answer would look like a call, and what comes back like the answer. The node's own may be to a call that came by
@@ -155,9 +155,9 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 		flags |= (tcp_opens(p) ? CT_SYN : answers ? 0 : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
 	e->caller = flags & CT_CALLED ? caller_of(c, p->owner) : 0;
 	if (flags & CT_OPENING)
-		reason = share_check(p->owner, SHARED_CALLED, config_connections_limit);
+		reason = share_check(p->owner, SHARED_CALLED, config.connections_limit);
 	else
-		reason = share_take(p->owner, ct_kind(flags), config_connections_limit, &life);
+		reason = share_take(p->owner, ct_kind(flags), config.connections_limit, &life);
 	if (reason)
 		return reason;
 	if (!caller_take(e->caller, flags & CT_OPENING)) {
@@ -199,7 +199,7 @@ static __always_inline void ct_flags(struct ct *e, __u32 before, __u32 flags)
  * reason. */
 static __always_inline int ct_settle(struct ct *e)
 {
-	int reason = share_take(e->owner, SHARED_CALLED, config_connections_limit, NULL);
+	int reason = share_take(e->owner, SHARED_CALLED, config.connections_limit, NULL);
 
 	if (reason)
 		return reason;
@@ -220,10 +220,10 @@ static __always_inline __u64 ct_life(const struct packet *p, __u32 flags)
 	__u32 service = !!(flags & CT_SERVICE);
 
 	if (p->protocol != IPPROTO_TCP)
-		return (flags & CT_REPLIED ? config_datagram[service] : config_datagram_new[service]) * SECOND;
+		return (flags & CT_REPLIED ? config.datagram[service] : config.datagram_new[service]) * SECOND;
 	if (ct_is_over(flags))
-		return config_tcp_closing[service] * SECOND;
-	return (flags & CT_ANSWERED ? config_tcp_open[service] : config_tcp_opening) * SECOND;
+		return config.tcp_closing[service] * SECOND;
+	return (flags & CT_ANSWERED ? config.tcp_open[service] : config.tcp_opening) * SECOND;
 }
 
 /* Life goes on: expiry follows what TCP proves, or traffic for the rest. c->touched becomes the event flags to report.
@@ -261,7 +261,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 		ct_flags(e, before, flags);
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (!ends && (flags & (CT_ANSWERED | CT_OPENING)) ? until : share_life(e->owner, ct_kind(flags), config_connections_limit, until));
+		e->expires = now + (!ends && (flags & (CT_ANSWERED | CT_OPENING)) ? until : share_life(e->owner, ct_kind(flags), config.connections_limit, until));
 	return 0;
 }
 

@@ -111,11 +111,11 @@ static __always_inline int event_allowed(void)
 
 	if (!b)
 		return 0;
-	earned = (now - b->filled) * config_events_per_second / SECOND;
+	earned = (now - b->filled) * config.events_per_second / SECOND;
 	if (earned) {
 		b->tokens += earned;
-		if (b->tokens > config_events_per_second)
-			b->tokens = config_events_per_second;
+		if (b->tokens > config.events_per_second)
+			b->tokens = config.events_per_second;
 		b->filled = now;
 	}
 	if (!b->tokens) {

@@ -52,7 +52,7 @@ static __always_inline int forward_service_reply(struct __sk_buff *skb, struct c
 static __always_inline int forward_loopback(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct addr from = p->v6 ? config_addr(&config_loopback6) : config_addr(&config_loopback4);
+	struct addr from = p->v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
 
 	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
 }
@@ -85,7 +85,7 @@ static __always_inline int forward_into(struct __sk_buff *skb, const struct nic 
 {
 	if (rewrite_macs(skb, n->mac, n->host_mac))
 		return TC_ACT_SHOT;
-	if (config_at_netkit) {
+	if (config.at_netkit) {
 		mark_set(skb, 0, MARK_DELIVERED);
 		return bpf_redirect(ifindex, 0);
 	}

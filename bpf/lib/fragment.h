@@ -68,12 +68,12 @@ GLOBAL fragment_keep(__u32 owner)
 		c->fragment.headers = f->headers;
 	if (f && f->expires >= c->now && f->headers == c->fragment.headers && f->src_port == c->fragment.src_port && f->dst_port == c->fragment.dst_port &&
 	    f->protocol == c->fragment.protocol && f->icmp_type == c->fragment.icmp_type) {
-		f->expires = c->now + share_life(f->owner, SHARED_FRAGMENTS, config_fragments_limit, life);
+		f->expires = c->now + share_life(f->owner, SHARED_FRAGMENTS, config.fragments_limit, life);
 		return 0;
 	}
 	if (f)
 		share_remove(&fragments, &c->fragment_key, f->owner, SHARED_FRAGMENTS);
-	reason = share_take(owner, SHARED_FRAGMENTS, config_fragments_limit, &life);
+	reason = share_take(owner, SHARED_FRAGMENTS, config.fragments_limit, &life);
 	if (reason)
 		return reason;
 	c->fragment.owner = owner;

@@ -73,7 +73,7 @@ static __always_inline __u32 host_identity(const struct host *h, int v6)
 {
 	if (h && h->identity)
 		return h->identity;
-	return v6 ? config_world6 : config_world4;
+	return v6 ? config.world6 : config.world4;
 }
 
 static __always_inline int host_is_pod_here(const struct host *h)
@@ -100,7 +100,7 @@ static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const st
 		return IDENTITY_HOST;
 	identity = host_identity(host_of(&p->src, 0), p->v6);
 	if (identity == IDENTITY_HOST)
-		return p->v6 ? config_world6 : config_world4;
+		return p->v6 ? config.world6 : config.world4;
 	return identity;
 }
 

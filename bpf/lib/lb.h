@@ -74,7 +74,7 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 	old = bpf_map_lookup_elem(&translations, &key);
 	if (old)
 		share_remove(&translations, &key, old->owner, SHARED_TRANSLATIONS);
-	reason = share_take(to.owner, SHARED_TRANSLATIONS, config_translations_limit, NULL);
+	reason = share_take(to.owner, SHARED_TRANSLATIONS, config.translations_limit, NULL);
 	if (reason)
 		return reason;
 	if (!bpf_map_update_elem(&translations, &key, &to, BPF_NOEXIST))
@@ -123,7 +123,7 @@ GLOBAL lb_goes_on(void)
 	if (c->nat.source_port)
 		q->src_port = c->nat.source_port;
 	if (addr_equal(&q->src, &q->dst))
-		q->src = q->v6 ? config_addr(&config_loopback6) : config_addr(&config_loopback4);
+		q->src = q->v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
 	ct_find(c, q, 0, &f);
 	return f.entry && !f.reply && (f.entry->flags & CT_SERVICE) && f.entry->service_port == c->packet.dst_port &&
 	       addr_equal(&f.entry->service, &c->packet.dst);

@@ -62,7 +62,7 @@ static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key
 		bpf_sk_release(socket);
 		return 1;
 	}
-	if (config_host_conntrack && (k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP)) {
+	if (config.host_conntrack && (k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP)) {
 		struct bpf_ct_opts___weft opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = k->protocol };
 		struct nf_conn *ct = bpf_skb_ct_lookup(skb, &t, size, &opts, sizeof(opts));
 
@@ -77,11 +77,11 @@ static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key
 /* The port of a try: first the wanted one, then others from a random one on, each once. */
 static __always_inline __u16 nat_port(__u16 wanted, __u32 random, int try)
 {
-	__u16 span = config_nat_port_max - config_nat_port_min + 1;
+	__u16 span = config.nat_port_max - config.nat_port_min + 1;
 
-	if (!try && wanted >= config_nat_port_min && wanted <= config_nat_port_max)
+	if (!try && wanted >= config.nat_port_min && wanted <= config.nat_port_max)
 		return wanted;
-	return config_nat_port_min + ((random & 0xffff) + try * NAT_STRIDE) % (span ? span : 1);
+	return config.nat_port_min + ((random & 0xffff) + try * NAT_STRIDE) % (span ? span : 1);
 }
 
 /* For how long (seconds, 1 at least) the connection that has the port of way_back would go on, if it has to give way to
@@ -113,7 +113,7 @@ static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
 {
 	struct nat_key *out = &c->way_out, *in = &c->way_back;
 	struct nat *to = &c->nat, *back = &c->nat_back;
-	int reason = share_take_some(to->owner, SHARED_TRANSLATIONS, 2, config_translations_limit, NULL), least = 0;
+	int reason = share_take_some(to->owner, SHARED_TRANSLATIONS, 2, config.translations_limit, NULL), least = 0;
 	__u32 random = bpf_get_prandom_u32();
 	__be16 port = 0;
 
@@ -198,7 +198,7 @@ GLOBAL nat_out(struct __sk_buff *skb)
 		return DROP_NAT_NO_MAPPING; /* its first was refused, or it is long ago */
 	if (!known) {
 		__builtin_memset(&c->nat, 0, sizeof(c->nat));
-		c->nat.addr = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+		c->nat.addr = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 		c->nat.opened = c->now;
 		c->nat.owner = p->owner;
 		reason = nat_open(skb, c);

@@ -11,7 +11,7 @@ static __always_inline int netkit_frame_lies(struct __sk_buff *skb)
 {
 	__be16 type;
 
-	if (!config_at_netkit)
+	if (!config.at_netkit)
 		return 0;
 	return bpf_skb_load_bytes(skb, 12, &type, sizeof(type)) || type != skb->protocol;
 }

@@ -8,14 +8,14 @@
 
 static __always_inline int overlay_is(const struct packet *p)
 {
-	return p->protocol == IPPROTO_UDP && config_tunnel_port && p->dst_port == bpf_htons(config_tunnel_port);
+	return p->protocol == IPPROTO_UDP && config.tunnel_port && p->dst_port == bpf_htons(config.tunnel_port);
 }
 
 /* Drops a workload's packet to the tunnel port of a node, and of the outside where masquerade would give it a node's
  * address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
 static __always_inline int overlay_check_target(const struct packet *p, const struct host *h)
 {
-	struct addr as = p->v6 ? config_addr(&config_masquerade6) : config_addr(&config_masquerade4);
+	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 
 	if (!overlay_is(p))
 		return 0;
@@ -27,7 +27,7 @@ static __always_inline int overlay_check_target(const struct packet *p, const st
 /* Whether a packet of the overlay that came to this node came to where its tunnel ends, as nodes send it. */
 static __always_inline int overlay_is_here(const struct addr *dst)
 {
-	struct addr own = config_addr(&config_tunnel);
+	struct addr own = config_addr(&config.tunnel);
 
 	return addr_is_zero(&own) || addr_equal(dst, &own);
 }

@@ -60,7 +60,7 @@ static __always_inline int serves(const struct nat_key *key, const struct addr *
 	if (source_port)
 		inside.src_port = source_port;
 	if (addr_equal(&inside.src, backend))
-		inside.src = addr_is4(backend) ? config_addr(&config_loopback4) : config_addr(&config_loopback6);
+		inside.src = addr_is4(backend) ? config_addr(&config.loopback4) : config_addr(&config.loopback6);
 	return sweep_lives(&inside);
 }
 

@@ -27,7 +27,7 @@ static __always_inline int vlan_is_other(struct __sk_buff *skb)
  * to_pod, and to from_overlay, unless a program of the VLAN device knows better. */
 static __always_inline int vlan_pass(struct __sk_buff *skb)
 {
-	mark_set(skb, skb->protocol == bpf_htons(ETH_P_IPV6) ? config_world6 : config_world4, MARK_IDENTITY);
+	mark_set(skb, skb->protocol == bpf_htons(ETH_P_IPV6) ? config.world6 : config.world4, MARK_IDENTITY);
 	return TC_ACT_OK;
 }
 

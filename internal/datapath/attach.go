@@ -59,6 +59,8 @@ func (d *Datapath) ways(program string) []hook {
 // Attach puts a program on a device, or updates the one that an earlier agent left there in place: no packet in
 // between goes unseen, also when that agent attached it another way. The attachment outlives the process.
 func (d *Datapath) Attach(program string, ifindex int) error {
+	d.swap.RLock() // a program that is exchanged meanwhile would stay behind on this device
+	defer d.swap.RUnlock()
 	p := d.programs[program]
 	if p == nil {
 		return fmt.Errorf("attach %s: no such program", program)
@@ -92,15 +94,22 @@ func (d *Datapath) attachAtNetkit(ifindex int) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.paired == nil {
-		config := d.config
-		config.atNetkit = true
-		p, err := d.load("from_pod", config)
-		if err != nil {
+		if err := d.loadPaired(); err != nil {
 			return err
 		}
-		d.paired = p
 	}
 	return netkit{pins{d.dir}}.attach("from_pod", d.paired, ifindex)
+}
+
+func (d *Datapath) loadPaired() error {
+	config := d.config
+	config.atNetkit = true
+	p, err := d.load("from_pod", config)
+	if err != nil {
+		return err
+	}
+	d.paired = p
+	return nil
 }
 
 // own is the program that this Datapath attaches in a way, nil if it does not.
@@ -118,6 +127,8 @@ func (d *Datapath) own(program, by string) *ebpf.Program {
 
 // Detach takes a program off a device. It succeeds when the device is gone.
 func (d *Datapath) Detach(program string, ifindex int) error {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
 	for _, h := range withNetkit(d.dir, d.hooks) {
 		if err := h.detach(program, ifindex); err != nil {
 			return fmt.Errorf("detach %s from device %d: %w", program, ifindex, err)
@@ -128,6 +139,12 @@ func (d *Datapath) Detach(program string, ifindex int) error {
 
 // Attachments lists what is attached, whoever did it.
 func (d *Datapath) Attachments() ([]Attachment, error) {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return d.attachments()
+}
+
+func (d *Datapath) attachments() ([]Attachment, error) {
 	list, err := list(withNetkit(d.dir, d.hooks))
 	if err != nil {
 		return nil, err

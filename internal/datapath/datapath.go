@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/datapath/sweep"
 )
 
 // Config is what one node's programs are told when they are loaded; see bpf/lib/config.h.
@@ -51,22 +53,20 @@ type Lives struct {
 	TCPOpening                    time.Duration
 }
 
-// apply gives the lives to the variables of bpf/lib/config.h. One for datagrams is for those that are
-// not answered, too.
-func (l Lives) apply(values map[string]any) {
-	pair := func(said [2]time.Duration, standard uint32) (s [2]uint32) {
-		for i, d := range said {
-			if s[i] = standard; d > 0 {
-				s[i] = uint32(d / time.Second)
-			}
+// apply puts the lives that are said into what programs are told. One for datagrams is for those that are not answered, too.
+func (l Lives) apply(n *abi.NodeConfig) {
+	said := func(to *uint32, d time.Duration) {
+		if d > 0 {
+			*to = uint32(d / time.Second)
 		}
-		return s
 	}
-	values["config_tcp_open"] = pair(l.TCPOpen, abi.CtTcpOpenSeconds)
-	values["config_tcp_closing"] = pair(l.TCPClosing, abi.CtTcpClosingSeconds)
-	values["config_datagram"] = pair(l.Datagram, abi.CtDatagramSeconds)
-	values["config_datagram_new"] = pair(l.Datagram, abi.CtDatagramNewSeconds)
-	values["config_tcp_opening"] = pair([2]time.Duration{l.TCPOpening}, abi.CtTcpOpeningSeconds)[0]
+	for i := range l.TCPOpen {
+		said(&n.TcpOpen[i], l.TCPOpen[i])
+		said(&n.TcpClosing[i], l.TCPClosing[i])
+		said(&n.Datagram[i], l.Datagram[i])
+		said(&n.DatagramNew[i], l.Datagram[i])
+	}
+	said(&n.TcpOpening, l.TCPOpening)
 }
 
 // Programs are the names of the hooks, each a program of its own.
@@ -86,10 +86,13 @@ type Datapath struct {
 	hooks    []hook // the one in use first
 	config   Config
 
+	swap sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations, too
+
 	mu     sync.Mutex
 	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
 
 	migrations []*migration
+	moves      chan struct{} // has one when migrations begin
 }
 
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
@@ -103,32 +106,48 @@ func Open(dir string, config Config) (*Datapath, error) {
 	if err := os.MkdirAll(filepath.Join(dir, linkDir), 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
 	}
-	d := &Datapath{dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir), config: config}
-	if config.Classic || !probe.TCX() {
-		slices.Reverse(d.hooks)
-	}
-	d.config.callersSeed = rand.Uint32()
 	var err error
-	if d.config.hostConntrack, err = probe.HostConntrack(); err != nil {
+	config.callersSeed = rand.Uint32()
+	if config.hostConntrack, err = probe.HostConntrack(); err != nil {
 		return nil, err
 	}
-	for _, name := range append([]string{"sweep"}, Programs...) {
-		p, err := d.load(name, d.config)
-		if err != nil {
-			d.Close()
-			return nil, err
-		}
-		d.programs[name] = p
+	d := newDatapath(dir, config)
+	if err := d.loadAll(); err != nil {
+		d.Close()
+		return nil, err
 	}
+	d.tellMoves()
 	if err := d.pruneLayouts(); err != nil {
 		d.Close()
 		return nil, err
 	}
-	if err := d.recount(); err != nil {
+	if err := sweep.Recount(d.maps); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("count what each workload holds: %w", err)
 	}
 	return d, nil
+}
+
+// newDatapath has no programs and maps yet.
+func newDatapath(dir string, config Config) *Datapath {
+	d := &Datapath{
+		dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir), config: config, moves: make(chan struct{}, 1),
+	}
+	if config.Classic || !probe.TCX() {
+		slices.Reverse(d.hooks)
+	}
+	return d
+}
+
+func (d *Datapath) loadAll() error {
+	for _, name := range append([]string{"sweep"}, Programs...) {
+		p, err := d.load(name, d.config)
+		if err != nil {
+			return err
+		}
+		d.programs[name] = p
+	}
+	return nil
 }
 
 // load loads a program with its maps; those that are there already it shares.
@@ -197,10 +216,26 @@ func (d *Datapath) takeMaps(spec *ebpf.CollectionSpec) error {
 func (d *Datapath) Renewed() []string { return d.renewed }
 
 // Program is a loaded program by name.
-func (d *Datapath) Program(name string) *ebpf.Program { return d.programs[name] }
+func (d *Datapath) Program(name string) *ebpf.Program {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return d.programs[name]
+}
 
-// Map is a pinned map by its name in bpf/lib/maps.h; nil when there is none of that name.
-func (d *Datapath) Map(name string) *ebpf.Map { return d.maps[name] }
+// Map is a pinned map by its name in bpf/lib/maps.h; nil when there is none of that name. One of those that programs learn
+// into may be another after Reload.
+func (d *Datapath) Map(name string) *ebpf.Map {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return d.maps[name]
+}
+
+// Sweep takes finished entries out of the maps that all pods share; see sweep.Run.
+func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Share, error) {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return sweep.Run(d.maps, d.programs["sweep"])
+}
 
 // Close lets go of programs and maps; what is pinned stays.
 func (d *Datapath) Close() {
@@ -214,68 +249,48 @@ func (d *Datapath) Close() {
 		m.Close()
 	}
 	for _, g := range d.migrations {
-		g.old.Close()
+		g.close()
 	}
 }
 
+// apply sets struct node_config of a program that is to be loaded. What is not said stays as bpf/lib/config.h has it.
 func (c Config) apply(spec *ebpf.CollectionSpec) error {
-	values := map[string]any{
-		"config_overlay_ifindex": c.OverlayIfindex,
-		"config_tunnel_port":     c.TunnelPort,
-		"config_callers_seed":    c.callersSeed,
-		"config_nat_port_min":    c.NATPortMin,
-		"config_nat_port_max":    c.NATPortMax,
-		"config_tunnel":          mapped(c.Tunnel),
-		"config_masquerade4":     mapped(c.Masquerade4),
-		"config_masquerade6":     mapped(c.Masquerade6),
-		"config_loopback4":       mapped(c.Loopback4),
-		"config_loopback6":       mapped(c.Loopback6),
+	variable := spec.Variables["config"]
+	if variable == nil {
+		return nil // this program asks for nothing
 	}
-	if c.atNetkit {
-		values["config_at_netkit"] = uint8(1)
+	var n abi.NodeConfig
+	if err := variable.Get(&n); err != nil {
+		return fmt.Errorf("read the defaults of its configuration: %w", err)
 	}
-	if c.hostConntrack {
-		values["config_host_conntrack"] = uint8(1)
-	}
-	if c.Silent {
-		values["config_reject"] = uint8(0)
-	}
-	if c.World4 != 0 {
-		values["config_world4"] = c.World4
-	}
-	if c.World6 != 0 {
-		values["config_world6"] = c.World6
-	}
-	if c.EventsPerSecond != 0 {
-		values["config_events_per_second"] = c.EventsPerSecond
-	}
-	for name, limited := range map[string]string{
-		"config_connections_limit": "connections", "config_translations_limit": "translations", "config_fragments_limit": "fragments",
+	n.OverlayIfindex, n.TunnelPort, n.Tunnel = c.OverlayIfindex, c.TunnelPort, abi.From(c.Tunnel)
+	n.NatPortMin, n.NatPortMax = c.NATPortMin, c.NATPortMax
+	n.Masquerade4, n.Masquerade6 = abi.From(c.Masquerade4), abi.From(c.Masquerade6)
+	n.Loopback4, n.Loopback6 = abi.From(c.Loopback4), abi.From(c.Loopback6)
+	n.CallersSeed = c.callersSeed
+	n.AtNetkit, n.HostConntrack, n.Reject = byteOf(c.atNetkit), byteOf(c.hostConntrack), byteOf(!c.Silent)
+	n.World4, n.World6 = cmp.Or(c.World4, n.World4), cmp.Or(c.World6, n.World6)
+	n.EventsPerSecond = cmp.Or(c.EventsPerSecond, n.EventsPerSecond)
+	for name, limit := range map[string]*uint32{
+		"connections": &n.ConnectionsLimit, "translations": &n.TranslationsLimit, "fragments": &n.FragmentsLimit,
 	} {
-		if m := spec.Maps[limited]; m != nil {
-			values[name] = shareLimit(m.MaxEntries)
+		if m := spec.Maps[name]; m != nil {
+			*limit = sweep.Limit(m.MaxEntries)
 		}
 	}
 	if m := spec.Maps["connections"]; m != nil {
-		values["config_openings_limit"] = min(shareLimit(m.MaxEntries), abi.Openings)
+		n.OpeningsLimit = min(sweep.Limit(m.MaxEntries), abi.Openings)
 	}
-	c.Lives.apply(values)
-	for name, value := range values {
-		v := spec.Variables[name]
-		if v == nil {
-			continue // this program does not ask for it
-		}
-		if err := v.Set(value); err != nil {
-			return fmt.Errorf("set %s: %w", name, err)
-		}
+	c.Lives.apply(&n)
+	if err := variable.Set(&n); err != nil {
+		return fmt.Errorf("set its configuration: %w", err)
 	}
 	return nil
 }
 
-// mapped is an address as the kernel side keeps it: 16 bytes, IPv4 mapped, zero for none.
-func mapped(a netip.Addr) [16]byte {
-	if !a.IsValid() {
-		return [16]byte{}
+func byteOf(on bool) uint8 {
+	if on {
+		return 1
 	}
-	return a.As16()
+	return 0
 }

@@ -16,54 +16,30 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fromNetMapAffinities              = "affinities"
-	fromNetMapBackends                = "backends"
-	fromNetMapCallers                 = "callers"
-	fromNetMapConnections             = "connections"
-	fromNetMapCounters                = "counters"
-	fromNetMapEventBudget             = "event_budget"
-	fromNetMapEvents                  = "events"
-	fromNetMapFragments               = "fragments"
-	fromNetMapHosts                   = "hosts"
-	fromNetMapNics                    = "nics"
-	fromNetMapOpenings                = "openings"
-	fromNetMapPeerRevisions           = "peer_revisions"
-	fromNetMapPolicies                = "policies"
-	fromNetMapPrefixes                = "prefixes"
-	fromNetMapRanges                  = "ranges"
-	fromNetMapRevision                = "revision"
-	fromNetMapScratch                 = "scratch"
-	fromNetMapServices                = "services"
-	fromNetMapSets                    = "sets"
-	fromNetMapShares                  = "shares"
-	fromNetMapSlots                   = "slots"
-	fromNetMapTranslations            = "translations"
-	fromNetProgFromNet                = "from_net"
-	fromNetVarConfigAtNetkit          = "config_at_netkit"
-	fromNetVarConfigCallersSeed       = "config_callers_seed"
-	fromNetVarConfigConnectionsLimit  = "config_connections_limit"
-	fromNetVarConfigDatagram          = "config_datagram"
-	fromNetVarConfigDatagramNew       = "config_datagram_new"
-	fromNetVarConfigEventsPerSecond   = "config_events_per_second"
-	fromNetVarConfigFragmentsLimit    = "config_fragments_limit"
-	fromNetVarConfigHostConntrack     = "config_host_conntrack"
-	fromNetVarConfigLoopback4         = "config_loopback4"
-	fromNetVarConfigLoopback6         = "config_loopback6"
-	fromNetVarConfigMasquerade4       = "config_masquerade4"
-	fromNetVarConfigMasquerade6       = "config_masquerade6"
-	fromNetVarConfigNatPortMax        = "config_nat_port_max"
-	fromNetVarConfigNatPortMin        = "config_nat_port_min"
-	fromNetVarConfigOpeningsLimit     = "config_openings_limit"
-	fromNetVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	fromNetVarConfigReject            = "config_reject"
-	fromNetVarConfigTcpClosing        = "config_tcp_closing"
-	fromNetVarConfigTcpOpen           = "config_tcp_open"
-	fromNetVarConfigTcpOpening        = "config_tcp_opening"
-	fromNetVarConfigTranslationsLimit = "config_translations_limit"
-	fromNetVarConfigTunnel            = "config_tunnel"
-	fromNetVarConfigTunnelPort        = "config_tunnel_port"
-	fromNetVarConfigWorld4            = "config_world4"
-	fromNetVarConfigWorld6            = "config_world6"
+	fromNetMapAffinities    = "affinities"
+	fromNetMapBackends      = "backends"
+	fromNetMapCallers       = "callers"
+	fromNetMapConnections   = "connections"
+	fromNetMapCounters      = "counters"
+	fromNetMapEventBudget   = "event_budget"
+	fromNetMapEvents        = "events"
+	fromNetMapFragments     = "fragments"
+	fromNetMapHosts         = "hosts"
+	fromNetMapNics          = "nics"
+	fromNetMapOpenings      = "openings"
+	fromNetMapPeerRevisions = "peer_revisions"
+	fromNetMapPolicies      = "policies"
+	fromNetMapPrefixes      = "prefixes"
+	fromNetMapRanges        = "ranges"
+	fromNetMapRevision      = "revision"
+	fromNetMapScratch       = "scratch"
+	fromNetMapServices      = "services"
+	fromNetMapSets          = "sets"
+	fromNetMapShares        = "shares"
+	fromNetMapSlots         = "slots"
+	fromNetMapTranslations  = "translations"
+	fromNetProgFromNet      = "from_net"
+	fromNetVarConfig        = "config"
 )
 
 // loadFromNet returns the embedded CollectionSpec for fromNet.
@@ -143,31 +119,7 @@ type fromNetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromNetVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // fromNetObjects contains all objects after they have been loaded into the kernel.
@@ -245,31 +197,7 @@ func (m *fromNetMaps) Close() error {
 //
 // It can be passed to loadFromNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromNetVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // fromNetPrograms contains all programs after they have been loaded into the kernel.

@@ -16,54 +16,30 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fromOverlayMapAffinities              = "affinities"
-	fromOverlayMapBackends                = "backends"
-	fromOverlayMapCallers                 = "callers"
-	fromOverlayMapConnections             = "connections"
-	fromOverlayMapCounters                = "counters"
-	fromOverlayMapEventBudget             = "event_budget"
-	fromOverlayMapEvents                  = "events"
-	fromOverlayMapFragments               = "fragments"
-	fromOverlayMapHosts                   = "hosts"
-	fromOverlayMapNics                    = "nics"
-	fromOverlayMapOpenings                = "openings"
-	fromOverlayMapPeerRevisions           = "peer_revisions"
-	fromOverlayMapPolicies                = "policies"
-	fromOverlayMapPrefixes                = "prefixes"
-	fromOverlayMapRanges                  = "ranges"
-	fromOverlayMapRevision                = "revision"
-	fromOverlayMapScratch                 = "scratch"
-	fromOverlayMapServices                = "services"
-	fromOverlayMapSets                    = "sets"
-	fromOverlayMapShares                  = "shares"
-	fromOverlayMapSlots                   = "slots"
-	fromOverlayMapTranslations            = "translations"
-	fromOverlayProgFromOverlay            = "from_overlay"
-	fromOverlayVarConfigAtNetkit          = "config_at_netkit"
-	fromOverlayVarConfigCallersSeed       = "config_callers_seed"
-	fromOverlayVarConfigConnectionsLimit  = "config_connections_limit"
-	fromOverlayVarConfigDatagram          = "config_datagram"
-	fromOverlayVarConfigDatagramNew       = "config_datagram_new"
-	fromOverlayVarConfigEventsPerSecond   = "config_events_per_second"
-	fromOverlayVarConfigFragmentsLimit    = "config_fragments_limit"
-	fromOverlayVarConfigHostConntrack     = "config_host_conntrack"
-	fromOverlayVarConfigLoopback4         = "config_loopback4"
-	fromOverlayVarConfigLoopback6         = "config_loopback6"
-	fromOverlayVarConfigMasquerade4       = "config_masquerade4"
-	fromOverlayVarConfigMasquerade6       = "config_masquerade6"
-	fromOverlayVarConfigNatPortMax        = "config_nat_port_max"
-	fromOverlayVarConfigNatPortMin        = "config_nat_port_min"
-	fromOverlayVarConfigOpeningsLimit     = "config_openings_limit"
-	fromOverlayVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	fromOverlayVarConfigReject            = "config_reject"
-	fromOverlayVarConfigTcpClosing        = "config_tcp_closing"
-	fromOverlayVarConfigTcpOpen           = "config_tcp_open"
-	fromOverlayVarConfigTcpOpening        = "config_tcp_opening"
-	fromOverlayVarConfigTranslationsLimit = "config_translations_limit"
-	fromOverlayVarConfigTunnel            = "config_tunnel"
-	fromOverlayVarConfigTunnelPort        = "config_tunnel_port"
-	fromOverlayVarConfigWorld4            = "config_world4"
-	fromOverlayVarConfigWorld6            = "config_world6"
+	fromOverlayMapAffinities    = "affinities"
+	fromOverlayMapBackends      = "backends"
+	fromOverlayMapCallers       = "callers"
+	fromOverlayMapConnections   = "connections"
+	fromOverlayMapCounters      = "counters"
+	fromOverlayMapEventBudget   = "event_budget"
+	fromOverlayMapEvents        = "events"
+	fromOverlayMapFragments     = "fragments"
+	fromOverlayMapHosts         = "hosts"
+	fromOverlayMapNics          = "nics"
+	fromOverlayMapOpenings      = "openings"
+	fromOverlayMapPeerRevisions = "peer_revisions"
+	fromOverlayMapPolicies      = "policies"
+	fromOverlayMapPrefixes      = "prefixes"
+	fromOverlayMapRanges        = "ranges"
+	fromOverlayMapRevision      = "revision"
+	fromOverlayMapScratch       = "scratch"
+	fromOverlayMapServices      = "services"
+	fromOverlayMapSets          = "sets"
+	fromOverlayMapShares        = "shares"
+	fromOverlayMapSlots         = "slots"
+	fromOverlayMapTranslations  = "translations"
+	fromOverlayProgFromOverlay  = "from_overlay"
+	fromOverlayVarConfig        = "config"
 )
 
 // loadFromOverlay returns the embedded CollectionSpec for fromOverlay.
@@ -143,31 +119,7 @@ type fromOverlayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromOverlayVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // fromOverlayObjects contains all objects after they have been loaded into the kernel.
@@ -245,31 +197,7 @@ func (m *fromOverlayMaps) Close() error {
 //
 // It can be passed to loadFromOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromOverlayVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // fromOverlayPrograms contains all programs after they have been loaded into the kernel.

@@ -16,54 +16,30 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fromPodMapAffinities              = "affinities"
-	fromPodMapBackends                = "backends"
-	fromPodMapCallers                 = "callers"
-	fromPodMapConnections             = "connections"
-	fromPodMapCounters                = "counters"
-	fromPodMapEventBudget             = "event_budget"
-	fromPodMapEvents                  = "events"
-	fromPodMapFragments               = "fragments"
-	fromPodMapHosts                   = "hosts"
-	fromPodMapNics                    = "nics"
-	fromPodMapOpenings                = "openings"
-	fromPodMapPeerRevisions           = "peer_revisions"
-	fromPodMapPolicies                = "policies"
-	fromPodMapPrefixes                = "prefixes"
-	fromPodMapRanges                  = "ranges"
-	fromPodMapRevision                = "revision"
-	fromPodMapScratch                 = "scratch"
-	fromPodMapServices                = "services"
-	fromPodMapSets                    = "sets"
-	fromPodMapShares                  = "shares"
-	fromPodMapSlots                   = "slots"
-	fromPodMapTranslations            = "translations"
-	fromPodProgFromPod                = "from_pod"
-	fromPodVarConfigAtNetkit          = "config_at_netkit"
-	fromPodVarConfigCallersSeed       = "config_callers_seed"
-	fromPodVarConfigConnectionsLimit  = "config_connections_limit"
-	fromPodVarConfigDatagram          = "config_datagram"
-	fromPodVarConfigDatagramNew       = "config_datagram_new"
-	fromPodVarConfigEventsPerSecond   = "config_events_per_second"
-	fromPodVarConfigFragmentsLimit    = "config_fragments_limit"
-	fromPodVarConfigHostConntrack     = "config_host_conntrack"
-	fromPodVarConfigLoopback4         = "config_loopback4"
-	fromPodVarConfigLoopback6         = "config_loopback6"
-	fromPodVarConfigMasquerade4       = "config_masquerade4"
-	fromPodVarConfigMasquerade6       = "config_masquerade6"
-	fromPodVarConfigNatPortMax        = "config_nat_port_max"
-	fromPodVarConfigNatPortMin        = "config_nat_port_min"
-	fromPodVarConfigOpeningsLimit     = "config_openings_limit"
-	fromPodVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	fromPodVarConfigReject            = "config_reject"
-	fromPodVarConfigTcpClosing        = "config_tcp_closing"
-	fromPodVarConfigTcpOpen           = "config_tcp_open"
-	fromPodVarConfigTcpOpening        = "config_tcp_opening"
-	fromPodVarConfigTranslationsLimit = "config_translations_limit"
-	fromPodVarConfigTunnel            = "config_tunnel"
-	fromPodVarConfigTunnelPort        = "config_tunnel_port"
-	fromPodVarConfigWorld4            = "config_world4"
-	fromPodVarConfigWorld6            = "config_world6"
+	fromPodMapAffinities    = "affinities"
+	fromPodMapBackends      = "backends"
+	fromPodMapCallers       = "callers"
+	fromPodMapConnections   = "connections"
+	fromPodMapCounters      = "counters"
+	fromPodMapEventBudget   = "event_budget"
+	fromPodMapEvents        = "events"
+	fromPodMapFragments     = "fragments"
+	fromPodMapHosts         = "hosts"
+	fromPodMapNics          = "nics"
+	fromPodMapOpenings      = "openings"
+	fromPodMapPeerRevisions = "peer_revisions"
+	fromPodMapPolicies      = "policies"
+	fromPodMapPrefixes      = "prefixes"
+	fromPodMapRanges        = "ranges"
+	fromPodMapRevision      = "revision"
+	fromPodMapScratch       = "scratch"
+	fromPodMapServices      = "services"
+	fromPodMapSets          = "sets"
+	fromPodMapShares        = "shares"
+	fromPodMapSlots         = "slots"
+	fromPodMapTranslations  = "translations"
+	fromPodProgFromPod      = "from_pod"
+	fromPodVarConfig        = "config"
 )
 
 // loadFromPod returns the embedded CollectionSpec for fromPod.
@@ -143,31 +119,7 @@ type fromPodMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromPodVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // fromPodObjects contains all objects after they have been loaded into the kernel.
@@ -245,31 +197,7 @@ func (m *fromPodMaps) Close() error {
 //
 // It can be passed to loadFromPodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromPodVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // fromPodPrograms contains all programs after they have been loaded into the kernel.

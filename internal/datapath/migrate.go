@@ -10,18 +10,22 @@ import (
 	"github.com/cilium/ebpf"
 
 	"weftnet.io/weftnet/internal/datapath/layout"
+	"weftnet.io/weftnet/internal/datapath/sweep"
 )
 
 // before is what the pin of a map of an earlier shape is called, while its entries move.
 const before = "~before"
 
 // learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
-var learnt = append([]string{"affinities"}, sharedTables...)
+var learnt = append([]string{"affinities"}, sweep.Tables...)
+
+func isLearnt(name string) bool { return slices.Contains(learnt, name) }
 
 // migration moves the entries of a map into one of another shape.
 type migration struct {
 	name       string
 	old, now   *ebpf.Map
+	held       *ebpf.Map // what this Datapath has held of old; nil: it was an earlier agent's
 	key, value []layout.Move
 	moved      map[string]bool // keys of old; nil: the agent's own tables, which are moved once
 }
@@ -111,7 +115,7 @@ func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID
 		return nil
 	}
 	g := &migration{name: name, old: old, now: d.maps[name], key: layout.Moves(have.Key, want.Key), value: layout.Moves(have.Value, want.Value)}
-	if slices.Contains(learnt, name) {
+	if isLearnt(name) {
 		g.moved = map[string]bool{}
 	}
 	// An agent that died over this may have moved them already, and programs gone on with them.
@@ -161,8 +165,22 @@ func (g *migration) move(how ebpf.MapUpdateFlags) error {
 	return nil
 }
 
-// Moving names the maps whose former shape is still written by programs of an earlier agent.
+// Moves has one when entries begin to move. Follow them then.
+func (d *Datapath) Moves() <-chan struct{} { return d.moves }
+
+func (d *Datapath) tellMoves() {
+	if len(d.migrations) > 0 {
+		select {
+		case d.moves <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Moving names the maps whose former shape is still written by former programs.
 func (d *Datapath) Moving() []string {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
 	var names []string
 	for _, g := range d.migrations {
 		names = append(names, g.name)
@@ -170,10 +188,20 @@ func (d *Datapath) Moving() []string {
 	return names
 }
 
-// Follow copies what programs of an earlier agent have learnt since into the new maps. Once none of them is attached any
+func (g *migration) close() {
+	g.old.Close()
+	if g.held != nil {
+		g.held.Close()
+	}
+}
+
+// Follow copies what former programs have learnt since into the new maps. Once none of them is attached any
 // more, and it has copied the last of it, it takes the former maps away and returns true. Call it until it does.
 func (d *Datapath) Follow() (done bool, err error) {
-	if len(d.migrations) == 0 {
+	d.swap.RLock()
+	migrations := d.migrations // nothing is exchanged while there are any
+	d.swap.RUnlock()
+	if len(migrations) == 0 {
 		return true, nil
 	}
 	attached, err := d.Attachments()
@@ -181,7 +209,7 @@ func (d *Datapath) Follow() (done bool, err error) {
 		return false, err
 	}
 	over := !slices.ContainsFunc(attached, func(a Attachment) bool { return !a.Current })
-	for _, g := range d.migrations {
+	for _, g := range migrations {
 		if g.moved == nil {
 			continue
 		}
@@ -192,14 +220,18 @@ func (d *Datapath) Follow() (done bool, err error) {
 	if !over {
 		return false, nil
 	}
-	for _, g := range d.migrations {
+	for _, g := range migrations {
 		if err := os.Remove(filepath.Join(d.dir, g.name+before)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, fmt.Errorf("take away former map %s: %w", g.name, err)
 		}
-		g.old.Close()
+		g.close()
 	}
+	d.swap.Lock()
 	d.migrations = nil
-	return true, d.recount()
+	d.swap.Unlock()
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return true, sweep.Recount(d.maps)
 }
 
 func loadPinned(path string) (*ebpf.Map, error) {

@@ -16,55 +16,31 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	sweepMapAffinities              = "affinities"
-	sweepMapBackends                = "backends"
-	sweepMapCallers                 = "callers"
-	sweepMapConnections             = "connections"
-	sweepMapCounters                = "counters"
-	sweepMapEventBudget             = "event_budget"
-	sweepMapEvents                  = "events"
-	sweepMapFragments               = "fragments"
-	sweepMapHosts                   = "hosts"
-	sweepMapNics                    = "nics"
-	sweepMapOpenings                = "openings"
-	sweepMapPeerRevisions           = "peer_revisions"
-	sweepMapPolicies                = "policies"
-	sweepMapPrefixes                = "prefixes"
-	sweepMapRanges                  = "ranges"
-	sweepMapRevision                = "revision"
-	sweepMapScratch                 = "scratch"
-	sweepMapServices                = "services"
-	sweepMapSets                    = "sets"
-	sweepMapShares                  = "shares"
-	sweepMapSlots                   = "slots"
-	sweepMapSweeping                = "sweeping"
-	sweepMapTranslations            = "translations"
-	sweepProgSweep                  = "sweep"
-	sweepVarConfigAtNetkit          = "config_at_netkit"
-	sweepVarConfigCallersSeed       = "config_callers_seed"
-	sweepVarConfigConnectionsLimit  = "config_connections_limit"
-	sweepVarConfigDatagram          = "config_datagram"
-	sweepVarConfigDatagramNew       = "config_datagram_new"
-	sweepVarConfigEventsPerSecond   = "config_events_per_second"
-	sweepVarConfigFragmentsLimit    = "config_fragments_limit"
-	sweepVarConfigHostConntrack     = "config_host_conntrack"
-	sweepVarConfigLoopback4         = "config_loopback4"
-	sweepVarConfigLoopback6         = "config_loopback6"
-	sweepVarConfigMasquerade4       = "config_masquerade4"
-	sweepVarConfigMasquerade6       = "config_masquerade6"
-	sweepVarConfigNatPortMax        = "config_nat_port_max"
-	sweepVarConfigNatPortMin        = "config_nat_port_min"
-	sweepVarConfigOpeningsLimit     = "config_openings_limit"
-	sweepVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	sweepVarConfigReject            = "config_reject"
-	sweepVarConfigTcpClosing        = "config_tcp_closing"
-	sweepVarConfigTcpOpen           = "config_tcp_open"
-	sweepVarConfigTcpOpening        = "config_tcp_opening"
-	sweepVarConfigTranslationsLimit = "config_translations_limit"
-	sweepVarConfigTunnel            = "config_tunnel"
-	sweepVarConfigTunnelPort        = "config_tunnel_port"
-	sweepVarConfigWorld4            = "config_world4"
-	sweepVarConfigWorld6            = "config_world6"
+	sweepMapAffinities    = "affinities"
+	sweepMapBackends      = "backends"
+	sweepMapCallers       = "callers"
+	sweepMapConnections   = "connections"
+	sweepMapCounters      = "counters"
+	sweepMapEventBudget   = "event_budget"
+	sweepMapEvents        = "events"
+	sweepMapFragments     = "fragments"
+	sweepMapHosts         = "hosts"
+	sweepMapNics          = "nics"
+	sweepMapOpenings      = "openings"
+	sweepMapPeerRevisions = "peer_revisions"
+	sweepMapPolicies      = "policies"
+	sweepMapPrefixes      = "prefixes"
+	sweepMapRanges        = "ranges"
+	sweepMapRevision      = "revision"
+	sweepMapScratch       = "scratch"
+	sweepMapServices      = "services"
+	sweepMapSets          = "sets"
+	sweepMapShares        = "shares"
+	sweepMapSlots         = "slots"
+	sweepMapSweeping      = "sweeping"
+	sweepMapTranslations  = "translations"
+	sweepProgSweep        = "sweep"
+	sweepVarConfig        = "config"
 )
 
 // loadSweep returns the embedded CollectionSpec for sweep.
@@ -145,31 +121,7 @@ type sweepMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // sweepObjects contains all objects after they have been loaded into the kernel.
@@ -249,31 +201,7 @@ func (m *sweepMaps) Close() error {
 //
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // sweepPrograms contains all programs after they have been loaded into the kernel.

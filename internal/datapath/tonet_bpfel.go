@@ -16,54 +16,30 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	toNetMapAffinities              = "affinities"
-	toNetMapBackends                = "backends"
-	toNetMapCallers                 = "callers"
-	toNetMapConnections             = "connections"
-	toNetMapCounters                = "counters"
-	toNetMapEventBudget             = "event_budget"
-	toNetMapEvents                  = "events"
-	toNetMapFragments               = "fragments"
-	toNetMapHosts                   = "hosts"
-	toNetMapNics                    = "nics"
-	toNetMapOpenings                = "openings"
-	toNetMapPeerRevisions           = "peer_revisions"
-	toNetMapPolicies                = "policies"
-	toNetMapPrefixes                = "prefixes"
-	toNetMapRanges                  = "ranges"
-	toNetMapRevision                = "revision"
-	toNetMapScratch                 = "scratch"
-	toNetMapServices                = "services"
-	toNetMapSets                    = "sets"
-	toNetMapShares                  = "shares"
-	toNetMapSlots                   = "slots"
-	toNetMapTranslations            = "translations"
-	toNetProgToNet                  = "to_net"
-	toNetVarConfigAtNetkit          = "config_at_netkit"
-	toNetVarConfigCallersSeed       = "config_callers_seed"
-	toNetVarConfigConnectionsLimit  = "config_connections_limit"
-	toNetVarConfigDatagram          = "config_datagram"
-	toNetVarConfigDatagramNew       = "config_datagram_new"
-	toNetVarConfigEventsPerSecond   = "config_events_per_second"
-	toNetVarConfigFragmentsLimit    = "config_fragments_limit"
-	toNetVarConfigHostConntrack     = "config_host_conntrack"
-	toNetVarConfigLoopback4         = "config_loopback4"
-	toNetVarConfigLoopback6         = "config_loopback6"
-	toNetVarConfigMasquerade4       = "config_masquerade4"
-	toNetVarConfigMasquerade6       = "config_masquerade6"
-	toNetVarConfigNatPortMax        = "config_nat_port_max"
-	toNetVarConfigNatPortMin        = "config_nat_port_min"
-	toNetVarConfigOpeningsLimit     = "config_openings_limit"
-	toNetVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	toNetVarConfigReject            = "config_reject"
-	toNetVarConfigTcpClosing        = "config_tcp_closing"
-	toNetVarConfigTcpOpen           = "config_tcp_open"
-	toNetVarConfigTcpOpening        = "config_tcp_opening"
-	toNetVarConfigTranslationsLimit = "config_translations_limit"
-	toNetVarConfigTunnel            = "config_tunnel"
-	toNetVarConfigTunnelPort        = "config_tunnel_port"
-	toNetVarConfigWorld4            = "config_world4"
-	toNetVarConfigWorld6            = "config_world6"
+	toNetMapAffinities    = "affinities"
+	toNetMapBackends      = "backends"
+	toNetMapCallers       = "callers"
+	toNetMapConnections   = "connections"
+	toNetMapCounters      = "counters"
+	toNetMapEventBudget   = "event_budget"
+	toNetMapEvents        = "events"
+	toNetMapFragments     = "fragments"
+	toNetMapHosts         = "hosts"
+	toNetMapNics          = "nics"
+	toNetMapOpenings      = "openings"
+	toNetMapPeerRevisions = "peer_revisions"
+	toNetMapPolicies      = "policies"
+	toNetMapPrefixes      = "prefixes"
+	toNetMapRanges        = "ranges"
+	toNetMapRevision      = "revision"
+	toNetMapScratch       = "scratch"
+	toNetMapServices      = "services"
+	toNetMapSets          = "sets"
+	toNetMapShares        = "shares"
+	toNetMapSlots         = "slots"
+	toNetMapTranslations  = "translations"
+	toNetProgToNet        = "to_net"
+	toNetVarConfig        = "config"
 )
 
 // loadToNet returns the embedded CollectionSpec for toNet.
@@ -143,31 +119,7 @@ type toNetMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toNetVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // toNetObjects contains all objects after they have been loaded into the kernel.
@@ -245,31 +197,7 @@ func (m *toNetMaps) Close() error {
 //
 // It can be passed to loadToNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toNetVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // toNetPrograms contains all programs after they have been loaded into the kernel.

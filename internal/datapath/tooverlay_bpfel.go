@@ -16,54 +16,30 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	toOverlayMapAffinities              = "affinities"
-	toOverlayMapBackends                = "backends"
-	toOverlayMapCallers                 = "callers"
-	toOverlayMapConnections             = "connections"
-	toOverlayMapCounters                = "counters"
-	toOverlayMapEventBudget             = "event_budget"
-	toOverlayMapEvents                  = "events"
-	toOverlayMapFragments               = "fragments"
-	toOverlayMapHosts                   = "hosts"
-	toOverlayMapNics                    = "nics"
-	toOverlayMapOpenings                = "openings"
-	toOverlayMapPeerRevisions           = "peer_revisions"
-	toOverlayMapPolicies                = "policies"
-	toOverlayMapPrefixes                = "prefixes"
-	toOverlayMapRanges                  = "ranges"
-	toOverlayMapRevision                = "revision"
-	toOverlayMapScratch                 = "scratch"
-	toOverlayMapServices                = "services"
-	toOverlayMapSets                    = "sets"
-	toOverlayMapShares                  = "shares"
-	toOverlayMapSlots                   = "slots"
-	toOverlayMapTranslations            = "translations"
-	toOverlayProgToOverlay              = "to_overlay"
-	toOverlayVarConfigAtNetkit          = "config_at_netkit"
-	toOverlayVarConfigCallersSeed       = "config_callers_seed"
-	toOverlayVarConfigConnectionsLimit  = "config_connections_limit"
-	toOverlayVarConfigDatagram          = "config_datagram"
-	toOverlayVarConfigDatagramNew       = "config_datagram_new"
-	toOverlayVarConfigEventsPerSecond   = "config_events_per_second"
-	toOverlayVarConfigFragmentsLimit    = "config_fragments_limit"
-	toOverlayVarConfigHostConntrack     = "config_host_conntrack"
-	toOverlayVarConfigLoopback4         = "config_loopback4"
-	toOverlayVarConfigLoopback6         = "config_loopback6"
-	toOverlayVarConfigMasquerade4       = "config_masquerade4"
-	toOverlayVarConfigMasquerade6       = "config_masquerade6"
-	toOverlayVarConfigNatPortMax        = "config_nat_port_max"
-	toOverlayVarConfigNatPortMin        = "config_nat_port_min"
-	toOverlayVarConfigOpeningsLimit     = "config_openings_limit"
-	toOverlayVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	toOverlayVarConfigReject            = "config_reject"
-	toOverlayVarConfigTcpClosing        = "config_tcp_closing"
-	toOverlayVarConfigTcpOpen           = "config_tcp_open"
-	toOverlayVarConfigTcpOpening        = "config_tcp_opening"
-	toOverlayVarConfigTranslationsLimit = "config_translations_limit"
-	toOverlayVarConfigTunnel            = "config_tunnel"
-	toOverlayVarConfigTunnelPort        = "config_tunnel_port"
-	toOverlayVarConfigWorld4            = "config_world4"
-	toOverlayVarConfigWorld6            = "config_world6"
+	toOverlayMapAffinities    = "affinities"
+	toOverlayMapBackends      = "backends"
+	toOverlayMapCallers       = "callers"
+	toOverlayMapConnections   = "connections"
+	toOverlayMapCounters      = "counters"
+	toOverlayMapEventBudget   = "event_budget"
+	toOverlayMapEvents        = "events"
+	toOverlayMapFragments     = "fragments"
+	toOverlayMapHosts         = "hosts"
+	toOverlayMapNics          = "nics"
+	toOverlayMapOpenings      = "openings"
+	toOverlayMapPeerRevisions = "peer_revisions"
+	toOverlayMapPolicies      = "policies"
+	toOverlayMapPrefixes      = "prefixes"
+	toOverlayMapRanges        = "ranges"
+	toOverlayMapRevision      = "revision"
+	toOverlayMapScratch       = "scratch"
+	toOverlayMapServices      = "services"
+	toOverlayMapSets          = "sets"
+	toOverlayMapShares        = "shares"
+	toOverlayMapSlots         = "slots"
+	toOverlayMapTranslations  = "translations"
+	toOverlayProgToOverlay    = "to_overlay"
+	toOverlayVarConfig        = "config"
 )
 
 // loadToOverlay returns the embedded CollectionSpec for toOverlay.
@@ -143,31 +119,7 @@ type toOverlayMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toOverlayVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // toOverlayObjects contains all objects after they have been loaded into the kernel.
@@ -245,31 +197,7 @@ func (m *toOverlayMaps) Close() error {
 //
 // It can be passed to loadToOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toOverlayVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // toOverlayPrograms contains all programs after they have been loaded into the kernel.

@@ -16,54 +16,30 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	toPodMapAffinities              = "affinities"
-	toPodMapBackends                = "backends"
-	toPodMapCallers                 = "callers"
-	toPodMapConnections             = "connections"
-	toPodMapCounters                = "counters"
-	toPodMapEventBudget             = "event_budget"
-	toPodMapEvents                  = "events"
-	toPodMapFragments               = "fragments"
-	toPodMapHosts                   = "hosts"
-	toPodMapNics                    = "nics"
-	toPodMapOpenings                = "openings"
-	toPodMapPeerRevisions           = "peer_revisions"
-	toPodMapPolicies                = "policies"
-	toPodMapPrefixes                = "prefixes"
-	toPodMapRanges                  = "ranges"
-	toPodMapRevision                = "revision"
-	toPodMapScratch                 = "scratch"
-	toPodMapServices                = "services"
-	toPodMapSets                    = "sets"
-	toPodMapShares                  = "shares"
-	toPodMapSlots                   = "slots"
-	toPodMapTranslations            = "translations"
-	toPodProgToPod                  = "to_pod"
-	toPodVarConfigAtNetkit          = "config_at_netkit"
-	toPodVarConfigCallersSeed       = "config_callers_seed"
-	toPodVarConfigConnectionsLimit  = "config_connections_limit"
-	toPodVarConfigDatagram          = "config_datagram"
-	toPodVarConfigDatagramNew       = "config_datagram_new"
-	toPodVarConfigEventsPerSecond   = "config_events_per_second"
-	toPodVarConfigFragmentsLimit    = "config_fragments_limit"
-	toPodVarConfigHostConntrack     = "config_host_conntrack"
-	toPodVarConfigLoopback4         = "config_loopback4"
-	toPodVarConfigLoopback6         = "config_loopback6"
-	toPodVarConfigMasquerade4       = "config_masquerade4"
-	toPodVarConfigMasquerade6       = "config_masquerade6"
-	toPodVarConfigNatPortMax        = "config_nat_port_max"
-	toPodVarConfigNatPortMin        = "config_nat_port_min"
-	toPodVarConfigOpeningsLimit     = "config_openings_limit"
-	toPodVarConfigOverlayIfindex    = "config_overlay_ifindex"
-	toPodVarConfigReject            = "config_reject"
-	toPodVarConfigTcpClosing        = "config_tcp_closing"
-	toPodVarConfigTcpOpen           = "config_tcp_open"
-	toPodVarConfigTcpOpening        = "config_tcp_opening"
-	toPodVarConfigTranslationsLimit = "config_translations_limit"
-	toPodVarConfigTunnel            = "config_tunnel"
-	toPodVarConfigTunnelPort        = "config_tunnel_port"
-	toPodVarConfigWorld4            = "config_world4"
-	toPodVarConfigWorld6            = "config_world6"
+	toPodMapAffinities    = "affinities"
+	toPodMapBackends      = "backends"
+	toPodMapCallers       = "callers"
+	toPodMapConnections   = "connections"
+	toPodMapCounters      = "counters"
+	toPodMapEventBudget   = "event_budget"
+	toPodMapEvents        = "events"
+	toPodMapFragments     = "fragments"
+	toPodMapHosts         = "hosts"
+	toPodMapNics          = "nics"
+	toPodMapOpenings      = "openings"
+	toPodMapPeerRevisions = "peer_revisions"
+	toPodMapPolicies      = "policies"
+	toPodMapPrefixes      = "prefixes"
+	toPodMapRanges        = "ranges"
+	toPodMapRevision      = "revision"
+	toPodMapScratch       = "scratch"
+	toPodMapServices      = "services"
+	toPodMapSets          = "sets"
+	toPodMapShares        = "shares"
+	toPodMapSlots         = "slots"
+	toPodMapTranslations  = "translations"
+	toPodProgToPod        = "to_pod"
+	toPodVarConfig        = "config"
 )
 
 // loadToPod returns the embedded CollectionSpec for toPod.
@@ -143,31 +119,7 @@ type toPodMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toPodVariableSpecs struct {
-	ConfigAtNetkit          *ebpf.VariableSpec `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.VariableSpec `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.VariableSpec `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.VariableSpec `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.VariableSpec `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.VariableSpec `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.VariableSpec `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.VariableSpec `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.VariableSpec `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.VariableSpec `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.VariableSpec `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.VariableSpec `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.VariableSpec `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.VariableSpec `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.VariableSpec `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.VariableSpec `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.VariableSpec `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.VariableSpec `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.VariableSpec `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.VariableSpec `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.VariableSpec `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.VariableSpec `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.VariableSpec `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.VariableSpec `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.VariableSpec `ebpf:"config_world6"`
+	Config *ebpf.VariableSpec `ebpf:"config"`
 }
 
 // toPodObjects contains all objects after they have been loaded into the kernel.
@@ -245,31 +197,7 @@ func (m *toPodMaps) Close() error {
 //
 // It can be passed to loadToPodObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toPodVariables struct {
-	ConfigAtNetkit          *ebpf.Variable `ebpf:"config_at_netkit"`
-	ConfigCallersSeed       *ebpf.Variable `ebpf:"config_callers_seed"`
-	ConfigConnectionsLimit  *ebpf.Variable `ebpf:"config_connections_limit"`
-	ConfigDatagram          *ebpf.Variable `ebpf:"config_datagram"`
-	ConfigDatagramNew       *ebpf.Variable `ebpf:"config_datagram_new"`
-	ConfigEventsPerSecond   *ebpf.Variable `ebpf:"config_events_per_second"`
-	ConfigFragmentsLimit    *ebpf.Variable `ebpf:"config_fragments_limit"`
-	ConfigHostConntrack     *ebpf.Variable `ebpf:"config_host_conntrack"`
-	ConfigLoopback4         *ebpf.Variable `ebpf:"config_loopback4"`
-	ConfigLoopback6         *ebpf.Variable `ebpf:"config_loopback6"`
-	ConfigMasquerade4       *ebpf.Variable `ebpf:"config_masquerade4"`
-	ConfigMasquerade6       *ebpf.Variable `ebpf:"config_masquerade6"`
-	ConfigNatPortMax        *ebpf.Variable `ebpf:"config_nat_port_max"`
-	ConfigNatPortMin        *ebpf.Variable `ebpf:"config_nat_port_min"`
-	ConfigOpeningsLimit     *ebpf.Variable `ebpf:"config_openings_limit"`
-	ConfigOverlayIfindex    *ebpf.Variable `ebpf:"config_overlay_ifindex"`
-	ConfigReject            *ebpf.Variable `ebpf:"config_reject"`
-	ConfigTcpClosing        *ebpf.Variable `ebpf:"config_tcp_closing"`
-	ConfigTcpOpen           *ebpf.Variable `ebpf:"config_tcp_open"`
-	ConfigTcpOpening        *ebpf.Variable `ebpf:"config_tcp_opening"`
-	ConfigTranslationsLimit *ebpf.Variable `ebpf:"config_translations_limit"`
-	ConfigTunnel            *ebpf.Variable `ebpf:"config_tunnel"`
-	ConfigTunnelPort        *ebpf.Variable `ebpf:"config_tunnel_port"`
-	ConfigWorld4            *ebpf.Variable `ebpf:"config_world4"`
-	ConfigWorld6            *ebpf.Variable `ebpf:"config_world6"`
+	Config *ebpf.Variable `ebpf:"config"`
 }
 
 // toPodPrograms contains all programs after they have been loaded into the kernel.

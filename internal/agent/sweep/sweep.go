@@ -23,6 +23,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/datapath/sweep"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -41,7 +42,7 @@ type Sweeper struct {
 	log      *slog.Logger
 
 	mu   sync.Mutex // guards what follows
-	last []datapath.Swept
+	last []sweep.Swept
 	runs uint64
 	took time.Duration // of all passes
 
@@ -116,7 +117,7 @@ func heldOf(table abi.Shared) []abi.Shared {
 	return []abi.Shared{table}
 }
 
-func (s *Sweeper) complainOfFull(t datapath.Swept) {
+func (s *Sweeper) complainOfFull(t sweep.Swept) {
 	switch {
 	case t.Held >= int(t.Size)/10*9 && !s.full[t.Table]:
 		s.full[t.Table] = true
@@ -126,7 +127,7 @@ func (s *Sweeper) complainOfFull(t datapath.Swept) {
 	}
 }
 
-func (s *Sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t datapath.Swept, now time.Time) {
+func (s *Sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t sweep.Swept, now time.Time) {
 	more := share.Refused[kind] - min(s.shares[owner].Refused[kind], share.Refused[kind])
 	if more == 0 {
 		return

@@ -743,6 +743,37 @@ func (v MarkKind) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
+// NodeConfig is C's struct node_config, 168 bytes.
+type NodeConfig struct {
+	_                 structs.HostLayout
+	Tunnel            Addr
+	Masquerade4       Addr
+	Masquerade6       Addr
+	Loopback4         Addr
+	Loopback6         Addr
+	OverlayIfindex    uint32
+	World4            uint32
+	World6            uint32
+	ConnectionsLimit  uint32
+	OpeningsLimit     uint32
+	TranslationsLimit uint32
+	FragmentsLimit    uint32
+	CallersSeed       uint32
+	TcpOpen           [2]uint32
+	TcpClosing        [2]uint32
+	Datagram          [2]uint32
+	DatagramNew       [2]uint32
+	TcpOpening        uint32
+	EventsPerSecond   uint32
+	TunnelPort        uint16
+	NatPortMin        uint16
+	NatPortMax        uint16
+	AtNetkit          uint8
+	HostConntrack     uint8
+	Reject            uint8
+	_                 [7]uint8
+}
+
 // HostKey is C's struct host_key, 24 bytes.
 type HostKey struct {
 	_    structs.HostLayout

@@ -1,4 +1,7 @@
-package datapath
+// Package sweep takes finished entries out of the maps that all pods of a node share, and counts what each of them holds.
+//
+//	list, shares, err := sweep.Run(maps, program)
+package sweep
 
 import (
 	"encoding/binary"
@@ -13,8 +16,8 @@ import (
 	"weftnet.io/weftnet/internal/bpf/ktime"
 )
 
-// Tables that all workloads share, in the order of abi.Shared.
-var sharedTables = []string{"connections", "translations", "fragments"}
+// Tables are those that all workloads share, in the order of abi.Shared.
+var Tables = []string{"connections", "translations", "fragments"}
 
 const (
 	sweepChunk = 4096 // entries that one system call reads
@@ -24,8 +27,8 @@ const (
 // sweepKey is union sweep_key of bpf/sweep.c.
 type sweepKey [40]byte
 
-// shareLimit is how many entries of a table one owner may hold.
-func shareLimit(size uint32) uint32 { return size / 4 }
+// Limit is how many entries of a table one owner may hold.
+func Limit(size uint32) uint32 { return size / 4 }
 
 // Swept is what one pass over a shared table found.
 type Swept struct {
@@ -37,37 +40,38 @@ type Swept struct {
 	Took    time.Duration
 }
 
-// Sweep takes finished connections, their translations and old fragments out, a chunk at a time: no call into the kernel
+// Run takes finished connections, their translations and old fragments out, a chunk at a time: no call into the kernel
 // looks at more than some thousand entries. Packets go on meanwhile. The shares are what each owner holds afterwards, by
-// incarnation of its NIC; 0: what concerns no NIC of this node.
-func (d *Datapath) Sweep() ([]Swept, map[uint32]abi.Share, error) {
-	s := sweeper{d: d, now: uint64(ktime.Now())}
-	list := make([]Swept, 0, len(sharedTables))
-	for kind, name := range sharedTables {
+// incarnation of its NIC; 0: what concerns no NIC of this node. Maps are those of the datapath by name.
+func Run(maps map[string]*ebpf.Map, program *ebpf.Program) ([]Swept, map[uint32]abi.Share, error) {
+	s := sweeper{maps: maps, program: program, now: uint64(ktime.Now())}
+	list := make([]Swept, 0, len(Tables))
+	for kind, name := range Tables {
 		one, err := s.table(abi.Shared(kind), name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("sweep %s: %w", name, err)
 		}
 		list = append(list, one)
 	}
-	shares, err := d.shares()
+	shares, err := sharesOf(maps)
 	if err != nil {
 		return nil, nil, err
 	}
-	return list, shares, d.forget(shares)
+	return list, shares, forget(maps, shares)
 }
 
 type sweeper struct {
-	d     *Datapath
-	now   uint64
-	batch []byte // the value of map sweeping
-	count int
+	maps    map[string]*ebpf.Map
+	program *ebpf.Program
+	now     uint64
+	batch   []byte // the value of map sweeping
+	count   int
 }
 
 func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
 	began := time.Now()
-	m := s.d.maps[name]
-	out := Swept{Table: name, Size: m.MaxEntries(), Limit: shareLimit(m.MaxEntries())}
+	m := s.maps[name]
+	out := Swept{Table: name, Size: m.MaxEntries(), Limit: Limit(m.MaxEntries())}
 	see := func(key *sweepKey, over bool) error {
 		out.Held++
 		if !over {
@@ -140,14 +144,14 @@ func (s *sweeper) run(kind abi.Shared) (int, error) {
 	if s.count == 0 {
 		return 0, nil
 	}
-	batch := s.d.maps["sweeping"]
+	batch := s.maps["sweeping"]
 	binary.NativeEndian.PutUint32(s.batch, uint32(kind))
 	binary.NativeEndian.PutUint32(s.batch[4:], uint32(s.count))
 	s.count = 0
 	if err := batch.Put(uint32(0), s.batch); err != nil {
 		return 0, fmt.Errorf("write map sweeping: %w", err)
 	}
-	if _, err := s.d.programs["sweep"].Run(&ebpf.RunOptions{}); err != nil {
+	if _, err := s.program.Run(&ebpf.RunOptions{}); err != nil {
 		return 0, fmt.Errorf("run program sweep: %w", err)
 	}
 	if err := batch.Lookup(uint32(0), s.batch); err != nil {
@@ -156,13 +160,13 @@ func (s *sweeper) run(kind abi.Shared) (int, error) {
 	return int(binary.NativeEndian.Uint32(s.batch[8:])), nil
 }
 
-func (d *Datapath) shares() (map[uint32]abi.Share, error) {
+func sharesOf(maps map[string]*ebpf.Map) (map[uint32]abi.Share, error) {
 	var (
 		owner uint32
 		share abi.Share
 		list  = map[uint32]abi.Share{}
 	)
-	rows := d.maps["shares"].Iterate()
+	rows := maps["shares"].Iterate()
 	for rows.Next(&owner, &share) {
 		list[owner] = share
 	}
@@ -173,13 +177,13 @@ func (d *Datapath) shares() (map[uint32]abi.Share, error) {
 }
 
 // forget removes the shares of owners that are gone and hold nothing, from the map and from this list of them.
-func (d *Datapath) forget(shares map[uint32]abi.Share) error {
+func forget(maps map[string]*ebpf.Map, shares map[uint32]abi.Share) error {
 	var (
 		ifindex uint32
 		nic     abi.Nic
 		lives   = map[uint32]bool{0: true}
 	)
-	nics := d.maps["nics"].Iterate()
+	nics := maps["nics"].Iterate()
 	for nics.Next(&ifindex, &nic) {
 		lives[nic.Incarnation] = true
 	}
@@ -190,7 +194,7 @@ func (d *Datapath) forget(shares map[uint32]abi.Share) error {
 		if lives[owner] || slices.ContainsFunc(share.Held[:], func(n int64) bool { return n > 0 }) {
 			continue
 		}
-		if err := d.maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("forget the share of %d: %w", owner, err)
 		}
 		delete(shares, owner)
@@ -198,9 +202,9 @@ func (d *Datapath) forget(shares map[uint32]abi.Share) error {
 	return nil
 }
 
-// recount sets what each owner holds, and each caller has open, to what the tables say. Programs count on meanwhile; the
+// Recount sets what each owner holds, and each caller has open, to what the tables say. Programs count on meanwhile; the
 // little that they open between counting and writing is lost to the count until the next agent counts anew.
-func (d *Datapath) recount() error {
+func Recount(maps map[string]*ebpf.Map) error {
 	held := map[uint32]*[abi.SharedKinds]int64{}
 	callers := make([]uint32, abi.Callers)
 	of := func(owner uint32) *[abi.SharedKinds]int64 {
@@ -210,7 +214,7 @@ func (d *Datapath) recount() error {
 		return held[owner]
 	}
 	errs := errors.Join(
-		each(d.maps["connections"], func(_ *abi.CtKey, v *abi.Ct) error {
+		each(maps["connections"], func(_ *abi.CtKey, v *abi.Ct) error {
 			switch flags := v.Flags; {
 			case flags&abi.CtOpening != 0:
 				return nil // counts for nobody yet
@@ -224,13 +228,13 @@ func (d *Datapath) recount() error {
 			}
 			return nil
 		}),
-		each(d.maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error { of(v.Owner)[abi.SharedTranslations]++; return nil }),
-		each(d.maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
+		each(maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error { of(v.Owner)[abi.SharedTranslations]++; return nil }),
+		each(maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
 	)
 	if errs != nil {
 		return errs
 	}
-	shares, err := d.shares()
+	shares, err := sharesOf(maps)
 	if err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func (d *Datapath) recount() error {
 	for owner, n := range held {
 		share := shares[owner]
 		share.Held = *n
-		if err := d.maps["shares"].Put(owner, share); err != nil {
+		if err := maps["shares"].Put(owner, share); err != nil {
 			return fmt.Errorf("write map shares: %w", err)
 		}
 	}
@@ -248,7 +252,7 @@ func (d *Datapath) recount() error {
 	for i := range at {
 		at[i] = uint32(i)
 	}
-	if _, err := d.maps["callers"].BatchUpdate(at, callers, nil); err != nil {
+	if _, err := maps["callers"].BatchUpdate(at, callers, nil); err != nil {
 		return fmt.Errorf("write map callers: %w", err)
 	}
 	return nil

@@ -1,0 +1,120 @@
+package datapath
+
+import (
+	"errors"
+	"net"
+	"reflect"
+
+	"github.com/cilium/ebpf"
+)
+
+// ErrMoving says that entries of former maps are on their way, and that another configuration has to wait for them.
+var ErrMoving = errors.New("entries of the former maps are still moved")
+
+// Reload loads the programs with another configuration and puts them in the place of the former ones on every device, one
+// after the other, while packets flow. Of the maps that programs learn into, those that are to have another size are made
+// anew and filled from the former ones: Follow ends that. The others keep their size.
+func (d *Datapath) Reload(config Config) error {
+	config.callersSeed, config.hostConntrack = d.config.callersSeed, d.config.hostConntrack
+	if !reflect.DeepEqual(config, d.config) {
+		if len(d.Moving()) > 0 {
+			return ErrMoving
+		}
+		next, err := d.successor(config)
+		if err != nil {
+			return err
+		}
+		former := d.exchange(next)
+		d.tellMoves()
+		for _, p := range former {
+			defer p.Close()
+		}
+	}
+	return d.replace()
+}
+
+// successor has the programs with another configuration, and the same maps but for those that get another size.
+func (d *Datapath) successor(config Config) (*Datapath, error) {
+	next := newDatapath(d.dir, config)
+	for name, m := range d.maps {
+		if size := config.Entries[name]; !isLearnt(name) || size == d.config.Entries[name] {
+			next.maps[name] = m
+		}
+	}
+	err := next.loadAll()
+	if err == nil && d.paired != nil {
+		err = next.loadPaired()
+	}
+	if err == nil {
+		err = next.pruneLayouts()
+	}
+	if err == nil {
+		return next, nil
+	}
+	for name, m := range next.maps {
+		if d.maps[name] != m {
+			m.Close()
+		}
+	}
+	for _, p := range next.all() {
+		p.Close()
+	}
+	for _, g := range next.migrations {
+		g.close()
+	}
+	return nil, err
+}
+
+// exchange takes over what the successor has, and returns the former programs.
+func (d *Datapath) exchange(next *Datapath) []*ebpf.Program {
+	d.swap.Lock()
+	defer d.swap.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	former := d.all()
+	for name, m := range d.maps {
+		if next.maps[name] == m {
+			continue
+		}
+		moves := false
+		for _, g := range next.migrations {
+			if g.name == name {
+				g.held, moves = m, true
+			}
+		}
+		if !moves {
+			m.Close() // the successor has opened the same one
+		}
+	}
+	d.programs, d.paired, d.maps, d.hooks, d.config, d.migrations = next.programs, next.paired, next.maps, next.hooks, next.config, next.migrations
+	return former
+}
+
+func (d *Datapath) all() (list []*ebpf.Program) {
+	for _, p := range d.programs {
+		list = append(list, p)
+	}
+	if d.paired != nil {
+		list = append(list, d.paired)
+	}
+	return list
+}
+
+// replace puts this Datapath's programs in the place of all others of this pin directory.
+func (d *Datapath) replace() error {
+	list, err := d.Attachments()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range list {
+		if a.Current {
+			continue
+		}
+		if _, err := net.InterfaceByIndex(a.Ifindex); err != nil {
+			continue // the device is gone, and what was on it
+		}
+		errs = append(errs, d.Attach(a.Program, a.Ifindex))
+	}
+	return errors.Join(errs...)
+}
