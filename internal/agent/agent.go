@@ -19,7 +19,6 @@ import (
 	"weftnet.io/weftnet/internal/agent/feature"
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/install"
-	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
 	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/cni"
@@ -62,12 +61,9 @@ type Agent struct {
 	cni      *cni.Server
 	started  time.Time
 
-	mu       sync.Mutex
-	stage    string // what start is waiting for; empty: started
-	problems []settings.Problem
-	given    map[string]string // keys that were set when the programs were loaded; nil: not yet
-	running  settings.Config   // that the programs were loaded with
-	runners  []feature.Runner  // that are running
+	mu      sync.Mutex
+	stage   string           // what start is waiting for; empty: started
+	runners []feature.Runner // that are running
 }
 
 // New makes an agent with empty tables.
@@ -79,7 +75,7 @@ func New(o Options) *Agent {
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
 		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Alone: o.Alone,
-		Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
+		Pins: o.PinDir, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
 	}
 	return a
 }
@@ -177,8 +173,8 @@ func (a *Agent) runFeatures(run runFunc, phase func(feature.Feature) func(*featu
 }
 
 // runMaps starts what lives in the maps of a loaded datapath.
-func (a *Agent) runMaps(run runFunc, config settings.Config) error {
-	a.node.Config, a.node.Datapath, a.node.Revisions = config, a.datapath, bpfmap.NewRevisions(a.datapath)
+func (a *Agent) runMaps(run runFunc) error {
+	a.node.Datapath, a.node.Revisions = a.datapath, bpfmap.NewRevisions(a.datapath)
 	return a.runFeatures(run, func(f feature.Feature) func(*feature.Node) ([]feature.Runner, error) { return f.Maps })
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 func TestStatusSaysWhatTheKernelLacksOfWhatIsAskedFor(t *testing.T) {
-	veth, netkit, classic := settings.Config{PodDevice: settings.Veth}, settings.Config{PodDevice: settings.Netkit}, settings.Config{PodDevice: settings.Veth, Classic: true}
+	veth, netkit, classic := settings.Config{Datapath: settings.Datapath{PodDevice: settings.Veth}}, settings.Config{Datapath: settings.Datapath{PodDevice: settings.Netkit}}, settings.Config{Datapath: settings.Datapath{PodDevice: settings.Veth, Classic: true}}
 	for _, c := range []struct {
 		name             string
 		config           settings.Config

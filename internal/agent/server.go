@@ -136,10 +136,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 
 // kernel says which way of what the configuration asks for this kernel allows.
 func (a *Agent) kernel() agentv1.Component {
-	a.mu.Lock()
-	config := a.running
-	a.mu.Unlock()
-	return kernel(config, probe.TCX(), probe.Netkit())
+	return kernel(a.Tables.Config(a.DB.Snapshot()), probe.TCX(), probe.Netkit())
 }
 
 func kernel(config settings.Config, tcx, netkit bool) agentv1.Component {
@@ -178,21 +175,7 @@ func (a *Agent) pods(s *state.Snapshot) agentv1.Component {
 
 // report says what becomes of each key of the configuration.
 func (a *Agent) report() []settings.Line {
-	values := a.values(a.DB.Snapshot())
-	lines := settings.Report(values)
-	a.mu.Lock()
-	started := a.given
-	a.mu.Unlock()
-	if started == nil {
-		return lines
-	}
-	pending := settings.Pending(started, values)
-	for i, line := range lines {
-		if note, ok := pending[line.Key]; ok && line.Message == "" {
-			lines[i].Message = note
-		}
-	}
-	return lines
+	return settings.Report(a.values(a.DB.Snapshot()))
 }
 
 // values are the keys of the configuration that are set.

@@ -88,6 +88,8 @@ type Datapath struct {
 
 	swap sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations, too
 
+	sweeping sync.Mutex // one at a time
+
 	mu     sync.Mutex
 	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
 
@@ -232,6 +234,8 @@ func (d *Datapath) Map(name string) *ebpf.Map {
 
 // Sweep takes finished entries out of the maps that all pods share; see sweep.Run.
 func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Share, error) {
+	d.sweeping.Lock()
+	defer d.sweeping.Unlock()
 	d.swap.RLock()
 	defer d.swap.RUnlock()
 	return sweep.Run(d.maps, d.programs["sweep"])

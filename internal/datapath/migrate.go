@@ -19,7 +19,8 @@ const before = "~before"
 // learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
 var learnt = append([]string{"affinities"}, sweep.Tables...)
 
-func isLearnt(name string) bool { return slices.Contains(learnt, name) }
+// Resizes tells whether Reload gives a map of this name another size. The others get theirs from Open.
+func Resizes(name string) bool { return slices.Contains(learnt, name) }
 
 // migration moves the entries of a map into one of another shape.
 type migration struct {
@@ -115,7 +116,7 @@ func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID
 		return nil
 	}
 	g := &migration{name: name, old: old, now: d.maps[name], key: layout.Moves(have.Key, want.Key), value: layout.Moves(have.Value, want.Value)}
-	if isLearnt(name) {
+	if Resizes(name) {
 		g.moved = map[string]bool{}
 	}
 	// An agent that died over this may have moved them already, and programs gone on with them.

@@ -37,7 +37,7 @@ func (d *Datapath) Reload(config Config) error {
 func (d *Datapath) successor(config Config) (*Datapath, error) {
 	next := newDatapath(d.dir, config)
 	for name, m := range d.maps {
-		if size := config.Entries[name]; !isLearnt(name) || size == d.config.Entries[name] {
+		if size := config.Entries[name]; !Resizes(name) || size == d.config.Entries[name] {
 			next.maps[name] = m
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
@@ -57,6 +58,7 @@ func cluster(t *testing.T, settings ...table.Setting) (*table.Tables, *state.Sna
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.New(tables).Step(db)
 	return tables, db.Snapshot()
 }
 

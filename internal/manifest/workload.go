@@ -112,7 +112,7 @@ func Workloads(objects []*Object, cluster string, labels func(identity.Pod) iden
 func Nodes(objects []*Object, cluster string) (out []identity.Labels) {
 	for _, o := range objects {
 		if n := (&corev1.Node{}); o.Kind == "Node" && o.Decode(n) == nil {
-			out = append(out, policyinput.NodeSubject(table.Node{Labels: n.Labels}, settings.Config{ClusterName: cluster}).Labels)
+			out = append(out, policyinput.NodeSubject(table.Node{Labels: n.Labels}, settings.Config{Identity: settings.Identity{ClusterName: cluster}}).Labels)
 		}
 	}
 	return out

@@ -176,22 +176,18 @@ func AuditedNamespaces(r state.Reader, t *table.Tables) (list []identity.Labels)
 	return list
 }
 
-// Options reads the settings that say how policies are enforced.
+// Options reads what the configuration says of how policies are enforced.
 func Options(r state.Reader, t *table.Tables) (policy.Options, settings.Config) {
-	setting := func(name string) (string, bool) {
-		s, ok := t.Settings.One(r, state.Join(name))
-		return s.Value, ok
+	config := t.Config(r)
+	o := policy.Options{
+		CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods, Audit: config.Audit, Extended: config.Extended, HostByPolicy: config.HostByPolicy,
 	}
-	config, _ := settings.Parse(setting)
-	o := policy.Options{CIDRNodes: config.CIDRNodes, CIDRPods: config.CIDRPods, Audit: config.Audit, Extended: config.Extended}
 	switch config.Enforcement {
 	case settings.EnforceAlways:
 		o.Enforcement = policy.EnforceAlways
 	case settings.EnforceNever:
 		o.Enforcement = policy.EnforceNever
 	}
-	localhost, _ := setting("allow-localhost")
-	o.HostByPolicy = localhost == "policy"
 	return o, config
 }
 

@@ -21,13 +21,16 @@ var prefixCmp = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 
 func TestNothingSetMeansTheDefaults(t *testing.T) {
 	want := Config{
-		IPv4: true, IPv6: true, ClusterName: "default", IPAM: ClusterPool, PodDevice: Veth, Routing: Tunnel, TunnelPort: 8472,
-		Pools: []Pool{
+		Addressing: Addressing{IPv4: true, IPv6: true, IPAM: ClusterPool, Pools: []Pool{
 			{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, NodeBits: 24},
 			{Prefixes: []netip.Prefix{netip.MustParsePrefix("fd00::/104")}, NodeBits: 120},
-		},
-		MasqueradeIPv4: true, MasqueradeIPv6: true, Maps: MapSizes{Ratio: 0.0025}, Reject: true, Enforcement: EnforceDefault, Hubble: true,
-		HubbleSocket: "/var/run/cilium/hubble.sock",
+		}},
+		Identity:    Identity{ClusterName: "default"},
+		Routes:      Routes{Routing: Tunnel, TunnelPort: 8472, MasqueradeIPv4: true, MasqueradeIPv6: true},
+		Policy:      Policy{Enforcement: EnforceDefault},
+		Datapath:    Datapath{PodDevice: Veth, Maps: MapSizes{Ratio: 0.0025}},
+		Services:    Services{Reject: true},
+		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock"},
 	}
 	have, problems := parse(nil)
 	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {
@@ -75,9 +78,9 @@ func TestValuesWithoutSenseCountAsAbsentAndAreNamed(t *testing.T) {
 	want := []string{
 		`enable-ipv6: "maybe" is not true or false; using "true"`,
 		`cluster-id: "x" is not a whole number; using "0"`,
+		"labels: \"![\" is left out: parse label pattern \"![\": error parsing regexp: missing closing ]: `[)`",
 		`tunnel-port: "70000" is not between 1 and 65535; using "8472"`,
 		`ipv4-native-routing-cidr: "10.0.0.1" is not a prefix such as 10.244.0.0/16 or fd00:244::/48; using ""`,
-		"labels: \"![\" is left out: parse label pattern \"![\": error parsing regexp: missing closing ]: `[)`",
 		`cluster-pool-ipv4-cidr: "fd00::/64" is not of the family with 32-bit addresses; left out`,
 		`cluster-pool-ipv4-cidr: "10.1.2.0/24" overlaps another prefix of the pool; left out`,
 		`cluster-pool-ipv4-cidr: "10.9.0.0/25" is smaller than the /24 that cluster-pool-ipv4-mask-size gives each node; left out`,
@@ -134,19 +137,62 @@ func TestTheDefaultOfEveryKeyIsEffectiveOrSaysWhatHappensInstead(t *testing.T) {
 	}
 }
 
-func TestAKeyThatIsReadAtTheStartSaysWhatTheAgentRunsWith(t *testing.T) {
-	const next = "takes effect when the agent starts next; it runs with "
-	started := map[string]string{"tunnel-port": "8472", "enable-tcx": "true", "enable-ipv4": "true", "routing-mode": "tunnel", "enable-hubble": "false"}
-	now := map[string]string{"tunnel-port": "8473", "enable-tcx": "true", "routing-mode": "native", "bpf-nat-global-max": "4096", "service-no-backend-response": "drop"}
-	want := map[string]string{
-		"tunnel-port": next + `"8472"`, "bpf-nat-global-max": next + `""`, "service-no-backend-response": next + `"reject"`, "enable-hubble": next + `"false"`,
+func TestAKeyThatDoesSomethingIsReadAndSaysWhenItTakesHold(t *testing.T) {
+	for _, k := range Keys() {
+		switch effective := k.read != nil; {
+		case effective && (k.Concern == "" || k.Holds == "" || k.Text == ""):
+			t.Errorf("%s is read, and says not all of: what it is about, when a change takes hold, what it means", k.Name)
+		case !effective && !k.none && k.have == nil:
+			t.Errorf("%s counts as effective, and nothing reads it", k.Name)
+		case !effective && k.Holds != "":
+			t.Errorf("a change of %s takes hold, and nothing reads it", k.Name)
+		}
 	}
-	if diff := cmp.Diff(want, Pending(started, now)); diff != "" {
+}
+
+func TestTheConcernsTogetherAreTheWholeConfiguration(t *testing.T) {
+	whole, _ := parse(nil)
+	var sum Config
+	for _, of := range Concerns {
+		part := whole.Part(of)
+		if cmp.Equal(part, Config{}, prefixCmp) && of != OfPolicy {
+			t.Errorf("%s has no part", of)
+		}
+		sum.Add(of, part)
+	}
+	if diff := cmp.Diff(whole, sum, prefixCmp); diff != "" {
 		t.Error(diff)
 	}
-	for _, name := range atStart {
-		if _, known := catalogue[name]; !known {
-			t.Errorf("%s is not in the catalogue", name)
+}
+
+// A key changes nothing but what its concern has, so that nothing else is computed anew.
+func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
+	values := map[syntax]string{
+		boolean: "true", integer: "7", share: "0.5", count: "4096", life: "77s", prefix: "10.7.0.0/16", prefixes: "10.7.0.0/16", patterns: "a", address: ":7777", anything: "x",
+	}
+	for _, k := range Keys() {
+		if k.read == nil {
+			continue
+		}
+		candidates := []string{values[k.syntax], "false"}
+		if values[k.syntax] == "" {
+			candidates = strings.Split(string(k.syntax), "|")
+		}
+		before, _ := parse(nil)
+		changed := false
+		for _, value := range candidates {
+			after, _ := parse(map[string]string{k.Name: value})
+			for _, of := range Concerns {
+				if cmp.Equal(before.Part(of), after.Part(of), prefixCmp) {
+					continue
+				}
+				if changed = true; of != k.Concern {
+					t.Errorf("%s=%s changes %s, and is about %s", k.Name, value, of, k.Concern)
+				}
+			}
+		}
+		if !changed && k.Name != "tunnel-protocol" && !strings.HasSuffix(k.Name, "cidr") && !strings.HasSuffix(k.Name, "mask-size") {
+			t.Errorf("no value of %s in %q changes anything", k.Name, candidates)
 		}
 	}
 }

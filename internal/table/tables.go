@@ -24,6 +24,8 @@ type Tables struct {
 	Attachments    *state.Table[Attachment]
 	Devices        *state.Table[Device]
 	// What should be.
+	Configs        *state.Table[Config]
+	Programs       *state.Table[Programs]
 	Workloads      *state.Table[Workload]
 	IdentityClaims *state.Table[IdentityClaim]
 	Published      *state.Table[PublishedEndpoint]

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weftnet.io/weftnet/internal/agent/sweep"
-	"weftnet.io/weftnet/internal/datapath"
+	dp "weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/derive/need"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
@@ -19,17 +19,20 @@ import (
 // All are the features of a node.
 func All() []Feature {
 	return []Feature{
-		cluster,     // what the cluster tells this node, and this node the cluster
-		links,       // devices, and routes to them
-		workloads,   // who pods are
-		policies,    // what pods may send and receive
-		ipcache,     // who lives at an address
-		services,    // addresses that are translated
-		programs,    // the datapath's programs on devices
-		attachments, // when an ADD is answered
-		sweeping,    // finished connections
-		flows,       // what happens to packets
-		metrics,     // numbers of all that; last: the others add theirs
+		cluster,       // what the cluster tells this node, and this node the cluster
+		configuration, // what cilium-config says
+		datapath,      // programs and maps
+		links,         // devices, and routes to them
+		workloads,     // who pods are
+		policies,      // what pods may send and receive
+		ipcache,       // who lives at an address
+		services,      // addresses that are translated
+		programs,      // the datapath's programs on devices
+		attachments,   // when an ADD is answered
+		sweeping,      // finished connections
+		moving,        // maps of another shape
+		flows,         // what happens to packets
+		metrics,       // numbers of all that; last: the others add theirs
 	}
 }
 
@@ -52,6 +55,7 @@ type Node struct {
 	Version string // of the agent
 	Root    string // where files of the host are seen; empty: at /
 	Proc    string // a proc file system in which the host's network settings may be written; empty: /proc
+	Pins    string // where programs and maps are pinned
 	Hubble  string // socket of the flow service; empty: as the configuration says
 	Metrics string // address for /metrics where the configuration has none
 	Kube    string // kubeconfig; empty: as a pod does
@@ -65,12 +69,12 @@ type Node struct {
 	Ready    func() bool            // the node takes workloads
 
 	// Known when the phase of Maps begins.
-	Config    settings.Config
-	Datapath  *datapath.Datapath
+	Datapath  *dp.Datapath
 	Revisions *bpfmap.Revisions
 
-	Links   *sinklink.Links // of feature links; CHECK asks it
-	Sweeper atomic.Pointer[sweep.Sweeper]
+	Programs *sinklink.Programs // of feature datapath
+	Links    *sinklink.Links    // of feature links; CHECK asks it
+	Sweeper  atomic.Pointer[sweep.Sweeper]
 
 	collectors []prometheus.Collector // of features before metrics
 }

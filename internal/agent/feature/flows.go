@@ -7,6 +7,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/settings"
 )
 
 var flows = Feature{
@@ -17,17 +18,33 @@ var flows = Feature{
 			return nil, err
 		}
 		o := observe.New(n.Tables, n.DB, observe.Options{
-			Node: n.Name, Cluster: n.Config.ClusterName, Version: n.Version, Log: n.Log, Lost: observe.LostOf(n.Datapath.Map("event_budget")),
+			Node: n.Name, Cluster: n.Tables.Config(n.DB.Snapshot()).ClusterName, Version: n.Version, Log: n.Log, Lost: observe.LostOf(n.Datapath.Map("event_budget")),
 		})
 		n.collectors = append(n.collectors, observe.NewCollector(o, observe.CountersOf(n.Datapath.Map("counters"))))
-		runners := []Runner{{Name: "flows", Run: func(ctx context.Context) error { return o.Run(ctx, ring) }}}
-		if !n.Config.Hubble {
-			return runners, nil
-		}
-		listener, err := agentv1.Listen(cmp.Or(n.Hubble, n.Config.HubbleSocket)) // for root alone
-		if err != nil {
-			return nil, fmt.Errorf("serve flows: %w", err)
-		}
-		return append(runners, Runner{Name: "flow service", Run: func(ctx context.Context) error { return o.Serve(ctx, listener) }}), nil
+		return []Runner{
+			{Name: "flows", Run: func(ctx context.Context) error { return o.Run(ctx, ring) }},
+			{Name: "flow service", Run: func(ctx context.Context) error {
+				return configured(ctx, n, n.flowSocket, func(ctx context.Context, socket string) error { return serveFlows(ctx, o, socket) })
+			}},
+		}, nil
 	},
+}
+
+// flowSocket is where flows are served; empty: nowhere.
+func (n *Node) flowSocket(c settings.Observation) string {
+	if !c.Hubble {
+		return ""
+	}
+	return cmp.Or(n.Hubble, c.HubbleSocket)
+}
+
+func serveFlows(ctx context.Context, o *observe.Observer, socket string) error {
+	if socket == "" {
+		return nil
+	}
+	listener, err := agentv1.Listen(socket) // for root alone
+	if err != nil {
+		return fmt.Errorf("serve flows: %w", err)
+	}
+	return o.Serve(ctx, listener)
 }

@@ -2,6 +2,7 @@ package feature
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weftnet.io/weftnet/internal/agent/scrape"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 )
@@ -16,26 +18,35 @@ import (
 var metrics = Feature{
 	Name: "metrics", Does: "serves numbers of all features at /metrics",
 	Maps: func(n *Node) ([]Runner, error) {
-		config := n.Config.Metrics
-		config.Address = cmp.Or(config.Address, n.Metrics)
-		if config.Address == "" {
-			return nil, nil
-		}
-		if err := scrape.Check(config); err != nil {
-			n.Log.Error("metrics are not served until this is mended; no restart is needed", "error", err)
-		}
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(n.collectors...)
 		registry.MustRegister(newCollector(n), collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
-		mux := http.NewServeMux()
-		mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-		l, err := scrape.Listen(config)
-		if err != nil {
-			return nil, err
-		}
-		return []Runner{{Name: "metrics", Run: Serve(mux, l)}}, nil
+		return []Runner{{Name: "metrics", Run: func(ctx context.Context) error {
+			return configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error { return serveMetrics(ctx, n, c, registry) })
+		}}}, nil
 	},
+}
+
+func (n *Node) metricsPort(c settings.Observation) settings.Metrics {
+	c.Metrics.Address = cmp.Or(c.Metrics.Address, n.Metrics)
+	return c.Metrics
+}
+
+func serveMetrics(ctx context.Context, n *Node, c settings.Metrics, registry *prometheus.Registry) error {
+	if c.Address == "" {
+		return nil
+	}
+	if err := scrape.Check(c); err != nil {
+		n.Log.Error("metrics are not served until this is mended; no restart is needed", "error", err)
+	}
+	l, err := scrape.Listen(c)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return Serve(mux, l)(ctx)
 }
 
 // collector gives metrics of the agent itself, read from its tables when asked.

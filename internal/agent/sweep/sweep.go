@@ -70,7 +70,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-next.C:
-			busy, err := s.pass(now)
+			busy, err := s.Pass(now)
 			if err != nil && ctx.Err() == nil {
 				s.log.Error("finished connections stay in their tables", "error", err)
 			}
@@ -83,7 +83,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 	}
 }
 
-func (s *Sweeper) pass(now time.Time) (busy bool, err error) {
+func (s *Sweeper) Pass(now time.Time) (busy bool, err error) {
 	swept, shares, err := s.datapath.Sweep()
 	if err != nil {
 		return false, err

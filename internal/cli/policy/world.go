@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/kind"
@@ -37,12 +38,12 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 			}
 		}
 		rows.MarkSynced(tx)
-		config, _ := settings.Parse(func(name string) (string, bool) {
+		said, _ := settings.Parse(func(name string) (string, bool) {
 			s, ok := t.Settings.One(tx, state.Join(name))
 			return s.Value, ok
 		})
-		filter, _ := identity.NewFilter(config.Labels)
-		workloads := manifest.Workloads(objects, cmp.Or(config.ClusterName, "default"), func(p identity.Pod) identity.Labels {
+		filter, _ := identity.NewFilter(said.Labels)
+		workloads := manifest.Workloads(objects, cmp.Or(said.ClusterName, "default"), func(p identity.Pod) identity.Labels {
 			labels, _ := identity.Identify(filter, p, policyinput.Asking(tx, t))
 			return labels
 		})
@@ -58,6 +59,7 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 		}
 		return nil
 	})
+	config.New(t).Step(db)
 	return t, db.Snapshot(), err
 }
 

@@ -31,7 +31,7 @@ func New(t *table.Tables) *state.Derivation[table.IPCacheEntry] {
 			state.On(t.Devices, d.ofDevice),
 			state.On(t.Nodes, d.ofNode),
 			state.On(t.Endpoints, func(_ state.Reader, e table.Endpoint) []state.Key { return keys(0, e.Addresses) }),
-			state.On(t.Settings, d.ofSetting),
+			state.On(t.Configs, d.ofConfig),
 		},
 		KeyOf:   func(h table.IPCacheEntry) state.Key { return key(h.Network, h.Prefix) },
 		Compute: d.compute,
@@ -87,13 +87,7 @@ type places struct {
 
 func newCache(t *table.Tables) *cache {
 	d := &cache{t: t}
-	d.config = state.NewMemo(func(r state.Reader) settings.Config {
-		c, _ := settings.Parse(func(name string) (string, bool) {
-			s, ok := t.Settings.One(r, state.Join(name))
-			return s.Value, ok
-		})
-		return c
-	}, t.Settings)
+	d.config = state.NewMemo(t.Config, t.Configs)
 	d.nodes = state.NewMemo(func(r state.Reader) places {
 		p := places{byAddress: map[netip.Addr][]table.Node{}, byPrefix: map[netip.Prefix][]table.Node{}}
 		for n := range t.Nodes.All(r) {
@@ -209,13 +203,10 @@ func (d *cache) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 	return out
 }
 
-// ofSetting names everything when a key has changed that every row depends on.
-func (d *cache) ofSetting(r state.Reader, s table.Setting) []state.Key {
+// ofConfig names everything when what every row depends on has changed.
+func (d *cache) ofConfig(r state.Reader, changed table.Config) []state.Key {
 	out := []state.Key{key(0, allIPv4), key(0, allIPv6), key(0, single(toAll))}
-	switch s.Name {
-	case "enable-ipv4", "enable-ipv6", "routing-mode", "tunnel", "ipv4-native-routing-cidr", "ipv6-native-routing-cidr",
-		"native-routing-cidr":
-	default:
+	if changed.Concern != settings.OfAddressing && changed.Concern != settings.OfRouting {
 		return out
 	}
 	c := d.config.Of(r)
@@ -277,7 +268,7 @@ func thisNode(p netip.Prefix) table.IPCacheEntry {
 
 // knows tells whether there is a node to speak of yet.
 func (d *cache) knows(r state.Reader) bool {
-	return len(d.nodes.Of(r).local) > 0 || d.t.Settings.Len(r) > 0
+	return len(d.nodes.Of(r).local) > 0 || d.t.Configs.Len(r) > 0
 }
 
 // attached is the claim of the NIC attached here last.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -42,6 +43,19 @@ func write(db *state.DB, fn func(tx *state.Tx)) {
 	}
 }
 
+// chain is ipcache and the configuration that they follow.
+type chain struct {
+	config  *state.Derivation[table.Config]
+	ipcache *state.Derivation[table.IPCacheEntry]
+}
+
+func both(t *table.Tables) chain { return chain{config.New(t), New(t)} }
+
+func (c chain) Step(db *state.DB) bool {
+	configured := c.config.Step(db)
+	return c.ipcache.Step(db) || configured
+}
+
 // cluster puts two nodes, a pod here and a pod there.
 func cluster(t *table.Tables, tx *state.Tx) {
 	t.Settings.Put(tx, table.Setting{Name: "enable-ipv6", Value: "false"})
@@ -58,7 +72,7 @@ func cluster(t *table.Tables, tx *state.Tx) {
 
 func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	write(db, func(tx *state.Tx) { cluster(tables, tx) })
 	d.Step(db)
 	want := `Network  Prefix              Identity  Ifindex  Flags               Tunnel
@@ -116,7 +130,7 @@ func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table
 
 func TestALocalNICBeatsAnEndpointAndTheLatestAttachmentBeatsAll(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	write(db, func(tx *state.Tx) {
 		cluster(tables, tx)
 		tables.Endpoints.Put(tx, table.Endpoint{
@@ -148,7 +162,7 @@ func TestALocalNICBeatsAnEndpointAndTheLatestAttachmentBeatsAll(t *testing.T) {
 
 func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	liar := func(writer, node string) table.Endpoint {
 		return table.Endpoint{Namespace: "z", Name: "liar", UID: "9", Identity: 999, Addresses: addrs("10.244.2.5", "10.244.9.9"), Node: addrs(node)[0], NodeName: writer}
 	}
@@ -182,7 +196,7 @@ func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
 
 func TestAnAddressOfOneLinkIsThisNodesAndNobodyElseLearnsOfIt(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	write(db, func(tx *state.Tx) {
 		cluster(tables, tx)
 		tables.Devices.Put(tx, table.Device{Index: 1, Name: "lo", Addresses: prefixes("127.0.0.1/8", "::1/128")})
@@ -216,7 +230,7 @@ func TestAnAddressOfOneLinkIsThisNodesAndNobodyElseLearnsOfIt(t *testing.T) {
 
 func TestAWorkloadMayHaveTheLastAddressOfASubnet(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	write(db, func(tx *state.Tx) {
 		cluster(tables, tx)
 		tables.Devices.Put(tx, table.Device{Index: 9, Name: "bridge", Addresses: prefixes("10.244.0.1/22")}) // to 10.244.3.255
@@ -235,7 +249,7 @@ func TestAWorkloadMayHaveTheLastAddressOfASubnet(t *testing.T) {
 
 func TestNobodyTakesTheAddressOfANode(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	write(db, func(tx *state.Tx) {
 		cluster(tables, tx)
 		tables.Attachments.Put(tx, table.Attachment{
@@ -257,7 +271,7 @@ func TestNobodyTakesTheAddressOfANode(t *testing.T) {
 
 func TestAWorkloadWithoutIdentityOrDeviceMakesNoClaim(t *testing.T) {
 	tables, db := table.New()
-	d := New(tables)
+	d := both(tables)
 	write(db, func(tx *state.Tx) {
 		cluster(tables, tx)
 		w, _ := tables.Workloads.One(tx, table.AttachmentKey("c1", "eth0"))
@@ -337,7 +351,7 @@ func copyRows[R state.Row](tx *state.Tx, to, from *state.Table[R], s *state.Snap
 func TestHostsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		tables, db := table.New()
-		d := New(tables)
+		d := both(tables)
 		for range rapid.IntRange(1, 40).Draw(rt, "events") {
 			write(db, func(tx *state.Tx) { change(rt, tables, tx) })
 			if rapid.Bool().Draw(rt, "step") {
@@ -355,7 +369,7 @@ func TestHostsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 			copyRows(tx, fresh.Devices, tables.Devices, s)
 			copyRows(tx, fresh.Settings, tables.Settings, s)
 		})
-		New(fresh).Step(freshDB)
+		both(fresh).Step(freshDB)
 		if diff := cmp.Diff(show(fresh, freshDB), show(tables, db)); diff != "" {
 			rt.Fatalf("the path matters (-from scratch +along the path):\n%s", diff)
 		}

@@ -41,7 +41,7 @@ func links(t *table.Tables) state.AnyDerivation {
 		KeyOf: func(l table.Link) state.Key { return table.AttachmentKey(l.ContainerID, l.Interface) },
 		Inputs: []state.Input{
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
-			state.On(t.Settings, func(r state.Reader, s table.Setting) []state.Key { return when(matters(s), all, r) }),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return when(matters(c), all, r) }),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return when(n.Local, all, r) }),
 			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(v.carries(r, d), all, r) }),
 		},
@@ -71,7 +71,7 @@ func tunnels(t *table.Tables) state.AnyDerivation {
 		Out:   t.Tunnels,
 		KeyOf: func(n table.Tunnel) state.Key { return state.Join(n.Name) },
 		Inputs: []state.Input{
-			state.On(t.Settings, func(r state.Reader, s table.Setting) []state.Key { return when(matters(s), only, r) }),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return when(matters(c), only, r) }),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return when(n.Local, only, r) }),
 			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(v.carries(r, d), only, r) }),
 		},
@@ -95,13 +95,9 @@ func when(so bool, which func(state.Reader) []state.Key, r state.Reader) []state
 	return which(r)
 }
 
-// matters tells whether a setting has a say in devices or routes.
-func matters(s table.Setting) bool {
-	switch s.Name {
-	case "routing-mode", "tunnel", "tunnel-port", "mtu", "auto-direct-node-routes", "datapath-mode":
-		return true
-	}
-	return false
+// matters tells whether a part of the configuration has a say in devices or routes.
+func matters(c table.Config) bool {
+	return c.Concern == settings.OfRouting || c.Concern == settings.OfDatapath
 }
 
 // local is this node.

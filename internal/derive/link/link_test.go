@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/derive/link"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -26,7 +27,7 @@ type world struct {
 func newWorld() *world {
 	w := &world{}
 	w.Tables, w.db = table.New()
-	w.runners = link.Derivations(w.Tables)
+	w.runners = append([]state.AnyDerivation{config.New(w.Tables)}, link.Derivations(w.Tables)...)
 	return w
 }
 

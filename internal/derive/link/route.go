@@ -23,8 +23,8 @@ func routes(t *table.Tables) state.AnyDerivation {
 				}
 				return prefixesOf(n)
 			}),
-			state.On(t.Settings, func(r state.Reader, s table.Setting) []state.Key {
-				return when(matters(s), func(r state.Reader) []state.Key { return podPrefixes(t, r) }, r)
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
+				return when(matters(c), func(r state.Reader) []state.Key { return podPrefixes(t, r) }, r)
 			}),
 			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key {
 				if attach.IsHostName(d.Name) {

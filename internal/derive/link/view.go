@@ -25,22 +25,14 @@ type network struct {
 
 func newView(t *table.Tables) *view {
 	v := &view{t: t}
-	v.configs = state.NewMemo(v.readConfig, t.Settings)
+	v.configs = state.NewMemo(func(r state.Reader) settings.Config { return t.Config(r) }, t.Configs)
 	v.prefixes = state.NewMemo(v.readOwners, t.Nodes)
 	v.nets = state.NewMemo(v.readNetworks, t.Devices)
 	return v
 }
 
-// config is what the settings say.
+// config is that of this node.
 func (v *view) config(r state.Reader) settings.Config { return v.configs.Of(r) }
-
-func (v *view) readConfig(r state.Reader) settings.Config {
-	c, _ := settings.Parse(func(name string) (string, bool) {
-		s, ok := v.t.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	})
-	return c
-}
 
 // owner is the node that a pod prefix belongs to: this one if it claims it, else the one with the lowest name.
 func (v *view) owner(r state.Reader, p netip.Prefix) (table.Node, bool) {

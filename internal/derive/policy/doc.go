@@ -10,7 +10,7 @@
 //	Policies                       rules; a changed object touches the sets whose labels one of its rules selects
 //	Identities                     peers; one that comes or goes touches the sets with a rule that asks for its labels
 //	Endpoints, Workloads           named ports of peers, for the sets with egress rules that name ports
-//	Settings                       policy-enforcement-mode, enable-policy, allow-localhost
+//	Configs                        concern policy
 //	PolicySets                     lists of rules behind entries (SetList) get numbers, which events carry (RuleList)
 //	Policies, Settings             what people should know of their policies (Finding)
 //

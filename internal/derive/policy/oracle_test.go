@@ -142,7 +142,8 @@ func TestSetsAreWhatTheWholeWorldSays(t *testing.T) {
 			for range rapid.IntRange(1, 3).Draw(rt, "at once") {
 				b.write(func(tx *state.Tx) { world(rt, b, tx) })
 			}
-			b.runs[0].Step(b.db)
+			b.runs[0].Step(b.db) // the configuration
+			b.runs[1].Step(b.db)
 			var have strings.Builder
 			for set := range b.PolicySets.All(b.db.Snapshot()) {
 				printSet(&have, set)

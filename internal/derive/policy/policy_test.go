@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
@@ -23,9 +24,12 @@ type bed struct {
 	runs []state.AnyDerivation
 }
 
+// runners are the derivations, and that of the configuration which they follow.
+func runners(t *table.Tables) []state.AnyDerivation { return append([]state.AnyDerivation{config.New(t)}, Derivations(t)...) }
+
 func newBed() *bed {
 	tables, db := table.New()
-	return &bed{tables, db, Derivations(tables)}
+	return &bed{tables, db, runners(tables)}
 }
 
 func (b *bed) write(fn func(tx *state.Tx)) {

@@ -42,7 +42,7 @@ func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 	d := &sets{t: t, options: state.NewMemo(func(r state.Reader) options {
 		o, config := policyinput.Options(r, t)
 		return options{o, config}
-	}, t.Settings)}
+	}, t.Configs)}
 	return d, &state.Derivation[table.PolicySet]{
 		Name:  "policy-sets",
 		Out:   t.PolicySets,
@@ -56,7 +56,7 @@ func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 			state.On(t.Services, d.ofService),
 			state.On(t.EndpointSlices, d.ofSlice),
 			state.On(t.Nodes, d.ofNode),
-			state.On(t.Settings, d.ofSetting),
+			state.On(t.Configs, d.ofConfig),
 			state.On(t.Nodes, ofHost),
 			state.On(t.Namespaces, d.ofNamespace),
 		},
@@ -147,13 +147,12 @@ func (d *sets) ofHolder(r state.Reader, n identity.Number, ports []table.NamedPo
 	return d.peer(n, slices.Collect(d.ports.All()))
 }
 
-func (d *sets) ofSetting(_ state.Reader, s table.Setting) []state.Key {
-	switch s.Name {
-	case "enable-host-firewall", "cluster-name":
+func (d *sets) ofConfig(_ state.Reader, c table.Config) []state.Key {
+	switch c.Concern {
+	case settings.OfIdentity: // of which a node has its cluster's name
 		return []state.Key{table.HostSet}
-	case "policy-enforcement-mode", "enable-policy", "allow-localhost", "policy-cidr-match-mode", "policy-audit-mode",
-		"enable-node-selector-labels", "enable-extended-ip-protocols":
-		return d.anew(slices.Collect(maps.Keys(d.known)))
+	case settings.OfPolicy:
+		return append(d.anew(slices.Collect(maps.Keys(d.known))), table.HostSet)
 	}
 	return nil
 }

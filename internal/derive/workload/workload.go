@@ -33,7 +33,7 @@ type config struct {
 
 func newWorkloads(t *table.Tables) state.AnyDerivation {
 	w := &workloads{t: t}
-	w.config = state.NewMemo(w.read, t.Settings)
+	w.config = state.NewMemo(w.read, t.Configs)
 	return &state.Derivation[table.Workload]{
 		Name:  "workloads",
 		Out:   t.Workloads,
@@ -45,7 +45,7 @@ func newWorkloads(t *table.Tables) state.AnyDerivation {
 			state.On(t.Identities, w.ofIdentity),
 			state.On(t.SetStatuses, w.ofSet),
 			state.On(t.NICStatuses, w.ofNIC),
-			state.On(t.Settings, w.ofSetting),
+			state.On(t.Configs, w.ofConfig),
 			state.On(t.Policies, w.ofPolicy),
 			state.On(t.Services, w.ofService),
 		},
@@ -98,8 +98,8 @@ func (w *workloads) ofNIC(r state.Reader, n table.NICStatus) (keys []state.Key) 
 	return keys
 }
 
-func (w *workloads) ofSetting(r state.Reader, s table.Setting) []state.Key {
-	if s.Name == "labels" || s.Name == "cluster-name" {
+func (w *workloads) ofConfig(r state.Reader, c table.Config) []state.Key {
+	if c.Concern == settings.OfIdentity {
 		return w.every(r)
 	}
 	return nil
@@ -124,10 +124,7 @@ func (w *workloads) ofService(_ state.Reader, s table.Service) (keys []state.Key
 }
 
 func (w *workloads) read(r state.Reader) config {
-	c, _ := settings.Parse(func(name string) (string, bool) {
-		s, ok := w.t.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	})
+	c := w.t.Config(r)
 	filter, _ := identity.NewFilter(c.Labels) // settings reports patterns that do not parse
 	return config{c.ClusterName, filter}
 }

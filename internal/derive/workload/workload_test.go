@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	configs "weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
@@ -22,9 +23,12 @@ type bed struct {
 	runs []state.AnyDerivation
 }
 
+// runners are the derivations, and that of the configuration which they follow.
+func runners(t *table.Tables) []state.AnyDerivation { return append([]state.AnyDerivation{configs.New(t)}, Derivations(t)...) }
+
 func newBed() *bed {
 	tables, db := table.New()
-	return &bed{tables, db, Derivations(tables)}
+	return &bed{tables, db, runners(tables)}
 }
 
 func (b *bed) write(fn func(tx *state.Tx)) {
@@ -304,7 +308,7 @@ func TestTablesDoNotDependOnTheOrderOfEvents(t *testing.T) {
 			}
 		}
 		have := b.show()
-		fresh := &bed{b.Tables, b.db, Derivations(b.Tables)}
+		fresh := &bed{b.Tables, b.db, runners(b.Tables)}
 		if again := fresh.show(); again != have {
 			rt.Fatalf("derived anew:\n%s\nwas\n%s", again, have)
 		}

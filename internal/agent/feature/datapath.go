@@ -1,0 +1,93 @@
+package feature
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"weftnet.io/weftnet/internal/agent/capacity"
+	"weftnet.io/weftnet/internal/derive/config"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/settings"
+	sinklink "weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+var datapath = Feature{
+	Name: "datapath", Does: "loads programs and maps, and loads them anew when the configuration changes",
+	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Programs} },
+	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{config.NewPrograms(n.Tables)} },
+	Early: func(n *Node) ([]Runner, error) {
+		n.Programs = newPrograms(n)
+		return []Runner{keep(n, &reconcile.Loop[table.Programs]{Table: n.Tables.Programs, Sink: n.Programs, WaitSynced: true})}, nil
+	},
+}
+
+func newPrograms(n *Node) *sinklink.Programs {
+	return sinklink.NewPrograms(sinklink.ProgramOptions{
+		Dir: n.Pins, Log: n.Log,
+		Ports: func() (low, high uint16) {
+			return natPorts(n.proc("net/ipv4/ip_local_port_range"), n.proc("net/ipv4/ip_local_reserved_ports"))
+		},
+		Sizes: func(s settings.MapSizes) (map[string]uint32, error) {
+			bytes, err := capacity.Memory()
+			return capacity.Entries(s, bytes), err
+		},
+	})
+}
+
+func (n *Node) proc(name string) string {
+	text, err := os.ReadFile(filepath.Join(cmp.Or(n.Proc, "/proc"), "sys", name))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+// natPorts is the largest range of unprivileged ports that the host gives to nobody: neither to its own sockets
+// (ip_local_port_range), nor by reservation (ip_local_reserved_ports), nor to node ports.
+func natPorts(local, reserved string) (low, high uint16) {
+	taken := [1 << 16]bool{}
+	mark := func(from, to int) {
+		for p := max(from, 0); p <= to && p < len(taken); p++ {
+			taken[p] = true
+		}
+	}
+	mark(0, 1023)
+	mark(30000, 32767)
+	from, to := 32768, 60999
+	if f := strings.Fields(local); len(f) == 2 {
+		if x, err := strconv.Atoi(f[0]); err == nil {
+			from = x
+		}
+		if x, err := strconv.Atoi(f[1]); err == nil {
+			to = x
+		}
+	}
+	mark(from, to)
+	for _, r := range strings.Split(reserved, ",") {
+		first, last, isRange := strings.Cut(r, "-")
+		if !isRange {
+			last = first
+		}
+		x, err1 := strconv.Atoi(first)
+		y, err2 := strconv.Atoi(last)
+		if err1 == nil && err2 == nil {
+			mark(x, y)
+		}
+	}
+	best, start := 0, 0
+	for p := 0; p <= len(taken); p++ {
+		if p < len(taken) && !taken[p] {
+			continue
+		}
+		if p-start > best {
+			best, low, high = p-start, uint16(start), uint16(p-1)
+		}
+		start = p + 1
+	}
+	return low, high
+}

@@ -1,0 +1,74 @@
+package feature
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"weftnet.io/weftnet/internal/state"
+)
+
+var moving = Feature{
+	Name: "moving", Does: "moves entries of former maps into maps of another shape or size",
+	Maps: func(n *Node) ([]Runner, error) {
+		m := &mover{n: n}
+		return []Runner{{Name: "move", Run: m.run, Behind: m.unsettled}}, nil
+	},
+}
+
+// mover moves what former programs learn into maps of another shape or size, until the last of these programs is replaced.
+type mover struct {
+	n    *Node
+	busy atomic.Bool
+}
+
+// followEvery is how long what a former program learns may be unknown to the programs of this agent, while both are there.
+const followEvery = 20 * time.Millisecond
+
+func (m *mover) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.n.Datapath.Moves():
+		}
+		m.busy.Store(true)
+		m.n.Log.Info("maps get another shape or size: what is in them is moved", "maps", m.n.Datapath.Moving())
+		if err := m.follow(ctx); err != nil {
+			return err
+		}
+		if _, err := m.n.Sweeper.Load().Pass(time.Now()); err != nil && ctx.Err() == nil {
+			return err
+		}
+		m.busy.Store(false)
+	}
+}
+
+func (m *mover) follow(ctx context.Context) error {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		done, err := m.n.Datapath.Follow()
+		if err != nil {
+			return err
+		}
+		if done {
+			m.n.Log.Info("all that the former maps had is moved")
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// unsettled says what is moved at the moment; empty: nothing.
+func (m *mover) unsettled(*state.Snapshot) string {
+	if names := m.n.Datapath.Moving(); len(names) > 0 || m.busy.Load() {
+		return "entries of former maps " + strings.Join(names, ", ")
+	}
+	return ""
+}

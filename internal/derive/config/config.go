@@ -1,0 +1,49 @@
+// Package config makes table Configs of table Settings: what cilium-config says, read once, a row for each concern. A key
+// that changes nothing in what its concern reads changes no row, and nothing that follows from one.
+//
+//	Settings                  Configs
+//	routing-mode = native  →  routing {Routing:native …}
+//	mtu = 9000
+//	labels = k8s:app       →  identity {Labels:[k8s:app] …}
+//
+// Of that, this node's addresses and its tunnel device follows what the programs of its datapath are told, in table Programs.
+package config
+
+import (
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// New makes the derivation that fills t.Configs.
+func New(t *table.Tables) *state.Derivation[table.Config] {
+	whole := state.NewMemo(func(r state.Reader) settings.Config {
+		c, _ := settings.Parse(func(name string) (string, bool) {
+			s, ok := t.Settings.One(r, state.Join(name))
+			return s.Value, ok
+		})
+		return c
+	}, t.Settings)
+	return &state.Derivation[table.Config]{
+		Name:  "config",
+		Out:   t.Configs,
+		KeyOf: func(c table.Config) state.Key { return table.ConfigKey(c.Concern) },
+		Inputs: []state.Input{
+			state.On(t.Settings, func(_ state.Reader, s table.Setting) []state.Key {
+				if of := settings.ConcernOf(s.Name); of != "" {
+					return []state.Key{table.ConfigKey(of)}
+				}
+				return nil
+			}),
+		},
+		Compute: func(r state.Reader, key state.Key) []table.Config {
+			of := settings.Concern(key.String())
+			for s := range t.Settings.All(r) {
+				if settings.ConcernOf(s.Name) == of {
+					return []table.Config{{Concern: of, Settings: whole.Of(r).Part(of)}}
+				}
+			}
+			return nil
+		},
+	}
+}

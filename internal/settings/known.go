@@ -1,0 +1,243 @@
+package settings
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// known are the keys that do something, and those whose absence people must be told of in particular.
+var known = slices.Concat(addressing, identities, routing, policies, datapath, services, observation, encryption)
+
+var addressing = []Key{
+	{
+		Name: "enable-ipv4", Default: "true", Concern: OfAddressing, Holds: NewAttachments, syntax: boolean, Text: "pods get IPv4 addresses",
+		read: func(r *reader, c *Config, key string) { c.IPv4 = r.flag(key); _, c.SaidIPv4 = r.get(key) },
+	},
+	{
+		Name: "enable-ipv6", Default: "true", Concern: OfAddressing, Holds: NewAttachments, syntax: boolean, Text: "pods get IPv6 addresses",
+		read: func(r *reader, c *Config, key string) { c.IPv6 = r.flag(key); _, c.SaidIPv6 = r.get(key) },
+	},
+	{
+		Name: "ipam", Default: ClusterPool, Concern: OfAddressing, Holds: NewNodes, have: []string{ClusterPool, Kubernetes},
+		syntax: "cluster-pool|kubernetes|multi-pool|crd|eni|azure|alibabacloud|delegated-plugin|cluster-pool-v2beta",
+		Text:   "who gives nodes their pod prefixes; a node keeps those that it has", Instead: "nodes get no pod prefixes in this mode: use cluster-pool or kubernetes",
+		read: setText(func(c *Config) *string { return &c.IPAM }),
+	},
+	{Name: "cluster-pool-ipv4-cidr", Default: "10.0.0.0/8", Concern: OfAddressing, Holds: NewNodes, syntax: prefixes, Text: "of what nodes get IPv4 prefixes", read: byOthers},
+	{Name: "cluster-pool-ipv4-mask-size", Default: "24", Concern: OfAddressing, Holds: NewNodes, syntax: integer, Text: "length of a node's IPv4 prefix", read: byOthers},
+	{Name: "cluster-pool-ipv6-cidr", Default: "fd00::/104", Concern: OfAddressing, Holds: NewNodes, syntax: prefixes, Text: "of what nodes get IPv6 prefixes", read: byOthers},
+	{Name: "cluster-pool-ipv6-mask-size", Default: "120", Concern: OfAddressing, Holds: NewNodes, syntax: integer, Text: "length of a node's IPv6 prefix", read: byOthers},
+}
+
+var identities = []Key{
+	{
+		Name: "cluster-name", Default: "default", Concern: OfIdentity, Holds: AtOnce, Text: "a label of every pod of the cluster: all get other identities",
+		read: setText(func(c *Config) *string { return &c.ClusterName }),
+	},
+	{
+		Name: "cluster-id", Default: "0", Concern: OfIdentity, Holds: AtOnce, syntax: integer, Text: "0 to 255, in the numbers of identities made from then on",
+		read: setNumber(0, 255, func(c *Config, n int) { c.ClusterID = uint8(n) }),
+	},
+	{
+		Name: "labels", Concern: OfIdentity, Holds: AtOnce, syntax: patterns, Text: "which labels of pods enter identities; a pattern that makes no sense is left out",
+		read: func(r *reader, c *Config, key string) { c.Labels = r.patterns(key) },
+	},
+}
+
+var routing = []Key{
+	{
+		Name: "routing-mode", Default: string(Tunnel), Concern: OfRouting, Holds: AtOnce, syntax: "tunnel|native", Text: "how packets travel between nodes",
+		read: setWord(func(c *Config, word string) { c.Routing = RoutingMode(word) }),
+	},
+	{
+		Name: "tunnel", Default: "vxlan", Concern: OfRouting, Holds: AtOnce, syntax: "vxlan|geneve|disabled", have: []string{"vxlan", "disabled"},
+		newer: "routing-mode", Text: "older name of `routing-mode`", Instead: "the tunnel is VXLAN",
+		read: setWord(func(c *Config, word string) {
+			if word == "disabled" {
+				c.Routing = Native
+			}
+		}),
+	},
+	{
+		Name: "tunnel-protocol", Default: "vxlan", Concern: OfRouting, Holds: AtOnce, syntax: "vxlan|geneve", have: []string{"vxlan"},
+		Text: "what the tunnel speaks", Instead: "the tunnel is VXLAN", read: byOthers,
+	},
+	{
+		Name: "tunnel-port", Default: "8472", Concern: OfRouting, Holds: AtOnce, syntax: integer,
+		Text: "UDP port of the tunnel; nodes whose ports differ do not reach each other's pods through it",
+		read: setNumber(1, 65535, func(c *Config, n int) { c.TunnelPort = uint16(n) }),
+	},
+	{
+		Name: "mtu", Default: "0", Concern: OfRouting, Holds: AtOnce, syntax: integer, Text: "of the network between nodes; 0: that of the device",
+		read: setNumber(0, 65535, func(c *Config, n int) { c.MTU = n }),
+	},
+	{Name: "ipv4-native-routing-cidr", Concern: OfRouting, Holds: AtOnce, syntax: prefix, Text: "what is reached without masquerade", read: setPrefix(func(c *Config) *netip.Prefix { return &c.NativeIPv4 })},
+	{Name: "ipv6-native-routing-cidr", Concern: OfRouting, Holds: AtOnce, syntax: prefix, Text: "what is reached without masquerade", read: setPrefix(func(c *Config) *netip.Prefix { return &c.NativeIPv6 })},
+	{
+		Name: "native-routing-cidr", Concern: OfRouting, Holds: AtOnce, syntax: prefix, newer: "ipv4-native-routing-cidr", Text: "older name of `ipv4-native-routing-cidr`",
+		read: setPrefix(func(c *Config) *netip.Prefix { return &c.NativeIPv4 }),
+	},
+	{
+		Name: "auto-direct-node-routes", Default: "false", Concern: OfRouting, Holds: AtOnce, syntax: boolean,
+		Text: "nodes of one network segment get routes to each other's pods", Needs: "`routing-mode: native`", read: setFlag(func(c *Config) *bool { return &c.DirectRoutes }),
+	},
+	{
+		Name: "enable-ipv4-masquerade", Default: "true", Concern: OfRouting, Holds: NewConnections, syntax: boolean, Text: "pods speak to the outside with their node's address. Turned off, what is open keeps it; turned on, what is open to the outside without it ends",
+		read: setFlag(func(c *Config) *bool { return &c.MasqueradeIPv4 }),
+	},
+	{
+		Name: "enable-ipv6-masquerade", Default: "true", Concern: OfRouting, Holds: NewConnections, syntax: boolean, Text: "the same for IPv6",
+		read: setFlag(func(c *Config) *bool { return &c.MasqueradeIPv6 }),
+	},
+	{
+		Name: "masquerade", Default: "true", Concern: OfRouting, Holds: NewConnections, syntax: boolean, newer: "enable-ipv4-masquerade",
+		Text: "older name of `enable-ipv4-masquerade`", read: setFlag(func(c *Config) *bool { return &c.MasqueradeIPv4 }),
+	},
+	{
+		Name: "enable-bpf-masquerade", Default: "true", Concern: OfRouting, syntax: boolean, have: []string{"true"},
+		Instead: "masquerading is done in eBPF, never by iptables",
+	},
+	{
+		Name: "enable-host-routing", Default: "true", Concern: OfRouting, syntax: boolean, have: []string{"true"},
+		Instead: "packets between pods go past the host's stack where they can",
+	},
+	{
+		Name: "enable-host-legacy-routing", Default: "false", Concern: OfRouting, syntax: boolean, have: off,
+		Instead: "packets between pods go past the host's stack where they can",
+	},
+}
+
+var policies = []Key{
+	{
+		Name: "policy-enforcement-mode", Default: EnforceDefault, Concern: OfPolicy, Holds: AtOnce, syntax: "default|always|never",
+		Text: "which pods are isolated: those that a policy selects, all, none", read: setText(func(c *Config) *string { return &c.Enforcement }),
+	},
+	{
+		Name: "enable-policy", Default: EnforceDefault, Concern: OfPolicy, Holds: AtOnce, syntax: "default|always|never", newer: "policy-enforcement-mode",
+		Text: "older name of `policy-enforcement-mode`", read: setText(func(c *Config) *string { return &c.Enforcement }),
+	},
+	{
+		Name: "policy-audit-mode", Default: "false", Concern: OfPolicy, Holds: AtOnce, syntax: boolean, Text: "what policies would deny passes, and flows say so",
+		read: setFlag(func(c *Config) *bool { return &c.Audit }),
+	},
+	{
+		Name: "enable-node-selector-labels", Default: "false", Concern: OfPolicy, Holds: AtOnce, syntax: boolean, Text: "policies may choose nodes by labels",
+		read: setFlag(func(c *Config) *bool { return &c.NodeLabels }),
+	},
+	{
+		Name: "enable-extended-ip-protocols", Default: "false", Concern: OfPolicy, Holds: AtOnce, syntax: boolean, Text: "policies may name protocols without ports",
+		read: setFlag(func(c *Config) *bool { return &c.Extended }),
+	},
+	{
+		Name: "policy-cidr-match-mode", Concern: OfPolicy, Holds: AtOnce, syntax: "|nodes|pods|nodes,pods|pods,nodes", Text: "what else rules by address select, beside the outside",
+		read: setWord(func(c *Config, word string) {
+			c.CIDRNodes, c.CIDRPods = strings.Contains(word, "nodes"), strings.Contains(word, "pods")
+		}),
+	},
+	{
+		Name: "allow-localhost", Default: "auto", Concern: OfPolicy, Holds: AtOnce, syntax: "auto|always|policy", Text: "whether a node reaches its own pods whatever policies say",
+		read: setWord(func(c *Config, word string) { c.HostByPolicy = word == "policy" }),
+	},
+	{
+		Name: "enable-host-firewall", Default: "false", Concern: OfPolicy, Holds: AtOnce, syntax: boolean, Text: "rules with a nodeSelector are enforced",
+		read: setFlag(func(c *Config) *bool { return &c.HostFirewall }),
+	},
+	{
+		Name: "enable-l7-proxy", Default: "true", Concern: OfPolicy, syntax: boolean, have: off,
+		Instead: "a policy rule with HTTP or DNS rules allows nothing",
+	},
+	{
+		Name: "bpf-policy-map-max", Default: "16384", Concern: OfPolicy, syntax: integer, none: true,
+		Instead: "the policies of all workloads of a node share one map of 262144 entries",
+	},
+	{
+		Name: "mesh-auth-enabled", Default: "false", Concern: OfPolicy, syntax: boolean, have: off,
+		Instead: "a policy rule that requires authentication allows nothing",
+	},
+}
+
+var datapath = []Key{
+	{
+		Name: "datapath-mode", Default: Veth, Concern: OfDatapath, Holds: NewAttachments, syntax: "veth|netkit|netkit-l2|auto|lb-only", have: []string{Veth, Netkit, "netkit-l2"},
+		Text: "by which device pairs pods are connected", Needs: "netkit: Linux 6.8", Instead: "pods are connected by veth pairs",
+		read: setWord(func(c *Config, word string) {
+			if c.PodDevice = Veth; strings.HasPrefix(word, Netkit) {
+				c.PodDevice = Netkit
+			}
+		}),
+	},
+	{
+		Name: "enable-tcx", Default: "true", Concern: OfDatapath, Holds: AtOnce, syntax: boolean, Text: "programs are attached by tcx links where the kernel has them, else by cls_bpf",
+		Needs: "true: Linux 6.6", read: func(r *reader, c *Config, key string) { c.Classic = !r.flag(key) },
+	},
+	{
+		Name: "bpf-map-dynamic-size-ratio", Default: "0.0025", Concern: OfDatapath, Holds: AtOnce, syntax: share, Text: "share of the machine's memory for connections and translations",
+		read: func(r *reader, c *Config, key string) { c.Maps.Ratio = r.share(key) },
+	},
+	{Name: "bpf-ct-global-tcp-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "connections of TCP", read: setEntries(func(m *MapSizes) *int { return &m.CTTCP })},
+	{Name: "bpf-ct-global-any-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "other connections", read: setEntries(func(m *MapSizes) *int { return &m.CTAny })},
+	{Name: "bpf-nat-global-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "translations", read: setEntries(func(m *MapSizes) *int { return &m.NAT })},
+	{Name: "bpf-fragments-map-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "fragmented packets at once", read: setEntries(func(m *MapSizes) *int { return &m.Fragments })},
+	{Name: "bpf-lb-affinity-map-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "clients of services with affinity", read: setEntries(func(m *MapSizes) *int { return &m.ServiceAffinity })},
+	{Name: "bpf-ct-timeout-regular-tcp", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "how long an open connection of TCP is remembered after its last packet: 8000s", read: setLife(func(l *Lives) *time.Duration { return &l.TCP })},
+	{Name: "bpf-ct-timeout-regular-tcp-syn", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "… until it is open: 60s", read: setLife(func(l *Lives) *time.Duration { return &l.TCPOpening })},
+	{Name: "bpf-ct-timeout-regular-tcp-fin", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "… after its end: 10s", read: setLife(func(l *Lives) *time.Duration { return &l.TCPClosing })},
+	{Name: "bpf-ct-timeout-regular-any", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "what is no TCP: 60s, and 120s once it is answered", read: setLife(func(l *Lives) *time.Duration { return &l.Datagrams })},
+	{Name: "bpf-ct-timeout-service-tcp", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "an open connection of TCP to a service: 8000s", read: setLife(func(l *Lives) *time.Duration { return &l.ServiceTCP })},
+	{Name: "bpf-ct-timeout-service-tcp-grace", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "… after its end: 10s", read: setLife(func(l *Lives) *time.Duration { return &l.ServiceClosing })},
+	{Name: "bpf-ct-timeout-service-any", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "to a service, what is no TCP: 60s, and 120s once it is answered", read: setLife(func(l *Lives) *time.Duration { return &l.ServiceDatagrams })},
+	{
+		Name: "enable-bandwidth-manager", Default: "false", Concern: OfDatapath, syntax: boolean, have: off,
+		Instead: "bandwidth annotations and CiliumBandwidthPolicies limit nothing",
+	},
+}
+
+var services = []Key{
+	{
+		Name: "service-no-backend-response", Default: "reject", Concern: OfServices, Holds: AtOnce, syntax: "reject|drop", Text: "what a pod hears that calls a service without backends",
+		read: setWord(func(c *Config, word string) { c.Reject = word == "reject" }),
+	},
+	{
+		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, syntax: "true|false|strict|partial|probe|disabled",
+		have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
+	},
+	{Name: "enable-node-port", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+	{Name: "enable-external-ips", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+	{Name: "enable-host-port", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+	{Name: "enable-host-reachable-services", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+	{Name: "bpf-lb-sock", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+}
+
+var observation = []Key{
+	{Name: "enable-hubble", Default: "true", Concern: OfObservation, Holds: AtOnce, syntax: boolean, Text: "flows are served on a socket", read: setFlag(func(c *Config) *bool { return &c.Hubble })},
+	{
+		Name: "hubble-socket-path", Default: "/var/run/cilium/hubble.sock", Concern: OfObservation, Holds: AtOnce, Text: "that socket",
+		read: setText(func(c *Config) *string { return &c.HubbleSocket }),
+	},
+	{
+		Name: "hubble-listen-address", Default: "", Concern: OfObservation, have: []string{""},
+		Instead: "flows are served on the socket only, never over the network",
+	},
+	{Name: "prometheus-serve-addr", Concern: OfObservation, Holds: AtOnce, syntax: address, Text: "where metrics are served", read: setText(func(c *Config) *string { return &c.Metrics.Address })},
+	{
+		Name: "prometheus-enable-tls", Default: "false", Concern: OfObservation, Holds: AtOnce, syntax: boolean, Protection: true, Text: "metrics are served by TLS",
+		Needs: "`prometheus-tls-cert-file`, `prometheus-tls-key-file`", read: setFlag(func(c *Config) *bool { return &c.Metrics.TLS }),
+	},
+	{Name: "prometheus-tls-cert-file", Concern: OfObservation, Holds: AtOnce, Text: "its certificate; read for each connection", read: setText(func(c *Config) *string { return &c.Metrics.Certificate })},
+	{Name: "prometheus-tls-key-file", Concern: OfObservation, Holds: AtOnce, Text: "its key; read for each connection", read: setText(func(c *Config) *string { return &c.Metrics.Key })},
+	{Name: "prometheus-tls-client-ca-files", Concern: OfObservation, Holds: AtOnce, Text: "certificates by which clients are known; none: any client", read: setList(func(c *Config) *[]string { return &c.Metrics.ClientCAs })},
+	{Name: "debug", Default: "false", Concern: OfObservation, syntax: boolean, have: off, Instead: "programs log more with a flag of their own"},
+}
+
+var encryption = []Key{
+	{Name: "enable-wireguard", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "enable-ipsec", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "enable-ztunnel", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "encryption-node", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "encrypt-node", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "enable-encryption-strict-mode", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "enable-encryption-strict-mode-egress", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+	{Name: "enable-encryption-strict-mode-ingress", Default: "false", Concern: OfEncryption, syntax: boolean, have: off, Protection: true, Instead: plaintext},
+}

@@ -1,0 +1,127 @@
+package settings
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"weftnet.io/weftnet/internal/identity"
+)
+
+// syntax is what the value of a key looks like.
+type syntax string
+
+const (
+	anything syntax = ""
+	boolean  syntax = "boolean"
+	integer  syntax = "integer"
+	share    syntax = "share"
+	count    syntax = "count" // of entries; empty or 0: not said
+	life     syntax = "life"  // a time; empty or 0: not said
+	prefix   syntax = "prefix"
+	prefixes syntax = "prefixes"
+	patterns syntax = "patterns"
+	address  syntax = "address" // to listen on; empty: not said
+	// any other syntax is a list of words, of which the value is one: "tunnel|native"
+)
+
+// maxLife is the longest time that a connection may be remembered: the kernel counts it in seconds, on from its start.
+const maxLife = 596 * time.Hour
+
+func (s syntax) check(value string) error {
+	switch s {
+	case anything:
+		return nil
+	case boolean:
+		if _, err := strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("is not true or false")
+		}
+	case integer:
+		if _, err := strconv.Atoi(value); err != nil {
+			return fmt.Errorf("is not a whole number")
+		}
+	case share:
+		if x, err := strconv.ParseFloat(value, 64); err != nil || !(x >= 0 && x <= 1) {
+			return fmt.Errorf("is not a number from 0 to 1, such as 0.0025")
+		}
+	case count:
+		if value == "" || value == "0" {
+			return nil
+		}
+		if n, err := strconv.Atoi(value); err != nil || n < minEntries || n > maxEntries {
+			return fmt.Errorf("is not a whole number from %d to %d", minEntries, maxEntries)
+		}
+	case life:
+		if value == "" {
+			return nil
+		}
+		if d, err := time.ParseDuration(value); err != nil || d != 0 && (d < time.Second || d > maxLife) {
+			return fmt.Errorf("is not a time from 1s to %s, such as 60s or 2h13m20s", maxLife)
+		}
+	case prefix:
+		if value == "" {
+			return nil
+		}
+		return checkPrefix(value)
+	case prefixes:
+		for _, w := range words(value) {
+			if err := checkPrefix(w); err != nil {
+				return err
+			}
+		}
+	case patterns:
+		if _, err := identity.NewFilter(words(value)); err != nil {
+			return fmt.Errorf("has patterns that are left out: %w", err)
+		}
+	case address:
+		if value == "" {
+			return nil
+		}
+		if _, port, err := net.SplitHostPort(value); err != nil || !isPort(port) {
+			return fmt.Errorf("is not an address to listen on, such as :9962 or 127.0.0.1:9962")
+		}
+	default:
+		choices := strings.Split(string(s), "|")
+		if !slices.Contains(choices, value) {
+			return fmt.Errorf("is not one of %s", strings.Join(choices, ", "))
+		}
+	}
+	return nil
+}
+
+func isPort(text string) bool {
+	n, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && n > 0
+}
+
+func checkPrefix(value string) error {
+	if _, err := netip.ParsePrefix(value); err != nil {
+		return fmt.Errorf("is not a prefix such as 10.244.0.0/16 or fd00:244::/48")
+	}
+	return nil
+}
+
+// String is the syntax in words.
+func (s syntax) String() string {
+	switch s {
+	case anything:
+		return "text"
+	case boolean:
+		return "true, false"
+	case integer:
+		return "number"
+	case share:
+		return "0 to 1"
+	case count:
+		return fmt.Sprintf("%d to %d", minEntries, maxEntries)
+	case life:
+		return "1s to 596h"
+	case prefix, prefixes, patterns, address:
+		return string(s)
+	}
+	return strings.Join(slices.DeleteFunc(strings.Split(string(s), "|"), func(w string) bool { return w == "" }), ", ")
+}
