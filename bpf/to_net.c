@@ -14,7 +14,9 @@ static __always_inline int leaves(struct context *c)
 	struct nic *n;
 	int reason;
 
-	if (!host_is_pod_here(from) || addr_is_zero(&as))
+	if (!host_is_pod_here(from))
+		return 0;
+	if (addr_is_zero(&as) && !nat_known(c)) /* a connection that began with a node's address keeps it */
 		return 0;
 	to = host_of(&p->dst, 0);
 	c->source = from->identity;

@@ -172,11 +172,25 @@ static __always_inline int nat_has_ports(const struct packet *p)
 	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP;
 }
 
+/* The translation of a packet on its way out; NULL: none yet. */
+static __always_inline struct nat *nat_known(struct context *c)
+{
+	struct nat_key *key = &c->way_out;
+	struct packet *p = &c->packet;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = p->src;
+	key->dst = p->dst;
+	key->src_port = p->src_port;
+	key->dst_port = p->dst_port;
+	key->protocol = p->protocol;
+	return bpf_map_lookup_elem(&translations, key);
+}
+
 /* The way out: the node's address for the workload's. */
 GLOBAL nat_out(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
-	struct nat_key *key;
 	struct packet *p;
 	struct nat *known;
 	int reason;
@@ -186,14 +200,7 @@ GLOBAL nat_out(struct __sk_buff *skb)
 	p = &c->packet;
 	if (!nat_has_ports(p))
 		return DROP_NAT_PROTOCOL;
-	key = &c->way_out;
-	__builtin_memset(key, 0, sizeof(*key));
-	key->src = p->src;
-	key->dst = p->dst;
-	key->src_port = p->src_port;
-	key->dst_port = p->dst_port;
-	key->protocol = p->protocol;
-	known = bpf_map_lookup_elem(&translations, key);
+	known = nat_known(c);
 	if (!known && p->later_fragment)
 		return DROP_NAT_NO_MAPPING; /* its first was refused, or it is long ago */
 	if (!known) {
@@ -204,7 +211,7 @@ GLOBAL nat_out(struct __sk_buff *skb)
 		reason = nat_open(skb, c);
 		if (reason)
 			return reason;
-		known = bpf_map_lookup_elem(&translations, key);
+		known = bpf_map_lookup_elem(&translations, &c->way_out);
 	}
 	if (!known)
 		return DROP_NAT_NO_MAPPING;
