@@ -1,29 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* sweep: no hook. The agent names entries that look finished; here they are looked at again, taken out, and given back to
  * their owners' shares, which only the kernel can do without a race. */
+#include "lib/abi/sweep.h"
 #include "lib/sweep.h"
-
-union sweep_key {
-	struct ct_key connection;
-	struct nat_key translation;
-	struct fragment_key fragment;
-};
-
-/* What to look at: keys of one table. */
-struct sweep {
-	__u32 table;   /* enum shared */
-	__u32 count;   /* of keys */
-	__u32 removed; /* out */
-	__u32 pad;
-	union sweep_key keys[SWEEP_KEYS];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct sweep);
-	__uint(max_entries, 1);
-} sweeping SEC(".maps");
 
 SEC("syscall")
 int sweep(void *unused)

@@ -4,6 +4,7 @@
 #ifndef WEFT_CALLER_H
 #define WEFT_CALLER_H
 
+#include "identity.h"
 #include "policy.h"
 
 /* Index of the caller of this packet in `callers`, plus 1; 0: it is not counted. Nodes are not: they bound what their

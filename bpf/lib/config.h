@@ -7,13 +7,11 @@
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
-#include "abi.h"
 #include "abi/config.h"
-
-/* Default sizes of what all NICs share. */
-#define CONNECTIONS 131072
-#define TRANSLATIONS 131072
-#define FRAGMENTS 8192
+#include "abi/ct.h"
+#include "abi/fragment.h"
+#include "abi/ipcache.h"
+#include "abi/nat.h"
 
 /* The defaults, for what the agent does not say. */
 volatile const struct node_config config = {

@@ -4,6 +4,7 @@
 #define WEFT_CT_H
 
 #include "caller.h"
+#include "share.h"
 #include "tcp.h"
 
 struct flow {

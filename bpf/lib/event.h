@@ -4,7 +4,10 @@
 #ifndef WEFT_EVENT_H
 #define WEFT_EVENT_H
 
-#include "parse.h"
+#include "abi/event.h"
+#include "abi/policy.h"
+#include "addr.h"
+#include "packet.h"
 
 /* Slots of a connection. */
 enum slot {
@@ -106,7 +109,7 @@ static __always_inline struct context *context_here(void)
 static __always_inline int event_allowed(void)
 {
 	__u32 zero = 0;
-	struct bucket *b = bpf_map_lookup_elem(&event_budget, &zero);
+	struct event_budget *b = bpf_map_lookup_elem(&event_budget, &zero);
 	__u64 now = bpf_ktime_get_ns(), earned;
 
 	if (!b)
@@ -135,7 +138,7 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		struct bucket *b = bpf_map_lookup_elem(&event_budget, &zero);
+		struct event_budget *b = bpf_map_lookup_elem(&event_budget, &zero);
 
 		if (b)
 			b->lost++;

@@ -3,6 +3,7 @@
 #ifndef WEFT_EXTENSION_H
 #define WEFT_EXTENSION_H
 
+#include "abi/event.h"
 #include "packet.h"
 
 #define EXTENSION_HEADERS 6 /* enough for each kind of RFC 8200 section 4.1 once */

@@ -5,8 +5,6 @@
 #define WEFT_FORWARD_H
 
 #include "fragment.h"
-#include "lb.h"
-#include "overlay.h"
 #include "related.h"
 #include "verdict.h"
 

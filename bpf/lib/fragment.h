@@ -6,6 +6,8 @@
 #define WEFT_FRAGMENT_H
 
 #include "event.h"
+#include "parse.h"
+#include "share.h"
 
 #define FRAGMENT_LIFE (30 * SECOND) /* RFC 8200 4.5 gives up after 60 s, Linux after 30 s (ip_frag_time) */
 

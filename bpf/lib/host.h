@@ -5,6 +5,7 @@
 #define WEFT_HOST_H
 
 #include "forward.h"
+#include "overlay.h"
 
 #define PORT_DHCP_SERVER 67 /* RFC 2131 4.1 */
 #define PORT_DHCP_CLIENT 68

@@ -3,7 +3,8 @@
 #ifndef WEFT_IDENTITY_H
 #define WEFT_IDENTITY_H
 
-#include "event.h"
+#include "abi/mark.h"
+#include "packet.h"
 
 static __always_inline __u32 mark_of(__u32 identity, __u32 kind)
 {

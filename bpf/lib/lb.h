@@ -3,6 +3,7 @@
 #ifndef WEFT_LB_H
 #define WEFT_LB_H
 
+#include "abi/lb.h"
 #include "ct.h"
 #include "rewrite.h"
 

@@ -6,7 +6,9 @@
 #ifndef WEFT_NEIGHBOR_H
 #define WEFT_NEIGHBOR_H
 
-#include "rewrite.h"
+#include "abi/nic.h"
+#include "event.h"
+#include "icmp.h"
 #include "identity.h"
 
 struct arp {

@@ -4,7 +4,9 @@
 #ifndef WEFT_OVERLAY_H
 #define WEFT_OVERLAY_H
 
-#include "identity.h"
+#include "abi/event.h"
+#include "addr.h"
+#include "packet.h"
 
 static __always_inline int overlay_is(const struct packet *p)
 {

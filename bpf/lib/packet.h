@@ -3,9 +3,11 @@
 #ifndef WEFT_PACKET_H
 #define WEFT_PACKET_H
 
+#include <linux/if_ether.h>
 #include <linux/in.h>
-#include "addr.h"
-#include "share.h"
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include "config.h"
 
 struct packet {
 	struct addr src;

@@ -9,10 +9,7 @@
 #ifndef WEFT_PARSE_H
 #define WEFT_PARSE_H
 
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
+#include "addr.h"
 #include "extension.h"
 #include "icmp.h"
 

@@ -8,7 +8,7 @@
 #ifndef WEFT_POLICY_H
 #define WEFT_POLICY_H
 
-#include "identity.h"
+#include "event.h"
 
 /* An address and a number, mixed. For one address each number gives another result. */
 static __always_inline __u32 addr_mixed(const struct addr *a, __u32 number)

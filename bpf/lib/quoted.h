@@ -3,7 +3,9 @@
 #ifndef WEFT_QUOTED_H
 #define WEFT_QUOTED_H
 
-#include "parse.h"
+#include "addr.h"
+#include "extension.h"
+#include "icmp.h"
 
 /* By the helper alone, whose frame is smaller: errors are rare, and it is a deep place. */
 static __always_inline int quoted_load(struct __sk_buff *skb, const struct packet *q, __u32 at, void *to, __u32 size)

@@ -3,7 +3,9 @@
 #ifndef WEFT_REWRITE_H
 #define WEFT_REWRITE_H
 
-#include "event.h"
+#include "abi/event.h"
+#include "addr.h"
+#include "packet.h"
 
 enum side { SIDE_SOURCE, SIDE_DESTINATION };
 

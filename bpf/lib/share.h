@@ -4,7 +4,9 @@
 #ifndef WEFT_SHARE_H
 #define WEFT_SHARE_H
 
-#include "maps.h"
+#include "abi/event.h"
+#include "abi/quota.h"
+#include "config.h"
 
 static const struct share share_none; /* all zero */
 

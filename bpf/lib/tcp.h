@@ -9,7 +9,7 @@
 #ifndef WEFT_TCP_H
 #define WEFT_TCP_H
 
-#include "event.h"
+#include "packet.h"
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02

@@ -5,6 +5,7 @@
 #define WEFT_TRANSLATION_H
 
 #include "ct.h"
+#include "icmp.h"
 
 /* The key of the row for the other way. */
 static __always_inline void translation_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)

@@ -3,6 +3,7 @@
 #ifndef WEFT_VERDICT_H
 #define WEFT_VERDICT_H
 
+#include "abi/nic.h"
 #include "ct.h"
 
 /* Identity of the end that answers. What has a node's address is the node to who called that, whatever the node's netfilter

@@ -3,6 +3,7 @@
 #ifndef WEFT_WORKLOAD_H
 #define WEFT_WORKLOAD_H
 
+#include "abi/nic.h"
 #include "overlay.h"
 
 static __always_inline int workload_check_source(const struct packet *p, const struct nic *n)

@@ -51,7 +51,7 @@ func TestThePacketPageHasEveryDropReasonAndEveryMap(t *testing.T) {
 		}
 	}
 	maps := section(t, "packet-path.md", "Maps")
-	for _, name := range found(t, "bpf/lib", "maps.h", regexp.MustCompile(`(?m)^MAP\(\w+, (\w+),`)) {
+	for _, name := range found(t, "bpf/lib/abi", ".h", regexp.MustCompile(`(?m)^MAP\(\w+, (\w+),`)) {
 		if !strings.Contains(maps, "\n| `"+name+"` ") {
 			t.Errorf("map %s is not in docs/packet-path.md", name)
 		}

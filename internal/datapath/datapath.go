@@ -224,7 +224,7 @@ func (d *Datapath) Program(name string) *ebpf.Program {
 	return d.programs[name]
 }
 
-// Map is a pinned map by its name in bpf/lib/maps.h; nil when there is none of that name. One of those that programs learn
+// Map is a pinned map by its name in bpf/lib/abi; nil when there is none of that name. One of those that programs learn
 // into may be another after Reload.
 func (d *Datapath) Map(name string) *ebpf.Map {
 	d.swap.RLock()

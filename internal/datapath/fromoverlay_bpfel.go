@@ -16,8 +16,6 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	fromOverlayMapAffinities    = "affinities"
-	fromOverlayMapBackends      = "backends"
 	fromOverlayMapCallers       = "callers"
 	fromOverlayMapConnections   = "connections"
 	fromOverlayMapCounters      = "counters"
@@ -33,10 +31,8 @@ const (
 	fromOverlayMapRanges        = "ranges"
 	fromOverlayMapRevision      = "revision"
 	fromOverlayMapScratch       = "scratch"
-	fromOverlayMapServices      = "services"
 	fromOverlayMapSets          = "sets"
 	fromOverlayMapShares        = "shares"
-	fromOverlayMapSlots         = "slots"
 	fromOverlayMapTranslations  = "translations"
 	fromOverlayProgFromOverlay  = "from_overlay"
 	fromOverlayVarConfig        = "config"
@@ -91,8 +87,6 @@ type fromOverlayProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type fromOverlayMapSpecs struct {
-	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
-	Backends      *ebpf.MapSpec `ebpf:"backends"`
 	Callers       *ebpf.MapSpec `ebpf:"callers"`
 	Connections   *ebpf.MapSpec `ebpf:"connections"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
@@ -108,10 +102,8 @@ type fromOverlayMapSpecs struct {
 	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
-	Services      *ebpf.MapSpec `ebpf:"services"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	Shares        *ebpf.MapSpec `ebpf:"shares"`
-	Slots         *ebpf.MapSpec `ebpf:"slots"`
 	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
 
@@ -142,8 +134,6 @@ func (o *fromOverlayObjects) Close() error {
 //
 // It can be passed to loadFromOverlayObjects or ebpf.CollectionSpec.LoadAndAssign.
 type fromOverlayMaps struct {
-	Affinities    *ebpf.Map `ebpf:"affinities"`
-	Backends      *ebpf.Map `ebpf:"backends"`
 	Callers       *ebpf.Map `ebpf:"callers"`
 	Connections   *ebpf.Map `ebpf:"connections"`
 	Counters      *ebpf.Map `ebpf:"counters"`
@@ -159,17 +149,13 @@ type fromOverlayMaps struct {
 	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
-	Services      *ebpf.Map `ebpf:"services"`
 	Sets          *ebpf.Map `ebpf:"sets"`
 	Shares        *ebpf.Map `ebpf:"shares"`
-	Slots         *ebpf.Map `ebpf:"slots"`
 	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
 func (m *fromOverlayMaps) Close() error {
 	return _FromOverlayClose(
-		m.Affinities,
-		m.Backends,
 		m.Callers,
 		m.Connections,
 		m.Counters,
@@ -185,10 +171,8 @@ func (m *fromOverlayMaps) Close() error {
 		m.Ranges,
 		m.Revision,
 		m.Scratch,
-		m.Services,
 		m.Sets,
 		m.Shares,
-		m.Slots,
 		m.Translations,
 	)
 }

@@ -16,8 +16,6 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	sweepMapAffinities    = "affinities"
-	sweepMapBackends      = "backends"
 	sweepMapCallers       = "callers"
 	sweepMapConnections   = "connections"
 	sweepMapCounters      = "counters"
@@ -25,7 +23,6 @@ const (
 	sweepMapEvents        = "events"
 	sweepMapFragments     = "fragments"
 	sweepMapHosts         = "hosts"
-	sweepMapNics          = "nics"
 	sweepMapOpenings      = "openings"
 	sweepMapPeerRevisions = "peer_revisions"
 	sweepMapPolicies      = "policies"
@@ -33,10 +30,8 @@ const (
 	sweepMapRanges        = "ranges"
 	sweepMapRevision      = "revision"
 	sweepMapScratch       = "scratch"
-	sweepMapServices      = "services"
 	sweepMapSets          = "sets"
 	sweepMapShares        = "shares"
-	sweepMapSlots         = "slots"
 	sweepMapSweeping      = "sweeping"
 	sweepMapTranslations  = "translations"
 	sweepProgSweep        = "sweep"
@@ -92,8 +87,6 @@ type sweepProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type sweepMapSpecs struct {
-	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
-	Backends      *ebpf.MapSpec `ebpf:"backends"`
 	Callers       *ebpf.MapSpec `ebpf:"callers"`
 	Connections   *ebpf.MapSpec `ebpf:"connections"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
@@ -101,7 +94,6 @@ type sweepMapSpecs struct {
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
 	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
-	Nics          *ebpf.MapSpec `ebpf:"nics"`
 	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
@@ -109,10 +101,8 @@ type sweepMapSpecs struct {
 	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
-	Services      *ebpf.MapSpec `ebpf:"services"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	Shares        *ebpf.MapSpec `ebpf:"shares"`
-	Slots         *ebpf.MapSpec `ebpf:"slots"`
 	Sweeping      *ebpf.MapSpec `ebpf:"sweeping"`
 	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
@@ -144,8 +134,6 @@ func (o *sweepObjects) Close() error {
 //
 // It can be passed to loadSweepObjects or ebpf.CollectionSpec.LoadAndAssign.
 type sweepMaps struct {
-	Affinities    *ebpf.Map `ebpf:"affinities"`
-	Backends      *ebpf.Map `ebpf:"backends"`
 	Callers       *ebpf.Map `ebpf:"callers"`
 	Connections   *ebpf.Map `ebpf:"connections"`
 	Counters      *ebpf.Map `ebpf:"counters"`
@@ -153,7 +141,6 @@ type sweepMaps struct {
 	Events        *ebpf.Map `ebpf:"events"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
 	Hosts         *ebpf.Map `ebpf:"hosts"`
-	Nics          *ebpf.Map `ebpf:"nics"`
 	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
@@ -161,18 +148,14 @@ type sweepMaps struct {
 	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
-	Services      *ebpf.Map `ebpf:"services"`
 	Sets          *ebpf.Map `ebpf:"sets"`
 	Shares        *ebpf.Map `ebpf:"shares"`
-	Slots         *ebpf.Map `ebpf:"slots"`
 	Sweeping      *ebpf.Map `ebpf:"sweeping"`
 	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
 func (m *sweepMaps) Close() error {
 	return _SweepClose(
-		m.Affinities,
-		m.Backends,
 		m.Callers,
 		m.Connections,
 		m.Counters,
@@ -180,7 +163,6 @@ func (m *sweepMaps) Close() error {
 		m.Events,
 		m.Fragments,
 		m.Hosts,
-		m.Nics,
 		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
@@ -188,10 +170,8 @@ func (m *sweepMaps) Close() error {
 		m.Ranges,
 		m.Revision,
 		m.Scratch,
-		m.Services,
 		m.Sets,
 		m.Shares,
-		m.Slots,
 		m.Sweeping,
 		m.Translations,
 	)

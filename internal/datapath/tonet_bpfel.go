@@ -16,8 +16,6 @@ import (
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	toNetMapAffinities    = "affinities"
-	toNetMapBackends      = "backends"
 	toNetMapCallers       = "callers"
 	toNetMapConnections   = "connections"
 	toNetMapCounters      = "counters"
@@ -33,10 +31,8 @@ const (
 	toNetMapRanges        = "ranges"
 	toNetMapRevision      = "revision"
 	toNetMapScratch       = "scratch"
-	toNetMapServices      = "services"
 	toNetMapSets          = "sets"
 	toNetMapShares        = "shares"
-	toNetMapSlots         = "slots"
 	toNetMapTranslations  = "translations"
 	toNetProgToNet        = "to_net"
 	toNetVarConfig        = "config"
@@ -91,8 +87,6 @@ type toNetProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type toNetMapSpecs struct {
-	Affinities    *ebpf.MapSpec `ebpf:"affinities"`
-	Backends      *ebpf.MapSpec `ebpf:"backends"`
 	Callers       *ebpf.MapSpec `ebpf:"callers"`
 	Connections   *ebpf.MapSpec `ebpf:"connections"`
 	Counters      *ebpf.MapSpec `ebpf:"counters"`
@@ -108,10 +102,8 @@ type toNetMapSpecs struct {
 	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
-	Services      *ebpf.MapSpec `ebpf:"services"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
 	Shares        *ebpf.MapSpec `ebpf:"shares"`
-	Slots         *ebpf.MapSpec `ebpf:"slots"`
 	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
 
@@ -142,8 +134,6 @@ func (o *toNetObjects) Close() error {
 //
 // It can be passed to loadToNetObjects or ebpf.CollectionSpec.LoadAndAssign.
 type toNetMaps struct {
-	Affinities    *ebpf.Map `ebpf:"affinities"`
-	Backends      *ebpf.Map `ebpf:"backends"`
 	Callers       *ebpf.Map `ebpf:"callers"`
 	Connections   *ebpf.Map `ebpf:"connections"`
 	Counters      *ebpf.Map `ebpf:"counters"`
@@ -159,17 +149,13 @@ type toNetMaps struct {
 	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
-	Services      *ebpf.Map `ebpf:"services"`
 	Sets          *ebpf.Map `ebpf:"sets"`
 	Shares        *ebpf.Map `ebpf:"shares"`
-	Slots         *ebpf.Map `ebpf:"slots"`
 	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
 func (m *toNetMaps) Close() error {
 	return _ToNetClose(
-		m.Affinities,
-		m.Backends,
 		m.Callers,
 		m.Connections,
 		m.Counters,
@@ -185,10 +171,8 @@ func (m *toNetMaps) Close() error {
 		m.Ranges,
 		m.Revision,
 		m.Scratch,
-		m.Services,
 		m.Sets,
 		m.Shares,
-		m.Slots,
 		m.Translations,
 	)
 }

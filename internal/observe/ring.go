@@ -46,13 +46,10 @@ func (r *Ring) Read() ([]byte, error) {
 // Close ends a Read that waits.
 func (r *Ring) Close() error { return r.reader.Close() }
 
-// bucket is C's struct bucket of bpf/lib/maps.h, the value of map event_budget.
-type bucket struct{ Tokens, Filled, Lost uint64 }
-
 // LostOf gives the function that Options.Lost wants: the sum over all CPUs of map event_budget.
 func LostOf(budget *ebpf.Map) func() (uint64, error) {
 	return func() (uint64, error) {
-		var each []bucket
+		var each []abi.EventBudget
 		if err := budget.Lookup(uint32(0), &each); err != nil {
 			return 0, fmt.Errorf("read map event_budget: %w", err)
 		}

@@ -41,8 +41,24 @@ type constant struct {
 
 // fieldEnums are the fields whose enum the naming rule does not find. An empty name means: none.
 var fieldEnums = map[string]string{
-	"event.reason":       "drop_reason",
-	"counter_key.reason": "drop_reason",
+	"event.reason": "drop_reason",
+	"sweep.table":  "shared",
+}
+
+// show begins the names of the variables that make a shape visible.
+const show = "show_"
+
+var shape = regexp.MustCompile(`(?m)^(struct|enum) (\w+) \{`)
+
+// shown declares one variable for each struct and enum of a header, but for struct addr, whose Go type is written by hand.
+func shown(header string) string {
+	var out strings.Builder
+	for _, hit := range shape.FindAllStringSubmatch(header, -1) {
+		if hit[2] != "addr" {
+			fmt.Fprintf(&out, "%s %s %s%s_%s __attribute__((used));\n", hit[1], hit[2], show, hit[1], hit[2])
+		}
+	}
+	return out.String()
 }
 
 // read takes the structs and enums that the variables of the object show, in the order of the variables.
@@ -54,7 +70,7 @@ func read(spec *btf.Spec) (*model, error) {
 			return nil, err
 		}
 		v, ok := t.(*btf.Var)
-		if !ok {
+		if !ok || !strings.HasPrefix(v.Name, show) {
 			continue
 		}
 		switch t := v.Type.(type) {
@@ -179,6 +195,8 @@ func plain(t btf.Type) (string, error) {
 		return fmt.Sprintf("[%d]%s", t.Nelems, elem), err
 	case *btf.Struct:
 		return camel(t.Name), nil
+	case *btf.Union:
+		return fmt.Sprintf("[%d]byte", t.Size), nil
 	}
 	return "", fmt.Errorf("type %v has no Go counterpart here", t)
 }

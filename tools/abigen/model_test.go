@@ -61,3 +61,11 @@ func TestOneEnumHasOneSize(t *testing.T) {
 		t.Errorf("have %v", err)
 	}
 }
+
+func TestEachShapeOfAHeaderIsShown(t *testing.T) {
+	have := shown("/* what */\nstruct ct_key {\n\tstruct addr a;\n};\nenum tier {\n};\nstruct addr {\n};\nstruct {\n} events SEC(\".maps\");\n")
+	want := "struct ct_key show_struct_ct_key __attribute__((used));\nenum tier show_enum_tier __attribute__((used));\n"
+	if have != want {
+		t.Errorf("have %s", have)
+	}
+}

@@ -3,7 +3,7 @@
 #ifndef WEFT_ABI_CONFIG_H
 #define WEFT_ABI_CONFIG_H
 
-#include "../wire.h"
+#include "addr.h"
 
 /* One variable of each program, constant to the verifier: another configuration is another program. */
 struct node_config {

@@ -3,7 +3,8 @@
 #ifndef WEFT_ABI_CT_H
 #define WEFT_ABI_CT_H
 
-#include "../wire.h"
+#include "addr.h"
+#include "map.h"
 
 /* How long a connection is remembered after its last packet. Cilium's defaults (bpf-ct-timeout-*), by which keepalives of
  * sockets are chosen: an idle one of TCP outlives Linux' tcp_keepalive_time of 7,200 s. */
@@ -91,5 +92,16 @@ struct ct {
 	struct ct_way way_a; /* sent by a */
 	struct ct_way way_b;
 };
+
+#define CONNECTIONS 131072
+
+/* openings: keys of the connections of TCP from elsewhere that are not answered yet, each at a random place. */
+#define OPENINGS 32768
+/* callers: connections that one address has open to one owner, counted at a hash of both. */
+#define CALLERS 65536
+
+MAP(BPF_MAP_TYPE_HASH, connections, struct ct_key, struct ct, CONNECTIONS, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_ARRAY, openings, __u32, struct ct_key, OPENINGS, 0);
+MAP(BPF_MAP_TYPE_ARRAY, callers, __u32, __u32, CALLERS, 0);
 
 #endif

@@ -10,9 +10,20 @@ import (
 
 // Numbers that the header defines as macros.
 const (
+	CtTcpOpenSeconds     = 8000
+	CtTcpOpeningSeconds  = 60
+	CtTcpClosingSeconds  = 10
+	CtDatagramNewSeconds = 60
+	CtDatagramSeconds    = 120
+	Connections          = 131072
+	Openings             = 32768
+	Callers              = 65536
+	Fragments            = 8192
+	SlotTakes            = 0x80000000
 	MarkKindMask         = 0x0f00
 	MarkMask             = 0xffff0fff
 	MarkSign             = 0x5746
+	Translations         = 131072
 	LayerTier            = 2
 	LayerView            = 4
 	PolicyBitsFixed      = 72
@@ -22,269 +33,36 @@ const (
 	SetHasMeant          = 0x800000000
 	SetHasStaged         = 0x1000000000
 	RangeBitsFixed       = 96
+	RevisionBuckets      = 4096
 	OwnerCarried         = 0xffffffff
 	SharedKinds          = 4
 	SweepKeys            = 512
-	Openings             = 32768
-	Callers              = 65536
-	SlotTakes            = 0x80000000
-	RevisionBuckets      = 4096
-	CtTcpOpenSeconds     = 8000
-	CtTcpOpeningSeconds  = 60
-	CtTcpClosingSeconds  = 10
-	CtDatagramNewSeconds = 60
-	CtDatagramSeconds    = 120
 )
 
-// Identity is C's enum identity.
-type Identity uint32
+// CtAsks is C's enum ct_asks.
+type CtAsks uint32
 
-// Values of Identity.
+// Values of CtAsks.
 const (
-	IdentityUnknown       Identity = 0
-	IdentityHost          Identity = 1
-	IdentityWorld         Identity = 2
-	IdentityUnmanaged     Identity = 3
-	IdentityHealth        Identity = 4
-	IdentityInit          Identity = 5
-	IdentityRemoteNode    Identity = 6
-	IdentityKubeApiserver Identity = 7
-	IdentityIngress       Identity = 8
-	IdentityWorldIpv4     Identity = 9
-	IdentityWorldIpv6     Identity = 10
-	IdentityReserved      Identity = 255
+	CtAsksA  CtAsks = 1
+	CtAsksB  CtAsks = 2
+	CtTellsA CtAsks = 3
+	CtTellsB CtAsks = 4
 )
 
-// String names the value as C does, less the prefix IDENTITY_.
-func (v Identity) String() string {
+// String names the value as C does, less the prefix CT_.
+func (v CtAsks) String() string {
 	switch v {
-	case IdentityUnknown:
-		return "unknown"
-	case IdentityHost:
-		return "host"
-	case IdentityWorld:
-		return "world"
-	case IdentityUnmanaged:
-		return "unmanaged"
-	case IdentityHealth:
-		return "health"
-	case IdentityInit:
-		return "init"
-	case IdentityRemoteNode:
-		return "remote_node"
-	case IdentityKubeApiserver:
-		return "kube_apiserver"
-	case IdentityIngress:
-		return "ingress"
-	case IdentityWorldIpv4:
-		return "world_ipv4"
-	case IdentityWorldIpv6:
-		return "world_ipv6"
-	case IdentityReserved:
-		return "reserved"
+	case CtAsksA:
+		return "asks_a"
+	case CtAsksB:
+		return "asks_b"
+	case CtTellsA:
+		return "tells_a"
+	case CtTellsB:
+		return "tells_b"
 	}
 	return fmt.Sprint(uint32(v))
-}
-
-// HostFlag is C's enum host_flag.
-type HostFlag uint32
-
-// Values of HostFlag.
-const (
-	HostLocal   HostFlag = 1
-	HostNode    HostFlag = 2
-	HostCluster HostFlag = 4
-	HostDirect  HostFlag = 8
-)
-
-// String names the value as C does, less the prefix HOST_.
-func (v HostFlag) String() string {
-	var text []string
-	if v&HostLocal != 0 {
-		text = append(text, "local")
-		v &^= HostLocal
-	}
-	if v&HostNode != 0 {
-		text = append(text, "node")
-		v &^= HostNode
-	}
-	if v&HostCluster != 0 {
-		text = append(text, "cluster")
-		v &^= HostCluster
-	}
-	if v&HostDirect != 0 {
-		text = append(text, "direct")
-		v &^= HostDirect
-	}
-	if v != 0 {
-		text = append(text, fmt.Sprintf("%#x", uint32(v)))
-	}
-	return strings.Join(text, ",")
-}
-
-// Place is C's enum place.
-type Place uint32
-
-// Values of Place.
-const (
-	PlaceNone    Place = 0
-	PlaceOutside Place = 1
-	PlaceNode    Place = 2
-	PlacePod     Place = 3
-)
-
-// String names the value as C does, less the prefix PLACE_.
-func (v Place) String() string {
-	switch v {
-	case PlaceNone:
-		return "none"
-	case PlaceOutside:
-		return "outside"
-	case PlaceNode:
-		return "node"
-	case PlacePod:
-		return "pod"
-	}
-	return fmt.Sprint(uint32(v))
-}
-
-// Direction is C's enum direction.
-type Direction uint8
-
-// Values of Direction.
-const (
-	DirectionNone    Direction = 0
-	DirectionIngress Direction = 1
-	DirectionEgress  Direction = 2
-)
-
-// String names the value as C does, less the prefix DIRECTION_.
-func (v Direction) String() string {
-	switch v {
-	case DirectionNone:
-		return "none"
-	case DirectionIngress:
-		return "ingress"
-	case DirectionEgress:
-		return "egress"
-	}
-	return fmt.Sprint(uint8(v))
-}
-
-// Tier is C's enum tier.
-type Tier uint32
-
-// Values of Tier.
-const (
-	TierNormal   Tier = 0
-	TierAdmin    Tier = 1
-	TierBaseline Tier = 2
-)
-
-// String names the value as C does, less the prefix TIER_.
-func (v Tier) String() string {
-	switch v {
-	case TierNormal:
-		return "normal"
-	case TierAdmin:
-		return "admin"
-	case TierBaseline:
-		return "baseline"
-	}
-	return fmt.Sprint(uint32(v))
-}
-
-// View is C's enum view.
-type View uint32
-
-// Values of View.
-const (
-	ViewInForce  View = 0
-	ViewAsMeant  View = 1
-	ViewAsStaged View = 2
-)
-
-// String names the value as C does, less the prefix VIEW_.
-func (v View) String() string {
-	switch v {
-	case ViewInForce:
-		return "in_force"
-	case ViewAsMeant:
-		return "as_meant"
-	case ViewAsStaged:
-		return "as_staged"
-	}
-	return fmt.Sprint(uint32(v))
-}
-
-// Verdict is C's enum verdict.
-type Verdict uint8
-
-// Values of Verdict.
-const (
-	VerdictNone         Verdict = 0
-	VerdictAllow        Verdict = 1
-	VerdictDeny         Verdict = 2
-	VerdictDenyImplicit Verdict = 3
-	VerdictAudit        Verdict = 4
-	VerdictRedirect     Verdict = 5
-	VerdictPass         Verdict = 6
-)
-
-// String names the value as C does, less the prefix VERDICT_.
-func (v Verdict) String() string {
-	switch v {
-	case VerdictNone:
-		return "none"
-	case VerdictAllow:
-		return "allow"
-	case VerdictDeny:
-		return "deny"
-	case VerdictDenyImplicit:
-		return "deny_implicit"
-	case VerdictAudit:
-		return "audit"
-	case VerdictRedirect:
-		return "redirect"
-	case VerdictPass:
-		return "pass"
-	}
-	return fmt.Sprint(uint8(v))
-}
-
-// Match is C's enum match.
-type Match uint8
-
-// Values of Match.
-const (
-	MatchNone      Match = 0
-	MatchL3Only    Match = 1
-	MatchL3L4      Match = 2
-	MatchL4Only    Match = 3
-	MatchAll       Match = 4
-	MatchL3Proto   Match = 5
-	MatchProtoOnly Match = 6
-)
-
-// String names the value as C does, less the prefix MATCH_.
-func (v Match) String() string {
-	switch v {
-	case MatchNone:
-		return "none"
-	case MatchL3Only:
-		return "l3_only"
-	case MatchL3L4:
-		return "l3_l4"
-	case MatchL4Only:
-		return "l4_only"
-	case MatchAll:
-		return "all"
-	case MatchL3Proto:
-		return "l3_proto"
-	case MatchProtoOnly:
-		return "proto_only"
-	}
-	return fmt.Sprint(uint8(v))
 }
 
 // CtFlag is C's enum ct_flag.
@@ -406,76 +184,6 @@ func (v CtFlag) String() string {
 	if v&CtFinB != 0 {
 		text = append(text, "fin_b")
 		v &^= CtFinB
-	}
-	if v != 0 {
-		text = append(text, fmt.Sprintf("%#x", uint32(v)))
-	}
-	return strings.Join(text, ",")
-}
-
-// Shared is C's enum shared.
-type Shared uint32
-
-// Values of Shared.
-const (
-	SharedConnections  Shared = 0
-	SharedTranslations Shared = 1
-	SharedFragments    Shared = 2
-	SharedCalled       Shared = 3
-)
-
-// String names the value as C does, less the prefix SHARED_.
-func (v Shared) String() string {
-	switch v {
-	case SharedConnections:
-		return "connections"
-	case SharedTranslations:
-		return "translations"
-	case SharedFragments:
-		return "fragments"
-	case SharedCalled:
-		return "called"
-	}
-	return fmt.Sprint(uint32(v))
-}
-
-// NatKind is C's enum nat_kind.
-type NatKind uint32
-
-// Values of NatKind.
-const (
-	NatOut     NatKind = 0
-	NatBack    NatKind = 1
-	NatService NatKind = 2
-)
-
-// String names the value as C does, less the prefix NAT_.
-func (v NatKind) String() string {
-	switch v {
-	case NatOut:
-		return "out"
-	case NatBack:
-		return "back"
-	case NatService:
-		return "service"
-	}
-	return fmt.Sprint(uint32(v))
-}
-
-// ServiceFlag is C's enum service_flag.
-type ServiceFlag uint32
-
-// Values of ServiceFlag.
-const (
-	ServiceAffinity ServiceFlag = 1
-)
-
-// String names the value as C does, less the prefix SERVICE_.
-func (v ServiceFlag) String() string {
-	var text []string
-	if v&ServiceAffinity != 0 {
-		text = append(text, "affinity")
-		v &^= ServiceAffinity
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -705,6 +413,139 @@ func (v DropReason) String() string {
 	return fmt.Sprint(uint8(v))
 }
 
+// Identity is C's enum identity.
+type Identity uint32
+
+// Values of Identity.
+const (
+	IdentityUnknown       Identity = 0
+	IdentityHost          Identity = 1
+	IdentityWorld         Identity = 2
+	IdentityUnmanaged     Identity = 3
+	IdentityHealth        Identity = 4
+	IdentityInit          Identity = 5
+	IdentityRemoteNode    Identity = 6
+	IdentityKubeApiserver Identity = 7
+	IdentityIngress       Identity = 8
+	IdentityWorldIpv4     Identity = 9
+	IdentityWorldIpv6     Identity = 10
+	IdentityReserved      Identity = 255
+)
+
+// String names the value as C does, less the prefix IDENTITY_.
+func (v Identity) String() string {
+	switch v {
+	case IdentityUnknown:
+		return "unknown"
+	case IdentityHost:
+		return "host"
+	case IdentityWorld:
+		return "world"
+	case IdentityUnmanaged:
+		return "unmanaged"
+	case IdentityHealth:
+		return "health"
+	case IdentityInit:
+		return "init"
+	case IdentityRemoteNode:
+		return "remote_node"
+	case IdentityKubeApiserver:
+		return "kube_apiserver"
+	case IdentityIngress:
+		return "ingress"
+	case IdentityWorldIpv4:
+		return "world_ipv4"
+	case IdentityWorldIpv6:
+		return "world_ipv6"
+	case IdentityReserved:
+		return "reserved"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// HostFlag is C's enum host_flag.
+type HostFlag uint32
+
+// Values of HostFlag.
+const (
+	HostLocal   HostFlag = 1
+	HostNode    HostFlag = 2
+	HostCluster HostFlag = 4
+	HostDirect  HostFlag = 8
+)
+
+// String names the value as C does, less the prefix HOST_.
+func (v HostFlag) String() string {
+	var text []string
+	if v&HostLocal != 0 {
+		text = append(text, "local")
+		v &^= HostLocal
+	}
+	if v&HostNode != 0 {
+		text = append(text, "node")
+		v &^= HostNode
+	}
+	if v&HostCluster != 0 {
+		text = append(text, "cluster")
+		v &^= HostCluster
+	}
+	if v&HostDirect != 0 {
+		text = append(text, "direct")
+		v &^= HostDirect
+	}
+	if v != 0 {
+		text = append(text, fmt.Sprintf("%#x", uint32(v)))
+	}
+	return strings.Join(text, ",")
+}
+
+// Place is C's enum place.
+type Place uint32
+
+// Values of Place.
+const (
+	PlaceNone    Place = 0
+	PlaceOutside Place = 1
+	PlaceNode    Place = 2
+	PlacePod     Place = 3
+)
+
+// String names the value as C does, less the prefix PLACE_.
+func (v Place) String() string {
+	switch v {
+	case PlaceNone:
+		return "none"
+	case PlaceOutside:
+		return "outside"
+	case PlaceNode:
+		return "node"
+	case PlacePod:
+		return "pod"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// ServiceFlag is C's enum service_flag.
+type ServiceFlag uint32
+
+// Values of ServiceFlag.
+const (
+	ServiceAffinity ServiceFlag = 1
+)
+
+// String names the value as C does, less the prefix SERVICE_.
+func (v ServiceFlag) String() string {
+	var text []string
+	if v&ServiceAffinity != 0 {
+		text = append(text, "affinity")
+		v &^= ServiceAffinity
+	}
+	if v != 0 {
+		text = append(text, fmt.Sprintf("%#x", uint32(v)))
+	}
+	return strings.Join(text, ",")
+}
+
 // MarkKind is C's enum mark_kind.
 type MarkKind uint32
 
@@ -743,6 +584,194 @@ func (v MarkKind) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
+// NatKind is C's enum nat_kind.
+type NatKind uint32
+
+// Values of NatKind.
+const (
+	NatOut     NatKind = 0
+	NatBack    NatKind = 1
+	NatService NatKind = 2
+)
+
+// String names the value as C does, less the prefix NAT_.
+func (v NatKind) String() string {
+	switch v {
+	case NatOut:
+		return "out"
+	case NatBack:
+		return "back"
+	case NatService:
+		return "service"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// Direction is C's enum direction.
+type Direction uint8
+
+// Values of Direction.
+const (
+	DirectionNone    Direction = 0
+	DirectionIngress Direction = 1
+	DirectionEgress  Direction = 2
+)
+
+// String names the value as C does, less the prefix DIRECTION_.
+func (v Direction) String() string {
+	switch v {
+	case DirectionNone:
+		return "none"
+	case DirectionIngress:
+		return "ingress"
+	case DirectionEgress:
+		return "egress"
+	}
+	return fmt.Sprint(uint8(v))
+}
+
+// Verdict is C's enum verdict.
+type Verdict uint8
+
+// Values of Verdict.
+const (
+	VerdictNone         Verdict = 0
+	VerdictAllow        Verdict = 1
+	VerdictDeny         Verdict = 2
+	VerdictDenyImplicit Verdict = 3
+	VerdictAudit        Verdict = 4
+	VerdictRedirect     Verdict = 5
+	VerdictPass         Verdict = 6
+)
+
+// String names the value as C does, less the prefix VERDICT_.
+func (v Verdict) String() string {
+	switch v {
+	case VerdictNone:
+		return "none"
+	case VerdictAllow:
+		return "allow"
+	case VerdictDeny:
+		return "deny"
+	case VerdictDenyImplicit:
+		return "deny_implicit"
+	case VerdictAudit:
+		return "audit"
+	case VerdictRedirect:
+		return "redirect"
+	case VerdictPass:
+		return "pass"
+	}
+	return fmt.Sprint(uint8(v))
+}
+
+// Match is C's enum match.
+type Match uint8
+
+// Values of Match.
+const (
+	MatchNone      Match = 0
+	MatchL3Only    Match = 1
+	MatchL3L4      Match = 2
+	MatchL4Only    Match = 3
+	MatchAll       Match = 4
+	MatchL3Proto   Match = 5
+	MatchProtoOnly Match = 6
+)
+
+// String names the value as C does, less the prefix MATCH_.
+func (v Match) String() string {
+	switch v {
+	case MatchNone:
+		return "none"
+	case MatchL3Only:
+		return "l3_only"
+	case MatchL3L4:
+		return "l3_l4"
+	case MatchL4Only:
+		return "l4_only"
+	case MatchAll:
+		return "all"
+	case MatchL3Proto:
+		return "l3_proto"
+	case MatchProtoOnly:
+		return "proto_only"
+	}
+	return fmt.Sprint(uint8(v))
+}
+
+// Tier is C's enum tier.
+type Tier uint32
+
+// Values of Tier.
+const (
+	TierNormal   Tier = 0
+	TierAdmin    Tier = 1
+	TierBaseline Tier = 2
+)
+
+// String names the value as C does, less the prefix TIER_.
+func (v Tier) String() string {
+	switch v {
+	case TierNormal:
+		return "normal"
+	case TierAdmin:
+		return "admin"
+	case TierBaseline:
+		return "baseline"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// View is C's enum view.
+type View uint32
+
+// Values of View.
+const (
+	ViewInForce  View = 0
+	ViewAsMeant  View = 1
+	ViewAsStaged View = 2
+)
+
+// String names the value as C does, less the prefix VIEW_.
+func (v View) String() string {
+	switch v {
+	case ViewInForce:
+		return "in_force"
+	case ViewAsMeant:
+		return "as_meant"
+	case ViewAsStaged:
+		return "as_staged"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// Shared is C's enum shared.
+type Shared uint32
+
+// Values of Shared.
+const (
+	SharedConnections  Shared = 0
+	SharedTranslations Shared = 1
+	SharedFragments    Shared = 2
+	SharedCalled       Shared = 3
+)
+
+// String names the value as C does, less the prefix SHARED_.
+func (v Shared) String() string {
+	switch v {
+	case SharedConnections:
+		return "connections"
+	case SharedTranslations:
+		return "translations"
+	case SharedFragments:
+		return "fragments"
+	case SharedCalled:
+		return "called"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
 // NodeConfig is C's struct node_config, 168 bytes.
 type NodeConfig struct {
 	_                 structs.HostLayout
@@ -774,6 +803,124 @@ type NodeConfig struct {
 	_                 [7]uint8
 }
 
+// CtKey is C's struct ct_key, 40 bytes.
+type CtKey struct {
+	_        structs.HostLayout
+	A        Addr
+	B        Addr
+	APort    BePort
+	BPort    BePort
+	Net      uint16
+	Protocol uint8
+	Asks     uint8
+}
+
+// CtSlot is C's struct ct_slot, 16 bytes.
+type CtSlot struct {
+	_               structs.HostLayout
+	VerdictRevision uint64
+	Asker           uint32
+	Rules           uint32
+}
+
+// CtWay is C's struct ct_way, 64 bytes.
+type CtWay struct {
+	_        structs.HostLayout
+	Back     CtSlot
+	Next     uint32
+	Acked    uint32
+	Fin      uint32
+	_        uint32
+	Reserved [4]uint64
+}
+
+// Ct is C's struct ct, 224 bytes.
+type Ct struct {
+	_           structs.HostLayout
+	Egress      CtSlot
+	Ingress     CtSlot
+	Expires     uint64
+	Service     Addr
+	ServicePort BePort
+	ClientPort  BePort
+	Flags       CtFlag
+	Source      uint32
+	Owner       uint32
+	Caller      uint32
+	Reserved    [5]uint32
+	WayA        CtWay
+	WayB        CtWay
+}
+
+// Event is C's struct event, 104 bytes.
+type Event struct {
+	_           structs.HostLayout
+	Time        uint64
+	Type        EventType
+	Hook        Hook
+	Direction   Direction
+	Verdict     Verdict
+	Reason      DropReason
+	Match       Match
+	Protocol    uint8
+	TcpFlags    uint8
+	Flags       EventFlag
+	Source      uint32
+	Destination uint32
+	Ifindex     uint32
+	Incarnation uint32
+	Rules       uint32
+	Length      uint32
+	SrcPort     uint16
+	DstPort     uint16
+	ServicePort uint16
+	Staged      uint8
+	_           uint8
+	StagedRules uint32
+	Src         Addr
+	Dst         Addr
+	Service     Addr
+}
+
+// Counter is C's struct counter, 16 bytes.
+type Counter struct {
+	_       structs.HostLayout
+	Packets uint64
+	Bytes   uint64
+}
+
+// EventBudget is C's struct event_budget, 24 bytes.
+type EventBudget struct {
+	_      structs.HostLayout
+	Tokens uint64
+	Filled uint64
+	Lost   uint64
+}
+
+// FragmentKey is C's struct fragment_key, 40 bytes.
+type FragmentKey struct {
+	_        structs.HostLayout
+	Src      Addr
+	Dst      Addr
+	Id       uint32
+	Protocol uint32
+}
+
+// Fragment is C's struct fragment, 24 bytes.
+type Fragment struct {
+	_           structs.HostLayout
+	SrcPort     BePort
+	DstPort     BePort
+	Owner       uint32
+	Expires     uint64
+	Protocol    uint8
+	IcmpType    uint8
+	IcmpCode    uint8
+	IcmpRequest uint8
+	Headers     uint16
+	_           uint16
+}
+
 // HostKey is C's struct host_key, 24 bytes.
 type HostKey struct {
 	_    structs.HostLayout
@@ -798,6 +945,81 @@ type Host struct {
 	Flags    HostFlag
 	_        uint32
 	Tunnel   Addr
+}
+
+// ServiceKey is C's struct service_key, 24 bytes.
+type ServiceKey struct {
+	_        structs.HostLayout
+	Addr     Addr
+	Port     BePort
+	Protocol uint8
+	_        uint8
+	Net      uint32
+}
+
+// Service is C's struct service, 16 bytes.
+type Service struct {
+	_               structs.HostLayout
+	Id              uint32
+	Count           uint32
+	Flags           ServiceFlag
+	AffinitySeconds uint32
+}
+
+// SlotKey is C's struct slot_key, 8 bytes.
+type SlotKey struct {
+	_       structs.HostLayout
+	Service uint32
+	Slot    uint32
+}
+
+// Backend is C's struct backend, 24 bytes.
+type Backend struct {
+	_        structs.HostLayout
+	Addr     Addr
+	Port     BePort
+	Protocol uint16
+	Id       uint32
+}
+
+// AffinityKey is C's struct affinity_key, 24 bytes.
+type AffinityKey struct {
+	_       structs.HostLayout
+	Client  Addr
+	Service uint32
+	_       uint32
+}
+
+// Affinity is C's struct affinity, 16 bytes.
+type Affinity struct {
+	_       structs.HostLayout
+	Backend uint32
+	_       uint32
+	Used    uint64
+}
+
+// NatKey is C's struct nat_key, 40 bytes.
+type NatKey struct {
+	_        structs.HostLayout
+	Src      Addr
+	Dst      Addr
+	SrcPort  BePort
+	DstPort  BePort
+	Protocol uint8
+	Kind     uint8
+	_        uint16
+}
+
+// Nat is C's struct nat, 40 bytes.
+type Nat struct {
+	_          structs.HostLayout
+	Addr       Addr
+	Port       BePort
+	SourcePort BePort
+	Backend    uint32
+	Opened     uint64
+	Owner      uint32
+	_          uint32
 }
 
 // Nic is C's struct nic, 72 bytes.
@@ -855,106 +1077,6 @@ type RangeKey struct {
 	Addr       Addr
 }
 
-// CtKey is C's struct ct_key, 40 bytes.
-type CtKey struct {
-	_        structs.HostLayout
-	A        Addr
-	B        Addr
-	APort    BePort
-	BPort    BePort
-	Net      uint16
-	Protocol uint8
-	Asks     uint8
-}
-
-// CtSlot is C's struct ct_slot, 16 bytes.
-type CtSlot struct {
-	_               structs.HostLayout
-	VerdictRevision uint64
-	Asker           uint32
-	Rules           uint32
-}
-
-// CtWay is C's struct ct_way, 64 bytes.
-type CtWay struct {
-	_        structs.HostLayout
-	Back     CtSlot
-	Next     uint32
-	Acked    uint32
-	Fin      uint32
-	_        uint32
-	Reserved [4]uint64
-}
-
-// Ct is C's struct ct, 224 bytes.
-type Ct struct {
-	_           structs.HostLayout
-	Egress      CtSlot
-	Ingress     CtSlot
-	Expires     uint64
-	Service     Addr
-	ServicePort BePort
-	ClientPort  BePort
-	Flags       CtFlag
-	Source      uint32
-	Owner       uint32
-	Caller      uint32
-	Reserved    [5]uint32
-	WayA        CtWay
-	WayB        CtWay
-}
-
-// ServiceKey is C's struct service_key, 24 bytes.
-type ServiceKey struct {
-	_        structs.HostLayout
-	Addr     Addr
-	Port     BePort
-	Protocol uint8
-	_        uint8
-	Net      uint32
-}
-
-// Service is C's struct service, 16 bytes.
-type Service struct {
-	_               structs.HostLayout
-	Id              uint32
-	Count           uint32
-	Flags           ServiceFlag
-	AffinitySeconds uint32
-}
-
-// SlotKey is C's struct slot_key, 8 bytes.
-type SlotKey struct {
-	_       structs.HostLayout
-	Service uint32
-	Slot    uint32
-}
-
-// Backend is C's struct backend, 24 bytes.
-type Backend struct {
-	_        structs.HostLayout
-	Addr     Addr
-	Port     BePort
-	Protocol uint16
-	Id       uint32
-}
-
-// AffinityKey is C's struct affinity_key, 24 bytes.
-type AffinityKey struct {
-	_       structs.HostLayout
-	Client  Addr
-	Service uint32
-	_       uint32
-}
-
-// Affinity is C's struct affinity, 16 bytes.
-type Affinity struct {
-	_       structs.HostLayout
-	Backend uint32
-	_       uint32
-	Used    uint64
-}
-
 // Share is C's struct share, 64 bytes.
 type Share struct {
 	_       structs.HostLayout
@@ -962,87 +1084,12 @@ type Share struct {
 	Refused [4]uint64
 }
 
-// NatKey is C's struct nat_key, 40 bytes.
-type NatKey struct {
-	_        structs.HostLayout
-	Src      Addr
-	Dst      Addr
-	SrcPort  BePort
-	DstPort  BePort
-	Protocol uint8
-	Kind     uint8
-	_        uint16
-}
-
-// Nat is C's struct nat, 40 bytes.
-type Nat struct {
-	_          structs.HostLayout
-	Addr       Addr
-	Port       BePort
-	SourcePort BePort
-	Backend    uint32
-	Opened     uint64
-	Owner      uint32
-	_          uint32
-}
-
-// FragmentKey is C's struct fragment_key, 40 bytes.
-type FragmentKey struct {
-	_        structs.HostLayout
-	Src      Addr
-	Dst      Addr
-	Id       uint32
-	Protocol uint32
-}
-
-// Fragment is C's struct fragment, 24 bytes.
-type Fragment struct {
-	_           structs.HostLayout
-	SrcPort     BePort
-	DstPort     BePort
-	Owner       uint32
-	Expires     uint64
-	Protocol    uint8
-	IcmpType    uint8
-	IcmpCode    uint8
-	IcmpRequest uint8
-	Headers     uint16
-	_           uint16
-}
-
-// Event is C's struct event, 104 bytes.
-type Event struct {
-	_           structs.HostLayout
-	Time        uint64
-	Type        EventType
-	Hook        Hook
-	Direction   Direction
-	Verdict     Verdict
-	Reason      DropReason
-	Match       Match
-	Protocol    uint8
-	TcpFlags    uint8
-	Flags       EventFlag
-	Source      uint32
-	Destination uint32
-	Ifindex     uint32
-	Incarnation uint32
-	Rules       uint32
-	Length      uint32
-	SrcPort     uint16
-	DstPort     uint16
-	ServicePort uint16
-	Staged      uint8
-	_           uint8
-	StagedRules uint32
-	Src         Addr
-	Dst         Addr
-	Service     Addr
-}
-
-// Counter is C's struct counter, 16 bytes.
-type Counter struct {
+// Sweep is C's struct sweep, 20496 bytes.
+type Sweep struct {
 	_       structs.HostLayout
-	Packets uint64
-	Bytes   uint64
+	Table   Shared
+	Count   uint32
+	Removed uint32
+	_       uint32
+	Keys    [512][40]byte
 }

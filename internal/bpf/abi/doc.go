@@ -1,7 +1,7 @@
 // Package abi is everything that kernel and agent share: map keys, map values, ring-buffer events, numbers.
 //
-// It is written by tools/abigen from the BTF of bpf/abi.c, so a shape exists once, in bpf/lib/abi.h and bpf/lib/abi, whose comments
-// are its manual. Only this file is written by hand. Names follow C by one rule, without exceptions:
+// It is written by tools/abigen from the BTF of the headers in bpf/lib/abi, so a shape exists once, and their comments are its
+// manual. Only this file is written by hand. Names follow C by one rule, without exceptions:
 //
 //	struct policy_key → PolicyKey    enum host_flag → HostFlag    VERDICT_DENY → VerdictDeny    src_port → SrcPort
 //
@@ -13,7 +13,7 @@
 //	key := abi.ServiceKey{Addr: abi.From(vip), Port: abi.Port(443), Protocol: 6}
 package abi
 
-//go:generate go run weftnet.io/weftnet/tools/abigen -source ../../../bpf/abi.c -headers ../../../bpf/lib/wire.h,../../../bpf/lib/abi.h,../../../bpf/lib/abi/*.h -include ../../../bpf/include -out .
+//go:generate go run weftnet.io/weftnet/tools/abigen -headers ../../../bpf/lib/abi -include ../../../bpf/include -out .
 
 import (
 	"encoding/binary"

@@ -4,11 +4,11 @@
 package sweep
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 
@@ -19,13 +19,10 @@ import (
 // Tables are those that all workloads share, in the order of abi.Shared.
 var Tables = []string{"connections", "translations", "fragments"}
 
-const (
-	sweepChunk = 4096 // entries that one system call reads
-	sweepHead  = 16   // bytes of struct sweep of bpf/sweep.c before its keys
-)
+const sweepChunk = 4096 // entries that one system call reads
 
-// sweepKey is union sweep_key of bpf/sweep.c.
-type sweepKey [40]byte
+// sweepKey is union sweep_key of bpf/lib/abi/sweep.h.
+type sweepKey = [unsafe.Sizeof(abi.Sweep{}.Keys[0])]byte
 
 // Limit is how many entries of a table one owner may hold.
 func Limit(size uint32) uint32 { return size / 4 }
@@ -64,8 +61,7 @@ type sweeper struct {
 	maps    map[string]*ebpf.Map
 	program *ebpf.Program
 	now     uint64
-	batch   []byte // the value of map sweeping
-	count   int
+	batch   abi.Sweep // the value of map sweeping
 }
 
 func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
@@ -129,35 +125,31 @@ func each[K, V any](m *ebpf.Map, f func(*K, *V) error) error {
 
 // add puts a key into the batch, and runs it when it is full.
 func (s *sweeper) add(kind abi.Shared, key *sweepKey) (int, error) {
-	if s.batch == nil {
-		s.batch = make([]byte, sweepHead+abi.SweepKeys*len(key))
-	}
-	copy(s.batch[sweepHead+s.count*len(key):], key[:])
-	s.count++
-	if s.count < abi.SweepKeys {
+	s.batch.Keys[s.batch.Count] = *key
+	s.batch.Count++
+	if s.batch.Count < abi.SweepKeys {
 		return 0, nil
 	}
 	return s.run(kind)
 }
 
 func (s *sweeper) run(kind abi.Shared) (int, error) {
-	if s.count == 0 {
+	if s.batch.Count == 0 {
 		return 0, nil
 	}
 	batch := s.maps["sweeping"]
-	binary.NativeEndian.PutUint32(s.batch, uint32(kind))
-	binary.NativeEndian.PutUint32(s.batch[4:], uint32(s.count))
-	s.count = 0
-	if err := batch.Put(uint32(0), s.batch); err != nil {
+	s.batch.Table = kind
+	if err := batch.Put(uint32(0), &s.batch); err != nil {
 		return 0, fmt.Errorf("write map sweeping: %w", err)
 	}
 	if _, err := s.program.Run(&ebpf.RunOptions{}); err != nil {
 		return 0, fmt.Errorf("run program sweep: %w", err)
 	}
-	if err := batch.Lookup(uint32(0), s.batch); err != nil {
+	if err := batch.Lookup(uint32(0), &s.batch); err != nil {
 		return 0, fmt.Errorf("read map sweeping: %w", err)
 	}
-	return int(binary.NativeEndian.Uint32(s.batch[8:])), nil
+	s.batch.Count = 0
+	return int(s.batch.Removed), nil
 }
 
 func sharesOf(maps map[string]*ebpf.Map) (map[uint32]abi.Share, error) {

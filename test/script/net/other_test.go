@@ -39,7 +39,7 @@ func buildOther() (string, error) {
 	b.do(os.MkdirAll(dir+"/abi", 0o755))
 	b.do(os.MkdirAll(dir+"/datapath", 0o755))
 	b.change()
-	b.run("go", "run", "./tools/abigen", "-source", dir+"/bpf/abi.c", "-headers", strings.ReplaceAll("@wire.h,@abi.h,@abi/*.h", "@", dir+"/bpf/lib/"), "-include", dir+"/bpf/include", "-out", dir+"/abi")
+	b.run("go", "run", "./tools/abigen", "-headers", dir+"/bpf/lib/abi", "-include", dir+"/bpf/include", "-out", dir+"/abi")
 	b.programs()
 	b.overlay()
 	b.run("go", "test", "-c", "-overlay", dir+"/overlay.json", "-o", dir+"/agent", "./test/script/net")

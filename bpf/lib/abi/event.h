@@ -1,56 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* wire: the words of the ABI that travel: identities, verdicts, drop reasons, events, counters, marks. */
-#ifndef WEFT_WIRE_H
-#define WEFT_WIRE_H
+/* abi/event: what people get to see, and counters. */
+#ifndef WEFT_ABI_EVENT_H
+#define WEFT_ABI_EVENT_H
 
-#include <linux/types.h>
-
-struct addr {
-	__u8 b[16];
-} __attribute__((aligned(8)));
-
-/* Reserved identities; the numbers are Cilium's (docs/compatibility.md). */
-enum identity {
-	IDENTITY_UNKNOWN = 0,
-	IDENTITY_HOST = 1,
-	IDENTITY_WORLD = 2,
-	IDENTITY_UNMANAGED = 3,
-	IDENTITY_HEALTH = 4,
-	IDENTITY_INIT = 5,
-	IDENTITY_REMOTE_NODE = 6,
-	IDENTITY_KUBE_APISERVER = 7,
-	IDENTITY_INGRESS = 8,
-	IDENTITY_WORLD_IPV4 = 9,
-	IDENTITY_WORLD_IPV6 = 10,
-	IDENTITY_RESERVED = 255, /* the last that is not a workload's */
-};
-
-enum direction {
-	DIRECTION_NONE = 0,
-	DIRECTION_INGRESS = 1,
-	DIRECTION_EGRESS = 2,
-};
-
-enum verdict {
-	VERDICT_NONE = 0,
-	VERDICT_ALLOW = 1,
-	VERDICT_DENY = 2,	   /* a deny rule */
-	VERDICT_DENY_IMPLICIT = 3, /* isolated and nothing allows */
-	VERDICT_AUDIT = 4,	   /* would be denied, passes */
-	VERDICT_REDIRECT = 5,	   /* to a proxy */
-	VERDICT_PASS = 6,	   /* of entries only: the next tier decides */
-};
-
-/* What of the peer and port a rule matched on; Hubble's policy_match_type. */
-enum match {
-	MATCH_NONE = 0,
-	MATCH_L3_ONLY = 1,
-	MATCH_L3_L4 = 2,
-	MATCH_L4_ONLY = 3,
-	MATCH_ALL = 4,
-	MATCH_L3_PROTO = 5,
-	MATCH_PROTO_ONLY = 6,
-};
+#include "addr.h"
+#include "map.h"
 
 /* The hook a packet was seen at. */
 enum hook {
@@ -154,20 +108,20 @@ struct counter {
 	__u64 bytes;
 };
 
-/* skb->mark across the host's stack: identity in bits 31..16 and 7..0 (its high byte), kind in 11..8.
- * kube-proxy's 0x4000 and 0x8000 are never touched. */
-enum mark_kind {
-	MARK_NONE = 0,
-	MARK_PROXY = 0x200,
-	MARK_ENCRYPT = 0xe00,
-	MARK_HOST = 0xc00,
-	MARK_DELIVERED = 0x100, /* judged by from_pod on its way into a workload or to a node: to_pod and to_net let it pass */
-	MARK_ENCAPSULATED = 0x700, /* tunnel key is set already: to_overlay lets it pass, and to_net what it becomes */
-	MARK_EGRESS_GATEWAY = 0x800,
-	MARK_IDENTITY = 0xf00,
+/* What keeps a flood of events from drowning the agent, one per CPU: see event_allowed. */
+struct event_budget {
+	__u64 tokens;
+	__u64 filled; /* ns, CLOCK_MONOTONIC */
+	__u64 lost;   /* events that found none */
 };
-#define MARK_KIND_MASK 0x0f00u
-#define MARK_MASK 0xffff0fffu
-#define MARK_SIGN 0x5746 /* skb->tc_index of a packet whose mark a program of ours wrote */
+
+MAP(BPF_MAP_TYPE_PERCPU_ARRAY, counters, __u32, struct counter, COUNTERS, 0);
+MAP(BPF_MAP_TYPE_PERCPU_ARRAY, event_budget, __u32, struct event_budget, 1, 0);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} events SEC(".maps");
 
 #endif

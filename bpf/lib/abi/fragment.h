@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/fragment: the header of a datagram, as far as it is asked about, learnt from its first fragment. */
+#ifndef WEFT_ABI_FRAGMENT_H
+#define WEFT_ABI_FRAGMENT_H
+
+#include "addr.h"
+#include "map.h"
+
+struct fragment_key {
+	struct addr src;
+	struct addr dst;
+	__u32 id;
+	__u32 protocol; /* that the fragment's own header says follows: options, perhaps */
+};
+
+struct fragment {
+	__be16 src_port;
+	__be16 dst_port;
+	__u32 owner;   /* whose share holds it */
+	__u64 expires; /* ns, CLOCK_MONOTONIC */
+	__u8 protocol;
+	__u8 icmp_type;
+	__u8 icmp_code;
+	__u8 icmp_request;
+	__u16 headers; /* how many bytes of the datagram these are: none of it that comes later begins there */
+	__u16 pad;
+};
+
+#define FRAGMENTS 8192
+
+MAP(BPF_MAP_TYPE_HASH, fragments, struct fragment_key, struct fragment, FRAGMENTS, BPF_F_NO_PREALLOC);
+
+#endif

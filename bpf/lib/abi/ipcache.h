@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/ipcache: who lives at an address. A hash of exact addresses; prefixes holds true prefixes with the same value. */
+#ifndef WEFT_ABI_IPCACHE_H
+#define WEFT_ABI_IPCACHE_H
+
+#include "addr.h"
+#include "map.h"
+
+/* Reserved identities; the numbers are Cilium's (docs/compatibility.md). */
+enum identity {
+	IDENTITY_UNKNOWN = 0,
+	IDENTITY_HOST = 1,
+	IDENTITY_WORLD = 2,
+	IDENTITY_UNMANAGED = 3,
+	IDENTITY_HEALTH = 4,
+	IDENTITY_INIT = 5,
+	IDENTITY_REMOTE_NODE = 6,
+	IDENTITY_KUBE_APISERVER = 7,
+	IDENTITY_INGRESS = 8,
+	IDENTITY_WORLD_IPV4 = 9,
+	IDENTITY_WORLD_IPV6 = 10,
+	IDENTITY_RESERVED = 255, /* the last that is not a workload's */
+};
+
+struct host_key {
+	struct addr addr;
+	__u32 net; /* network id, 0 = the pod network */
+	__u32 pad;
+};
+
+struct prefix_key {
+	__u32 bits; /* 32 (net) + prefix length of the mapped address, 0..128 */
+	__u32 net;
+	struct addr addr;
+};
+
+enum host_flag {
+	HOST_LOCAL = 1,	      /* a NIC of this node: ifindex is its host side */
+	HOST_NODE = 2,	      /* an address of a node itself: this one if ifindex is 0 and HOST_LOCAL is set */
+	HOST_CLUSTER = 4,     /* inside the cluster: never masqueraded */
+	HOST_DIRECT = 8,      /* reached by plain routing, not by the overlay */
+};
+
+struct host {
+	__u32 identity;
+	__u32 ifindex; /* host side of a local NIC, else 0 */
+	__u32 flags;   /* enum host_flag */
+	__u32 pad;
+	struct addr tunnel; /* underlay address of the node it lives on; zero: none */
+};
+
+/* What kind of thing has an address. */
+enum place {
+	PLACE_NONE = 0,
+	PLACE_OUTSIDE = 1, /* neither pod nor node */
+	PLACE_NODE = 2,
+	PLACE_POD = 3,
+};
+
+MAP(BPF_MAP_TYPE_HASH, hosts, struct host_key, struct host, 262144, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_LPM_TRIE, prefixes, struct prefix_key, struct host, 65536, BPF_F_NO_PREALLOC);
+
+#endif

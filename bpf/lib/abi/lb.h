@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/lb: services and their backends. */
+#ifndef WEFT_ABI_LB_H
+#define WEFT_ABI_LB_H
+
+#include "addr.h"
+#include "map.h"
+
+/* services: a frontend. Backends are found through slots (0-based). */
+enum service_flag {
+	SERVICE_AFFINITY = 1, /* one client stays with one backend */
+};
+
+struct service_key {
+	struct addr addr;
+	__be16 port;
+	__u8 protocol; /* port and protocol 0: whatever else is sent to a cluster address, which is refused */
+	__u8 pad;
+	__u32 net;
+};
+
+struct service {
+	__u32 id;
+	__u32 count; /* backends that take new connections */
+	__u32 flags; /* enum service_flag */
+	__u32 affinity_seconds;
+};
+
+struct slot_key {
+	__u32 service; /* service id */
+	__u32 slot;    /* or SLOT_TAKES | backend id: with affinity, that this backend takes new connections */
+};
+#define SLOT_TAKES 0x80000000
+
+struct backend {
+	struct addr addr;
+	__be16 port;
+	__u16 protocol;
+	__u32 id;
+};
+
+struct affinity_key {
+	struct addr client;
+	__u32 service;
+	__u32 pad;
+};
+
+struct affinity {
+	__u32 backend;
+	__u32 pad;
+	__u64 used; /* ns */
+};
+
+MAP(BPF_MAP_TYPE_HASH, services, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, slots, struct slot_key, __u32, 262144, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, backends, __u32, struct backend, 131072, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_LRU_HASH, affinities, struct affinity_key, struct affinity, 65536, 0);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/nat: of a connection's addresses, alive as long as it is in conntrack. */
+#ifndef WEFT_ABI_NAT_H
+#define WEFT_ABI_NAT_H
+
+#include "addr.h"
+#include "map.h"
+
+enum nat_kind {
+	NAT_OUT = 0,	 /* masquerade: the workload's tuple gives the node's address and port */
+	NAT_BACK = 1,	 /* its answers, as they come: gives the workload's address and port */
+	NAT_SERVICE = 2, /* what a client called gives the backend that it has */
+};
+
+struct nat_key {
+	struct addr src;
+	struct addr dst;
+	__be16 src_port; /* ICMP echo: the identifier, dst_port 0 */
+	__be16 dst_port;
+	__u8 protocol;
+	__u8 kind; /* enum nat_kind */
+	__u16 pad;
+};
+
+struct nat {
+	struct addr addr;
+	__be16 port;
+	__be16 source_port; /* NAT_SERVICE: the client's towards the backend; 0: its own */
+	__u32 backend; /* NAT_SERVICE: its id; 0: what the client called itself */
+	__u64 opened;  /* ns, CLOCK_MONOTONIC */
+	__u32 owner;   /* whose share holds it */
+	__u32 pad2;
+};
+
+#define TRANSLATIONS 131072
+
+MAP(BPF_MAP_TYPE_HASH, translations, struct nat_key, struct nat, TRANSLATIONS, BPF_F_NO_PREALLOC);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/nic: a local NIC by the ifindex of its host side. 0: the node itself, there while a policy selects it. */
+#ifndef WEFT_ABI_NIC_H
+#define WEFT_ABI_NIC_H
+
+#include "addr.h"
+#include "map.h"
+
+struct nic {
+	__u32 incarnation; /* number of this attachment on this node, never used twice */
+	__u32 identity;
+	__u32 set;	   /* index into sets */
+	__u32 net;	   /* network id */
+	__u64 revision;	   /* since when it has this set: verdicts older than this are asked again */
+	struct addr ipv4;  /* zero: has none */
+	struct addr ipv6;
+	__u8 mac[6];	   /* of the workload's side */
+	__u8 host_mac[6];  /* of the host's side: the workload's gateway */
+	__u32 pad;
+};
+
+MAP(BPF_MAP_TYPE_HASH, nics, __u32, struct nic, 4096, BPF_F_NO_PREALLOC);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/sweep: what the agent asks the program sweep to look at: keys of one table. */
+#ifndef WEFT_ABI_SWEEP_H
+#define WEFT_ABI_SWEEP_H
+
+#include "ct.h"
+#include "fragment.h"
+#include "nat.h"
+
+#define SWEEP_KEYS 512 /* that one run of sweep looks at */
+
+union sweep_key {
+	struct ct_key connection;
+	struct nat_key translation;
+	struct fragment_key fragment;
+};
+
+/* What to look at: keys of one table. */
+struct sweep {
+	__u32 table;   /* enum shared */
+	__u32 count;   /* of keys */
+	__u32 removed; /* out */
+	__u32 pad;
+	union sweep_key keys[SWEEP_KEYS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct sweep);
+	__uint(max_entries, 1);
+} sweeping SEC(".maps");
+
+#endif
