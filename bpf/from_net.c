@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_net: what enters the node, at its physical NICs (tcx ingress): undoes masquerade, takes packets for local
  * workloads straight in, and names the sender of the rest for the host's stack. */
-#include "lib/host.h"
 #include "lib/lb.h"
-#include "lib/nat.h"
+#include "lib/masquerade.h"
+#include "lib/node.h"
+#include "lib/route.h"
 #include "lib/vlan.h"
 
 /* Where a frame came from, seen from the machine with this address. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
  * VNI, so the outer source must be a node that the cluster knows. */
-#include "lib/host.h"
+#include "lib/node.h"
+#include "lib/route.h"
 
 #define PACKET_HOST 0
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_pod: what a workload sends, at the host side of its NIC (ingress). docs/packet-path.md follows a packet. */
 #include "lib/clash.h"
-#include "lib/host.h"
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
+#include "lib/node.h"
 #include "lib/reject.h"
+#include "lib/route.h"
 #include "lib/workload.h"
 
 static __always_inline int open(struct context *c, struct flow *f, int loops)

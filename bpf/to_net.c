@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_net: what leaves the node, at its physical NICs (tcx egress): masquerades what workloads say to the outside. */
-#include "lib/host.h"
-#include "lib/nat.h"
+#include "lib/identity.h"
+#include "lib/masquerade.h"
+#include "lib/node.h"
 #include "lib/vlan.h"
 
 /* Whether it is a workload's packet that leaves the cluster and is no answer; or a negated drop reason. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_overlay: what enters the tunnel device (tcx egress). From from_pod it comes with its tunnel key; what the host's
  * stack routed here gets one now. */
-#include "lib/host.h"
+#include "lib/identity.h"
+#include "lib/node.h"
 
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_pod: what the host's stack sends into a workload, at the host side of its NIC (egress). */
-#include "lib/host.h"
+#include "lib/identity.h"
 #include "lib/neighbor.h"
+#include "lib/node.h"
 
 static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)
 {

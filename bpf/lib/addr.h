@@ -75,4 +75,27 @@ static __always_inline int addr_is_link_local6(const struct addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+/* An address and a number, mixed. For one address each number gives another result. */
+static __always_inline __u32 addr_mixed(const struct addr *a, __u32 number)
+{
+	const __u32 *w = (const __u32 *)a;
+	__u32 h = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^ number;
+
+	h ^= h >> 15;
+	h *= 0x2c1b3c6du;
+	h ^= h >> 12;
+	return h;
+}
+
+static __always_inline int addr_less(const struct addr *x, const struct addr *y, __be16 xp, __be16 yp)
+{
+	const __u64 *p = (const __u64 *)x, *q = (const __u64 *)y;
+
+	if (p[1] != q[1])
+		return p[1] < q[1];
+	if (p[0] != q[0])
+		return p[0] < q[0];
+	return xp <= yp;
+}
+
 #endif

@@ -4,8 +4,9 @@
 #ifndef WEFT_CALLER_H
 #define WEFT_CALLER_H
 
-#include "identity.h"
-#include "policy.h"
+#include "addr.h"
+#include "context.h"
+#include "ipcache.h"
 
 /* Index of the caller of this packet in `callers`, plus 1; 0: it is not counted. Nodes are not: they bound what their
  * workloads open, and many speak with the address of one. */

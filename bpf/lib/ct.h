@@ -24,17 +24,6 @@ static __always_inline int flow_how(const struct flow *f)
 	return (f->reply ? FLOW_REPLY : 0) | (f->from_b ? FLOW_FROM_B : 0);
 }
 
-static __always_inline int addr_less(const struct addr *x, const struct addr *y, __be16 xp, __be16 yp)
-{
-	const __u64 *p = (const __u64 *)x, *q = (const __u64 *)y;
-
-	if (p[1] != q[1])
-		return p[1] < q[1];
-	if (p[0] != q[0])
-		return p[0] < q[0];
-	return xp <= yp;
-}
-
 static __always_inline void ct_key_of(const struct packet *p, __u32 net, struct flow *f)
 {
 	f->key->net = net;
@@ -269,18 +258,6 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 static __always_inline int ct_touch(struct context *c, struct flow *f)
 {
 	return ct_follow(c, f->entry, flow_how(f));
-}
-
-/* Port that the policy is about: the side that was called; ICMP: type and code. */
-static __always_inline __be16 policy_port(const struct packet *p, int reply)
-{
-	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6) {
-		/* The answer to a request belongs to it. */
-		if (reply && p->icmp_request)
-			return bpf_htons(p->icmp_request << 8);
-		return bpf_htons(p->icmp_type << 8 | p->icmp_code);
-	}
-	return reply ? p->src_port : p->dst_port;
 }
 
 #endif

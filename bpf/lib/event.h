@@ -5,106 +5,7 @@
 #define WEFT_EVENT_H
 
 #include "abi/event.h"
-#include "abi/policy.h"
-#include "addr.h"
-#include "packet.h"
-
-/* Slots of a connection. */
-enum slot {
-	SLOT_EGRESS = 0,
-	SLOT_INGRESS = 1,
-	SLOT_BACK_A = 2,
-	SLOT_BACK_B = 3,
-};
-
-/* What a NIC's policy is asked. */
-struct question {
-	__u32 set;	   /* of the NIC: key of sets */
-	__u32 incarnation; /* of the NIC */
-	__u32 peer;	   /* identity */
-	__u8 direction;
-	__u8 protocol;
-	__be16 port; /* of the side that was called */
-	struct addr peer_addr;
-	__u64 revision; /* of the NIC */
-	__be16 here_port; /* of the NIC's side of the connection, and of the peer's */
-	__be16 there_port;
-	__u32 slot; /* enum slot: where the answer is remembered */
-};
-
-/* What the steps of one hook have found out so far. */
-struct context {
-	struct packet packet;
-	__u64 revision; /* of the node, read before anything that a verdict rests on */
-	__u64 now;	/* ns, CLOCK_MONOTONIC as of the last tick: nothing here lives by less than a second */
-	__u32 source;	   /* identities */
-	__u32 destination;
-	__u32 incarnation; /* NIC whose policy spoke last */
-	__u32 rules;
-	__u32 event_flags;
-	__u16 service_port;
-	__u8 hook;
-	__u8 direction;
-	__u8 match;
-	__u8 verdict;
-	__u8 staged; /* enum verdict */
-	__u8 pad;
-	__be16 client_port; /* the packet's source port as it came, if it has another now */
-	__u32 staged_rules;
-	__u32 touched; /* enum event_flag: what this packet is to its connection */
-	__u32 sender; /* identity of the source address, where that is not source; 0: not asked */
-	__u32 claimed; /* identity that a packet from behind a router says it has; 0: none */
-	struct addr service;
-	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
-	struct question question;
-	struct ct fresh;
-	struct packet quoted;
-	struct nat nat;
-	struct nat nat_back;
-	struct nat_key way_out; /* of masquerade */
-	struct nat_key way_back;
-	struct nat_key other_way;
-	struct ct_key key;
-	struct ct_key quoted_key;
-	struct ct_key evicted;
-	struct fragment_key fragment_key;
-	struct fragment fragment;
-	__u8 quote[128] __attribute__((aligned(8)));
-};
-
-#define CONTEXT_CLEARED __builtin_offsetof(struct context, question)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct context);
-	__uint(max_entries, 1);
-} scratch SEC(".maps");
-
-/* A fresh context. It lives in a map, one per CPU, since the stack is too small; programs of one CPU do not nest. */
-static __always_inline struct context *context_of(__u32 hook)
-{
-	__u32 zero = 0;
-	struct context *c = bpf_map_lookup_elem(&scratch, &zero);
-	__u64 *now;
-
-	if (!c)
-		return NULL;
-	__builtin_memset(c, 0, CONTEXT_CLEARED);
-	c->hook = hook;
-	c->now = bpf_ktime_get_coarse_ns();
-	now = bpf_map_lookup_elem(&revision, &zero);
-	c->revision = now ? *(volatile __u64 *)now : 0;
-	return c;
-}
-
-/* The context that the program on this CPU works on, for a GLOBAL function that wants keys for maps in it. */
-static __always_inline struct context *context_here(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch, &zero);
-}
+#include "context.h"
 
 static __always_inline int event_allowed(void)
 {
@@ -176,36 +77,6 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 	e->service = c->service;
 	bpf_ringbuf_submit(e, 0);
 	return 0;
-}
-
-static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reason)
-{
-	__u32 at = hook << 8 | (reason & 0xff);
-	struct counter *n = bpf_map_lookup_elem(&counters, &at);
-
-	if (n) {
-		n->packets++;
-		n->bytes += skb->len;
-	}
-}
-
-/* The one way out for a drop. Multicast chatter of a workload's own stack is counted but tells nobody anything. */
-GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
-{
-	if (!c)
-		return TC_ACT_SHOT;
-	count(skb, c->hook, reason);
-	if (!addr_is_multicast(&c->packet.dst))
-		event_emit(skb, c, EVENT_DROP, reason);
-	return TC_ACT_SHOT;
-}
-
-/* What was not dropped counts as forwarded. */
-static __always_inline int counted(struct __sk_buff *skb, struct context *c, int action)
-{
-	if (action != TC_ACT_SHOT)
-		count(skb, c->hook, 0);
-	return action;
 }
 
 #endif

@@ -5,7 +5,7 @@
 #ifndef WEFT_FRAGMENT_H
 #define WEFT_FRAGMENT_H
 
-#include "event.h"
+#include "context.h"
 #include "parse.h"
 #include "share.h"
 

@@ -7,9 +7,9 @@
 #define WEFT_NEIGHBOR_H
 
 #include "abi/nic.h"
-#include "event.h"
+#include "drop.h"
 #include "icmp.h"
-#include "identity.h"
+#include "ipcache.h"
 
 struct arp {
 	__be16 hardware, protocol;

@@ -8,19 +8,9 @@
 #ifndef WEFT_POLICY_H
 #define WEFT_POLICY_H
 
+#include "addr.h"
 #include "event.h"
-
-/* An address and a number, mixed. For one address each number gives another result. */
-static __always_inline __u32 addr_mixed(const struct addr *a, __u32 number)
-{
-	const __u32 *w = (const __u32 *)a;
-	__u32 h = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^ number;
-
-	h ^= h >> 15;
-	h *= 0x2c1b3c6du;
-	h ^= h >> 12;
-	return h;
-}
+#include "ipcache.h"
 
 static __always_inline __u32 bucket_of(const struct addr *a)
 {
@@ -38,22 +28,6 @@ static __always_inline __u64 revision_needed(const struct question *q)
 	if (changed && *changed > needed)
 		needed = *changed;
 	return q->revision > needed ? q->revision : needed;
-}
-
-static __always_inline __u32 place_of(__u32 identity)
-{
-	switch (identity) {
-	case IDENTITY_WORLD:
-	case IDENTITY_WORLD_IPV4:
-	case IDENTITY_WORLD_IPV6:
-		return PLACE_OUTSIDE;
-	case IDENTITY_HOST:
-	case IDENTITY_REMOTE_NODE:
-	case IDENTITY_KUBE_APISERVER:
-		return PLACE_NODE;
-	default:
-		return PLACE_POD;
-	}
 }
 
 /* Who asks a slot: the NIC, the connection, and what kind of thing the peer is. A frame of the wire that says it is from a
@@ -262,6 +236,18 @@ static __always_inline int policy_known(struct context *c, const struct question
 	c->rules = memory->rules;
 	c->verdict = known & 0xff;
 	return reason;
+}
+
+/* Port that the policy is about: the side that was called; ICMP: type and code. */
+static __always_inline __be16 policy_port(const struct packet *p, int reply)
+{
+	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6) {
+		/* The answer to a request belongs to it. */
+		if (reply && p->icmp_request)
+			return bpf_htons(p->icmp_request << 8);
+		return bpf_htons(p->icmp_type << 8 | p->icmp_code);
+	}
+	return reply ? p->src_port : p->dst_port;
 }
 
 #endif

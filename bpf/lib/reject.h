@@ -4,7 +4,7 @@
 #ifndef WEFT_REJECT_H
 #define WEFT_REJECT_H
 
-#include "forward.h"
+#include "deliver.h"
 
 #define ICMP_CODE_PORT_UNREACH 3
 #define ICMP6_DEST_UNREACH 1

@@ -6,6 +6,7 @@
 #define WEFT_RELATED_H
 
 #include "ct.h"
+#include "policy.h"
 #include "quoted.h"
 #include "rewrite.h"
 

@@ -3,7 +3,7 @@
 #ifndef WEFT_SWEEP_H
 #define WEFT_SWEEP_H
 
-#include "translation.h"
+#include "nat.h"
 
 /* How long an entry is past its time, or a translation old, before it goes: no program holds it any more. */
 #define GRACE (1 * SECOND)

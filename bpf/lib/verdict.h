@@ -5,6 +5,7 @@
 
 #include "abi/nic.h"
 #include "ct.h"
+#include "policy.h"
 
 /* Identity of the end that answers. What has a node's address is the node to who called that, whatever the node's netfilter
  * has translated to it. */

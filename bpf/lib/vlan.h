@@ -5,7 +5,8 @@
 #ifndef WEFT_VLAN_H
 #define WEFT_VLAN_H
 
-#include "identity.h"
+#include "mark.h"
+#include "packet.h"
 
 /* Whether the frame is another link's. Where its first tag is a priority the kernel looks at the next one, which lies in the
  * frame (__netif_receive_skb_core); two of these would bring the device a packet that no program has seen, so that

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* host: the node's own policy (host firewall). The node is the NIC of ifindex 0, whose row is in `nics` as long as a policy
+/* node: the node's own policy (host firewall). The node is the NIC of ifindex 0, whose row is in `nics` as long as a policy
  * selects the node. Its connections pass the host's stack, so all have CT_STACK. */
-#ifndef WEFT_HOST_H
-#define WEFT_HOST_H
+#ifndef WEFT_NODE_H
+#define WEFT_NODE_H
 
-#include "forward.h"
+#include "deliver.h"
 #include "overlay.h"
 
 #define PORT_DHCP_SERVER 67 /* RFC 2131 4.1 */

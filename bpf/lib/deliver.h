@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* deliver: into a workload of this node: the verdict of its NIC, what a service gives back, and the last step. */
+#ifndef WEFT_DELIVER_H
+#define WEFT_DELIVER_H
+
+#include "drop.h"
+#include "fragment.h"
+#include "mark.h"
+#include "nic.h"
+#include "related.h"
+#include "reply.h"
+#include "verdict.h"
+
+/* Of a connection that may not be nothing is kept. */
+static __always_inline int forward_refuse(struct __sk_buff *skb, struct context *c, struct flow *f, int reason)
+{
+	if (f->is_new)
+		ct_remove(f->key);
+	return drop(skb, c, reason);
+}
+
+/* Tells people of a beginning, a first answer, an end. */
+static __always_inline void forward_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 way)
+{
+	__u32 kept = c->event_flags;
+
+	if (!f->is_new && !c->touched)
+		return;
+	c->event_flags |= way | c->touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
+	c->direction = f->reply ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	event_emit(skb, c, EVENT_TRACE, 0);
+	c->event_flags = kept;
+}
+
+/* Into a workload of this node, past its host side (bpf_redirect_peer). From a netkit hook, which transmits, the kernel
+ * knows no such way: there it goes through the host side, where to_pod sees that it has been judged. */
+static __always_inline int forward_into(struct __sk_buff *skb, const struct nic *n, __u32 ifindex)
+{
+	if (rewrite_macs(skb, n->mac, n->host_mac))
+		return TC_ACT_SHOT;
+	if (config.at_netkit) {
+		mark_set(skb, 0, MARK_DELIVERED);
+		return bpf_redirect(ifindex, 0);
+	}
+	mark_clear(skb);
+	return bpf_redirect_peer(ifindex, 0);
+}
+
+/* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. TC_ACT_OK: it is an error
+ * about a connection that passes the stack, and goes that way, too. */
+static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
+{
+	struct nic *n = nic_at(ifindex);
+	int reason;
+
+	if (!n)
+		return drop(skb, c, DROP_NIC_NOT_READY);
+	if (icmp_is_special(&c->packet)) {
+		reason = related(skb, 1);
+		if (reason)
+			return drop(skb, c, reason);
+		return c->event_flags & EVENT_TO_STACK ? TC_ACT_OK : forward_into(skb, n, ifindex);
+	}
+	if (!f->entry) {
+		c->packet.owner = n->incarnation;
+		reason = ct_open(c, f, CT_CALLED);
+		if (reason)
+			return drop(skb, c, reason);
+	}
+	reason = verdict_at(skb, c, f, n, f->reply);
+	if (reason)
+		return forward_refuse(skb, c, f, reason);
+	reason = ct_touch(c, f);
+	if (!reason)
+		reason = forward_service_reply(skb, c, f);
+	if (reason)
+		return drop(skb, c, reason);
+	forward_report(skb, c, f, 0);
+	return forward_into(skb, n, ifindex);
+}
+
+/* The rest of a datagram follows its first fragment where that may go, at the cost of the NIC it goes to. */
+GLOBAL forward_lead(struct __sk_buff *skb, int action, __u32 ifindex)
+{
+	struct context *c = context_here();
+	struct nic *n = ifindex ? nic_at(ifindex) : NULL;
+	int reason;
+
+	if (!c || action == TC_ACT_SHOT)
+		return TC_ACT_SHOT;
+	reason = fragment_keep(n ? n->incarnation : 0);
+	return reason ? drop(skb, c, reason) : action;
+}
+
+/* 0: it goes to the node. */
+static __always_inline int forward_rest(struct __sk_buff *skb, struct context *c, int action, __u32 ifindex)
+{
+	return c->packet.first_fragment ? forward_lead(skb, action, ifindex) : action;
+}
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* drop: the one way out for a packet that is dropped, and counters of all. */
+#ifndef WEFT_DROP_H
+#define WEFT_DROP_H
+
+#include "addr.h"
+#include "event.h"
+
+static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reason)
+{
+	__u32 at = hook << 8 | (reason & 0xff);
+	struct counter *n = bpf_map_lookup_elem(&counters, &at);
+
+	if (n) {
+		n->packets++;
+		n->bytes += skb->len;
+	}
+}
+
+/* The one way out for a drop. Multicast chatter of a workload's own stack is counted but tells nobody anything. */
+GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
+{
+	if (!c)
+		return TC_ACT_SHOT;
+	count(skb, c->hook, reason);
+	if (!addr_is_multicast(&c->packet.dst))
+		event_emit(skb, c, EVENT_DROP, reason);
+	return TC_ACT_SHOT;
+}
+
+/* What was not dropped counts as forwarded. */
+static __always_inline int counted(struct __sk_buff *skb, struct context *c, int action)
+{
+	if (action != TC_ACT_SHOT)
+		count(skb, c->hook, 0);
+	return action;
+}
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* masquerade: a workload speaks to the outside with its node's address and a port that nobody else has:
+ * no socket of the host, no mapping of the host's netfilter, and outside the ranges the host hands out itself.
+ */
+#ifndef WEFT_MASQUERADE_H
+#define WEFT_MASQUERADE_H
+
+#include "nat.h"
+#include "quoted.h"
+#include "rewrite.h"
+
+#define NAT_TRIES 24
+#define NAT_STRIDE 7919 /* a prime: tries are far apart and none comes twice */
+#define E2BIG 7 /* what a full hash map says */
+#define EEXIST 17
+
+struct nf_conn {
+	int unknown; /* the kernel fills in what it has */
+};
+
+/* include/net/netfilter/nf_conntrack_bpf.h of the kernel, first 12 bytes. */
+struct bpf_ct_opts___weft {
+	__s32 netns_id;
+	__s32 error;
+	__u8 l4proto;
+	__u8 dir;
+	__u8 reserved[2];
+};
+
+extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size,
+					 struct bpf_ct_opts___weft *opts, __u32 opts_size) __ksym __weak;
+extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
+
+static __always_inline __u32 nat_tuple(const struct nat_key *k, struct bpf_sock_tuple *t)
+{
+	if (addr_is4(&k->src)) {
+		t->ipv4.saddr = addr_4(&k->src);
+		t->ipv4.daddr = addr_4(&k->dst);
+		t->ipv4.sport = k->src_port;
+		t->ipv4.dport = k->dst_port;
+		return sizeof(t->ipv4);
+	}
+	__builtin_memcpy(t->ipv6.saddr, &k->src, 16);
+	__builtin_memcpy(t->ipv6.daddr, &k->dst, 16);
+	t->ipv6.sport = k->src_port;
+	t->ipv6.dport = k->dst_port;
+	return sizeof(t->ipv6);
+}
+
+/* Whether the host itself waits for packets like `k` (one that comes back). */
+static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key *k)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *socket = NULL;
+	__u32 size = nat_tuple(k, &t);
+
+	if (k->protocol == IPPROTO_TCP)
+		socket = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	else if (k->protocol == IPPROTO_UDP)
+		socket = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+	if (socket) {
+		bpf_sk_release(socket);
+		return 1;
+	}
+	if (config.host_conntrack && (k->protocol == IPPROTO_TCP || k->protocol == IPPROTO_UDP)) {
+		struct bpf_ct_opts___weft opts = { .netns_id = BPF_F_CURRENT_NETNS, .l4proto = k->protocol };
+		struct nf_conn *ct = bpf_skb_ct_lookup(skb, &t, size, &opts, sizeof(opts));
+
+		if (ct) {
+			bpf_ct_release(ct);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The port of a try: first the wanted one, then others from a random one on, each once. */
+static __always_inline __u16 nat_port(__u16 wanted, __u32 random, int try)
+{
+	__u16 span = config.nat_port_max - config.nat_port_min + 1;
+
+	if (!try && wanted >= config.nat_port_min && wanted <= config.nat_port_max)
+		return wanted;
+	return config.nat_port_min + ((random & 0xffff) + try * NAT_STRIDE) % (span ? span : 1);
+}
+
+/* For how long (seconds, 1 at least) the connection that has the port of way_back would go on, if it has to give way to
+ * one of `owner`; 0: it has not. It has when it is over, and when its workload holds more than twice as much: nobody keeps
+ * all ports of a destination. */
+GLOBAL nat_yields(__u32 owner)
+{
+	struct context *c = context_here();
+	struct nat *n;
+	__u32 holder;
+	int left;
+
+	if (!c)
+		return 0;
+	n = bpf_map_lookup_elem(&translations, &c->way_back);
+	if (!n)
+		return 0;
+	holder = n->owner;
+	translation_turn(&c->way_back, n, &c->other_way);
+	left = translation_until(&c->other_way, &c->quoted, &c->quoted_key) - (int)(c->now / SECOND);
+	if (left >= 0 && share_held(holder, SHARED_TRANSLATIONS) <= 2 * share_held(owner, SHARED_TRANSLATIONS))
+		return 0;
+	return left > 0 ? left : 1;
+}
+
+/* Takes a port for the connection way_out and writes both rows: a free one, or, if all that were tried are taken, that of
+ * the connection among them that is nearest its end. Returns 0 or a drop reason. */
+static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
+{
+	struct nat_key *out = &c->way_out, *in = &c->way_back;
+	struct nat *to = &c->nat, *back = &c->nat_back;
+	int reason = share_take_some(to->owner, SHARED_TRANSLATIONS, 2, config.translations_limit, NULL), least = 0;
+	__u32 random = bpf_get_prandom_u32();
+	__be16 port = 0;
+
+	if (reason)
+		return reason;
+	translation_turn(out, to, in);
+	*back = *to;
+	back->addr = out->src;
+	back->port = out->src_port;
+	reason = DROP_NAT_NO_MAPPING;
+	for (int try = 0; try <= NAT_TRIES; try++) {
+		int failed;
+
+		if (try < NAT_TRIES) {
+			in->dst_port = bpf_htons(nat_port(bpf_ntohs(out->src_port), random, try));
+			if (nat_taken(skb, in))
+				continue;
+		} else if (least) {
+			in->dst_port = port;
+			translation_remove(in);
+		} else {
+			break;
+		}
+		failed = bpf_map_update_elem(&translations, in, back, BPF_NOEXIST);
+		if (failed == -E2BIG) {
+			reason = DROP_NAT_FULL;
+			break;
+		}
+		if (failed) {
+			int left = nat_yields(to->owner);
+
+			if (left && (!least || left < least)) {
+				least = left;
+				port = in->dst_port;
+			}
+			continue;
+		}
+		to->port = in->dst_port;
+		failed = bpf_map_update_elem(&translations, out, to, BPF_NOEXIST);
+		if (!failed)
+			return 0;
+		bpf_map_delete_elem(&translations, in);
+		/* Another CPU was faster: its port is the connection's. */
+		reason = failed == -EEXIST ? 0 : DROP_NAT_FULL;
+		break;
+	}
+	share_give_some(to->owner, SHARED_TRANSLATIONS, 2);
+	return reason;
+}
+
+/* Whether there is something by which an answer finds its way back: ports, or the identifier of a request. */
+static __always_inline int nat_has_ports(const struct packet *p)
+{
+	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
+		return p->later_fragment || (p->icmp_request && p->icmp_request == p->icmp_type);
+	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP;
+}
+
+/* The translation of a packet on its way out; NULL: none yet. */
+static __always_inline struct nat *nat_known(struct context *c)
+{
+	struct nat_key *key = &c->way_out;
+	struct packet *p = &c->packet;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = p->src;
+	key->dst = p->dst;
+	key->src_port = p->src_port;
+	key->dst_port = p->dst_port;
+	key->protocol = p->protocol;
+	return bpf_map_lookup_elem(&translations, key);
+}
+
+/* The way out: the node's address for the workload's. */
+GLOBAL nat_out(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	struct packet *p;
+	struct nat *known;
+	int reason;
+
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
+	if (!nat_has_ports(p))
+		return DROP_NAT_PROTOCOL;
+	known = nat_known(c);
+	if (!known && p->later_fragment)
+		return DROP_NAT_NO_MAPPING; /* its first was refused, or it is long ago */
+	if (!known) {
+		__builtin_memset(&c->nat, 0, sizeof(c->nat));
+		c->nat.addr = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
+		c->nat.opened = c->now;
+		c->nat.owner = p->owner;
+		reason = nat_open(skb, c);
+		if (reason)
+			return reason;
+		known = bpf_map_lookup_elem(&translations, &c->way_out);
+	}
+	if (!known)
+		return DROP_NAT_NO_MAPPING;
+	c->nat = *known;
+	return rewrite(skb, p, SIDE_SOURCE, &c->nat.addr, c->nat.port);
+}
+
+/* An ICMP error that a workload sends about a packet it got from outside: the other end must find its own. */
+GLOBAL nat_error_out(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return DROP_INVALID;
+	struct packet *p = &c->packet, *q = &c->quoted;
+	struct nat_key key = { .protocol = 0 };
+	struct nat *known, to;
+	int reason;
+
+	__builtin_memset(q, 0, sizeof(*q));
+	if (parse_quoted(skb, p, q))
+		return DROP_CT_INVALID_HEADER;
+	key.src = q->dst;
+	key.dst = q->src;
+	key.src_port = q->dst_port;
+	key.dst_port = q->src_port;
+	key.protocol = q->protocol;
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (!known)
+		return DROP_NAT_NO_MAPPING;
+	to = *known;
+	reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &to.addr, to.port);
+	return reason ? reason : rewrite(skb, p, SIDE_SOURCE, &to.addr, p->src_port);
+}
+
+/* The way back. Returns 1 when the packet was ours, 0 when not, or a negated drop reason. */
+GLOBAL nat_in(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return 0;
+	struct packet *p = &c->packet;
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_BACK };
+	struct nat *known, to;
+	int reason;
+
+	if (p->icmp_error) {
+		struct packet *q = &c->quoted;
+
+		__builtin_memset(q, 0, sizeof(*q));
+		if (parse_quoted(skb, p, q))
+			return 0;
+		key.src = q->dst;
+		key.dst = q->src;
+		key.src_port = q->dst_port;
+		key.dst_port = q->src_port;
+		key.protocol = q->protocol;
+		known = bpf_map_lookup_elem(&translations, &key);
+		if (!known)
+			return 0;
+		to = *known;
+		reason = rewrite_quoted(skb, p, q, SIDE_SOURCE, &to.addr, to.port);
+		if (!reason)
+			reason = rewrite(skb, p, SIDE_DESTINATION, &to.addr, p->dst_port);
+		return reason ? -reason : 1;
+	}
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (!known)
+		return 0;
+	to = *known;
+	reason = rewrite(skb, p, SIDE_DESTINATION, &to.addr, to.port);
+	return reason ? -reason : 1;
+}
+
+#endif
