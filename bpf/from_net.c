@@ -47,24 +47,24 @@ GLOBAL sender_of(struct __sk_buff *skb, const struct addr *machine)
 static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct host *from = host_of(&p->src, 0);
+	struct ipcache *from = ipcache_lookup(&p->src, 0);
 	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 	int sender = SENDER_MACHINE, masquerades = !addr_is_zero(&as);
 
 	c->claimed = 0;
-	c->source = host_identity(NULL, p->v6);
+	c->source = ipcache_identity(NULL, p->v6);
 	if (addr_is_loopback(&p->src) || addr_is_hairpin(&p->src))
 		return DROP_INVALID_SOURCE_IP;
 	if (addr_is_loopback(&p->dst))
 		return DROP_UNKNOWN_TARGET;
 	if (!from)
 		return 0;
-	if (from->flags & HOST_LOCAL)
-		return config.overlay_ifindex && masquerades && host_is_pod_here(from) && !(from->flags & HOST_DIRECT) ? DROP_INVALID_SOURCE_IP : 0;
-	if (config.overlay_ifindex && !(from->flags & (HOST_NODE | HOST_DIRECT)) && !addr_is_zero(&from->tunnel))
+	if (from->flags & IPCACHE_LOCAL)
+		return config.overlay_ifindex && masquerades && ipcache_is_local_pod(from) && !(from->flags & IPCACHE_DIRECT) ? DROP_INVALID_SOURCE_IP : 0;
+	if (config.overlay_ifindex && !(from->flags & (IPCACHE_NODE | IPCACHE_DIRECT)) && !addr_is_zero(&from->tunnel))
 		sender = sender_of(skb, &from->tunnel);
 	if (sender == SENDER_MACHINE)
-		c->source = host_identity(from, p->v6);
+		c->source = ipcache_identity(from, p->v6);
 	else if (sender == SENDER_ROUTER)
 		c->claimed = from->identity;
 	else if (masquerades)
@@ -73,56 +73,56 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 }
 
 /* To the host's stack. Where the node's policy is asked, the rest of a datagram is to follow. */
-static __always_inline int to_stack(struct __sk_buff *skb, struct context *c, int asks)
+static __always_inline int net_to_stack(struct __sk_buff *skb, struct context *c, int asks)
 {
 	if (overlay_is(&c->packet))
 		mark_clear(skb);
 	else
 		mark_set(skb, c->source, MARK_IDENTITY);
-	return asks ? forward_rest(skb, c, TC_ACT_OK, 0) : TC_ACT_OK;
+	return asks ? deliver_rest(skb, c, TC_ACT_OK, 0) : TC_ACT_OK;
 }
 
-static __always_inline int judge(struct __sk_buff *skb, struct context *c)
+static __always_inline int handle_from_net(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct host *h = host_of(&p->dst, 0);
+	struct ipcache *h = ipcache_lookup(&p->dst, 0);
 	struct flow f = {};
 	__u32 ifindex;
-	int mine, reason, lost = fragment_meet(c), asks = host_is_this_node(h) && host_nic(), action;
+	int mine, reason, lost = fragment_meet(c), asks = ipcache_is_this_node(h) && node_nic(), action;
 
-	if (host_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
-		return overlay_is_here(&p->dst) ? to_stack(skb, c, asks) : drop(skb, c, DROP_ENCAP_PROHIBITED);
+	if (ipcache_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
+		return overlay_is_here(&p->dst) ? net_to_stack(skb, c, asks) : drop(skb, c, DROP_ENCAP_PROHIBITED);
 	reason = source_of(skb, c);
-	if (!reason && (asks || host_is_pod_here(h)))
+	if (!reason && (asks || ipcache_is_local_pod(h)))
 		reason = lost;
 	if (reason)
 		return drop(skb, c, reason);
 	if (lost) /* the host may be collecting its own */
-		return to_stack(skb, c, 0);
-	if (host_is_this_node(h)) {
-		mine = nat_in(skb, c);
+		return net_to_stack(skb, c, 0);
+	if (ipcache_is_this_node(h)) {
+		mine = masquerade_in(skb, c);
 		if (mine < 0)
 			return drop(skb, c, -mine);
 		if (mine)
-			h = host_of(&p->dst, 0);
+			h = ipcache_lookup(&p->dst, 0);
 	}
-	c->destination = host_identity(h, p->v6);
-	asks = host_is_this_node(h) && host_nic();
+	c->destination = ipcache_identity(h, p->v6);
+	asks = ipcache_is_this_node(h) && node_nic();
 	if (asks && !lb_service(p, 0)) {
-		reason = host_judge(skb, HOST_GETS);
+		reason = node_enforce(skb, NODE_GETS);
 		if (reason)
 			return drop(skb, c, reason);
 	}
-	if (!host_is_pod_here(h))
-		return to_stack(skb, c, asks);
+	if (!ipcache_is_local_pod(h))
+		return net_to_stack(skb, c, asks);
 	ct_find(c, p, 0, &f);
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
 	ifindex = h->ifindex;
-	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : forward_deliver(skb, c, &f, ifindex);
+	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : deliver_local(skb, c, &f, ifindex);
 	if (action == TC_ACT_OK)
-		action = to_stack(skb, c, 0);
-	return forward_rest(skb, c, action, ifindex);
+		action = net_to_stack(skb, c, 0);
+	return deliver_rest(skb, c, action, ifindex);
 }
 
 SEC("tc")
@@ -142,7 +142,7 @@ int from_net(struct __sk_buff *skb)
 		return drop(skb, c, reason);
 	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))
 		return TC_ACT_OK;
-	return counted(skb, c, judge(skb, c));
+	return counted(skb, c, handle_from_net(skb, c));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

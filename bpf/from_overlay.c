@@ -12,7 +12,7 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
 {
 	struct bpf_tunnel_key key = {};
 	struct addr outer = {}, here = {};
-	struct host *h;
+	struct ipcache *h;
 
 	if (!bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0)) {
 		addr_from4(&outer, bpf_htonl(key.remote_ipv4));
@@ -23,10 +23,10 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
 	} else {
 		return DROP_TUNNEL_KEY;
 	}
-	h = host_of(&outer, 0);
+	h = ipcache_lookup(&outer, 0);
 	if (mark_kind(skb) == MARK_IDENTITY) /* by another network than the nodes' */
 		return DROP_UNKNOWN_SENDER;
-	if (!h || !(h->flags & HOST_NODE) || (h->flags & HOST_LOCAL) || !overlay_is_here(&here))
+	if (!h || !(h->flags & IPCACHE_NODE) || (h->flags & IPCACHE_LOCAL) || !overlay_is_here(&here))
 		return DROP_UNKNOWN_SENDER;
 	*node = h->tunnel;
 	c->source = key.tunnel_id;
@@ -39,27 +39,27 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
  * Who lives at an address there it knows best. */
 static __always_inline int check_source(struct context *c, const struct addr *node)
 {
-	const struct host *from = host_of(&c->packet.src, 0);
+	const struct ipcache *from = ipcache_lookup(&c->packet.src, 0);
 
 	c->sender = from ? from->identity : 0;
 	if (addr_is_loopback(&c->packet.src) || addr_is_hairpin(&c->packet.src))
 		return DROP_INVALID_SOURCE_IP;
 	if (from && !addr_is_zero(&from->tunnel))
 		return addr_equal(&from->tunnel, node) ? 0 : DROP_INVALID_SOURCE_IP;
-	if (from && (from->flags & HOST_LOCAL))
+	if (from && (from->flags & IPCACHE_LOCAL))
 		return DROP_INVALID_SOURCE_IP;
-	return place_of(c->source) == PLACE_POD ? DROP_INVALID_SOURCE_IP : 0;
+	return ipcache_place(c->source) == PLACE_POD ? DROP_INVALID_SOURCE_IP : 0;
 }
 
 /* To the host's stack. While this node routes plainly to who sends through the tunnel, the packet arrives there as if by
  * the device that the routes name: the stack would not expect it from a device without an address (fib_validate_source). */
-static __always_inline int to_stack(struct __sk_buff *skb, struct context *c)
+static __always_inline int overlay_to_stack(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct host *from = host_of(&p->src, 0);
+	struct ipcache *from = ipcache_lookup(&p->src, 0);
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
 
-	if (from && (from->flags & HOST_DIRECT)) {
+	if (from && (from->flags & IPCACHE_DIRECT)) {
 		if (p->v6) {
 			fib.family = AF_INET6;
 			__builtin_memcpy(fib.ipv6_dst, &p->src, 16);
@@ -75,33 +75,33 @@ static __always_inline int to_stack(struct __sk_buff *skb, struct context *c)
 	return TC_ACT_OK;
 }
 
-static __always_inline int judge(struct __sk_buff *skb, struct context *c)
+static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct host *h = host_of(&p->dst, 0);
+	struct ipcache *h = ipcache_lookup(&p->dst, 0);
 	struct flow f = {};
 	__u32 ifindex;
 	int reason, action;
 
-	c->destination = host_identity(h, p->v6);
-	if (!h || !(h->flags & HOST_LOCAL) || !(host_is_pod_here(h) || host_is_this_node(h)))
+	c->destination = ipcache_identity(h, p->v6);
+	if (!h || !(h->flags & IPCACHE_LOCAL) || !(ipcache_is_local_pod(h) || ipcache_is_this_node(h)))
 		return drop(skb, c, DROP_STALE);
-	if (host_is_this_node(h) && !host_nic())
-		return to_stack(skb, c);
+	if (ipcache_is_this_node(h) && !node_nic())
+		return overlay_to_stack(skb, c);
 	reason = fragment_meet(c);
-	if (!reason && host_is_this_node(h)) {
-		reason = host_judge(skb, HOST_GETS);
+	if (!reason && ipcache_is_this_node(h)) {
+		reason = node_enforce(skb, NODE_GETS);
 		if (!reason)
-			return forward_rest(skb, c, to_stack(skb, c), 0);
+			return deliver_rest(skb, c, overlay_to_stack(skb, c), 0);
 	}
 	if (reason)
 		return drop(skb, c, reason);
 	ct_find(c, p, 0, &f);
 	ifindex = h->ifindex;
-	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : forward_deliver(skb, c, &f, ifindex);
+	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : deliver_local(skb, c, &f, ifindex);
 	if (action == TC_ACT_OK)
-		action = to_stack(skb, c);
-	return forward_rest(skb, c, action, ifindex);
+		action = overlay_to_stack(skb, c);
+	return deliver_rest(skb, c, action, ifindex);
 }
 
 SEC("tc")
@@ -120,7 +120,7 @@ int from_overlay(struct __sk_buff *skb)
 		reason = check_source(c, &node);
 	if (reason)
 		return drop(skb, c, reason);
-	return counted(skb, c, judge(skb, c));
+	return counted(skb, c, handle_from_overlay(skb, c));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

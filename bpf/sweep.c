@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* sweep: no hook. The agent names entries that look finished; here they are looked at again, taken out, and given back to
- * their owners' shares, which only the kernel can do without a race. */
+ * their owners' quota, which only the kernel can do without a race. */
 #include "lib/abi/sweep.h"
 #include "lib/sweep.h"
 
@@ -17,9 +17,9 @@ int sweep(void *unused)
 
 		if (i >= s->count)
 			break;
-		if (s->table == SHARED_CONNECTIONS)
+		if (s->table == QUOTA_CONNECTIONS)
 			removed += sweep_connection(&key->connection);
-		else if (s->table == SHARED_TRANSLATIONS)
+		else if (s->table == QUOTA_TRANSLATIONS)
 			removed += sweep_translation(&key->translation);
 		else
 			removed += sweep_fragment(&key->fragment);

@@ -6,23 +6,23 @@
 #include "lib/vlan.h"
 
 /* Whether it is a workload's packet that leaves the cluster and is no answer; or a negated drop reason. */
-static __always_inline int leaves(struct context *c)
+static __always_inline int is_masqueraded(struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct host *from = host_of(&p->src, 0), *to;
+	struct ipcache *from = ipcache_lookup(&p->src, 0), *to;
 	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 	struct flow f = {};
 	struct nic *n;
 	int reason;
 
-	if (!host_is_pod_here(from))
+	if (!ipcache_is_local_pod(from))
 		return 0;
 	if (addr_is_zero(&as) && !nat_known(c)) /* a connection that began with a node's address keeps it */
 		return 0;
-	to = host_of(&p->dst, 0);
+	to = ipcache_lookup(&p->dst, 0);
 	c->source = from->identity;
-	c->destination = host_identity(to, p->v6);
-	if (to && (to->flags & HOST_CLUSTER))
+	c->destination = ipcache_identity(to, p->v6);
+	if (to && (to->flags & IPCACHE_CLUSTER))
 		return 0;
 	n = nic_at(from->ifindex);
 	p->owner = n ? n->incarnation : 0;
@@ -34,18 +34,18 @@ static __always_inline int leaves(struct context *c)
 }
 
 /* What is not a workload's to be masqueraded. */
-static __always_inline int host_sends(struct __sk_buff *skb, struct context *c)
+static __always_inline int node_sends(struct __sk_buff *skb, struct context *c)
 {
-	struct host *to;
+	struct ipcache *to;
 	int reason;
 
-	if (!host_nic())
+	if (!node_nic())
 		return TC_ACT_OK;
-	to = host_of(&c->packet.dst, 0);
+	to = ipcache_lookup(&c->packet.dst, 0);
 	c->source = identity_from_stack(skb, &c->packet);
 	/* What leaves by a device is not for this node: an address of it is a broadcast's, or belongs to another link. */
-	c->destination = host_identity(host_is_this_node(to) ? NULL : to, c->packet.v6);
-	reason = host_leaves(skb, c);
+	c->destination = ipcache_identity(ipcache_is_this_node(to) ? NULL : to, c->packet.v6);
+	reason = node_leaves(skb, c);
 	return reason ? drop(skb, c, reason) : TC_ACT_OK;
 }
 
@@ -69,18 +69,18 @@ int to_net(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
 	if (reason) /* nothing but what a process of the node makes up */
-		return host_nic() ? drop(skb, c, reason) : TC_ACT_OK;
+		return node_nic() ? drop(skb, c, reason) : TC_ACT_OK;
 	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))
 		return TC_ACT_OK;
-	out = leaves(c);
+	out = is_masqueraded(c);
 	if (!out)
-		return host_sends(skb, c);
+		return node_sends(skb, c);
 	if (out < 0)
 		reason = -out;
 	else if (c->packet.icmp_error)
-		reason = nat_error_out(skb, c);
+		reason = masquerade_error(skb, c);
 	else
-		reason = nat_out(skb);
+		reason = masquerade_out(skb);
 	return counted(skb, c, reason ? drop(skb, c, reason) : TC_ACT_OK);
 }
 

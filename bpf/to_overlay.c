@@ -8,7 +8,7 @@ SEC("tc")
 int to_overlay(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_TO_OVERLAY);
-	struct host *h;
+	struct ipcache *h;
 	int reason;
 
 	if (!c)
@@ -21,11 +21,11 @@ int to_overlay(struct __sk_buff *skb)
 	if (reason)
 		return drop(skb, c, reason);
 	c->source = identity_from_stack(skb, &c->packet);
-	h = host_of(&c->packet.dst, 0);
-	c->destination = host_identity(h, c->packet.v6);
+	h = ipcache_lookup(&c->packet.dst, 0);
+	c->destination = ipcache_identity(h, c->packet.v6);
 	if (!h || addr_is_zero(&h->tunnel))
 		return drop(skb, c, DROP_NO_TUNNEL);
-	reason = host_leaves(skb, c);
+	reason = node_leaves(skb, c);
 	if (!reason)
 		reason = overlay_wrap(skb, h, c->source);
 	if (reason)

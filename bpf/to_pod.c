@@ -4,7 +4,7 @@
 #include "lib/neighbor.h"
 #include "lib/node.h"
 
-static __always_inline int judge(struct __sk_buff *skb, struct context *c, struct nic *n)
+static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *c, struct nic *n)
 {
 	struct packet *p = &c->packet;
 	struct flow f = {};
@@ -21,23 +21,23 @@ static __always_inline int judge(struct __sk_buff *skb, struct context *c, struc
 		/* The node's own calls, its probes among them, are its own to hold. */
 		if (c->source == IDENTITY_HOST)
 			p->owner = 0;
-		reason = ct_open(c, &f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));
+		reason = ct_create(c, &f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));
 		if (reason)
 			return drop(skb, c, reason);
 	}
 	if (f.reply)
-		c->sender = host_identity(host_of(&p->src, n->net), p->v6);
-	reason = c->source == IDENTITY_HOST ? host_verdict(skb, c, &f, 1) : 0;
+		c->sender = ipcache_identity(ipcache_lookup(&p->src, n->net), p->v6);
+	reason = c->source == IDENTITY_HOST ? node_verdict(skb, c, &f, 1) : 0;
 	if (!reason)
 		reason = verdict_at(skb, c, &f, n, f.reply);
 	if (reason)
-		return forward_refuse(skb, c, &f, reason);
-	reason = ct_touch(c, &f);
+		return deliver_refuse(skb, c, &f, reason);
+	reason = ct_update(c, &f);
 	if (!reason)
-		reason = forward_service_reply(skb, c, &f);
+		reason = reply_service(skb, c, &f);
 	if (reason)
 		return drop(skb, c, reason);
-	forward_report(skb, c, &f, 0);
+	deliver_report(skb, c, &f, 0);
 pass:
 	mark_clear(skb);
 	return TC_ACT_OK;
@@ -75,7 +75,7 @@ int to_pod(struct __sk_buff *skb)
 		if (action != NEIGHBOR_JUDGE)
 			return action;
 	}
-	return counted(skb, c, forward_rest(skb, c, judge(skb, c, n), skb->ifindex));
+	return counted(skb, c, deliver_rest(skb, c, handle_to_pod(skb, c, n), skb->ifindex));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -14,12 +14,12 @@ static __always_inline __u32 caller_of(const struct context *c, __u32 owner)
 {
 	const struct packet *p = &c->packet;
 	struct addr caller = p->src;
-	struct host *h;
+	struct ipcache *h;
 
-	if (place_of(c->source) == PLACE_NODE || (p->protocol != IPPROTO_TCP && c->source <= IDENTITY_RESERVED))
+	if (ipcache_place(c->source) == PLACE_NODE || (p->protocol != IPPROTO_TCP && c->source <= IDENTITY_RESERVED))
 		return 0;
-	h = host_at(&caller, 0);
-	if (h && (h->flags & HOST_NODE))
+	h = ipcache_exact(&caller, 0);
+	if (h && (h->flags & IPCACHE_NODE))
 		return 0;
 	if (p->v6 && c->source <= IDENTITY_RESERVED)
 		((__u64 *)&caller)[1] = 0; /* a site outside has 2^64 addresses in each of its networks (RFC 4291 2.5.4) */

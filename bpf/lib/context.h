@@ -6,12 +6,12 @@
 #include "abi/policy.h"
 #include "packet.h"
 
-/* Slots of a connection. */
-enum slot {
-	SLOT_EGRESS = 0,
-	SLOT_INGRESS = 1,
-	SLOT_BACK_A = 2,
-	SLOT_BACK_B = 3,
+/* Which of a connection's remembered verdicts. */
+enum verdict_of {
+	VERDICT_OF_EGRESS = 0,
+	VERDICT_OF_INGRESS = 1,
+	VERDICT_OF_BACK_A = 2,
+	VERDICT_OF_BACK_B = 3,
 };
 
 /* What a NIC's policy is asked. */
@@ -26,7 +26,7 @@ struct question {
 	__u64 revision; /* of the NIC */
 	__be16 here_port; /* of the NIC's side of the connection, and of the peer's */
 	__be16 there_port;
-	__u32 slot; /* enum slot: where the answer is remembered */
+	__u32 of; /* enum verdict_of: where the answer is remembered */
 };
 
 /* What the steps of one hook have found out so far. */

@@ -4,7 +4,7 @@
 #define WEFT_CT_H
 
 #include "caller.h"
-#include "share.h"
+#include "quota.h"
 #include "tcp.h"
 
 struct flow {
@@ -73,12 +73,12 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, _
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 }
 
-static __always_inline enum shared ct_kind(__u32 flags)
+static __always_inline enum quota_kind ct_quota(__u32 flags)
 {
-	return flags & CT_CALLED ? SHARED_CALLED : SHARED_CONNECTIONS;
+	return flags & CT_CALLED ? QUOTA_CALLED : QUOTA_CONNECTIONS;
 }
 
-/* Takes an entry out, and gives it back to its owner's share. */
+/* Takes an entry out, and gives it back to its owner's quota. */
 GLOBAL ct_remove(const struct ct_key *key)
 {
 	struct ct_key own;
@@ -98,35 +98,35 @@ GLOBAL ct_remove(const struct ct_key *key)
 		return 0; /* another CPU was faster */
 	if (flags & CT_OPENING)
 		return 1; /* it counted nowhere */
-	share_give(owner, ct_kind(flags));
+	quota_give(owner, ct_quota(flags));
 	caller_give(caller);
 	return 1;
 }
 
-/* A connection that a forged SYN may have opened takes a random place, and what is still opening there goes: a flood
- * mostly evicts its own, and a caller that answers within the time of some thousand calls keeps its place. Returns whether
+/* A connection that a forged SYN may have opened takes a random index of openings, and what is still opening there goes: a flood
+ * mostly evicts its own, and a caller that answers within the time of some thousand calls stays. Returns whether
  * one has to go: its key is in c->evicted. */
 GLOBAL ct_opening(void)
 {
 	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
 	__u32 limit = config.openings_limit, at;
-	struct ct_key *place;
+	struct ct_key *opening;
 	struct ct *e;
 
 	if (!c)
 		return 0;
 	at = bpf_get_prandom_u32() % (limit ? limit : 1);
-	place = bpf_map_lookup_elem(&openings, &at);
-	if (!place)
+	opening = bpf_map_lookup_elem(&openings, &at);
+	if (!opening)
 		return 0;
-	c->evicted = *place;
-	*place = c->key;
+	c->evicted = *opening;
+	*opening = c->key;
 	e = bpf_map_lookup_elem(&connections, &c->evicted);
 	return e && (e->flags & CT_OPENING) && __builtin_memcmp(&c->evicted, &c->key, sizeof(c->key));
 }
 
 /* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
-static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
+static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 {
 	const struct packet *p = &c->packet;
 	struct ct *e = &c->fresh;
@@ -145,15 +145,15 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 		flags |= (tcp_opens(p) ? CT_SYN : answers ? 0 : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
 	e->caller = flags & CT_CALLED ? caller_of(c, p->owner) : 0;
 	if (flags & CT_OPENING)
-		reason = share_check(p->owner, SHARED_CALLED, config.connections_limit);
+		reason = quota_check(p->owner, QUOTA_CALLED, config.connections_limit);
 	else
-		reason = share_take(p->owner, ct_kind(flags), config.connections_limit, &life);
+		reason = quota_take(p->owner, ct_quota(flags), config.connections_limit, &life);
 	if (reason)
 		return reason;
 	if (!caller_take(e->caller, flags & CT_OPENING)) {
 		if (!(flags & CT_OPENING))
-			share_give(p->owner, ct_kind(flags));
-		return DROP_SHARE;
+			quota_give(p->owner, ct_quota(flags));
+		return DROP_QUOTA;
 	}
 	e->owner = p->owner;
 	e->flags = flags | (f->from_b ? CT_FROM_B : 0);
@@ -169,7 +169,7 @@ static __noinline int ct_open(struct context *c, struct flow *f, __u32 flags)
 		if ((flags & CT_OPENING) && ct_opening())
 			ct_remove(&c->evicted);
 	} else if (!(flags & CT_OPENING)) { /* full, or another CPU was faster */
-		share_give(p->owner, ct_kind(flags));
+		quota_give(p->owner, ct_quota(flags));
 		caller_give(e->caller);
 	}
 	f->entry = bpf_map_lookup_elem(&connections, f->key);
@@ -185,20 +185,20 @@ static __always_inline void ct_flags(struct ct *e, __u32 before, __u32 flags)
 		__sync_fetch_and_and(&e->flags, ~(before & ~flags));
 }
 
-/* An answered connection counts for its owner from now on, once: for the CPU that takes the flag away. Returns 0 or a drop
+/* An open connection counts for its owner from now on, once: for the CPU that takes the flag away. Returns 0 or a drop
  * reason. */
 static __always_inline int ct_settle(struct ct *e)
 {
-	int reason = share_take(e->owner, SHARED_CALLED, config.connections_limit, NULL);
+	int reason = quota_take(e->owner, QUOTA_CALLED, config.connections_limit, NULL);
 
 	if (reason)
 		return reason;
 	if (!caller_take(e->caller, 0)) {
-		share_give(e->owner, SHARED_CALLED);
-		return DROP_SHARE;
+		quota_give(e->owner, QUOTA_CALLED);
+		return DROP_QUOTA;
 	}
 	if (!(__sync_fetch_and_and(&e->flags, ~CT_OPENING) & CT_OPENING)) {
-		share_give(e->owner, SHARED_CALLED);
+		quota_give(e->owner, QUOTA_CALLED);
 		caller_give(e->caller);
 	}
 	return 0;
@@ -213,7 +213,7 @@ static __always_inline __u64 ct_life(const struct packet *p, __u32 flags)
 		return (flags & CT_REPLIED ? config.datagram[service] : config.datagram_new[service]) * SECOND;
 	if (ct_is_over(flags))
 		return config.tcp_closing[service] * SECOND;
-	return (flags & CT_ANSWERED ? config.tcp_open[service] : config.tcp_opening) * SECOND;
+	return (flags & CT_OPEN ? config.tcp_open[service] : config.tcp_opening) * SECOND;
 }
 
 /* Life goes on: expiry follows what TCP proves, or traffic for the rest. c->touched becomes the event flags to report.
@@ -234,7 +234,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	}
 	if (p->protocol == IPPROTO_TCP && !p->later_fragment)
 		flags = tcp_follow(p, e, flags, !!(how & FLOW_FROM_B), !!(how & FLOW_REPLY));
-	if ((flags & CT_OPENING) && (flags & CT_ANSWERED)) {
+	if ((flags & CT_OPENING) && (flags & CT_OPEN)) {
 		reason = ct_settle(e);
 		if (reason) {
 			ct_remove(&c->key);
@@ -251,11 +251,11 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 		ct_flags(e, before, flags);
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (!ends && (flags & (CT_ANSWERED | CT_OPENING)) ? until : share_life(e->owner, ct_kind(flags), config.connections_limit, until));
+		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, ct_quota(flags), config.connections_limit, until));
 	return 0;
 }
 
-static __always_inline int ct_touch(struct context *c, struct flow *f)
+static __always_inline int ct_update(struct context *c, struct flow *f)
 {
 	return ct_follow(c, f->entry, flow_how(f));
 }

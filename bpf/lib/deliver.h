@@ -12,15 +12,15 @@
 #include "verdict.h"
 
 /* Of a connection that may not be nothing is kept. */
-static __always_inline int forward_refuse(struct __sk_buff *skb, struct context *c, struct flow *f, int reason)
+static __always_inline int deliver_refuse(struct __sk_buff *skb, struct context *c, struct flow *f, int reason)
 {
 	if (f->is_new)
 		ct_remove(f->key);
 	return drop(skb, c, reason);
 }
 
-/* Tells people of a beginning, a first answer, an end. */
-static __always_inline void forward_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 way)
+/* Emits an event for a beginning, a first answer, an end. */
+static __always_inline void deliver_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 way)
 {
 	__u32 kept = c->event_flags;
 
@@ -34,7 +34,7 @@ static __always_inline void forward_report(struct __sk_buff *skb, struct context
 
 /* Into a workload of this node, past its host side (bpf_redirect_peer). From a netkit hook, which transmits, the kernel
  * knows no such way: there it goes through the host side, where to_pod sees that it has been judged. */
-static __always_inline int forward_into(struct __sk_buff *skb, const struct nic *n, __u32 ifindex)
+static __always_inline int deliver_into(struct __sk_buff *skb, const struct nic *n, __u32 ifindex)
 {
 	if (rewrite_macs(skb, n->mac, n->host_mac))
 		return TC_ACT_SHOT;
@@ -48,7 +48,7 @@ static __always_inline int forward_into(struct __sk_buff *skb, const struct nic 
 
 /* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. TC_ACT_OK: it is an error
  * about a connection that passes the stack, and goes that way, too. */
-static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
+static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
 {
 	struct nic *n = nic_at(ifindex);
 	int reason;
@@ -59,28 +59,28 @@ static __noinline int forward_deliver(struct __sk_buff *skb, struct context *c, 
 		reason = related(skb, 1);
 		if (reason)
 			return drop(skb, c, reason);
-		return c->event_flags & EVENT_TO_STACK ? TC_ACT_OK : forward_into(skb, n, ifindex);
+		return c->event_flags & EVENT_TO_STACK ? TC_ACT_OK : deliver_into(skb, n, ifindex);
 	}
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;
-		reason = ct_open(c, f, CT_CALLED);
+		reason = ct_create(c, f, CT_CALLED);
 		if (reason)
 			return drop(skb, c, reason);
 	}
 	reason = verdict_at(skb, c, f, n, f->reply);
 	if (reason)
-		return forward_refuse(skb, c, f, reason);
-	reason = ct_touch(c, f);
+		return deliver_refuse(skb, c, f, reason);
+	reason = ct_update(c, f);
 	if (!reason)
-		reason = forward_service_reply(skb, c, f);
+		reason = reply_service(skb, c, f);
 	if (reason)
 		return drop(skb, c, reason);
-	forward_report(skb, c, f, 0);
-	return forward_into(skb, n, ifindex);
+	deliver_report(skb, c, f, 0);
+	return deliver_into(skb, n, ifindex);
 }
 
 /* The rest of a datagram follows its first fragment where that may go, at the cost of the NIC it goes to. */
-GLOBAL forward_lead(struct __sk_buff *skb, int action, __u32 ifindex)
+GLOBAL deliver_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 {
 	struct context *c = context_here();
 	struct nic *n = ifindex ? nic_at(ifindex) : NULL;
@@ -93,9 +93,9 @@ GLOBAL forward_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 }
 
 /* 0: it goes to the node. */
-static __always_inline int forward_rest(struct __sk_buff *skb, struct context *c, int action, __u32 ifindex)
+static __always_inline int deliver_rest(struct __sk_buff *skb, struct context *c, int action, __u32 ifindex)
 {
-	return c->packet.first_fragment ? forward_lead(skb, action, ifindex) : action;
+	return c->packet.first_fragment ? deliver_lead(skb, action, ifindex) : action;
 }
 
 #endif

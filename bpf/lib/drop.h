@@ -17,7 +17,7 @@ static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reaso
 	}
 }
 
-/* The one way out for a drop. Multicast chatter of a workload's own stack is counted but tells nobody anything. */
+/* The one way out for a drop. Multicast chatter of a workload's own stack is counted, but gives no event. */
 GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
 {
 	if (!c)

@@ -7,7 +7,7 @@
 
 #include "context.h"
 #include "parse.h"
-#include "share.h"
+#include "quota.h"
 
 #define FRAGMENT_LIFE (30 * SECOND) /* RFC 8200 4.5 gives up after 60 s, Linux after 30 s (ip_frag_time) */
 
@@ -70,19 +70,19 @@ GLOBAL fragment_keep(__u32 owner)
 		c->fragment.headers = f->headers;
 	if (f && f->expires >= c->now && f->headers == c->fragment.headers && f->src_port == c->fragment.src_port && f->dst_port == c->fragment.dst_port &&
 	    f->protocol == c->fragment.protocol && f->icmp_type == c->fragment.icmp_type) {
-		f->expires = c->now + share_life(f->owner, SHARED_FRAGMENTS, config.fragments_limit, life);
+		f->expires = c->now + quota_life(f->owner, QUOTA_FRAGMENTS, config.fragments_limit, life);
 		return 0;
 	}
 	if (f)
-		share_remove(&fragments, &c->fragment_key, f->owner, SHARED_FRAGMENTS);
-	reason = share_take(owner, SHARED_FRAGMENTS, config.fragments_limit, &life);
+		quota_remove(&fragments, &c->fragment_key, f->owner, QUOTA_FRAGMENTS);
+	reason = quota_take(owner, QUOTA_FRAGMENTS, config.fragments_limit, &life);
 	if (reason)
 		return reason;
 	c->fragment.owner = owner;
 	c->fragment.expires = c->now + life;
 	if (!bpf_map_update_elem(&fragments, &c->fragment_key, &c->fragment, BPF_NOEXIST))
 		return 0;
-	share_give(owner, SHARED_FRAGMENTS);
+	quota_give(owner, QUOTA_FRAGMENTS);
 	return DROP_FRAGMENTS_FULL;
 }
 

@@ -19,7 +19,7 @@ static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const st
 		return mark_identity(mark);
 	if (!skb->ingress_ifindex || skb->ingress_ifindex == LOOPBACK_IFINDEX)
 		return IDENTITY_HOST;
-	identity = host_identity(host_of(&p->src, 0), p->v6);
+	identity = ipcache_identity(ipcache_lookup(&p->src, 0), p->v6);
 	if (identity == IDENTITY_HOST)
 		return p->v6 ? config.world6 : config.world4;
 	return identity;

@@ -6,46 +6,46 @@
 #include "config.h"
 
 /* The row of exactly this address. */
-static __always_inline struct host *host_at(const struct addr *a, __u32 net)
+static __always_inline struct ipcache *ipcache_exact(const struct addr *a, __u32 net)
 {
-	struct host_key key = { .addr = *a, .net = net };
+	struct ipcache_key key = { .addr = *a, .net = net };
 
-	return bpf_map_lookup_elem(&hosts, &key);
+	return bpf_map_lookup_elem(&ipcache, &key);
 }
 
-/* The place of an address: an exact row first, then the longest prefix. NULL: nothing is known, not even a default. */
-static __always_inline struct host *host_of(const struct addr *a, __u32 net)
+/* The row of an address: an exact one first, then the longest prefix. NULL: nothing is known, not even a default. */
+static __always_inline struct ipcache *ipcache_lookup(const struct addr *a, __u32 net)
 {
 	struct prefix_key prefix = { .bits = 32 + 128, .net = net, .addr = *a };
-	struct host *h = host_at(a, net);
+	struct ipcache *h = ipcache_exact(a, net);
 
 	return h ? h : bpf_map_lookup_elem(&prefixes, &prefix);
 }
 
-/* The address of a workload: nobody offers a service there but itself. */
-static __always_inline int host_is_workload(const struct host *h)
+/* The address of a workload: no service is offered there but its own. */
+static __always_inline int ipcache_is_workload(const struct ipcache *h)
 {
-	return h && !(h->flags & HOST_NODE) && (h->flags & HOST_CLUSTER) && h->identity > IDENTITY_RESERVED;
+	return h && !(h->flags & IPCACHE_NODE) && (h->flags & IPCACHE_CLUSTER) && h->identity > IDENTITY_RESERVED;
 }
 
-static __always_inline __u32 host_identity(const struct host *h, int v6)
+static __always_inline __u32 ipcache_identity(const struct ipcache *h, int v6)
 {
 	if (h && h->identity)
 		return h->identity;
 	return v6 ? config.world6 : config.world4;
 }
 
-static __always_inline int host_is_pod_here(const struct host *h)
+static __always_inline int ipcache_is_local_pod(const struct ipcache *h)
 {
-	return h && h->ifindex && (h->flags & HOST_LOCAL);
+	return h && h->ifindex && (h->flags & IPCACHE_LOCAL);
 }
 
-static __always_inline int host_is_this_node(const struct host *h)
+static __always_inline int ipcache_is_this_node(const struct ipcache *h)
 {
-	return h && (h->flags & (HOST_LOCAL | HOST_NODE)) == (HOST_LOCAL | HOST_NODE);
+	return h && (h->flags & (IPCACHE_LOCAL | IPCACHE_NODE)) == (IPCACHE_LOCAL | IPCACHE_NODE);
 }
 
-static __always_inline __u32 place_of(__u32 identity)
+static __always_inline __u32 ipcache_place(__u32 identity)
 {
 	switch (identity) {
 	case IDENTITY_WORLD:

@@ -19,9 +19,9 @@ static __always_inline struct service *lb_service(const struct packet *p, __u32 
 	if (s || port < NODE_PORT_MIN || port > NODE_PORT_MAX)
 		return s;
 	/* A node port is offered at every address of every node: one row a family, with the unspecified address. */
-	struct host *h = host_of(&p->dst, net);
+	struct ipcache *h = ipcache_lookup(&p->dst, net);
 
-	if (!h || !(h->flags & HOST_NODE))
+	if (!h || !(h->flags & IPCACHE_NODE))
 		return NULL;
 	if (p->v6)
 		__builtin_memset(&key.addr, 0, sizeof(key.addr));
@@ -74,13 +74,13 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 	to = *what;
 	old = bpf_map_lookup_elem(&translations, &key);
 	if (old)
-		share_remove(&translations, &key, old->owner, SHARED_TRANSLATIONS);
-	reason = share_take(to.owner, SHARED_TRANSLATIONS, config.translations_limit, NULL);
+		quota_remove(&translations, &key, old->owner, QUOTA_TRANSLATIONS);
+	reason = quota_take(to.owner, QUOTA_TRANSLATIONS, config.translations_limit, NULL);
 	if (reason)
 		return reason;
 	if (!bpf_map_update_elem(&translations, &key, &to, BPF_NOEXIST))
 		return 0;
-	share_give(to.owner, SHARED_TRANSLATIONS);
+	quota_give(to.owner, QUOTA_TRANSLATIONS);
 	return DROP_NAT_FULL;
 }
 

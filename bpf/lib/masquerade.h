@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* masquerade: a workload speaks to the outside with its node's address and a port that nobody else has:
+/* masquerade: a workload speaks to the outside with its node's address and a port that is free:
  * no socket of the host, no mapping of the host's netfilter, and outside the ranges the host hands out itself.
  */
 #ifndef WEFT_MASQUERADE_H
@@ -31,7 +31,7 @@ extern struct nf_conn *bpf_skb_ct_lookup(struct __sk_buff *skb, struct bpf_sock_
 					 struct bpf_ct_opts___weft *opts, __u32 opts_size) __ksym __weak;
 extern void bpf_ct_release(struct nf_conn *ct) __ksym __weak;
 
-static __always_inline __u32 nat_tuple(const struct nat_key *k, struct bpf_sock_tuple *t)
+static __always_inline __u32 masquerade_tuple(const struct nat_key *k, struct bpf_sock_tuple *t)
 {
 	if (addr_is4(&k->src)) {
 		t->ipv4.saddr = addr_4(&k->src);
@@ -48,11 +48,11 @@ static __always_inline __u32 nat_tuple(const struct nat_key *k, struct bpf_sock_
 }
 
 /* Whether the host itself waits for packets like `k` (one that comes back). */
-static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key *k)
+static __always_inline int masquerade_taken(struct __sk_buff *skb, const struct nat_key *k)
 {
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *socket = NULL;
-	__u32 size = nat_tuple(k, &t);
+	__u32 size = masquerade_tuple(k, &t);
 
 	if (k->protocol == IPPROTO_TCP)
 		socket = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
@@ -75,7 +75,7 @@ static __always_inline int nat_taken(struct __sk_buff *skb, const struct nat_key
 }
 
 /* The port of a try: first the wanted one, then others from a random one on, each once. */
-static __always_inline __u16 nat_port(__u16 wanted, __u32 random, int try)
+static __always_inline __u16 masquerade_port(__u16 wanted, __u32 random, int try)
 {
 	__u16 span = config.nat_port_max - config.nat_port_min + 1;
 
@@ -85,9 +85,9 @@ static __always_inline __u16 nat_port(__u16 wanted, __u32 random, int try)
 }
 
 /* For how long (seconds, 1 at least) the connection that has the port of way_back would go on, if it has to give way to
- * one of `owner`; 0: it has not. It has when it is over, and when its workload holds more than twice as much: nobody keeps
+ * one of `owner`; 0: it has not. It has when it is over, and when its workload holds more than twice as much: no workload keeps
  * all ports of a destination. */
-GLOBAL nat_yields(__u32 owner)
+GLOBAL masquerade_yields(__u32 owner)
 {
 	struct context *c = context_here();
 	struct nat *n;
@@ -100,26 +100,26 @@ GLOBAL nat_yields(__u32 owner)
 	if (!n)
 		return 0;
 	holder = n->owner;
-	translation_turn(&c->way_back, n, &c->other_way);
-	left = translation_until(&c->other_way, &c->quoted, &c->quoted_key) - (int)(c->now / SECOND);
-	if (left >= 0 && share_held(holder, SHARED_TRANSLATIONS) <= 2 * share_held(owner, SHARED_TRANSLATIONS))
+	nat_turn(&c->way_back, n, &c->other_way);
+	left = nat_until(&c->other_way, &c->quoted, &c->quoted_key) - (int)(c->now / SECOND);
+	if (left >= 0 && quota_held(holder, QUOTA_TRANSLATIONS) <= 2 * quota_held(owner, QUOTA_TRANSLATIONS))
 		return 0;
 	return left > 0 ? left : 1;
 }
 
 /* Takes a port for the connection way_out and writes both rows: a free one, or, if all that were tried are taken, that of
  * the connection among them that is nearest its end. Returns 0 or a drop reason. */
-static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
+static __noinline int masquerade_create(struct __sk_buff *skb, struct context *c)
 {
 	struct nat_key *out = &c->way_out, *in = &c->way_back;
 	struct nat *to = &c->nat, *back = &c->nat_back;
-	int reason = share_take_some(to->owner, SHARED_TRANSLATIONS, 2, config.translations_limit, NULL), least = 0;
+	int reason = quota_take_some(to->owner, QUOTA_TRANSLATIONS, 2, config.translations_limit, NULL), least = 0;
 	__u32 random = bpf_get_prandom_u32();
 	__be16 port = 0;
 
 	if (reason)
 		return reason;
-	translation_turn(out, to, in);
+	nat_turn(out, to, in);
 	*back = *to;
 	back->addr = out->src;
 	back->port = out->src_port;
@@ -128,12 +128,12 @@ static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
 		int failed;
 
 		if (try < NAT_TRIES) {
-			in->dst_port = bpf_htons(nat_port(bpf_ntohs(out->src_port), random, try));
-			if (nat_taken(skb, in))
+			in->dst_port = bpf_htons(masquerade_port(bpf_ntohs(out->src_port), random, try));
+			if (masquerade_taken(skb, in))
 				continue;
 		} else if (least) {
 			in->dst_port = port;
-			translation_remove(in);
+			nat_remove(in);
 		} else {
 			break;
 		}
@@ -143,7 +143,7 @@ static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
 			break;
 		}
 		if (failed) {
-			int left = nat_yields(to->owner);
+			int left = masquerade_yields(to->owner);
 
 			if (left && (!least || left < least)) {
 				least = left;
@@ -160,12 +160,12 @@ static __noinline int nat_open(struct __sk_buff *skb, struct context *c)
 		reason = failed == -EEXIST ? 0 : DROP_NAT_FULL;
 		break;
 	}
-	share_give_some(to->owner, SHARED_TRANSLATIONS, 2);
+	quota_give_some(to->owner, QUOTA_TRANSLATIONS, 2);
 	return reason;
 }
 
 /* Whether there is something by which an answer finds its way back: ports, or the identifier of a request. */
-static __always_inline int nat_has_ports(const struct packet *p)
+static __always_inline int masquerade_has_ports(const struct packet *p)
 {
 	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
 		return p->later_fragment || (p->icmp_request && p->icmp_request == p->icmp_type);
@@ -188,7 +188,7 @@ static __always_inline struct nat *nat_known(struct context *c)
 }
 
 /* The way out: the node's address for the workload's. */
-GLOBAL nat_out(struct __sk_buff *skb)
+GLOBAL masquerade_out(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
 	struct packet *p;
@@ -198,7 +198,7 @@ GLOBAL nat_out(struct __sk_buff *skb)
 	if (!c)
 		return DROP_INVALID;
 	p = &c->packet;
-	if (!nat_has_ports(p))
+	if (!masquerade_has_ports(p))
 		return DROP_NAT_PROTOCOL;
 	known = nat_known(c);
 	if (!known && p->later_fragment)
@@ -208,7 +208,7 @@ GLOBAL nat_out(struct __sk_buff *skb)
 		c->nat.addr = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 		c->nat.opened = c->now;
 		c->nat.owner = p->owner;
-		reason = nat_open(skb, c);
+		reason = masquerade_create(skb, c);
 		if (reason)
 			return reason;
 		known = bpf_map_lookup_elem(&translations, &c->way_out);
@@ -220,7 +220,7 @@ GLOBAL nat_out(struct __sk_buff *skb)
 }
 
 /* An ICMP error that a workload sends about a packet it got from outside: the other end must find its own. */
-GLOBAL nat_error_out(struct __sk_buff *skb, struct context *c)
+GLOBAL masquerade_error(struct __sk_buff *skb, struct context *c)
 {
 	if (!c)
 		return DROP_INVALID;
@@ -246,7 +246,7 @@ GLOBAL nat_error_out(struct __sk_buff *skb, struct context *c)
 }
 
 /* The way back. Returns 1 when the packet was ours, 0 when not, or a negated drop reason. */
-GLOBAL nat_in(struct __sk_buff *skb, struct context *c)
+GLOBAL masquerade_in(struct __sk_buff *skb, struct context *c)
 {
 	if (!c)
 		return 0;

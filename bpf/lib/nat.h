@@ -8,7 +8,7 @@
 #include "icmp.h"
 
 /* The key of the row for the other way. */
-static __always_inline void translation_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)
+static __always_inline void nat_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)
 {
 	__builtin_memset(other, 0, sizeof(*other));
 	other->protocol = key->protocol;
@@ -29,16 +29,16 @@ static __always_inline void translation_turn(const struct nat_key *key, const st
 
 /* Whether the row `n`, found at the key for the other way, is about the same connection as `key`: its port may be another's
  * by now. */
-static __always_inline int translation_answers(const struct nat_key *key, const struct nat *n)
+static __always_inline int nat_answers(const struct nat_key *key, const struct nat *n)
 {
 	if (key->kind == NAT_OUT)
 		return n->port == key->src_port && addr_equal(&n->addr, &key->src);
 	return n->port == key->dst_port && addr_equal(&n->addr, &key->dst);
 }
 
-/* Takes out a row, and of masquerade the one for the other way, and gives them back to their owners' shares. Returns how
+/* Takes out a row, and of masquerade the one for the other way, and gives them back to their owners' quota. Returns how
  * many that were. */
-GLOBAL translation_remove(const struct nat_key *at)
+GLOBAL nat_remove(const struct nat_key *at)
 {
 	struct nat_key key, other;
 	struct nat *n;
@@ -52,19 +52,19 @@ GLOBAL translation_remove(const struct nat_key *at)
 	if (!n)
 		return 0;
 	owner = n->owner;
-	translation_turn(&key, n, &other);
-	removed = share_remove(&translations, &key, owner, SHARED_TRANSLATIONS);
+	nat_turn(&key, n, &other);
+	removed = quota_remove(&translations, &key, owner, QUOTA_TRANSLATIONS);
 	if (key.kind == NAT_SERVICE)
 		return removed;
 	n = bpf_map_lookup_elem(&translations, &other);
-	if (n && translation_answers(&key, n))
-		removed += share_remove(&translations, &other, n->owner, SHARED_TRANSLATIONS);
+	if (n && nat_answers(&key, n))
+		removed += quota_remove(&translations, &other, n->owner, QUOTA_TRANSLATIONS);
 	return removed;
 }
 
 /* When the connection between these ends is over if nothing more is said, in seconds of CLOCK_MONOTONIC; 0: there is none.
  * `p` and `key` are room. */
-static __always_inline int translation_until(const struct nat_key *k, struct packet *p, struct ct_key *key)
+static __always_inline int nat_until(const struct nat_key *k, struct packet *p, struct ct_key *key)
 {
 	struct flow f = { .key = key };
 	struct ct *e;

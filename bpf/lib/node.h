@@ -14,7 +14,7 @@
 #define PORT_HEALTH 4240
 #define IPPROTO_VRRP 112 /* RFC 9568 5.1.1.3: whose packets have a hop limit of 255 */
 
-static __always_inline struct nic *host_nic(void)
+static __always_inline struct nic *node_nic(void)
 {
 	return nic_at(0);
 }
@@ -34,7 +34,7 @@ static __always_inline int host_leases(const struct packet *p, int sends)
 
 /* What a node and its link need to be one, whatever policies say: neighbours and groups, addresses, routers that stand in for
  * each other. From farther away, and from workloads, it is none of that. */
-static __always_inline int host_links(const struct context *c)
+static __always_inline int node_links(const struct context *c)
 {
 	const struct packet *p = &c->packet;
 
@@ -57,84 +57,84 @@ static __always_inline int host_links(const struct context *c)
 
 /* The same, and what nodes do with each other: by what is called, since anybody may call from any port. Answers belong to
  * their connection. */
-static __always_inline int host_exempt(const struct context *c, const struct addr *peer)
+static __always_inline int node_exempt(const struct context *c, const struct addr *peer)
 {
 	const struct packet *p = &c->packet;
-	struct host *other;
+	struct ipcache *other;
 
-	if (host_links(c))
+	if (node_links(c))
 		return 1;
 	if (!overlay_is(p) && (p->protocol != IPPROTO_TCP || p->dst_port != bpf_htons(PORT_HEALTH)))
 		return 0;
-	other = host_of(peer, 0);
-	return other && (other->flags & HOST_NODE);
+	other = ipcache_lookup(peer, 0);
+	return other && (other->flags & IPCACHE_NODE);
 }
 
 /* The node's verdict on a packet of a connection that is known: one that it gets, or sends. Returns 0 or a drop reason. */
-static __always_inline int host_verdict(struct __sk_buff *skb, struct context *c, struct flow *f, int sends)
+static __always_inline int node_verdict(struct __sk_buff *skb, struct context *c, struct flow *f, int sends)
 {
 	const struct packet *p = &c->packet;
-	struct nic *n = host_nic();
+	struct nic *n = node_nic();
 
-	if (!n || (f->entry->flags & CT_EXEMPT) || host_exempt(c, sends ? &p->dst : &p->src))
+	if (!n || (f->entry->flags & CT_EXEMPT) || node_exempt(c, sends ? &p->dst : &p->src))
 		return 0;
 	return verdict_at(skb, c, f, n, sends ? !f->reply : f->reply);
 }
 
-#define HOST_GETS 0
-#define HOST_SENDS 1
-#define HOST_CARRIES 2 /* somebody else's packet with the node's address: its answers come to the node */
+#define NODE_GETS 0
+#define NODE_SENDS 1
+#define NODE_CARRIES 2 /* another's packet with the node's address: its answers come to the node */
 
-/* The same for one at the node's own devices, where nobody has looked for its connection yet. */
-GLOBAL host_judge(struct __sk_buff *skb, int does)
+/* The same for one at the node's own devices, where its connection is not known yet. */
+GLOBAL node_enforce(struct __sk_buff *skb, int does)
 {
 	struct context *c = context_here();
 	struct flow f = {};
 	struct packet *p;
 	int reason, exempt;
 
-	if (!c || !host_nic())
+	if (!c || !node_nic())
 		return 0;
 	p = &c->packet;
 	if (p->icmp_error && !related(skb, 0))
 		return 0;
-	exempt = does == HOST_CARRIES || host_exempt(c, does == HOST_SENDS ? &p->dst : &p->src);
-	if (exempt && does != HOST_CARRIES && p->protocol != IPPROTO_TCP)
+	exempt = does == NODE_CARRIES || node_exempt(c, does == NODE_SENDS ? &p->dst : &p->src);
+	if (exempt && does != NODE_CARRIES && p->protocol != IPPROTO_TCP)
 		return 0; /* what is not TCP is exempt in both directions */
 	ct_find(c, p, 0, &f);
 	if (!f.entry) {
-		if (does == HOST_CARRIES)
+		if (does == NODE_CARRIES)
 			p->owner = OWNER_CARRIED;
-		reason = ct_open(c, &f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == HOST_SENDS ? 0 : CT_CALLED));
+		reason = ct_create(c, &f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == NODE_SENDS ? 0 : CT_CALLED));
 		if (reason)
 			return reason;
 	}
-	reason = exempt ? 0 : host_verdict(skb, c, &f, does == HOST_SENDS);
+	reason = exempt ? 0 : node_verdict(skb, c, &f, does == NODE_SENDS);
 	if (reason) {
 		if (f.is_new)
 			ct_remove(f.key);
 		return reason;
 	}
-	reason = ct_touch(c, &f);
+	reason = ct_update(c, &f);
 	if (reason)
 		return reason;
-	if (does != HOST_CARRIES && !(f.entry->flags & CT_EXEMPT))
-		forward_report(skb, c, &f, does == HOST_SENDS ? EVENT_TO_NETWORK : EVENT_TO_STACK);
+	if (does != NODE_CARRIES && !(f.entry->flags & CT_EXEMPT))
+		deliver_report(skb, c, &f, does == NODE_SENDS ? EVENT_TO_NETWORK : EVENT_TO_STACK);
 	return 0;
 }
 
-/* What leaves the host's stack: sent by a socket of the node, or carried for somebody. */
-static __always_inline int host_leaves(struct __sk_buff *skb, struct context *c)
+/* What leaves the host's stack: sent by a socket of the node, or carried for another. */
+static __always_inline int node_leaves(struct __sk_buff *skb, struct context *c)
 {
-	int does = c->source == IDENTITY_HOST ? HOST_SENDS : HOST_CARRIES, reason;
-	struct nic *n = host_nic();
+	int does = c->source == IDENTITY_HOST ? NODE_SENDS : NODE_CARRIES, reason;
+	struct nic *n = node_nic();
 
-	if (!n || (does == HOST_CARRIES && !host_is_this_node(host_of(&c->packet.src, 0))))
+	if (!n || (does == NODE_CARRIES && !ipcache_is_this_node(ipcache_lookup(&c->packet.src, 0))))
 		return 0;
 	reason = fragment_meet(c);
 	if (!reason)
-		reason = host_judge(skb, does);
-	return reason || !c->packet.first_fragment ? reason : fragment_keep(does == HOST_SENDS ? n->incarnation : 0);
+		reason = node_enforce(skb, does);
+	return reason || !c->packet.first_fragment ? reason : fragment_keep(does == NODE_SENDS ? n->incarnation : 0);
 }
 
 #endif

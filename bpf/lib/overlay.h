@@ -15,14 +15,14 @@ static __always_inline int overlay_is(const struct packet *p)
 
 /* Drops a workload's packet to the tunnel port of a node, and of the outside where masquerade would give it a node's
  * address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
-static __always_inline int overlay_check_target(const struct packet *p, const struct host *h)
+static __always_inline int overlay_check_target(const struct packet *p, const struct ipcache *h)
 {
 	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 
 	if (!overlay_is(p))
 		return 0;
-	if (h && (h->flags & HOST_CLUSTER))
-		return h->flags & HOST_NODE ? DROP_ENCAP_PROHIBITED : 0;
+	if (h && (h->flags & IPCACHE_CLUSTER))
+		return h->flags & IPCACHE_NODE ? DROP_ENCAP_PROHIBITED : 0;
 	return addr_is_zero(&as) ? 0 : DROP_ENCAP_PROHIBITED;
 }
 
@@ -35,7 +35,7 @@ static __always_inline int overlay_is_here(const struct addr *dst)
 }
 
 /* Into the overlay, to the node that `h` lives on; the identity travels as the VNI. */
-static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct host *h, __u32 identity)
+static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct ipcache *h, __u32 identity)
 {
 	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
 	__u64 flags = 0;

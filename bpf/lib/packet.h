@@ -30,7 +30,7 @@ struct packet {
 	__u8 asks;	     /* ICMP: enum ct_asks if its source is a of the key, and << 4 if it is b */
 	__u32 fragment;	     /* of a datagram with this number */
 	__u32 end;	     /* where the packet ends in the frame, as its IP header says */
-	__u32 owner;	     /* whose share holds what this packet opens: key of shares */
+	__u32 owner;	     /* whose quota holds what this packet opens: key of quota */
 	__u32 seq;	     /* TCP */
 	__u32 ack;
 	__u32 seq_end;	     /* TCP: the number behind what this packet sends */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* policy: the verdict of one NIC on one connection, and the slot of conntrack that remembers it.
+/* policy: the verdict of one NIC on one connection, and what a connection remembers of it.
  *
  * Within one peer the longest (protocol, port) prefix answers; between (peer), (class of its address) and (any peer) the
  * higher precedence does; a tier that passes leaves it to the next. internal/policy builds sets for which this equals what
@@ -12,7 +12,7 @@
 #include "event.h"
 #include "ipcache.h"
 
-static __always_inline __u32 bucket_of(const struct addr *a)
+static __always_inline __u32 revision_bucket(const struct addr *a)
 {
 	return addr_mixed(a, 0) % REVISION_BUCKETS;
 }
@@ -20,8 +20,8 @@ static __always_inline __u32 bucket_of(const struct addr *a)
 /* The revision that a remembered verdict must have reached to count. */
 static __always_inline __u64 revision_needed(const struct question *q)
 {
-	__u32 slot = q->set, bucket = bucket_of(&q->peer_addr);
-	struct set *set = bpf_map_lookup_elem(&sets, &slot);
+	__u32 at = q->set, bucket = revision_bucket(&q->peer_addr);
+	struct set *set = bpf_map_lookup_elem(&sets, &at);
 	__u64 *changed = bpf_map_lookup_elem(&peer_revisions, &bucket);
 	__u64 needed = set ? set->revision : ~0ULL >> 8;
 
@@ -30,15 +30,15 @@ static __always_inline __u64 revision_needed(const struct question *q)
 	return q->revision > needed ? q->revision : needed;
 }
 
-/* Who asks a slot: the NIC, the connection, and what kind of thing the peer is. A frame of the wire that says it is from a
+/* Who asks: the NIC, the connection, and what kind of thing the peer is. A frame of the wire that says it is from a
  * workload, and is not, is from outside: it is asked about anew. A workload that is becoming another is still one, whose
- * address has the revision that tells. A write into a slot that another CPU has given to another connection meanwhile does
+ * address has the revision that tells. A write into a row that another CPU has given to another connection meanwhile does
  * not count there. */
 static __always_inline __u32 policy_asker(const struct question *q)
 {
 	__u32 ports = (__u32)q->here_port << 16 | q->there_port;
 
-	return addr_mixed(&q->peer_addr, ports * 0x9e3779b1u ^ q->incarnation * 0x85ebca77u ^ q->protocol) + place_of(q->peer);
+	return addr_mixed(&q->peer_addr, ports * 0x9e3779b1u ^ q->incarnation * 0x85ebca77u ^ q->protocol) + ipcache_place(q->peer);
 }
 
 /* The class that a generation puts the peer's address in, 0: none. */
@@ -47,7 +47,7 @@ static __always_inline __u32 policy_class(__u32 generation, const struct questio
 	struct range_key key = {
 		.bits = RANGE_BITS_FIXED + 128,
 		.generation = generation,
-		.place = place_of(q->peer),
+		.place = ipcache_place(q->peer),
 		.addr = q->peer_addr,
 	};
 	__u32 *class = bpf_map_lookup_elem(&ranges, &key);
@@ -127,7 +127,7 @@ GLOBAL policy_view(struct context *c, const struct question *q, __u64 generation
 	return 0;
 }
 
-/* What people should know of policies that are not enforced: audited ones turn what they would deny into VERDICT_AUDIT,
+/* What is told of policies that are not enforced: audited ones turn what they would deny into VERDICT_AUDIT,
  * of staged ones the event tells what they would do. */
 static __always_inline void policy_foresee(struct context *c, const struct question *q, __u64 generation, __u32 class)
 {
@@ -152,14 +152,14 @@ static __always_inline void policy_foresee(struct context *c, const struct quest
 	c->verdict = verdict;
 }
 
-static __always_inline struct ct_slot *policy_slot(struct ct *e, __u32 slot)
+static __always_inline struct ct_verdict *policy_remembered(struct ct *e, __u32 of)
 {
-	switch (slot) {
-	case SLOT_EGRESS:
+	switch (of) {
+	case VERDICT_OF_EGRESS:
 		return &e->egress;
-	case SLOT_INGRESS:
+	case VERDICT_OF_INGRESS:
 		return &e->ingress;
-	case SLOT_BACK_A:
+	case VERDICT_OF_BACK_A:
 		return &e->way_a.back;
 	default:
 		return &e->way_b.back;
@@ -169,19 +169,19 @@ static __always_inline struct ct_slot *policy_slot(struct ct *e, __u32 slot)
 /* Who called is remembered with what was said of that. */
 static __always_inline void policy_source(struct ct *e, const struct question *q)
 {
-	if (q->slot == SLOT_INGRESS && e->source != q->peer)
+	if (q->of == VERDICT_OF_INGRESS && e->source != q->peer)
 		e->source = q->peer;
 }
 
-/* Asks the set the question of the context, tells people, and writes the slot. Returns 0 or a drop reason. */
+/* Asks the set the question of the context, emits an event, and remembers the answer. Returns 0 or a drop reason. */
 GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 {
 	if (!c || !e)
 		return DROP_NO_CONFIG;
 	const struct question *q = &c->question;
-	__u32 slot = q->set, class = 0;
-	struct set *set = bpf_map_lookup_elem(&sets, &slot);
-	struct ct_slot *memory;
+	__u32 at = q->set, class = 0;
+	struct set *set = bpf_map_lookup_elem(&sets, &at);
+	struct ct_verdict *memory;
 	__u64 generation = 0;
 	int reason;
 
@@ -203,7 +203,7 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 		return DROP_NO_CONFIG;
 	if (generation & (SET_HAS_MEANT | SET_HAS_STAGED))
 		policy_foresee(c, q, generation, class);
-	memory = policy_slot(e, q->slot);
+	memory = policy_remembered(e, q->of);
 	memory->rules = c->rules;
 	memory->asker = policy_asker(q);
 	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | c->verdict;
@@ -214,18 +214,18 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 	return reason;
 }
 
-#define VERDICT_UNKNOWN 256 /* no drop reason */
+#define POLICY_UNKNOWN 256 /* no drop reason */
 
 /* What is remembered of an answer to this question, while nothing it rests on has changed: 0, a drop reason, or
- * VERDICT_UNKNOWN. */
+ * POLICY_UNKNOWN. */
 static __always_inline int policy_known(struct context *c, const struct question *q, struct ct *e)
 {
-	struct ct_slot *memory = policy_slot(e, q->slot);
+	struct ct_verdict *memory = policy_remembered(e, q->of);
 	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
 	int reason;
 
 	if (memory->asker != policy_asker(q) || (known >> 8) < revision_needed(q))
-		return VERDICT_UNKNOWN;
+		return POLICY_UNKNOWN;
 	reason = policy_drop_reason(known & 0xff);
 	if (!reason) {
 		policy_source(e, q);

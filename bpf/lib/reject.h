@@ -101,7 +101,7 @@ static __always_inline int reject(struct __sk_buff *skb, struct context *c, cons
 
 	if (reason != DROP_NO_BACKEND || !config.reject || c->packet.icmp_error || reject_turn(skb, c))
 		return action;
-	return forward_into(skb, n, skb->ifindex);
+	return deliver_into(skb, n, skb->ifindex);
 }
 
 #endif

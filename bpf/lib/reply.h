@@ -7,7 +7,7 @@
 #include "rewrite.h"
 
 /* Towards the client of a service its replies come from the service, to the port that it called from. */
-static __always_inline int forward_service_reply(struct __sk_buff *skb, struct context *c, struct flow *f)
+static __always_inline int reply_service(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	struct packet *p = &c->packet;
 	struct ct *e = f->entry;
@@ -28,8 +28,8 @@ static __always_inline int forward_service_reply(struct __sk_buff *skb, struct c
 	return rewrite(skb, p, SIDE_SOURCE, &c->service, c->service_port);
 }
 
-/* A workload that called itself through a service must see somebody else call. */
-static __always_inline int forward_loopback(struct __sk_buff *skb, struct context *c)
+/* A workload that called itself through a service must see another address call. */
+static __always_inline int reply_loopback_source(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct addr from = p->v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
@@ -37,11 +37,11 @@ static __always_inline int forward_loopback(struct __sk_buff *skb, struct contex
 	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
 }
 
-static __always_inline int forward_loopback_reply(struct __sk_buff *skb, struct context *c, struct flow *f)
+static __always_inline int reply_loopback(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	struct packet *p = &c->packet;
 	struct addr self = p->src;
-	int reason = forward_service_reply(skb, c, f);
+	int reason = reply_service(skb, c, f);
 
 	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &self, p->dst_port);
 }

@@ -123,8 +123,8 @@ static __always_inline int rewrite(struct __sk_buff *skb, struct packet *p, enum
 }
 
 /* The same inside the packet that ICMP error `p` quotes. The quoted IPv4 header stays sum-neutral with its own
- * checksum, so ICMP's changes only by the port; ICMPv6 has no such luck. The quoted L4 checksum is left: nobody
- * verifies what is cut off anyway. */
+ * checksum, so ICMP's changes only by the port; ICMPv6 has no such luck. The quoted L4 checksum is left: what
+ * is cut off cannot be verified anyway. */
 GLOBAL rewrite_quoted_end(struct __sk_buff *skb, struct packet *p, struct packet *q, const struct end *end)
 {
 	if (!p || !q || !end)

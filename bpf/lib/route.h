@@ -9,7 +9,7 @@
 #define AF_INET 2
 #define AF_INET6 10
 
-static __always_inline int forward_ttl(struct __sk_buff *skb, struct packet *p)
+static __always_inline int route_ttl(struct __sk_buff *skb, struct packet *p)
 {
 	__u8 ttl = p->ttl - 1;
 
@@ -24,7 +24,7 @@ static __always_inline int forward_ttl(struct __sk_buff *skb, struct packet *p)
 }
 
 /* Out of the device that the host's own routes name. What they cannot answer is the stack's to answer (ICMP). */
-GLOBAL forward_route(struct __sk_buff *skb, struct context *c)
+GLOBAL route_out(struct __sk_buff *skb, struct context *c)
 {
 	if (!c)
 		return TC_ACT_SHOT;
@@ -47,7 +47,7 @@ GLOBAL forward_route(struct __sk_buff *skb, struct context *c)
 	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_OK;
-	if (forward_ttl(skb, p))
+	if (route_ttl(skb, p))
 		return TC_ACT_SHOT;
 	if (found == BPF_FIB_LKUP_RET_SUCCESS) {
 		if (rewrite_macs(skb, fib.dmac, fib.smac))

@@ -6,11 +6,11 @@
 #include "nat.h"
 
 /* How long an entry is past its time, or a translation old, before it goes: no program holds it any more. */
-#define GRACE (1 * SECOND)
+#define SWEEP_GRACE (1 * SECOND)
 
-static __always_inline int over(__u64 expires)
+static __always_inline int sweep_is_over(__u64 expires)
 {
-	return expires + GRACE < bpf_ktime_get_ns();
+	return expires + SWEEP_GRACE < bpf_ktime_get_ns();
 }
 
 GLOBAL sweep_connection(const struct ct_key *at)
@@ -22,7 +22,7 @@ GLOBAL sweep_connection(const struct ct_key *at)
 		return 0;
 	key = *at;
 	e = bpf_map_lookup_elem(&connections, &key);
-	if (!e || !over(e->expires))
+	if (!e || !sweep_is_over(e->expires))
 		return 0;
 	return ct_remove(&key);
 }
@@ -36,7 +36,7 @@ GLOBAL sweep_fragment(const struct fragment_key *at)
 		return 0;
 	key = *at;
 	f = bpf_map_lookup_elem(&fragments, &key);
-	return f && over(f->expires) ? share_remove(&fragments, &key, f->owner, SHARED_FRAGMENTS) : 0;
+	return f && sweep_is_over(f->expires) ? quota_remove(&fragments, &key, f->owner, QUOTA_FRAGMENTS) : 0;
 }
 
 /* Whether conntrack knows a connection between these ends. */
@@ -47,11 +47,11 @@ GLOBAL sweep_lives(const struct nat_key *k)
 
 	if (!k)
 		return 0;
-	return (translation_until(k, &p, &key) + 2) * SECOND > bpf_ktime_get_ns(); /* whole seconds, and what over() adds */
+	return (nat_until(k, &p, &key) + 2) * SECOND > bpf_ktime_get_ns(); /* whole seconds, and what sweep_is_over() adds */
 }
 
 /* A client's connection runs between it, or who stands for it when it called itself, and the backend. */
-static __always_inline int serves(const struct nat_key *key, const struct addr *backend, __be16 port, __be16 source_port)
+static __always_inline int sweep_serves(const struct nat_key *key, const struct addr *backend, __be16 port, __be16 source_port)
 {
 	struct nat_key inside = *key;
 
@@ -75,19 +75,19 @@ GLOBAL sweep_translation(const struct nat_key *at)
 		return 0;
 	key = *at;
 	n = bpf_map_lookup_elem(&translations, &key);
-	if (!n || !over(n->opened))
+	if (!n || !sweep_is_over(n->opened))
 		return 0;
 	to = n->addr;
 	port = n->port;
 	source_port = n->source_port;
 	if (key.kind == NAT_BACK) { /* goes with its way out */
-		translation_turn(&key, n, &other);
+		nat_turn(&key, n, &other);
 		n = bpf_map_lookup_elem(&translations, &other);
-		return n && translation_answers(&key, n) ? 0 : translation_remove(&key);
+		return n && nat_answers(&key, n) ? 0 : nat_remove(&key);
 	}
-	if (key.kind == NAT_SERVICE ? serves(&key, &to, port, source_port) : sweep_lives(&key))
+	if (key.kind == NAT_SERVICE ? sweep_serves(&key, &to, port, source_port) : sweep_lives(&key))
 		return 0;
-	return translation_remove(&key);
+	return nat_remove(&key);
 }
 
 #endif

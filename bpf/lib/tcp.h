@@ -47,15 +47,15 @@ static __always_inline __u32 tcp_next(const struct packet *p, const struct ct_wa
 /* Whether a RST of the one end, whose other end is `peer`, ends the connection. */
 static __always_inline int tcp_resets(const struct packet *p, const struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b)
 {
-	if ((flags & CT_ANSWERED) && p->seq == tcp_next(p, own, peer))
+	if ((flags & CT_OPEN) && p->seq == tcp_next(p, own, peer))
 		return 1;
 	if ((flags & (from_b ? CT_ACKED_A : CT_ACKED_B)) && p->seq == peer->acked)
 		return 1;
-	return (p->tcp_flags & TCP_ACK) && (flags & CT_SYN) && !(flags & CT_ANSWERED) &&
+	return (p->tcp_flags & TCP_ACK) && (flags & CT_SYN) && !(flags & CT_OPEN) &&
 	       (flags & (from_b ? CT_BEGUN_A : CT_BEGUN_B)) && p->ack == peer->next;
 }
 
-/* What a packet that is no RST adds to the flags of a connection that is not answered yet. */
+/* What a packet that is no RST adds to the flags of a connection that is not open yet. */
 static __always_inline __u32 tcp_proves(const struct packet *p, struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b, int reply)
 {
 	__u32 begun = from_b ? CT_BEGUN_B : CT_BEGUN_A, hears = from_b ? CT_HEARS_B : CT_HEARS_A;
@@ -82,7 +82,7 @@ static __always_inline __u32 tcp_proves(const struct packet *p, struct ct_way *o
 		flags |= hears | peer_hears; /* it has taken data, which it does once it is open */
 	}
 	if ((flags & hears) && (flags & peer_hears))
-		flags |= CT_ANSWERED;
+		flags |= CT_OPEN;
 	return flags;
 }
 
@@ -108,9 +108,9 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 	if (p->tcp_flags & TCP_RST)
 		return tcp_resets(p, own, peer, flags, from_b) ? flags | CT_RESET : flags;
 	flags &= ~CT_RESET;
-	if (!(flags & CT_ANSWERED))
+	if (!(flags & CT_OPEN))
 		flags = tcp_proves(p, own, peer, flags, from_b, reply);
-	if ((flags & CT_ANSWERED) && !(p->tcp_flags & TCP_SYN)) {
+	if ((flags & CT_OPEN) && !(p->tcp_flags & TCP_SYN)) {
 		__u32 next = tcp_next(p, own, peer);
 
 		if (p->seq == next) {

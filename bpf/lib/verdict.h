@@ -11,26 +11,26 @@
  * has translated to it. */
 static __always_inline __u32 verdict_answerer(const struct context *c)
 {
-	return place_of(c->sender) == PLACE_NODE ? c->sender : c->source;
+	return ipcache_place(c->sender) == PLACE_NODE ? c->sender : c->source;
 }
 
-#define VERDICT_CALLS 4 /* the NIC's end opened the connection */
-#define VERDICT_BACK 8 /* had the other end opened it */
+#define ASKED_BY_CALLER 4 /* the NIC's end opened the connection */
+#define ASKED_BACK 8 /* had the other end opened it */
 
 /* Makes the question of NIC `n` about a connection, and answers it if that is remembered: 0, a drop reason, or
- * VERDICT_UNKNOWN. */
+ * POLICY_UNKNOWN. */
 GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int how)
 {
 	if (!c || !e || !n)
 		return DROP_NO_CONFIG;
 	struct packet *p = &c->packet;
 	struct question *q = &c->question;
-	int calls = !!(how & VERDICT_CALLS), reply = !!(how & FLOW_REPLY), sends = calls != reply;
+	int calls = !!(how & ASKED_BY_CALLER), reply = !!(how & FLOW_REPLY), sends = calls != reply;
 
-	if (how & VERDICT_BACK) {
+	if (how & ASKED_BACK) {
 		q->direction = calls ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 		q->port = policy_port(p, !reply);
-		q->slot = sends == !!(how & FLOW_FROM_B) ? SLOT_BACK_B : SLOT_BACK_A;
+		q->of = sends == !!(how & FLOW_FROM_B) ? VERDICT_OF_BACK_B : VERDICT_OF_BACK_A;
 		return policy_known(c, q, e);
 	}
 	q->set = n->set;
@@ -43,11 +43,11 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 	q->peer_addr = sends ? p->dst : p->src;
 	if (calls) {
 		q->direction = DIRECTION_EGRESS;
-		q->slot = SLOT_EGRESS;
+		q->of = VERDICT_OF_EGRESS;
 		q->peer = reply ? verdict_answerer(c) : c->destination;
 	} else {
 		q->direction = DIRECTION_INGRESS;
-		q->slot = SLOT_INGRESS;
+		q->of = VERDICT_OF_INGRESS;
 		/* Behind the stack the address may have been translated, so the entry's identity counts; else the address' is newer. */
 		q->peer = reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
 	}
@@ -58,23 +58,23 @@ static __always_inline int verdict_one(struct __sk_buff *skb, struct context *c,
 {
 	int reason = verdict_known(c, e, n, how);
 
-	return reason == VERDICT_UNKNOWN ? policy_ask(skb, c, e) : reason;
+	return reason == POLICY_UNKNOWN ? policy_ask(skb, c, e) : reason;
 }
 
 /* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
- * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same slot. Of one
- * that was adopted nobody knows who called: each NIC must allow both. */
+ * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same remembered verdict. Of one
+ * that was adopted it is not known who called: each NIC must allow both. */
 static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
 {
 	struct ct *e = f->entry;
-	int how = (calls ? VERDICT_CALLS : 0) | flow_how(f), reason;
+	int how = (calls ? ASKED_BY_CALLER : 0) | flow_how(f), reason;
 
 	if (e->flags & CT_LOOPBACK)
 		return 0; /* a workload may always talk to itself */
 	reason = verdict_one(skb, c, e, n, how);
 	if (reason || !(e->flags & CT_ADOPTED))
 		return reason;
-	return verdict_one(skb, c, e, n, how | VERDICT_BACK);
+	return verdict_one(skb, c, e, n, how | ASKED_BACK);
 }
 
 #endif

@@ -10,7 +10,7 @@
 
 /* Whether the frame is another link's. Where its first tag is a priority the kernel looks at the next one, which lies in the
  * frame (__netif_receive_skb_core); two of these would bring the device a packet that no program has seen, so that
- * frame is nobody's: -1. */
+ * frame is dropped: -1. */
 static __always_inline int vlan_is_other(struct __sk_buff *skb)
 {
 	__be16 next;
@@ -24,7 +24,7 @@ static __always_inline int vlan_is_other(struct __sk_buff *skb)
 	return next & bpf_htons(VLAN_NUMBER) ? 1 : -1;
 }
 
-/* Lets another link's frame go on to the host's stack. Whoever sent it is outside, whatever address it has: the mark says so to
+/* Lets another link's frame go on to the host's stack. Its sender is outside, by whatever address: the mark says so to
  * to_pod, and to from_overlay, unless a program of the VLAN device knows better. */
 static __always_inline int vlan_pass(struct __sk_buff *skb)
 {

@@ -13,7 +13,7 @@ static __always_inline int workload_check_source(const struct packet *p, const s
 	return !addr_is_zero(own) && addr_equal(&p->src, own) ? 0 : DROP_INVALID_SOURCE_IP;
 }
 
-static __always_inline int workload_check_target(const struct packet *p, const struct host *h)
+static __always_inline int workload_check_target(const struct packet *p, const struct ipcache *h)
 {
 	if (addr_is_multicast(&p->dst) || addr_is_loopback(&p->dst))
 		return DROP_UNKNOWN_TARGET;

@@ -233,7 +233,7 @@ func (d *Datapath) Map(name string) *ebpf.Map {
 }
 
 // Sweep takes finished entries out of the maps that all pods share; see sweep.Run.
-func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Share, error) {
+func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Quota, error) {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
 	d.swap.RLock()

@@ -24,18 +24,18 @@ const (
 	fromPodMapEventBudget   = "event_budget"
 	fromPodMapEvents        = "events"
 	fromPodMapFragments     = "fragments"
-	fromPodMapHosts         = "hosts"
+	fromPodMapIpcache       = "ipcache"
 	fromPodMapNics          = "nics"
 	fromPodMapOpenings      = "openings"
 	fromPodMapPeerRevisions = "peer_revisions"
 	fromPodMapPolicies      = "policies"
 	fromPodMapPrefixes      = "prefixes"
+	fromPodMapQuota         = "quota"
 	fromPodMapRanges        = "ranges"
 	fromPodMapRevision      = "revision"
 	fromPodMapScratch       = "scratch"
 	fromPodMapServices      = "services"
 	fromPodMapSets          = "sets"
-	fromPodMapShares        = "shares"
 	fromPodMapSlots         = "slots"
 	fromPodMapTranslations  = "translations"
 	fromPodProgFromPod      = "from_pod"
@@ -99,18 +99,18 @@ type fromPodMapSpecs struct {
 	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
-	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
+	Ipcache       *ebpf.MapSpec `ebpf:"ipcache"`
 	Nics          *ebpf.MapSpec `ebpf:"nics"`
 	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Quota         *ebpf.MapSpec `ebpf:"quota"`
 	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Services      *ebpf.MapSpec `ebpf:"services"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
-	Shares        *ebpf.MapSpec `ebpf:"shares"`
 	Slots         *ebpf.MapSpec `ebpf:"slots"`
 	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
@@ -150,18 +150,18 @@ type fromPodMaps struct {
 	EventBudget   *ebpf.Map `ebpf:"event_budget"`
 	Events        *ebpf.Map `ebpf:"events"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
-	Hosts         *ebpf.Map `ebpf:"hosts"`
+	Ipcache       *ebpf.Map `ebpf:"ipcache"`
 	Nics          *ebpf.Map `ebpf:"nics"`
 	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Quota         *ebpf.Map `ebpf:"quota"`
 	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Services      *ebpf.Map `ebpf:"services"`
 	Sets          *ebpf.Map `ebpf:"sets"`
-	Shares        *ebpf.Map `ebpf:"shares"`
 	Slots         *ebpf.Map `ebpf:"slots"`
 	Translations  *ebpf.Map `ebpf:"translations"`
 }
@@ -176,18 +176,18 @@ func (m *fromPodMaps) Close() error {
 		m.EventBudget,
 		m.Events,
 		m.Fragments,
-		m.Hosts,
+		m.Ipcache,
 		m.Nics,
 		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
+		m.Quota,
 		m.Ranges,
 		m.Revision,
 		m.Scratch,
 		m.Services,
 		m.Sets,
-		m.Shares,
 		m.Slots,
 		m.Translations,
 	)

@@ -22,16 +22,16 @@ const (
 	sweepMapEventBudget   = "event_budget"
 	sweepMapEvents        = "events"
 	sweepMapFragments     = "fragments"
-	sweepMapHosts         = "hosts"
+	sweepMapIpcache       = "ipcache"
 	sweepMapOpenings      = "openings"
 	sweepMapPeerRevisions = "peer_revisions"
 	sweepMapPolicies      = "policies"
 	sweepMapPrefixes      = "prefixes"
+	sweepMapQuota         = "quota"
 	sweepMapRanges        = "ranges"
 	sweepMapRevision      = "revision"
 	sweepMapScratch       = "scratch"
 	sweepMapSets          = "sets"
-	sweepMapShares        = "shares"
 	sweepMapSweeping      = "sweeping"
 	sweepMapTranslations  = "translations"
 	sweepProgSweep        = "sweep"
@@ -93,16 +93,16 @@ type sweepMapSpecs struct {
 	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
-	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
+	Ipcache       *ebpf.MapSpec `ebpf:"ipcache"`
 	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Quota         *ebpf.MapSpec `ebpf:"quota"`
 	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
-	Shares        *ebpf.MapSpec `ebpf:"shares"`
 	Sweeping      *ebpf.MapSpec `ebpf:"sweeping"`
 	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
@@ -140,16 +140,16 @@ type sweepMaps struct {
 	EventBudget   *ebpf.Map `ebpf:"event_budget"`
 	Events        *ebpf.Map `ebpf:"events"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
-	Hosts         *ebpf.Map `ebpf:"hosts"`
+	Ipcache       *ebpf.Map `ebpf:"ipcache"`
 	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Quota         *ebpf.Map `ebpf:"quota"`
 	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Sets          *ebpf.Map `ebpf:"sets"`
-	Shares        *ebpf.Map `ebpf:"shares"`
 	Sweeping      *ebpf.Map `ebpf:"sweeping"`
 	Translations  *ebpf.Map `ebpf:"translations"`
 }
@@ -162,16 +162,16 @@ func (m *sweepMaps) Close() error {
 		m.EventBudget,
 		m.Events,
 		m.Fragments,
-		m.Hosts,
+		m.Ipcache,
 		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
+		m.Quota,
 		m.Ranges,
 		m.Revision,
 		m.Scratch,
 		m.Sets,
-		m.Shares,
 		m.Sweeping,
 		m.Translations,
 	)

@@ -22,17 +22,17 @@ const (
 	toPodMapEventBudget   = "event_budget"
 	toPodMapEvents        = "events"
 	toPodMapFragments     = "fragments"
-	toPodMapHosts         = "hosts"
+	toPodMapIpcache       = "ipcache"
 	toPodMapNics          = "nics"
 	toPodMapOpenings      = "openings"
 	toPodMapPeerRevisions = "peer_revisions"
 	toPodMapPolicies      = "policies"
 	toPodMapPrefixes      = "prefixes"
+	toPodMapQuota         = "quota"
 	toPodMapRanges        = "ranges"
 	toPodMapRevision      = "revision"
 	toPodMapScratch       = "scratch"
 	toPodMapSets          = "sets"
-	toPodMapShares        = "shares"
 	toPodMapTranslations  = "translations"
 	toPodProgToPod        = "to_pod"
 	toPodVarConfig        = "config"
@@ -93,17 +93,17 @@ type toPodMapSpecs struct {
 	EventBudget   *ebpf.MapSpec `ebpf:"event_budget"`
 	Events        *ebpf.MapSpec `ebpf:"events"`
 	Fragments     *ebpf.MapSpec `ebpf:"fragments"`
-	Hosts         *ebpf.MapSpec `ebpf:"hosts"`
+	Ipcache       *ebpf.MapSpec `ebpf:"ipcache"`
 	Nics          *ebpf.MapSpec `ebpf:"nics"`
 	Openings      *ebpf.MapSpec `ebpf:"openings"`
 	PeerRevisions *ebpf.MapSpec `ebpf:"peer_revisions"`
 	Policies      *ebpf.MapSpec `ebpf:"policies"`
 	Prefixes      *ebpf.MapSpec `ebpf:"prefixes"`
+	Quota         *ebpf.MapSpec `ebpf:"quota"`
 	Ranges        *ebpf.MapSpec `ebpf:"ranges"`
 	Revision      *ebpf.MapSpec `ebpf:"revision"`
 	Scratch       *ebpf.MapSpec `ebpf:"scratch"`
 	Sets          *ebpf.MapSpec `ebpf:"sets"`
-	Shares        *ebpf.MapSpec `ebpf:"shares"`
 	Translations  *ebpf.MapSpec `ebpf:"translations"`
 }
 
@@ -140,17 +140,17 @@ type toPodMaps struct {
 	EventBudget   *ebpf.Map `ebpf:"event_budget"`
 	Events        *ebpf.Map `ebpf:"events"`
 	Fragments     *ebpf.Map `ebpf:"fragments"`
-	Hosts         *ebpf.Map `ebpf:"hosts"`
+	Ipcache       *ebpf.Map `ebpf:"ipcache"`
 	Nics          *ebpf.Map `ebpf:"nics"`
 	Openings      *ebpf.Map `ebpf:"openings"`
 	PeerRevisions *ebpf.Map `ebpf:"peer_revisions"`
 	Policies      *ebpf.Map `ebpf:"policies"`
 	Prefixes      *ebpf.Map `ebpf:"prefixes"`
+	Quota         *ebpf.Map `ebpf:"quota"`
 	Ranges        *ebpf.Map `ebpf:"ranges"`
 	Revision      *ebpf.Map `ebpf:"revision"`
 	Scratch       *ebpf.Map `ebpf:"scratch"`
 	Sets          *ebpf.Map `ebpf:"sets"`
-	Shares        *ebpf.Map `ebpf:"shares"`
 	Translations  *ebpf.Map `ebpf:"translations"`
 }
 
@@ -162,17 +162,17 @@ func (m *toPodMaps) Close() error {
 		m.EventBudget,
 		m.Events,
 		m.Fragments,
-		m.Hosts,
+		m.Ipcache,
 		m.Nics,
 		m.Openings,
 		m.PeerRevisions,
 		m.Policies,
 		m.Prefixes,
+		m.Quota,
 		m.Ranges,
 		m.Revision,
 		m.Scratch,
 		m.Sets,
-		m.Shares,
 		m.Translations,
 	)
 }

@@ -13,7 +13,7 @@
 //	node:worker:31847       a node port: each backend of its service; a hostPort likewise
 //
 // A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes have
-// policies if enable-host-firewall says so, and let pass what bpf/lib/host.h exempts; what is outside has none. To what is
+// policies if enable-host-firewall says so, and let pass what bpf/lib/node.h exempts; what is outside has none. To what is
 // on it a node is host, to all others remote-node, whichever node answers. Where a node's netfilter leads on, the policies of three
 // decide: of who sends, about the node; of the node; of who serves, about who sends. A workload always reaches itself.
 //

@@ -18,7 +18,7 @@ import (
 // prefixNode begins the name of a node where a person says who an end is.
 const prefixNode = "node:"
 
-// Ports that nodes reach each other on whatever their policies say, and those of DHCP: as in bpf/lib/host.h.
+// Ports that nodes reach each other on whatever their policies say, and those of DHCP: as in bpf/lib/node.h.
 const (
 	portHealth = 4240
 	portDHCP   = 67  // server; the client has the next one

@@ -252,7 +252,7 @@ func remotePod(i, nodes, number int) *v2.CiliumEndpoint {
 // openHosts opens the map of single addresses of a node.
 func openHosts(n *nettest.Node) (m *ebpf.Map, err error) {
 	err = n.Do(func() error {
-		m, err = ebpf.LoadPinnedMap(filepath.Join("/sys/fs/bpf/weft", "hosts"), &ebpf.LoadPinOptions{ReadOnly: true})
+		m, err = ebpf.LoadPinnedMap(filepath.Join("/sys/fs/bpf/weft", "ipcache"), &ebpf.LoadPinOptions{ReadOnly: true})
 		return err
 	})
 	return m, err
@@ -263,20 +263,20 @@ func change(c *nettest.Cluster, hosts *ebpf.Map, i, nodes, labels int) (float64,
 	o := remotePod(i, nodes, labels)
 	want := int64(firstIdentity + (i+1)%labels)
 	o.Status.Identity.ID = want
-	key, value := abi.HostKey{Addr: addressOf(i).As16()}, abi.Host{}
+	key, value := abi.IpcacheKey{Addr: addressOf(i).As16()}, abi.Ipcache{}
 	began := time.Now()
 	if err := c.Put(o); err != nil {
 		return 0, err
 	}
 	for {
 		if err := hosts.Lookup(key, &value); err != nil {
-			return 0, fmt.Errorf("look for %s in map hosts: %w", addressOf(i), err)
+			return 0, fmt.Errorf("look for %s in map ipcache: %w", addressOf(i), err)
 		}
 		if int64(value.Identity) == want {
 			return ms(time.Since(began)), nil
 		}
 		if time.Since(began) > 10*time.Second {
-			return 0, fmt.Errorf("%s has identity %d in map hosts after 10 s, not %d", addressOf(i), value.Identity, want)
+			return 0, fmt.Errorf("%s has identity %d in map ipcache after 10 s, not %d", addressOf(i), value.Identity, want)
 		}
 	}
 }

@@ -42,7 +42,7 @@ type constant struct {
 // fieldEnums are the fields whose enum the naming rule does not find. An empty name means: none.
 var fieldEnums = map[string]string{
 	"event.reason": "drop_reason",
-	"sweep.table":  "shared",
+	"sweep.table":  "quota_kind",
 }
 
 // show begins the names of the variables that make a shape visible.

@@ -35,7 +35,7 @@ enum ct_asks {
 };
 
 /* Verdict of one end. Valid while the NIC's, the set's and the peer's revision are no newer, for who asked. */
-struct ct_slot {
+struct ct_verdict {
 	__u64 verdict_revision; /* revision << 8 | enum verdict, one store */
 	__u32 asker; /* the NIC that gave it, the connection and what kind of peer it is about, mixed: see policy_asker */
 	__u32 rules;
@@ -51,11 +51,11 @@ enum ct_flag {
 	CT_REPLIED = 64,
 	CT_LOOPBACK = 128, /* a workload that reached itself through a service: source is the loopback address */
 	CT_EXEMPT = 256,   /* the node's policy is not asked: carried for others, or open before it had one */
-	CT_CALLED = 512,   /* the owner was called from elsewhere: counts as SHARED_CALLED */
+	CT_CALLED = 512,   /* the owner was called from elsewhere: counts as QUOTA_CALLED */
 	CT_OPENING = 1024, /* counts for no owner yet: one of `openings`, and the first to go */
 	CT_SYN = 2048,	   /* TCP: its first packet was seen here */
 	CT_ADOPTED = 4096, /* TCP: opened here by a later packet, so judged as if either end had called */
-	CT_ANSWERED = 8192, /* TCP: each end has proved to hear the other, see tcp.h */
+	CT_OPEN = 8192, /* TCP: each end has proved to hear the other, see tcp.h */
 	CT_BEGUN_A = 16384, /* TCP: `next` of way a is known */
 	CT_BEGUN_B = 32768,
 	CT_ACKED_A = 65536, /* TCP: `acked` of way a is known */
@@ -68,8 +68,8 @@ enum ct_flag {
 
 /* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
 struct ct_way {
-	struct ct_slot back; /* CT_ADOPTED: what this end's NIC says of the connection, had the other end opened it */
-	__u32 next;  /* TCP: the number behind what it has sent; until answered behind its SYN, without one that of its last packet */
+	struct ct_verdict back; /* CT_ADOPTED: what this end's NIC says of the connection, had the other end opened it */
+	__u32 next;  /* TCP: the number behind what it has sent; until it is open behind its SYN, without one that of its last packet */
 	__u32 acked; /* TCP: the last number that it acknowledged */
 	__u32 fin;   /* CT_FIN_A, CT_FIN_B: the number behind it */
 	__u32 pad;
@@ -78,15 +78,15 @@ struct ct_way {
 
 /* An element of the hash has 96 bytes before this: the lines begin at expires, way_a and way_b. */
 struct ct {
-	struct ct_slot egress;	/* at the source NIC */
-	struct ct_slot ingress; /* at the target NIC */
+	struct ct_verdict egress;	/* at the source NIC */
+	struct ct_verdict ingress; /* at the target NIC */
 	__u64 expires;		/* ns, CLOCK_MONOTONIC */
 	struct addr service;	/* CT_SERVICE: the address the client called */
 	__be16 service_port;
 	__be16 client_port; /* that the client knows, where the one in the key is another; 0: it is not */
 	__u32 flags;	/* enum ct_flag */
 	__u32 source;	/* identity of who opened it */
-	__u32 owner;	/* whose share holds it: key of shares */
+	__u32 owner;	/* whose quota holds it: key of quota */
 	__u32 caller;	/* its counter in callers, and 1; 0: not counted there */
 	__u32 reserved[5];
 	struct ct_way way_a; /* sent by a */
@@ -95,7 +95,7 @@ struct ct {
 
 #define CONNECTIONS 131072
 
-/* openings: keys of the connections of TCP from elsewhere that are not answered yet, each at a random place. */
+/* openings: keys of the connections of TCP from elsewhere that are not answered yet, each at a random index. */
 #define OPENINGS 32768
 /* callers: connections that one address has open to one owner, counted at a hash of both. */
 #define CALLERS 65536

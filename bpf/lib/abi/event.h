@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* abi/event: what people get to see, and counters. */
+/* abi/event: what the agent observes, and counters. */
 #ifndef WEFT_ABI_EVENT_H
 #define WEFT_ABI_EVENT_H
 
@@ -93,7 +93,7 @@ enum drop_reason {
 	DROP_NIC_NOT_READY = 203,
 	DROP_FRAGMENT_FROM_WORLD = 207, /* that one came by the wire, which may have put them into another order */
 	/* Our own, where Hubble has none. */
-	DROP_SHARE = 240,	   /* the workload holds its share of a table already */
+	DROP_QUOTA = 240,	   /* the workload holds its quota of a table already */
 	DROP_FRAGMENTS_FULL = 241, /* no room to remember a datagram's ports */
 	DROP_NAT_FULL = 242,	   /* no room for a translation */
 	DROP_NO_CONNECTION = 243,  /* answers a call that was never made: a SYN-ACK of no known connection */

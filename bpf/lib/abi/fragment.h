@@ -16,7 +16,7 @@ struct fragment_key {
 struct fragment {
 	__be16 src_port;
 	__be16 dst_port;
-	__u32 owner;   /* whose share holds it */
+	__u32 owner;   /* whose quota holds it */
 	__u64 expires; /* ns, CLOCK_MONOTONIC */
 	__u8 protocol;
 	__u8 icmp_type;

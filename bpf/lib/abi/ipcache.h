@@ -22,7 +22,7 @@ enum identity {
 	IDENTITY_RESERVED = 255, /* the last that is not a workload's */
 };
 
-struct host_key {
+struct ipcache_key {
 	struct addr addr;
 	__u32 net; /* network id, 0 = the pod network */
 	__u32 pad;
@@ -34,17 +34,17 @@ struct prefix_key {
 	struct addr addr;
 };
 
-enum host_flag {
-	HOST_LOCAL = 1,	      /* a NIC of this node: ifindex is its host side */
-	HOST_NODE = 2,	      /* an address of a node itself: this one if ifindex is 0 and HOST_LOCAL is set */
-	HOST_CLUSTER = 4,     /* inside the cluster: never masqueraded */
-	HOST_DIRECT = 8,      /* reached by plain routing, not by the overlay */
+enum ipcache_flag {
+	IPCACHE_LOCAL = 1,	      /* a NIC of this node: ifindex is its host side */
+	IPCACHE_NODE = 2,	      /* an address of a node itself: this one if ifindex is 0 and IPCACHE_LOCAL is set */
+	IPCACHE_CLUSTER = 4,     /* inside the cluster: never masqueraded */
+	IPCACHE_DIRECT = 8,      /* reached by plain routing, not by the overlay */
 };
 
-struct host {
+struct ipcache {
 	__u32 identity;
 	__u32 ifindex; /* host side of a local NIC, else 0 */
-	__u32 flags;   /* enum host_flag */
+	__u32 flags;   /* enum ipcache_flag */
 	__u32 pad;
 	struct addr tunnel; /* underlay address of the node it lives on; zero: none */
 };
@@ -57,7 +57,7 @@ enum place {
 	PLACE_POD = 3,
 };
 
-MAP(BPF_MAP_TYPE_HASH, hosts, struct host_key, struct host, 262144, BPF_F_NO_PREALLOC);
-MAP(BPF_MAP_TYPE_LPM_TRIE, prefixes, struct prefix_key, struct host, 65536, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, ipcache, struct ipcache_key, struct ipcache, 262144, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_LPM_TRIE, prefixes, struct prefix_key, struct ipcache, 65536, BPF_F_NO_PREALLOC);
 
 #endif

@@ -28,7 +28,7 @@ struct nat {
 	__be16 source_port; /* NAT_SERVICE: the client's towards the backend; 0: its own */
 	__u32 backend; /* NAT_SERVICE: its id; 0: what the client called itself */
 	__u64 opened;  /* ns, CLOCK_MONOTONIC */
-	__u32 owner;   /* whose share holds it */
+	__u32 owner;   /* whose quota holds it */
 	__u32 pad2;
 };
 

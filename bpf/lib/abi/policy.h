@@ -38,7 +38,7 @@ struct set {
 	__u64 generation; /* first half of a policy key, and SET_HAS_...; one store flips it */
 	__u64 revision;	  /* verdicts older than this are asked again */
 	__u32 identity;	  /* of its NICs, and */
-	__u32 ports;	  /* FNV-1a of their named ports: the next agent tells by both whose the slot is */
+	__u32 ports;	  /* FNV-1a of their named ports: the next agent tells by both whose set it is */
 };
 
 /* A set has entries for its tiers, which are asked one after the other: ADMIN, NORMAL, BASELINE. */

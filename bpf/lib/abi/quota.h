@@ -7,22 +7,22 @@
 
 /* Key: incarnation of the NIC that opened the connection, or
  * that was called from elsewhere; 0: what concerns no NIC of this node. What it calls and what calls it are held apart, so
- * that a crowd of callers leaves it its own calls. Nobody holds more of each than config.*_limit. */
+ * that a crowd of callers leaves it its own calls. No owner holds more of each than config.*_limit. */
 #define OWNER_CARRIED 0xffffffff /* of what the node's netfilter carries for others with the node's address */
 
-enum shared {
-	SHARED_CONNECTIONS = 0, /* that the owner opened */
-	SHARED_TRANSLATIONS = 1,
-	SHARED_FRAGMENTS = 2,
-	SHARED_CALLED = 3, /* connections that others opened to the owner; they lie in the same table */
+enum quota_kind {
+	QUOTA_CONNECTIONS = 0, /* that the owner opened */
+	QUOTA_TRANSLATIONS = 1,
+	QUOTA_FRAGMENTS = 2,
+	QUOTA_CALLED = 3, /* connections that others opened to the owner; they lie in the same table */
 };
-#define SHARED_KINDS 4
+#define QUOTA_KINDS 4
 
-struct share {
-	__s64 held[SHARED_KINDS];    /* by enum shared */
-	__u64 refused[SHARED_KINDS]; /* new ones that found the share used up */
+struct quota {
+	__s64 held[QUOTA_KINDS];    /* by enum quota_kind */
+	__u64 refused[QUOTA_KINDS]; /* new ones that found the quota used up */
 };
 
-MAP(BPF_MAP_TYPE_HASH, shares, __u32, struct share, 16384, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, quota, __u32, struct quota, 16384, BPF_F_NO_PREALLOC);
 
 #endif

@@ -17,7 +17,7 @@ union sweep_key {
 
 /* What to look at: keys of one table. */
 struct sweep {
-	__u32 table;   /* enum shared */
+	__u32 table;   /* enum quota_kind */
 	__u32 count;   /* of keys */
 	__u32 removed; /* out */
 	__u32 pad;

@@ -115,7 +115,7 @@ func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
 	}
 	full := c.n.Sweeper.Load().Pressure()
 	for name, held := range map[string]int{
-		"hosts": t.IPCache.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
+		"ipcache": t.IPCache.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
 	} {
 		full[name] = float64(held) / float64(c.n.Datapath.Map(name).MaxEntries())
 	}

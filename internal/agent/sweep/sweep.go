@@ -48,7 +48,7 @@ type Sweeper struct {
 
 	removed map[string]uint64    // by table
 	refused map[string]uint64    // by table
-	shares  map[uint32]abi.Share // as of the last pass
+	quotas  map[uint32]abi.Quota // as of the last pass
 	told    map[uint32]time.Time // when an owner was last complained about
 	full    map[string]bool      // tables that were complained about
 }
@@ -56,7 +56,7 @@ type Sweeper struct {
 // New makes a sweeper of a loaded datapath's maps.
 func New(d *datapath.Datapath, db *state.DB, t *table.Tables, log *slog.Logger) *Sweeper {
 	return &Sweeper{
-		datapath: d, db: db, tables: t, log: log, removed: map[string]uint64{}, refused: map[string]uint64{}, shares: map[uint32]abi.Share{},
+		datapath: d, db: db, tables: t, log: log, removed: map[string]uint64{}, refused: map[string]uint64{}, quotas: map[uint32]abi.Quota{},
 		told: map[uint32]time.Time{}, full: map[string]bool{},
 	}
 }
@@ -84,7 +84,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 }
 
 func (s *Sweeper) Pass(now time.Time) (busy bool, err error) {
-	swept, shares, err := s.datapath.Sweep()
+	swept, quotas, err := s.datapath.Sweep()
 	if err != nil {
 		return false, err
 	}
@@ -97,24 +97,24 @@ func (s *Sweeper) Pass(now time.Time) (busy bool, err error) {
 		s.removed[t.Table] += uint64(t.Removed)
 		busy = busy || t.Held > int(t.Size)/2
 		s.complainOfFull(t)
-		for owner, share := range shares {
-			for _, held := range heldOf(abi.Shared(kind)) {
-				busy = busy || share.Held[held] > int64(t.Limit)/2
-				s.complainOf(owner, share, held, t, now)
+		for owner, quota := range quotas {
+			for _, held := range heldOf(abi.QuotaKind(kind)) {
+				busy = busy || quota.Held[held] > int64(t.Limit)/2
+				s.complainOf(owner, quota, held, t, now)
 			}
 		}
 	}
-	s.shares = shares
-	maps.DeleteFunc(s.told, func(owner uint32, _ time.Time) bool { _, lives := shares[owner]; return !lives })
+	s.quotas = quotas
+	maps.DeleteFunc(s.told, func(owner uint32, _ time.Time) bool { _, lives := quotas[owner]; return !lives })
 	return busy, nil
 }
 
 // heldOf are the kinds of what owners hold of a table.
-func heldOf(table abi.Shared) []abi.Shared {
-	if table == abi.SharedConnections {
-		return []abi.Shared{table, abi.SharedCalled}
+func heldOf(table abi.QuotaKind) []abi.QuotaKind {
+	if table == abi.QuotaConnections {
+		return []abi.QuotaKind{table, abi.QuotaCalled}
 	}
-	return []abi.Shared{table}
+	return []abi.QuotaKind{table}
 }
 
 func (s *Sweeper) complainOfFull(t sweep.Swept) {
@@ -127,8 +127,8 @@ func (s *Sweeper) complainOfFull(t sweep.Swept) {
 	}
 }
 
-func (s *Sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t sweep.Swept, now time.Time) {
-	more := share.Refused[kind] - min(s.shares[owner].Refused[kind], share.Refused[kind])
+func (s *Sweeper) complainOf(owner uint32, quota abi.Quota, kind abi.QuotaKind, t sweep.Swept, now time.Time) {
+	more := quota.Refused[kind] - min(s.quotas[owner].Refused[kind], quota.Refused[kind])
 	if more == 0 {
 		return
 	}
@@ -138,11 +138,11 @@ func (s *Sweeper) complainOf(owner uint32, share abi.Share, kind abi.Shared, t s
 	}
 	s.told[owner] = now
 	text := "a workload holds all that one may hold of a table: its new connections are dropped"
-	if kind == abi.SharedCalled {
+	if kind == abi.QuotaCalled {
 		text = "as many connections are open to a workload as there may be, in all or from one caller: new ones to it are dropped"
 	}
 	s.log.Warn(text, "workload", s.name(owner),
-		"table", t.Table, "holds", share.Held[kind], "limit", t.Limit, "dropped", more)
+		"table", t.Table, "holds", quota.Held[kind], "limit", t.Limit, "dropped", more)
 }
 
 // name is the pod whose NIC has this incarnation.
@@ -183,13 +183,13 @@ func (s *Sweeper) Components() []agentv1.Component {
 			c.Health = agentv1.HealthDegraded
 			c.Message += ": nearly full, new connections will be dropped"
 		}
-		for _, owner := range slices.Sorted(maps.Keys(s.shares)) {
-			for _, of := range heldOf(abi.Shared(kind)) {
-				if s.shares[owner].Held[of] < int64(t.Limit) {
+		for _, owner := range slices.Sorted(maps.Keys(s.quotas)) {
+			for _, of := range heldOf(abi.QuotaKind(kind)) {
+				if s.quotas[owner].Held[of] < int64(t.Limit) {
 					continue
 				}
 				what := "%s holds all of its share (%d)"
-				if of == abi.SharedCalled {
+				if of == abi.QuotaCalled {
 					what = "%s has as many connections from elsewhere as it may have (%d)"
 				}
 				c.Message += fmt.Sprintf("; "+what, s.name(owner), t.Limit)

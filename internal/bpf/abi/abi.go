@@ -35,7 +35,7 @@ const (
 	RangeBitsFixed       = 96
 	RevisionBuckets      = 4096
 	OwnerCarried         = 0xffffffff
-	SharedKinds          = 4
+	QuotaKinds           = 4
 	SweepKeys            = 512
 )
 
@@ -83,7 +83,7 @@ const (
 	CtOpening  CtFlag = 1024
 	CtSyn      CtFlag = 2048
 	CtAdopted  CtFlag = 4096
-	CtAnswered CtFlag = 8192
+	CtOpen     CtFlag = 8192
 	CtBegunA   CtFlag = 16384
 	CtBegunB   CtFlag = 32768
 	CtAckedA   CtFlag = 65536
@@ -149,9 +149,9 @@ func (v CtFlag) String() string {
 		text = append(text, "adopted")
 		v &^= CtAdopted
 	}
-	if v&CtAnswered != 0 {
-		text = append(text, "answered")
-		v &^= CtAnswered
+	if v&CtOpen != 0 {
+		text = append(text, "open")
+		v &^= CtOpen
 	}
 	if v&CtBegunA != 0 {
 		text = append(text, "begun_a")
@@ -335,7 +335,7 @@ const (
 	DropPolicyDeny        DropReason = 181
 	DropNicNotReady       DropReason = 203
 	DropFragmentFromWorld DropReason = 207
-	DropShare             DropReason = 240
+	DropQuota             DropReason = 240
 	DropFragmentsFull     DropReason = 241
 	DropNatFull           DropReason = 242
 	DropNoConnection      DropReason = 243
@@ -399,8 +399,8 @@ func (v DropReason) String() string {
 		return "nic_not_ready"
 	case DropFragmentFromWorld:
 		return "fragment_from_world"
-	case DropShare:
-		return "share"
+	case DropQuota:
+		return "quota"
 	case DropFragmentsFull:
 		return "fragments_full"
 	case DropNatFull:
@@ -463,35 +463,35 @@ func (v Identity) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
-// HostFlag is C's enum host_flag.
-type HostFlag uint32
+// IpcacheFlag is C's enum ipcache_flag.
+type IpcacheFlag uint32
 
-// Values of HostFlag.
+// Values of IpcacheFlag.
 const (
-	HostLocal   HostFlag = 1
-	HostNode    HostFlag = 2
-	HostCluster HostFlag = 4
-	HostDirect  HostFlag = 8
+	IpcacheLocal   IpcacheFlag = 1
+	IpcacheNode    IpcacheFlag = 2
+	IpcacheCluster IpcacheFlag = 4
+	IpcacheDirect  IpcacheFlag = 8
 )
 
-// String names the value as C does, less the prefix HOST_.
-func (v HostFlag) String() string {
+// String names the value as C does, less the prefix IPCACHE_.
+func (v IpcacheFlag) String() string {
 	var text []string
-	if v&HostLocal != 0 {
+	if v&IpcacheLocal != 0 {
 		text = append(text, "local")
-		v &^= HostLocal
+		v &^= IpcacheLocal
 	}
-	if v&HostNode != 0 {
+	if v&IpcacheNode != 0 {
 		text = append(text, "node")
-		v &^= HostNode
+		v &^= IpcacheNode
 	}
-	if v&HostCluster != 0 {
+	if v&IpcacheCluster != 0 {
 		text = append(text, "cluster")
-		v &^= HostCluster
+		v &^= IpcacheCluster
 	}
-	if v&HostDirect != 0 {
+	if v&IpcacheDirect != 0 {
 		text = append(text, "direct")
-		v &^= HostDirect
+		v &^= IpcacheDirect
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -746,27 +746,27 @@ func (v View) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
-// Shared is C's enum shared.
-type Shared uint32
+// QuotaKind is C's enum quota_kind.
+type QuotaKind uint32
 
-// Values of Shared.
+// Values of QuotaKind.
 const (
-	SharedConnections  Shared = 0
-	SharedTranslations Shared = 1
-	SharedFragments    Shared = 2
-	SharedCalled       Shared = 3
+	QuotaConnections  QuotaKind = 0
+	QuotaTranslations QuotaKind = 1
+	QuotaFragments    QuotaKind = 2
+	QuotaCalled       QuotaKind = 3
 )
 
-// String names the value as C does, less the prefix SHARED_.
-func (v Shared) String() string {
+// String names the value as C does, less the prefix QUOTA_.
+func (v QuotaKind) String() string {
 	switch v {
-	case SharedConnections:
+	case QuotaConnections:
 		return "connections"
-	case SharedTranslations:
+	case QuotaTranslations:
 		return "translations"
-	case SharedFragments:
+	case QuotaFragments:
 		return "fragments"
-	case SharedCalled:
+	case QuotaCalled:
 		return "called"
 	}
 	return fmt.Sprint(uint32(v))
@@ -815,8 +815,8 @@ type CtKey struct {
 	Asks     uint8
 }
 
-// CtSlot is C's struct ct_slot, 16 bytes.
-type CtSlot struct {
+// CtVerdict is C's struct ct_verdict, 16 bytes.
+type CtVerdict struct {
 	_               structs.HostLayout
 	VerdictRevision uint64
 	Asker           uint32
@@ -826,7 +826,7 @@ type CtSlot struct {
 // CtWay is C's struct ct_way, 64 bytes.
 type CtWay struct {
 	_        structs.HostLayout
-	Back     CtSlot
+	Back     CtVerdict
 	Next     uint32
 	Acked    uint32
 	Fin      uint32
@@ -837,8 +837,8 @@ type CtWay struct {
 // Ct is C's struct ct, 224 bytes.
 type Ct struct {
 	_           structs.HostLayout
-	Egress      CtSlot
-	Ingress     CtSlot
+	Egress      CtVerdict
+	Ingress     CtVerdict
 	Expires     uint64
 	Service     Addr
 	ServicePort BePort
@@ -921,8 +921,8 @@ type Fragment struct {
 	_           uint16
 }
 
-// HostKey is C's struct host_key, 24 bytes.
-type HostKey struct {
+// IpcacheKey is C's struct ipcache_key, 24 bytes.
+type IpcacheKey struct {
 	_    structs.HostLayout
 	Addr Addr
 	Net  uint32
@@ -937,12 +937,12 @@ type PrefixKey struct {
 	Addr Addr
 }
 
-// Host is C's struct host, 32 bytes.
-type Host struct {
+// Ipcache is C's struct ipcache, 32 bytes.
+type Ipcache struct {
 	_        structs.HostLayout
 	Identity uint32
 	Ifindex  uint32
-	Flags    HostFlag
+	Flags    IpcacheFlag
 	_        uint32
 	Tunnel   Addr
 }
@@ -1077,8 +1077,8 @@ type RangeKey struct {
 	Addr       Addr
 }
 
-// Share is C's struct share, 64 bytes.
-type Share struct {
+// Quota is C's struct quota, 64 bytes.
+type Quota struct {
 	_       structs.HostLayout
 	Held    [4]int64
 	Refused [4]uint64
@@ -1087,7 +1087,7 @@ type Share struct {
 // Sweep is C's struct sweep, 20496 bytes.
 type Sweep struct {
 	_       structs.HostLayout
-	Table   Shared
+	Table   QuotaKind
 	Count   uint32
 	Removed uint32
 	_       uint32

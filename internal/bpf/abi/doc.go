@@ -3,13 +3,13 @@
 // It is written by tools/abigen from the BTF of the headers in bpf/lib/abi, so a shape exists once, and their comments are its
 // manual. Only this file is written by hand. Names follow C by one rule, without exceptions:
 //
-//	struct policy_key → PolicyKey    enum host_flag → HostFlag    VERDICT_DENY → VerdictDeny    src_port → SrcPort
+//	struct policy_key → PolicyKey    enum ipcache_flag → IpcacheFlag    VERDICT_DENY → VerdictDeny    src_port → SrcPort
 //
 // Each type has exactly the bytes that the kernel has (layout_test.go), has no hidden padding, and compares with ==.
 // Integers are in host byte order; what is in network byte order has a type of its own that prints itself: Addr
 // (16 bytes, IPv4 mapped) and BePort. Enums begin at zero = none, except where a number of Cilium's is kept.
 //
-//	key := abi.HostKey{Addr: abi.From(netip.MustParseAddr("10.0.0.5"))}
+//	key := abi.IpcacheKey{Addr: abi.From(netip.MustParseAddr("10.0.0.5"))}
 //	key := abi.ServiceKey{Addr: abi.From(vip), Port: abi.Port(443), Protocol: 6}
 package abi
 

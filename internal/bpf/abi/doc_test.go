@@ -33,8 +33,8 @@ func TestEnumsPrintTheNamesOfTheHeader(t *testing.T) {
 	for _, c := range []struct{ have, want string }{
 		{VerdictDenyImplicit.String(), "deny_implicit"},
 		{HookFromPod.String(), "from_pod"},
-		{(HostLocal | HostNode).String(), "local,node"},
-		{HostFlag(1 << 20).String(), "0x100000"},
+		{(IpcacheLocal | IpcacheNode).String(), "local,node"},
+		{IpcacheFlag(1 << 20).String(), "0x100000"},
 		{Verdict(200).String(), "200"},
 	} {
 		if c.have != c.want {

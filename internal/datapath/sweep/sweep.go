@@ -1,6 +1,6 @@
 // Package sweep takes finished entries out of the maps that all pods of a node share, and counts what each of them holds.
 //
-//	list, shares, err := sweep.Run(maps, program)
+//	list, quotas, err := sweep.Run(maps, program)
 package sweep
 
 import (
@@ -16,7 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/ktime"
 )
 
-// Tables are those that all workloads share, in the order of abi.Shared.
+// Tables are those that all workloads share, in the order of abi.QuotaKind.
 var Tables = []string{"connections", "translations", "fragments"}
 
 const sweepChunk = 4096 // entries that one system call reads
@@ -38,23 +38,23 @@ type Swept struct {
 }
 
 // Run takes finished connections, their translations and old fragments out, a chunk at a time: no call into the kernel
-// looks at more than some thousand entries. Packets go on meanwhile. The shares are what each owner holds afterwards, by
+// looks at more than some thousand entries. Packets go on meanwhile. The quotas are what each owner holds afterwards, by
 // incarnation of its NIC; 0: what concerns no NIC of this node. Maps are those of the datapath by name.
-func Run(maps map[string]*ebpf.Map, program *ebpf.Program) ([]Swept, map[uint32]abi.Share, error) {
+func Run(maps map[string]*ebpf.Map, program *ebpf.Program) ([]Swept, map[uint32]abi.Quota, error) {
 	s := sweeper{maps: maps, program: program, now: uint64(ktime.Now())}
 	list := make([]Swept, 0, len(Tables))
 	for kind, name := range Tables {
-		one, err := s.table(abi.Shared(kind), name)
+		one, err := s.table(abi.QuotaKind(kind), name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("sweep %s: %w", name, err)
 		}
 		list = append(list, one)
 	}
-	shares, err := sharesOf(maps)
+	quotas, err := quotasOf(maps)
 	if err != nil {
 		return nil, nil, err
 	}
-	return list, shares, forget(maps, shares)
+	return list, quotas, forget(maps, quotas)
 }
 
 type sweeper struct {
@@ -64,7 +64,7 @@ type sweeper struct {
 	batch   abi.Sweep // the value of map sweeping
 }
 
-func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
+func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
 	began := time.Now()
 	m := s.maps[name]
 	out := Swept{Table: name, Size: m.MaxEntries(), Limit: Limit(m.MaxEntries())}
@@ -79,11 +79,11 @@ func (s *sweeper) table(kind abi.Shared, name string) (Swept, error) {
 	}
 	var err error
 	switch kind {
-	case abi.SharedConnections:
+	case abi.QuotaConnections:
 		err = each(m, func(key *sweepKey, v *abi.Ct) error {
 			return see(key, v.Expires+uint64(time.Second) < s.now)
 		})
-	case abi.SharedTranslations:
+	case abi.QuotaTranslations:
 		err = each(m, func(key *sweepKey, v *abi.Nat) error {
 			// Whether its connection lives only the kernel can tell.
 			return see(key, v.Opened+uint64(time.Second) < s.now)
@@ -124,7 +124,7 @@ func each[K, V any](m *ebpf.Map, f func(*K, *V) error) error {
 }
 
 // add puts a key into the batch, and runs it when it is full.
-func (s *sweeper) add(kind abi.Shared, key *sweepKey) (int, error) {
+func (s *sweeper) add(kind abi.QuotaKind, key *sweepKey) (int, error) {
 	s.batch.Keys[s.batch.Count] = *key
 	s.batch.Count++
 	if s.batch.Count < abi.SweepKeys {
@@ -133,7 +133,7 @@ func (s *sweeper) add(kind abi.Shared, key *sweepKey) (int, error) {
 	return s.run(kind)
 }
 
-func (s *sweeper) run(kind abi.Shared) (int, error) {
+func (s *sweeper) run(kind abi.QuotaKind) (int, error) {
 	if s.batch.Count == 0 {
 		return 0, nil
 	}
@@ -152,24 +152,24 @@ func (s *sweeper) run(kind abi.Shared) (int, error) {
 	return int(s.batch.Removed), nil
 }
 
-func sharesOf(maps map[string]*ebpf.Map) (map[uint32]abi.Share, error) {
+func quotasOf(maps map[string]*ebpf.Map) (map[uint32]abi.Quota, error) {
 	var (
 		owner uint32
-		share abi.Share
-		list  = map[uint32]abi.Share{}
+		quota abi.Quota
+		list  = map[uint32]abi.Quota{}
 	)
-	rows := maps["shares"].Iterate()
-	for rows.Next(&owner, &share) {
-		list[owner] = share
+	rows := maps["quota"].Iterate()
+	for rows.Next(&owner, &quota) {
+		list[owner] = quota
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read map shares: %w", err)
+		return nil, fmt.Errorf("read map quota: %w", err)
 	}
 	return list, nil
 }
 
-// forget removes the shares of owners that are gone and hold nothing, from the map and from this list of them.
-func forget(maps map[string]*ebpf.Map, shares map[uint32]abi.Share) error {
+// forget removes the quotas of owners that are gone and hold nothing, from the map and from this list of them.
+func forget(maps map[string]*ebpf.Map, quotas map[uint32]abi.Quota) error {
 	var (
 		ifindex uint32
 		nic     abi.Nic
@@ -182,14 +182,14 @@ func forget(maps map[string]*ebpf.Map, shares map[uint32]abi.Share) error {
 	if err := nics.Err(); err != nil {
 		return fmt.Errorf("read map nics: %w", err)
 	}
-	for owner, share := range shares {
-		if lives[owner] || slices.ContainsFunc(share.Held[:], func(n int64) bool { return n > 0 }) {
+	for owner, quota := range quotas {
+		if lives[owner] || slices.ContainsFunc(quota.Held[:], func(n int64) bool { return n > 0 }) {
 			continue
 		}
-		if err := maps["shares"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("forget the share of %d: %w", owner, err)
+		if err := maps["quota"].Delete(owner); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("forget the quota of %d: %w", owner, err)
 		}
-		delete(shares, owner)
+		delete(quotas, owner)
 	}
 	return nil
 }
@@ -197,11 +197,11 @@ func forget(maps map[string]*ebpf.Map, shares map[uint32]abi.Share) error {
 // Recount sets what each owner holds, and each caller has open, to what the tables say. Programs count on meanwhile; the
 // little that they open between counting and writing is lost to the count until the next agent counts anew.
 func Recount(maps map[string]*ebpf.Map) error {
-	held := map[uint32]*[abi.SharedKinds]int64{}
+	held := map[uint32]*[abi.QuotaKinds]int64{}
 	callers := make([]uint32, abi.Callers)
-	of := func(owner uint32) *[abi.SharedKinds]int64 {
+	of := func(owner uint32) *[abi.QuotaKinds]int64 {
 		if held[owner] == nil {
-			held[owner] = &[abi.SharedKinds]int64{}
+			held[owner] = &[abi.QuotaKinds]int64{}
 		}
 		return held[owner]
 	}
@@ -209,35 +209,35 @@ func Recount(maps map[string]*ebpf.Map) error {
 		each(maps["connections"], func(_ *abi.CtKey, v *abi.Ct) error {
 			switch flags := v.Flags; {
 			case flags&abi.CtOpening != 0:
-				return nil // counts for nobody yet
+				return nil // counts for no owner yet
 			case flags&abi.CtCalled != 0:
-				of(v.Owner)[abi.SharedCalled]++
+				of(v.Owner)[abi.QuotaCalled]++
 			default:
-				of(v.Owner)[abi.SharedConnections]++
+				of(v.Owner)[abi.QuotaConnections]++
 			}
 			if at := int(v.Caller) - 1; at >= 0 && at < len(callers) {
 				callers[at]++
 			}
 			return nil
 		}),
-		each(maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error { of(v.Owner)[abi.SharedTranslations]++; return nil }),
-		each(maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.SharedFragments]++; return nil }),
+		each(maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error { of(v.Owner)[abi.QuotaTranslations]++; return nil }),
+		each(maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.QuotaFragments]++; return nil }),
 	)
 	if errs != nil {
 		return errs
 	}
-	shares, err := sharesOf(maps)
+	quotas, err := quotasOf(maps)
 	if err != nil {
 		return err
 	}
-	for owner := range shares {
+	for owner := range quotas {
 		of(owner) // what it held may be gone
 	}
 	for owner, n := range held {
-		share := shares[owner]
-		share.Held = *n
-		if err := maps["shares"].Put(owner, share); err != nil {
-			return fmt.Errorf("write map shares: %w", err)
+		quota := quotas[owner]
+		quota.Held = *n
+		if err := maps["quota"].Put(owner, quota); err != nil {
+			return fmt.Errorf("write map quota: %w", err)
 		}
 	}
 	at := make([]uint32, len(callers))

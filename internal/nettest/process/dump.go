@@ -152,21 +152,21 @@ func (d *dumper) readRanges() error {
 }
 
 func (d *dumper) readHosts() error {
-	value := func(h abi.Host) string {
+	value := func(h abi.Ipcache) string {
 		device := "-"
 		if h.Ifindex != 0 {
 			device = name(h.Ifindex)
 		}
 		return fmt.Sprintf("identity %d device %s flags %d tunnel %v", h.Identity, device, h.Flags, h.Tunnel.IP())
 	}
-	err := each("hosts", func(k abi.HostKey, h abi.Host) error {
-		d.line("map hosts: %d %v %s", k.Net, k.Addr.IP(), value(h))
+	err := each("ipcache", func(k abi.IpcacheKey, h abi.Ipcache) error {
+		d.line("map ipcache: %d %v %s", k.Net, k.Addr.IP(), value(h))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return each("prefixes", func(k abi.PrefixKey, h abi.Host) error {
+	return each("prefixes", func(k abi.PrefixKey, h abi.Ipcache) error {
 		d.line("map prefixes: %d %v/%d %s", k.Net, k.Addr.IP(), k.Bits, value(h))
 		return nil
 	})

@@ -25,7 +25,7 @@ type Program struct {
 }
 
 // kept are maps whose entries come and go with what they are about. The others hold what packets have left behind.
-var kept = []string{"hosts", "prefixes", "nics", "policies", "ranges", "services", "slots", "backends"}
+var kept = []string{"ipcache", "prefixes", "nics", "policies", "ranges", "services", "slots", "backends"}
 
 // kernelText lists what the kernel holds of Weftnet.
 func kernelText() (string, error) {

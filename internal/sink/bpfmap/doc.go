@@ -75,7 +75,7 @@ func (r *Revisions) Peers(addrs []abi.Addr) error {
 	return nil
 }
 
-// bucket is bucket_of of bpf/lib/policy.h: the words of an address as the processor loads them.
+// bucket is revision_bucket of bpf/lib/policy.h: the words of an address as the processor loads them.
 func bucket(a abi.Addr) uint32 {
 	w := func(i int) uint32 {
 		return uint32(a[i]) | uint32(a[i+1])<<8 | uint32(a[i+2])<<16 | uint32(a[i+3])<<24

@@ -30,7 +30,7 @@ func Exempt(m Maps, list []Connection) error {
 	var made int64
 	for _, c := range list {
 		key, fromB := ctKey(c)
-		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied | abi.CtAnswered, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
+		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied | abi.CtOpen, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
 		if c.Protocol != unix.IPPROTO_TCP {
 			v.Expires = uint64(now + abi.CtDatagramSeconds*time.Second)
 		}
@@ -51,20 +51,20 @@ func Exempt(m Maps, list []Connection) error {
 			made++
 		}
 	}
-	return addShare(m, made)
+	return addQuota(m, made)
 }
 
-// addShare counts them to those that belong to no workload.
-func addShare(m Maps, made int64) error {
-	var nobody uint32
-	var share abi.Share
-	shares := m.Map("shares")
-	if err := shares.Lookup(nobody, &share); err != nil && !missing(err) {
-		return fmt.Errorf("read map shares: %w", err)
+// addQuota counts them to those that belong to no workload.
+func addQuota(m Maps, made int64) error {
+	var none uint32
+	var quota abi.Quota
+	quotas := m.Map("quota")
+	if err := quotas.Lookup(none, &quota); err != nil && !missing(err) {
+		return fmt.Errorf("read map quota: %w", err)
 	}
-	share.Held[abi.SharedConnections] += made
-	if err := shares.Put(nobody, share); err != nil {
-		return fmt.Errorf("write map shares: %w", err)
+	quota.Held[abi.QuotaConnections] += made
+	if err := quotas.Put(none, quota); err != nil {
+		return fmt.Errorf("write map quota: %w", err)
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func ctKey(c Connection) (k abi.CtKey, fromB bool) {
 	return abi.CtKey{A: a, B: b, APort: ap, BPort: bp, Protocol: c.Protocol}, fromB
 }
 
-// lower is addr_less of bpf/lib/ct.h.
+// lower is addr_less of bpf/lib/addr.h.
 func lower(a, b abi.Addr, ap, bp abi.BePort) bool {
 	for _, at := range []int{8, 0} {
 		x, y := binary.NativeEndian.Uint64(a[at:]), binary.NativeEndian.Uint64(b[at:])

@@ -25,21 +25,21 @@ type IPCache struct {
 
 // NewIPCache works on the maps of a loaded datapath.
 func NewIPCache(m Maps, r *Revisions) *IPCache {
-	return &IPCache{addresses: m.Map("hosts"), prefixes: m.Map("prefixes"), revisions: r}
+	return &IPCache{addresses: m.Map("ipcache"), prefixes: m.Map("prefixes"), revisions: r}
 }
 
 // Dump reads both maps.
 func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry], error) {
 	var rows []table.IPCacheEntry
-	var value abi.Host
-	var key abi.HostKey
+	var value abi.Ipcache
+	var key abi.IpcacheKey
 	each := c.addresses.Iterate()
 	for each.Next(&key, &value) {
 		a := key.Addr.IP()
 		rows = append(rows, entryRow(key.Net, netip.PrefixFrom(a, a.BitLen()), value))
 	}
 	if err := each.Err(); err != nil {
-		return nil, fmt.Errorf("read map hosts: %w", err)
+		return nil, fmt.Errorf("read map ipcache: %w", err)
 	}
 	var prefix abi.PrefixKey
 	each = c.prefixes.Iterate()
@@ -65,12 +65,12 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 	all := false
 	for _, r := range rows {
 		value := entryValue(r)
-		var old abi.Host
+		var old abi.Ipcache
 		if r.Prefix.IsSingleIP() {
 			key := addressKey(r)
 			known := c.addresses.Lookup(key, &old) == nil
 			if err := c.addresses.Put(key, value); err != nil {
-				errs = append(errs, fail(r, full("hosts", err)))
+				errs = append(errs, fail(r, full("ipcache", err)))
 			} else if !known || old.Identity != value.Identity {
 				changed = append(changed, key.Addr)
 			}
@@ -130,8 +130,8 @@ func full(name string, err error) error {
 	return err
 }
 
-func addressKey(r table.IPCacheEntry) abi.HostKey {
-	return abi.HostKey{Addr: abi.From(r.Prefix.Addr()), Net: r.Network}
+func addressKey(r table.IPCacheEntry) abi.IpcacheKey {
+	return abi.IpcacheKey{Addr: abi.From(r.Prefix.Addr()), Net: r.Network}
 }
 
 func prefixKey(r table.IPCacheEntry) abi.PrefixKey {
@@ -152,11 +152,11 @@ func unmapPrefix(a abi.Addr, bits int) netip.Prefix {
 	return netip.PrefixFrom(addr, bits)
 }
 
-func entryValue(r table.IPCacheEntry) abi.Host {
-	return abi.Host{Identity: uint32(r.Identity), Ifindex: r.Ifindex, Flags: abi.HostFlag(r.Flags), Tunnel: abi.From(r.Tunnel)}
+func entryValue(r table.IPCacheEntry) abi.Ipcache {
+	return abi.Ipcache{Identity: uint32(r.Identity), Ifindex: r.Ifindex, Flags: abi.IpcacheFlag(r.Flags), Tunnel: abi.From(r.Tunnel)}
 }
 
-func entryRow(net uint32, prefix netip.Prefix, v abi.Host) table.IPCacheEntry {
+func entryRow(net uint32, prefix netip.Prefix, v abi.Ipcache) table.IPCacheEntry {
 	return table.IPCacheEntry{
 		Network: net, Prefix: prefix, Identity: identity.Number(v.Identity), Ifindex: v.Ifindex,
 		Flags: table.IPCacheFlag(v.Flags), Tunnel: v.Tunnel.IP(),

@@ -91,10 +91,10 @@ func (b *build) change() {
 	path := b.dir + "/bpf/lib/abi/ct.h"
 	text, err := os.ReadFile(path)
 	b.do(err)
-	const slots = "	struct ct_slot egress;	/* at the source NIC */\n	struct ct_slot ingress; /* at the target NIC */\n"
+	const slots = "	struct ct_verdict egress;	/* at the source NIC */\n	struct ct_verdict ingress; /* at the target NIC */\n"
 	const head, foot = "struct ct {\n", "	__u32 owner;"
 	if b.err == nil && (!bytes.Contains(text, []byte(head+slots)) || bytes.Count(text, []byte(foot)) == 0) {
-		b.err = fmt.Errorf("%s: struct ct is not what this test knows: it begins with its two slots, and has an owner", path)
+		b.err = fmt.Errorf("%s: struct ct is not what this test knows: it begins with its two verdicts, and has an owner", path)
 	}
 	start := bytes.Index(text, []byte(head))
 	if b.err != nil {

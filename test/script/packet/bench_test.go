@@ -72,7 +72,7 @@ func newBench() (*bench, error) {
 	b.config = datapath.Config{
 		NATPortMin: 10000, NATPortMax: 29999, EventsPerSecond: 1_000_000, World4: uint32(identity.WorldIPv4), World6: uint32(identity.WorldIPv6),
 		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57:4546:54::1"),
-		Entries: map[string]uint32{"connections": 1024, "translations": 1024, "fragments": 256, "hosts": 1024, "policies": 1024},
+		Entries: map[string]uint32{"connections": 1024, "translations": 1024, "fragments": 256, "ipcache": 1024, "policies": 1024},
 	}
 	started := make(chan error)
 	go func() { // its thread has left the namespace of the others and is never given back

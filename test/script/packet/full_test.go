@@ -56,8 +56,8 @@ func TestAFullMapOfAddressesIsToldOnTheRowsThatDoNotFit(t *testing.T) {
 		at = at.Next()
 	}
 	err := b.hosts.Set(context.Background(), rows)
-	if err == nil || !strings.Contains(err.Error(), "map hosts is full") {
-		t.Fatalf("have %v, want to hear that map hosts is full", err)
+	if err == nil || !strings.Contains(err.Error(), "map ipcache is full") {
+		t.Fatalf("have %v, want to hear that map ipcache is full", err)
 	}
 	if n := strings.Count(err.Error(), "is full"); n != 1100-(1024-2) {
 		t.Errorf("%d rows are told not to fit, want %d", n, 1100-(1024-2))

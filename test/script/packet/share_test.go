@@ -57,7 +57,7 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 			if held := share.Held[kind]; held != 0 {
 				text += fmt.Sprintf(", %s %d", name, held)
 			}
-			if held := share.Held[abi.SharedCalled]; held != 0 && abi.Shared(kind) == abi.SharedConnections {
+			if held := share.Held[abi.QuotaCalled]; held != 0 && abi.QuotaKind(kind) == abi.QuotaConnections {
 				text += fmt.Sprintf(", %s called %d", name, held)
 			}
 		}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* quota: no owner holds more than a quarter of a table that all use. Near its limit an owner's short-lived entries live
+ * shorter, so that a busy server goes on while a flood starves itself alone. */
+#ifndef WEFT_QUOTA_H
+#define WEFT_QUOTA_H
+
+#include "abi/event.h"
+#include "abi/quota.h"
+#include "config.h"
+
+static const struct quota quota_none; /* all zero */
+
+static __always_inline struct quota *quota_of(__u32 owner)
+{
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+
+	if (s)
+		return s;
+	bpf_map_update_elem(&quota, &owner, &quota_none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&quota, &owner);
+}
+
+/* How long an entry may live that would live `life` ns: all of it up to half the quota, then less and less, one second
+ * at least. */
+static __always_inline __u64 quota_scaled(__s64 held, __u32 limit, __u64 life)
+{
+	__u32 half = limit / 2;
+
+	if (held <= half || !half)
+		return life;
+	if (held < limit)
+		life = life / half * (__u64)(limit - held);
+	else
+		life = 0;
+	return life < SECOND ? SECOND : life;
+}
+
+static __always_inline __u64 quota_life(__u32 owner, enum quota_kind kind, __u32 limit, __u64 life)
+{
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+
+	return s ? quota_scaled(*(volatile __s64 *)&s->held[kind], limit, life) : life;
+}
+
+/* Whether the owner may have one more. Returns 0 or a drop reason. */
+static __always_inline int quota_check(__u32 owner, enum quota_kind kind, __u32 limit)
+{
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+
+	if (!s || *(volatile __s64 *)&s->held[kind] < limit)
+		return 0;
+	__sync_fetch_and_add(&s->refused[kind], 1);
+	return DROP_QUOTA;
+}
+
+/* Takes `n` entries of this kind from the owner's quota; `life`, if it is asked, becomes how long they may live. Returns 0 or a
+ * drop reason. */
+static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __u32 n, __u32 limit, __u64 *life)
+{
+	struct quota *s = quota_of(owner);
+	__s64 held;
+
+	if (!s)
+		return DROP_QUOTA;
+	held = *(volatile __s64 *)&s->held[kind] + n;
+	if (held > limit) {
+		__sync_fetch_and_add(&s->refused[kind], 1);
+		return DROP_QUOTA;
+	}
+	__sync_fetch_and_add(&s->held[kind], n);
+	if (life)
+		*life = quota_scaled(held, limit, *life);
+	return 0;
+}
+
+static __always_inline int quota_take(__u32 owner, enum quota_kind kind, __u32 limit, __u64 *life)
+{
+	return quota_take_some(owner, kind, 1, limit, life);
+}
+
+/* How many entries of this kind an owner has. */
+static __always_inline __s64 quota_held(__u32 owner, enum quota_kind kind)
+{
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+
+	return s ? *(volatile __s64 *)&s->held[kind] : 0;
+}
+
+/* Gives `n` back. An owner that is forgotten has nothing to get. */
+static __always_inline void quota_give_some(__u32 owner, enum quota_kind kind, __s64 n)
+{
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+
+	if (s)
+		__sync_fetch_and_add(&s->held[kind], -n);
+}
+
+static __always_inline void quota_give(__u32 owner, enum quota_kind kind)
+{
+	quota_give_some(owner, kind, 1);
+}
+
+/* Takes out what lies at a key, and gives it back, if no other CPU has done so. */
+static __always_inline int quota_remove(void *table, const void *key, __u32 owner, enum quota_kind kind)
+{
+	if (bpf_map_delete_elem(table, key))
+		return 0;
+	quota_give(owner, kind);
+	return 1;
+}
+
+#endif
