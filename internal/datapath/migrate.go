@@ -16,6 +16,9 @@ import (
 // before is what the pin of a map of an earlier shape is called, while its entries move.
 const before = "~before"
 
+// former are the names that maps had in earlier versions.
+var former = map[string]string{"ipcache": "hosts", "quota": "shares"}
+
 // learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
 var learnt = append([]string{"affinities"}, sweep.Tables...)
 
@@ -31,9 +34,31 @@ type migration struct {
 	moved      map[string]bool // keys of old; nil: the agent's own tables, which are moved once
 }
 
+// rename pins a map of an earlier version under its name of now, and what was left of a move with it: the programs that use it
+// do not ask for its name again.
+func (d *Datapath) rename(name string) error {
+	was, known := former[name]
+	if !known {
+		return nil
+	}
+	for _, suffix := range []string{"", before} {
+		from, to := filepath.Join(d.dir, was+suffix), filepath.Join(d.dir, name+suffix)
+		if exists(to) {
+			continue // an agent of this version has been here
+		}
+		if err := os.Rename(from, to); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("pin map %s as %s: %w", was, name, err)
+		}
+	}
+	return nil
+}
+
 // take gives the pinned map of this name and shape, or makes one. A map of another shape stays beside it, until all its
 // entries are moved.
 func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
+	if err := d.rename(name); err != nil {
+		return err
+	}
 	path, want := filepath.Join(d.dir, name), layout.Of(spec)
 	m, err := loadPinned(path)
 	if err != nil {

@@ -184,6 +184,73 @@ func TestAnAgentThatDiesOverAMoveLeavesItToTheNext(t *testing.T) {
 	}
 }
 
+// A map that an earlier version pinned by another name is the same map, if its shape is; else its entries move.
+func TestAMapOfAFormerNameIsTakenOver(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for name, was := range former {
+		for _, shape := range []string{"same", "other"} {
+			t.Run(name+" of the "+shape+" shape", func(t *testing.T) {
+				dir, spec := pinDirectory(t), mapSpec(t, name).Copy()
+				if shape == "other" {
+					spec = other(t, r, name)
+				}
+				spec.Name, spec.Pinning = was, ebpf.PinNone
+				old := left(t, r, dir, spec, 100)
+				d, err := Open(dir, Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer d.Close()
+				if got := d.Renewed(); len(got) > 0 {
+					t.Fatalf("renewed are %v, want nothing to be lost", got)
+				}
+				if same := idOf(d.Map(name)) == idOf(old); same != (shape == "same") {
+					t.Errorf("the same map: %v", same)
+				}
+				if done, err := d.Follow(); err != nil || !done {
+					t.Fatalf("follow: %v, %v", done, err)
+				}
+				keys := map[string]bool{}
+				entries(t, d.Map(name), func(key, _ []byte) { keys[string(key)] = true })
+				entries(t, old, func(key, _ []byte) {
+					if !keys[string(key)] {
+						t.Errorf("entry %x is lost", key)
+					}
+				})
+				for _, pin := range []string{was, was + before, name + before} {
+					if exists(filepath.Join(dir, pin)) {
+						t.Errorf("pin %s is still there", pin)
+					}
+				}
+			})
+		}
+	}
+}
+
+// An agent of the former version died over a move: what it put aside is found by the new name.
+func TestWhatWasPutAsideByAFormerNameIsMoved(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	dir, spec := pinDirectory(t), other(t, r, "ipcache")
+	spec.Name = former["ipcache"] + before
+	left(t, r, dir, spec, 50)
+	same := mapSpec(t, "ipcache").Copy()
+	same.Name, same.Pinning = former["ipcache"], ebpf.PinNone
+	left(t, r, dir, same, 50)
+	d, err := Open(dir, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if done, err := d.Follow(); err != nil || !done {
+		t.Fatalf("follow: %v, %v", done, err)
+	}
+	n := 0
+	entries(t, d.Map("ipcache"), func(_, _ []byte) { n++ })
+	if n != 100 {
+		t.Errorf("%d entries, want 100", n)
+	}
+}
+
 func TestAMapThatNobodyCanReadBeginsEmptyAndIsNamed(t *testing.T) {
 	dir := pinDirectory(t)
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "connections", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
