@@ -79,10 +79,10 @@ static __always_inline int addr_is_link_local6(const struct addr *a)
 static __always_inline __u32 addr_mixed(const struct addr *a, __u32 number)
 {
 	const __u32 *w = (const __u32 *)a;
-	__u32 h = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^ number;
+	__u32 h = w[0] * ADDR_MIX_0 ^ w[1] * ADDR_MIX_1 ^ w[2] * ADDR_MIX_2 ^ w[3] * ADDR_MIX_3 ^ number;
 
 	h ^= h >> 15;
-	h *= 0x2c1b3c6du;
+	h *= ADDR_MIX_ALL;
 	h ^= h >> 12;
 	return h;
 }

@@ -12,15 +12,16 @@
 #include "abi/fragment.h"
 #include "abi/ipcache.h"
 #include "abi/nat.h"
+#include "abi/quota.h"
 
 /* The defaults, for what the agent does not say. */
 volatile const struct node_config config = {
 	.world4 = IDENTITY_WORLD,
 	.world6 = IDENTITY_WORLD,
-	.connections_limit = CONNECTIONS / 4,
+	.connections_limit = CONNECTIONS / QUOTA_PARTS,
 	.openings_limit = OPENINGS,
-	.translations_limit = TRANSLATIONS / 4,
-	.fragments_limit = FRAGMENTS / 4,
+	.translations_limit = TRANSLATIONS / QUOTA_PARTS,
+	.fragments_limit = FRAGMENTS / QUOTA_PARTS,
 	.tcp_open = { CT_TCP_OPEN_SECONDS, CT_TCP_OPEN_SECONDS },
 	.tcp_closing = { CT_TCP_CLOSING_SECONDS, CT_TCP_CLOSING_SECONDS },
 	.datagram = { CT_DATAGRAM_SECONDS, CT_DATAGRAM_SECONDS },

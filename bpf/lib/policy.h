@@ -38,7 +38,7 @@ static __always_inline __u32 policy_asker(const struct question *q)
 {
 	__u32 ports = (__u32)q->here_port << 16 | q->there_port;
 
-	return addr_mixed(&q->peer_addr, ports * 0x9e3779b1u ^ q->incarnation * 0x85ebca77u ^ q->protocol) + ipcache_place(q->peer);
+	return addr_mixed(&q->peer_addr, ports * ADDR_MIX_0 ^ q->incarnation * ADDR_MIX_1 ^ q->protocol) + ipcache_place(q->peer);
 }
 
 /* The class that a generation puts the peer's address in, 0: none. */

@@ -5,7 +5,6 @@
 #define WEFT_QUOTA_H
 
 #include "abi/event.h"
-#include "abi/quota.h"
 #include "config.h"
 
 static const struct quota quota_none; /* all zero */

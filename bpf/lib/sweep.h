@@ -3,14 +3,12 @@
 #ifndef WEFT_SWEEP_H
 #define WEFT_SWEEP_H
 
+#include "abi/sweep.h"
 #include "nat.h"
-
-/* How long an entry is past its time, or a translation old, before it goes: no program holds it any more. */
-#define SWEEP_GRACE (1 * SECOND)
 
 static __always_inline int sweep_is_over(__u64 expires)
 {
-	return expires + SWEEP_GRACE < bpf_ktime_get_ns();
+	return expires + SWEEP_GRACE_SECONDS * SECOND < bpf_ktime_get_ns();
 }
 
 GLOBAL sweep_connection(const struct ct_key *at)

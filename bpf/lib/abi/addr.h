@@ -10,4 +10,11 @@ struct addr {
 	__u8 b[16];
 } __attribute__((aligned(8)));
 
+/* What addr_mixed multiplies the words of an address by, and what the sum. */
+#define ADDR_MIX_0 0x9e3779b1u
+#define ADDR_MIX_1 0x85ebca77u
+#define ADDR_MIX_2 0xc2b2ae3du
+#define ADDR_MIX_3 0x27d4eb2fu
+#define ADDR_MIX_ALL 0x2c1b3c6du
+
 #endif

@@ -17,6 +17,7 @@ enum quota_kind {
 	QUOTA_CALLED = 3, /* connections that others opened to the owner; they lie in the same table */
 };
 #define QUOTA_KINDS 4
+#define QUOTA_PARTS 4 /* no owner holds more of a table than one of so many parts */
 
 struct quota {
 	__s64 held[QUOTA_KINDS];    /* by enum quota_kind */

@@ -7,6 +7,7 @@
 #include "fragment.h"
 #include "nat.h"
 
+#define SWEEP_GRACE_SECONDS 1 /* that an entry is past its time, or a translation old, before it goes: no program holds it any more */
 #define SWEEP_KEYS 512 /* that one run of sweep looks at */
 
 union sweep_key {

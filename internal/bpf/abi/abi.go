@@ -10,6 +10,11 @@ import (
 
 // Numbers that the header defines as macros.
 const (
+	AddrMix0             = 0x9e3779b1
+	AddrMix1             = 0x85ebca77
+	AddrMix2             = 0xc2b2ae3d
+	AddrMix3             = 0x27d4eb2f
+	AddrMixAll           = 0x2c1b3c6d
 	CtTcpOpenSeconds     = 8000
 	CtTcpOpeningSeconds  = 60
 	CtTcpClosingSeconds  = 10
@@ -36,6 +41,8 @@ const (
 	RevisionBuckets      = 4096
 	OwnerCarried         = 0xffffffff
 	QuotaKinds           = 4
+	QuotaParts           = 4
+	SweepGraceSeconds    = 1
 	SweepKeys            = 512
 )
 

@@ -19,13 +19,16 @@ import (
 // Tables are those that all workloads share, in the order of abi.QuotaKind.
 var Tables = []string{"connections", "translations", "fragments"}
 
-const sweepChunk = 4096 // entries that one system call reads
+const (
+	sweepChunk = 4096 // entries that one system call reads
+	grace      = uint64(abi.SweepGraceSeconds * time.Second)
+)
 
 // sweepKey is union sweep_key of bpf/lib/abi/sweep.h.
 type sweepKey = [unsafe.Sizeof(abi.Sweep{}.Keys[0])]byte
 
 // Limit is how many entries of a table one owner may hold.
-func Limit(size uint32) uint32 { return size / 4 }
+func Limit(size uint32) uint32 { return size / abi.QuotaParts }
 
 // Swept is what one pass over a shared table found.
 type Swept struct {
@@ -81,16 +84,16 @@ func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
 	switch kind {
 	case abi.QuotaConnections:
 		err = each(m, func(key *sweepKey, v *abi.Ct) error {
-			return see(key, v.Expires+uint64(time.Second) < s.now)
+			return see(key, v.Expires+grace < s.now)
 		})
 	case abi.QuotaTranslations:
 		err = each(m, func(key *sweepKey, v *abi.Nat) error {
 			// Whether its connection lives only the kernel can tell.
-			return see(key, v.Opened+uint64(time.Second) < s.now)
+			return see(key, v.Opened+grace < s.now)
 		})
 	default:
 		err = each(m, func(key *sweepKey, v *abi.Fragment) error {
-			return see(key, v.Expires+uint64(time.Second) < s.now)
+			return see(key, v.Expires+grace < s.now)
 		})
 	}
 	if err == nil {

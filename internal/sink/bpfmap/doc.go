@@ -80,9 +80,9 @@ func bucket(a abi.Addr) uint32 {
 	w := func(i int) uint32 {
 		return uint32(a[i]) | uint32(a[i+1])<<8 | uint32(a[i+2])<<16 | uint32(a[i+3])<<24
 	}
-	h := w(0)*0x9e3779b1 ^ w(4)*0x85ebca77 ^ w(8)*0xc2b2ae3d ^ w(12)*0x27d4eb2f
+	h := w(0)*abi.AddrMix0 ^ w(4)*abi.AddrMix1 ^ w(8)*abi.AddrMix2 ^ w(12)*abi.AddrMix3
 	h ^= h >> 15
-	h *= 0x2c1b3c6d
+	h *= abi.AddrMixAll
 	h ^= h >> 12
 	return h % abi.RevisionBuckets
 }
