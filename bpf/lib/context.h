@@ -7,11 +7,11 @@
 #include "packet.h"
 
 /* Which of a connection's remembered verdicts. */
-enum verdict_of {
-	VERDICT_OF_EGRESS = 0,
-	VERDICT_OF_INGRESS = 1,
-	VERDICT_OF_BACK_A = 2,
-	VERDICT_OF_BACK_B = 3,
+enum remembered {
+	REMEMBERED_EGRESS = 0,
+	REMEMBERED_INGRESS = 1,
+	REMEMBERED_BACK_A = 2,
+	REMEMBERED_BACK_B = 3,
 };
 
 /* What a NIC's policy is asked. */
@@ -26,7 +26,7 @@ struct question {
 	__u64 revision; /* of the NIC */
 	__be16 here_port; /* of the NIC's side of the connection, and of the peer's */
 	__be16 there_port;
-	__u32 of; /* enum verdict_of: where the answer is remembered */
+	__u32 of; /* enum remembered: where the answer is remembered */
 };
 
 /* What the steps of one hook have found out so far. */

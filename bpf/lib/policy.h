@@ -155,11 +155,11 @@ static __always_inline void policy_foresee(struct context *c, const struct quest
 static __always_inline struct ct_verdict *policy_remembered(struct ct *e, __u32 of)
 {
 	switch (of) {
-	case VERDICT_OF_EGRESS:
+	case REMEMBERED_EGRESS:
 		return &e->egress;
-	case VERDICT_OF_INGRESS:
+	case REMEMBERED_INGRESS:
 		return &e->ingress;
-	case VERDICT_OF_BACK_A:
+	case REMEMBERED_BACK_A:
 		return &e->way_a.back;
 	default:
 		return &e->way_b.back;
@@ -169,7 +169,7 @@ static __always_inline struct ct_verdict *policy_remembered(struct ct *e, __u32 
 /* Who called is remembered with what was said of that. */
 static __always_inline void policy_source(struct ct *e, const struct question *q)
 {
-	if (q->of == VERDICT_OF_INGRESS && e->source != q->peer)
+	if (q->of == REMEMBERED_INGRESS && e->source != q->peer)
 		e->source = q->peer;
 }
 

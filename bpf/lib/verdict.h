@@ -30,7 +30,7 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 	if (how & ASKED_BACK) {
 		q->direction = calls ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 		q->port = policy_port(p, !reply);
-		q->of = sends == !!(how & FLOW_FROM_B) ? VERDICT_OF_BACK_B : VERDICT_OF_BACK_A;
+		q->of = sends == !!(how & FLOW_FROM_B) ? REMEMBERED_BACK_B : REMEMBERED_BACK_A;
 		return policy_known(c, q, e);
 	}
 	q->set = n->set;
@@ -43,11 +43,11 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 	q->peer_addr = sends ? p->dst : p->src;
 	if (calls) {
 		q->direction = DIRECTION_EGRESS;
-		q->of = VERDICT_OF_EGRESS;
+		q->of = REMEMBERED_EGRESS;
 		q->peer = reply ? verdict_answerer(c) : c->destination;
 	} else {
 		q->direction = DIRECTION_INGRESS;
-		q->of = VERDICT_OF_INGRESS;
+		q->of = REMEMBERED_INGRESS;
 		/* Behind the stack the address may have been translated, so the entry's identity counts; else the address' is newer. */
 		q->peer = reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
 	}
