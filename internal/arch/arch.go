@@ -141,6 +141,7 @@ func (c *checker) visit(name string, d fs.DirEntry, err error) error {
 	}
 	c.checkPaths(name, text)
 	c.checkC(name, text)
+	c.checkStorey(name, text)
 	if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") && c.inModule(name) {
 		return c.add(name, text)
 	}
