@@ -22,13 +22,7 @@ GLOBAL sender_of(struct __sk_buff *skb, const struct addr *machine)
 
 	if (!machine)
 		return SENDER_OTHER;
-	if (addr_is4(machine)) {
-		fib.family = AF_INET;
-		fib.ipv4_dst = addr_4(machine);
-	} else {
-		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_dst, machine, 16);
-	}
+	route_ask(&fib, !addr_is4(machine), NULL, machine);
 	if (bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) || fib.ifindex != skb->ifindex ||
 	    bpf_skb_load_bytes(skb, 6, mac, sizeof(mac)) || __builtin_memcmp(mac, fib.dmac, sizeof(mac)))
 		return SENDER_OTHER;
@@ -48,7 +42,7 @@ static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct ipcache *from = ipcache_lookup(&p->src, 0);
-	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
+	struct addr as = config_masquerade(p->v6);
 	int sender = SENDER_MACHINE, masquerades = !addr_is_zero(&as);
 
 	c->claimed = 0;

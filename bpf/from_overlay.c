@@ -60,13 +60,7 @@ static __always_inline int overlay_to_stack(struct __sk_buff *skb, struct contex
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
 
 	if (from && (from->flags & IPCACHE_DIRECT)) {
-		if (p->v6) {
-			fib.family = AF_INET6;
-			__builtin_memcpy(fib.ipv6_dst, &p->src, 16);
-		} else {
-			fib.family = AF_INET;
-			fib.ipv4_dst = addr_4(&p->src);
-		}
+		route_ask(&fib, p->v6, NULL, &p->src);
 		if (!bpf_fib_lookup(skb, &fib, sizeof(fib), 0) && !rewrite_macs(skb, fib.smac, fib.dmac))
 			return bpf_redirect(fib.ifindex, BPF_F_INGRESS);
 	}

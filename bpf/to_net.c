@@ -10,7 +10,7 @@ static __always_inline int is_masqueraded(struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct ipcache *from = ipcache_lookup(&p->src, 0), *to;
-	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
+	struct addr as = config_masquerade(p->v6);
 	struct flow f = {};
 	struct nic *n;
 	int reason;

@@ -57,7 +57,7 @@ static __always_inline int addr_is_broadcast(const struct addr *a)
 /* The source of a workload that reached itself through a service: it comes from inside this node's programs alone. */
 static __always_inline int addr_is_hairpin(const struct addr *a)
 {
-	struct addr own4 = config_addr(&config.loopback4), own6 = config_addr(&config.loopback6);
+	struct addr own4 = config_loopback(0), own6 = config_loopback(1);
 
 	return !addr_is_zero(a) && (addr_equal(a, &own4) || addr_equal(a, &own6));
 }

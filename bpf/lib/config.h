@@ -43,6 +43,18 @@ static __always_inline struct addr config_addr(const volatile struct addr *a)
 	return copy;
 }
 
+/* This node's address towards the outside, in one family; zero: no masquerade. */
+static __always_inline struct addr config_masquerade(int v6)
+{
+	return v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
+}
+
+/* The source of a workload that reaches itself through a service. */
+static __always_inline struct addr config_loopback(int v6)
+{
+	return v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
+}
+
 #define SECOND 1000000000ULL
 
 /* A function that the verifier checks once, on its own, whatever its callers know: sums instead of products. Its

@@ -132,7 +132,7 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 	struct ct *e = &c->fresh;
 	__u32 tcp = p->protocol == IPPROTO_TCP, service = !!(flags & CT_SERVICE);
 	__u64 life = (tcp ? config.tcp_opening : config.datagram_new[service]) * SECOND;
-	int reason, answers = tcp && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+	int reason, answers = tcp_answers(p);
 
 	/* An answer would look like a call, and what comes back like the answer. The node's own may be to a call that came by
 	 * another device, or was translated on its way in. */

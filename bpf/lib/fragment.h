@@ -80,10 +80,7 @@ GLOBAL fragment_keep(__u32 owner)
 		return reason;
 	c->fragment.owner = owner;
 	c->fragment.expires = c->now + life;
-	if (!bpf_map_update_elem(&fragments, &c->fragment_key, &c->fragment, BPF_NOEXIST))
-		return 0;
-	quota_give(owner, QUOTA_FRAGMENTS);
-	return DROP_FRAGMENTS_FULL;
+	return quota_insert(&fragments, &c->fragment_key, &c->fragment, owner, QUOTA_FRAGMENTS) ? DROP_FRAGMENTS_FULL : 0;
 }
 
 static __always_inline int fragment_is(const struct packet *p)

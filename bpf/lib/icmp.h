@@ -65,4 +65,10 @@ static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
 	}
 }
 
+/* Of multicast listeners (RFC 2710, RFC 3810). */
+static __always_inline int icmp_is_listener(const struct packet *p)
+{
+	return p->icmp_type == ICMP6_MLD2_REPORT || (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_MLD_DONE);
+}
+
 #endif

@@ -21,7 +21,7 @@ static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const st
 		return IDENTITY_HOST;
 	identity = ipcache_identity(ipcache_lookup(&p->src, 0), p->v6);
 	if (identity == IDENTITY_HOST)
-		return p->v6 ? config.world6 : config.world4;
+		return ipcache_identity(NULL, p->v6);
 	return identity;
 }
 

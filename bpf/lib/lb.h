@@ -78,10 +78,7 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 	reason = quota_take(to.owner, QUOTA_TRANSLATIONS, config.translations_limit, NULL);
 	if (reason)
 		return reason;
-	if (!bpf_map_update_elem(&translations, &key, &to, BPF_NOEXIST))
-		return 0;
-	quota_give(to.owner, QUOTA_TRANSLATIONS);
-	return DROP_NAT_FULL;
+	return quota_insert(&translations, &key, &to, to.owner, QUOTA_TRANSLATIONS) ? DROP_NAT_FULL : 0;
 }
 
 /* A backend for a new connection: the client's own where the service asks for it, else any. 0: there is none. */
@@ -124,7 +121,7 @@ GLOBAL lb_goes_on(void)
 	if (c->nat.source_port)
 		q->src_port = c->nat.source_port;
 	if (addr_equal(&q->src, &q->dst))
-		q->src = q->v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
+		q->src = config_loopback(q->v6);
 	ct_find(c, q, 0, &f);
 	return f.entry && !f.reply && (f.entry->flags & CT_SERVICE) && f.entry->service_port == c->packet.dst_port &&
 	       addr_equal(&f.entry->service, &c->packet.dst);
@@ -143,7 +140,7 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 	struct nat *known;
 	__be16 source_port = 0;
 	__u32 id = 0;
-	int opens = p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	int opens = tcp_opens(p);
 
 	if (!s)
 		return 0;

@@ -205,7 +205,7 @@ GLOBAL masquerade_out(struct __sk_buff *skb)
 		return DROP_NAT_NO_MAPPING; /* its first was refused, or it is long ago */
 	if (!known) {
 		__builtin_memset(&c->nat, 0, sizeof(c->nat));
-		c->nat.addr = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
+		c->nat.addr = config_masquerade(p->v6);
 		c->nat.opened = c->now;
 		c->nat.owner = p->owner;
 		reason = masquerade_create(skb, c);
@@ -232,11 +232,7 @@ GLOBAL masquerade_error(struct __sk_buff *skb, struct context *c)
 	__builtin_memset(q, 0, sizeof(*q));
 	if (parse_quoted(skb, p, q))
 		return DROP_CT_INVALID_HEADER;
-	key.src = q->dst;
-	key.dst = q->src;
-	key.src_port = q->dst_port;
-	key.dst_port = q->src_port;
-	key.protocol = q->protocol;
+	nat_key_of_quoted(q, &key);
 	known = bpf_map_lookup_elem(&translations, &key);
 	if (!known)
 		return DROP_NAT_NO_MAPPING;
@@ -261,11 +257,7 @@ GLOBAL masquerade_in(struct __sk_buff *skb, struct context *c)
 		__builtin_memset(q, 0, sizeof(*q));
 		if (parse_quoted(skb, p, q))
 			return 0;
-		key.src = q->dst;
-		key.dst = q->src;
-		key.src_port = q->dst_port;
-		key.dst_port = q->src_port;
-		key.protocol = q->protocol;
+		nat_key_of_quoted(q, &key);
 		known = bpf_map_lookup_elem(&translations, &key);
 		if (!known)
 			return 0;

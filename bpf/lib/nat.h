@@ -7,6 +7,16 @@
 #include "ct.h"
 #include "icmp.h"
 
+/* Of the row that a packet belongs to which answers the quoted one. */
+static __always_inline void nat_key_of_quoted(const struct packet *q, struct nat_key *key)
+{
+	key->src = q->dst;
+	key->dst = q->src;
+	key->src_port = q->dst_port;
+	key->dst_port = q->src_port;
+	key->protocol = q->protocol;
+}
+
 /* The key of the row for the other way. */
 static __always_inline void nat_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)
 {

@@ -58,14 +58,9 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-static __always_inline int neighbor_is_listener(const struct packet *p)
-{
-	return p->icmp_type == ICMP6_MLD2_REPORT || (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_MLD_DONE);
-}
-
 static __always_inline int neighbor_is_talk(const struct packet *p)
 {
-	return p->v6 && p->protocol == IPPROTO_ICMPV6 && !p->later_fragment && (neighbor_is_listener(p) ||
+	return p->v6 && p->protocol == IPPROTO_ICMPV6 && !p->later_fragment && (icmp_is_listener(p) ||
 	       (p->icmp_type >= ICMP6_ND_ROUTER_ADVERT && p->icmp_type <= ICMP6_ND_REDIRECT));
 }
 
@@ -158,7 +153,7 @@ GLOBAL neighbor_hear(struct __sk_buff *skb, struct context *c, const struct nic 
 		return TC_ACT_SHOT;
 	const struct packet *p = &c->packet;
 
-	if (neighbor_is_listener(p)) {
+	if (icmp_is_listener(p)) {
 		count(skb, c->hook, DROP_FORBIDDEN_ICMP6);
 		return TC_ACT_SHOT;
 	}
@@ -176,7 +171,7 @@ GLOBAL neighbor_speak(struct __sk_buff *skb, struct context *c)
 		return TC_ACT_SHOT;
 	const struct packet *p = &c->packet;
 
-	if (neighbor_is_listener(p)) {
+	if (icmp_is_listener(p)) {
 		count(skb, c->hook, DROP_FORBIDDEN_ICMP6);
 		return TC_ACT_SHOT;
 	}

@@ -44,8 +44,7 @@ static __always_inline int node_links(const struct context *c)
 	case IPPROTO_ICMPV6:
 		if (p->ttl == 255)
 			return p->icmp_type >= ICMP6_ND_ROUTER_SOLICIT && p->icmp_type <= ICMP6_ND_REDIRECT;
-		return p->ttl == 1 && (p->icmp_type == ICMP6_MLD2_REPORT ||
-		       (p->icmp_type >= ICMP6_MLD_QUERY && p->icmp_type <= ICMP6_MLD_DONE));
+		return p->ttl == 1 && icmp_is_listener(p);
 	case IPPROTO_UDP:
 		return host_leases(p, c->hook == HOOK_TO_NET);
 	case IPPROTO_VRRP:

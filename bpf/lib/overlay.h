@@ -17,7 +17,7 @@ static __always_inline int overlay_is(const struct packet *p)
  * address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
 static __always_inline int overlay_check_target(const struct packet *p, const struct ipcache *h)
 {
-	struct addr as = p->v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
+	struct addr as = config_masquerade(p->v6);
 
 	if (!overlay_is(p))
 		return 0;

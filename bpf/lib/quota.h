@@ -108,4 +108,14 @@ static __always_inline int quota_remove(void *table, const void *key, __u32 owne
 	return 1;
 }
 
+/* Puts in an entry that has been taken from its owner's quota, or gives it back: the table is full, or another CPU was
+ * faster. Returns 0 if it is in. */
+static __always_inline int quota_insert(void *table, const void *key, const void *value, __u32 owner, enum quota_kind kind)
+{
+	if (!bpf_map_update_elem(table, key, value, BPF_NOEXIST))
+		return 0;
+	quota_give(owner, kind);
+	return 1;
+}
+
 #endif

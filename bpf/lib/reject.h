@@ -56,14 +56,9 @@ static __always_inline int reject_write6(struct __sk_buff *skb, struct packet *p
  * to fill in, or the kernel refuses to cut. */
 static __always_inline __u32 reject_quotes(const struct packet *p)
 {
-	switch (p->protocol) {
-	case IPPROTO_TCP:
-		return 20;
-	case IPPROTO_SCTP:
-		return 12;
-	default:
-		return 8;
-	}
+	__u32 least = parse_least(p->protocol);
+
+	return least ? least : 8;
 }
 
 /* Turns the packet into the error about itself, behind new headers. Returns 0 if done. */

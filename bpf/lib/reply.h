@@ -32,7 +32,7 @@ static __always_inline int reply_service(struct __sk_buff *skb, struct context *
 static __always_inline int reply_loopback_source(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct addr from = p->v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
+	struct addr from = config_loopback(p->v6);
 
 	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
 }

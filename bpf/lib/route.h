@@ -9,6 +9,22 @@
 #define AF_INET 2
 #define AF_INET6 10
 
+/* Asks about the way between two addresses; the source may be NULL. */
+static __always_inline void route_ask(struct bpf_fib_lookup *fib, int v6, const struct addr *src, const struct addr *dst)
+{
+	if (v6) {
+		fib->family = AF_INET6;
+		if (src)
+			__builtin_memcpy(fib->ipv6_src, src, 16);
+		__builtin_memcpy(fib->ipv6_dst, dst, 16);
+	} else {
+		fib->family = AF_INET;
+		if (src)
+			fib->ipv4_src = addr_4(src);
+		fib->ipv4_dst = addr_4(dst);
+	}
+}
+
 static __always_inline int route_ttl(struct __sk_buff *skb, struct packet *p)
 {
 	__u8 ttl = p->ttl - 1;
@@ -35,15 +51,7 @@ GLOBAL route_out(struct __sk_buff *skb, struct context *c)
 
 	if (p->ttl <= 1)
 		return TC_ACT_OK;
-	if (p->v6) {
-		fib.family = AF_INET6;
-		__builtin_memcpy(fib.ipv6_src, &p->src, 16);
-		__builtin_memcpy(fib.ipv6_dst, &p->dst, 16);
-	} else {
-		fib.family = AF_INET;
-		fib.ipv4_src = addr_4(&p->src);
-		fib.ipv4_dst = addr_4(&p->dst);
-	}
+	route_ask(&fib, p->v6, &p->src, &p->dst);
 	found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_OK;

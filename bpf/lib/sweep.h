@@ -58,7 +58,7 @@ static __always_inline int sweep_serves(const struct nat_key *key, const struct 
 	if (source_port)
 		inside.src_port = source_port;
 	if (addr_equal(&inside.src, backend))
-		inside.src = addr_is4(backend) ? config_addr(&config.loopback4) : config_addr(&config.loopback6);
+		inside.src = config_loopback(!addr_is4(backend));
 	return sweep_lives(&inside);
 }
 

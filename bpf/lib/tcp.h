@@ -30,6 +30,11 @@ static __always_inline int tcp_opens(const struct packet *p)
 	return p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
+static __always_inline int tcp_answers(const struct packet *p)
+{
+	return p->protocol == IPPROTO_TCP && (p->tcp_flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
+}
+
 static __always_inline int tcp_near(__u32 x, __u32 y)
 {
 	return x - y + TCP_NEAR < 2 * TCP_NEAR;
