@@ -24,7 +24,9 @@ type bed struct {
 }
 
 // runners are the derivations, and that of the configuration which they follow.
-func runners(t *table.Tables) []state.AnyDerivation { return append([]state.AnyDerivation{configs.New(t)}, Derivations(t)...) }
+func runners(t *table.Tables) []state.AnyDerivation {
+	return append([]state.AnyDerivation{configs.New(t)}, Derivations(t)...)
+}
 
 func newBed() *bed {
 	tables, db := table.New()

@@ -22,6 +22,7 @@ import (
 
 	agent "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/derive/config"
 	derive "weftnet.io/weftnet/internal/derive/link"
 	"weftnet.io/weftnet/internal/derive/need"
 	"weftnet.io/weftnet/internal/reconcile"
@@ -77,7 +78,7 @@ func newHost(t testing.TB) *host {
 	var group sync.WaitGroup
 	run := func(f func(ctx context.Context) error) { group.Go(func() { f(ctx) }) }
 	run(devices.Run)
-	for _, d := range derive.Derivations(h.Tables) {
+	for _, d := range append([]state.AnyDerivation{config.New(h.Tables)}, derive.Derivations(h.Tables)...) {
 		run(func(ctx context.Context) error { return d.Run(ctx, h.db) })
 	}
 	run(func(ctx context.Context) error { return need.Needs(h.Tables, derive.Needs).Run(ctx, h.db) }) // without programs

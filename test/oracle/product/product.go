@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/derive/config"
 	derive "weftnet.io/weftnet/internal/derive/policy"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/kind"
@@ -85,7 +86,7 @@ func New(w *oracle.World) (*Product, error) {
 	if err := db.Write(func(tx *state.Tx) error { p.attach(tx, w); return nil }); err != nil {
 		return nil, err
 	}
-	runs := derive.Derivations(tables)
+	runs := append([]state.AnyDerivation{config.New(tables)}, derive.Derivations(tables)...)
 	for changed := true; changed; {
 		changed = false
 		for _, d := range runs {

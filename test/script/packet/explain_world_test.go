@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/derive/ipcache"
 	derived "weftnet.io/weftnet/internal/derive/policy"
 	frontend "weftnet.io/weftnet/internal/derive/service"
@@ -181,8 +182,8 @@ func (s *stage) attach() error {
 // tables2kernel derives what the kernel gets, and gives it.
 func (s *stage) tables2kernel() error {
 	db := s.p.DB()
-	h, f := ipcache.New(s.p.Tables), frontend.New(s.p.Tables, "a")
-	for h.Step(db) || f.Step(db) {
+	c, h, f := config.New(s.p.Tables), ipcache.New(s.p.Tables), frontend.New(s.p.Tables, "a")
+	for c.Step(db) || h.Step(db) || f.Step(db) {
 		continue
 	}
 	r, ctx := db.Snapshot(), context.Background()
