@@ -1,6 +1,6 @@
 // Package observe makes flows of what the datapath reports, keeps the last ones, and serves them as Hubble does.
 //
-//	ring buffer -> Decode -> abi.Event -> enrich (tables) -> sight -> store -> flow -> observer.Observer (gRPC), followers
+//	sources (ring buffer) -> decode -> resolver (tables) -> Flow -> journal -> clients (observer.Observer), followers
 //
 // The kernel writes one record per new connection, first answer, close, verdict and drop (bpf/lib/event.h), never one
 // per packet. A record has numbers only: addresses, identities, an ifindex, the number of a list of rules. Enrichment
@@ -15,11 +15,15 @@
 //	shop/web-1:4000 (ID:4711) -> shop/db-0:5432 (ID:815) to-endpoint FORWARDED (TCP Flags: SYN)
 //	shop/web-1:4000 (ID:4711) <- shop/db-0:5432 (ID:815) to-endpoint FORWARDED (TCP Flags: SYN, ACK)
 //
-// A flow is put together when somebody asks for it, of what was looked up when its event came: most are overwritten before.
+// Each type of event has one file, event_*.go, and one line in kinds: how its record is read and what its flow says. A flow's
+// message is made when a client asks for it, of what was looked up when its event came: most are overwritten before.
 //
-// Invariants: a flow is never changed once it is made; the store holds the last N whatever the load, readers never
-// hold up the writer, and whoever is too slow is told how many it missed (LostEvent); so is everybody of what the
-// kernel had to hold back. A record that makes no sense is counted and passed over.
+// Sources run side by side and put their flows into one journal. Whatever reads it, a client or a follower inside the
+// agent, has a place of its own there, which is its queue: a slow one holds up nobody.
+//
+// Invariants: a flow is never changed once it is in the journal; the journal holds the last N whatever the load; a reader
+// that is too slow is told how many flows it missed (LostEvent), and all readers how many events the kernel held back. A
+// record that makes no sense is counted and passed over.
 //
 // The server listens where the caller says: the node's unix socket, whose mode is its only protection. Port 4244 needs
 // mutual TLS and is not served here.

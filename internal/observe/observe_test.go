@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -43,20 +44,27 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type feed struct {
 	records chan []byte
 	closed  chan struct{}
+	once    sync.Once
 }
 
-func newFeed() *feed { return &feed{make(chan []byte), make(chan struct{})} }
+// size is how many flows and news clients may see.
+func size(o *Observer) uint64 {
+	oldest, next := o.kept()
+	return next - oldest
+}
 
-func (f *feed) Read() ([]byte, error) {
+func newFeed() *feed { return &feed{records: make(chan []byte), closed: make(chan struct{})} }
+
+func (f *feed) Read() (record []byte, more bool, err error) {
 	select {
 	case r := <-f.records:
-		return r, nil
+		return r, false, nil
 	case <-f.closed:
-		return nil, os.ErrClosed
+		return nil, false, os.ErrClosed
 	}
 }
 
-func (f *feed) Close() error { close(f.closed); return nil }
+func (f *feed) Close() error { f.once.Do(func() { close(f.closed) }); return nil }
 
 func addr(text string) abi.Addr { return abi.From(netip.MustParseAddr(text)) }
 
@@ -76,7 +84,7 @@ func syn(change func(*abi.Event)) []byte {
 }
 
 // world fills tables with a little cluster.
-func world(t *testing.T) (*table.Tables, *state.DB) {
+func world(t testing.TB) (*table.Tables, *state.DB) {
 	t.Helper()
 	tables, db := table.New()
 	labels := func(app string) identity.Labels {
@@ -137,7 +145,7 @@ func lines(t *testing.T, list ...*observerpb.GetFlowsResponse) string {
 
 func TestAFlowHasTheTextThatTheDecidingRulesAsksFor(t *testing.T) {
 	tables, db := world(t)
-	n := newEnricher(tables, "test")
+	n := newResolver(tables, "test")
 	if d := n.decisionOf(db.Snapshot(), 9); !slices.Equal(d.log, []string{"ticket 7"}) || len(d.policies) != 2 {
 		t.Errorf("%+v", d)
 	}
@@ -207,8 +215,8 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 		},
 	} {
 		o := observer(t, func(*Options) {})
-		o.record(syn(c.change))
-		have := lines(t, response(o.store.at(0)))
+		o.take(syn(c.change))
+		have := lines(t, response(o.journal.at(0)))
 		if want := "01.000: " + c.want + "\n"; have != want {
 			t.Errorf("%s:\nhave %swant %s", c.name, have, want)
 		}
@@ -217,26 +225,26 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 
 func TestADecisionIsNamedThoughTheEventWasFasterThanTheListOfRules(t *testing.T) {
 	o := observer(t, func(*Options) {})
-	o.record(syn(func(e *abi.Event) { e.Rules = 11 }))
+	o.take(syn(func(e *abi.Event) { e.Rules = 11 }))
 	_ = o.db.Write(func(tx *state.Tx) error {
 		o.tables.RuleLists.Put(tx, table.RuleList{Number: 11, Rules: []policy.Origin{{Kind: "NetworkPolicy", Namespace: "shop", Name: "late"}}})
 		return nil
 	})
-	if have := lines(t, response(o.store.at(0))); !strings.Contains(have, "BY late (NetworkPolicy)") {
+	if have := lines(t, response(o.journal.at(0))); !strings.Contains(have, "BY late (NetworkPolicy)") {
 		t.Error(have)
 	}
 }
 
-func response(e *entry) *observerpb.GetFlowsResponse {
-	return &observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: e.seen.flow()}}
+func response(f *Flow) *observerpb.GetFlowsResponse {
+	return &observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f.Message()}}
 }
 
 func TestAFlowHasWhatItsReadersLookFor(t *testing.T) {
 	o := observer(t, func(*Options) {})
-	o.record(syn(func(e *abi.Event) {
+	o.take(syn(func(e *abi.Event) {
 		e.Verdict, e.Rules, e.Flags, e.Service, e.ServicePort = abi.VerdictDeny, 9, abi.EventService, addr("10.96.0.1"), 80
 	}))
-	f := o.store.at(0).seen.flow()
+	f := o.journal.at(0).Message()
 	for _, c := range []struct{ what, have, want string }{
 		{"node", f.GetNodeName(), "test/n1"},
 		{"node labels", strings.Join(f.GetNodeLabels(), " "), "arch=x zone=a"},
@@ -269,8 +277,8 @@ func TestDirectionsAreThoseOfTheConnection(t *testing.T) {
 		{abi.EventReply | abi.EventToOverlay, flowpb.TrafficDirection_INGRESS},
 	} {
 		o := observer(t, func(*Options) {})
-		o.record(syn(func(e *abi.Event) { e.Type, e.Flags = abi.EventTrace, c.flags }))
-		if have := o.store.at(0).seen.flow().GetTrafficDirection(); have != c.want {
+		o.take(syn(func(e *abi.Event) { e.Type, e.Flags = abi.EventTrace, c.flags }))
+		if have := o.journal.at(0).Message().GetTrafficDirection(); have != c.want {
 			t.Errorf("%s: have %s", c.flags, have)
 		}
 	}
@@ -278,61 +286,15 @@ func TestDirectionsAreThoseOfTheConnection(t *testing.T) {
 
 func TestARecordThatMakesNoSenseIsCountedAndPassedOver(t *testing.T) {
 	o := observer(t, func(*Options) {})
-	o.record(nil)
-	o.record(raw(abi.Event{})[:50])
-	o.record(raw(abi.Event{Type: 77}))
-	if o.malformed.Load() != 3 || o.store.size() != 0 {
-		t.Errorf("have %d malformed, %d stored", o.malformed.Load(), o.store.size())
+	o.take(nil)
+	o.take(raw(abi.Event{})[:50])
+	o.take(raw(abi.Event{Type: 77}))
+	if o.malformed.Load() != 3 || size(o) != 0 {
+		t.Errorf("have %d malformed, %d stored", o.malformed.Load(), size(o))
 	}
-	o.record(append(syn(func(*abi.Event) {}), 1, 2, 3))
-	if o.store.size() != 1 {
+	o.take(append(syn(func(*abi.Event) {}), 1, 2, 3))
+	if size(o) != 1 {
 		t.Error("a longer record was refused")
-	}
-}
-
-func TestTheStoreKeepsTheLast(t *testing.T) {
-	s := newStore(3)
-	for i := range 5 {
-		s.put(entry{time: epoch.Add(time.Duration(i))})
-	}
-	if oldest, next := s.bounds(); oldest != 2 || next != 5 || s.size() != 3 {
-		t.Errorf("have %d to %d", oldest, next)
-	}
-	if s.at(1) != nil || s.at(5) != nil || s.at(2) == nil || s.at(4).time != epoch.Add(4) {
-		t.Error("an entry is not where it should be")
-	}
-	more := s.wait(5)
-	select {
-	case <-more:
-		t.Error("entry 5 is not there yet")
-	default:
-	}
-	s.put(entry{})
-	<-more
-	<-s.wait(5)
-}
-
-func TestReadersNeverSeeAnotherEntry(t *testing.T) {
-	s := newStore(4)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := range 20000 {
-			s.put(entry{time: epoch.Add(time.Duration(i))})
-		}
-	}()
-	for running := true; running; {
-		select {
-		case <-done:
-			running = false
-		default:
-		}
-		oldest, next := s.bounds()
-		for n := oldest; n < next; n++ {
-			if e := s.at(n); e != nil && (e.number != n || e.time != epoch.Add(time.Duration(n))) {
-				t.Fatalf("entry %d is %v", n, e)
-			}
-		}
 	}
 }
 
@@ -392,8 +354,8 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 		step()
 		source.records <- syn(func(*abi.Event) {})
 		synctest.Wait()
-		if o.store.size() != 2 || o.store.at(0).lost.GetNumEventsLost() != 3 || o.store.at(1).seen == nil {
-			t.Errorf("have %d entries", o.store.size())
+		if size(o) != 2 || o.journal.at(0).lost.GetNumEventsLost() != 3 || o.journal.at(1).lost != nil {
+			t.Errorf("have %d entries", size(o))
 		}
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
@@ -453,13 +415,14 @@ func ask(t *testing.T, c observerpb.ObserverClient, r *observerpb.GetFlowsReques
 // fill stores flows 1 to n, one a second, those with odd numbers dropped.
 func fill(o *Observer, from, n int) {
 	for i := from; i <= n; i++ {
-		o.record(syn(func(e *abi.Event) {
+		o.take(syn(func(e *abi.Event) {
 			e.SrcPort, e.Time = uint16(i), uint64(i)*uint64(time.Second)
 			if i%2 == 1 {
 				e.Type, e.Reason = abi.EventDrop, abi.DropPolicy
 			}
 		}))
 	}
+	o.journal.wake()
 }
 
 func TestGetFlowsAnswersAsHubbleDoes(t *testing.T) {
@@ -646,18 +609,17 @@ func FuzzAnyRecordIsDecodedOrRefused(f *testing.F) {
 	f.Add(syn(func(*abi.Event) {}))
 	f.Add(syn(func(e *abi.Event) { e.Type, e.Flags, e.Rules = abi.EventTrace, 255, 9 }))
 	tables, db := table.New()
-	n := newEnricher(tables, "c")
+	n := newResolver(tables, "c")
 	f.Fuzz(func(t *testing.T, record []byte) {
-		e, err := Decode(record)
-		if err != nil {
+		seen := &Flow{node: &origin{}}
+		if decode(record, seen) != nil {
 			return
 		}
-		seen := n.look(db.Snapshot(), e)
-		seen.teller = &teller{}
-		fl := seen.flow()
+		n.resolve(db.Snapshot(), seen)
+		fl := seen.Message()
 		if fl.GetVerdict() == flowpb.Verdict_VERDICT_UNKNOWN || fl.GetEventType().GetType() == 0 {
 			t.Errorf("have %v", fl)
 		}
-		_ = flow.NewPrinter(&bytes.Buffer{}, flow.PrinterOptions{}).Print(response(&entry{seen: seen}))
+		_ = flow.NewPrinter(&bytes.Buffer{}, flow.PrinterOptions{}).Print(response(seen))
 	})
 }

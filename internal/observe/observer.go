@@ -3,12 +3,13 @@ package observe
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
@@ -22,10 +23,11 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Source is where records come from.
+// Source is where records come from: the kernel's ring buffer.
 type Source interface {
-	// Read waits for a record, which is valid until the next call. After Close it gives os.ErrClosed.
-	Read() ([]byte, error)
+	// Read waits for a record, which is valid until the next call; more tells that another is there already. After Close it
+	// gives os.ErrClosed.
+	Read() (record []byte, more bool, err error)
 	Close() error
 }
 
@@ -53,7 +55,7 @@ type Observer struct {
 	o       Options
 	db      *state.DB
 	tables  *table.Tables
-	store   *store
+	journal *journal
 	started time.Time
 
 	seen      atomic.Uint64 // flows ever
@@ -61,13 +63,14 @@ type Observer struct {
 	losses    [2]atomic.Uint64
 	rate      rate
 
-	// Run's alone.
-	enrich     *enricher
-	clock      clock
-	teller     *teller
-	tellerAsOf uint64 // revision of the node that it is of
+	followers []*following
 
-	mu         sync.Mutex
+	mu         sync.Mutex // guards what follows, and writing the journal: sources come side by side
+	resolver   *resolver
+	clock      clock
+	origin     *origin
+	originAsOf uint64               // revision of the node that it is of
+	fresh      []Flow               // allocated already
 	namespaces map[string]time.Time // namespaces in flows, and when last
 }
 
@@ -96,39 +99,61 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 	}
 	o.Cluster = cmp.Or(o.Cluster, "default")
 	return &Observer{
-		o: o, db: db, tables: tables, enrich: newEnricher(tables, o.Cluster), store: newStore(o.Capacity), started: o.Now(),
+		o: o, db: db, tables: tables, resolver: newResolver(tables, o.Cluster), journal: newJournal(o.Capacity), started: o.Now(),
 		namespaces: map[string]time.Time{},
 	}
 }
 
-// Run reads the source until the context ends, which closes it, or the source does.
-func (o *Observer) Run(ctx context.Context, source Source) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = source.Close() })
-	defer stop()
-	var watcher sync.WaitGroup
+// Run reads the sources until the context ends, which closes them, or one of them ends with an error.
+func (o *Observer) Run(ctx context.Context, sources ...Source) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
 	if o.o.Lost != nil {
-		watcher.Go(func() { o.watchLosses(ctx) })
+		work.Go(func() { o.watchLosses(ctx) })
 	}
-	defer watcher.Wait()
-	defer cancel()
-	for {
-		record, err := source.Read()
+	for _, f := range o.followers {
+		place := o.journal.cursor(len(o.journal.ring))
+		work.Go(func() { f.run(ctx, place) })
+	}
+	for _, source := range sources {
+		stop := context.AfterFunc(ctx, func() { _ = source.Close() })
+		defer stop()
+		work.Go(func() { cancel(o.read(source)) })
+	}
+	work.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// wakeEvery is how many flows may wait unread before followers are woken, while more come without a pause.
+const wakeEvery = 256
+
+// read takes in what a source gives. Followers are woken once for all that came together.
+func (o *Observer) read(source Source) error {
+	for n := 1; ; n++ {
+		record, more, err := source.Read()
 		switch {
 		case errors.Is(err, os.ErrClosed):
-			return ctx.Err()
+			return err
 		case err != nil:
 			return fmt.Errorf("read events: %w", err)
 		}
-		o.record(record)
+		o.take(record)
+		if !more || n%wakeEvery == 0 {
+			o.journal.wake()
+		}
 	}
 }
 
-// record takes one record in.
-func (o *Observer) record(record []byte) {
-	event, err := Decode(record)
-	if err != nil {
+// take makes a flow of a record.
+func (o *Observer) take(record []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.flow()
+	if err := decode(record, f); err != nil {
 		if o.malformed.Add(1) == 1 {
 			o.o.Log.Warn("an event of the datapath makes no sense; programs and agent are of different versions?", "error", err)
 		}
@@ -136,42 +161,53 @@ func (o *Observer) record(record []byte) {
 	}
 	now := o.o.Now()
 	snapshot := o.db.Snapshot()
-	s := o.enrich.look(snapshot, event)
-	s.time = o.clock.wall(int64(event.Time), now, o.o.Mono)
-	s.uuid = o.o.UUID()
-	s.teller = o.tellerOf(snapshot)
-	o.remember(now, s.source.GetNamespace(), s.destination.GetNamespace())
+	o.resolver.resolve(snapshot, f)
+	f.time = o.clock.wall(int64(f.event.Time), now, o.o.Mono)
+	f.uuid = o.o.UUID()
+	f.node = o.originOf(snapshot)
+	o.remember(now, f.source.GetNamespace(), f.destination.GetNamespace())
 	o.seen.Add(1)
 	o.rate.add(now)
-	o.store.put(entry{time: s.time, seen: s})
+	o.journal.put(f)
+}
+
+// flow is an empty one. They are allocated some at a time.
+func (o *Observer) flow() *Flow {
+	if len(o.fresh) == 0 {
+		o.fresh = make([]Flow, slab)
+	}
+	f := &o.fresh[0]
+	o.fresh = o.fresh[1:]
+	return f
 }
 
 func (o *Observer) nodeName() string { return o.o.Cluster + "/" + o.o.Node }
 
-// tellerOf is this node, with its labels sorted anew only when they have changed.
-func (o *Observer) tellerOf(r state.Reader) *teller {
-	key := state.Join(o.o.Node)
-	revision := o.tables.Nodes.Revision(r, key)
-	if o.teller != nil && revision == o.tellerAsOf {
-		return o.teller
+// originOf is this node, with its labels sorted anew only when nodes have changed.
+func (o *Observer) originOf(r state.Reader) *origin {
+	revision := o.tables.Nodes.LastRevision(r)
+	if o.origin != nil && revision == o.originAsOf {
+		return o.origin
 	}
-	n, _ := o.tables.Nodes.One(r, key)
-	o.tellerAsOf, o.teller = revision, &teller{
+	n, _ := o.tables.Nodes.One(r, state.Join(o.o.Node))
+	o.originAsOf, o.origin = revision, &origin{
 		node: o.nodeName(), emitter: &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version},
-		decide: func(rules uint32) decision { return o.enrich.decisionOf(o.db.Snapshot(), rules) },
+		decide: func(rules uint32) *decision { return o.resolver.decisionOf(o.db.Snapshot(), rules) },
 	}
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {
-		o.teller.labels = append(o.teller.labels, key+"="+n.Labels[key])
+		o.origin.labels = append(o.origin.labels, key+"="+n.Labels[key])
 	}
-	return o.teller
+	return o.origin
 }
+
+// kept gives the numbers of the flows that clients may see: from the oldest to the one to come.
+func (o *Observer) kept() (oldest, next uint64) { return o.journal.last(o.o.Capacity) }
 
 // namespaceMemory is how long a namespace counts as having flows (proto observer.Observer.GetNamespaces).
 const namespaceMemory = time.Hour
 
+// remember notes the namespaces of a flow; mu is held.
 func (o *Observer) remember(now time.Time, namespaces ...string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	for _, name := range namespaces {
 		if name != "" {
 			o.namespaces[name] = now
@@ -211,30 +247,20 @@ func (o *Observer) watchLosses(ctx context.Context) {
 	}
 }
 
-// lost tells everybody of events that the kernel held back.
+// lost tells all readers of events that the kernel held back.
 func (o *Observer) lost(n uint64) {
 	o.losses[lostByKernel].Add(n)
-	o.store.put(entry{time: o.o.Now(), lost: &flowpb.LostEvent{
+	o.mu.Lock()
+	o.journal.put(&Flow{time: o.o.Now(), lost: &flowpb.LostEvent{
 		Source: flowpb.LostEventSource_PERF_EVENT_RING_BUFFER, NumEventsLost: n,
 	}})
-}
-
-// clock turns the kernel's monotonic time into wall time. The two drift apart when somebody sets the clock, so the
-// difference is taken anew every second.
-type clock struct {
-	offset time.Duration
-	taken  time.Time
-}
-
-func (c *clock) wall(mono int64, now time.Time, read func() int64) time.Time {
-	if age := now.Sub(c.taken); age > time.Second || age < 0 || c.taken.IsZero() {
-		c.offset, c.taken = time.Duration(now.UnixNano()-read()), now
-	}
-	return time.Unix(0, mono+int64(c.offset))
+	o.mu.Unlock()
+	o.journal.wake()
 }
 
 func randomUUID() (b [16]byte) {
-	_, _ = rand.Read(b[:]) // never fails
+	binary.NativeEndian.PutUint64(b[:], rand.Uint64())
+	binary.NativeEndian.PutUint64(b[8:], rand.Uint64())
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return b
 }
@@ -242,37 +268,4 @@ func randomUUID() (b [16]byte) {
 func uuidText(b [16]byte) string {
 	text := hex.EncodeToString(b[:])
 	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
-}
-
-// rate counts flows in buckets of a second over the last minute.
-type rate struct {
-	mu      sync.Mutex
-	buckets [60]uint64
-	second  int64 // of the newest bucket
-}
-
-func (r *rate) advance(now time.Time) {
-	for second := now.Unix(); r.second < second; {
-		r.second = max(r.second+1, second-int64(len(r.buckets))+1)
-		r.buckets[r.second%int64(len(r.buckets))] = 0
-	}
-}
-
-func (r *rate) add(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.advance(now)
-	r.buckets[r.second%int64(len(r.buckets))]++
-}
-
-// perSecond is the mean over the last minute, or over uptime if that is shorter.
-func (r *rate) perSecond(now time.Time, uptime time.Duration) float64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.advance(now)
-	var sum uint64
-	for _, n := range r.buckets {
-		sum += n
-	}
-	return float64(sum) / min(max(uptime.Seconds(), 1), float64(len(r.buckets)))
 }

@@ -32,15 +32,15 @@ func OpenRing(events *ebpf.Map) (*Ring, error) {
 }
 
 // Read waits for the next record.
-func (r *Ring) Read() ([]byte, error) {
+func (r *Ring) Read() (record []byte, more bool, err error) {
 	if r.empty {
 		time.Sleep(gather)
 	}
 	if err := r.reader.ReadInto(&r.record); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	r.empty = r.record.Remaining == 0
-	return r.record.RawSample, nil
+	return r.record.RawSample, !r.empty, nil
 }
 
 // Close ends a Read that waits.

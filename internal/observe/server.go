@@ -87,11 +87,11 @@ func (s *server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	oldest, next := s.o.store.bounds()
+	oldest, next := s.o.kept()
 	switch {
 	case q.number > 0 && !q.first:
-		for _, e := range s.last(q, oldest, next) {
-			if err := s.send(stream, q, e); err != nil {
+		for _, f := range s.last(q, oldest, next) {
+			if err := s.send(stream, q, f); err != nil {
 				return err
 			}
 		}
@@ -109,23 +109,23 @@ func (s *server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 }
 
 // last finds the last q.number flows, and the news of losses between them, in the order in which they came.
-func (s *server) last(q query, oldest, next uint64) []*entry {
+func (s *server) last(q query, oldest, next uint64) []*Flow {
 	var (
-		found []*entry
+		found []*Flow
 		flows uint64
 	)
 	for n := next; n > oldest && flows < q.number; n-- {
-		e := s.o.store.at(n - 1)
-		if e == nil {
+		f := s.o.journal.at(n - 1)
+		if f == nil {
 			break // overwritten while we looked, as is all that is older
 		}
-		if !q.takes(e) {
+		if !q.takes(f) {
 			continue
 		}
-		if e.seen != nil {
+		if f.lost == nil {
 			flows++
 		}
-		found = append(found, e)
+		found = append(found, f)
 	}
 	slices.Reverse(found)
 	return found
@@ -135,14 +135,14 @@ func (s *server) last(q query, oldest, next uint64) []*entry {
 func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, oldest, next uint64) (done bool, err error) {
 	var sent uint64
 	for n := oldest; n < next; n++ {
-		e := s.o.store.at(n)
-		if e == nil || !q.takes(e) {
+		f := s.o.journal.at(n)
+		if f == nil || !q.takes(f) {
 			continue
 		}
-		if err := s.send(stream, q, e); err != nil {
+		if err := s.send(stream, q, f); err != nil {
 			return true, err
 		}
-		if e.seen != nil {
+		if f.lost == nil {
 			sent++
 		}
 		if q.number > 0 && sent == q.number {
@@ -160,32 +160,23 @@ func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlow
 		defer timer.Stop()
 		over = timer.C
 	}
+	place := &cursor{s.o.journal, s.o.o.Capacity, next}
 	for {
 		select {
 		case <-stream.Context().Done():
 			return nil // the client knows best why
 		case <-over:
 			return nil
-		case <-s.o.store.wait(next):
+		case <-place.wait():
 		}
-		oldest, now := s.o.store.bounds()
-		if oldest > next {
-			if err := s.missed(stream, oldest-next); err != nil {
-				return err
+		err := place.read(func(f *Flow) error {
+			if !q.takes(f) {
+				return nil
 			}
-			next = oldest
-		}
-		for ; next < now; next++ {
-			e := s.o.store.at(next)
-			if e == nil {
-				break // overwritten just now: look at the bounds again
-			}
-			if !q.takes(e) {
-				continue
-			}
-			if err := s.send(stream, q, e); err != nil {
-				return err
-			}
+			return s.send(stream, q, f)
+		}, func(n uint64) error { return s.missed(stream, n) })
+		if err != nil {
+			return err
 		}
 	}
 }
@@ -193,25 +184,25 @@ func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlow
 // missed tells a client that it was too slow.
 func (s *server) missed(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], n uint64) error {
 	s.o.losses[lostByFollower].Add(n)
-	return s.send(stream, query{}, &entry{time: s.o.o.Now(), lost: &flowpb.LostEvent{
+	return s.send(stream, query{}, &Flow{time: s.o.o.Now(), lost: &flowpb.LostEvent{
 		Source: flowpb.LostEventSource_HUBBLE_RING_BUFFER, NumEventsLost: n,
 	}})
 }
 
 // takes tells whether an entry is asked for. News of losses are for everybody.
-func (q query) takes(e *entry) bool {
-	if !q.since.IsZero() && e.time.Before(q.since) || !q.until.IsZero() && e.time.After(q.until) {
+func (q query) takes(f *Flow) bool {
+	if !q.since.IsZero() && f.time.Before(q.since) || !q.until.IsZero() && f.time.After(q.until) {
 		return false
 	}
-	return e.lost != nil || q.want(e.seen.flow())
+	return f.lost != nil || q.want(f.Message())
 }
 
-func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, e *entry) error {
-	r := &observerpb.GetFlowsResponse{NodeName: s.o.nodeName(), Time: timestamppb.New(e.time)}
-	if e.seen != nil {
-		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(e.seen.flow())}
+func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, f *Flow) error {
+	r := &observerpb.GetFlowsResponse{NodeName: s.o.nodeName(), Time: timestamppb.New(f.time)}
+	if f.lost == nil {
+		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(f.Message())}
 	} else {
-		r.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: e.lost}
+		r.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: f.lost}
 	}
 	return stream.Send(r)
 }
@@ -220,8 +211,9 @@ func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsRespo
 func (s *server) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
 	now := s.o.o.Now()
 	uptime := now.Sub(s.o.started)
+	oldest, next := s.o.kept()
 	return &observerpb.ServerStatusResponse{
-		NumFlows: s.o.store.size(), MaxFlows: uint64(s.o.o.Capacity), SeenFlows: s.o.seen.Load(),
+		NumFlows: next - oldest, MaxFlows: uint64(s.o.o.Capacity), SeenFlows: s.o.seen.Load(),
 		UptimeNs: uint64(uptime), Version: s.o.o.Version, FlowsRate: s.o.rate.perSecond(now, uptime),
 	}, nil
 }

@@ -2,16 +2,16 @@ package observe
 
 import "weftnet.io/weftnet/internal/state"
 
-// remembered is how many values a memory holds at most.
-const remembered = 4096
+// cacheSize is how many values a cached holds at most.
+const cacheSize = 4096
 
 type versioned interface {
 	LastRevision(r state.Reader) uint64
 }
 
-// memory keeps what was looked up in tables as long as none of them changes: connections come in crowds, and mostly between
+// cached keeps what was looked up in tables as long as none of them changes: connections come in crowds, and mostly between
 // the same few. Its values are shared and never changed. Not for concurrent use.
-type memory[K comparable, V any] struct {
+type cached[K comparable, V any] struct {
 	find   func(r state.Reader, key K) V // reads only of the tables
 	tables []versioned
 	asOf   []uint64 // their revisions when known was begun
@@ -19,8 +19,8 @@ type memory[K comparable, V any] struct {
 }
 
 // of is what find says.
-func (m *memory[K, V]) of(r state.Reader, key K) V {
-	current := len(m.asOf) == len(m.tables) && len(m.known) < remembered
+func (m *cached[K, V]) of(r state.Reader, key K) V {
+	current := len(m.asOf) == len(m.tables) && len(m.known) < cacheSize
 	for i := 0; i < len(m.tables) && current; i++ {
 		current = m.tables[i].LastRevision(r) == m.asOf[i]
 	}

@@ -7,10 +7,10 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-func TestAMemoryLooksUpAgainWhatMayHaveChanged(t *testing.T) {
+func TestACacheLooksUpAgainWhatMayHaveChanged(t *testing.T) {
 	tables, db := table.New()
 	asked := 0
-	m := memory[uint32, string]{
+	m := cached[uint32, string]{
 		tables: []versioned{tables.Devices},
 		find: func(r state.Reader, n uint32) string {
 			asked++
@@ -38,10 +38,10 @@ func TestAMemoryLooksUpAgainWhatMayHaveChanged(t *testing.T) {
 	expect(2, "", 3)
 	write(func(tx *state.Tx) { tables.Devices.Delete(tx, state.Join(uint32(1))) })
 	expect(1, "", 4)
-	for n := range uint32(3 * remembered) {
+	for n := range uint32(3 * cacheSize) {
 		expect(n+9, "", asked+1)
 	}
-	if len(m.known) > remembered {
-		t.Errorf("%d values are kept, more than %d", len(m.known), remembered)
+	if len(m.known) > cacheSize {
+		t.Errorf("%d values are kept, more than %d", len(m.known), cacheSize)
 	}
 }

@@ -16,53 +16,51 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// enricher turns events into flows with what the tables know at one moment. Not for concurrent use.
-type enricher struct {
+// resolver finds out what addresses and numbers of events mean, with what the tables know at one moment. Not for
+// concurrent use.
+type resolver struct {
 	tables   *table.Tables
 	cluster  string
-	ends     memory[sighting, *flowpb.Endpoint]
-	devices  memory[uint32, *flowpb.NetworkInterface]
-	deciders memory[uint32, decision] // by number of the list of rules
-	offers   memory[netip.Addr, bool] // whether it is the address of some service
+	ends     cached[endpoint, *flowpb.Endpoint]
+	devices  cached[uint32, *flowpb.NetworkInterface]
+	deciders cached[uint32, *decision] // by number of the list of rules
+	offers   cached[netip.Addr, bool]  // whether it is the address of some service
 }
 
-// sighting is an address that was seen with an identity; 0: with none.
-type sighting struct {
+// endpoint is one end of a packet: an address, and the identity that it was seen with; 0: with none.
+type endpoint struct {
 	at     netip.Addr
 	number identity.Number
 }
 
-func newEnricher(t *table.Tables, cluster string) *enricher {
-	n := &enricher{tables: t, cluster: cluster}
-	n.ends = memory[sighting, *flowpb.Endpoint]{find: n.endpoint, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities}}
-	n.devices = memory[uint32, *flowpb.NetworkInterface]{find: n.device, tables: []versioned{t.Devices}}
-	n.deciders = memory[uint32, decision]{find: n.decisionOf, tables: []versioned{t.RuleLists}}
-	n.offers = memory[netip.Addr, bool]{find: n.offered, tables: []versioned{t.Frontends}}
+func newResolver(t *table.Tables, cluster string) *resolver {
+	n := &resolver{tables: t, cluster: cluster}
+	n.ends = cached[endpoint, *flowpb.Endpoint]{find: n.end, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities}}
+	n.devices = cached[uint32, *flowpb.NetworkInterface]{find: n.device, tables: []versioned{t.Devices}}
+	n.deciders = cached[uint32, *decision]{find: n.decisionOf, tables: []versioned{t.RuleLists}}
+	n.offers = cached[netip.Addr, bool]{find: n.offered, tables: []versioned{t.Frontends}}
 	return n
 }
 
-// look finds out what an event means. Time, uuid and node are the caller's to add.
-func (n *enricher) look(r state.Reader, e abi.Event) *sight {
-	s := &sight{
-		event:       e,
-		source:      n.ends.of(r, sighting{e.Src.IP(), identity.Number(e.Source)}),
-		destination: n.ends.of(r, sighting{e.Dst.IP(), identity.Number(e.Destination)}),
-	}
+// resolve fills in what an event means.
+func (n *resolver) resolve(r state.Reader, f *Flow) {
+	e := &f.event
+	f.source = n.ends.of(r, endpoint{e.Src.IP(), identity.Number(e.Source)})
+	f.destination = n.ends.of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination)})
 	if e.Ifindex != 0 {
-		s.device = n.devices.of(r, e.Ifindex)
+		f.device = n.devices.of(r, e.Ifindex)
 	}
-	n.services(r, s)
-	if e.Rules != 0 && e.Type != abi.EventTrace {
-		s.decision = n.deciders.of(r, e.Rules)
+	n.services(r, f)
+	if e.Rules != 0 && f.kind.judge {
+		f.decision = n.deciders.of(r, e.Rules)
 	}
 	if e.StagedRules != 0 {
-		s.foreseen = n.deciders.of(r, e.StagedRules)
+		f.staged = n.deciders.of(r, e.StagedRules)
 	}
-	return s
 }
 
-// endpoint is who lives at an address, and with which identity it was seen.
-func (n *enricher) endpoint(r state.Reader, who sighting) *flowpb.Endpoint {
+// end is what lives at an address, and with which identity it was seen.
+func (n *resolver) end(r state.Reader, who endpoint) *flowpb.Endpoint {
 	out := &flowpb.Endpoint{}
 	at, number := who.at, who.number
 	var labels identity.Labels
@@ -100,36 +98,36 @@ func (n *enricher) endpoint(r state.Reader, who sighting) *flowpb.Endpoint {
 	return out
 }
 
-func (n *enricher) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterface {
+func (n *resolver) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterface {
 	d, _ := n.tables.Devices.One(r, state.Join(ifindex))
 	return &flowpb.NetworkInterface{Index: ifindex, Name: d.Name}
 }
 
 // services names the service that the client called: the one that the datapath translated, or one that the packet
 // still has as its address.
-func (n *enricher) services(r state.Reader, s *sight) {
-	e := &s.event
-	s.sourceService = n.service(r, e.Src.IP(), e.SrcPort, e.Protocol)
-	s.destinationService = n.service(r, e.Dst.IP(), e.DstPort, e.Protocol)
+func (n *resolver) services(r state.Reader, f *Flow) {
+	e := &f.event
+	f.sourceService = n.service(r, e.Src.IP(), e.SrcPort, e.Protocol)
+	f.destinationService = n.service(r, e.Dst.IP(), e.DstPort, e.Protocol)
 	if e.Flags&abi.EventService == 0 {
 		return
 	}
 	called := n.service(r, e.Service.IP(), e.ServicePort, e.Protocol)
 	if e.Flags&abi.EventReply != 0 {
-		s.sourceService = cmp.Or(s.sourceService, called)
+		f.sourceService = cmp.Or(f.sourceService, called)
 	} else {
-		s.destinationService = cmp.Or(s.destinationService, called)
+		f.destinationService = cmp.Or(f.destinationService, called)
 	}
 }
 
-func (n *enricher) offered(r state.Reader, at netip.Addr) bool {
+func (n *resolver) offered(r state.Reader, at netip.Addr) bool {
 	for range n.tables.Frontends.Prefix(r, state.Join(at)) {
 		return true
 	}
 	return false
 }
 
-func (n *enricher) service(r state.Reader, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
+func (n *resolver) service(r state.Reader, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
 	if !at.IsValid() || port == 0 || !n.offers.of(r, at) {
 		return nil
 	}
@@ -147,9 +145,9 @@ type decision struct {
 	rules    []policy.Origin  // not to be changed
 }
 
-// staged is empty if there are no staged policies, else it says what would happen if they were enforced:
+// stagedText is empty if there are no staged policies, else it says what would happen if they were enforced:
 // "staged: would be denied by cnp shop/db ingress[0]".
-func staged(verdict abi.Verdict, d decision) string {
+func stagedText(verdict abi.Verdict, d *decision) string {
 	text := flow.Staged + "would be allowed"
 	switch verdict {
 	case abi.VerdictNone:
@@ -159,6 +157,9 @@ func staged(verdict abi.Verdict, d decision) string {
 	case abi.VerdictDenyImplicit:
 		text = flow.Staged + "would be denied, as nothing allows it: isolated"
 	}
+	if d == nil {
+		return text
+	}
 	for i, o := range d.rules {
 		text += [...]string{" by ", ", "}[min(i, 1)] + o.String()
 	}
@@ -166,7 +167,8 @@ func staged(verdict abi.Verdict, d decision) string {
 }
 
 // decisionOf reads a list of rules.
-func (n *enricher) decisionOf(r state.Reader, number uint32) (d decision) {
+func (n *resolver) decisionOf(r state.Reader, number uint32) *decision {
+	d := &decision{}
 	list, _ := n.tables.RuleLists.One(r, state.Join(number))
 	d.rules = list.Rules
 	for _, o := range list.Rules {
