@@ -3,6 +3,7 @@
 #ifndef WEFT_CT_H
 #define WEFT_CT_H
 
+#include "account.h"
 #include "caller.h"
 #include "quota.h"
 #include "tcp.h"
@@ -78,6 +79,30 @@ static __always_inline enum quota_kind ct_quota(__u32 flags)
 	return flags & CT_CALLED ? QUOTA_CALLED : QUOTA_CONNECTIONS;
 }
 
+/* How long a connection lives on after a packet. */
+static __always_inline __u64 ct_life(__u32 protocol, __u32 flags)
+{
+	__u32 service = !!(flags & CT_SERVICE);
+
+	if (protocol != IPPROTO_TCP)
+		return (flags & CT_REPLIED ? config.datagram[service] : config.datagram_new[service]) * SECOND;
+	if (ct_is_over(flags))
+		return config.tcp_closing[service] * SECOND;
+	return (flags & CT_OPEN ? config.tcp_open[service] : config.tcp_opening) * SECOND;
+}
+
+/* The end of what has been silent for all its life, since its last packet: a RST, which a later one would have taken back, or
+ * any other. */
+static __always_inline void ct_silent(const struct ct_key *key, struct ct *e)
+{
+	__u32 flags;
+
+	if (!e)
+		return;
+	flags = e->flags;
+	account_end(key, e, flags & CT_RESET ? ENDING_RESET : ENDING_IDLE, e->expires - ct_life(key->protocol, flags));
+}
+
 /* Takes an entry out, and gives it back to its owner's quota. */
 GLOBAL ct_remove(const struct ct_key *key)
 {
@@ -122,7 +147,10 @@ GLOBAL ct_opening(void)
 	c->evicted = *opening;
 	*opening = c->key;
 	e = bpf_map_lookup_elem(&connections, &c->evicted);
-	return e && (e->flags & CT_OPENING) && __builtin_memcmp(&c->evicted, &c->key, sizeof(c->key));
+	if (!e || !(e->flags & CT_OPENING) || !__builtin_memcmp(&c->evicted, &c->key, sizeof(c->key)))
+		return 0;
+	account_end(&c->evicted, e, ENDING_EVICTED, c->now);
+	return 1;
 }
 
 /* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
@@ -139,8 +167,10 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 	if (answers && (!(flags & CT_STACK) || (flags & (CT_CALLED | CT_EXEMPT)) == CT_CALLED))
 		return DROP_NO_CONNECTION;
 	__builtin_memset(e, 0, sizeof(*e));
-	if (f->stale)
+	if (f->stale) {
+		ct_silent(f->key, bpf_map_lookup_elem(&connections, f->key));
 		ct_remove(f->key);
+	}
 	if (tcp)
 		flags |= (tcp_opens(p) ? CT_SYN : answers ? 0 : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
 	e->caller = flags & CT_CALLED ? caller_of(c, p->owner) : 0;
@@ -158,12 +188,14 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 	e->owner = p->owner;
 	e->flags = flags | (f->from_b ? CT_FROM_B : 0);
 	e->source = c->source;
+	e->destination = c->destination;
 	e->client_port = c->client_port;
 	if (flags & CT_SERVICE) {
 		e->service = c->service;
 		e->service_port = c->service_port;
 	}
 	e->expires = c->now + life;
+	e->opened = bpf_ktime_get_ns();
 	if (!bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST)) {
 		f->is_new = 1;
 		if ((flags & CT_OPENING) && ct_opening())
@@ -204,18 +236,6 @@ static __always_inline int ct_settle(struct ct *e)
 	return 0;
 }
 
-/* How long the connection lives on after this packet. */
-static __always_inline __u64 ct_life(const struct packet *p, __u32 flags)
-{
-	__u32 service = !!(flags & CT_SERVICE);
-
-	if (p->protocol != IPPROTO_TCP)
-		return (flags & CT_REPLIED ? config.datagram[service] : config.datagram_new[service]) * SECOND;
-	if (ct_is_over(flags))
-		return config.tcp_closing[service] * SECOND;
-	return (flags & CT_OPEN ? config.tcp_open[service] : config.tcp_opening) * SECOND;
-}
-
 /* Life goes on: expiry follows what TCP proves, or traffic for the rest. c->touched becomes the event flags to report.
  * Returns 0 or a drop reason; the connection is gone then. */
 GLOBAL ct_follow(struct context *c, struct ct *e, int how)
@@ -228,6 +248,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	int reason, ends;
 
 	c->touched = 0;
+	account_packet(e, p, how & FLOW_FROM_B);
 	if ((how & FLOW_REPLY) && !(flags & CT_REPLIED)) {
 		flags |= CT_REPLIED;
 		c->touched = EVENT_REPLY;
@@ -237,6 +258,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	if ((flags & CT_OPENING) && (flags & CT_OPEN)) {
 		reason = ct_settle(e);
 		if (reason) {
+			account_end(&c->key, e, ENDING_EVICTED, now);
 			ct_remove(&c->key);
 			return reason;
 		}
@@ -244,11 +266,11 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 		before &= ~CT_OPENING;
 	}
 	ends = ct_is_over(flags);
-	if (ends && !ct_is_over(before))
-		c->touched |= EVENT_CLOSE;
-	until = ct_life(p, flags);
+	until = ct_life(p->protocol, flags);
 	if (flags != before)
 		ct_flags(e, before, flags);
+	if (ends && !(flags & (CT_RESET | CT_ENDED)))
+		account_end(&c->key, e, ENDING_FIN, now);
 	/* Written at most once a second: a shared cache line is dear. */
 	if (e->expires < now + until - SECOND || e->expires > now + until)
 		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, ct_quota(flags), config.connections_limit, until));

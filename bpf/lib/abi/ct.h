@@ -64,6 +64,14 @@ enum ct_flag {
 	CT_HEARS_B = 524288,
 	CT_FIN_A = 1048576, /* TCP: a FIN of a that did not come in order; it counts once b has acknowledged it */
 	CT_FIN_B = 2097152,
+	CT_ENDED = 4194304, /* its end is told, see account.h */
+};
+
+/* What has travelled one way of a connection. Counted as Linux' conntrack does: a packet that was not segmented yet is one, and
+ * bytes are those of IP packets. */
+struct carried {
+	__u64 packets;
+	__u64 bytes;
 };
 
 /* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
@@ -73,7 +81,8 @@ struct ct_way {
 	__u32 acked; /* TCP: the last number that it acknowledged */
 	__u32 fin;   /* CT_FIN_A, CT_FIN_B: the number behind it */
 	__u32 pad;
-	__u64 reserved[4]; /* for counters and the way that its packets take */
+	struct carried carried; /* see account.h */
+	__u64 reserved[2]; /* for the way that its packets take */
 };
 
 /* An element of the hash has 96 bytes before this: the lines begin at expires, way_a and way_b. */
@@ -88,7 +97,9 @@ struct ct {
 	__u32 source;	/* identity of who opened it */
 	__u32 owner;	/* whose quota holds it: key of quota */
 	__u32 caller;	/* its counter in callers, and 1; 0: not counted there */
-	__u32 reserved[5];
+	__u32 destination; /* identity of what was called, as it was then */
+	__u64 opened; /* ns, CLOCK_MONOTONIC; 0: by a version that did not note it */
+	__u32 reserved[2];
 	struct ct_way way_a; /* sent by a */
 	struct ct_way way_b;
 };

@@ -21,7 +21,8 @@ enum event_type {
 	EVENT_NONE = 0,
 	EVENT_DROP = 1,
 	EVENT_VERDICT = 2, /* a policy gave its verdict on a new connection (or anew after a change) */
-	EVENT_TRACE = 3,   /* a connection began, closed, or is reported periodically */
+	EVENT_TRACE = 3,   /* a connection began, or was answered first */
+	EVENT_CLOSE = 4,   /* a connection ended: struct close_event */
 };
 
 enum event_flag {
@@ -30,7 +31,6 @@ enum event_flag {
 	EVENT_TO_OVERLAY = 4,
 	EVENT_TO_NETWORK = 8,
 	EVENT_SERVICE = 16, /* service holds what the client called */
-	EVENT_CLOSE = 32,
 	EVENT_NEW = 64,
 };
 

@@ -46,28 +46,31 @@ const (
 	SweepKeys            = 512
 )
 
-// CtAsks is C's enum ct_asks.
-type CtAsks uint32
+// Ending is C's enum ending.
+type Ending uint32
 
-// Values of CtAsks.
+// Values of Ending.
 const (
-	CtAsksA  CtAsks = 1
-	CtAsksB  CtAsks = 2
-	CtTellsA CtAsks = 3
-	CtTellsB CtAsks = 4
+	EndingNone    Ending = 0
+	EndingFin     Ending = 1
+	EndingReset   Ending = 2
+	EndingIdle    Ending = 3
+	EndingEvicted Ending = 4
 )
 
-// String names the value as C does, less the prefix CT_.
-func (v CtAsks) String() string {
+// String names the value as C does, less the prefix ENDING_.
+func (v Ending) String() string {
 	switch v {
-	case CtAsksA:
-		return "asks_a"
-	case CtAsksB:
-		return "asks_b"
-	case CtTellsA:
-		return "tells_a"
-	case CtTellsB:
-		return "tells_b"
+	case EndingNone:
+		return "none"
+	case EndingFin:
+		return "fin"
+	case EndingReset:
+		return "reset"
+	case EndingIdle:
+		return "idle"
+	case EndingEvicted:
+		return "evicted"
 	}
 	return fmt.Sprint(uint32(v))
 }
@@ -99,6 +102,7 @@ const (
 	CtHearsB   CtFlag = 524288
 	CtFinA     CtFlag = 1048576
 	CtFinB     CtFlag = 2097152
+	CtEnded    CtFlag = 4194304
 )
 
 // String names the value as C does, less the prefix CT_.
@@ -192,6 +196,10 @@ func (v CtFlag) String() string {
 		text = append(text, "fin_b")
 		v &^= CtFinB
 	}
+	if v&CtEnded != 0 {
+		text = append(text, "ended")
+		v &^= CtEnded
+	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
 	}
@@ -242,6 +250,7 @@ const (
 	EventDrop    EventType = 1
 	EventVerdict EventType = 2
 	EventTrace   EventType = 3
+	EventClose   EventType = 4
 )
 
 // String names the value as C does, less the prefix EVENT_.
@@ -255,6 +264,8 @@ func (v EventType) String() string {
 		return "verdict"
 	case EventTrace:
 		return "trace"
+	case EventClose:
+		return "close"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -269,7 +280,6 @@ const (
 	EventToOverlay EventFlag = 4
 	EventToNetwork EventFlag = 8
 	EventService   EventFlag = 16
-	EventClose     EventFlag = 32
 	EventNew       EventFlag = 64
 )
 
@@ -295,10 +305,6 @@ func (v EventFlag) String() string {
 	if v&EventService != 0 {
 		text = append(text, "service")
 		v &^= EventService
-	}
-	if v&EventClose != 0 {
-		text = append(text, "close")
-		v &^= EventClose
 	}
 	if v&EventNew != 0 {
 		text = append(text, "new")
@@ -779,35 +785,16 @@ func (v QuotaKind) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
-// NodeConfig is C's struct node_config, 168 bytes.
-type NodeConfig struct {
-	_                 structs.HostLayout
-	Tunnel            Addr
-	Masquerade4       Addr
-	Masquerade6       Addr
-	Loopback4         Addr
-	Loopback6         Addr
-	OverlayIfindex    uint32
-	World4            uint32
-	World6            uint32
-	ConnectionsLimit  uint32
-	OpeningsLimit     uint32
-	TranslationsLimit uint32
-	FragmentsLimit    uint32
-	CallersSeed       uint32
-	TcpOpen           [2]uint32
-	TcpClosing        [2]uint32
-	Datagram          [2]uint32
-	DatagramNew       [2]uint32
-	TcpOpening        uint32
-	EventsPerSecond   uint32
-	TunnelPort        uint16
-	NatPortMin        uint16
-	NatPortMax        uint16
-	AtNetkit          uint8
-	HostConntrack     uint8
-	Reject            uint8
-	_                 [7]uint8
+// CloseEvent is C's struct close_event, 160 bytes.
+type CloseEvent struct {
+	_        structs.HostLayout
+	Event    Event
+	Opened   uint64
+	Last     uint64
+	Sent     Carried
+	Received Carried
+	Ending   Ending
+	_        uint32
 }
 
 // CtKey is C's struct ct_key, 40 bytes.
@@ -819,7 +806,7 @@ type CtKey struct {
 	BPort    BePort
 	Net      uint16
 	Protocol uint8
-	Asks     uint8
+	_        uint8
 }
 
 // CtVerdict is C's struct ct_verdict, 16 bytes.
@@ -830,6 +817,13 @@ type CtVerdict struct {
 	Rules           uint32
 }
 
+// Carried is C's struct carried, 16 bytes.
+type Carried struct {
+	_       structs.HostLayout
+	Packets uint64
+	Bytes   uint64
+}
+
 // CtWay is C's struct ct_way, 64 bytes.
 type CtWay struct {
 	_        structs.HostLayout
@@ -838,7 +832,8 @@ type CtWay struct {
 	Acked    uint32
 	Fin      uint32
 	_        uint32
-	Reserved [4]uint64
+	Carried  Carried
+	Reserved [2]uint64
 }
 
 // Ct is C's struct ct, 224 bytes.
@@ -854,7 +849,9 @@ type Ct struct {
 	Source      uint32
 	Owner       uint32
 	Caller      uint32
-	Reserved    [5]uint32
+	Destination uint32
+	Opened      uint64
+	Reserved    [2]uint32
 	WayA        CtWay
 	WayB        CtWay
 }
@@ -924,8 +921,7 @@ type Fragment struct {
 	IcmpType    uint8
 	IcmpCode    uint8
 	IcmpRequest uint8
-	Headers     uint16
-	_           uint16
+	_           uint32
 }
 
 // IpcacheKey is C's struct ipcache_key, 24 bytes.

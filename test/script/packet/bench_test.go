@@ -337,6 +337,8 @@ func (b *bench) drain() (string, error) {
 			}
 		case abi.EventTrace:
 			fmt.Fprintf(&text, " %s", e.Flags)
+		case abi.EventClose:
+			text.WriteString(closeText(record.RawSample))
 		}
 		text.WriteString("\n")
 	}

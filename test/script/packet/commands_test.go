@@ -53,6 +53,7 @@ func commands() map[string]command {
 		"sweep":    opened(sweep),
 		"age":      opened(age),
 		"counters": opened(counters),
+		"events":   opened(events),
 
 		"connections": opened(connections),
 		"handshakes":  opened(handshakes),

@@ -28,6 +28,7 @@
 //	answer PROGRAM DEVICE 'WORDS'                   sends the answer to the packet that was let go last, with these flags, or length
 //	error PROGRAM DEVICE 'unreachable port'         the same with an ICMP error about it, from where it went
 //
+//	events                                    the events that no command has printed yet
 //	counters                                  how many packets were counted at which hook, and for what
 //	connections                               how many rows of conntrack are remembered how: open, answered (what is no
 //	                                          TCP), opening, closing, and called from elsewhere or adopted

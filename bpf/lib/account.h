@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* account: what a connection has carried, and the one event of its end.
+ *
+ * Each way of a connection has its counters on its own cache line and adds to them without a lock. They are exact while one
+ * CPU at a time handles a direction, as receive queues and a socket's sends have it; of two that add in the same moment one
+ * may be lost. */
+#ifndef WEFT_ACCOUNT_H
+#define WEFT_ACCOUNT_H
+
+#include "abi/close.h"
+#include "abi/ct.h"
+#include "event.h"
+
+#define ACCOUNT_ROOM (2 << 20) /* of `events` that ends of idle connections may fill: a sweep finds them by the thousand */
+
+/* Counts a packet that passes. */
+static __always_inline void account_packet(struct ct *e, const struct packet *p, int from_b)
+{
+	struct ct_way *way = from_b ? &e->way_b : &e->way_a;
+
+	way->carried.packets++;
+	way->carried.bytes += p->end - p->l3;
+}
+
+static __always_inline struct close_event *account_event(__u32 ending)
+{
+	struct close_event *x = NULL;
+	struct event_budget *b;
+	__u32 zero = 0;
+
+	if (ending == ENDING_IDLE) {
+		if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < ACCOUNT_ROOM)
+			x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
+	} else {
+		if (!event_allowed())
+			return NULL;
+		x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
+	}
+	if (x)
+		return x;
+	b = bpf_map_lookup_elem(&event_budget, &zero);
+	if (b)
+		b->lost++;
+	return NULL;
+}
+
+/* Emits the event of a connection's end, whose last packet came then: once, for the CPU that sets the flag, and only if a packet of it has
+ * passed. What comes after a FIN of both ends, like its acknowledgement, is in no event. */
+GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, __u64 last)
+{
+	struct close_event *x;
+	int from_b, called;
+
+	if (!key || !e || (e->flags & CT_ENDED) || (__sync_fetch_and_or(&e->flags, CT_ENDED) & CT_ENDED))
+		return 0;
+	if (!e->way_a.carried.packets && !e->way_b.carried.packets)
+		return 0;
+	from_b = !!(e->flags & CT_FROM_B);
+	called = (e->flags & CT_CALLED) || e->source == IDENTITY_HOST;
+	x = account_event(ending);
+	if (!x)
+		return 0;
+	__builtin_memset(x, 0, sizeof(*x));
+	x->event.time = bpf_ktime_get_ns();
+	x->event.type = EVENT_CLOSE;
+	x->event.direction = called ? DIRECTION_INGRESS : DIRECTION_EGRESS;
+	x->event.protocol = key->protocol;
+	x->event.source = e->source;
+	x->event.destination = e->destination;
+	x->event.src = from_b ? key->b : key->a;
+	x->event.dst = from_b ? key->a : key->b;
+	x->event.src_port = bpf_ntohs(from_b ? key->b_port : key->a_port);
+	x->event.dst_port = bpf_ntohs(from_b ? key->a_port : key->b_port);
+	if (key->protocol == IPPROTO_ICMP || key->protocol == IPPROTO_ICMPV6) { /* see icmp_ports */
+		x->event.src_port = x->event.dst_port ? x->event.dst_port : x->event.src_port - 1;
+		x->event.dst_port = 0;
+	}
+	if (e->flags & CT_SERVICE) {
+		x->event.flags = EVENT_SERVICE;
+		x->event.service = e->service;
+		x->event.service_port = bpf_ntohs(e->service_port);
+	}
+	x->opened = e->opened;
+	x->last = last > e->opened ? last : e->opened;
+	x->sent = from_b ? e->way_b.carried : e->way_a.carried;
+	x->received = from_b ? e->way_a.carried : e->way_b.carried;
+	x->ending = ending;
+	bpf_ringbuf_submit(x, 0);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,37 @@
+package packet
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+)
+
+// closeText is what the event of a connection's end adds to others: " egress udp 10.0.1.5:4000 > 10.0.1.6:53 idle sent 1/33
+// received 0/0", packets and bytes.
+func closeText(record []byte) string {
+	var c abi.CloseEvent
+	if _, err := binary.Decode(record, binary.NativeEndian, &c); err != nil {
+		return " " + err.Error()
+	}
+	text := fmt.Sprintf(" %s %d %s:%d > %s:%d %s sent %d/%d received %d/%d", c.Event.Direction, c.Event.Protocol, c.Event.Src.IP(), c.Event.SrcPort,
+		c.Event.Dst.IP(), c.Event.DstPort, c.Ending, c.Sent.Packets, c.Sent.Bytes, c.Received.Packets, c.Received.Bytes)
+	if c.Event.Flags&abi.EventService != 0 {
+		text += fmt.Sprintf(" of %s:%d", c.Event.Service.IP(), c.Event.ServicePort)
+	}
+	if c.Opened == 0 || c.Opened > c.Event.Time {
+		text += " opened at no time"
+	}
+	return strings.ToLower(text)
+}
+
+// events prints what the kernel has told since the last command that did.
+func events(b *bench, ts *testscript.TestScript, _ []string) {
+	text, err := b.drain()
+	ts.Check(err)
+	_, err = ts.Stdout().Write([]byte(text))
+	ts.Check(err)
+}
