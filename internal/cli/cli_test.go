@@ -258,7 +258,7 @@ func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 		"observe --not":                  `--not has no filter after it`,
 		"observe --not --not":            `--not negates the filter after it`,
 		"observe --verdict NO":           `"NO" is no verdict`,
-		"observe --type nothing":         `"nothing" is no type of event (capture, drop,`,
+		"observe --type nothing":         `"nothing" is no type of event (capture, close, drop,`,
 		"observe --type drop:x":          `"x" is no subtype of drop`,
 		"observe --tcp-flags SYM":        `"SYM" is no TCP flag`,
 		"observe --identity who":         `"who" is neither a number nor one of host, world`,

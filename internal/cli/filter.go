@@ -401,6 +401,9 @@ func typeNames() []string {
 }
 
 func setType(f *flowpb.FlowFilter, value string) error {
+	if value == "close" {
+		value = "trace:close"
+	}
 	name, sub, hasSub := strings.Cut(value, ":")
 	kind, known := flow.EventType(name)
 	if !known {

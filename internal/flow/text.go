@@ -34,7 +34,7 @@ func EventType(name string) (int32, bool) {
 
 // EventTypes lists the names that flows can have.
 func EventTypes() []string {
-	return []string{"capture", "drop", "l7", "policy-verdict", "trace", "trace-sock"}
+	return []string{"capture", "close", "drop", "l7", "policy-verdict", "trace", "trace-sock"}
 }
 
 // points are the observation points by event_type.sub_type of a trace. The enum TraceObservationPoint has the same
@@ -45,13 +45,21 @@ var points = []string{
 }
 
 // PointText names an observation point by its sub type.
-func PointText(subType int32) string { return at(points, int(subType)) }
+func PointText(subType int32) string {
+	if subType == PointClose {
+		return "close"
+	}
+	return at(points, int(subType))
+}
 
 // Points lists the names of observation points.
-func Points() []string { return slices.Clone(points) }
+func Points() []string { return append(slices.Clone(points), "close") }
 
 // PointSubType finds the sub type of an observation point.
 func PointSubType(name string) (int32, bool) {
+	if name == "close" {
+		return PointClose, true
+	}
 	i := slices.Index(points, name)
 	return int32(i), i >= 0
 }

@@ -5,6 +5,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/observe/ring"
 )
 
 var (
@@ -18,6 +19,8 @@ var (
 		"Bytes of packets that were forwarded, by direction.", []string{"direction"}, nil)
 	lostEvents = prometheus.NewDesc("hubble_lost_events_total",
 		"Events that never became flows, or flows that a client was too slow for, by where they were lost.", []string{"source"}, nil)
+	lostFlows = prometheus.NewDesc("weft_follower_lost_flows_total",
+		"Flows that a follower inside the agent was too slow for.", []string{"follower"}, nil)
 	malformedEvents = prometheus.NewDesc("weft_malformed_events_total",
 		"Records of the datapath that made no sense.", nil, nil)
 )
@@ -25,18 +28,21 @@ var (
 // Collector shows the datapath's counters and the observer's losses to Prometheus.
 type Collector struct {
 	observer *Observer
-	counters func() (map[CounterKey]abi.Counter, error)
+	counters func() (map[ring.CounterKey]abi.Counter, error)
 }
 
-// NewCollector makes a collector; counters gives the datapath's counters, summed over CPUs (see CountersOf).
-func NewCollector(o *Observer, counters func() (map[CounterKey]abi.Counter, error)) *Collector {
+// NewCollector makes a collector; counters gives the datapath's counters, summed over CPUs (see ring.CountersOf).
+func NewCollector(o *Observer, counters func() (map[ring.CounterKey]abi.Counter, error)) *Collector {
 	return &Collector{o, counters}
 }
 
 // Describe names the series.
 func (c *Collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{dropCount, dropBytes, forwardCount, forwardBytes, lostEvents, malformedEvents} {
+	for _, d := range []*prometheus.Desc{dropCount, dropBytes, forwardCount, forwardBytes, lostEvents, lostFlows, malformedEvents} {
 		out <- d
+	}
+	for _, f := range c.observer.followers {
+		f.collector.Describe(out)
 	}
 }
 
@@ -49,6 +55,10 @@ func (c *Collector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(lostEvents, prometheus.CounterValue, float64(o.losses[lostByKernel].Load()), "PERF_EVENT_RING_BUFFER")
 	out <- prometheus.MustNewConstMetric(lostEvents, prometheus.CounterValue, float64(o.losses[lostByFollower].Load()), "HUBBLE_RING_BUFFER")
 	out <- prometheus.MustNewConstMetric(malformedEvents, prometheus.CounterValue, float64(o.malformed.Load()))
+	for _, f := range o.followers {
+		out <- prometheus.MustNewConstMetric(lostFlows, prometheus.CounterValue, float64(f.lost.Load()), f.name)
+		f.collector.Collect(out)
+	}
 	counters, err := c.counters()
 	if err != nil {
 		out <- prometheus.NewInvalidMetric(dropCount, err)

@@ -15,6 +15,9 @@ type follower struct {
 	collector prometheus.Collector // what it shows to Prometheus
 }
 
+// followers are those that each observer has.
+var followers = []func() follower{newConnections}
+
 // following is a follower at work.
 type following struct {
 	follower

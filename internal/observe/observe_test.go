@@ -32,6 +32,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -571,8 +572,8 @@ func TestDropsAreCountedByTheTextOfTheirReason(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	o.lost(3)
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(NewCollector(o, func() (map[CounterKey]abi.Counter, error) {
-		return map[CounterKey]abi.Counter{
+	registry.MustRegister(NewCollector(o, func() (map[ring.CounterKey]abi.Counter, error) {
+		return map[ring.CounterKey]abi.Counter{
 			{Reason: abi.DropPolicy, Hook: abi.HookToPod}:       {Packets: 2, Bytes: 200},
 			{Reason: abi.DropPolicy, Hook: abi.HookFromOverlay}: {Packets: 1, Bytes: 100},
 			{Hook: abi.HookFromPod}:                             {Packets: 7, Bytes: 700},

@@ -98,10 +98,14 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Cluster = cmp.Or(o.Cluster, "default")
-	return &Observer{
+	observer := &Observer{
 		o: o, db: db, tables: tables, resolver: newResolver(tables, o.Cluster), journal: newJournal(o.Capacity), started: o.Now(),
 		namespaces: map[string]time.Time{},
 	}
+	for _, f := range followers {
+		observer.followers = append(observer.followers, &following{follower: f()})
+	}
+	return observer
 }
 
 // Run reads the sources until the context ends, which closes them, or one of them ends with an error.

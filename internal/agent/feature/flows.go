@@ -7,22 +7,23 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/settings"
 )
 
 var flows = Feature{
 	Name: "flows", Does: "makes flows of the kernel's events and serves them on Hubble's socket",
 	Maps: func(n *Node) ([]Runner, error) {
-		ring, err := observe.OpenRing(n.Datapath.Map("events"))
+		events, err := ring.Open(n.Datapath.Map("events"))
 		if err != nil {
 			return nil, err
 		}
 		o := observe.New(n.Tables, n.DB, observe.Options{
-			Node: n.Name, Cluster: n.Tables.Config(n.DB.Snapshot()).ClusterName, Version: n.Version, Log: n.Log, Lost: observe.LostOf(n.Datapath.Map("event_budget")),
+			Node: n.Name, Cluster: n.Tables.Config(n.DB.Snapshot()).ClusterName, Version: n.Version, Log: n.Log, Lost: ring.LostOf(n.Datapath.Map("event_budget")),
 		})
-		n.collectors = append(n.collectors, observe.NewCollector(o, observe.CountersOf(n.Datapath.Map("counters"))))
+		n.collectors = append(n.collectors, observe.NewCollector(o, ring.CountersOf(n.Datapath.Map("counters"))))
 		return []Runner{
-			{Name: "flows", Run: func(ctx context.Context) error { return o.Run(ctx, ring) }},
+			{Name: "flows", Run: func(ctx context.Context) error { return o.Run(ctx, events) }},
 			{Name: "flow service", Run: func(ctx context.Context) error {
 				return configured(ctx, n, n.flowSocket, func(ctx context.Context, socket string) error { return serveFlows(ctx, o, socket) })
 			}},

@@ -11,7 +11,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
-	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/ring"
 )
 
 // flood sends one packet for each number of a range, which stands where the line says PORT, and tells how many ended how.
@@ -68,7 +68,7 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 
 // counters tells how many packets were counted for what, since the script began.
 func counters(b *bench, ts *testscript.TestScript, _ []string) {
-	list, err := observe.CountersOf(b.dp.Map("counters"))()
+	list, err := ring.CountersOf(b.dp.Map("counters"))()
 	ts.Check(err)
 	var lines []string
 	for key, n := range list {

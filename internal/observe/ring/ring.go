@@ -1,4 +1,10 @@
-package observe
+// Package ring reads what the kernel tells an observer: the ring buffer of events, and what the programs count.
+//
+// Invariants: one reader at a time moves the position that all share; a record is valid until the next one is read.
+//
+//	r, err := ring.Open(maps["events"])
+//	record, more, err := r.Read()
+package ring
 
 import (
 	"fmt"
@@ -10,7 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 )
 
-// Ring is the kernel's ring buffer `events` as a Source.
+// Ring is the kernel's ring buffer `events`, a source of an observer.
 type Ring struct {
 	reader *ringbuf.Reader
 	record ringbuf.Record // its memory is used again
@@ -21,9 +27,9 @@ type Ring struct {
 // only who has caught up.
 const gather = 5 * time.Millisecond
 
-// OpenRing begins to read the map `events`. Records that were written before and not read come first. Only one reader
+// Open begins to read the map `events`. Records that were written before and not read come first. Only one reader
 // may exist at a time: it moves the position that all share.
-func OpenRing(events *ebpf.Map) (*Ring, error) {
+func Open(events *ebpf.Map) (*Ring, error) {
 	r, err := ringbuf.NewReader(events)
 	if err != nil {
 		return nil, fmt.Errorf("open ring buffer of events: %w", err)
@@ -46,7 +52,7 @@ func (r *Ring) Read() (record []byte, more bool, err error) {
 // Close ends a Read that waits.
 func (r *Ring) Close() error { return r.reader.Close() }
 
-// LostOf gives the function that Options.Lost wants: the sum over all CPUs of map event_budget.
+// LostOf gives the function that an observer wants: the sum over all CPUs of map event_budget.
 func LostOf(budget *ebpf.Map) func() (uint64, error) {
 	return func() (uint64, error) {
 		var each []abi.EventBudget
@@ -67,7 +73,7 @@ type CounterKey struct {
 	Reason abi.DropReason
 }
 
-// CountersOf gives the function that NewCollector wants: map counters, summed over all CPUs, without those at zero.
+// CountersOf gives the function that an observer's collector wants: map counters, summed over all CPUs, without those at zero.
 func CountersOf(counters *ebpf.Map) func() (map[CounterKey]abi.Counter, error) {
 	return func() (map[CounterKey]abi.Counter, error) {
 		var (
