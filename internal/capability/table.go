@@ -73,8 +73,9 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Flows",
-		Text: "Hubble's observer API on the agent's socket, and `weft observe`: beginnings and first answers of connections, verdicts, drops. Each verdict " +
-			"names its policies, an implicit deny those that isolate the pod.",
+		Text: "Hubble's observer API on the agent's socket, and `weft observe`: beginnings, first answers and ends of connections (how, " +
+			"how long, packets and bytes each way), verdicts, drops. Each verdict names its " +
+			"policies, an implicit deny those that isolate the pod.",
 		Keys:     []string{"enable-hubble=true", "hubble-socket-path=/var/run/cilium/hubble.sock"},
 		Commands: []string{"observe"},
 		Scripts:  []string{"a_drop_names_the_policy_that_decided"},

@@ -49,13 +49,14 @@ func observeCommand(env *Environment) *cobra.Command {
 		Use:   "observe",
 		Short: "Show flows: what was allowed, denied, dropped and forwarded, and by which policy",
 		Long: `observe prints flows of this node, oldest first: one line for each verdict of a policy, each dropped
-packet, and each point that a new connection, its first answer and its end passed.
+packet, each point that a new connection and its first answer passed, and the end of each connection.
 
   TIME: SOURCE (IDENTITY) -> DESTINATION (IDENTITY) TYPE VERDICT (SUMMARY)
 
 The arrow points to the left for answers, whose ends are swapped so that the caller stays on the left, and is
 <> where nobody knows. TYPE is policy-verdict:MATCH DIRECTION, the reason of a drop, or the point that was
-passed: to-endpoint, to-stack, to-overlay, to-network. Times are UTC.
+passed: to-endpoint, to-stack, to-overlay, to-network; or close, whose summary says how a connection ended, after
+how long, and what it carried. Times are UTC.
 
 FILTERS  A flow is shown if it matches every kind of filter that is given; of one kind, any value is enough.
 --pod, --namespace, --ip, --label, --service, --port and --identity match either end, their --from- and --to-
@@ -75,6 +76,9 @@ had more to tell than it could keep.`,
 
   # drops of the last five minutes that no policy asked for
   weft observe --since 5m --type drop --not --drop-reason-desc POLICY_DENIED
+
+  # connections of the database as they end: how, after how long, packets and bytes each way
+  weft observe -f --pod shop/db --type close
 
   # verdicts as JSON, one GetFlowsResponse a line
   weft observe --last 100 --type policy-verdict -o json | jq .flow.verdict`,
