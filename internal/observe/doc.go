@@ -19,7 +19,7 @@
 // message is made when a client asks for it, of what was looked up when its event came: most are overwritten before.
 //
 // Sources run side by side and put their flows into one journal. Whatever reads it, a client or a follower inside the
-// agent, has a place of its own there, which is its queue: a slow one holds up nobody.
+// agent, has a place of its own there, which is its queue: a slow one holds up no other.
 //
 // Invariants: a flow is never changed once it is in the journal; the journal holds the last N whatever the load; a reader
 // that is too slow is told how many flows it missed (LostEvent), and all readers how many events the kernel held back. A

@@ -8,7 +8,7 @@ import (
 )
 
 // follower gets each flow, in order, beside the clients that ask for some. It runs on its own and at its own pace: what it is
-// too slow for it loses, and nobody else does.
+// too slow for it loses, and no other does.
 type follower struct {
 	name      string
 	take      func(*Flow)          // never called twice at a time

@@ -9,7 +9,7 @@ import (
 const queue = 8192
 
 // journal keeps the last flows in a ring. It is the queue of each follower as well: a follower has only a place in it, so
-// a slow one holds up nobody, and costs nothing. Readers take no lock: each element is one pointer, and the number inside
+// a slow one holds up no other, and costs nothing. Readers take no lock: each element is one pointer, and the number inside
 // a flow tells whether it is the one they came for or one that has overwritten it.
 type journal struct {
 	ring []atomic.Pointer[Flow]

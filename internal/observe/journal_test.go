@@ -57,7 +57,7 @@ func TestReadersNeverSeeAnotherFlow(t *testing.T) {
 	}
 }
 
-func TestASlowFollowerHoldsUpNobody(t *testing.T) {
+func TestASlowFollowerHoldsUpNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := observer(t, func(*Options) {})
 		quick, slow, held := 0, 0, make(chan struct{})
