@@ -75,6 +75,32 @@ func (v Ending) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
+// CtAsks is C's enum ct_asks.
+type CtAsks uint32
+
+// Values of CtAsks.
+const (
+	CtAsksA  CtAsks = 1
+	CtAsksB  CtAsks = 2
+	CtTellsA CtAsks = 3
+	CtTellsB CtAsks = 4
+)
+
+// String names the value as C does, less the prefix CT_.
+func (v CtAsks) String() string {
+	switch v {
+	case CtAsksA:
+		return "asks_a"
+	case CtAsksB:
+		return "asks_b"
+	case CtTellsA:
+		return "tells_a"
+	case CtTellsB:
+		return "tells_b"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
 // CtFlag is C's enum ct_flag.
 type CtFlag uint32
 
@@ -797,6 +823,37 @@ type CloseEvent struct {
 	_        uint32
 }
 
+// NodeConfig is C's struct node_config, 168 bytes.
+type NodeConfig struct {
+	_                 structs.HostLayout
+	Tunnel            Addr
+	Masquerade4       Addr
+	Masquerade6       Addr
+	Loopback4         Addr
+	Loopback6         Addr
+	OverlayIfindex    uint32
+	World4            uint32
+	World6            uint32
+	ConnectionsLimit  uint32
+	OpeningsLimit     uint32
+	TranslationsLimit uint32
+	FragmentsLimit    uint32
+	CallersSeed       uint32
+	TcpOpen           [2]uint32
+	TcpClosing        [2]uint32
+	Datagram          [2]uint32
+	DatagramNew       [2]uint32
+	TcpOpening        uint32
+	EventsPerSecond   uint32
+	TunnelPort        uint16
+	NatPortMin        uint16
+	NatPortMax        uint16
+	AtNetkit          uint8
+	HostConntrack     uint8
+	Reject            uint8
+	_                 [7]uint8
+}
+
 // CtKey is C's struct ct_key, 40 bytes.
 type CtKey struct {
 	_        structs.HostLayout
@@ -806,7 +863,7 @@ type CtKey struct {
 	BPort    BePort
 	Net      uint16
 	Protocol uint8
-	_        uint8
+	Asks     uint8
 }
 
 // CtVerdict is C's struct ct_verdict, 16 bytes.
@@ -921,7 +978,8 @@ type Fragment struct {
 	IcmpType    uint8
 	IcmpCode    uint8
 	IcmpRequest uint8
-	_           uint32
+	Headers     uint16
+	_           uint16
 }
 
 // IpcacheKey is C's struct ipcache_key, 24 bytes.
