@@ -59,6 +59,7 @@ func (a *Agent) loaded(ctx context.Context) (*datapath.Datapath, error) {
 		case <-a.Tables.Settings.WatchAll(s):
 		case <-a.Tables.Nodes.WatchAll(s):
 		case <-a.Tables.Programs.WatchAll(s):
+		case <-status.Statuses.WatchAll(s):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
@@ -79,6 +80,9 @@ func (a *Agent) missing(s *state.Snapshot) string {
 		return "the CiliumNode object of this node"
 	case a.Tables.Programs.Len(s) == 0:
 		return "the tunnel device " + attach.TunnelDevice
+	}
+	if row, _ := status.Statuses.One(s, status.KeyOf(a.Tables.Programs, table.ProgramsKey)); row.Err != "" {
+		return "the programs of this node: " + row.Err
 	}
 	return "the programs of this node"
 }
