@@ -131,7 +131,7 @@ func TestAgentIsNotPrivilegedAndAsksForFewCapabilities(t *testing.T) {
 		t.Error("the agent is privileged")
 	}
 	// The script runs an agent with these capabilities alone.
-	script, err := os.ReadFile("../../test/script/net/an_agent_needs_two_capabilities_and_no_more.txtar")
+	script, err := os.ReadFile("../../test/script/net/isolation/an_agent_needs_two_capabilities_and_no_more.txtar")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,13 +77,17 @@ const patience = 30 * time.Second
 
 type benchKey struct{}
 
-// Run runs every script of a folder. start makes the bench of one script; what must be undone goes to env.Defer. more
+// Run runs every script of a folder and of the folders in it, by topic; no two have one name. start makes the bench of one script; what must be undone goes to env.Defer. more
 // adds commands, or replaces those of this package.
 func Run(t *testing.T, dir string, start func(env *testscript.Env) (Bench, error), more map[string]Command) {
 	commands := map[string]Command{"apply": apply, "await": await, "show": show, "restart": restart, "fail": fail}
 	maps.Copy(commands, more)
+	files, err := Scripts(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	params := testscript.Params{
-		Dir: dir,
+		Files: files,
 		Setup: func(env *testscript.Env) (err error) {
 			env.Values[benchKey{}], err = start(env)
 			return err
@@ -92,6 +98,27 @@ func Run(t *testing.T, dir string, start func(env *testscript.Env) (Bench, error
 		params.Cmds[name] = func(ts *testscript.TestScript, neg bool, args []string) { finish(ts, name, neg, do(ts, args)) }
 	}
 	testscript.Run(t, params)
+}
+
+// Scripts are the paths of all scripts in a folder and in the folders in it. It is an error if there are none, or two of one
+// name: a test is called as its script.
+func Scripts(dir string) (files []string, err error) {
+	byName := map[string]string{}
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".txtar" {
+			return err
+		}
+		if other, ok := byName[filepath.Base(path)]; ok {
+			return fmt.Errorf("two scripts have one name: %s and %s", other, path)
+		}
+		byName[filepath.Base(path)] = path
+		files = append(files, path)
+		return nil
+	})
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("no scripts in %s", dir)
+	}
+	return files, err
 }
 
 // finish ends a command: an error that the script expects is on stderr, for the next line to look at.

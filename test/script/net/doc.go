@@ -1,5 +1,5 @@
 // Package net runs the net scripts: whole clusters whose nodes are network namespaces, real agents, real CNI calls, real
-// packets (package nettest). Each *.txtar is a sentence about what a user gets. They need root.
+// packets (package nettest). Each */*.txtar is a sentence about what a user gets. They need root.
 //
 // # Places
 //

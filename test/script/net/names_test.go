@@ -2,16 +2,17 @@ package net
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"weftnet.io/weftnet/internal/scripttest"
 )
 
 // A script's own stop ends it, as passed, and its own kill is for background programs: neither is about agents.
 func TestNoScriptEndsBeforeItsEnd(t *testing.T) {
-	scripts, err := filepath.Glob("*.txtar")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("no scripts: %v", err)
+	scripts, err := scripttest.Scripts(".")
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range scripts {
 		text, err := os.ReadFile(name)

@@ -13,6 +13,7 @@ import (
 	"weftnet.io/weftnet/internal/nettest/load"
 	"weftnet.io/weftnet/internal/nettest/place"
 	"weftnet.io/weftnet/internal/nettest/process"
+	"weftnet.io/weftnet/internal/scripttest"
 )
 
 func TestMain(m *testing.M) {
@@ -36,7 +37,11 @@ func TestScripts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes network namespaces")
 	}
-	testscript.Run(t, testscript.Params{Dir: ".", Condition: condition, Setup: setup, Cmds: commands(), ContinueOnError: false})
+	files, err := scripttest.Scripts(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Files: files, Condition: condition, Setup: setup, Cmds: commands(), ContinueOnError: false})
 }
 
 type labKey struct{}

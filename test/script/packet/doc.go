@@ -1,5 +1,5 @@
 // Package packet runs the packet scripts: one packet at a time through one program in the kernel (BPF_PROG_TEST_RUN),
-// against maps that the script fills through the agent's own sinks. Each *.txtar is a sentence about the datapath.
+// against maps that the script fills through the agent's own sinks. Each */*.txtar is a sentence about the datapath.
 //
 // Commands:
 //
