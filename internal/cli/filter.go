@@ -401,8 +401,8 @@ func typeNames() []string {
 }
 
 func setType(f *flowpb.FlowFilter, value string) error {
-	if value == "close" {
-		value = "trace:close"
+	if flow.IsOwnPoint(value) {
+		value = "trace:" + value
 	}
 	name, sub, hasSub := strings.Cut(value, ":")
 	kind, known := flow.EventType(name)

@@ -13,6 +13,8 @@ import (
 // number, and the summary as it is.
 const PointClose = 64
 
+var _ = declarePoint(PointClose, "close")
+
 // Carried is what has travelled one way.
 type Carried struct{ Packets, Bytes uint64 }
 

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,9 +33,9 @@ func EventType(name string) (int32, bool) {
 	return n, ok
 }
 
-// EventTypes lists the names that flows can have.
+// EventTypes lists the names that flows can have, in order.
 func EventTypes() []string {
-	return []string{"capture", "close", "drop", "l7", "policy-verdict", "trace", "trace-sock"}
+	return slices.Sorted(slices.Values(append([]string{"capture", "drop", "l7", "policy-verdict", "trace", "trace-sock"}, names(ownPoints)...)))
 }
 
 // points are the observation points by event_type.sub_type of a trace. The enum TraceObservationPoint has the same
@@ -44,21 +45,38 @@ var points = []string{
 	"from-stack", "from-overlay", "from-network", "to-network", "from-crypto", "to-crypto",
 }
 
+// ownPoints are points that Hubble has not, by sub type. Each is declared in the file of its kind of event, and is a name of
+// a type as well.
+var ownPoints = map[int32]string{}
+
+// declarePoint gives a point of ours its sub type and its name.
+func declarePoint(subType int32, name string) string {
+	ownPoints[subType] = name
+	return name
+}
+
+func names(points map[int32]string) []string { return slices.Sorted(maps.Values(points)) }
+
+// IsOwnPoint tells whether a name is that of a point which Hubble has not.
+func IsOwnPoint(name string) bool { return slices.Contains(names(ownPoints), name) }
+
 // PointText names an observation point by its sub type.
 func PointText(subType int32) string {
-	if subType == PointClose {
-		return "close"
+	if name, own := ownPoints[subType]; own {
+		return name
 	}
 	return at(points, int(subType))
 }
 
 // Points lists the names of observation points.
-func Points() []string { return append(slices.Clone(points), "close") }
+func Points() []string { return append(slices.Clone(points), names(ownPoints)...) }
 
 // PointSubType finds the sub type of an observation point.
 func PointSubType(name string) (int32, bool) {
-	if name == "close" {
-		return PointClose, true
+	for subType, own := range ownPoints {
+		if own == name {
+			return subType, true
+		}
 	}
 	i := slices.Index(points, name)
 	return int32(i), i >= 0

@@ -313,6 +313,14 @@ func (b *bench) sendAs(program string, in skb, sign bool, tags []uint16, line st
 	return text + "\n" + events, err
 }
 
+// eventTexts say what an event of a type adds to others. Each is declared in the file of its type.
+var eventTexts = map[abi.EventType]func(record []byte) string{}
+
+func declareEvent(t abi.EventType, text func(record []byte) string) abi.EventType {
+	eventTexts[t] = text
+	return t
+}
+
 // drain prints the events that are there, one a line.
 func (b *bench) drain() (string, error) {
 	var text strings.Builder
@@ -337,8 +345,10 @@ func (b *bench) drain() (string, error) {
 			}
 		case abi.EventTrace:
 			fmt.Fprintf(&text, " %s", e.Flags)
-		case abi.EventClose:
-			text.WriteString(closeText(record.RawSample))
+		default:
+			if more := eventTexts[e.Type]; more != nil {
+				text.WriteString(more(record.RawSample))
+			}
 		}
 		text.WriteString("\n")
 	}

@@ -10,6 +10,11 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 )
 
+var (
+	_ = declareEvent(abi.EventClose, closeText)
+	_ = declare("events", opened(events))
+)
+
 // closeText is what the event of a connection's end adds to others: " egress udp 10.0.1.5:4000 > 10.0.1.6:53 idle sent 1/33
 // received 0/0", packets and bytes.
 func closeText(record []byte) string {

@@ -3,6 +3,7 @@ package packet
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -18,8 +19,16 @@ import (
 
 type command = func(ts *testscript.TestScript, neg bool, args []string)
 
+// declared are commands that are declared in a file of their own.
+var declared = map[string]command{}
+
+func declare(name string, c command) string {
+	declared[name] = c
+	return name
+}
+
 func commands() map[string]command {
-	return map[string]command{
+	all := map[string]command{
 		"config": with(func(b *bench, ts *testscript.TestScript, args []string) { b.configure(ts, options(args)) }),
 		"nic": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			ts.Check(b.addNIC(args[0], addrs(args[1]), identity.Number(number(options(args)["identity"]))))
@@ -53,11 +62,12 @@ func commands() map[string]command {
 		"sweep":    opened(sweep),
 		"age":      opened(age),
 		"counters": opened(counters),
-		"events":   opened(events),
 
 		"connections": opened(connections),
 		"handshakes":  opened(handshakes),
 	}
+	maps.Copy(all, declared)
+	return all
 }
 
 func with(f func(*bench, *testscript.TestScript, []string)) command {
