@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -17,11 +18,9 @@ func (c *checker) checkPackage(p *pkg) {
 	if slices.Contains(forbiddenNames, p.name) || slices.Contains(forbiddenNames, path.Base(p.dir)) {
 		c.report(p.dir, whyName, "the package is named %s", path.Base(p.dir))
 	}
-	if p.lines > maxPackageLines {
-		c.report(p.dir, whyLines, "the package has %d lines", p.lines)
-	}
-	if l == mains && p.lines > maxMainLines {
-		c.report(p.dir, whyMain, "the main has %d lines", p.lines)
+	c.cap(p.dir, whyLines, p.lines, maxPackageLines, "the package has %d lines")
+	if l == mains || strings.HasPrefix(p.dir, "lab/cmd/") {
+		c.cap(p.dir, whyMain, p.lines, maxMainLines, "the main has %d lines")
 	}
 	c.checkComment(p)
 	c.checkFanOut(p, l)
@@ -63,12 +62,10 @@ func (c *checker) checkFanOut(p *pkg, l layer) {
 		}
 	}
 	limit := maxFanOut
-	if l == assembly || l == mains || l == tools || l == testing {
+	if l == assembly || l == mains || l == tools || l == testing || l == apart {
 		limit = maxAssemblyOut
 	}
-	if len(own) > limit {
-		c.report(p.dir, whyFanOut, "the package imports %d others of the project", len(own))
-	}
+	c.cap(p.dir, whyFanOut, len(own), limit, "the package imports %d others of the project")
 }
 
 // checkImport holds one import against the layers and the libraries.
@@ -81,6 +78,9 @@ func (c *checker) checkImport(p *pkg, l layer, to string, spec ast.Node) {
 	target := layerOf(dir)
 	switch {
 	case l == 0 || target == 0: // reported where the package is
+	case (l == apart) != (target == apart):
+		c.report(c.at(spec), whyApart, "%s imports %s", p.dir, dir)
+	case l == apart:
 	case target == testing && l != testing:
 		c.report(c.at(spec), whyTesting, "%s imports %s", p.dir, dir)
 	case l == testing || l == tools || l == schemas && target == schemas:
@@ -95,7 +95,7 @@ func (c *checker) checkImport(p *pkg, l layer, to string, spec ast.Node) {
 }
 
 func (c *checker) checkLibrary(p *pkg, l layer, to string, spec ast.Node) {
-	if l == testing || l == tools {
+	if l == testing || l == tools || l == apart {
 		return
 	}
 	for _, lib := range libraries {
@@ -138,9 +138,8 @@ func (c *checker) checkFunctions(f *ast.File) {
 		if !ok {
 			continue
 		}
-		if n := c.fset.Position(fn.End()).Line - c.fset.Position(fn.Pos()).Line + 1; n > maxFunctionLines {
-			c.report(c.at(fn), whyFunction, "function %s has %d lines", fn.Name.Name, n)
-		}
+		n := c.fset.Position(fn.End()).Line - c.fset.Position(fn.Pos()).Line + 1
+		c.cap(c.at(fn), whyFunction, n, maxFunctionLines, "function "+fn.Name.Name+" has %d lines")
 	}
 }
 
@@ -149,11 +148,42 @@ func (c *checker) checkC(name string, text []byte) {
 	lines := bytes.Count(text, []byte("\n"))
 	ok, _ := path.Match("bpf/lib/*.h", name)
 	deeper, _ := path.Match("bpf/lib/*/*.h", name)
-	if (ok || deeper) && lines > maxHeaderLines {
-		c.report(name, whyHeader, "the header has %d lines", lines)
+	if ok || deeper {
+		c.cap(name, whyHeader, lines, maxHeaderLines, "the header has %d lines")
 	}
-	if ok, _ := path.Match("bpf/*.c", name); ok && lines > maxProgramLines {
-		c.report(name, whyProgram, "the program has %d lines", lines)
+	if ok, _ := path.Match("bpf/*.c", name); ok {
+		c.cap(name, whyProgram, lines, maxProgramLines, "the program has %d lines")
+	}
+}
+
+// cap reports what has grown beyond a cap, and warns of what has nearly reached it.
+func (c *checker) cap(place, why string, n, most int, format string) {
+	switch {
+	case n > most:
+		c.report(place, why, format, n)
+	case n*100 >= most*nearly:
+		c.near = append(c.near, fmt.Sprintf("%s: "+format+" of %d", place, n, most))
+	}
+}
+
+// checkRooms reports what the rules name and the tree has not.
+func (c *checker) checkRooms() {
+	missing := func(what, dir string) {
+		if info, err := fs.Stat(c.fsys, dir); err != nil || !info.IsDir() {
+			c.report("internal/arch/rules.go", whyMissing, "%s names %s, which is not there", what, dir)
+		}
+	}
+	for dir := range layers {
+		missing("layers", dir)
+	}
+	for _, pair := range sideways {
+		missing("sideways", pair[0])
+		missing("sideways", pair[1])
+	}
+	for _, lib := range libraries {
+		for _, dir := range lib.only {
+			missing("libraries", dir)
+		}
 	}
 }
 
@@ -169,9 +199,6 @@ func (c *checker) checkPaths(name string, text []byte) {
 			if bytes.Count(found, []byte("..")) > depth {
 				c.report(fmt.Sprintf("%s:%d", name, n), whyOutside, "the path %s leads out of the repository", bytes.TrimSpace(found))
 			}
-		}
-		for _, found := range home.FindAll(line, -1) {
-			c.report(fmt.Sprintf("%s:%d", name, n), whyOutside, "the path %s is one person's", bytes.TrimLeft(found, " \t\n\"'`=("))
 		}
 	}
 }
