@@ -251,7 +251,7 @@ func (i inquiry) allows(r policy.Rule, t policy.Term) bool {
 func (i inquiry) near(peer string) (out []string) {
 	for _, r := range i.rules {
 		for _, t := range r.In(i.packet.Direction) {
-			if t.Action != policy.Accept || r.Mode == policy.Staged {
+			if t.Action != policy.ActionAccept || r.Mode == policy.Staged {
 				continue
 			}
 			onAnyPort, forAnybody := t, t

@@ -135,8 +135,8 @@ func TestWhatAnEarlierTierPassesOnIsTold(t *testing.T) {
 		return policy.Term{Path: path, Action: action, Rank: rank, Peers: []identity.Selector{selector(app)}, Ports: []policy.Port{policy.AnyPort}}
 	}
 	rules := map[string]policy.Rule{
-		"guard": {Origin: origin, Subject: selector("db"), Tier: policy.Admin, Ingress: []policy.Term{term("ingress[0]", "web", policy.Pass, 9), term("ingress[1]", "db", policy.Refuse, 8)}},
-		"base":  {Origin: origin, Subject: selector("db"), Tier: policy.Baseline, Ingress: []policy.Term{term("ingress[0]", "web", policy.Refuse, 9), term("ingress[1]", "db", policy.Pass, 8)}},
+		"guard": {Origin: origin, Subject: selector("db"), Tier: policy.Admin, Ingress: []policy.Term{term("ingress[0]", "web", policy.ActionPass, 9), term("ingress[1]", "db", policy.ActionDeny, 8)}},
+		"base":  {Origin: origin, Subject: selector("db"), Tier: policy.Baseline, Ingress: []policy.Term{term("ingress[0]", "web", policy.ActionDeny, 9), term("ingress[1]", "db", policy.ActionPass, 8)}},
 	}
 	err := db.Write(func(tx *state.Tx) error {
 		for app, n := range map[string]identity.Number{"web": 300, "db": 301} {

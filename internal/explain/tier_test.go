@@ -35,7 +35,7 @@ func TestFlatEntriesMeanTheSameAsTiersOneAfterTheOther(t *testing.T) {
 		if r.Tier == policy.Normal {
 			r.DefaultDenyIngress = rapid.Bool().Draw(t, "isolates")
 			for i := range r.Ingress {
-				r.Ingress[i].Rank, r.Ingress[i].Action = 0, r.Ingress[i].Action%policy.Pass
+				r.Ingress[i].Rank, r.Ingress[i].Action = 0, r.Ingress[i].Action%policy.ActionPass
 			}
 		}
 		return r

@@ -81,7 +81,7 @@ func describe(rows []table.PolicyObject) string {
 				terms []policy.Term
 			}{{"in", r.Ingress}, {"out", r.Egress}} {
 				for _, t := range section.terms {
-					action := map[policy.Action]string{policy.Accept: "allow", policy.Refuse: "deny", policy.Pass: "pass"}[t.Action]
+					action := map[policy.Action]string{policy.ActionAccept: "allow", policy.ActionDeny: "deny", policy.ActionPass: "pass"}[t.Action]
 					fmt.Fprintf(&out, "    %s %s %s: %v", action, section.name, t.Path, t.Ports)
 					if t.Rank > 0 {
 						fmt.Fprintf(&out, " rank MaxRank-%d", policy.MaxRank-t.Rank)

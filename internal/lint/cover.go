@@ -69,7 +69,7 @@ func (c *checker) noteCovered(t, by term, earlier bool) bool {
 	}
 	field := gap.Field(t.Path)
 	switch {
-	case t.Action == policy.Accept && by.Action == policy.Refuse:
+	case t.Action == policy.ActionAccept && by.Action == policy.ActionDeny:
 		c.add(t.o, Warning, "denied", field, fmt.Sprintf("it allows nothing: %s denies all of it, and a deny wins over any allow", by.origin), "", "leave it out, or narrow the deny")
 	case t.Action != by.Action:
 		return false

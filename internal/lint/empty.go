@@ -120,7 +120,7 @@ func (c *checker) allowed(mine policy.Rule, direction string) bool {
 			if direction == "egress" {
 				terms = r.Egress
 			}
-			if cover.Implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool { return t.Action == policy.Accept }) {
+			if cover.Implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool { return t.Action == policy.ActionAccept }) {
 				return true
 			}
 		}

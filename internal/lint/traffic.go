@@ -88,7 +88,7 @@ func (c *checker) somewhere(o *object, direction string, such func(policy.Term) 
 					terms = r.Egress
 				}
 				found = found || r.Tier != policy.Baseline && cover.Implies(mine.Subject, r.Subject) && slices.ContainsFunc(terms, func(t policy.Term) bool {
-					return t.Action == policy.Accept && such(t)
+					return t.Action == policy.ActionAccept && such(t)
 				})
 			}
 		}
@@ -123,7 +123,7 @@ func writesDNS(r v2.PortRule) bool {
 // for it: they connect to names, or another policy opens it for others.
 func (c *checker) unresolved(o *object) string {
 	isolated := slices.ContainsFunc(o.row.Rules, func(r policy.Rule) bool {
-		return r.DefaultDenyEgress && slices.ContainsFunc(r.Egress, func(t policy.Term) bool { return t.Action == policy.Accept })
+		return r.DefaultDenyEgress && slices.ContainsFunc(r.Egress, func(t policy.Term) bool { return t.Action == policy.ActionAccept })
 	})
 	field, named := "spec.egress", false
 	for i := len(o.rules) - 1; i >= 0; i-- {
@@ -138,7 +138,7 @@ func (c *checker) unresolved(o *object) string {
 	elsewhere := slices.ContainsFunc(c.objects, func(other *object) bool {
 		return slices.ContainsFunc(other.row.Rules, func(r policy.Rule) bool {
 			return slices.ContainsFunc(r.Egress, func(t policy.Term) bool {
-				return t.Action == policy.Accept && slices.ContainsFunc(t.Ports, isDNS)
+				return t.Action == policy.ActionAccept && slices.ContainsFunc(t.Ports, isDNS)
 			})
 		})
 	})

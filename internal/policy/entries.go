@@ -177,7 +177,7 @@ func fromHost(subject identity.Labels, l layer, isolated bool, options Options) 
 	}
 	switch l.tier {
 	case Admin:
-		t.Action, t.Rank = Pass, MaxRank
+		t.Action, t.Rank = ActionPass, MaxRank
 	case Baseline:
 		t.Rank = MaxRank
 	}
@@ -211,7 +211,7 @@ func newBuilder(rules []Rule, subject Subject, l layer, more bool, options Optio
 	b := &builder{layer: l, more: more, options: options, known: map[string]int{}, anyPeer: cells{}}
 	base := cell{precedence: PrecedenceDefault, verdict: Allow}
 	if more {
-		base.verdict = PassOn
+		base.verdict = Pass
 	}
 	if options.Enforcement != EnforceNever {
 		isolated, by := isolation(rules, subject.Labels, l, options)
@@ -246,7 +246,7 @@ func (b *builder) bindRule(r Rule, subject Subject) {
 
 func (b *builder) bind(t Term, rules []Origin, subject Subject) {
 	bound := boundTerm{cell: cell{t.precedence(), t.Action.verdict(), rules}, anyPeer: t.AnyPeer}
-	if t.Action == Pass && !b.more {
+	if t.Action == ActionPass && !b.more {
 		bound.cell.verdict, bound.cell.rules = Allow, nil // nobody is left who could deny
 	}
 	for _, p := range t.Ports {

@@ -40,7 +40,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			egress any any allow (all)`},
 		{"deny of a whole protocol leaves no allowed port of that peer, and bites without isolation", []Rule{
 			{Origin: cnp("a"), Subject: everyone, Ingress: []Term{web}},
-			{Origin: cnp("b"), Subject: everyone, Ingress: []Term{{Action: Refuse, Path: "ingressDeny[0]", Peers: []identity.Selector{backends}, Ports: []Port{AllPorts(TCP)}}}},
+			{Origin: cnp("b"), Subject: everyone, Ingress: []Term{{Action: ActionDeny, Path: "ingressDeny[0]", Peers: []identity.Selector{backends}, Ports: []Port{AllPorts(TCP)}}}},
 		}, `
 			ingress any any allow (all)
 			ingress 300 tcp/80 allow by cnp shop/a ingress[0] (l3-l4)
@@ -51,7 +51,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 		{"deny for anybody leaves out what a peer was allowed there, not what it was allowed around it", []Rule{
 			{Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{web, {Path: "ingress[1]", Peers: []identity.Selector{webs}, Ports: []Port{AllPorts(UDP)}}}},
 			{Origin: cnp("b"), Subject: everyone, Ingress: []Term{
-				{Action: Refuse, Path: "ingressDeny[0]", AnyPeer: true, Ports: []Port{AllPorts(TCP), OnePort(UDP, 53)}},
+				{Action: ActionDeny, Path: "ingressDeny[0]", AnyPeer: true, Ports: []Port{AllPorts(TCP), OnePort(UDP, 53)}},
 			}},
 		}, `
 			ingress any any deny-implicit by cnp shop/a (none)
@@ -98,11 +98,11 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			egress any any deny-implicit by cnp shop/a (none)`},
 		{"an administrator's tier comes first, and what it passes on is the others' business; the baseline is for whom nothing isolates", []Rule{
 			{Origin: cnp("admin"), Tier: Admin, Subject: everyone, Ingress: []Term{
-				{Path: "ingress[0]", Action: Pass, Rank: 2, Peers: []identity.Selector{webs}, Ports: []Port{OnePort(TCP, 80)}},
-				{Path: "ingress[1]", Action: Refuse, Rank: 1, AnyPeer: true, Ports: []Port{AllPorts(TCP)}},
+				{Path: "ingress[0]", Action: ActionPass, Rank: 2, Peers: []identity.Selector{webs}, Ports: []Port{OnePort(TCP, 80)}},
+				{Path: "ingress[1]", Action: ActionDeny, Rank: 1, AnyPeer: true, Ports: []Port{AllPorts(TCP)}},
 			}},
 			{Origin: cnp("base"), Tier: Baseline, Subject: everyone, Ingress: []Term{
-				{Path: "ingress[0]", Action: Refuse, Rank: 1, AnyPeer: true, Ports: []Port{AnyPort}},
+				{Path: "ingress[0]", Action: ActionDeny, Rank: 1, AnyPeer: true, Ports: []Port{AnyPort}},
 			}},
 		}, `
 			ingress any any pass (all)

@@ -32,7 +32,7 @@ const (
 	DenyImplicit // isolated, and nothing allows
 	Audit        // would be denied if what is audited were enforced; passes
 	Redirect     // to a proxy
-	PassOn       // of entries only: the next tier decides
+	Pass         // of entries only: the next tier decides
 )
 
 func (v Verdict) String() string {

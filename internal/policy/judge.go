@@ -154,7 +154,7 @@ func LookupView(view View, entries []Entry, ranges []Range, peer identity.Number
 				best, found = e, true
 			}
 		}
-		if found && best.Verdict != PassOn {
+		if found && best.Verdict != Pass {
 			return best, true
 		}
 	}

@@ -23,22 +23,22 @@ type Action uint8
 
 // Actions.
 const (
-	Accept Action = iota
-	Refuse
-	Pass // the next tier decides
+	ActionAccept Action = iota
+	ActionDeny
+	ActionPass // the next tier decides
 )
 
 func (a Action) String() string { return name("action", uint8(a), "accept", "deny", "pass") }
 
 // verdict that an entry of a term with this action has.
 func (a Action) verdict() Verdict {
-	return [...]Verdict{Accept: Allow, Refuse: Deny, Pass: PassOn}[a]
+	return [...]Verdict{ActionAccept: Allow, ActionDeny: Deny, ActionPass: Pass}[a]
 }
 
 // kind is the low byte of the precedence: of terms with one rank, those that deny win over those that accept, and those
 // over those that pass.
 func (a Action) kind() uint32 {
-	return [...]uint32{Accept: PrecedenceAllow, Refuse: PrecedenceDeny, Pass: PrecedenceDefault}[a]
+	return [...]uint32{ActionAccept: PrecedenceAllow, ActionDeny: PrecedenceDeny, ActionPass: PrecedenceDefault}[a]
 }
 
 // Mode is how much of a policy is in force.
@@ -105,10 +105,10 @@ func (r Rule) under(o Options) Rule {
 		}
 		closed := make([]Term, 0, len(*terms))
 		for _, t := range *terms {
-			if t.Extended && t.Action == Refuse {
+			if t.Extended && t.Action == ActionDeny {
 				t.Ports = []Port{AnyPort}
 			}
-			if !t.Extended || t.Action == Refuse {
+			if !t.Extended || t.Action == ActionDeny {
 				closed = append(closed, t)
 			}
 		}
@@ -121,7 +121,7 @@ func (r Rule) under(o Options) Rule {
 func (r Rule) harmless() Rule {
 	without := func(terms []Term) (kept []Term) {
 		for _, t := range terms {
-			if t.Action != Refuse {
+			if t.Action != ActionDeny {
 				kept = append(kept, t)
 			}
 		}

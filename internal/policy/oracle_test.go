@@ -159,9 +159,9 @@ var genBlock = rapid.Custom(func(t *rapid.T) Block {
 
 func genTerms(path string, tier Tier) *rapid.Generator[[]Term] {
 	term := rapid.Custom(func(t *rapid.T) Term {
-		action, rank := rapid.SampledFrom([]Action{Accept, Refuse}).Draw(t, "action"), uint32(0)
+		action, rank := rapid.SampledFrom([]Action{ActionAccept, ActionDeny}).Draw(t, "action"), uint32(0)
 		if tier != Normal {
-			action = rapid.SampledFrom([]Action{Accept, Refuse, Pass}).Draw(t, "action of a tier")
+			action = rapid.SampledFrom([]Action{ActionAccept, ActionDeny, ActionPass}).Draw(t, "action of a tier")
 			rank = rapid.Uint32Range(1, 3).Draw(t, "rank")
 		}
 		return Term{

@@ -339,7 +339,7 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 			Ports: []engine.Port{rapid.SampledFrom([]engine.Port{engine.AnyPort, engine.OnePort(6, 80), {Name: "http"}}).Draw(rt, "ports")},
 		}
 		rule := engine.Rule{Subject: selector(apps[which]), DefaultDenyIngress: rapid.Bool().Draw(rt, "isolates")}
-		term.Action = rapid.SampledFrom([]engine.Action{engine.Accept, engine.Refuse}).Draw(rt, "action")
+		term.Action = rapid.SampledFrom([]engine.Action{engine.ActionAccept, engine.ActionDeny}).Draw(rt, "action")
 		rule.Mode = rapid.SampledFrom([]engine.Mode{engine.Enforced, engine.Audited, engine.Staged}).Draw(rt, "mode")
 		*rapid.SampledFrom([]*[]engine.Term{&rule.Ingress, &rule.Egress}).Draw(rt, "section") = []engine.Term{term}
 		put(tx, b.Policies, object(fmt.Sprint("p", n("policy", 2)), rule), remove)

@@ -52,7 +52,7 @@ func (e *entry) terms() []policy.Term {
 		t.AnyPeer, t.Peers, t.Blocks = whom.AnyPeer, whom.Peers, whom.Blocks
 		t.Extended = e.extended
 		if e.deny {
-			t.Action = policy.Refuse
+			t.Action = policy.ActionDeny
 			t.Extended = slices.ContainsFunc(t.Ports, isExtended)
 		}
 		if t.Path == "" {

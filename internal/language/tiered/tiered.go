@@ -59,9 +59,9 @@ const (
 var tiers = map[v1alpha2.Tier]policy.Tier{v1alpha2.AdminTier: policy.Admin, v1alpha2.BaselineTier: policy.Baseline}
 
 var actions = map[v1alpha2.ClusterNetworkPolicyRuleAction]policy.Action{
-	v1alpha2.ClusterNetworkPolicyRuleActionAccept: policy.Accept,
-	v1alpha2.ClusterNetworkPolicyRuleActionDeny:   policy.Refuse,
-	v1alpha2.ClusterNetworkPolicyRuleActionPass:   policy.Pass,
+	v1alpha2.ClusterNetworkPolicyRuleActionAccept: policy.ActionAccept,
+	v1alpha2.ClusterNetworkPolicyRuleActionDeny:   policy.ActionDeny,
+	v1alpha2.ClusterNetworkPolicyRuleActionPass:   policy.ActionPass,
 }
 
 // Policy reads a ClusterNetworkPolicy. Each of its rules becomes one of the engine, with its name for flows to show.
@@ -166,7 +166,7 @@ type entry struct {
 func (e *entry) unknown(field string) {
 	e.closed = true
 	effect := "accepts nothing"
-	if e.action != policy.Accept {
+	if e.action != policy.ActionAccept {
 		effect = "denies everything"
 	}
 	e.Note(field, "no field is set that is known here, as with a CRD of another version; so %s %s", e.path, effect)
@@ -189,10 +189,10 @@ func (e *entry) terms() (out []policy.Term) {
 		t.Ports = e.port(p, fmt.Sprintf("%s.protocols[%d]", e.field, i), t.Ports)
 	}
 	if e.closed {
-		if e.action == policy.Accept {
+		if e.action == policy.ActionAccept {
 			return nil
 		}
-		return []policy.Term{{Action: policy.Refuse, Rank: e.rank, Path: e.path, AnyPeer: true, Ports: []policy.Port{policy.AnyPort}}}
+		return []policy.Term{{Action: policy.ActionDeny, Rank: e.rank, Path: e.path, AnyPeer: true, Ports: []policy.Port{policy.AnyPort}}}
 	}
 	if t.AnyPeer || len(t.Peers)+len(t.Blocks) > 0 {
 		out = append(out, t)
@@ -267,7 +267,7 @@ func (e *entry) domainNames(in []v1alpha2.DomainName, field string) {
 			e.Reject(fmt.Sprintf("%s[%d]", field, i), "%q is neither a domain name nor *. before one", name)
 		}
 	}
-	if e.action != policy.Accept {
+	if e.action != policy.ActionAccept {
 		e.Reject(field, "a rule with action %s cannot have domain names, only one with Accept can", e.says)
 		return
 	}

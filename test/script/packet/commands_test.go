@@ -147,7 +147,7 @@ func policyEntry(b *bench, ts *testscript.TestScript, args []string) {
 		e.Verdict, e.Precedence, e.Match = policy.DenyImplicit, policy.PrecedenceDefault, policy.MatchNone
 	}
 	if args[4] == "pass" {
-		e.Verdict, e.Precedence = policy.PassOn, policy.PrecedenceDefault
+		e.Verdict, e.Precedence = policy.Pass, policy.PrecedenceDefault
 	}
 	o := options(args)
 	e.Tier = map[string]policy.Tier{"admin": policy.Admin, "baseline": policy.Baseline}[o["tier"]]
