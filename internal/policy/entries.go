@@ -90,7 +90,7 @@ func (c *Compiled) Named(peers iter.Seq2[identity.Number, identity.Labels], of H
 			}
 		}
 	}, of)
-	out.classes = divide(c.classes.blocks, out.names.Marks)
+	out.classes = divide(c.classes.blocks, out.names.Members)
 	return &out
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/policy/division"
+	"weftnet.io/weftnet/internal/policy/partition"
 )
 
 // Range says which class the addresses of a prefix are in, at a place, as far as no longer prefix there says more. To a
@@ -61,27 +61,27 @@ func blocksOf(rules []Rule, subject Subject, options Options) map[string]Block {
 	return blocks
 }
 
-// divide divides addresses by blocks, and those of pods by marks, too.
-func divide(blocks map[string]Block, pods []division.Mark) classes {
+// divide divides addresses by blocks, and those of pods as well.
+func divide(blocks map[string]Block, pods []partition.Member) classes {
 	out := classes{members: map[identity.Number]map[string]bool{}, blocks: blocks}
 	if len(blocks)+len(pods) == 0 {
 		return out
 	}
 	type spot struct {
 		place Place
-		division.Part
+		partition.Part
 	}
 	var spots []spot
 	var texts []string
 	for _, place := range places {
 		for _, six := range [...]bool{false, true} {
-			list := marks(blocks, place, six)
+			list := members(blocks, place, six)
 			for _, m := range pods {
 				if place == Pod && m.Prefix.Addr().Is6() == six {
 					list = append(list, m)
 				}
 			}
-			for _, part := range division.Of(list) {
+			for _, part := range partition.Of(list) {
 				spots = append(spots, spot{place, part})
 				if part.Keys != "" {
 					texts = append(texts, part.Keys)
@@ -90,7 +90,7 @@ func divide(blocks map[string]Block, pods []division.Mark) classes {
 		}
 	}
 	numbers := map[string]identity.Number{}
-	for text, n := range division.Numbers(texts) {
+	for text, n := range partition.Numbers(texts) {
 		class := ClassScope | identity.Number(n)
 		numbers[text] = class
 		out.members[class] = map[string]bool{}
@@ -107,7 +107,7 @@ func divide(blocks map[string]Block, pods []division.Mark) classes {
 }
 
 // marks is what blocks say at a place, in one family.
-func marks(blocks map[string]Block, place Place, six bool) (out []division.Mark) {
+func members(blocks map[string]Block, place Place, six bool) (out []partition.Member) {
 	for key, b := range blocks {
 		if !b.isAbout(place) {
 			continue
@@ -115,7 +115,7 @@ func marks(blocks map[string]Block, place Place, six bool) (out []division.Mark)
 		for except, list := range map[bool][]netip.Prefix{false: b.Within, true: b.Except} {
 			for _, p := range list {
 				if p.Addr().Is6() == six {
-					out = append(out, division.Mark{Prefix: p, Key: key, Except: except})
+					out = append(out, partition.Member{Prefix: p, Key: key, Except: except})
 				}
 			}
 		}

@@ -4,7 +4,7 @@ import (
 	"iter"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -31,8 +31,8 @@ func Peers(r state.Reader, t *table.Tables) iter.Seq2[identity.Number, identity.
 func Candidates(r state.Reader, t *table.Tables, selectors []identity.Selector) iter.Seq2[identity.Number, identity.Labels] {
 	prefixes := map[string]bool{}
 	for _, s := range selectors {
-		for _, a := range anchor.Of(s) {
-			if a == anchor.Everybody {
+		for _, a := range labelindex.OfSelector(s) {
+			if a == labelindex.Any {
 				return Peers(r, t)
 			}
 			prefixes[a.Prefix()] = true
@@ -46,7 +46,7 @@ func Candidates(r state.Reader, t *table.Tables, selectors []identity.Selector) 
 		}
 		seen := map[identity.Number]bool{}
 		for prefix := range prefixes {
-			for i := range t.Identities.Below(r, table.ByAnchor, state.Key(prefix)) {
+			for i := range t.Identities.Below(r, table.BySelector, state.Key(prefix)) {
 				if seen[i.Number] || i.Number.IsReserved() {
 					continue
 				}

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -20,7 +20,7 @@ const (
 	ByService  = "service"  // EndpointSlices, Frontends: ObjectKey of the service
 	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
 	ByLabel    = "label"    // Policies: labels that selectors ask about, by key without source; Services: key and value of their selectors
-	ByAnchor   = "anchor"   // Identities: anchors that their labels are filed under; Policies: anchors of their subjects
+	BySelector = "selector" // Identities: keys by which selectors find them; Policies: keys of the selectors of their subjects (labelindex)
 )
 
 func join[T fmt.Stringer](list []T) string {
@@ -69,7 +69,7 @@ func byIdentity[R state.Row](of func(R) identity.Number) state.Index[R] {
 	return state.Index[R]{Name: ByIdentity, Keys: func(r R) []state.Key { return []state.Key{state.Join(uint32(of(r)))} }}
 }
 
-func anchors(list []anchor.Anchor) []state.Key {
+func indexKeys(list []labelindex.Key) []state.Key {
 	keys := make([]state.Key, len(list))
 	for i, a := range list {
 		keys[i] = state.Key(a)

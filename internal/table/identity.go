@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -20,4 +20,4 @@ func (i Identity) Row() []string { return []string{fmt.Sprint(i.Number), i.Label
 
 var _ = declare(&tables.Identities, "identities", func(r Identity) state.Key { return state.Join(uint32(r.Number)) },
 	state.Index[Identity]{Name: ByLabels, Keys: func(r Identity) []state.Key { return []state.Key{state.Join(r.Labels.String())} }},
-	state.Index[Identity]{Name: ByAnchor, Keys: func(r Identity) []state.Key { return anchors(anchor.Filed(r.Labels)) }})
+	state.Index[Identity]{Name: BySelector, Keys: func(r Identity) []state.Key { return indexKeys(labelindex.OfLabels(r.Labels)) }})

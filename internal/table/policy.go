@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/state"
@@ -37,9 +37,9 @@ func (p PolicyObject) Row() []string {
 const ByServices = "services"
 
 var _ = declare(&tables.Policies, "policies", func(r PolicyObject) state.Key { return state.Join(r.Kind, r.Namespace, r.Name) },
-	state.Index[PolicyObject]{Name: ByAnchor, Keys: func(r PolicyObject) (keys []state.Key) {
+	state.Index[PolicyObject]{Name: BySelector, Keys: func(r PolicyObject) (keys []state.Key) {
 		for _, rule := range r.Rules {
-			keys = append(keys, anchors(anchor.Of(rule.Subject))...)
+			keys = append(keys, indexKeys(labelindex.OfSelector(rule.Subject))...)
 		}
 		slices.Sort(keys)
 		return slices.Compact(keys)

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/state/dependent"
@@ -13,15 +13,15 @@ import (
 
 // dependencies are the sets that are known, filed under what they depend on.
 type dependencies struct {
-	subjects   *dependent.Keys[anchor.Anchor] // by the anchors of rules that may select them
-	peers      filed[identity.Selector]       // by anchor
-	references filed[engine.Reference]        // by kind and name; those by labels have none
-	ports      *dependent.Keys[portNaming]    // those with an egress rule that names a port
+	subjects   *dependent.Keys[labelindex.Key] // by the labels of rules that may select them
+	peers      filed[identity.Selector]        // by label
+	references filed[engine.Reference]         // by kind and name; those by labels have none
+	ports      *dependent.Keys[portNaming]     // those with an egress rule that names a port
 }
 
 func newDependencies() dependencies {
 	return dependencies{
-		subjects: dependent.New[anchor.Anchor](), peers: filed[identity.Selector]{}, references: filed[engine.Reference]{},
+		subjects: dependent.New[labelindex.Key](), peers: filed[identity.Selector]{}, references: filed[engine.Reference]{},
 		ports: dependent.New[portNaming](),
 	}
 }
@@ -73,9 +73,9 @@ func asks(written, resolved []engine.Rule) (a asking) {
 
 // file files a set.
 func (d *dependencies) file(set state.Key, k *known) {
-	d.subjects.Set(set, anchor.Named(k.subject.Labels)...)
+	d.subjects.Set(set, labelindex.Selecting(k.subject.Labels)...)
 	for _, s := range k.ask.peers {
-		for _, a := range anchor.Of(s) {
+		for _, a := range labelindex.OfSelector(s) {
 			d.peers.add(string(a), s, set)
 		}
 	}
@@ -98,7 +98,7 @@ func (d *dependencies) drop(set state.Key, k *known) {
 	d.subjects.Set(set)
 	d.ports.Set(set)
 	for _, s := range k.ask.peers {
-		for _, a := range anchor.Of(s) {
+		for _, a := range labelindex.OfSelector(s) {
 			d.peers.remove(string(a), s, set)
 		}
 	}

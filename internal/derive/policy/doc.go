@@ -17,7 +17,7 @@
 // # What a change costs
 //
 // What it touches, and nothing else. A set finds its rules by its labels in an index of Policies by what their subjects
-// must have (package anchor), and its peers by what its selectors ask for in one of Identities. Sets that have been
+// must have (package labelindex), and its peers by what its selectors ask for in one of Identities. Sets that have been
 // computed are filed under what they depend on: a change asks there. Of a set that only peers touched, their entries are
 // computed and put among the others.
 //

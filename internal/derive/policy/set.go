@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
 	"weftnet.io/weftnet/internal/settings"
@@ -104,7 +104,7 @@ func (d *sets) ofWorkload(r state.Reader, w table.Workload) []state.Key {
 
 // selected appends the sets that a selector selects.
 func (d *sets) selected(s identity.Selector, keys []state.Key) []state.Key {
-	for _, a := range anchor.Of(s) {
+	for _, a := range labelindex.OfSelector(s) {
 		for set := range d.subjects.On(a) {
 			if s.Matches(d.known[set].subject.Labels) {
 				keys = append(keys, set)
@@ -129,7 +129,7 @@ func (d *sets) ofNamespace(_ state.Reader, n table.Namespace) []state.Key {
 
 func (d *sets) ofIdentity(_ state.Reader, i table.Identity) (keys []state.Key) {
 	keys = slices.AppendSeq(keys, d.ports.On(ofAny))
-	for _, a := range anchor.Named(i.Labels) {
+	for _, a := range labelindex.Selecting(i.Labels) {
 		keys = d.peers.askers(string(a), func(s identity.Selector) bool { return s.Matches(i.Labels) }, keys)
 	}
 	return d.peer(i.Number, keys)
@@ -266,8 +266,8 @@ func (d *sets) enforcement(r state.Reader, set state.Key, subject identity.Label
 // rules are those that select a subject, in order of their policies.
 func (d *sets) rules(r state.Reader, subject identity.Labels) (rules []engine.Rule) {
 	found := map[state.Key]table.PolicyObject{}
-	for _, a := range anchor.Named(subject) {
-		for p := range d.t.Policies.By(r, table.ByAnchor, state.Key(a)) {
+	for _, a := range labelindex.Selecting(subject) {
+		for p := range d.t.Policies.By(r, table.BySelector, state.Key(a)) {
 			found[d.t.Policies.Key(p)] = p
 		}
 	}

@@ -8,7 +8,7 @@
 //
 //	a name is http, asked for by some egress rule
 //	identity 300: two pods with http=8080                      -> Ports: http is 8080
-//	identity 301: 10.1.2.3 with http=8080, 10.1.2.4 with 9090  -> Marks: each address in a kind of its own
+//	identity 301: 10.1.2.3 with http=8080, 10.1.2.4 with 9090  -> Members: each address in a kind of its own
 //
 // # Invariants
 //
@@ -23,7 +23,7 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/policy/division"
+	"weftnet.io/weftnet/internal/policy/partition"
 	"weftnet.io/weftnet/internal/policy/span"
 )
 
@@ -44,11 +44,11 @@ type Kind struct {
 
 // Names is what is known of identities.
 type Names struct {
-	Asked []span.Port                         // names that rules ask for
-	Ports map[identity.Number]span.NamedPorts // of identities whose workloads agree, as far as they are asked for
-	Kinds map[string]Kind                     // of workloads that do not agree, by the key of their marks
-	Marks []division.Mark
-	apart map[identity.Number]bool // identities whose workloads do not agree
+	Asked   []span.Port                         // names that rules ask for
+	Ports   map[identity.Number]span.NamedPorts // of identities whose workloads agree, as far as they are asked for
+	Kinds   map[string]Kind                     // of workloads that do not agree, by the key of their members
+	Members []partition.Member
+	apart   map[identity.Number]bool // identities whose workloads do not agree
 }
 
 // Of asks the workloads of these identities.
@@ -80,7 +80,7 @@ func (n *Names) learn(number identity.Number, labels identity.Labels, list []Hol
 		n.Kinds[key] = Kind{labels, ports}
 		for _, a := range h.Addresses {
 			a = a.Unmap()
-			n.Marks = append(n.Marks, division.Mark{Prefix: netip.PrefixFrom(a, a.BitLen()), Key: key})
+			n.Members = append(n.Members, partition.Member{Prefix: netip.PrefixFrom(a, a.BitLen()), Key: key})
 		}
 	}
 }

@@ -1,14 +1,14 @@
-// Package division divides the addresses of one family by what is said of their prefixes: a pure function.
+// Package partition divides the addresses of one family by what is said of their prefixes: a pure function.
 //
-// Each Mark says that the addresses of a prefix are in, or out of, what has a key. Parts are the places where something
-// changes: whoever looks up an address finds the longest Part that it lies in, and there the keys that it has. An
+// Each Member says that the addresses of a prefix are in the class with a key, or out of it. Parts are the prefixes at which something
+// changes: a lookup of an address finds the longest Part that it lies in, and there its keys. An
 // exception wins over whatever else is said of its key.
 //
 //	10.0.0.0/8 in a, 10.1.0.0/16 in b, 10.1.2.0/24 out of a     ->  10.0.0.0/8: a, 10.1.0.0/16: a b, 10.1.2.0/24: b
 //
 // Invariants: parts are sorted, each after those that it lies in; no part says what the next longer one around it says
-// already; the order of marks is without meaning.
-package division
+// already; the order of members is without meaning.
+package partition
 
 import (
 	"cmp"
@@ -18,8 +18,8 @@ import (
 	"strings"
 )
 
-// Mark says that the addresses of a prefix have a key, or that they do not.
-type Mark struct {
+// Member says that the addresses of a prefix have a key, or that they do not.
+type Member struct {
 	Prefix netip.Prefix
 	Key    string // without newlines
 	Except bool
@@ -31,15 +31,15 @@ type Part struct {
 	Keys   string // sorted, with newlines between; empty: none
 }
 
-// Of divides by marks of one family.
-func Of(marks []Mark) (parts []Part) {
-	marks = slices.Clone(marks)
-	slices.SortFunc(marks, func(a, b Mark) int {
+// Of divides by members of one family.
+func Of(members []Member) (parts []Part) {
+	members = slices.Clone(members)
+	slices.SortFunc(members, func(a, b Member) int {
 		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
 	})
 	var over []frame // prefixes that the present one lies in, the longest last
-	for i := 0; i < len(marks); {
-		p := marks[i].Prefix
+	for i := 0; i < len(members); {
+		p := members[i].Prefix
 		for len(over) > 0 && !over[len(over)-1].prefix.Contains(p.Addr()) {
 			over = over[:len(over)-1]
 		}
@@ -48,11 +48,11 @@ func Of(marks []Mark) (parts []Part) {
 			above = over[len(over)-1]
 		}
 		f := frame{prefix: p, within: above.within, except: above.except}
-		for ; i < len(marks) && marks[i].Prefix == p; i++ {
-			if marks[i].Except {
-				f.except = with(f.except, marks[i].Key)
+		for ; i < len(members) && members[i].Prefix == p; i++ {
+			if members[i].Except {
+				f.except = with(f.except, members[i].Key)
 			} else {
-				f.within = with(f.within, marks[i].Key)
+				f.within = with(f.within, members[i].Key)
 			}
 		}
 		f.keys = f.chosen()
@@ -64,7 +64,7 @@ func Of(marks []Mark) (parts []Part) {
 	return parts
 }
 
-// frame is a prefix with all that marks say of it and of those that it lies in; the lists are sorted and shared.
+// frame is a prefix with all that members say of it and of those that it lies in; the lists are sorted and shared.
 type frame struct {
 	prefix         netip.Prefix
 	within, except []string

@@ -1,4 +1,4 @@
-package anchor_test
+package labelindex_test
 
 import (
 	"slices"
@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/identity/anchor"
+	"weftnet.io/weftnet/internal/identity/labelindex"
 )
 
 var (
@@ -40,21 +40,21 @@ var genSelector = rapid.Custom(func(t *rapid.T) identity.Selector {
 	return identity.NewSelector(list...)
 })
 
-func TestWhoIsChosenNamesAnAnchorOfTheSelector(t *testing.T) {
+func TestALabelSetThatIsChosenHasAKeyOfTheSelector(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, subject := genLabels.Draw(t, "labels"), genLabels.Draw(t, "subject")
 		s := genSelector.Draw(t, "selector")
-		named := anchor.Named(l)
+		named := labelindex.Selecting(l)
 		for _, s := range []identity.Selector{s, s.For(subject)} {
-			found := slices.ContainsFunc(anchor.Of(s), func(a anchor.Anchor) bool { return slices.Contains(named, a) })
+			found := slices.ContainsFunc(labelindex.OfSelector(s), func(k labelindex.Key) bool { return slices.Contains(named, k) })
 			if s.Matches(l) && !found {
-				t.Fatalf("%s chooses %s, but is filed under %q, and that names %q", s, l, anchor.Of(s), named)
+				t.Fatalf("%s chooses %s, but has the keys %q, and that has %q", s, l, labelindex.OfSelector(s), named)
 			}
-			below := slices.ContainsFunc(anchor.Of(s), func(a anchor.Anchor) bool {
-				return a == anchor.Everybody || slices.ContainsFunc(anchor.Filed(l), func(f anchor.Anchor) bool { return strings.HasPrefix(string(f), a.Prefix()) })
+			below := slices.ContainsFunc(labelindex.OfSelector(s), func(k labelindex.Key) bool {
+				return k == labelindex.Any || slices.ContainsFunc(labelindex.OfLabels(l), func(f labelindex.Key) bool { return strings.HasPrefix(string(f), k.Prefix()) })
 			})
 			if s.Matches(l) && !below {
-				t.Fatalf("%s chooses %s, and looks below %q, but that is filed under %q", s, l, anchor.Of(s), anchor.Filed(l))
+				t.Fatalf("%s chooses %s, and looks below %q, but that has %q", s, l, labelindex.OfSelector(s), labelindex.OfLabels(l))
 			}
 		}
 	})
@@ -73,15 +73,15 @@ func TestASelectorIsFiledUnderWhatFewestHave(t *testing.T) {
 		labels identity.Labels
 		found  bool
 	}{{of("web", "shop"), true}, {of("web", "other"), false}, {of("api", "shop"), false}} {
-		named := anchor.Named(x.labels)
-		if found := slices.ContainsFunc(anchor.Of(s), func(a anchor.Anchor) bool { return slices.Contains(named, a) }); found != x.found {
+		named := labelindex.Selecting(x.labels)
+		if found := slices.ContainsFunc(labelindex.OfSelector(s), func(k labelindex.Key) bool { return slices.Contains(named, k) }); found != x.found {
 			t.Errorf("%s: found %v, want %v", x.labels, found, x.found)
 		}
 	}
-	if list := anchor.Of(identity.Selector{}); len(list) != 0 {
+	if list := labelindex.OfSelector(identity.Selector{}); len(list) != 0 {
 		t.Errorf("a selector that chooses nobody is filed under %q", list)
 	}
-	if list := anchor.Of(identity.NewSelector()); !slices.Equal(list, []anchor.Anchor{anchor.Everybody}) {
+	if list := labelindex.OfSelector(identity.NewSelector()); !slices.Equal(list, []labelindex.Key{labelindex.Any}) {
 		t.Errorf("a selector that chooses everybody is filed under %q", list)
 	}
 }
