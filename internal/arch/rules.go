@@ -37,9 +37,7 @@ var layers = map[string]layer{
 
 	"internal/language": languages, "internal/kind": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
 
-	"internal/source/kube": edges, "internal/source/netdev": edges, "internal/source/cni": edges, "internal/derive": edges,
-	"internal/reconcile": edges, "internal/sink/bpfmap": edges, "internal/sink/link": edges, "internal/sink/route": edges,
-	"internal/sink/kube": edges, "internal/datapath": edges, "internal/observe": edges,
+	"internal/source": edges, "internal/derive": edges, "internal/reconcile": edges, "internal/sink": edges, "internal/datapath": edges, "internal/observe": edges,
 
 	"internal/agent": assembly, "internal/install": assembly, "internal/operator": assembly, "internal/cli": assembly,
 
@@ -48,12 +46,9 @@ var layers = map[string]layer{
 	"cmd": mains, "tools": tools, "api": schemas, "deploy": schemas, "lab": apart,
 }
 
-// sideways lists what an edge may import of another edge: from, to.
+// sideways lists what an edge, with all below it, may import of another edge: from, to.
 var sideways = [][2]string{
-	{"internal/sink/bpfmap", "internal/reconcile"},
-	{"internal/sink/link", "internal/reconcile"},
-	{"internal/sink/route", "internal/reconcile"},
-	{"internal/sink/kube", "internal/reconcile"},
+	{"internal/sink", "internal/reconcile"},
 	{"internal/sink/link", "internal/datapath"},
 }
 
