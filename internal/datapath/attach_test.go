@@ -375,6 +375,47 @@ func TestAnAgentThatAttachesAnotherWayTakesOverWithoutAGap(t *testing.T) {
 	t.Logf("%d changes of the way", ways)
 }
 
+// A device that gets or loses a clsact qdisc drops all that it is to send until the kernel has started its queues anew.
+func TestADeviceSendsAllThatItIsToWhileTheWayToAttachChanges(t *testing.T) {
+	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
+	s := newStand(t)
+	modern := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{"from_net": s.first, "to_net": s.first}}
+	old := &Datapath{dir: s.dir, hooks: slices.Clone(modern.hooks), programs: modern.programs}
+	slices.Reverse(old.hooks)
+	attach := func(d *Datapath) {
+		check(t, d.Attach("from_net", s.host))
+		check(t, d.Attach("to_net", s.host))
+	}
+	before := trafficControl(t, s.host)
+	attach(modern)
+	check(t, hooksOf(s.dir)[0].attach("from_pod", s.second, s.peer))
+	const packets = 20000
+	thrown := overrun(t)
+	send, done := s.sender(t, s.host), make(chan error)
+	go func() { done <- send(packets) }()
+	ways := 0
+	for sending := true; sending; ways++ {
+		attach([]*Datapath{old, modern}[ways%2])
+		select {
+		case err := <-done:
+			check(t, err)
+			sending = false
+		default:
+		}
+	}
+	s.arrived(t, 2*packets)
+	if seen, lost := s.counts(t), overrun(t)-thrown; seen[0] != packets || seen[1]+lost < packets {
+		t.Errorf("%d packets were sent, %d thrown away: %d met the program, %d arrived", packets, lost, seen[0], seen[1])
+	}
+	check(t, hooksOf(s.dir)[0].detach("from_pod", s.peer))
+	check(t, modern.Detach("from_net", s.host))
+	check(t, modern.Detach("to_net", s.host))
+	if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {
+		t.Errorf("something is left (-before +after):\n%s", diff)
+	}
+	t.Logf("%d changes of the way", ways)
+}
+
 func TestNobodyWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
 	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
 	s := newStand(t)

@@ -3,8 +3,6 @@ package datapath
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -22,14 +20,13 @@ const (
 	filterPrefix = "weft:"    // of names, before that of the program
 	filterHandle = 0x77656674 // "weft"
 	filterFirst  = uint16(1)  // priority, unless a filter of another kind has it
-	clsactSuffix = "-clsact"  // of the folder that says: the clsact qdisc of this device was made here
 	tries        = 5          // at a list that changes while the kernel writes it down
 )
 
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	if err := c.furnish(ifindex); err != nil {
+	if err := (clsact{c.dir}).furnish(ifindex); err != nil {
 		return err
 	}
 	there, err := filters(ifindex, parent(program))
@@ -50,26 +47,6 @@ func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
 	return netlink.FilterAdd(filter)
 }
 
-// furnish makes the clsact qdisc of a device, unless there is one. A folder remembers that it is ours.
-func (c classic) furnish(ifindex int) error {
-	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}
-	err := netlink.QdiscAdd(qdisc)
-	if errors.Is(err, unix.EEXIST) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("make clsact qdisc: %w", err)
-	}
-	if err := os.Mkdir(c.mark(ifindex), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("remember the clsact qdisc: %w", err)
-	}
-	return nil
-}
-
-func (c classic) mark(ifindex int) string {
-	return filepath.Join(c.dir, linkDir, fmt.Sprint(ifindex, clsactSuffix))
-}
-
 func (c classic) detach(program string, ifindex int) error {
 	there, err := filters(ifindex, parent(program))
 	if err != nil {
@@ -80,22 +57,7 @@ func (c classic) detach(program string, ifindex int) error {
 			return fmt.Errorf("delete filter: %w", err)
 		}
 	}
-	if _, err := os.Stat(c.mark(ifindex)); err != nil {
-		return nil // the qdisc is not ours
-	}
-	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		if left, err := filters(ifindex, side); err != nil || len(left) > 0 {
-			return err
-		}
-	}
-	qdisc := &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}
-	if err := netlink.QdiscDel(qdisc); err != nil && !absent(err) {
-		return fmt.Errorf("delete clsact qdisc: %w", err)
-	}
-	if err := os.Remove(c.mark(ifindex)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("forget the clsact qdisc: %w", err)
-	}
-	return nil
+	return clsact{c.dir}.release(ifindex)
 }
 
 func (c classic) list() (list []Attachment, err error) {

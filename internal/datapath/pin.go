@@ -71,6 +71,22 @@ func (s pins) remove(kind link.Type, program string, ifindex int) error {
 	return nil
 }
 
+// any tells whether a link of a kind is pinned for a device.
+func (s pins) any(kind link.Type, ifindex int) bool {
+	for _, program := range Programs {
+		l, err := link.LoadPinnedLink(s.path(ifindex, program), nil)
+		if err != nil {
+			continue
+		}
+		info, err := l.Info()
+		l.Close()
+		if err == nil && info.Type == kind && isOf(info, ifindex) {
+			return true
+		}
+	}
+	return false
+}
+
 // links lists the pinned links of one kind.
 func (s pins) links(kind link.Type, by string) (list []Attachment, err error) {
 	entries, err := os.ReadDir(filepath.Join(s.dir, linkDir))

@@ -18,6 +18,9 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 	if outwards(program) {
 		side = ebpf.AttachTCXEgress
 	}
+	if err := (clsact{t.dir}).furnish(ifindex); err != nil { // for the day on which enable-tcx is turned off
+		return err
+	}
 	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: side})
 	if err != nil {
 		return err
@@ -26,7 +29,10 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 }
 
 func (t tcx) detach(program string, ifindex int) error {
-	return t.remove(link.TCXType, program, ifindex)
+	if err := t.remove(link.TCXType, program, ifindex); err != nil {
+		return err
+	}
+	return clsact{t.dir}.release(ifindex)
 }
 
 func (t tcx) list() ([]Attachment, error) { return t.links(link.TCXType, t.name()) }

@@ -1,0 +1,66 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// clsact makes the clsact qdisc of a device, and deletes it where it was made here: a folder below the pin directory remembers.
+//
+// A device that gets or loses the qdisc drops what it is to send until the kernel has started its queues anew (qdisc_graft in
+// net/sched/sch_api.c calls dev_deactivate, which waits for an RCU grace period). So it is made when the first program is
+// attached, also by tcx, and goes with the last: in between programs change the way by which they are attached at no loss.
+type clsact struct{ dir string }
+
+const clsactSuffix = "-clsact" // of the folder
+
+func (c clsact) qdisc(ifindex int) netlink.Qdisc {
+	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}
+}
+
+func (c clsact) mark(ifindex int) string {
+	return filepath.Join(c.dir, linkDir, fmt.Sprint(ifindex, clsactSuffix))
+}
+
+// furnish makes the qdisc of a device, unless there is one.
+func (c clsact) furnish(ifindex int) error {
+	err := netlink.QdiscAdd(c.qdisc(ifindex))
+	if errors.Is(err, unix.EEXIST) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make clsact qdisc: %w", err)
+	}
+	if err := os.Mkdir(c.mark(ifindex), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("remember the clsact qdisc: %w", err)
+	}
+	return nil
+}
+
+// release deletes the qdisc of a device if it was made here and nothing is attached to that device any more.
+func (c clsact) release(ifindex int) error {
+	if _, err := os.Stat(c.mark(ifindex)); err != nil {
+		return nil
+	}
+	if (pins{c.dir}).any(link.TCXType, ifindex) {
+		return nil
+	}
+	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+		if left, err := filters(ifindex, side); err != nil || len(left) > 0 {
+			return err
+		}
+	}
+	if err := netlink.QdiscDel(c.qdisc(ifindex)); err != nil && !absent(err) {
+		return fmt.Errorf("delete clsact qdisc: %w", err)
+	}
+	if err := os.Remove(c.mark(ifindex)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget the clsact qdisc: %w", err)
+	}
+	return nil
+}
