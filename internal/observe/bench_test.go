@@ -10,7 +10,7 @@ import (
 // BenchmarkObserver takes records in as the ring gives them: 64 connections between two pods, each type in turn.
 func BenchmarkObserver(b *testing.B) {
 	tables, db := world(b)
-	o := New(tables, db, Options{Node: "n1", Cluster: "test"})
+	o := New(tables, db, Options{Node: "n1"})
 	var records [][]byte
 	for i := range 64 {
 		for _, kind := range []abi.EventType{abi.EventVerdict, abi.EventTrace, abi.EventDrop} {

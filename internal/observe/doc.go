@@ -28,7 +28,7 @@
 // The server listens where the caller says: the node's unix socket, whose mode is its only protection. Port 4244 needs
 // mutual TLS and is not served here.
 //
-//	o := observe.New(tables, db, observe.Options{Node: "n1", Cluster: "default"})
+//	o := observe.New(tables, db, observe.Options{Node: "n1"})
 //	go o.Run(ctx, ring)
 //	err := o.Serve(ctx, listener)
 package observe

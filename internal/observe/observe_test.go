@@ -34,6 +34,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -93,6 +94,8 @@ func world(t testing.TB) (*table.Tables, *state.DB) {
 	}
 	err := db.Write(func(tx *state.Tx) error {
 		ip := netip.MustParseAddr
+		named := settings.Config{Identity: settings.Identity{ClusterName: "test"}}
+		tables.Configs.Put(tx, table.Config{Concern: settings.OfIdentity, Settings: named})
 		tables.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Labels: map[string]string{"zone": "a", "arch": "x"}})
 		tables.Workloads.Put(tx, table.Workload{
 			ContainerID: "c1", Interface: "eth0", Namespace: "shop", Pod: "web-1", Subject: table.Subject{Labels: labels("web"), Identity: 300},
@@ -124,7 +127,7 @@ func observer(t *testing.T, change func(*Options)) *Observer {
 	t.Helper()
 	tables, db := world(t)
 	o := Options{
-		Node: "n1", Cluster: "test", Version: "1", Capacity: 8,
+		Node: "n1", Version: "1", Capacity: 8,
 		Now: func() time.Time { return epoch.Add(time.Minute) }, Mono: func() int64 { return int64(time.Minute) }, UUID: func() [16]byte { return [16]byte{1} },
 	}
 	change(&o)
@@ -144,9 +147,33 @@ func lines(t *testing.T, list ...*observerpb.GetFlowsResponse) string {
 	return b.String()
 }
 
+func TestFlowsNameTheClusterAsItIsCalledNow(t *testing.T) {
+	tables, db := world(t)
+	o := New(tables, db, Options{Node: "n1"})
+	for _, name := range []string{"test", "other"} {
+		named := settings.Config{Identity: settings.Identity{ClusterName: name}}
+		if err := db.Write(func(tx *state.Tx) error {
+			tables.Configs.Put(tx, table.Config{Concern: settings.OfIdentity, Settings: named})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r := db.Snapshot()
+		f := &Flow{node: o.originOf(r)}
+		if err := decode(syn(func(*abi.Event) {}), f); err != nil {
+			t.Fatal(err)
+		}
+		o.resolver.resolve(r, f)
+		m := f.Message()
+		if have := []string{m.GetNodeName(), m.GetSource().GetClusterName(), m.GetDestination().GetClusterName()}; !slices.Equal(have, []string{name + "/n1", name, name}) {
+			t.Errorf("%s: a flow has %v", name, have)
+		}
+	}
+}
+
 func TestAFlowHasTheTextThatTheDecidingRulesAsksFor(t *testing.T) {
 	tables, db := world(t)
-	n := newResolver(tables, "test")
+	n := newResolver(tables)
 	if d := n.decisionOf(db.Snapshot(), 9); !slices.Equal(d.log, []string{"ticket 7"}) || len(d.policies) != 2 {
 		t.Errorf("%+v", d)
 	}
@@ -610,7 +637,7 @@ func FuzzAnyRecordIsDecodedOrRefused(f *testing.F) {
 	f.Add(syn(func(*abi.Event) {}))
 	f.Add(syn(func(e *abi.Event) { e.Type, e.Flags, e.Rules = abi.EventTrace, 255, 9 }))
 	tables, db := table.New()
-	n := newResolver(tables, "c")
+	n := newResolver(tables)
 	f.Fuzz(func(t *testing.T, record []byte) {
 		seen := &Flow{node: &origin{}}
 		if decode(record, seen) != nil {

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -37,7 +36,6 @@ const Capacity = 4095
 // Options are what an observer cannot find in the tables.
 type Options struct {
 	Node     string // name of this node
-	Cluster  string // cluster-name of the configuration
 	Version  string // of this program
 	Capacity int    // flows that are kept; 0: Capacity
 	Log      *slog.Logger
@@ -69,7 +67,7 @@ type Observer struct {
 	resolver   *resolver
 	clock      clock
 	origin     *origin
-	originAsOf uint64               // revision of the node that it is of
+	originAsOf [2]uint64            // revisions of nodes and configuration that it is of
 	fresh      []Flow               // allocated already
 	namespaces map[string]time.Time // namespaces in flows, and when last
 }
@@ -97,9 +95,8 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Cluster = cmp.Or(o.Cluster, "default")
 	observer := &Observer{
-		o: o, db: db, tables: tables, resolver: newResolver(tables, o.Cluster), journal: newJournal(o.Capacity), started: o.Now(),
+		o: o, db: db, tables: tables, resolver: newResolver(tables), journal: newJournal(o.Capacity), started: o.Now(),
 		namespaces: map[string]time.Time{},
 	}
 	for _, f := range followers {
@@ -185,17 +182,19 @@ func (o *Observer) flow() *Flow {
 	return f
 }
 
-func (o *Observer) nodeName() string { return o.o.Cluster + "/" + o.o.Node }
+func (o *Observer) nodeName(r state.Reader) string {
+	return o.tables.Config(r).ClusterName + "/" + o.o.Node
+}
 
-// originOf is this node, with its labels sorted anew only when nodes have changed.
+// originOf is this node, with its labels sorted anew only when nodes or the configuration have changed.
 func (o *Observer) originOf(r state.Reader) *origin {
-	revision := o.tables.Nodes.LastRevision(r)
+	revision := [2]uint64{o.tables.Nodes.LastRevision(r), o.tables.Configs.LastRevision(r)}
 	if o.origin != nil && revision == o.originAsOf {
 		return o.origin
 	}
 	n, _ := o.tables.Nodes.One(r, state.Join(o.o.Node))
 	o.originAsOf, o.origin = revision, &origin{
-		node: o.nodeName(), emitter: &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version},
+		node: o.nodeName(r), emitter: &flowpb.Emitter{Name: "Weftnet", Version: o.o.Version},
 		decide: func(rules uint32) *decision { return o.resolver.decisionOf(o.db.Snapshot(), rules) },
 	}
 	for _, key := range slices.Sorted(maps.Keys(n.Labels)) {

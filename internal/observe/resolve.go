@@ -20,7 +20,6 @@ import (
 // concurrent use.
 type resolver struct {
 	tables   *table.Tables
-	cluster  string
 	ends     cached[endpoint, *flowpb.Endpoint]
 	devices  cached[uint32, *flowpb.NetworkInterface]
 	deciders cached[uint32, *decision] // by number of the list of rules
@@ -33,9 +32,9 @@ type endpoint struct {
 	number identity.Number
 }
 
-func newResolver(t *table.Tables, cluster string) *resolver {
-	n := &resolver{tables: t, cluster: cluster}
-	n.ends = cached[endpoint, *flowpb.Endpoint]{find: n.end, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities}}
+func newResolver(t *table.Tables) *resolver {
+	n := &resolver{tables: t}
+	n.ends = cached[endpoint, *flowpb.Endpoint]{find: n.end, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs}}
 	n.devices = cached[uint32, *flowpb.NetworkInterface]{find: n.device, tables: []versioned{t.Devices}}
 	n.deciders = cached[uint32, *decision]{find: n.decisionOf, tables: []versioned{t.RuleLists}}
 	n.offers = cached[netip.Addr, bool]{find: n.offered, tables: []versioned{t.Frontends}}
@@ -69,7 +68,7 @@ func (n *resolver) end(r state.Reader, who endpoint) *flowpb.Endpoint {
 		for w := range n.tables.Workloads.By(r, table.ByAddress, key) {
 			out.Namespace, out.PodName, labels = w.Namespace, w.Pod, w.Labels
 			number = cmp.Or(number, w.Identity)
-			out.ClusterName = n.cluster
+			out.ClusterName = n.tables.Config(r).ClusterName
 		}
 		for a := range n.tables.Attachments.By(r, table.ByAddress, key) {
 			out.ID = a.Incarnation
@@ -78,7 +77,7 @@ func (n *resolver) end(r state.Reader, who endpoint) *flowpb.Endpoint {
 			for e := range n.tables.Endpoints.By(r, table.ByAddress, key) {
 				out.Namespace, out.PodName = e.Namespace, e.Name
 				number = cmp.Or(number, e.Identity)
-				out.ClusterName = n.cluster
+				out.ClusterName = n.tables.Config(r).ClusterName
 			}
 		}
 	}

@@ -198,10 +198,12 @@ func (q query) takes(f *Flow) bool {
 }
 
 func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, f *Flow) error {
-	r := &observerpb.GetFlowsResponse{NodeName: s.o.nodeName(), Time: timestamppb.New(f.time)}
+	r := &observerpb.GetFlowsResponse{Time: timestamppb.New(f.time)}
 	if f.lost == nil {
+		r.NodeName = f.node.node
 		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(f.Message())}
 	} else {
+		r.NodeName = s.o.nodeName(s.o.db.Snapshot())
 		r.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: f.lost}
 	}
 	return stream.Send(r)
@@ -225,7 +227,7 @@ func (s *server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*
 		return nil, err
 	}
 	return &observerpb.GetNodesResponse{Nodes: []*observerpb.Node{{
-		Name: s.o.nodeName(), Version: s.o.o.Version, State: relaypb.NodeState_NODE_CONNECTED, UptimeNs: self.GetUptimeNs(),
+		Name: s.o.nodeName(s.o.db.Snapshot()), Version: s.o.o.Version, State: relaypb.NodeState_NODE_CONNECTED, UptimeNs: self.GetUptimeNs(),
 		NumFlows: self.GetNumFlows(), MaxFlows: self.GetMaxFlows(), SeenFlows: self.GetSeenFlows(),
 	}}}, nil
 }
@@ -233,8 +235,9 @@ func (s *server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*
 // GetNamespaces lists the namespaces that had flows in the last hour.
 func (s *server) GetNamespaces(context.Context, *observerpb.GetNamespacesRequest) (*observerpb.GetNamespacesResponse, error) {
 	r := &observerpb.GetNamespacesResponse{}
+	cluster := s.o.tables.Config(s.o.db.Snapshot()).ClusterName
 	for _, name := range s.o.recent(s.o.o.Now()) {
-		r.Namespaces = append(r.Namespaces, &observerpb.Namespace{Cluster: s.o.o.Cluster, Namespace: name})
+		r.Namespaces = append(r.Namespaces, &observerpb.Namespace{Cluster: cluster, Namespace: name})
 	}
 	return r, nil
 }

@@ -19,7 +19,7 @@ var flows = Feature{
 			return nil, err
 		}
 		o := observe.New(n.Tables, n.DB, observe.Options{
-			Node: n.Name, Cluster: n.Tables.Config(n.DB.Snapshot()).ClusterName, Version: n.Version, Log: n.Log, Lost: ring.LostOf(n.Datapath.Map("event_budget")),
+			Node: n.Name, Version: n.Version, Log: n.Log, Lost: ring.LostOf(n.Datapath.Map("event_budget")),
 		})
 		n.collectors = append(n.collectors, observe.NewCollector(o, ring.CountersOf(n.Datapath.Map("counters"))))
 		return []Runner{
