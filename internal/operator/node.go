@@ -144,7 +144,8 @@ func (r *nodes) provide(ctx context.Context, cached []v2.CiliumNode) error {
 		return nil
 	}
 	r.noteReleased(cached)
-	if len(changes(cached, assign(config.Pools, holders(cached), r.rest()))) == 0 {
+	have := holders(cached)
+	if len(changes(cached, assign(wanted(config.Pools, have), have, r.rest()))) == 0 {
 		r.count(cached)
 		return nil
 	}
@@ -152,7 +153,8 @@ func (r *nodes) provide(ctx context.Context, cached []v2.CiliumNode) error {
 	if err := r.live.List(ctx, &list); err != nil {
 		return fmt.Errorf("list CiliumNodes: %w", err)
 	}
-	grants := assign(config.Pools, holders(list.Items), r.rest())
+	have = holders(list.Items)
+	grants := assign(wanted(config.Pools, have), have, r.rest())
 	var errs []error
 	for _, o := range changes(list.Items, grants) {
 		errs = append(errs, r.give(ctx, o, grants[o.Name]))

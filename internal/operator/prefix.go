@@ -69,6 +69,21 @@ func assign(pools []settings.Pool, nodes []holder, resting map[netip.Prefix]bool
 	return grants
 }
 
+// wanted are the pools to give prefixes of. A family is left out that no key names and no node has, where nodes have prefixes:
+// this is a cluster of the other family, whose nodes had theirs from elsewhere before key ipam said so or was taken away.
+func wanted(pools []settings.Pool, nodes []holder) (out []settings.Pool) {
+	var held []netip.Prefix
+	for _, n := range nodes {
+		held = append(held, n.prefixes...)
+	}
+	for _, pool := range pools {
+		if pool.Said || len(held) == 0 || slices.ContainsFunc(held, func(p netip.Prefix) bool { return inFamily(pool, p) }) {
+			out = append(out, pool)
+		}
+	}
+	return out
+}
+
 func inFamily(pool settings.Pool, p netip.Prefix) bool {
 	return len(pool.Prefixes) > 0 && pool.Prefixes[0].Addr().Is4() == p.Addr().Is4()
 }

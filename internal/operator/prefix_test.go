@@ -106,6 +106,25 @@ func TestPrefixesAreAssigned(t *testing.T) {
 	}
 }
 
+func TestAFamilyThatNoKeyNamesIsGivenWhereNodesHaveItOrNoneHasAnything(t *testing.T) {
+	v4, v6 := pool(24, "10.0.0.0/8"), pool(120, "fd00::/104")
+	said := v6
+	said.Said = true
+	for name, c := range map[string]struct {
+		pools, want []settings.Pool
+		nodes       []holder
+	}{
+		"a new cluster": {[]settings.Pool{v4, v6}, []settings.Pool{v4, v6}, []holder{node("a", 1)}},
+		"a cluster of IPv4, and a node that joins": {[]settings.Pool{v4, v6}, []settings.Pool{v4}, []holder{node("a", 2, "10.244.0.0/24"), node("b", 1)}},
+		"the same, once a key names IPv6":          {[]settings.Pool{v4, said}, []settings.Pool{v4, said}, []holder{node("a", 2, "10.244.0.0/24")}},
+		"a cluster of both":                        {[]settings.Pool{v4, v6}, []settings.Pool{v4, v6}, []holder{node("a", 2, "10.244.0.0/24", "fd00::/120"), node("b", 1)}},
+	} {
+		if diff := cmp.Diff(c.want, wanted(c.pools, c.nodes), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+			t.Errorf("%s (-want +have):\n%s", name, diff)
+		}
+	}
+}
+
 func TestNoTwoNodesEverShareAnAddressAndNobodyLosesWhatIsItsOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pools := []settings.Pool{pool(28, "10.0.0.0/24", "10.0.2.0/26"), pool(120, "fd00::/116")}

@@ -37,10 +37,10 @@ func Parse(get func(key string) (string, bool)) (Config, []Problem) {
 		c.IPv4 = true
 	}
 	if c.IPv4 {
-		c.Pools = append(c.Pools, r.pool("cluster-pool-ipv4-cidr", "cluster-pool-ipv4-mask-size", 32))
+		c.Pools = append(c.Pools, r.pool("cluster-pool-ipv4-cidr", "cluster-pool-ipv4-mask-size", 32, c.SaidIPv4))
 	}
 	if c.IPv6 {
-		c.Pools = append(c.Pools, r.pool("cluster-pool-ipv6-cidr", "cluster-pool-ipv6-mask-size", 128))
+		c.Pools = append(c.Pools, r.pool("cluster-pool-ipv6-cidr", "cluster-pool-ipv6-mask-size", 128, c.SaidIPv6))
 	}
 	return c, r.problems
 }
@@ -184,8 +184,8 @@ func (r *reader) patterns(key string) (out []string) {
 	return out
 }
 
-func (r *reader) pool(cidrs, size string, width int) Pool {
-	pool := Pool{NodeBits: r.number(size, 1, width)}
+func (r *reader) pool(cidrs, size string, width int, said bool) Pool {
+	pool := Pool{NodeBits: r.number(size, 1, width), Said: said || r.has(cidrs)}
 	for _, w := range words(r.text(cidrs)) {
 		p := netip.MustParsePrefix(w).Masked()
 		switch {

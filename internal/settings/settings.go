@@ -223,5 +223,6 @@ type Lives struct {
 // Pool is a range of addresses of which every node gets a part.
 type Pool struct {
 	Prefixes []netip.Prefix
-	NodeBits int // prefix length of a node's part
+	NodeBits int  // prefix length of a node's part
+	Said     bool // a key names its prefixes, or its family
 }
