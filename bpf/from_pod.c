@@ -10,7 +10,7 @@
 
 static __always_inline int create_connection(struct context *c, struct flow *f, int loops)
 {
-	return ct_create(c, f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0));
+	return ct_create(c, f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
 }
 
 static __always_inline int pod_to_stack(struct __sk_buff *skb, struct context *c, struct flow *f)

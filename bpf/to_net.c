@@ -30,7 +30,7 @@ static __always_inline int is_masqueraded(struct context *c)
 	if (reason)
 		return -reason;
 	ct_find(c, p, 0, &f);
-	return !f.entry || !f.reply;
+	return !f.entry || !(f.reply || (f.entry->flags & CT_PLAIN));
 }
 
 /* What is not a workload's to be masqueraded. */

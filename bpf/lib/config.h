@@ -49,6 +49,15 @@ static __always_inline struct addr config_masquerade(int v6)
 	return v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 }
 
+/* CT_PLAIN in a family without masquerade. */
+static __always_inline __u32 config_plain(int v6)
+{
+	struct addr as = config_masquerade(v6);
+	const __u64 *words = (const __u64 *)&as;
+
+	return words[0] | words[1] ? 0 : CT_PLAIN;
+}
+
 /* The source of a workload that reaches itself through a service. */
 static __always_inline struct addr config_loopback(int v6)
 {

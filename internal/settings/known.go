@@ -84,7 +84,7 @@ var routing = []Key{
 		Text: "nodes of one network segment get routes to each other's pods", Needs: "`routing-mode: native`", read: setFlag(func(c *Config) *bool { return &c.DirectRoutes }),
 	},
 	{
-		Name: "enable-ipv4-masquerade", Default: "true", Concern: OfRouting, Holds: NewConnections, syntax: boolean, Text: "pods speak to the outside with their node's address. Turned off, what is open keeps it; turned on, what is open to the outside without it ends",
+		Name: "enable-ipv4-masquerade", Default: "true", Concern: OfRouting, Holds: NewConnections, syntax: boolean, Text: "pods speak to the outside with their node's address. What is open goes on with the address that it began with",
 		read: setFlag(func(c *Config) *bool { return &c.MasqueradeIPv4 }),
 	},
 	{

@@ -65,6 +65,7 @@ enum ct_flag {
 	CT_FIN_A = 1048576, /* TCP: a FIN of a that did not come in order; it counts once b has acknowledged it */
 	CT_FIN_B = 2097152,
 	CT_ENDED = 4194304, /* its end is told, see account.h */
+	CT_PLAIN = 8388608, /* opened by a workload while nothing was masqueraded: it keeps its address to its end */
 };
 
 /* What has travelled one way of a connection. Counted as Linux' conntrack does: a packet that was not segmented yet is one, and

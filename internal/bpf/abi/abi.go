@@ -129,6 +129,7 @@ const (
 	CtFinA     CtFlag = 1048576
 	CtFinB     CtFlag = 2097152
 	CtEnded    CtFlag = 4194304
+	CtPlain    CtFlag = 8388608
 )
 
 // String names the value as C does, less the prefix CT_.
@@ -225,6 +226,10 @@ func (v CtFlag) String() string {
 	if v&CtEnded != 0 {
 		text = append(text, "ended")
 		v &^= CtEnded
+	}
+	if v&CtPlain != 0 {
+		text = append(text, "plain")
+		v &^= CtPlain
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
