@@ -149,13 +149,18 @@ func (d *Datapath) attachments() ([]Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
+	ids := map[*ebpf.Program]ebpf.ProgramID{} // few programs are attached many times
 	for i, a := range list {
-		if own := d.own(a.Program, a.By); own != nil {
+		own := d.own(a.Program, a.By)
+		if own == nil {
+			continue
+		}
+		if _, asked := ids[own]; !asked {
 			if info, err := own.Info(); err == nil {
-				id, _ := info.ID()
-				list[i].Current = id == a.ID
+				ids[own], _ = info.ID()
 			}
 		}
+		list[i].Current = ids[own] != 0 && ids[own] == a.ID
 	}
 	return list, nil
 }

@@ -26,7 +26,7 @@ const (
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	if err := (clsact{c.dir}).furnish(ifindex); err != nil {
+	if err := (clsact{c.dir}).configure(ifindex); err != nil {
 		return err
 	}
 	there, err := filters(ifindex, parent(program))

@@ -28,8 +28,8 @@ func (c clsact) mark(ifindex int) string {
 	return filepath.Join(c.dir, linkDir, fmt.Sprint(ifindex, clsactSuffix))
 }
 
-// furnish makes the qdisc of a device, unless there is one.
-func (c clsact) furnish(ifindex int) error {
+// configure makes the qdisc of a device, unless there is one.
+func (c clsact) configure(ifindex int) error {
 	err := netlink.QdiscAdd(c.qdisc(ifindex))
 	if errors.Is(err, unix.EEXIST) {
 		return nil

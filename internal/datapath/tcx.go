@@ -18,7 +18,7 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 	if outwards(program) {
 		side = ebpf.AttachTCXEgress
 	}
-	if err := (clsact{t.dir}).furnish(ifindex); err != nil { // for the day on which enable-tcx is turned off
+	if err := (clsact{t.dir}).configure(ifindex); err != nil { // for the day on which enable-tcx is turned off
 		return err
 	}
 	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: side})

@@ -33,11 +33,19 @@ func (h *Hooks) Dump(context.Context) (iter.Seq2[state.Key, table.Hook], error) 
 	if err != nil {
 		return nil, err
 	}
+	devices, err := net.Interfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	names := make(map[int]string, len(devices))
+	for _, d := range devices {
+		names[d.Index] = d.Name
+	}
 	return func(yield func(state.Key, table.Hook) bool) {
 		for _, a := range list {
 			row := table.Hook{Device: fmt.Sprintf("/gone/%d", a.Ifindex), Ifindex: a.Ifindex, Program: a.Program, Old: !a.Current}
-			if d, err := net.InterfaceByIndex(a.Ifindex); err == nil {
-				row.Device = d.Name
+			if name, ok := names[a.Ifindex]; ok {
+				row.Device = name
 			}
 			if !yield(state.Join(row.Device, row.Program), row) {
 				return

@@ -209,13 +209,13 @@ func (l *Links) create(h *netlink.Handle, want table.Link) error {
 	} else if err != nil {
 		return fmt.Errorf("make %s pair %s: %w", want.Kind, want.HostName, err)
 	}
-	if err := inside.Do(func(ns.NetNS) error { return l.furnish(want) }); err != nil {
+	if err := inside.Do(func(ns.NetNS) error { return l.configureWorkload(want) }); err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
 	}
 	if d.Attrs().Index == 0 { // LinkAdd has asked for it
 		return fmt.Errorf("find device %s just made: it is gone", want.HostName)
 	}
-	if err := l.outfit(h, d, want); err != nil {
+	if err := l.configureHost(h, d, want); err != nil {
 		return err
 	}
 	if err := h.LinkSetAlias(d, aliasPrefix+strconv.FormatUint(uint64(want.Incarnation), 10)); err != nil {
@@ -246,9 +246,9 @@ func pair(want table.Link, hostMAC, mac net.HardwareAddr, inside ns.NetNS) netli
 	return p
 }
 
-// outfit brings the host's side into its final state, from whatever state it is in.
-func (l *Links) outfit(h *netlink.Handle, d netlink.Link, want table.Link) error {
-	if err := apply(l.Proc, scopeHost, want.HostName); err != nil {
+// configureHost brings the host's side into its final state, from whatever state it is in.
+func (l *Links) configureHost(h *netlink.Handle, d netlink.Link, want table.Link) error {
+	if err := configure(l.Proc, scopeHost, d); err != nil {
 		return err
 	}
 	if err := h.LinkSetUp(d); err != nil {
@@ -291,10 +291,10 @@ func (l *Links) repair(h *netlink.Handle, d netlink.Link, want table.Link) error
 			return err
 		}
 	}
-	if err := l.outfit(h, d, want); err != nil {
+	if err := l.configureHost(h, d, want); err != nil {
 		return err
 	}
-	return bare(h, d)
+	return plain(h, d)
 }
 
 // resize sets the MTU of both sides. The far one is found by its index: the workload may have renamed it.

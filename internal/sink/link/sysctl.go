@@ -59,21 +59,25 @@ func Sysctls() []Sysctl {
 }
 
 // of are the settings of a scope for a device.
-func of(scope, device string) (list []Sysctl) {
+func of(scope, device string) (list []setting) {
 	for _, s := range Sysctls() {
 		if s.Scope == scope {
+			by := attributes[s.Path]
 			s.Path = strings.ReplaceAll(s.Path, "DEVICE", device)
-			list = append(list, s)
+			list = append(list, setting{s, by})
 		}
 	}
 	return list
 }
 
-// apply writes the settings of a scope for a device, below proc (/proc, or where the host's is seen). Those of a family
-// that the kernel does not have are left out. What is right already is not written: it may be read-only.
+// apply writes the settings of a scope that are files, for a device, below proc (/proc, or where the host's is seen). Those of a
+// family that the kernel does not have are left out. What is right already is not written: it may be read-only.
 func apply(proc, scope, device string) error {
 	var errs []error
 	for _, s := range of(scope, device) {
+		if s.attribute != (attribute{}) {
+			continue
+		}
 		if err := write(proc, s.Path, s.Value); err != nil {
 			errs = append(errs, fmt.Errorf("set %s to %s (%s): %w", s.Path, s.Value, s.Reason, err))
 		}

@@ -130,13 +130,13 @@ func (t *Tunnels) ensure(want table.Tunnel) error {
 			return fmt.Errorf("set MTU of %s to %d: %w", want.Name, want.MTU, err)
 		}
 	}
-	if err := apply(t.proc, scopeTunnel, want.Name); err != nil {
+	if err := configure(t.proc, scopeTunnel, d); err != nil {
 		return err
 	}
 	if err := t.handle.LinkSetUp(d); err != nil {
 		return t.explain(want, fmt.Errorf("set %s up: %w", want.Name, err))
 	}
-	return bare(t.handle, d)
+	return plain(t.handle, d)
 }
 
 // create makes the device. It stays down for now: the kernel opens its socket when it comes up.

@@ -129,8 +129,8 @@ func (w *watcher[R]) note(kind uint16, sender uint32, data []byte) {
 	}
 }
 
-// bare takes all addresses off a device of ours: none of them has any, so these are somebody else's doing.
-func bare(h *netlink.Handle, d netlink.Link) error {
+// plain takes all addresses off a device of ours: none of them has any, so these are somebody else's doing.
+func plain(h *netlink.Handle, d netlink.Link) error {
 	list, err := whole(func() ([]netlink.Addr, error) { return h.AddrList(d, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("list addresses of %s: %w", d.Attrs().Name, err)

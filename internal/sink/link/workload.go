@@ -16,8 +16,8 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// furnish configures the workload's side. It runs on a thread that is inside the workload's network namespace.
-func (l *Links) furnish(want table.Link) error {
+// configureWorkload configures the workload's side. It runs on a thread that is inside the workload's network namespace.
+func (l *Links) configureWorkload(want table.Link) error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink socket: %w", err)

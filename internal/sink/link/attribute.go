@@ -1,0 +1,79 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// attribute is where a message about a device carries a setting (IFLA_AF_SPEC of rtnetlink(7)).
+type attribute struct {
+	family int // unix.AF_INET: number is in enum IPV4_DEVCONF_ of linux/ip.h; unix.AF_INET6: in enum IFLA_INET6_ of linux/if_link.h
+	number int
+}
+
+// setting is a Sysctl of one device.
+type setting struct {
+	Sysctl
+
+	attribute attribute // zero: it is a file alone
+}
+
+// attributes are the settings that have one, by path. Their files cost three system calls each, and some of them, even when they are
+// only read, make a caller spin while others change links (restart_syscall in addrconf_sysctl_addr_gen_mode).
+var attributes = map[string]attribute{
+	"ipv4/conf/DEVICE/forwarding":     {unix.AF_INET, 1},
+	"ipv4/conf/DEVICE/proxy_arp":      {unix.AF_INET, 3},
+	"ipv4/conf/DEVICE/send_redirects": {unix.AF_INET, 6},
+	"ipv4/conf/DEVICE/rp_filter":      {unix.AF_INET, 8},
+	"ipv6/conf/DEVICE/addr_gen_mode":  {unix.AF_INET6, unix.IFLA_INET6_ADDR_GEN_MODE},
+}
+
+// configure writes the settings of a scope for a device of this network namespace: one message, and the rest as files.
+func configure(proc, scope string, d netlink.Link) error {
+	settings := of(scope, d.Attrs().Name)
+	err := send(settings, d.Attrs().Index, unix.AF_INET, unix.AF_INET6)
+	if errors.Is(err, unix.EAFNOSUPPORT) { // a kernel without IPv6, or a device whose MTU is too small for it
+		err = send(settings, d.Attrs().Index, unix.AF_INET)
+	}
+	if err != nil {
+		return fmt.Errorf("configure %s: %w", d.Attrs().Name, err)
+	}
+	return apply(proc, scope, d.Attrs().Name)
+}
+
+// send writes the settings of these families that have an attribute.
+func send(settings []setting, index int, families ...int) error {
+	request := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
+	about := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	about.Index = int32(index)
+	request.AddData(about)
+	spec := nl.NewRtAttr(unix.IFLA_AF_SPEC|unix.NLA_F_NESTED, nil)
+	for _, family := range families {
+		in := spec.AddRtAttr(family|unix.NLA_F_NESTED, nil)
+		if family == unix.AF_INET {
+			in = in.AddRtAttr(unix.IFLA_INET_CONF|unix.NLA_F_NESTED, nil)
+		}
+		for _, s := range settings {
+			if s.attribute.family != family {
+				continue
+			}
+			value, err := strconv.ParseUint(s.Value, 10, 8)
+			if err != nil {
+				return err
+			}
+			if family == unix.AF_INET {
+				in.AddRtAttr(s.attribute.number, nl.Uint32Attr(uint32(value)))
+			} else {
+				in.AddRtAttr(s.attribute.number, nl.Uint8Attr(uint8(value)))
+			}
+		}
+	}
+	request.AddData(spec)
+	_, err := request.Execute(unix.NETLINK_ROUTE, 0)
+	return err
+}
