@@ -138,6 +138,27 @@ func (g guests) detach() error {
 	return errors.Join(all...)
 }
 
+// addTables are without rows yet.
+func addTables() []table {
+	return []table{
+		{header: []string{"wall time, ms", "p50", "least p50", "p99", "least p99"}},
+		{header: []string{"CPU time of the agent per ADD, ms", "median", "least"}},
+	}
+}
+
+// spending tells what a crowd's ADDs have cost the processes of a group, each, in ms of CPU time.
+func spending(g *cgroup.Group, run func() ([]float64, error)) (took []float64, each float64, err error) {
+	before, err := g.Spent()
+	if err != nil {
+		return nil, 0, err
+	}
+	if took, err = run(); err != nil {
+		return nil, 0, err
+	}
+	after, err := g.Spent()
+	return took, ms(after-before) / crowd, err
+}
+
 // buildCNI builds weft-cni, as it is on nodes.
 func (b *bench) buildCNI(ctx context.Context) error {
 	if b.weftCNI != "" {
@@ -198,18 +219,19 @@ func (b *bench) adds(ctx context.Context) (s section, err error) {
 			return took, errors.Join(err, g.Limit(0))
 		}},
 	}
-	p50, p99 := make([][]float64, len(runs)), make([][]float64, len(runs))
+	p50, p99, spent := make([][]float64, len(runs)), make([][]float64, len(runs)), make([][]float64, len(runs))
 	for round := range b.rounds {
 		for i, r := range runs {
 			if ctx.Err() != nil {
 				return s, ctx.Err()
 			}
-			took, err := r.run()
+			took, each, err := spending(g, r.run)
 			if err != nil {
 				return s, fmt.Errorf("%s: %w", r.name, err)
 			}
+			spent[i] = append(spent[i], each)
 			p50[i], p99[i] = append(p50[i], quantile(took, 0.5)), append(p99[i], quantile(took, 0.99))
-			progress("round %d/%d  %-44s p50 %6.1f ms  p99 %6.1f ms", round+1, b.rounds, r.name, quantile(took, 0.5), quantile(took, 0.99))
+			progress("round %d/%d  %-44s p50 %6.1f ms  p99 %6.1f ms  CPU %.2f ms", round+1, b.rounds, r.name, quantile(took, 0.5), quantile(took, 0.99), each)
 			if r.ours {
 				if err := errors.Join(pods.detach(), c.Settle(ctx)); err != nil {
 					return s, err
@@ -217,12 +239,15 @@ func (b *bench) adds(ctx context.Context) (s section, err error) {
 			}
 		}
 	}
-	s.tables = []table{{header: []string{"wall time, ms", "p50", "least p50", "p99", "least p99"}}}
+	s.tables = addTables()
 	groups := []chart.Group{{Name: "p50", Unit: "ms"}, {Name: "p99", Unit: "ms"}}
 	for i, r := range runs {
 		s.tables[0].rows = append(s.tables[0].rows, []string{
 			r.name, fmt.Sprintf("%.1f", median(p50[i])), fmt.Sprintf("%.1f", quantile(p50[i], 0)), fmt.Sprintf("%.1f", median(p99[i])), fmt.Sprintf("%.1f", quantile(p99[i], 0)),
 		})
+		if r.ours {
+			s.tables[1].rows = append(s.tables[1].rows, []string{r.name, fmt.Sprintf("%.2f", median(spent[i])), fmt.Sprintf("%.2f", quantile(spent[i], 0))})
+		}
 		for j, v := range [][]float64{p50[i], p99[i]} {
 			groups[j].Bars = append(groups[j].Bars, chart.Bar{Name: r.name, Value: median(v), Least: quantile(v, 0), Most: quantile(v, 1), Ours: r.ours})
 		}

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Group is a control group.
@@ -30,12 +31,16 @@ type Group struct {
 
 const root = "/sys/fs/cgroup"
 
-// New makes a control group that counts memory and may limit CPU time.
+// New makes a control group that counts memory and CPU time, and may limit the latter.
 func New(name string) (*Group, error) {
 	g := &Group{folders: map[string]string{}}
 	_, err := os.Stat(filepath.Join(root, "cgroup.controllers"))
 	g.unified = err == nil
-	for _, controller := range []string{"memory", "cpu"} {
+	controllers := []string{"memory", "cpu"}
+	if !g.unified {
+		controllers = append(controllers, "cpuacct")
+	}
+	for _, controller := range controllers {
 		dir := filepath.Join(root, controller, name)
 		if g.unified {
 			dir = filepath.Join(root, name)
@@ -55,7 +60,11 @@ func (g *Group) Procs() []string {
 	if g.unified {
 		return []string{filepath.Join(g.folders["cpu"], "cgroup.procs")}
 	}
-	return []string{filepath.Join(g.folders["cpu"], "cgroup.procs"), filepath.Join(g.folders["memory"], "cgroup.procs")}
+	var files []string
+	for _, controller := range []string{"cpu", "cpuacct", "memory"} {
+		files = append(files, filepath.Join(g.folders[controller], "cgroup.procs"))
+	}
+	return files
 }
 
 // Limit lets it have a share of a CPU, in thousandths; 0: all there is.
@@ -72,6 +81,27 @@ func (g *Group) Limit(milli int) error {
 		quota = "-1"
 	}
 	return os.WriteFile(filepath.Join(g.folders["cpu"], "cpu.cfs_quota_us"), []byte(quota), 0)
+}
+
+// Spent is the CPU time that its processes have taken.
+func (g *Group) Spent() (time.Duration, error) {
+	if !g.unified {
+		text, err := os.ReadFile(filepath.Join(g.folders["cpuacct"], "cpuacct.usage"))
+		if err != nil {
+			return 0, err
+		}
+		ns, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		return time.Duration(ns), err
+	}
+	text, err := os.ReadFile(filepath.Join(g.folders["cpu"], "cpu.stat"))
+	if err != nil {
+		return 0, err
+	}
+	var us int64
+	if _, err := fmt.Sscanf(string(text), "usage_usec %d", &us); err != nil {
+		return 0, fmt.Errorf("cpu.stat: %w", err)
+	}
+	return time.Duration(us) * time.Microsecond, nil
 }
 
 // Charged is the memory that it is charged now, and how much at most, in bytes.
