@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* quota: no owner holds more than a quarter of a table that all use. Near its limit an owner's short-lived entries live
+/* quota: no owner holds more than a quarter of a table that all use, nor more than what is left of it. Near its limit an owner's short-lived entries live
  * shorter, so that a busy server goes on while a flood starves itself alone. */
 #ifndef WEFT_QUOTA_H
 #define WEFT_QUOTA_H
@@ -17,6 +17,25 @@ static __always_inline struct quota *quota_of(__u32 owner)
 		return s;
 	bpf_map_update_elem(&quota, &owner, &quota_none, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&quota, &owner);
+}
+
+static __always_inline __s64 quota_read(const __s64 *n)
+{
+	return *(volatile const __s64 *)n;
+}
+
+/* How much an owner may hold: a quarter of the table, not more than what is left for all, and a little in any case. */
+static __always_inline __s64 quota_limit(const struct quota *all, enum quota_kind kind, __u32 limit)
+{
+	__s64 size = (__s64)limit * QUOTA_PARTS, least = size / QUOTA_LEAST + 1, left = size - size / QUOTA_KEPT;
+
+	if (kind == QUOTA_CONNECTIONS || kind == QUOTA_CALLED) /* one table, and openings lie in it that are nobody's */
+		left -= config.openings_limit + quota_read(&all->held[QUOTA_CONNECTIONS]) + quota_read(&all->held[QUOTA_CALLED]);
+	else
+		left -= quota_read(&all->held[kind]);
+	if (left < least)
+		left = least;
+	return left < limit ? left : limit;
 }
 
 /* How long an entry may live that would live `life` ns: all of it up to half the quota, then less and less, one second
@@ -38,15 +57,15 @@ static __always_inline __u64 quota_life(__u32 owner, enum quota_kind kind, __u32
 {
 	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
 
-	return s ? quota_scaled(*(volatile __s64 *)&s->held[kind], limit, life) : life;
+	return s ? quota_scaled(quota_read(&s->held[kind]), limit, life) : life;
 }
 
 /* Whether the owner may have one more. Returns 0 or a drop reason. */
 static __always_inline int quota_check(__u32 owner, enum quota_kind kind, __u32 limit)
 {
-	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner), *all = quota_of(OWNER_ALL);
 
-	if (!s || *(volatile __s64 *)&s->held[kind] < limit)
+	if (!s || !all || quota_read(&s->held[kind]) < quota_limit(all, kind, limit))
 		return 0;
 	__sync_fetch_and_add(&s->refused[kind], 1);
 	return DROP_QUOTA;
@@ -56,17 +75,18 @@ static __always_inline int quota_check(__u32 owner, enum quota_kind kind, __u32 
  * drop reason. */
 static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __u32 n, __u32 limit, __u64 *life)
 {
-	struct quota *s = quota_of(owner);
+	struct quota *s = quota_of(owner), *all = quota_of(OWNER_ALL);
 	__s64 held;
 
-	if (!s)
+	if (!s || !all)
 		return DROP_QUOTA;
-	held = *(volatile __s64 *)&s->held[kind] + n;
-	if (held > limit) {
+	held = quota_read(&s->held[kind]) + n;
+	if (held > quota_limit(all, kind, limit)) {
 		__sync_fetch_and_add(&s->refused[kind], 1);
 		return DROP_QUOTA;
 	}
 	__sync_fetch_and_add(&s->held[kind], n);
+	__sync_fetch_and_add(&all->held[kind], n);
 	if (life)
 		*life = quota_scaled(held, limit, *life);
 	return 0;
@@ -82,16 +102,18 @@ static __always_inline __s64 quota_held(__u32 owner, enum quota_kind kind)
 {
 	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
 
-	return s ? *(volatile __s64 *)&s->held[kind] : 0;
+	return s ? quota_read(&s->held[kind]) : 0;
 }
 
 /* Gives `n` back. An owner that is forgotten has nothing to get. */
 static __always_inline void quota_give_some(__u32 owner, enum quota_kind kind, __s64 n)
 {
-	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner), *all = quota_of(OWNER_ALL);
 
 	if (s)
 		__sync_fetch_and_add(&s->held[kind], -n);
+	if (s && all)
+		__sync_fetch_and_add(&all->held[kind], -n);
 }
 
 static __always_inline void quota_give(__u32 owner, enum quota_kind kind)

@@ -8,6 +8,7 @@
 /* Key: incarnation of the NIC that opened the connection, or
  * that was called from elsewhere; 0: what concerns no NIC of this node. What it calls and what calls it are held apart, so
  * that a crowd of callers leaves it its own calls. No owner holds more of each than config.*_limit. */
+#define OWNER_ALL 0xfffffffe /* not one: what all of them hold together */
 #define OWNER_CARRIED 0xffffffff /* of what the node's netfilter carries for others with the node's address */
 
 enum quota_kind {
@@ -18,6 +19,8 @@ enum quota_kind {
 };
 #define QUOTA_KINDS 4
 #define QUOTA_PARTS 4 /* no owner holds more of a table than one of so many parts */
+#define QUOTA_KEPT 8 /* one of so many parts of a table is for owners that hold less than their least */
+#define QUOTA_LEAST 1024 /* which is one of so many parts: a node has room for 128 such owners, however much the others took */
 
 struct quota {
 	__s64 held[QUOTA_KINDS];    /* by enum quota_kind */

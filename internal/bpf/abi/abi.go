@@ -39,9 +39,12 @@ const (
 	SetHasStaged         = 0x1000000000
 	RangeBitsFixed       = 96
 	RevisionBuckets      = 4096
+	OwnerAll             = 0xfffffffe
 	OwnerCarried         = 0xffffffff
 	QuotaKinds           = 4
 	QuotaParts           = 4
+	QuotaKept            = 8
+	QuotaLeast           = 1024
 	SweepGraceSeconds    = 1
 	SweepKeys            = 512
 )

@@ -163,7 +163,9 @@ func quotasOf(maps map[string]*ebpf.Map) (map[uint32]abi.Quota, error) {
 	)
 	rows := maps["quota"].Iterate()
 	for rows.Next(&owner, &quota) {
-		list[owner] = quota
+		if owner != abi.OwnerAll {
+			list[owner] = quota
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read map quota: %w", err)
@@ -236,6 +238,13 @@ func Recount(maps map[string]*ebpf.Map) error {
 	for owner := range quotas {
 		of(owner) // what it held may be gone
 	}
+	all := [abi.QuotaKinds]int64{}
+	for _, n := range held {
+		for kind := range all {
+			all[kind] += n[kind]
+		}
+	}
+	held[abi.OwnerAll] = &all
 	for owner, n := range held {
 		quota := quotas[owner]
 		quota.Held = *n

@@ -54,17 +54,18 @@ func Exempt(m Maps, list []Connection) error {
 	return addQuota(m, made)
 }
 
-// addQuota counts them to those that belong to no workload.
+// addQuota counts them to those that belong to no workload, and to what all hold.
 func addQuota(m Maps, made int64) error {
-	var none uint32
-	var quota abi.Quota
 	quotas := m.Map("quota")
-	if err := quotas.Lookup(none, &quota); err != nil && !missing(err) {
-		return fmt.Errorf("read map quota: %w", err)
-	}
-	quota.Held[abi.QuotaConnections] += made
-	if err := quotas.Put(none, quota); err != nil {
-		return fmt.Errorf("write map quota: %w", err)
+	for _, owner := range []uint32{0, abi.OwnerAll} {
+		var quota abi.Quota
+		if err := quotas.Lookup(owner, &quota); err != nil && !missing(err) {
+			return fmt.Errorf("read map quota: %w", err)
+		}
+		quota.Held[abi.QuotaConnections] += made
+		if err := quotas.Put(owner, quota); err != nil {
+			return fmt.Errorf("write map quota: %w", err)
+		}
 	}
 	return nil
 }
