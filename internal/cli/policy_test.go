@@ -33,7 +33,7 @@ func TestPolicyCommandsAreReachable(t *testing.T) {
 	}
 	socket := agent(t, map[string]any{agentv1.PathEffective: agentv1.Effective{Of: agentv1.Party{Name: "shop/web"}}})
 	out, errs, code := run(t, nil, "policy", "effective", "shop/web", "--socket", socket)
-	if code != 0 || !strings.HasPrefix(out, "shop/web: \n\nWho may reach it\n  everybody: no policy isolates it\n") {
+	if code != 0 || !strings.HasPrefix(out, "shop/web: \n\nWho may reach it\n  everything: no policy isolates it\n") {
 		t.Errorf("%d %s%s", code, out, errs)
 	}
 }

@@ -26,7 +26,7 @@ attackers out: whether the configuration asks for each, and whether it is active
 key of ConfigMap kube-system/cilium-config as
   effective          it does what it says
   not implemented    it is known, and this value does nothing here yet; the note says what happens instead
-  unknown            nobody knows it: a spelling mistake, or a key of another version
+  unknown            no key of this version: a spelling mistake, or of another
   invalid            its value makes no sense; the default is in use
 
 status fails while a protection that the configuration asks for is not active, while a component has

@@ -91,7 +91,7 @@ func RemovePlugins(dir string) (done []string, err error) {
 			errs = append(errs, err)
 			continue
 		case !slices.Contains(ours, digest):
-			done = append(done, "left "+path+", which somebody else has put there")
+			done = append(done, "left "+path+", which another program has put there")
 			continue
 		}
 		switch err := os.Rename(before, path); {

@@ -36,16 +36,16 @@ func (c *checker) emptyEntries(o *object) {
 			}
 			switch {
 			case e.Deny:
-				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody, so it denies nothing",
-					"deny everybody", fmt.Sprintf("%sEntities: [all]", e.Prefix))
+				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer, so it denies nothing",
+					"deny every peer", fmt.Sprintf("%sEntities: [all]", e.Prefix))
 			case beside[r.Field+e.Direction] > 1:
-				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses nobody in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow everybody)",
-					"allow everybody", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.Prefix))
+				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow every peer)",
+					"allow every peer", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.Prefix))
 			case r.KeepsOpen(e.Direction):
 				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
 			default:
-				c.add(o, Hint, "empty-entry", e.Field, fmt.Sprintf("an entry {} chooses nobody in this language: nothing may %s (in a NetworkPolicy it would allow everybody)", verb(e.Direction)),
-					"", fmt.Sprintf("to allow everybody: %sEntities: [all]", e.Prefix))
+				c.add(o, Hint, "empty-entry", e.Field, fmt.Sprintf("an entry {} chooses no peer in this language: nothing may %s (in a NetworkPolicy it would allow every peer)", verb(e.Direction)),
+					"", fmt.Sprintf("to allow every peer: %sEntities: [all]", e.Prefix))
 			}
 		}
 	}
@@ -67,22 +67,22 @@ func (c *checker) emptyEntries(o *object) {
 
 func (c *checker) openEntry(o *object, field, direction string, count int) {
 	if count > 1 {
-		c.add(o, Warning, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows everybody to %s, so the entries beside it restrict nothing", verb(direction)),
+		c.add(o, Warning, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows every peer to %s, so the entries beside it restrict nothing", verb(direction)),
 			"the other entries only", "leave this entry out")
 		return
 	}
-	c.add(o, Hint, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows everybody to %s (in a CiliumNetworkPolicy it would allow nobody)", verb(direction)),
+	c.add(o, Hint, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows every peer to %s (in a CiliumNetworkPolicy it would allow no peer)", verb(direction)),
 		"", fmt.Sprintf("to deny all: %s: []", direction))
 }
 
 // emptyPeers notes fromEndpoints: [] and its kin.
 func (c *checker) emptyPeers(o *object, e entry.Entry) {
 	if e.Members == 1 && e.Endpoints != nil && len(e.Endpoints) == 0 {
-		effect := "allows nobody"
+		effect := "allows no peer"
 		if e.Deny {
-			effect = "denies nobody"
+			effect = "denies no peer"
 		}
-		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.Field, e.Prefix), "an empty list of peers chooses nobody, so the entry "+effect,
+		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.Field, e.Prefix), "an empty list of peers chooses no peer, so the entry "+effect,
 			"every pod of the namespace", fmt.Sprintf("%sEndpoints: [{}]", e.Prefix))
 	}
 }

@@ -41,7 +41,7 @@ func (c *checker) selectors(o *object) {
 			continue
 		}
 		if c.placed(o) && !reserved(r.Subject) && c.knows(r.Subject) && !c.finds(r.Subject) {
-			c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the policy is for nobody", c.elsewhere(r.Subject), "")
+			c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the policy is for none", c.elsewhere(r.Subject), "")
 		}
 	}
 	for _, r := range o.rules {
@@ -200,10 +200,10 @@ func (c *checker) peer(o *object, s identity.Selector, field, labels string) {
 	if c.knows(s) || labels != "" && len(c.namespacesOf(s)) > 0 {
 		meant := c.elsewhere(s)
 		if fix := c.fixFor(o, s); fix != "" && labels != "" {
-			c.add(o, Warning, "namespace-scope", field, fmt.Sprintf("without a namespace the selector stays in the policy's own, %s, where nobody has these labels", own), meant, fix)
+			c.add(o, Warning, "namespace-scope", field, fmt.Sprintf("without a namespace the selector stays in the policy's own, %s, where no workload has these labels", own), meant, fix)
 			return
 		}
-		c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the selector chooses nobody", meant, "")
+		c.add(o, Warning, "selects-nothing", field, "no workload here has these labels, so the selector chooses no peer", meant, "")
 		return
 	}
 	if !scoped || labels == "" {

@@ -247,7 +247,7 @@ func (c *checker) address(o *object, cidr entry.CIDR, endpoints, entities string
 		for _, p := range known.prefixes {
 			switch {
 			case p.Bits() <= prefix.Bits() && p.Contains(prefix.Addr()):
-				c.add(o, Warning, "cidr", cidr.Field, fmt.Sprintf("%s lies in %s, where %s live, and a CIDR never matches %s: it chooses nobody", cidr.Text, p, known.who, known.who), "these "+known.who, known.fix)
+				c.add(o, Warning, "cidr", cidr.Field, fmt.Sprintf("%s lies in %s, where %s live, and a CIDR never matches %s: it chooses no peer", cidr.Text, p, known.who, known.who), "these "+known.who, known.fix)
 			case prefix.Bits() < p.Bits() && prefix.Contains(p.Addr()) && !excepted(cidr.Except, p):
 				if held++; held == 1 {
 					holds, fixes = append(holds, fmt.Sprintf("%s of %s", p, known.who)), append(fixes, known.fix)

@@ -206,7 +206,7 @@ func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool)
 		}
 	case s.rested(o):
 		if err = deleteExactly(ctx, s.client, o); err == nil {
-			s.log.Info("deleted an identity that nobody used", "identity", o.Name, "labels", o.SecurityLabels, "unused-since", mark)
+			s.log.Info("deleted an identity that no endpoint used", "identity", o.Name, "labels", o.SecurityLabels, "unused-since", mark)
 			return true, nil
 		}
 	}

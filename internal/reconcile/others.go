@@ -102,7 +102,7 @@ const tellEvery = time.Minute
 func (l *Loop[R]) putBack(rows []string) {
 	l.others.times += len(rows)
 	if now := time.Now(); len(rows) > 0 && now.Sub(l.others.saidAt) >= tellEvery {
-		l.Log.Warn("somebody else has changed what is the agent's: it is put back", "table", l.Table.Name(), "times", l.others.times, slog.Group("first", "row", rows[0]))
+		l.Log.Warn("another program has changed what is the agent's: it is put back", "table", l.Table.Name(), "times", l.others.times, slog.Group("first", "row", rows[0]))
 		l.others.times, l.others.saidAt = 0, now
 	}
 }

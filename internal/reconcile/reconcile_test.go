@@ -406,7 +406,7 @@ func TestWhatASinkHearsOfIsRepairedAtOnceAndTold(t *testing.T) {
 				t.Errorf("%q: the kernel holds %v", key, b.has)
 			}
 		}
-		if said := strings.Count(log.String(), "somebody else has changed"); said != 1 {
+		if said := strings.Count(log.String(), "another program has changed"); said != 1 {
 			t.Errorf("within a minute it said %d times:\n%s", said, &log)
 		}
 		// Who changes one thing changes another, of which nobody hears.

@@ -60,7 +60,7 @@ func Call(ctx context.Context, socket, path string, request any) ([]byte, error)
 	if err := json.Unmarshal(answer, refused); err == nil && refused.Code != 0 {
 		return nil, refused
 	}
-	return nil, &UnreachableError{socket, fmt.Errorf("nobody serves %s (status %d %s): the agent is starting; weft status tells what it waits for", path, status, strings.TrimSpace(string(answer)))}
+	return nil, &UnreachableError{socket, fmt.Errorf("no agent serves %s (status %d %s): the agent is starting; weft status tells what it waits for", path, status, strings.TrimSpace(string(answer)))}
 }
 
 // roundTrip speaks HTTP/1.0 (RFC 1945): one request per connection and no chunks.

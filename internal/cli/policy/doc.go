@@ -2,7 +2,7 @@
 //
 //	weft policy check -f FILE…               what is wrong with policies in files
 //	weft policy explain --from A --to B:80   whether A may talk with B, and which rule decides
-//	weft policy effective NAMESPACE/NAME     who may reach it, and whom it may reach
+//	weft policy effective NAMESPACE/NAME     who may reach it, and what it may reach
 //	weft policy simulate -f NEW --current NOW --since 1h    what of recorded traffic NEW would deny or allow
 //
 // It decides nothing. explain and effective ask the agent of the node, or files; meanings are those of internal/language and internal/policy, which the agents enforce.

@@ -17,8 +17,8 @@ import (
 func effectiveCommand(env Environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "effective NAMESPACE/NAME|node:NAME",
-		Short: "Say who may reach a workload or a node, and whom it may reach",
-		Long: `effective lists, for a pod, a virtual machine or a node, who may reach it and whom it may reach, on which ports, and
+		Short: "Say who may reach a workload or a node, and what it may reach",
+		Long: `effective lists, for a pod, a virtual machine or a node, who may reach it and what it may reach, on which ports, and
 which rules say so. It is the sum of all policies, as the kernel enforces it.
 
 Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With
@@ -54,7 +54,7 @@ func printEffective(out io.Writer, e agentv1.Effective) error {
 	for _, d := range []struct {
 		title, others string
 		side          agentv1.EffectiveSide
-	}{{"Who may reach it", "everybody else may", e.Ingress}, {"Whom it may reach", "everybody else", e.Egress}} {
+	}{{"Who may reach it", "everything else may", e.Ingress}, {"What it may reach", "everything else", e.Egress}} {
 		fmt.Fprintf(&text, "\n%s\n", d.title)
 		for _, p := range d.side.Peers {
 			sign := ""
@@ -71,11 +71,11 @@ func printEffective(out io.Writer, e agentv1.Effective) error {
 		}
 		switch {
 		case !d.side.Isolated && len(d.side.Peers) == 0:
-			fmt.Fprintf(&text, "  everybody: no policy isolates it\n")
+			fmt.Fprintf(&text, "  everything: no policy isolates it\n")
 		case !d.side.Isolated:
 			fmt.Fprintf(&text, "  %s: no policy isolates it\n", d.others)
 		default:
-			fmt.Fprintf(&text, "  nobody else\n")
+			fmt.Fprintf(&text, "  nothing else\n")
 		}
 		for _, by := range d.side.By {
 			fmt.Fprintf(&text, "    isolated by %s\n", by)

@@ -36,7 +36,7 @@ func (e *entry) lacks(field, why string) {
 	e.Note(field, "%s; so %s %s", why, e.path, effect)
 }
 
-// terms reads the entry: no term if it chooses nobody or nothing.
+// terms reads the entry: no term if it chooses no peer or nothing.
 func (e *entry) terms() []policy.Term {
 	e.checkPeers()
 	if len(e.icmps) > 0 && len(e.ports) > 0 {

@@ -6,7 +6,7 @@
 // An administrator's policy is in tier Admin, which decides before all NetworkPolicies and CiliumNetworkPolicies, or in
 // tier Baseline, which decides where none of those isolates. Its rules are read from the top, policies of lower priority
 // numbers first; the first rule that matches a packet accepts it, denies it, or passes it to the next tier. A rule that
-// matches nothing says nothing: such a policy isolates nobody.
+// matches nothing says nothing: such a policy isolates nothing.
 //
 // # Invariants
 //

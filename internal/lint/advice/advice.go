@@ -42,7 +42,7 @@ var advice = []struct{ message, meant, fix string }{
 	{`does not contain exclude CIDR prefix`, `part of the prefix`, `name a prefix inside cidr, or leave it out: only what cidr contains is meant at all`},
 	{`^protocol ICMPV6 `, `ping and its kin`, `icmps: [{fields: [{type: EchoRequest, family: IPv6}]}], in an entry without toPorts`},
 	{`^protocol ICMP `, `ping and its kin`, `icmps: [{fields: [{type: EchoRequest, family: IPv4}]}], in an entry without toPorts`},
-	{`^must specify a peer`, ``, `podSelector: {} for every pod of the namespace; for everybody, no list at all`},
+	{`^must specify a peer`, ``, `podSelector: {} for every pod of the namespace; for every peer, no list at all`},
 	{`while setting (\S+) is not true`, ``, `in ConfigMap cilium-config: $1: "true"`},
 	{`^ICMP type must be specified`, `ping`, `type: EchoRequest`},
 }

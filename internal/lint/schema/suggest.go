@@ -31,7 +31,7 @@ var otherLanguage = map[string]struct{ language, here string }{
 // otherTiers is what fields of the other languages are in ClusterNetworkPolicy.
 var otherTiers = map[string]struct{ language, here string }{
 	"podSelector":      {language.KindKubernetes, "subject, or from and to of a rule: {pods: {namespaceSelector: …, podSelector: …}}"},
-	"policyTypes":      {language.KindKubernetes, "leave it out: this kind isolates nobody, only its rules decide"},
+	"policyTypes":      {language.KindKubernetes, "leave it out: this kind isolates nothing, only its rules decide"},
 	"ipBlock":          {language.KindKubernetes, "networks: [CIDR]"},
 	"ports":            {language.KindKubernetes, "protocols: [{tcp: {destinationPort: {number: …}}}]"},
 	"endpointSelector": {language.KindCilium, "subject: {pods: {namespaceSelector: …, podSelector: …}}"},

@@ -249,7 +249,7 @@ func TestPoliciesAreRefusedOrWarnedAbout(t *testing.T) {
 		{"an error that was there before", cilium(empty), cilium(empty), "", []string{refusal}},
 		{"a new error", cilium(empty), cilium(fine), refusal, nil},
 		{"a trap", cilium(both), "", "", []string{"spec.ingress: an empty list restricts nothing; to deny all, write ingress: [{}]; probably meant: deny all ingress, as ingress: [] does in a NetworkPolicy; fix: ingress: [{}]"}},
-		{"a selector that stays at home", cilium(scoped), "", "", []string{"spec.ingress[0].fromEndpoints[0]: without a namespace the selector stays in the policy's own, shop, where nobody has these labels; probably meant: those in namespace data; fix: add to matchLabels: k8s:io.kubernetes.pod.namespace: data"}},
+		{"a selector that stays at home", cilium(scoped), "", "", []string{"spec.ingress[0].fromEndpoints[0]: without a namespace the selector stays in the policy's own, shop, where no workload has these labels; probably meant: those in namespace data; fix: add to matchLabels: k8s:io.kubernetes.pod.namespace: data"}},
 		{"a selector that finds nobody yet", cilium(nobody), "", "", nil},
 		{"a deletion", "", cilium(empty), "", nil},
 	} {

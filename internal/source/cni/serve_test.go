@@ -53,7 +53,7 @@ func TestCallsComeOverTheSocket(t *testing.T) {
 	refused(t, err, 3, "container c1 eth0 is not attached")
 	_, err = call("/v1/cni/none", n.request("c1"))
 	if away := (*agent.UnreachableError)(nil); !errors.As(err, &away) {
-		t.Errorf("a path that nobody serves: %v", err)
+		t.Errorf("a path that no agent serves: %v", err)
 	}
 	_, err = agent.Call(ctx, socket, agent.PathAdd, []int{1})
 	if e := (*types.Error)(nil); !errors.As(err, &e) || e.Code != 6 {
