@@ -46,7 +46,7 @@ type Options struct {
 
 	// Kubeconfig says how to reach the API server; empty: as a pod does.
 	Kubeconfig string
-	// Alone runs without an API server: facts come from whoever writes to the tables (scripts, benchmarks).
+	// Alone runs without an API server: facts come from scripts and benchmarks, which write to the tables.
 	Alone bool
 }
 

@@ -18,7 +18,7 @@ const (
 	assembly
 	mains
 	testing // imported by test files only
-	tools   // run by developers, imported by nobody
+	tools   // run by developers, imported by none
 	schemas // CRD and API types, manifests: imported by languages and above
 	apart   // other modules: they import nothing of this one, and nothing here imports them
 )
@@ -52,7 +52,7 @@ var sideways = [][2]string{
 	{"internal/sink/link", "internal/datapath"},
 }
 
-// libraries lists who may import a library, and all below it, and why nobody else.
+// libraries lists who may import a library, and all below it, and why no others.
 var libraries = []struct {
 	path string
 	only []string

@@ -14,9 +14,9 @@
 //	| default via 169.254.1.1, fe80::1|                | route 10.244.1.7/32 here |
 //	+---------------------------------+                +--------------------------+
 //
-// A workload's addresses are single ones (/32, /128): it shares a link with nobody but its gateway, and everything it
+// A workload's addresses are single ones (/32, /128): it shares a link with its gateway alone, and everything it
 // sends passes the programs on the host's side. Its gateways are the same on every node and belong to no subnet:
-// 169.254.1.1 (RFC 3927) and fe80::1 (RFC 4291). Nobody owns them; the MAC address of the host's side is entered as
+// 169.254.1.1 (RFC 3927) and fe80::1 (RFC 4291). No host owns them; the MAC address of the host's side is entered as
 // their neighbour for good.
 //
 // # Invariants

@@ -1,5 +1,5 @@
 // Package explain answers questions of people about policies from the tables of an agent: may this end talk with that one,
-// and why; whom may a workload talk with at all.
+// and why; what may a workload talk with at all.
 //
 // # The world it models
 //
@@ -20,8 +20,8 @@
 // # Invariants
 //
 //   - Verdicts are those of policy.Judge and policy.Entries, from which the kernel's are made: nothing is decided here.
-//   - The same tables give the same answer, whoever filled them: an agent, or files of manifests.
-//   - An end that nobody knows is an error that says so, never a guess.
+//   - The same tables give the same answer, filled by an agent or by files of manifests.
+//   - An end that is not known is an error that says so, never a guess.
 //   - An address with a zone is one that who filled the tables made up: it finds workloads, and is not told.
 //
 // # Example

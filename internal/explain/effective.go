@@ -16,7 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Effective says whom a workload may talk with, in both directions.
+// Effective says what a workload may talk with, in both directions.
 func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, error) {
 	q := ask(r, t)
 	ends, err := q.find(of, port{})

@@ -19,7 +19,7 @@ type end struct {
 	name     string
 	address  netip.Addr   // if it matters which of them
 	owns     []netip.Addr // else all of them
-	node     string       // name of the node that it is on, or is; empty: nobody knows
+	node     string       // name of the node that it is on, or is; empty: not known
 	isNode   bool
 	number   identity.Number
 	labels   identity.Labels
@@ -263,7 +263,7 @@ func (q question) find(name string, p port) ([]end, error) {
 	return nil, fmt.Errorf("there is no pod, virtual machine or service %s%s", name, q.similar(namespace, object))
 }
 
-// similar names the workloads of a namespace whose name begins alike: pods have suffixes that nobody remembers.
+// similar names the workloads of a namespace whose name begins alike: suffixes of pods are hard to remember.
 func (q question) similar(namespace, name string) string {
 	var found []string
 	for e := range q.t.Endpoints.Prefix(q.r, state.Join(namespace)) {
@@ -369,7 +369,7 @@ func (q question) who(a netip.Addr) end {
 	return e
 }
 
-// outside is what policies take an address for that nobody in the cluster has: the longest prefix that the node knows.
+// outside is what policies take an address for that no pod or node has: the longest prefix that the node knows.
 func (q question) outside(a netip.Addr) end {
 	for bits := a.BitLen(); bits >= 0; bits-- {
 		prefix, _ := a.Prefix(bits)

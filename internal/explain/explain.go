@@ -43,7 +43,7 @@ type Answers struct{ q question }
 // New prepares answers.
 func New(r state.Reader, t *table.Tables) Answers { return Answers{ask(r, t)} }
 
-// Known is an end of a connection that somebody else has seen: in a recorded flow.
+// Known is an end of a connection that is in a recorded flow.
 type Known struct {
 	Name    string // namespace/name of a workload, or what to call it
 	Number  identity.Number
@@ -222,7 +222,7 @@ type inquiry struct {
 	options policy.Options
 }
 
-// isolated tells whether what nobody names would be denied: a packet of a protocol that no rule can name.
+// isolated tells whether what no rule names would be denied: a packet of a protocol that no rule can name.
 func (i inquiry) isolated() bool {
 	verdict, _ := policy.Judge(i.rules, i.subject, policy.Peer{}, policy.Packet{Direction: i.packet.Direction, Protocol: 255}, i.options)
 	return verdict == policy.DenyImplicit

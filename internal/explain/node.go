@@ -62,7 +62,7 @@ func (q question) nodeNames(introduction string) string {
 	return introduction + strings.Join(names, ", ")
 }
 
-// nodeAt is the name of the node that has an address, localNode that of the one who answers; empty: nobody knows.
+// nodeAt is the name of the node that has an address, localNode that of the one who answers; empty: not known.
 func (q question) nodeAt(a netip.Addr) string {
 	for n := range q.t.Nodes.All(q.r) {
 		if slices.Contains(n.Addresses, a) {

@@ -33,7 +33,7 @@ const (
 // PrinterOptions says how to print.
 type PrinterOptions struct {
 	Output        Output
-	Errors        io.Writer // gets what is said about nodes; nil: nobody does
+	Errors        io.Writer // gets what is said about nodes; nil: it is dropped
 	TimeFormat    string    // layout of package time; empty: time.StampMilli. Times are UTC
 	NodeName      bool
 	PolicyNames   bool

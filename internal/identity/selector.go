@@ -12,7 +12,7 @@ import (
 type Operator uint8
 
 // Operators, as in Kubernetes label selectors, and Same. NotIn also holds where the label is missing. Same holds for
-// nobody until Selector.For says who the subject is.
+// nothing until Selector.For says who the subject is.
 const (
 	OperatorNone Operator = iota
 	In
@@ -98,7 +98,7 @@ func (s Selector) For(subject Labels) Selector {
 	return selectorOf(own)
 }
 
-// Relative tells whether whom the selector chooses depends on who the subject is.
+// Relative tells whether what the selector chooses depends on who the subject is.
 func (s Selector) Relative() bool { return s.relative }
 
 // valuesIn lists the values, sorted, that a set of labels has for the requirement's key.

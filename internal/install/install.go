@@ -2,7 +2,7 @@
 //
 // # The world it models
 //
-// What a node has of Weftnet, who puts it there, and how Remove finds it when nobody runs any more:
+// What a node has of Weftnet, who puts it there, and how Remove finds it when no agent runs any more:
 //
 //	CNI plugins                   CopyPlugins              by the digests in a manifest beside them
 //	CNI configuration             the agent, when ready    by its name
@@ -107,7 +107,7 @@ func Remove(ctx context.Context, n Node) (did []string, err error) {
 			say("removed device %s", name)
 		}
 	}
-	// After the devices: nobody shall take them up that are going.
+	// After the devices: a device that is going is taken up by no manager.
 	told, err := forgetManagers(n.Run)
 	step("network managers", err)
 	did = append(did, told...)

@@ -14,7 +14,7 @@ import (
 var deviceNames = []string{"weft_vxlan", "weft??????????"}
 
 // unmanaged are the files that tell the network managers of a host to leave Weftnet's devices alone, by path below /run.
-// Theirs to configure are all devices that nobody excludes: with a catch-all [Match] of its owner systemd-networkd gives
+// Theirs to configure are all devices that no file excludes: with a catch-all [Match] of its owner systemd-networkd gives
 // each an address and drops its neighbours, and NetworkManager deletes its routes when no DHCP server answers.
 func unmanaged() map[string]string {
 	const head = "# Written by weft-agent, removed by weft uninstall: devices of Weftnet are its own.\n"
@@ -30,7 +30,7 @@ func unmanaged() map[string]string {
 }
 
 // TellManagers leaves word for systemd-networkd, systemd-udevd and NetworkManager below run, the host's /run, which forgets
-// when the machine ends. They read it when they start or reload; files that are right already are not written. Empty: nobody is told.
+// when the machine ends. They read it when they start or reload; files that are right already are not written. Empty: none is told.
 func TellManagers(run string) error {
 	if run == "" {
 		return nil
@@ -43,7 +43,7 @@ func TellManagers(run string) error {
 		}
 		err := os.MkdirAll(filepath.Dir(path), 0o755)
 		if err == nil {
-			err = os.WriteFile(path+".tmp", []byte(text), 0o644) // nobody reads a name like that
+			err = os.WriteFile(path+".tmp", []byte(text), 0o644) // no manager reads a name like that
 		}
 		if err == nil {
 			err = os.Rename(path+".tmp", path)

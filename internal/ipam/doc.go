@@ -10,7 +10,7 @@
 //	reserved   never given to a workload: the network and the broadcast address of an IPv4 prefix (RFC 919), the
 //	           subnet-router anycast address of an IPv6 one (RFC 4291 2.6.1), and the first address after it, which
 //	           stays with the node itself. A prefix of one or two addresses has none of these (RFC 3021, RFC 6164).
-//	never used nobody has had it since the pool began
+//	never used no pod has had it since the pool began
 //	held       by one owner, which is any text (source/cni takes the container ID and the interface)
 //	resting    given back less than the rest time ago: packets, conntrack entries, remote nodes and caches may still
 //	           mean the old owner

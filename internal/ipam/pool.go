@@ -210,7 +210,7 @@ func (m *Marks) Use(a netip.Addr) {
 	}
 }
 
-// Rest takes up the marks of an earlier pool, after everything held has been restored: what they mark and nobody holds
+// Rest takes up the marks of an earlier pool, after everything held has been restored: what they mark and no owner holds
 // has been given back at some time before now, and begins its rest now.
 func (p *Pool) Rest(m Marks, now time.Time) {
 	rest := func(a netip.Addr) {

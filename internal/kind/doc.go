@@ -2,7 +2,7 @@
 //
 // # The world it models
 //
-// A kind is one entry of All. Whoever handles objects takes from the entry what it needs:
+// A kind is one entry of All. What handles objects takes from the entry what it needs:
 //
 //	source/kube           which resources an agent follows, and what of them
 //	source/kube/inventory which ones `weft policy --kubeconfig` lists

@@ -158,7 +158,7 @@ func Install(into *runtime.Scheme) error {
 	return nil
 }
 
-// Scheme knows the types of all kinds. It is one for all: nobody adds to it.
+// Scheme knows the types of all kinds. It is one for all: nothing adds to it.
 func Scheme() *runtime.Scheme { return scheme() }
 
 var scheme = sync.OnceValue(func() *runtime.Scheme {

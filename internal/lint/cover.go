@@ -37,7 +37,7 @@ func (c *checker) covered() {
 	var terms []term
 	for _, o := range c.objects {
 		if c.refused(o) {
-			continue // what its rules say without the part that is dropped is nobody's intention
+			continue // what its rules say without the part that is dropped is not what was meant
 		}
 		for _, r := range o.row.Rules {
 			for way, t := range r.Terms() {

@@ -18,7 +18,7 @@
 // # Invariants
 //
 //   - Pure: text and Options in, findings out, in the order of files and lines, whatever the order of the checks.
-//   - No finding says that a selector finds nobody while no workloads are known.
+//   - No finding says that a selector finds nothing while no workloads are known.
 //   - No object makes a function here panic (FuzzCheck).
 //
 // # Example

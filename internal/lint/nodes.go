@@ -20,7 +20,7 @@ var lifelines = []struct {
 	{"the kubelet (tcp/10250: logs, exec, probes of the API server)", 10250, []string{"all", "cluster", "remote-node", "kube-apiserver"}},
 }
 
-// nodes notes a rule that closes nodes for those whom people and the cluster need, as far as no rule for nodes here lets
+// nodes notes a rule that closes nodes for what people and the cluster need, as far as no rule for nodes here lets
 // them in.
 func (c *checker) nodes(o *object) {
 	if c.World != nil && !c.World.Config.HostFirewall {

@@ -23,7 +23,7 @@ import (
 
 const keyNamespace = identity.SourceK8s + ":" + identity.LabelNamespace
 
-// selectors notes those that find nobody among the workloads that are known, and those that cannot leave their namespace
+// selectors notes those that find none among the workloads that are known, and those that cannot leave their namespace
 // though what they look for seems to be in another.
 func (c *checker) selectors(o *object) {
 	for _, r := range o.row.Rules {

@@ -188,8 +188,8 @@ func keys(m map[string]bool) (out []string) {
 	return out
 }
 
-// addresses notes CIDRs that match nobody, or less than they seem to, because pods and nodes are never chosen by address:
-// not in the language of Cilium, that is. An ipBlock of a NetworkPolicy chooses whoever has such an address.
+// addresses notes CIDRs that match nothing, or less than they seem to, because pods and nodes are never chosen by address:
+// not in the language of Cilium, that is. An ipBlock of a NetworkPolicy chooses every end that has such an address.
 func (c *checker) addresses(o *object) {
 	for _, r := range o.rules {
 		for _, e := range r.Entries() {

@@ -126,7 +126,7 @@ func (c *Cluster) PrepareNode(name string, settings map[string]string) (*Node, e
 	return n, err
 }
 
-// Put puts objects in place as they are and tells the nodes: no controller acts upon them, and nobody waits. Settle
+// Put puts objects in place as they are and tells the nodes: no controller acts upon them, and waits for none. Settle
 // returns when they are in force.
 func (c *Cluster) Put(list ...runtime.Object) error {
 	c.mu.Lock()
@@ -280,7 +280,7 @@ func (c *Cluster) everything(n *Node) process.Request {
 	return r
 }
 
-// publish takes what a node has published: label sets get numbers, endpoints go to everybody.
+// publish takes what a node has published: label sets get numbers, endpoints go to all nodes.
 func (c *Cluster) publish(node string, p process.Publication) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -325,7 +325,7 @@ func (c *Cluster) number(labels identity.Labels) error {
 	}
 }
 
-// ensureNamespace makes a namespace, as somebody must have who made a pod in it.
+// ensureNamespace makes a namespace, as there must be one before a pod.
 func (c *Cluster) ensureNamespace(name string) error {
 	if _, ok := c.objects[key{"*v1.Namespace", "", name}]; ok {
 		return nil

@@ -21,7 +21,7 @@
 //
 //   - Nothing outlives the process that made it, not even if it is killed: namespaces, and the BPF file systems in which
 //     agents pin their programs and maps, are held by its open files alone.
-//   - Every change waits until all that follows from it is in the kernels of all nodes (Settle). Nobody sleeps.
+//   - Every change waits until all that follows from it is in the kernels of all nodes (Settle). No test sleeps.
 //   - A node's agent may stop, be killed, and start again; its devices, programs and maps stay meanwhile.
 //
 // # Example

@@ -187,7 +187,7 @@ func (p *Pod) Remove(ctx context.Context) error {
 	return p.node.cluster.Settle(ctx)
 }
 
-// Forget ends the pod's network namespace and its object, and calls nobody.
+// Forget ends the pod's network namespace and its object, without a CNI call.
 func (p *Pod) Forget() error {
 	if p.netns != "" {
 		if err := p.node.Do(func() error { return unix.Unmount(p.netns, unix.MNT_DETACH) }); err != nil {

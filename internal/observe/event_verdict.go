@@ -9,7 +9,7 @@ import (
 )
 
 // verdict: a policy spoke. An allowed packet is never a reply, since verdicts are given when a connection begins; of
-// a denied one nobody knows.
+// a denied one is not known.
 func verdict(in *Flow, f *flowpb.Flow) {
 	e := &in.event
 	f.EventType.Type = flow.EventPolicyVerdict

@@ -16,7 +16,7 @@ type journal struct {
 	next atomic.Uint64 // number of the flow to come
 
 	mu   sync.Mutex
-	more chan struct{} // closed by the next wake; nil while nobody waits
+	more chan struct{} // closed by the next wake; nil while no reader waits
 }
 
 func newJournal(kept int) *journal {

@@ -40,7 +40,7 @@ type Options struct {
 	Capacity int    // flows that are kept; 0: Capacity
 	Log      *slog.Logger
 
-	// Lost tells how many records the kernel has held back since it began; it is asked every second. Nil: nobody knows.
+	// Lost tells how many records the kernel has held back since it began; it is asked every second. Nil: it is not known.
 	Lost func() (uint64, error)
 
 	Now  func() time.Time // nil: time.Now

@@ -1,11 +1,11 @@
 // Package operator does what a cluster needs once and not on every node: it gives nodes their pod prefixes, removes what
-// nobody owns any more, and tells users what becomes of their policies.
+// no owner has any more, and tells users what becomes of their policies.
 //
 // # The world it models
 //
 //	CiliumNode without a prefix     -> gets one of each pool (cluster-pool-ipv4-cidr, …), in IPAM mode cluster-pool
 //	CiliumNode whose Node is gone   -> deleted after 5 minutes
-//	CiliumIdentity nobody uses      -> marked, and deleted 15 minutes later unless somebody has taken the mark away
+//	CiliumIdentity without use      -> marked, and deleted 15 minutes later unless an agent has taken the mark away
 //	CiliumEndpoint whose pod is gone -> deleted, if Kubernetes' own garbage collection has not
 //	CiliumNetworkPolicy and its kin -> conditions Valid and Enforced, by the same reading that the agents enforce
 //	the same, as they are applied   -> refused or warned about by a webhook, if there is one (package admission)

@@ -47,7 +47,7 @@ type nodes struct {
 	now    func() time.Time
 
 	held    map[netip.Prefix]bool      // by some node, when last looked
-	resting map[netip.Prefix]time.Time // since when nobody holds it
+	resting map[netip.Prefix]time.Time // since when no node holds it
 	gone    map[string]time.Time       // CiliumNodes without Node, and since when
 }
 

@@ -88,7 +88,7 @@ func inFamily(pool settings.Pool, p netip.Prefix) bool {
 	return len(pool.Prefixes) > 0 && pool.Prefixes[0].Addr().Is4() == p.Addr().Is4()
 }
 
-// exhausted says what is missing, for whom, and how much of the pool is taken.
+// exhausted says what is missing, for which node, and how much of the pool is taken.
 func exhausted(pool settings.Pool, used *usage, node string) string {
 	var text []string
 	taken := 0

@@ -25,7 +25,7 @@ func (p Place) String() string { return name("place", uint8(p), "none", "outside
 // places are all of them.
 var places = [...]Place{Outside, Node, Pod}
 
-// PlaceOf is the place of what has an identity. What nobody knows is a pod: it has an address of the cluster.
+// PlaceOf is the place of what has an identity. What is not known is a pod: it has an address of the cluster.
 func PlaceOf(n identity.Number) Place {
 	switch n {
 	case identity.World, identity.WorldIPv4, identity.WorldIPv6:
@@ -106,7 +106,7 @@ func (b Block) isAbout(at Place) bool {
 	return at == Outside || at == Node && b.Nodes || at == Pod && b.Pods
 }
 
-// Matches tells whether the block chooses who has this address. Nobody is chosen by an address that is not known.
+// Matches tells whether the block chooses who has this address. An address that is not known chooses nothing.
 func (b Block) Matches(a netip.Addr, at Place) bool {
 	contains := func(p netip.Prefix) bool { return p.Contains(a) }
 	return a.IsValid() && b.isAbout(at) && slices.ContainsFunc(b.Within, contains) && !slices.ContainsFunc(b.Except, contains)

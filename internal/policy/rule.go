@@ -59,7 +59,7 @@ func unite(origins []Origin) []Origin {
 	return slices.Compact(origins)
 }
 
-// Rule is one rule of any policy language: whom it is for and what it lets them do. Rules add up; their order is
+// Rule is one rule of any policy language: which pods it is for and what it lets them do. Rules add up; their order is
 // without meaning.
 type Rule struct {
 	Origin  Origin
@@ -81,7 +81,7 @@ type Term struct {
 	Action  Action
 	Rank    uint32              // the higher wins inside a tier, up to MaxRank; 0 in tier Normal
 	Path    string              // inside the object, e.g. ingress[0].toPorts[1]
-	AnyPeer bool                // whoever it is, known or not
+	AnyPeer bool                // any, known or not
 	Peers   []identity.Selector // alternatives
 	Blocks  []Block             // alternatives beside Peers: peers by address
 	Ports   []Port              // alternatives; AnyPort for all

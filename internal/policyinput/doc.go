@@ -14,8 +14,8 @@
 //
 // # Invariants
 //
-//   - What a reference names and what is not there stands for nobody; that is no error here (see table Findings).
-//   - Ready or not makes no difference: policy is about who somebody is.
+//   - What a reference names and what is not there stands for nothing; that is no error here (see table Findings).
+//   - Ready or not makes no difference: policy is about what identity a pod has.
 //   - Whatever Resolve reads for a reference, one of the functions Is… recognises: who keeps results knows when they are old.
 //
 // # Example

@@ -204,7 +204,7 @@ func NodeSubject(n table.Node, config settings.Config) policy.Subject {
 	return policy.Subject{Labels: identity.NewLabels(labels)}
 }
 
-// NodeOptions are the options for nodes: what no rule selects stays open, or every node would be cut off before anybody
+// NodeOptions are the options for nodes: what no rule selects stays open, or every node would be cut off before anyone
 // could write a policy for it.
 func NodeOptions(o policy.Options) policy.Options {
 	if o.Enforcement == policy.EnforceAlways {

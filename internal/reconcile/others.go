@@ -91,7 +91,7 @@ func (l *Loop[R]) restore(s *state.Snapshot) {
 	l.putBack(again)
 }
 
-// lookAgain is when everything is compared after somebody has changed something: who does that changes more, and not of all
+// lookAgain is when everything is compared after another program has changed something: one that does that changes more, and not of all
 // does the kernel tell.
 const lookAgain = 3 * time.Second
 

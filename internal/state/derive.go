@@ -41,7 +41,7 @@ type Derivation[R Row] struct {
 	last   *Snapshot     // up to which the inputs have been followed
 	rows   map[Key][]Key // derivation key -> Out keys it makes, sorted
 	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict
-	stale  map[Key]bool  // derivation keys to compute once the inputs are synced, since nobody saw what became of them
+	stale  map[Key]bool  // derivation keys to compute once the inputs are synced, since no feed told what became of them
 	synced bool
 
 	done atomic.Pointer[Snapshot] // what follows from the inputs as they are here is in Out
@@ -227,7 +227,7 @@ func (d *Derivation[R]) own(now *Snapshot, owner Key) map[Key]R {
 }
 
 // openFeeds begins to follow the inputs of db. Rows that an earlier run made are computed again once the inputs are
-// synced, since what they were made of may have gone while nobody looked.
+// synced, since what they were made of may have gone unseen.
 func (d *Derivation[R]) openFeeds(db *DB) {
 	if d.feeds != nil && d.db == db {
 		return

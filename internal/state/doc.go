@@ -4,7 +4,7 @@
 //
 // A database is a fixed set of tables; a table is a set of rows; a row is one immutable fact ("pod default/web has
 // address 10.0.0.5"). Sources put facts in, derivations compute further rows from rows, sinks make the world equal to
-// rows, and whoever wants to know how things stand reads the same tables: the CLI, bug reports, tests.
+// rows, and all that asks how things stand reads the same tables: the CLI, bug reports, tests.
 //
 //	source -> input tables -> Derivation -> desired tables -> reconcile -> kernel, API
 //	                                                              |
@@ -14,7 +14,7 @@
 //
 // Every table is a handful of copied-on-write B-trees: rows by key, rows by each secondary index, rows by revision, and
 // a graveyard of deleted rows by revision. A writer copies the few nodes on the path to what it changes and then swaps
-// one pointer; who watches has a channel beside the trees, which the commit closes; a reader holds the old pointer and is disturbed by nobody. So a Snapshot costs nothing, is consistent
+// one pointer; who watches has a channel beside the trees, which the commit closes; a reader holds the old pointer and is not disturbed. So a Snapshot costs nothing, is consistent
 // over all tables, and may be kept for as long as one likes.
 //
 // # Invariants

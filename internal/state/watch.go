@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// watched is what somebody may wait for: a row, or what an index files under a key.
+// watched is what a reader may wait for: a row, or what an index files under a key.
 type watched struct {
 	t     *schema
 	index int // -1: the row with this key

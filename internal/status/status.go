@@ -5,7 +5,7 @@
 // # The world it models
 //
 // A row of a desired table passes through versions, each named by a revision (Table.Revision). Some are put in place,
-// others are overtaken before anybody tried. A Status says which version was put in place last. So "done" is never a mark
+// others are overtaken before any sink tried. A Status says which version was put in place last. So "done" is never a mark
 // on the row itself, and a reader compares: the row I see has revision 7, what is in place is revision 7.
 //
 // # Invariants

@@ -11,7 +11,7 @@ const (
 type Party struct {
 	Name     string   `json:"name"`               // shop/web, host, 10.0.0.1
 	Address  string   `json:"address,omitempty"`  // if it was asked for by address, or stands behind a service
-	Identity uint32   `json:"identity"`           // 0: nobody knows it
+	Identity uint32   `json:"identity"`           // 0: not known
 	Labels   []string `json:"labels,omitempty"`   // of its identity: k8s:app=web
 	Governed bool     `json:"governed,omitempty"` // policies restrict it
 }
@@ -52,7 +52,7 @@ type Staged struct {
 	Rules   []string `json:"rules,omitempty"` // that would decide
 }
 
-// Effective says whom a workload or a node may talk with.
+// Effective says what a workload or a node may talk with.
 type Effective struct {
 	Of      Party         `json:"of"`
 	Ingress EffectiveSide `json:"ingress"`
@@ -72,7 +72,7 @@ type EffectiveSide struct {
 // EffectivePeer is a group of peers for which the same rules say the same.
 type EffectivePeer struct {
 	Verdict string   `json:"verdict"` // allow, deny
-	Names   []string `json:"names"`   // shop/web, host, labels of an identity nobody runs; anyone
+	Names   []string `json:"names"`   // shop/web, host, labels of an identity that no pod has; anyone
 	Ports   []string `json:"ports"`   // tcp/80, tcp/8000-8999, icmp/8; any
 	Rules   []string `json:"rules,omitempty"`
 	Reason  string   `json:"reason,omitempty"` // if no rule decides

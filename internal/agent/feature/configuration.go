@@ -43,7 +43,7 @@ func tellProblems(ctx context.Context, n *Node) error {
 }
 
 // configured runs what the configuration has a say in, and runs it anew when that changes. It fails only if it cannot start
-// with what it finds first: whoever changes the configuration of a node that serves reads of it in the log.
+// with what it finds first: what a later change of the configuration does wrong is in the log.
 func configured[C any](ctx context.Context, n *Node, of func(settings.Observation) C, serve func(context.Context, C) error) error {
 	for first := true; ; first = false {
 		s := n.DB.Snapshot()

@@ -47,7 +47,7 @@ func (n *Node) proc(name string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// natPorts is the largest range of unprivileged ports that the host gives to nobody: neither to its own sockets
+// natPorts is the largest range of unprivileged ports that the host does not give out: neither to its own sockets
 // (ip_local_port_range), nor by reservation (ip_local_reserved_ports), nor to node ports.
 func natPorts(local, reserved string) (low, high uint16) {
 	taken := [1 << 16]bool{}

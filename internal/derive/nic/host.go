@@ -20,7 +20,7 @@ func ofHost(set state.Key) []state.Key {
 }
 
 // host is there as long as a policy selects this node. The set is there before and after: it goes from allowing all to
-// what the policy says, and back, while nobody looks at it.
+// what the policy says, and back, while no program looks at it.
 func host(t *table.Tables, r state.Reader) []table.NIC {
 	set, ok := t.PolicySets.One(r, table.HostSet)
 	there, enforced := t.SetStatuses.One(r, table.HostSet)

@@ -1,4 +1,4 @@
-// Package filter decides which flows somebody wants to see: Hubble's FlowFilter, compiled.
+// Package filter decides which flows a client wants to see: Hubble's FlowFilter, compiled.
 //
 // A request has a list of filters to include and one to leave out. A flow is wanted if any of the first matches, or
 // there is none, and none of the second does. A filter matches if each of its fields does; a field is a list of

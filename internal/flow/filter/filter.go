@@ -222,7 +222,7 @@ func ports(values []string, end int) (Func, error) {
 	}, nil
 }
 
-// replies: a flow of which nobody knows whether it is a reply matches neither value.
+// replies: a flow of which it is not known whether it is a reply matches neither value.
 func replies(values []bool) Func {
 	return func(f *flowpb.Flow) bool {
 		return f.GetIsReply() != nil && slices.Contains(values, f.GetIsReply().GetValue())

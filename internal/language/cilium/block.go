@@ -77,12 +77,12 @@ func (e *entry) service(s v2.ServiceSelector, field string) []policy.Block {
 		of.Labels = identity.NewSelector(e.requirements(&s.ServiceLabels.Selector, field+".k8sServiceSelector.selector")...)
 		of.Namespace = firstOf(s.ServiceLabels.Namespace, of.Namespace)
 	default:
-		return nil // chooses nobody
+		return nil // chooses nothing
 	}
 	return []policy.Block{named("service", of)}
 }
 
-// apiServerBlock is what serves the API, nodes among them. Before its addresses are known it is nobody.
+// apiServerBlock is what serves the API, nodes among them. Before its addresses are known it is nothing.
 func apiServerBlock() policy.Block {
 	return named(apiServer, policy.Reference{Kind: policy.APIServer}).Also(true, false)
 }

@@ -9,7 +9,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 )
 
-// peers are the members of an entry that choose whom it is about.
+// peers are the members of an entry that choose which peers it is about.
 type peers struct {
 	prefix    string // from or to
 	endpoints []v2.LabelSelector
@@ -37,13 +37,13 @@ func toPeers(p v2.EgressPeer) peers {
 	}
 }
 
-// requires is the member that chooses nobody, but puts a condition on whom the others choose.
+// requires is the member that chooses no peer, but puts a condition on those that the others choose.
 const requires = "Requires"
 
 // member is one of the lists of peers.
 type member struct {
 	name    string // less from or to
-	present bool   // present and empty chooses nobody, absent does not choose
+	present bool   // present and empty chooses no peer, absent does not choose
 	count   int
 	lacks   string // why it is not enforced; empty: it is
 }

@@ -62,7 +62,7 @@ func (r reader) labels(in *metav1.LabelSelector, prefix, field string) []identit
 	return label.Requirements(identity.SourceK8s+":"+prefix, in, field, r.Reject)
 }
 
-// entry is an element of ingress or egress. Without peers it is about everybody, without ports about all.
+// entry is an element of ingress or egress. Without peers it is about every peer, without ports about all.
 type entry struct {
 	reader
 	path   string // ingress[0]

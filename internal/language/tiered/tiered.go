@@ -144,7 +144,7 @@ func (r reader) podsOf(namespaces, own *metav1.LabelSelector, field string) []id
 	return append(out, label.Requirements(ofPods, own, field+".podSelector", r.Reject)...)
 }
 
-// entry is an element of ingress or egress. Without peers it is about everybody, without protocols about everything.
+// entry is an element of ingress or egress. Without peers it is about every peer, without protocols about everything.
 type entry struct {
 	reader
 	field     string // spec.egress[0]
@@ -203,7 +203,7 @@ func (e *entry) terms() (out []policy.Term) {
 	return out
 }
 
-// Whoever may connect to names may resolve them.
+// A pod that may connect to names may resolve them.
 var (
 	dnsServers = []identity.Selector{identity.NewSelector(label.Pods, identity.Requirement{
 		Key: ofPods + "k8s-app", Operator: identity.In, Values: []string{"kube-dns"},
@@ -241,7 +241,7 @@ func (e *entry) peer(p *v1alpha2.ClusterNetworkPolicyEgressPeer, field string, t
 	}
 }
 
-// networks are about whoever has such an address, pods and nodes, too. The API takes no IPv4 that is written as IPv6.
+// networks are about every end that has such an address, pods and nodes, too. The API takes no IPv4 that is written as IPv6.
 func (e *entry) networks(in []v1alpha2.CIDR, field string, t *policy.Term) {
 	var within []netip.Prefix
 	for i, text := range in {

@@ -1,5 +1,5 @@
 // Package pace says how patient a test is. Tests have no sleeps, but they give up at some point, and on a machine that is
-// emulated everything takes many times as long: whoever starts tests there says so in an environment variable.
+// emulated everything takes many times as long: what starts tests there says so in an environment variable.
 //
 // Invariant: on a usual machine, where the variable is not set, all times are as they are written.
 //

@@ -1,5 +1,5 @@
 // Package place is somewhere that one can dial from and to: a network namespace of this machine, with servers that tell
-// whom they saw call, dials, pings, and raw frames.
+// which caller they saw, dials, pings, and raw frames.
 //
 // # The world it models
 //
@@ -9,7 +9,7 @@
 // # Invariants
 //
 //   - A namespace is held by an open file of this process, and has no name that outlives it.
-//   - A dial tells silence (ErrSilence: packets are dropped) from refusal (somebody answered).
+//   - A dial tells silence (ErrSilence: packets are dropped) from refusal (a host answered).
 //
 // # Example
 //
@@ -40,7 +40,7 @@ type Namespace struct {
 	mount *os.File // nil: that of this process
 }
 
-// isolated runs f on a fresh thread, which ends with it: whatever f does to its thread concerns nobody else.
+// isolated runs f on a fresh thread, which ends with it: whatever f does to its thread concerns no other.
 func isolated(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -96,7 +96,7 @@ func (n *Namespace) Fd() int { return int(n.net.Fd()) }
 // Path names the network namespace for other processes, as long as this one lives.
 func (n *Namespace) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.net.Fd()) }
 
-// Close lets go of it. It ends when nobody is inside and no socket of it is open.
+// Close lets go of it. It ends when no process is inside and no socket of it is open.
 func (n *Namespace) Close() {
 	for _, f := range []*os.File{n.net, n.mount} {
 		if f != nil {

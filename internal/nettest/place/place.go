@@ -53,7 +53,7 @@ func (p *Place) Address(family int) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
-// Serve answers on a TCP and a UDP port from now on, in both families, with who it is and whom it saw call.
+// Serve answers on a TCP and a UDP port from now on, in both families, with who it is and which caller it saw.
 func (p *Place) Serve(port uint16) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,7 +157,7 @@ func (p *Place) answer(line string, from net.Addr) string {
 	return fmt.Sprintf("%s saw %s\n", p.Name, saw)
 }
 
-// Heard lists what its servers were told, and by whom.
+// Heard lists what its servers were told, and by which caller.
 func (p *Place) Heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -68,7 +68,7 @@ type Role struct {
 
 	Steps uint64 // it is killed before its n-th step (system call that changes something); 0: never
 
-	Capabilities []string // all that the process has; empty: those of whoever starts it
+	Capabilities []string // all that the process has; empty: those of what starts it
 }
 
 // patience is how long settling may take, on a machine that is busy.

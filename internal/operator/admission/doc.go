@@ -7,7 +7,7 @@
 //	                       ^                      |
 //	                       └── refused: errors    |  admitted, with warnings that kubectl prints
 //	                                              |
-//	   ValidatingWebhookConfiguration weft-policies holds whom to trust (caBundle)
+//	   ValidatingWebhookConfiguration weft-policies holds which authority to trust (caBundle)
 //	   Secret weft-webhook            holds the authority and the certificate of the webhook
 //
 // Every replica of the operator answers; the one that holds the Lease makes the certificate, renews it, and writes whom to

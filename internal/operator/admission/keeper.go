@@ -73,7 +73,7 @@ func (k *Keeper) leads() bool {
 	}
 }
 
-// Step looks once: whether the Secret and whom the API server trusts are as they should be, and which certificate is
+// Step looks once: whether the Secret and which authority the API server trusts are as they should be, and which certificate is
 // in use.
 func (k *Keeper) Step(ctx context.Context) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: k.Namespace, Name: Secret}}
@@ -125,7 +125,7 @@ func (k *Keeper) renew(ctx context.Context, secret *corev1.Secret, create bool) 
 	return nil
 }
 
-// trust writes whom to trust into the configuration of the webhook, if there is one.
+// trust writes which authority to trust into the configuration of the webhook, if there is one.
 func (k *Keeper) trust(ctx context.Context, bundle []byte) error {
 	var c admissionregistrationv1.ValidatingWebhookConfiguration
 	if err := k.Reader.Get(ctx, types.NamespacedName{Name: Configuration}, &c); err != nil {

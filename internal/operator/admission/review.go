@@ -88,7 +88,7 @@ func (v *Reviewer) answer(ctx context.Context, r *admissionv1.AdmissionRequest) 
 	return out
 }
 
-// findings are those about one object that stand whatever is applied after it: that nobody has the labels that it selects
+// findings are those about one object that stand whatever is applied after it: that no workload has the labels that it selects
 // may change in a second.
 func findings(text []byte, o lint.Options) (out []lint.Finding) {
 	if len(text) == 0 {

@@ -39,7 +39,7 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	mux.Handle("POST "+Path, s.Review)
 	server := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
-		ErrorLog:  slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug), // handshakes that fail, of whoever knocks
+		ErrorLog:  slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug), // handshakes that fail, of any client
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.Keeper.certificate},
 	}
 	done := make(chan struct{})

@@ -5,8 +5,8 @@
 //
 // Three kinds of object, three rules of ownership:
 //
-//   - A CiliumIdentity belongs to the cluster. Whoever needs a number for a label set creates one, probing numbers in an
-//     order that depends on the labels alone; the API server's create decides every race. Nobody but the operator
+//   - A CiliumIdentity belongs to the cluster. An agent that needs a number for a label set creates one, probing numbers in an
+//     order that depends on the labels alone; the API server's create decides every race. Only the operator
 //     deletes one, after it has been out of use for long. It marks the identity first (annotation
 //     weftnet.io/unused-since) and deletes only that version of it; an agent that begins to use a marked identity takes
 //     the mark away, and so either the deletion fails or the agent sees it and creates the identity anew.

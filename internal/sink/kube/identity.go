@@ -24,7 +24,7 @@ const namespaceKey = "io.kubernetes.pod.namespace"
 // Identities meets the claims of table IdentityClaims: for each label set there is a CiliumIdentity.
 //
 // Dump gives the claims that it has met and that the table Identities still has, so a short Every makes a new identity
-// soon after somebody has deleted one that is in use. It costs no call to the API server.
+// soon after a person has deleted one that is in use. It costs no call to the API server.
 type Identities struct {
 	db  *state.DB
 	t   *table.Tables
@@ -66,7 +66,7 @@ func (s *Identities) Set(ctx context.Context, claims []table.IdentityClaim) erro
 	return errors.Join(errs...)
 }
 
-// Unset forgets claims. The identities stay: others may use them, and the operator removes those that nobody does.
+// Unset forgets claims. The identities stay: others may use them, and the operator removes those that none does.
 func (s *Identities) Unset(_ context.Context, claims []table.IdentityClaim) error {
 	for _, c := range claims {
 		delete(s.met, c.Labels)
@@ -100,7 +100,7 @@ func (s *Identities) meet(ctx context.Context, labels identity.Labels) error {
 	}
 }
 
-// take creates the identity with a number, unless somebody else has. It is not done if the number has other labels.
+// take creates the identity with a number, unless another agent has. It is not done if the number has other labels.
 func (s *Identities) take(ctx context.Context, n identity.Number, labels identity.Labels) (done bool, err error) {
 	o := &v2.CiliumIdentity{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(uint32(n))}, SecurityLabels: labels.Map()}
 	if namespace, ok := labels.Value("k8s:" + namespaceKey); ok {

@@ -68,7 +68,7 @@ func (n *Node) Run(ctx context.Context) error {
 	defer reflector.Wait()
 	reflector.Go(func() {
 		_ = backoff.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
-			_ = r.ListAndWatchWithContext(ctx) // source/kube has logged what keeps everybody from reading nodes
+			_ = r.ListAndWatchWithContext(ctx) // source/kube has logged what keeps agents from reading nodes
 			return false, nil
 		})
 	})
@@ -99,7 +99,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 }
 
-// recheck bounds how long a CiliumNode stays away that went while nobody could hear of it.
+// recheck bounds how long a CiliumNode stays away that went while no watch was open.
 const recheck = 2 * time.Minute
 
 // ensure makes the CiliumNode as it should be. It does nothing while the Node or the settings are not known.

@@ -14,7 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Watch tells of routes of ours that somebody else has deleted. NetworkManager deletes all routes of a device that it
+// Watch tells of routes of ours that another program has deleted. NetworkManager deletes all routes of a device that it
 // manages and gets no lease for, whatever their protocol, and switches IPv6 off and on; systemd-networkd may take an address away and give it back, and
 // with it go the routes that prefer it.
 func (s *Routes) Watch(ctx context.Context, changed func(state.Key, *table.Route)) error {
@@ -31,7 +31,7 @@ func (s *Routes) Watch(ctx context.Context, changed func(state.Key, *table.Route
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, unix.ENOBUFS):
-			changed("", nil) // nobody knows which
+			changed("", nil) // which is not known
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return fmt.Errorf("read changes of routes: %w", err)
@@ -73,7 +73,7 @@ func backUp(down map[int32]bool, kind uint16, data []byte) bool {
 	return false
 }
 
-// exists tells whether there is a device still: with it go its routes, which is nobody's doing.
+// exists tells whether there is a device still: with it go its routes, which is no program's doing.
 func exists(index int) bool {
 	_, err := netlink.LinkByIndex(index)
 	return err == nil

@@ -145,7 +145,7 @@ func (s *Server) takeQueued(ctx context.Context, c *call) error {
 	return s.queue.Delete(name)
 }
 
-// GC takes away every attachment of this network that the runtime does not name, and gives back addresses that nobody
+// GC takes away every attachment of this network that the runtime does not name, and gives back addresses that no attachment
 // has. ADDs that are under way are left alone: the runtime does not know them yet.
 func (s *Server) GC(ctx context.Context, r agent.Request) (any, error) {
 	c, err := parseConfig(r.Config)

@@ -78,7 +78,7 @@ func (r record) Valid() error {
 	return nil
 }
 
-// New reads the journal, puts its attachments into the table and marks it synced. DELs that came while nobody answered
+// New reads the journal, puts its attachments into the table and marks it synced. DELs that came while no agent answered
 // are taken into account. What could not be read is logged and left out.
 func New(o Options) (*Server, error) {
 	if o.Rest == 0 {
@@ -112,7 +112,7 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	drop := func(c *call) error { // no need to wait: links that nobody wants go before any is made
+	drop := func(c *call) error { // no need to wait: links that are not wanted go before any is made
 		if err := s.forget(c); err != nil {
 			return err
 		}

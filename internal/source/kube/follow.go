@@ -228,7 +228,7 @@ func (s *store) Transformer() cache.TransformFunc {
 	}
 }
 
-// stoppable is a clock whose alarms ring at the end of a context too, so that nobody sleeps through it.
+// stoppable is a clock whose alarms ring at the end of a context too, so that no loop sleeps through it.
 type stoppable struct {
 	clock.RealClock
 	ctx context.Context //nolint:containedctx // that is its purpose

@@ -10,7 +10,7 @@
 //
 // A record that is new is synced once, after it has its name: ext4, XFS and btrfs then keep the name along with what is in
 // it (fsync(2) asks for the directory to be synced, too, which costs a second write to the disk). Should the machine lose
-// power before that, a file may be there that is cut short: nobody was told that it is written. A record that takes another's
+// power before that, a file may be there that is cut short: no caller was told that it is written. A record that takes another's
 // place is synced before, and its directory after.
 //
 // # Example
@@ -139,7 +139,7 @@ func (d Dir[T]) Sweep() {
 	}
 }
 
-// sweep removes a temporary file that nobody is writing: who does holds a lock, which ends with its process. What it cannot
+// sweep removes a temporary file that is not being written: its writer holds a lock, which ends with its process. What it cannot
 // remove the next one tries again.
 func sweep(path string) {
 	f, err := os.Open(path)
@@ -161,7 +161,7 @@ func Write(path string, data []byte, mode fs.FileMode) error {
 	return err
 }
 
-// errSwept says that somebody swept a temporary file between its making and its lock.
+// errSwept says that another process swept a temporary file between its making and its lock.
 var errSwept = errors.New("another process has removed the file before it was locked")
 
 func write(path string, data []byte, mode fs.FileMode) error {

@@ -69,7 +69,7 @@ func (n numbers) Valid() error {
 const (
 	numbersName = "numbers"
 	block       = 256     // incarnations that one write reserves
-	lost        = 1 << 24 // incarnations to leave out when nobody knows which were used
+	lost        = 1 << 24 // incarnations to leave out when it is not known which were used
 )
 
 // Lease is what an attachment holds.

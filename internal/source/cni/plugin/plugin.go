@@ -61,14 +61,14 @@ type settings struct {
 }
 
 // Run makes the call that the environment and standard input describe and returns the exit code. about is printed when
-// nobody makes a call, as to a person who tries the program.
+// there is no call, as for a person who tries the program.
 func (p Plugin) Run(about string) int {
 	funcs := skel.CNIFuncs{Add: p.add, Del: p.del, Check: p.check, Status: p.status, GC: p.gc}
 	err := skel.PluginMainFuncsWithError(funcs, version.PluginSupports("0.3.1", "0.4.0", "1.0.0", "1.1.0"), about)
 	if err == nil {
 		return 0
 	}
-	_ = json.NewEncoder(p.Out).Encode(err) // the exit code tells if nobody can read it
+	_ = json.NewEncoder(p.Out).Encode(err) // the exit code tells if it cannot be read
 	return 1
 }
 
@@ -116,7 +116,7 @@ func (p Plugin) del(args *skel.CmdArgs) error {
 			return types.NewError(types.ErrIOFailure, fmt.Sprintf("%v; and the DEL cannot be kept for later: %v", away, err), advice)
 		}
 		if _, err := p.call(args, s, agent.PathDel, brief); err == nil {
-			_ = queue.Delete(name) // to find it done again harms nobody
+			_ = queue.Delete(name) // to do it again does no harm
 		}
 		return nil
 	})

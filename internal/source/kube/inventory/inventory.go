@@ -8,7 +8,7 @@
 // # Invariants
 //
 //   - It only lists, page by page: no watches, nothing is changed.
-//   - A kind that the cluster does not have (a CRD that nobody installed) has no objects; any other refusal is an error that
+//   - A kind that the cluster does not have (a CRD that is not installed) has no objects; any other refusal is an error that
 //     says which kind and why.
 //   - Pods that have ended are left out: others may have their addresses.
 //
