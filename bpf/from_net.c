@@ -41,7 +41,7 @@ GLOBAL sender_of(struct __sk_buff *skb, const struct addr *machine)
 static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct ipcache *from = ipcache_lookup(&p->src, 0);
+	struct ipcache *from = ipcache_lookup(&p->src, c->net);
 	struct addr as = config_masquerade(p->v6);
 	int sender = SENDER_MACHINE, masquerades = !addr_is_zero(&as);
 
@@ -79,7 +79,7 @@ static __always_inline int net_to_stack(struct __sk_buff *skb, struct context *c
 static __always_inline int handle_from_net(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct ipcache *h = ipcache_lookup(&p->dst, 0);
+	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 	struct flow f = {};
 	__u32 ifindex;
 	int mine, reason, lost = fragment_meet(c), asks = ipcache_is_this_node(h) && node_nic(), action;
@@ -98,18 +98,18 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 		if (mine < 0)
 			return drop(skb, c, -mine);
 		if (mine)
-			h = ipcache_lookup(&p->dst, 0);
+			h = ipcache_lookup(&p->dst, c->net);
 	}
 	c->destination = ipcache_identity(h, p->v6);
 	asks = ipcache_is_this_node(h) && node_nic();
-	if (asks && !lb_service(p, 0)) {
+	if (asks && !lb_service(c)) {
 		reason = node_enforce(skb, NODE_GETS);
 		if (reason)
 			return drop(skb, c, reason);
 	}
 	if (!ipcache_is_local_pod(h))
 		return net_to_stack(skb, c, asks);
-	ct_find(c, p, 0, &f);
+	ct_find(c, p, &f);
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
 	ifindex = h->ifindex;
@@ -127,6 +127,7 @@ int from_net(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_SHOT;
+	c->net = net_of_device();
 	if (other)
 		return other > 0 ? vlan_pass(skb) : drop(skb, c, DROP_UNSUPPORTED_L2);
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))

@@ -23,7 +23,7 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
 	} else {
 		return DROP_TUNNEL_KEY;
 	}
-	h = ipcache_lookup(&outer, 0);
+	h = ipcache_lookup(&outer, c->net);
 	if (mark_kind(skb) == MARK_IDENTITY) /* by another network than the nodes' */
 		return DROP_UNKNOWN_SENDER;
 	if (!h || !(h->flags & IPCACHE_NODE) || (h->flags & IPCACHE_LOCAL) || !overlay_is_here(&here))
@@ -39,7 +39,7 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
  * Who lives at an address there it knows best. */
 static __always_inline int check_source(struct context *c, const struct addr *node)
 {
-	const struct ipcache *from = ipcache_lookup(&c->packet.src, 0);
+	const struct ipcache *from = ipcache_lookup(&c->packet.src, c->net);
 
 	c->sender = from ? from->identity : 0;
 	if (addr_is_loopback(&c->packet.src) || addr_is_hairpin(&c->packet.src))
@@ -56,7 +56,7 @@ static __always_inline int check_source(struct context *c, const struct addr *no
 static __always_inline int overlay_to_stack(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct ipcache *from = ipcache_lookup(&p->src, 0);
+	struct ipcache *from = ipcache_lookup(&p->src, c->net);
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
 
 	if (from && (from->flags & IPCACHE_DIRECT)) {
@@ -72,7 +72,7 @@ static __always_inline int overlay_to_stack(struct __sk_buff *skb, struct contex
 static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct ipcache *h = ipcache_lookup(&p->dst, 0);
+	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 	struct flow f = {};
 	__u32 ifindex;
 	int reason, action;
@@ -90,7 +90,7 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	}
 	if (reason)
 		return drop(skb, c, reason);
-	ct_find(c, p, 0, &f);
+	ct_find(c, p, &f);
 	ifindex = h->ifindex;
 	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : deliver_local(skb, c, &f, ifindex);
 	if (action == TC_ACT_OK)
@@ -107,6 +107,7 @@ int from_overlay(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_SHOT;
+	c->net = net_of_device();
 	reason = unwrap(skb, c, &node);
 	if (!reason)
 		reason = parse(skb, &c->packet);

@@ -68,16 +68,15 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context
 {
 	struct packet *p = &c->packet;
 	struct flow f = {};
-	struct ipcache *h;
+	struct ipcache *h = ipcache_exact(&p->dst, c->net);
 	int reason = 0, loops = 0;
 
-	h = ipcache_exact(&p->dst, n->net);
 	if (!ipcache_is_workload(h)) {
 		reason = lb_translate(skb, c);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
 		if (!reason && loops)
 			reason = reply_loopback_source(skb, c);
-		h = ipcache_lookup(&p->dst, n->net);
+		h = ipcache_lookup(&p->dst, c->net);
 	}
 	c->destination = ipcache_identity(h, p->v6);
 	if (!reason)
@@ -95,9 +94,9 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;
 	}
-	reason = clash_find(skb, c, &f, n->net, loops);
+	reason = clash_find(skb, c, &f, loops);
 	if (!reason && !f.entry)
-		reason = !ipcache_is_workload(h) && lb_refuses(c, n->net) ? DROP_NO_BACKEND : create_connection(c, &f, loops);
+		reason = !ipcache_is_workload(h) && lb_refuses(c) ? DROP_NO_BACKEND : create_connection(c, &f, loops);
 	if (reason || !f.entry)
 		return reject(skb, c, n, reason);
 	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
@@ -127,6 +126,7 @@ int from_pod(struct __sk_buff *skb)
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->source = n->identity;
+	c->net = n->net;
 	if (netkit_frame_lies(skb))
 		return drop(skb, c, DROP_UNSUPPORTED_L2);
 	c->packet.owner = n->incarnation;

@@ -9,7 +9,7 @@
 static __always_inline int is_masqueraded(struct context *c)
 {
 	struct packet *p = &c->packet;
-	struct ipcache *from = ipcache_lookup(&p->src, 0), *to;
+	struct ipcache *from = ipcache_lookup(&p->src, c->net), *to;
 	struct addr as = config_masquerade(p->v6);
 	struct flow f = {};
 	struct nic *n;
@@ -19,7 +19,7 @@ static __always_inline int is_masqueraded(struct context *c)
 		return 0;
 	if (addr_is_zero(&as) && !nat_known(c)) /* a connection that began with a node's address keeps it */
 		return 0;
-	to = ipcache_lookup(&p->dst, 0);
+	to = ipcache_lookup(&p->dst, c->net);
 	c->source = from->identity;
 	c->destination = ipcache_identity(to, p->v6);
 	if (to && (to->flags & IPCACHE_CLUSTER))
@@ -29,7 +29,7 @@ static __always_inline int is_masqueraded(struct context *c)
 	reason = fragment_learn(c, p->owner);
 	if (reason)
 		return -reason;
-	ct_find(c, p, 0, &f);
+	ct_find(c, p, &f);
 	return !f.entry || !(f.reply || (f.entry->flags & CT_PLAIN));
 }
 
@@ -41,8 +41,8 @@ static __always_inline int node_sends(struct __sk_buff *skb, struct context *c)
 
 	if (!node_nic())
 		return TC_ACT_OK;
-	to = ipcache_lookup(&c->packet.dst, 0);
-	c->source = identity_from_stack(skb, &c->packet);
+	to = ipcache_lookup(&c->packet.dst, c->net);
+	c->source = identity_from_stack(skb, c);
 	/* What leaves by a device is not for this node: an address of it is a broadcast's, or belongs to another link. */
 	c->destination = ipcache_identity(ipcache_is_this_node(to) ? NULL : to, c->packet.v6);
 	reason = node_leaves(skb, c);
@@ -65,6 +65,7 @@ int to_net(struct __sk_buff *skb)
 	c = context_of(HOOK_TO_NET);
 	if (!c)
 		return TC_ACT_SHOT;
+	c->net = net_of_device();
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);

@@ -13,6 +13,7 @@ int to_overlay(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_SHOT;
+	c->net = net_of_device();
 	if (mark_kind(skb) == MARK_ENCAPSULATED) {
 		mark_set(skb, 0, MARK_ENCAPSULATED); /* to_net sees it, too */
 		return TC_ACT_OK;
@@ -20,8 +21,8 @@ int to_overlay(struct __sk_buff *skb)
 	reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);
-	c->source = identity_from_stack(skb, &c->packet);
-	h = ipcache_lookup(&c->packet.dst, 0);
+	c->source = identity_from_stack(skb, c);
+	h = ipcache_lookup(&c->packet.dst, c->net);
 	c->destination = ipcache_identity(h, c->packet.v6);
 	if (!h || addr_is_zero(&h->tunnel))
 		return drop(skb, c, DROP_NO_TUNNEL);

@@ -16,7 +16,7 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *
 			return drop(skb, c, reason);
 		goto pass;
 	}
-	ct_find(c, p, n->net, &f);
+	ct_find(c, p, &f);
 	if (!f.entry) {
 		/* The node's own calls, its probes among them, are its own to hold. */
 		if (c->source == IDENTITY_HOST)
@@ -26,7 +26,7 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *
 			return drop(skb, c, reason);
 	}
 	if (f.reply)
-		c->sender = ipcache_identity(ipcache_lookup(&p->src, n->net), p->v6);
+		c->sender = ipcache_identity(ipcache_lookup(&p->src, c->net), p->v6);
 	reason = c->source == IDENTITY_HOST ? node_verdict(skb, c, &f, 1) : 0;
 	if (!reason)
 		reason = verdict_at(skb, c, &f, n, f.reply);
@@ -61,6 +61,7 @@ int to_pod(struct __sk_buff *skb)
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->packet.owner = n->incarnation;
+	c->net = n->net;
 	reason = parse(skb, &c->packet);
 	if (!reason && addr_is_hairpin(&c->packet.src))
 		reason = DROP_INVALID_SOURCE_IP;
@@ -68,7 +69,7 @@ int to_pod(struct __sk_buff *skb)
 		reason = fragment_meet(c);
 	if (reason)
 		return drop(skb, c, reason);
-	c->source = identity_from_stack(skb, &c->packet);
+	c->source = identity_from_stack(skb, c);
 	c->destination = n->identity;
 	if (neighbor_is_talk(&c->packet)) {
 		action = neighbor_speak(skb, c);

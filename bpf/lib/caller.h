@@ -18,7 +18,7 @@ static __always_inline __u32 caller_of(const struct context *c, __u32 owner)
 
 	if (ipcache_place(c->source) == PLACE_NODE || (p->protocol != IPPROTO_TCP && c->source <= IDENTITY_RESERVED))
 		return 0;
-	h = ipcache_exact(&caller, 0);
+	h = ipcache_exact(&caller, c->net);
 	if (h && (h->flags & IPCACHE_NODE))
 		return 0;
 	if (p->v6 && c->source <= IDENTITY_RESERVED)

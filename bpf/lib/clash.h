@@ -32,7 +32,7 @@ static __always_inline int clash_at(struct context *c, __be16 port, struct flow 
 
 	*q = c->packet;
 	q->src_port = port;
-	ct_find(c, q, 0, f);
+	ct_find(c, q, f);
 	return f->entry != NULL;
 }
 
@@ -69,6 +69,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	key->dst_port = p->dst_port;
 	key->protocol = p->protocol;
 	key->kind = NAT_SERVICE;
+	key->net = c->net;
 	if (c->event_flags & EVENT_SERVICE) {
 		key->dst = c->service;
 		key->dst_port = c->service_port;
@@ -108,16 +109,16 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 
 /* Finds the packet's connection: ct_find for packets of which a workload may have two connections with one backend. Returns
  * 0 or a drop reason. */
-static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 net, int loops)
+static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
 {
 	int resolved;
 
-	ct_find(c, &c->packet, net, f);
+	ct_find(c, &c->packet, f);
 	if (f->entry ? clash_owns(c, f) : (c->event_flags & EVENT_SERVICE))
 		return 0;
 	resolved = clash_resolve(skb, loops, f->entry != NULL);
 	if (resolved > 0)
-		ct_find(c, &c->packet, net, f);
+		ct_find(c, &c->packet, f);
 	return resolved < 0 ? -resolved : 0;
 }
 

@@ -36,6 +36,7 @@ struct context {
 	__u64 now;	/* ns, CLOCK_MONOTONIC as of the last tick: nothing here lives by less than a second */
 	__u32 source;	   /* identities */
 	__u32 destination;
+	__u32 net; /* in which its addresses are; each hook sets it once, before it asks anything */
 	__u32 incarnation; /* NIC whose policy spoke last */
 	__u32 rules;
 	__u32 event_flags;

@@ -50,12 +50,12 @@ static __always_inline int ct_is_over(__u32 flags)
 	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
 }
 
-static __always_inline void ct_find(struct context *c, const struct packet *p, __u32 net, struct flow *f)
+static __always_inline void ct_find(struct context *c, const struct packet *p, struct flow *f)
 {
 	struct ct *e;
 
 	f->key = p == &c->packet ? &c->key : &c->quoted_key;
-	ct_key_of(p, net, f);
+	ct_key_of(p, c->net, f);
 	f->is_new = 0;
 	f->reply = 0;
 	f->stale = 0;

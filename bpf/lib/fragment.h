@@ -26,6 +26,8 @@ GLOBAL fragment_join(void)
 	c->fragment_key.dst = p->dst;
 	c->fragment_key.id = p->fragment;
 	c->fragment_key.protocol = p->fragment_protocol;
+	c->fragment_key.pad = 0;
+	c->fragment_key.net = c->net;
 	if (p->first_fragment) {
 		c->fragment.src_port = p->src_port;
 		c->fragment.dst_port = p->dst_port;

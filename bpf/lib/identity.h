@@ -3,6 +3,7 @@
 #ifndef WEFT_IDENTITY_H
 #define WEFT_IDENTITY_H
 
+#include "context.h"
 #include "ipcache.h"
 #include "mark.h"
 #include "packet.h"
@@ -11,15 +12,16 @@
 
 /* Who sent what leaves the host's stack: the mark says, or it is a socket of this node, perhaps by way of the loopback
  * device; an address alone never makes anyone `host`. */
-static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const struct packet *p)
+static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const struct context *c)
 {
+	const struct packet *p = &c->packet;
 	__u32 mark = mark_read(skb), identity;
 
 	if ((mark & MARK_KIND_MASK) == MARK_IDENTITY)
 		return mark_identity(mark);
 	if (!skb->ingress_ifindex || skb->ingress_ifindex == LOOPBACK_IFINDEX)
 		return IDENTITY_HOST;
-	identity = ipcache_identity(ipcache_lookup(&p->src, 0), p->v6);
+	identity = ipcache_identity(ipcache_lookup(&p->src, c->net), p->v6);
 	if (identity == IDENTITY_HOST)
 		return ipcache_identity(NULL, p->v6);
 	return identity;

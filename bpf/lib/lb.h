@@ -10,16 +10,17 @@
 #define NODE_PORT_MIN 30000 /* Kubernetes' --service-node-port-range */
 #define NODE_PORT_MAX 32767
 
-static __always_inline struct service *lb_service(const struct packet *p, __u32 net)
+static __always_inline struct service *lb_service(const struct context *c)
 {
-	struct service_key key = { .addr = p->dst, .port = p->dst_port, .protocol = p->protocol, .net = net };
+	const struct packet *p = &c->packet;
+	struct service_key key = { .addr = p->dst, .port = p->dst_port, .protocol = p->protocol, .net = c->net };
 	struct service *s = bpf_map_lookup_elem(&services, &key);
 	__u16 port = bpf_ntohs(p->dst_port);
 
 	if (s || port < NODE_PORT_MIN || port > NODE_PORT_MAX)
 		return s;
 	/* A node port is offered at every address of every node: one row a family, with the unspecified address. */
-	struct ipcache *h = ipcache_lookup(&p->dst, net);
+	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 
 	if (!h || !(h->flags & IPCACHE_NODE))
 		return NULL;
@@ -32,17 +33,17 @@ static __always_inline struct service *lb_service(const struct packet *p, __u32 
 
 /* Whether a packet that no frontend is for is addressed to a cluster address: that is nothing but the ports of its service, for
  * all other there is one row, without port and protocol. */
-static __always_inline int lb_refuses(const struct context *c, __u32 net)
+static __always_inline int lb_refuses(const struct context *c)
 {
-	struct service_key key = { .addr = c->packet.dst, .net = net };
+	struct service_key key = { .addr = c->packet.dst, .net = c->net };
 
 	return !(c->event_flags & EVENT_SERVICE) && bpf_map_lookup_elem(&services, &key);
 }
 
 /* The backend that a client has at a service with affinity, while that takes new connections; 0: none. */
-static __always_inline __u32 lb_affine(const struct packet *p, const struct service *s)
+static __always_inline __u32 lb_affine(const struct context *c, const struct service *s)
 {
-	struct affinity_key key = { .client = p->src, .service = s->id };
+	struct affinity_key key = { .client = c->packet.src, .service = s->id, .net = c->net };
 	struct slot_key takes = { .service = s->id };
 	struct affinity *a;
 	__u64 now = bpf_ktime_get_ns();
@@ -82,10 +83,10 @@ GLOBAL lb_keep(const struct nat_key *at, const struct nat *what)
 }
 
 /* A backend for a new connection: the client's own where the service asks for it, else any. 0: there is none. */
-static __always_inline __u32 lb_choose(const struct packet *p, const struct service *s)
+static __always_inline __u32 lb_choose(const struct context *c, const struct service *s)
 {
 	struct slot_key key = { .service = s->id };
-	__u32 id = lb_affine(p, s), *at;
+	__u32 id = lb_affine(c, s), *at;
 
 	if (id)
 		return id;
@@ -97,7 +98,7 @@ static __always_inline __u32 lb_choose(const struct packet *p, const struct serv
 		return 0;
 	id = *at;
 	if (s->flags & SERVICE_AFFINITY) {
-		struct affinity_key who = { .client = p->src, .service = s->id };
+		struct affinity_key who = { .client = c->packet.src, .service = s->id, .net = c->net };
 		struct affinity a = { .backend = id, .used = bpf_ktime_get_ns() };
 
 		bpf_map_update_elem(&affinities, &who, &a, BPF_ANY);
@@ -122,7 +123,7 @@ GLOBAL lb_goes_on(void)
 		q->src_port = c->nat.source_port;
 	if (addr_equal(&q->src, &q->dst))
 		q->src = config_loopback(q->v6);
-	ct_find(c, q, 0, &f);
+	ct_find(c, q, &f);
 	return f.entry && !f.reply && (f.entry->flags & CT_SERVICE) && f.entry->service_port == c->packet.dst_port &&
 	       addr_equal(&f.entry->service, &c->packet.dst);
 }
@@ -134,8 +135,8 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 	if (!c)
 		return DROP_INVALID;
 	struct packet *p = &c->packet;
-	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_SERVICE };
-	struct service *s = lb_service(p, 0);
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_SERVICE, .net = c->net };
+	struct service *s = lb_service(c);
 	struct backend *b = NULL;
 	struct nat *known;
 	__be16 source_port = 0;
@@ -156,7 +157,7 @@ GLOBAL lb_translate(struct __sk_buff *skb, struct context *c)
 		b = bpf_map_lookup_elem(&backends, &id);
 	}
 	if (!b) {
-		id = lb_choose(p, s);
+		id = lb_choose(c, s);
 		b = id ? bpf_map_lookup_elem(&backends, &id) : NULL;
 		if (!b)
 			return DROP_NO_BACKEND;

@@ -184,6 +184,7 @@ static __always_inline struct nat *nat_known(struct context *c)
 	key->src_port = p->src_port;
 	key->dst_port = p->dst_port;
 	key->protocol = p->protocol;
+	key->net = c->net;
 	return bpf_map_lookup_elem(&translations, key);
 }
 
@@ -232,7 +233,7 @@ GLOBAL masquerade_error(struct __sk_buff *skb, struct context *c)
 	__builtin_memset(q, 0, sizeof(*q));
 	if (parse_quoted(skb, p, q))
 		return DROP_CT_INVALID_HEADER;
-	nat_key_of_quoted(q, &key);
+	nat_key_of_quoted(c, q, &key);
 	known = bpf_map_lookup_elem(&translations, &key);
 	if (!known)
 		return DROP_NAT_NO_MAPPING;
@@ -247,7 +248,7 @@ GLOBAL masquerade_in(struct __sk_buff *skb, struct context *c)
 	if (!c)
 		return 0;
 	struct packet *p = &c->packet;
-	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_BACK };
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_BACK, .net = c->net };
 	struct nat *known, to;
 	int reason;
 
@@ -257,7 +258,7 @@ GLOBAL masquerade_in(struct __sk_buff *skb, struct context *c)
 		__builtin_memset(q, 0, sizeof(*q));
 		if (parse_quoted(skb, p, q))
 			return 0;
-		nat_key_of_quoted(q, &key);
+		nat_key_of_quoted(c, q, &key);
 		known = bpf_map_lookup_elem(&translations, &key);
 		if (!known)
 			return 0;

@@ -8,13 +8,14 @@
 #include "icmp.h"
 
 /* Of the row that a packet belongs to which answers the quoted one. */
-static __always_inline void nat_key_of_quoted(const struct packet *q, struct nat_key *key)
+static __always_inline void nat_key_of_quoted(const struct context *c, const struct packet *q, struct nat_key *key)
 {
 	key->src = q->dst;
 	key->dst = q->src;
 	key->src_port = q->dst_port;
 	key->dst_port = q->src_port;
 	key->protocol = q->protocol;
+	key->net = c->net;
 }
 
 /* The key of the row for the other way. */
@@ -22,6 +23,7 @@ static __always_inline void nat_turn(const struct nat_key *key, const struct nat
 {
 	__builtin_memset(other, 0, sizeof(*other));
 	other->protocol = key->protocol;
+	other->net = key->net;
 	if (key->kind == NAT_OUT) {
 		other->kind = NAT_BACK;
 		other->src = key->dst;
@@ -89,7 +91,7 @@ static __always_inline int nat_until(const struct nat_key *k, struct packet *p, 
 	p->icmp_request = p->icmp_type;
 	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
 		p->asks = icmp_asks(p);
-	ct_key_of(p, 0, &f);
+	ct_key_of(p, k->net, &f);
 	e = bpf_map_lookup_elem(&connections, key);
 	return e ? e->expires / SECOND : 0;
 }

@@ -92,7 +92,7 @@ static __always_inline int neighbor_answers(struct __sk_buff *skb, const struct 
 		return 0;
 	if (p->dst.b[0] == 0xff) /* to all nodes of the link it is no answer */
 		return p->dst.b[1] == 2 && p->dst.b[15] == 1 && !*(__u64 *)(p->dst.b + 2) && !(na.flags & ND_FLAG_SOLICITED);
-	return addr_is_link_local6(&p->dst) || ipcache_is_this_node(ipcache_exact(&p->dst, 0));
+	return addr_is_link_local6(&p->dst) || ipcache_is_this_node(ipcache_exact(&p->dst, n->net));
 }
 
 /* Turns the solicitation into its advertisement in place: 24 bytes and one option of 8. */

@@ -11,4 +11,10 @@ static __always_inline struct nic *nic_at(__u32 ifindex)
 	return bpf_map_lookup_elem(&nics, &ifindex);
 }
 
+/* The network of what comes or goes by a device that is no workload's. */
+static __always_inline __u32 net_of_device(void)
+{
+	return NET_PODS;
+}
+
 #endif

@@ -65,7 +65,7 @@ static __always_inline int node_exempt(const struct context *c, const struct add
 		return 1;
 	if (!overlay_is(p) && (p->protocol != IPPROTO_TCP || p->dst_port != bpf_htons(PORT_HEALTH)))
 		return 0;
-	other = ipcache_lookup(peer, 0);
+	other = ipcache_lookup(peer, c->net);
 	return other && (other->flags & IPCACHE_NODE);
 }
 
@@ -100,7 +100,7 @@ GLOBAL node_enforce(struct __sk_buff *skb, int does)
 	exempt = does == NODE_CARRIES || node_exempt(c, does == NODE_SENDS ? &p->dst : &p->src);
 	if (exempt && does != NODE_CARRIES && p->protocol != IPPROTO_TCP)
 		return 0; /* what is not TCP is exempt in both directions */
-	ct_find(c, p, 0, &f);
+	ct_find(c, p, &f);
 	if (!f.entry) {
 		if (does == NODE_CARRIES)
 			p->owner = OWNER_CARRIED;
@@ -128,7 +128,7 @@ static __always_inline int node_leaves(struct __sk_buff *skb, struct context *c)
 	int does = c->source == IDENTITY_HOST ? NODE_SENDS : NODE_CARRIES, reason;
 	struct nic *n = node_nic();
 
-	if (!n || (does == NODE_CARRIES && !ipcache_is_this_node(ipcache_lookup(&c->packet.src, 0))))
+	if (!n || (does == NODE_CARRIES && !ipcache_is_this_node(ipcache_lookup(&c->packet.src, c->net))))
 		return 0;
 	reason = fragment_meet(c);
 	if (!reason)

@@ -12,15 +12,15 @@
 #include "event.h"
 #include "ipcache.h"
 
-static __always_inline __u32 revision_bucket(const struct addr *a)
+static __always_inline __u32 revision_bucket(const struct addr *a, __u32 net)
 {
-	return addr_mixed(a, 0) % REVISION_BUCKETS;
+	return addr_mixed(a, net) % REVISION_BUCKETS;
 }
 
 /* The revision that a remembered verdict must have reached to count. */
-static __always_inline __u64 revision_needed(const struct question *q)
+static __always_inline __u64 revision_needed(const struct context *c, const struct question *q)
 {
-	__u32 at = q->set, bucket = revision_bucket(&q->peer_addr);
+	__u32 at = q->set, bucket = revision_bucket(&q->peer_addr, c->net);
 	struct set *set = bpf_map_lookup_elem(&sets, &at);
 	__u64 *changed = bpf_map_lookup_elem(&peer_revisions, &bucket);
 	__u64 needed = set ? set->revision : ~0ULL >> 8;
@@ -224,7 +224,7 @@ static __always_inline int policy_known(struct context *c, const struct question
 	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
 	int reason;
 
-	if (memory->asker != policy_asker(q) || (known >> 8) < revision_needed(q))
+	if (memory->asker != policy_asker(q) || (known >> 8) < revision_needed(c, q))
 		return POLICY_UNKNOWN;
 	reason = policy_drop_reason(known & 0xff);
 	if (!reason) {

@@ -40,9 +40,9 @@ GLOBAL related(struct __sk_buff *skb, int to_client)
 	if (skb->len > ETH_HEADER + (p->v6 ? ERROR_SIZE6 : ERROR_SIZE4) || parse_quoted(skb, p, q))
 		return DROP_CT_INVALID_HEADER;
 	if (!addr_equal(&p->dst, &q->src) ||
-	    (!addr_equal(&p->src, &q->dst) && ipcache_is_workload(ipcache_exact(&p->src, 0))))
+	    (!addr_equal(&p->src, &q->dst) && ipcache_is_workload(ipcache_exact(&p->src, c->net))))
 		return DROP_ICMP_UNRELATED;
-	ct_find(c, q, 0, &f);
+	ct_find(c, q, &f);
 	if (!f.entry || policy_denies(f.entry->egress.verdict_revision & 0xff) || policy_denies(f.entry->ingress.verdict_revision & 0xff))
 		return DROP_ICMP_UNRELATED;
 	if ((f.entry->flags & CT_STACK) && c->hook != HOOK_TO_POD) {

@@ -270,3 +270,54 @@ func TestAMapThatNobodyCanReadBeginsEmptyAndIsNamed(t *testing.T) {
 		t.Fatalf("renewed are %v, want connections alone", got)
 	}
 }
+
+// Keys of translations, fragments and affinities had no network. Their rows are of the pod network, and stay what they were.
+func TestRowsOfKeysWithoutANetworkAreMoved(t *testing.T) {
+	number := func(size uint32) btf.Type { return &btf.Int{Name: "number", Size: size} }
+	for name, tail := range map[string]btf.Member{ // what the key had where `net` is now
+		"translations": {Name: "pad", Type: number(2), Offset: 38 * 8},
+		"fragments":    {Name: "protocol", Type: number(4), Offset: 36 * 8},
+		"affinities":   {Name: "pad", Type: number(4), Offset: 20 * 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, spec := pinDirectory(t), mapSpec(t, name).Copy()
+			spec.Pinning = ebpf.PinNone
+			key := *btf.UnderlyingType(spec.Key).(*btf.Struct)
+			key.Members = slices.Clone(key.Members)
+			at := slices.IndexFunc(key.Members, func(m btf.Member) bool { return m.Offset >= tail.Offset })
+			key.Members = append(key.Members[:at], tail)
+			spec.Key = &key
+			old := left(t, rand.New(rand.NewPCG(7, 8)), dir, spec, 0)
+			for i := range 100 {
+				row := make([]byte, spec.KeySize)
+				for j := range tail.Offset.Bytes() {
+					row[j] = byte(i + int(j))
+				}
+				if name == "fragments" {
+					row[36] = byte(i) // protocols are numbers of one byte
+				}
+				if err := old.Put(row, make([]byte, spec.ValueSize)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d, err := Open(dir, Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			if got := d.Moving(); !slices.Equal(got, []string{name}) {
+				t.Fatalf("moving are %v, want %s", got, name)
+			}
+			if done, err := d.Follow(); err != nil || !done {
+				t.Fatalf("follow: %v, %v", done, err)
+			}
+			rows := map[string]bool{}
+			entries(t, d.Map(name), func(key, _ []byte) { rows[string(key)] = true })
+			entries(t, old, func(key, _ []byte) {
+				if !rows[string(key)] {
+					t.Errorf("the row of %x is lost", key)
+				}
+			})
+		})
+	}
+}

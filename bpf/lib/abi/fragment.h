@@ -10,7 +10,9 @@ struct fragment_key {
 	struct addr src;
 	struct addr dst;
 	__u32 id;
-	__u32 protocol; /* that the fragment's own header says follows: options, perhaps */
+	__u8 protocol; /* that the fragment's own header says follows: options, perhaps */
+	__u8 pad;
+	__u16 net;
 };
 
 struct fragment {

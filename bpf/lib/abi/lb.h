@@ -42,7 +42,7 @@ struct backend {
 struct affinity_key {
 	struct addr client;
 	__u32 service;
-	__u32 pad;
+	__u32 net;
 };
 
 struct affinity {

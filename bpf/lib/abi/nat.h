@@ -19,7 +19,7 @@ struct nat_key {
 	__be16 dst_port;
 	__u8 protocol;
 	__u8 kind; /* enum nat_kind */
-	__u16 pad;
+	__u16 net;
 };
 
 struct nat {

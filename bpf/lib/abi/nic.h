@@ -6,11 +6,13 @@
 #include "addr.h"
 #include "map.h"
 
+#define NET_PODS 0 /* the pod network, in which nodes are, too */
+
 struct nic {
 	__u32 incarnation; /* number of this attachment on this node, never used twice */
 	__u32 identity;
 	__u32 set;	   /* index into sets */
-	__u32 net;	   /* network id */
+	__u32 net;	   /* network id; every key that holds an address names its network */
 	__u64 revision;	   /* since when it has this set: verdicts older than this are asked again */
 	struct addr ipv4;  /* zero: has none */
 	struct addr ipv6;

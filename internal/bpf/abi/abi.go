@@ -29,6 +29,7 @@ const (
 	MarkMask             = 0xffff0fff
 	MarkSign             = 0x5746
 	Translations         = 131072
+	NetPods              = 0
 	LayerTier            = 2
 	LayerView            = 4
 	PolicyBitsFixed      = 72
@@ -972,7 +973,9 @@ type FragmentKey struct {
 	Src      Addr
 	Dst      Addr
 	Id       uint32
-	Protocol uint32
+	Protocol uint8
+	_        uint8
+	Net      uint16
 }
 
 // Fragment is C's struct fragment, 24 bytes.
@@ -1056,7 +1059,7 @@ type AffinityKey struct {
 	_       structs.HostLayout
 	Client  Addr
 	Service uint32
-	_       uint32
+	Net     uint32
 }
 
 // Affinity is C's struct affinity, 16 bytes.
@@ -1076,7 +1079,7 @@ type NatKey struct {
 	DstPort  BePort
 	Protocol uint8
 	Kind     uint8
-	_        uint16
+	Net      uint16
 }
 
 // Nat is C's struct nat, 40 bytes.

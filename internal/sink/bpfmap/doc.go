@@ -56,7 +56,7 @@ func (r *Revisions) next() (uint64, error) {
 }
 
 // Peers makes every remembered verdict about these addresses be asked again. A nil list means all addresses.
-func (r *Revisions) Peers(addrs []abi.Addr) error {
+func (r *Revisions) Peers(addrs []abi.IpcacheKey) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now, err := r.next()
@@ -79,12 +79,13 @@ func (r *Revisions) Peers(addrs []abi.Addr) error {
 	return nil
 }
 
-// bucket is revision_bucket of bpf/lib/policy.h: the words of an address as the processor loads them.
-func bucket(a abi.Addr) uint32 {
+// bucket is revision_bucket of bpf/lib/policy.h: the words of an address as the processor loads them, and its network.
+func bucket(k abi.IpcacheKey) uint32 {
+	a := k.Addr
 	w := func(i int) uint32 {
 		return uint32(a[i]) | uint32(a[i+1])<<8 | uint32(a[i+2])<<16 | uint32(a[i+3])<<24
 	}
-	h := w(0)*abi.AddrMix0 ^ w(4)*abi.AddrMix1 ^ w(8)*abi.AddrMix2 ^ w(12)*abi.AddrMix3
+	h := w(0)*abi.AddrMix0 ^ w(4)*abi.AddrMix1 ^ w(8)*abi.AddrMix2 ^ w(12)*abi.AddrMix3 ^ k.Net
 	h ^= h >> 15
 	h *= abi.AddrMixAll
 	h ^= h >> 12

@@ -77,7 +77,7 @@ func ctKey(c Connection) (k abi.CtKey, fromB bool) {
 	if fromB = !lower(a, b, ap, bp); fromB {
 		a, b, ap, bp = b, a, bp, ap
 	}
-	return abi.CtKey{A: a, B: b, APort: ap, BPort: bp, Protocol: c.Protocol}, fromB
+	return abi.CtKey{A: a, B: b, APort: ap, BPort: bp, Protocol: c.Protocol, Net: abi.NetPods}, fromB
 }
 
 // lower is addr_less of bpf/lib/addr.h.

@@ -61,7 +61,7 @@ func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry
 // Set writes rows and, where an address changed hands, has verdicts about it asked again.
 func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 	var errs []error
-	var changed []abi.Addr
+	var changed []abi.IpcacheKey
 	all := false
 	for _, r := range rows {
 		value := entryValue(r)
@@ -72,7 +72,7 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 			if err := c.addresses.Put(key, value); err != nil {
 				errs = append(errs, fail(r, full("ipcache", err)))
 			} else if !known || old.Identity != value.Identity {
-				changed = append(changed, key.Addr)
+				changed = append(changed, key)
 			}
 			continue
 		}
@@ -90,13 +90,13 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 // Unset removes rows.
 func (c *IPCache) Unset(_ context.Context, rows []table.IPCacheEntry) error {
 	var errs []error
-	var changed []abi.Addr
+	var changed []abi.IpcacheKey
 	all := false
 	for _, r := range rows {
 		var err error
 		if r.Prefix.IsSingleIP() {
 			err = c.addresses.Delete(addressKey(r))
-			changed = append(changed, addressKey(r).Addr)
+			changed = append(changed, addressKey(r))
 		} else {
 			err = c.prefixes.Delete(prefixKey(r))
 			all = true
@@ -108,7 +108,7 @@ func (c *IPCache) Unset(_ context.Context, rows []table.IPCacheEntry) error {
 	return errors.Join(append(errs, c.bump(changed, all))...)
 }
 
-func (c *IPCache) bump(changed []abi.Addr, all bool) error {
+func (c *IPCache) bump(changed []abi.IpcacheKey, all bool) error {
 	switch {
 	case all:
 		return c.revisions.Peers(nil)

@@ -353,7 +353,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 }
 
 func serviceKey(r table.Frontend) abi.ServiceKey {
-	return abi.ServiceKey{Addr: abi.From(r.Address), Port: abi.Port(r.Port), Protocol: r.Protocol}
+	return abi.ServiceKey{Addr: abi.From(r.Address), Port: abi.Port(r.Port), Protocol: r.Protocol, Net: abi.NetPods}
 }
 
 // frontendAddress turns the all-zero key of a node port back into the unspecified address.
