@@ -4,8 +4,8 @@
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
 #include "lib/node.h"
+#include "lib/path.h"
 #include "lib/reject.h"
-#include "lib/route.h"
 #include "lib/workload.h"
 
 static __always_inline int create_connection(struct context *c, struct flow *f, int loops)
@@ -13,61 +13,37 @@ static __always_inline int create_connection(struct context *c, struct flow *f, 
 	return ct_create(c, f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
 }
 
-static __always_inline int pod_to_stack(struct __sk_buff *skb, struct context *c, struct flow *f)
+/* An ICMP error goes the way of the connection that it is about. */
+static __always_inline int pass_error(struct __sk_buff *skb, struct context *c, const struct ipcache *h)
 {
-	if (f->is_new)
-		__sync_fetch_and_or(&f->entry->flags, CT_STACK);
-	deliver_report(skb, c, f, EVENT_TO_STACK);
+	struct nic *to = ipcache_is_local_pod(h) ? nic_at(h->ifindex) : NULL;
+	int reason = related(skb, !!to), by_stack = c->event_flags & EVENT_TO_STACK;
+
+	if (reason)
+		return drop(skb, c, reason);
+	if (to && !by_stack)
+		return deliver_into(skb, to, h->ifindex);
+	path_choose(c, h, by_stack ? CT_STACK : 0);
+	if (c->hop.path != PATH_STACK)
+		return path_out(skb, c);
 	mark_set(skb, c->source, MARK_IDENTITY);
 	return TC_ACT_OK;
 }
 
-static __always_inline int by_overlay(const struct ipcache *h)
+/* The packet leaves the pod's sight: by the node's policy, where it is for the node. */
+static __noinline int leave_pod(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	return h && config.overlay_ifindex && !(h->flags & IPCACHE_DIRECT) && !addr_is_zero(&h->tunnel);
+	int reason = c->hop.node ? node_verdict(skb, c, f, 0) : 0;
+
+	return reason ? deliver_refuse(skb, c, f, reason) : path_take(skb, c, f);
 }
 
-/* To another node or the outside, past the host's stack. */
-static __noinline int leave_node(struct __sk_buff *skb, struct context *c, const struct ipcache *h)
-{
-	int reason, action;
+#define GO_ON (-1) /* what a step says that is not done with the packet: others give the action */
 
-	if (by_overlay(h)) {
-		reason = overlay_wrap(skb, h, c->source);
-		if (reason)
-			return drop(skb, c, reason);
-		mark_set(skb, 0, MARK_ENCAPSULATED);
-		return bpf_redirect(config.overlay_ifindex, 0);
-	}
-	mark_set(skb, c->source, MARK_IDENTITY);
-	action = route_out(skb, c);
-	if (action == TC_ACT_REDIRECT && h && (h->flags & IPCACHE_CLUSTER))
-		mark_set(skb, 0, MARK_DELIVERED); /* to_net would only find that nothing is to be masqueraded */
-	return action;
-}
-
-/* Where an allowed packet goes that is not for a workload of this node. */
-static __noinline int leave_or_stack(struct __sk_buff *skb, struct context *c, struct flow *f, const struct ipcache *h)
-{
-	int reason = ipcache_is_this_node(h) ? node_verdict(skb, c, f, 0) : 0;
-
-	if (reason)
-		return deliver_refuse(skb, c, f, reason);
-	reason = ct_update(c, f);
-	if (reason)
-		return drop(skb, c, reason);
-	if ((f->entry->flags & CT_STACK) || ipcache_is_this_node(h))
-		return pod_to_stack(skb, c, f);
-	if (h && (h->flags & IPCACHE_LOCAL))
-		return drop(skb, c, DROP_STALE);
-	deliver_report(skb, c, f, by_overlay(h) ? EVENT_TO_OVERLAY : EVENT_TO_NETWORK);
-	return leave_node(skb, c, h);
-}
-
-static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context *c, struct nic *n)
+/* Finds the connection of a packet, or opens it, and its path: by the row of its target, once services are translated. */
+static __always_inline int find_path(struct __sk_buff *skb, struct context *c, struct nic *n, struct flow *f)
 {
 	struct packet *p = &c->packet;
-	struct flow f = {};
 	struct ipcache *h = ipcache_exact(&p->dst, c->net);
 	int reason = 0, loops = 0;
 
@@ -83,35 +59,40 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context
 		reason = workload_check_target(p, h);
 	if (reason)
 		return reject(skb, c, n, reason);
-	if (icmp_is_special(p)) {
-		struct nic *to = ipcache_is_local_pod(h) ? nic_at(h->ifindex) : NULL;
-
-		reason = related(skb, !!to); /* it goes the way of the connection that it is about */
-		if (reason)
-			return drop(skb, c, reason);
-		if (!(c->event_flags & EVENT_TO_STACK) && !ipcache_is_this_node(h))
-			return to ? deliver_into(skb, to, h->ifindex) : leave_node(skb, c, h);
-		mark_set(skb, c->source, MARK_IDENTITY);
-		return TC_ACT_OK;
-	}
-	reason = clash_find(skb, c, &f, loops);
-	if (!reason && !f.entry)
-		reason = !ipcache_is_workload(h) && lb_refuses(c) ? DROP_NO_BACKEND : create_connection(c, &f, loops);
-	if (reason || !f.entry)
+	if (icmp_is_special(p))
+		return pass_error(skb, c, h);
+	reason = clash_find(skb, c, f, loops);
+	if (!reason && !f->entry)
+		reason = !ipcache_is_workload(h) && lb_refuses(c) ? DROP_NO_BACKEND : create_connection(c, f, loops);
+	if (reason || !f->entry)
 		return reject(skb, c, n, reason);
-	if (f.reply && (f.entry->flags & CT_LOOPBACK)) {
-		reason = reply_loopback(skb, c, &f);
+	if (f->entry->flags & CT_LOOPBACK) {
+		reason = f->reply ? reply_loopback(skb, c, f) : 0;
 		return reason ? drop(skb, c, reason) : deliver_into(skb, n, skb->ifindex);
 	}
-	if (f.entry->flags & CT_LOOPBACK)
-		return deliver_into(skb, n, skb->ifindex);
+	path_choose(c, h, f->entry->flags);
+	if (ipcache_is_workload(h))
+		path_remember(c, f);
+	return GO_ON;
+}
+
+static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context *c, struct nic *n)
+{
+	struct flow f = { .key = &c->key };
+	int reason, action;
+
+	if (!icmp_is_special(&c->packet))
+		ct_find(c, &c->packet, &f);
+	if (!f.entry || !clash_owns(c, &f) || !path_recall(c, &f)) {
+		action = find_path(skb, c, n, &f);
+		if (action != GO_ON || !f.entry) /* the latter for the verifier */
+			return action;
+	}
 	reason = verdict_at(skb, c, &f, n, !f.reply);
 	if (reason)
 		return deliver_refuse(skb, c, &f, reason);
-	/* Not from leave_or_stack(): its frame would be one too many for kernels that round each up to 32 bytes (before 6.8). */
-	if (ipcache_is_local_pod(h) && !(f.entry->flags & CT_STACK))
-		return deliver_local(skb, c, &f, h->ifindex);
-	return leave_or_stack(skb, c, &f, h);
+	/* Not from leave_pod(): its frame would be one too many for kernels that round each up to 32 bytes (before 6.8). */
+	return c->hop.path == PATH_POD ? deliver_local(skb, c, &f, c->hop.ifindex) : leave_pod(skb, c, &f);
 }
 
 SEC("tc")

@@ -28,7 +28,7 @@ int to_overlay(struct __sk_buff *skb)
 		return drop(skb, c, DROP_NO_TUNNEL);
 	reason = node_leaves(skb, c);
 	if (!reason)
-		reason = overlay_wrap(skb, h, c->source);
+		reason = overlay_wrap(skb, &h->tunnel, c->source);
 	if (reason)
 		return drop(skb, c, reason);
 	count(skb, HOOK_TO_OVERLAY, 0);

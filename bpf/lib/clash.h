@@ -107,13 +107,14 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	return reason ? -reason : 1;
 }
 
-/* Finds the packet's connection: ct_find for packets of which a workload may have two connections with one backend. Returns
- * 0 or a drop reason. */
+/* Finds the packet's connection among those that a workload may have with one backend; what was found for the packet as it
+ * came is in `f`. Returns 0 or a drop reason. */
 static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
 {
 	int resolved;
 
-	ct_find(c, &c->packet, f);
+	if (c->event_flags & EVENT_SERVICE)
+		ct_find(c, &c->packet, f);
 	if (f->entry ? clash_owns(c, f) : (c->event_flags & EVENT_SERVICE))
 		return 0;
 	resolved = clash_resolve(skb, loops, f->entry != NULL);

@@ -29,6 +29,16 @@ struct question {
 	__u32 of; /* enum remembered: where the answer is remembered */
 };
 
+/* How this packet goes on: see path.h. */
+struct hop {
+	__u32 path; /* enum path_kind */
+	__u32 ifindex; /* PATH_POD */
+	struct addr tunnel; /* PATH_OVERLAY */
+	__u8 inside; /* the target is in the cluster: its packets are not masqueraded */
+	__u8 node; /* the target is this node */
+	__u8 pad[6];
+};
+
 /* What the steps of one hook have found out so far. */
 struct context {
 	struct packet packet;
@@ -55,6 +65,7 @@ struct context {
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;
+	struct hop hop;
 	struct ct fresh;
 	struct packet quoted;
 	struct nat nat;

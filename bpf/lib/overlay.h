@@ -34,17 +34,17 @@ static __always_inline int overlay_is_here(const struct addr *dst)
 	return addr_is_zero(&own) || addr_equal(dst, &own);
 }
 
-/* Into the overlay, to the node that `h` lives on; the identity travels as the VNI. */
-static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct ipcache *h, __u32 identity)
+/* Into the overlay, to where a node's tunnel ends; the identity travels as the VNI. */
+static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct addr *tunnel, __u32 identity)
 {
 	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
 	__u64 flags = 0;
 
-	if (addr_is4(&h->tunnel)) {
-		key.remote_ipv4 = bpf_ntohl(addr_4(&h->tunnel));
+	if (addr_is4(tunnel)) {
+		key.remote_ipv4 = bpf_ntohl(addr_4(tunnel));
 		flags = BPF_F_ZERO_CSUM_TX;
 	} else {
-		__builtin_memcpy(key.remote_ipv6, &h->tunnel, 16);
+		__builtin_memcpy(key.remote_ipv6, tunnel, 16);
 		flags = BPF_F_TUNINFO_IPV6;
 	}
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) ? DROP_TUNNEL_KEY : 0;

@@ -160,9 +160,9 @@ static __always_inline struct ct_verdict *policy_remembered(struct ct *e, __u32 
 	case REMEMBERED_INGRESS:
 		return &e->ingress;
 	case REMEMBERED_BACK_A:
-		return &e->way_a.back;
+		return &e->back_a;
 	default:
-		return &e->way_b.back;
+		return &e->back_b;
 	}
 }
 

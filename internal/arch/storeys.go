@@ -19,6 +19,7 @@ var storeys = [][]string{
 	{"policy", "nat", "lb"},                                                               // answers
 	{"verdict", "related", "reply", "masquerade", "clash", "neighbor", "sweep"},           // steps on a packet
 	{"overlay", "route", "deliver"},                                                       // legs of a path
+	{"path"},                                                                              // choose once, remember, take
 	{"workload", "reject", "node"},                                                        // who sends, who gets, and the host firewall
 }
 

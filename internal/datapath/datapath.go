@@ -279,7 +279,7 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	n.NatPortMin, n.NatPortMax = c.NATPortMin, c.NATPortMax
 	n.Masquerade4, n.Masquerade6 = abi.From(c.Masquerade4), abi.From(c.Masquerade6)
 	n.Loopback4, n.Loopback6 = abi.From(c.Loopback4), abi.From(c.Loopback6)
-	n.CallersSeed = c.callersSeed
+	n.CallersSeed, n.PathEpoch = c.callersSeed, c.pathEpoch()
 	n.AtNetkit, n.HostConntrack, n.Reject = byteOf(c.atNetkit), byteOf(c.hostConntrack), byteOf(!c.Silent)
 	n.World4, n.World6 = cmp.Or(c.World4, n.World4), cmp.Or(c.World6, n.World6)
 	n.EventsPerSecond = cmp.Or(c.EventsPerSecond, n.EventsPerSecond)
@@ -299,6 +299,9 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	}
 	return nil
 }
+
+// pathEpoch differs between configurations under which path_choose of bpf/lib/path.h chooses differently.
+func (c Config) pathEpoch() uint32 { return c.OverlayIfindex }
 
 func byteOf(on bool) uint8 {
 	if on {

@@ -28,13 +28,14 @@ struct node_config {
 	__u32 datagram_new[2];
 	__u32 tcp_opening;
 	__u32 events_per_second; /* events beyond this are counted as lost */
+	__u32 path_epoch;	 /* another one where packets may take other paths: see path.h */
 	__u16 tunnel_port;	 /* UDP, host byte order */
 	__u16 nat_port_min;	 /* masquerade takes ports from here … */
 	__u16 nat_port_max;	 /* … to here, outside the host's ephemeral and reserved ranges */
 	__u8 at_netkit;		 /* from_pod runs where the workload's side of a netkit pair transmits */
 	__u8 host_conntrack;	 /* the kernel lets programs look into the host's connection tracking */
 	__u8 reject;		 /* a call of a service without backends is answered, not just dropped */
-	__u8 pad[7];
+	__u8 pad[3];
 };
 
 #endif

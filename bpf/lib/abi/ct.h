@@ -75,15 +75,32 @@ struct carried {
 	__u64 bytes;
 };
 
+/* How a packet goes on from the hook that let it pass. */
+enum path_kind {
+	PATH_NONE = 0,
+	PATH_STACK = 1,	  /* through the host's stack */
+	PATH_POD = 2,	  /* into a pod of this node */
+	PATH_OVERLAY = 3, /* into the tunnel, to the node of the pod that it is for */
+	PATH_DIRECT = 4,  /* out of the device that the host's own routes name */
+};
+
+/* The path of one way of a connection between pods, as it was chosen. Valid while the target's revision is no newer, for
+ * the same target and configuration: see path.h. */
+struct ct_path {
+	__u64 revision_path; /* revision << 8 | enum path_kind, one store */
+	__u32 of; /* the target and the configuration it was chosen under, mixed: see path_of */
+	__u32 ifindex; /* PATH_POD: of the NIC's host side */
+	struct addr tunnel; /* PATH_OVERLAY: the other node's */
+};
+
 /* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
 struct ct_way {
-	struct ct_verdict back; /* CT_ADOPTED: what this end's NIC says of the connection, had the other end opened it */
 	__u32 next;  /* TCP: the number behind what it has sent; until it is open behind its SYN, without one that of its last packet */
 	__u32 acked; /* TCP: the last number that it acknowledged */
 	__u32 fin;   /* CT_FIN_A, CT_FIN_B: the number behind it */
-	__u32 pad;
+	__u32 target; /* identity of who gets it, as it was when its path was chosen */
 	struct carried carried; /* see account.h */
-	__u64 reserved[2]; /* for the way that its packets take */
+	struct ct_path path;
 };
 
 /* An element of the hash has 96 bytes before this: the lines begin at expires, way_a and way_b. */
@@ -103,6 +120,8 @@ struct ct {
 	__u32 reserved[2];
 	struct ct_way way_a; /* sent by a */
 	struct ct_way way_b;
+	struct ct_verdict back_a; /* CT_ADOPTED: what a's NIC says of the connection, had the other end opened it */
+	struct ct_verdict back_b;
 };
 
 #define CONNECTIONS 131072

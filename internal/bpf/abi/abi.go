@@ -241,6 +241,35 @@ func (v CtFlag) String() string {
 	return strings.Join(text, ",")
 }
 
+// PathKind is C's enum path_kind.
+type PathKind uint32
+
+// Values of PathKind.
+const (
+	PathNone    PathKind = 0
+	PathStack   PathKind = 1
+	PathPod     PathKind = 2
+	PathOverlay PathKind = 3
+	PathDirect  PathKind = 4
+)
+
+// String names the value as C does, less the prefix PATH_.
+func (v PathKind) String() string {
+	switch v {
+	case PathNone:
+		return "none"
+	case PathStack:
+		return "stack"
+	case PathPod:
+		return "pod"
+	case PathOverlay:
+		return "overlay"
+	case PathDirect:
+		return "direct"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
 // Hook is C's enum hook.
 type Hook uint8
 
@@ -854,13 +883,14 @@ type NodeConfig struct {
 	DatagramNew       [2]uint32
 	TcpOpening        uint32
 	EventsPerSecond   uint32
+	PathEpoch         uint32
 	TunnelPort        uint16
 	NatPortMin        uint16
 	NatPortMax        uint16
 	AtNetkit          uint8
 	HostConntrack     uint8
 	Reject            uint8
-	_                 [7]uint8
+	_                 [3]uint8
 }
 
 // CtKey is C's struct ct_key, 40 bytes.
@@ -890,19 +920,27 @@ type Carried struct {
 	Bytes   uint64
 }
 
-// CtWay is C's struct ct_way, 64 bytes.
-type CtWay struct {
-	_        structs.HostLayout
-	Back     CtVerdict
-	Next     uint32
-	Acked    uint32
-	Fin      uint32
-	_        uint32
-	Carried  Carried
-	Reserved [2]uint64
+// CtPath is C's struct ct_path, 32 bytes.
+type CtPath struct {
+	_            structs.HostLayout
+	RevisionPath uint64
+	Of           uint32
+	Ifindex      uint32
+	Tunnel       Addr
 }
 
-// Ct is C's struct ct, 224 bytes.
+// CtWay is C's struct ct_way, 64 bytes.
+type CtWay struct {
+	_       structs.HostLayout
+	Next    uint32
+	Acked   uint32
+	Fin     uint32
+	Target  uint32
+	Carried Carried
+	Path    CtPath
+}
+
+// Ct is C's struct ct, 256 bytes.
 type Ct struct {
 	_           structs.HostLayout
 	Egress      CtVerdict
@@ -920,6 +958,8 @@ type Ct struct {
 	Reserved    [2]uint32
 	WayA        CtWay
 	WayB        CtWay
+	BackA       CtVerdict
+	BackB       CtVerdict
 }
 
 // Event is C's struct event, 104 bytes.

@@ -55,7 +55,7 @@ func (r *Revisions) next() (uint64, error) {
 	return now, nil
 }
 
-// Peers makes every remembered verdict about these addresses be asked again. A nil list means all addresses.
+// Peers makes every remembered verdict about these addresses, and each path to them, be asked again. A nil list means all addresses.
 func (r *Revisions) Peers(addrs []abi.IpcacheKey) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

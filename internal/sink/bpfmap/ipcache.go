@@ -58,7 +58,7 @@ func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry
 	}, nil
 }
 
-// Set writes rows and, where an address changed hands, has verdicts about it asked again.
+// Set writes rows. Verdicts about an address and paths to it are asked again where its row has changed.
 func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 	var errs []error
 	var changed []abi.IpcacheKey
@@ -68,16 +68,16 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 		var old abi.Ipcache
 		if r.Prefix.IsSingleIP() {
 			key := addressKey(r)
-			known := c.addresses.Lookup(key, &old) == nil
+			known := c.addresses.Lookup(key, &old) == nil && old == value
 			if err := c.addresses.Put(key, value); err != nil {
 				errs = append(errs, fail(r, full("ipcache", err)))
-			} else if !known || old.Identity != value.Identity {
+			} else if !known {
 				changed = append(changed, key)
 			}
 			continue
 		}
 		key := prefixKey(r)
-		known := c.prefixes.Lookup(key, &old) == nil && old.Identity == value.Identity
+		known := c.prefixes.Lookup(key, &old) == nil && old == value
 		if err := c.prefixes.Put(key, value); err != nil {
 			errs = append(errs, fail(r, full("prefixes", err)))
 		} else if !known {
