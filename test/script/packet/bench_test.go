@@ -40,6 +40,7 @@ type bench struct {
 	work   chan func()
 	dir    string
 	config datapath.Config
+	ends   int // of connections, that the kernel has told of since command ends
 	dp     *datapath.Datapath
 	tables *table.Tables
 	db     *state.DB
@@ -346,6 +347,9 @@ func (b *bench) drain() (string, error) {
 		case abi.EventTrace:
 			fmt.Fprintf(&text, " %s", e.Flags)
 		default:
+			if e.Type == abi.EventClose {
+				b.ends++
+			}
 			if more := eventTexts[e.Type]; more != nil {
 				text.WriteString(more(record.RawSample))
 			}

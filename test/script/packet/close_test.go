@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -27,6 +28,12 @@ func closeText(record []byte) string {
 	if c.Event.Flags&abi.EventService != 0 {
 		text += fmt.Sprintf(" of %s:%d", c.Event.Service.IP(), c.Event.ServicePort)
 	}
+	if c.Last > c.Event.Time || c.Last < c.Opened {
+		text += " ended at no time"
+	}
+	if lasted := time.Duration(c.Last - c.Opened).Round(10 * time.Second); lasted > 0 {
+		text += " lasted " + lasted.String()
+	}
 	if c.Opened == 0 || c.Opened > c.Event.Time {
 		text += " opened at no time"
 	}
@@ -39,4 +46,11 @@ func events(b *bench, ts *testscript.TestScript, _ []string) {
 	ts.Check(err)
 	_, err = ts.Stdout().Write([]byte(text))
 	ts.Check(err)
+}
+
+// ended prints of how many ends the kernel has told since the last command that did.
+func ended(b *bench, ts *testscript.TestScript, _ []string) {
+	_, err := fmt.Fprintln(ts.Stdout(), b.ends)
+	ts.Check(err)
+	b.ends = 0
 }

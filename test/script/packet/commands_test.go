@@ -47,20 +47,26 @@ func commands() map[string]command {
 			ts.Check(err)
 			b.devices[args[0]] = table.NIC{Ifindex: ifindex}
 		}),
-		"host":     opened(host),
-		"policy":   opened(policyEntry),
-		"range":    opened(policyRange),
-		"enforce":  opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
-		"become":   opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.become(args[0], args[1])) }),
-		"service":  opened(service),
-		"world":    opened(world),
-		"packets":  opened(packets),
-		"send":     opened(send),
-		"answer":   opened(answer),
-		"error":    opened(icmpError),
-		"flood":    opened(flood),
-		"sweep":    opened(sweep),
+		"host":    opened(host),
+		"policy":  opened(policyEntry),
+		"range":   opened(policyRange),
+		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
+		"become":  opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.become(args[0], args[1])) }),
+		"service": opened(service),
+		"world":   opened(world),
+		"packets": opened(packets),
+		"send":    opened(send),
+		"answer":  opened(answer),
+		"error":   opened(icmpError),
+		"flood":   opened(flood),
+		"sweep":   opened(sweep),
+		"reload": opened(func(b *bench, ts *testscript.TestScript, args []string) {
+			b.configure(ts, options(args))
+			ts.Check(b.dp.Reload(b.config))
+		}),
 		"age":      opened(age),
+		"ends":     opened(ended),
+		"pass":     opened(pass),
 		"counters": opened(counters),
 
 		"connections": opened(connections),
@@ -96,6 +102,10 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			b.devices[v] = table.NIC{Ifindex: ifindex}
 		case "port":
 			b.config.TunnelPort = uint16(number(v))
+		case "connections": // rows of the table
+			b.config.Entries["connections"] = uint32(number(v))
+		case "events": // in a second
+			b.config.EventsPerSecond = uint32(number(v))
 		case "tcp-open":
 			b.config.Lives.TCPOpen = [2]time.Duration{time.Duration(number(v)) * time.Second, 0}
 		case "tunnel":
@@ -104,9 +114,9 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			first, last, _ := strings.Cut(v, "-")
 			b.config.NATPortMin, b.config.NATPortMax = uint16(number(first)), uint16(number(last))
 		case "masquerade4":
-			b.config.Masquerade4 = netip.MustParseAddr(v)
+			b.config.Masquerade4, _ = netip.ParseAddr(v)
 		case "masquerade6":
-			b.config.Masquerade6 = netip.MustParseAddr(v)
+			b.config.Masquerade6, _ = netip.ParseAddr(v)
 		default:
 			ts.Fatalf("config has no %s", k)
 		}

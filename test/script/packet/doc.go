@@ -15,7 +15,8 @@
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
 //	service ADDR:PORT/PROTO [affinity=S] BACKEND:PORT[,terminating]…
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
-//	                                          tcp-open (seconds), ports (FIRST-LAST)
+//	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second)
+//	reload KEY=VALUE…                         another configuration while packets flow; masquerade4= turns it off
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
 //	                                          pods, policies and all that these speak of, as YAML: the pods are NICs of
 //	                                          this node, which is node a, and what the policies say is in force
@@ -30,6 +31,8 @@
 //
 //	events                                    the events that no command has printed yet
 //	counters                                  how many packets were counted at which hook, and for what
+//	pass SECONDS                              time passes for all connections
+//	ends                                      of how many ends of connections the kernel has told since the last ends
 //	connections                               how many rows of conntrack are remembered how: open, answered (what is no
 //	                                          TCP), opening, closing, and called from elsewhere or adopted
 //	handshakes PROGRAM,DEVICE PROGRAM,DEVICE RANGE 'ADDR:PORT > ADDR:N'

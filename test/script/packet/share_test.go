@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/bpf/ktime"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/observe/ring"
 )
@@ -90,13 +92,19 @@ func expire(b *bench, table string) error {
 	m := b.dp.Map(table)
 	switch table {
 	case "connections":
-		return rewrite(m, func(k *abi.CtKey, v *abi.Ct) { v.Expires = 1 })
+		return rewrite(m, func(k *abi.CtKey, v *abi.Ct) { v.Expires = uint64(ktime.Now()) - 2*uint64(time.Second) })
 	case "translations":
 		return rewrite(m, func(k *abi.NatKey, v *abi.Nat) { v.Opened = 1 })
 	case "fragments":
 		return rewrite(m, func(k *abi.FragmentKey, v *abi.Fragment) { v.Expires = 1 })
 	}
 	return fmt.Errorf("nothing ages in %s", table)
+}
+
+// pass lets so many seconds pass for all connections.
+func pass(b *bench, ts *testscript.TestScript, args []string) {
+	by := uint64(number(args[0])) * uint64(time.Second)
+	ts.Check(rewrite(b.dp.Map("connections"), func(_ *abi.CtKey, v *abi.Ct) { v.Expires, v.Opened = v.Expires-by, v.Opened-by }))
 }
 
 func rewrite[K comparable, V any](m *ebpf.Map, change func(*K, *V)) error {
