@@ -44,9 +44,8 @@ static __always_inline struct close_event *account_event(__u32 ending)
 	return NULL;
 }
 
-/* Emits the event of a connection's end, whose last packet came then: once, for the CPU that sets the flag, and only if a packet of it has
- * passed. What comes after a FIN of both ends, like its acknowledgement, is in no event. */
-GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, __u64 last)
+/* Emits the event of a connection's end: once, for the CPU that sets the flag, and only if a packet of it has passed. What comes after a FIN of both ends, like its acknowledgement, is in no event. */
+GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending)
 {
 	struct close_event *x;
 	int from_b, called;
@@ -81,7 +80,7 @@ GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, __u64 l
 		x->event.service_port = bpf_ntohs(e->service_port);
 	}
 	x->opened = e->opened;
-	x->last = last > e->opened ? last : e->opened;
+	x->last = e->last > e->opened ? e->last : e->opened;
 	x->sent = from_b ? e->way_b.carried : e->way_a.carried;
 	x->received = from_b ? e->way_a.carried : e->way_b.carried;
 	x->ending = ending;

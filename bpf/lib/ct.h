@@ -95,12 +95,8 @@ static __always_inline __u64 ct_life(__u32 protocol, __u32 flags)
  * any other. */
 static __always_inline void ct_silent(const struct ct_key *key, struct ct *e)
 {
-	__u32 flags;
-
-	if (!e)
-		return;
-	flags = e->flags;
-	account_end(key, e, flags & CT_RESET ? ENDING_RESET : ENDING_IDLE, e->expires - ct_life(key->protocol, flags));
+	if (e)
+		account_end(key, e, e->flags & CT_RESET ? ENDING_RESET : ENDING_IDLE);
 }
 
 /* Takes an entry out, and gives it back to its owner's quota. */
@@ -149,7 +145,7 @@ GLOBAL ct_opening(void)
 	e = bpf_map_lookup_elem(&connections, &c->evicted);
 	if (!e || !(e->flags & CT_OPENING) || !__builtin_memcmp(&c->evicted, &c->key, sizeof(c->key)))
 		return 0;
-	account_end(&c->evicted, e, ENDING_EVICTED, c->now);
+	account_end(&c->evicted, e, ENDING_EVICTED);
 	return 1;
 }
 
@@ -196,6 +192,7 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 	}
 	e->expires = c->now + life;
 	e->opened = bpf_ktime_get_ns();
+	e->last = e->opened;
 	if (!bpf_map_update_elem(&connections, f->key, e, BPF_NOEXIST)) {
 		f->is_new = 1;
 		if ((flags & CT_OPENING) && ct_opening())
@@ -258,7 +255,8 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	if ((flags & CT_OPENING) && (flags & CT_OPEN)) {
 		reason = ct_settle(e);
 		if (reason) {
-			account_end(&c->key, e, ENDING_EVICTED, now);
+			e->last = now;
+			account_end(&c->key, e, ENDING_EVICTED);
 			ct_remove(&c->key);
 			return reason;
 		}
@@ -269,9 +267,11 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	until = ct_life(p->protocol, flags);
 	if (flags != before)
 		ct_flags(e, before, flags);
-	if (ends && !(flags & (CT_RESET | CT_ENDED)))
-		account_end(&c->key, e, ENDING_FIN, now);
 	/* Written at most once a second: a shared cache line is dear. */
+	if (ends || e->last + SECOND < now)
+		e->last = now;
+	if (ends && !(flags & (CT_RESET | CT_ENDED)))
+		account_end(&c->key, e, ENDING_FIN);
 	if (e->expires < now + until - SECOND || e->expires > now + until)
 		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, ct_quota(flags), config.connections_limit, until));
 	return 0;

@@ -117,7 +117,7 @@ struct ct {
 	__u32 caller;	/* its counter in callers, and 1; 0: not counted there */
 	__u32 destination; /* identity of what was called, as it was then */
 	__u64 opened; /* ns, CLOCK_MONOTONIC; 0: by a version that did not note it */
-	__u32 reserved[2];
+	__u64 last; /* of its last packet, to a second; ns, CLOCK_MONOTONIC */
 	struct ct_way way_a; /* sent by a */
 	struct ct_way way_b;
 	struct ct_verdict back_a; /* CT_ADOPTED: what a's NIC says of the connection, had the other end opened it */

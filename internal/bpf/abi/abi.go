@@ -955,7 +955,7 @@ type Ct struct {
 	Caller      uint32
 	Destination uint32
 	Opened      uint64
-	Reserved    [2]uint32
+	Last        uint64
 	WayA        CtWay
 	WayB        CtWay
 	BackA       CtVerdict

@@ -86,7 +86,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of ct.caller", unsafe.Offsetof(Ct{}.Caller), 72},
 		{"offset of ct.destination", unsafe.Offsetof(Ct{}.Destination), 76},
 		{"offset of ct.opened", unsafe.Offsetof(Ct{}.Opened), 80},
-		{"offset of ct.reserved", unsafe.Offsetof(Ct{}.Reserved), 88},
+		{"offset of ct.last", unsafe.Offsetof(Ct{}.Last), 88},
 		{"offset of ct.way_a", unsafe.Offsetof(Ct{}.WayA), 96},
 		{"offset of ct.way_b", unsafe.Offsetof(Ct{}.WayB), 160},
 		{"offset of ct.back_a", unsafe.Offsetof(Ct{}.BackA), 224},
