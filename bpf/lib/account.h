@@ -10,8 +10,16 @@
 #include "abi/close.h"
 #include "abi/ct.h"
 #include "event.h"
+#include "quota.h"
 
-#define ACCOUNT_ROOM (2 << 20) /* of `events` that ends of idle connections may fill: a sweep finds them by the thousand */
+#define ACCOUNT_ROOM (2 << 20) /* of `events` that ends that a sweep finds may fill: it finds them by the thousand */
+#define ACCOUNT_FEW 1024 /* connections of an owner for whose ends all of it is there, and half of it for others' */
+
+/* Which quota of its owner holds a connection. */
+static __always_inline enum quota_kind account_quota(__u32 flags)
+{
+	return flags & CT_CALLED ? QUOTA_CALLED : QUOTA_CONNECTIONS;
+}
 
 /* Counts a packet that passes. */
 static __always_inline void account_packet(struct ct *e, const struct packet *p, int from_b)
@@ -22,14 +30,18 @@ static __always_inline void account_packet(struct ct *e, const struct packet *p,
 	way->carried.bytes += p->end - p->l3;
 }
 
-static __always_inline struct close_event *account_event(__u32 ending)
+/* Room for an event. What a packet ends is paid from the budget of what packets tell; a sweep fills no more than its room, and
+ * who holds many connections leaves a part of that to those who hold few. */
+static __always_inline struct close_event *account_event(const struct ct *e, int swept)
 {
 	struct close_event *x = NULL;
 	struct event_budget *b;
 	__u32 zero = 0;
 
-	if (ending == ENDING_IDLE) {
-		if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < ACCOUNT_ROOM)
+	if (swept) {
+		__u32 room = quota_held(e->owner, account_quota(e->flags)) > ACCOUNT_FEW ? ACCOUNT_ROOM / 2 : ACCOUNT_ROOM;
+
+		if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < room)
 			x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
 	} else {
 		if (!event_allowed())
@@ -45,7 +57,7 @@ static __always_inline struct close_event *account_event(__u32 ending)
 }
 
 /* Emits the event of a connection's end: once, for the CPU that sets the flag, and only if a packet of it has passed. What comes after a FIN of both ends, like its acknowledgement, is in no event. */
-GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending)
+GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swept)
 {
 	struct close_event *x;
 	int from_b, called;
@@ -56,7 +68,7 @@ GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending)
 		return 0;
 	from_b = !!(e->flags & CT_FROM_B);
 	called = (e->flags & CT_CALLED) || e->source == IDENTITY_HOST;
-	x = account_event(ending);
+	x = account_event(e, swept);
 	if (!x)
 		return 0;
 	__builtin_memset(x, 0, sizeof(*x));

@@ -74,11 +74,6 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 }
 
-static __always_inline enum quota_kind ct_quota(__u32 flags)
-{
-	return flags & CT_CALLED ? QUOTA_CALLED : QUOTA_CONNECTIONS;
-}
-
 /* How long a connection lives on after a packet. */
 static __always_inline __u64 ct_life(__u32 protocol, __u32 flags)
 {
@@ -93,10 +88,10 @@ static __always_inline __u64 ct_life(__u32 protocol, __u32 flags)
 
 /* The end of what has been silent for all its life, since its last packet: a RST, which a later one would have taken back, or
  * any other. */
-static __always_inline void ct_silent(const struct ct_key *key, struct ct *e)
+static __always_inline void ct_silent(const struct ct_key *key, struct ct *e, int swept)
 {
 	if (e)
-		account_end(key, e, e->flags & CT_RESET ? ENDING_RESET : ENDING_IDLE);
+		account_end(key, e, e->flags & CT_RESET ? ENDING_RESET : ENDING_IDLE, swept);
 }
 
 /* Takes an entry out, and gives it back to its owner's quota. */
@@ -119,7 +114,7 @@ GLOBAL ct_remove(const struct ct_key *key)
 		return 0; /* another CPU was faster */
 	if (flags & CT_OPENING)
 		return 1; /* it counted nowhere */
-	quota_give(owner, ct_quota(flags));
+	quota_give(owner, account_quota(flags));
 	caller_give(caller);
 	return 1;
 }
@@ -145,7 +140,7 @@ GLOBAL ct_opening(void)
 	e = bpf_map_lookup_elem(&connections, &c->evicted);
 	if (!e || !(e->flags & CT_OPENING) || !__builtin_memcmp(&c->evicted, &c->key, sizeof(c->key)))
 		return 0;
-	account_end(&c->evicted, e, ENDING_EVICTED);
+	account_end(&c->evicted, e, ENDING_EVICTED, 0);
 	return 1;
 }
 
@@ -164,7 +159,7 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 		return DROP_NO_CONNECTION;
 	__builtin_memset(e, 0, sizeof(*e));
 	if (f->stale) {
-		ct_silent(f->key, bpf_map_lookup_elem(&connections, f->key));
+		ct_silent(f->key, bpf_map_lookup_elem(&connections, f->key), 0);
 		ct_remove(f->key);
 	}
 	if (tcp)
@@ -173,12 +168,12 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 	if (flags & CT_OPENING)
 		reason = quota_check(p->owner, QUOTA_CALLED, config.connections_limit);
 	else
-		reason = quota_take(p->owner, ct_quota(flags), config.connections_limit, &life);
+		reason = quota_take(p->owner, account_quota(flags), config.connections_limit, &life);
 	if (reason)
 		return reason;
 	if (!caller_take(e->caller, flags & CT_OPENING)) {
 		if (!(flags & CT_OPENING))
-			quota_give(p->owner, ct_quota(flags));
+			quota_give(p->owner, account_quota(flags));
 		return DROP_QUOTA;
 	}
 	e->owner = p->owner;
@@ -198,7 +193,7 @@ static __noinline int ct_create(struct context *c, struct flow *f, __u32 flags)
 		if ((flags & CT_OPENING) && ct_opening())
 			ct_remove(&c->evicted);
 	} else if (!(flags & CT_OPENING)) { /* full, or another CPU was faster */
-		quota_give(p->owner, ct_quota(flags));
+		quota_give(p->owner, account_quota(flags));
 		caller_give(e->caller);
 	}
 	f->entry = bpf_map_lookup_elem(&connections, f->key);
@@ -256,7 +251,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 		reason = ct_settle(e);
 		if (reason) {
 			e->last = now;
-			account_end(&c->key, e, ENDING_EVICTED);
+			account_end(&c->key, e, ENDING_EVICTED, 0);
 			ct_remove(&c->key);
 			return reason;
 		}
@@ -271,9 +266,9 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	if (ends || e->last + SECOND < now)
 		e->last = now;
 	if (ends && !(flags & (CT_RESET | CT_ENDED)))
-		account_end(&c->key, e, ENDING_FIN);
+		account_end(&c->key, e, ENDING_FIN, 0);
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, ct_quota(flags), config.connections_limit, until));
+		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, account_quota(flags), config.connections_limit, until));
 	return 0;
 }
 

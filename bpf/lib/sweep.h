@@ -22,7 +22,7 @@ GLOBAL sweep_connection(const struct ct_key *at)
 	e = bpf_map_lookup_elem(&connections, &key);
 	if (!e || !sweep_is_over(e->expires))
 		return 0;
-	ct_silent(&key, e);
+	ct_silent(&key, e, 1);
 	return ct_remove(&key);
 }
 
