@@ -10,6 +10,7 @@
 #include "abi/close.h"
 #include "abi/ct.h"
 #include "event.h"
+#include "icmp.h"
 #include "quota.h"
 
 #define ACCOUNT_ROOM (2 << 20) /* of `events` that ends that a sweep finds may fill: it finds them by the thousand */
@@ -56,6 +57,14 @@ static __always_inline struct close_event *account_event(const struct ct *e, int
 	return NULL;
 }
 
+/* The type of the ICMP message that opened a conversation, by what stands for its ports: see icmp_ports. */
+static __always_inline __u16 account_type(__u8 asks, int from_b, __u16 src_port, __u16 dst_port)
+{
+	if (asks == CT_TELLS_A || asks == CT_TELLS_B)
+		return src_port - 1;
+	return asks == (from_b ? CT_ASKS_B : CT_ASKS_A) ? dst_port : icmp_answer(src_port);
+}
+
 /* Emits the event of a connection's end: once, for the CPU that sets the flag, and only if a packet of it has passed. What comes after a FIN of both ends, like its acknowledgement, is in no event. */
 GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swept)
 {
@@ -82,8 +91,8 @@ GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swe
 	x->event.dst = from_b ? key->a : key->b;
 	x->event.src_port = bpf_ntohs(from_b ? key->b_port : key->a_port);
 	x->event.dst_port = bpf_ntohs(from_b ? key->a_port : key->b_port);
-	if (key->protocol == IPPROTO_ICMP || key->protocol == IPPROTO_ICMPV6) { /* see icmp_ports */
-		x->event.src_port = x->event.dst_port ? x->event.dst_port : x->event.src_port - 1;
+	if (key->protocol == IPPROTO_ICMP || key->protocol == IPPROTO_ICMPV6) {
+		x->event.src_port = account_type(key->asks, from_b, x->event.src_port, x->event.dst_port);
 		x->event.dst_port = 0;
 	}
 	if (e->flags & CT_SERVICE) {

@@ -36,6 +36,12 @@ static __always_inline __u8 icmp_request(const struct packet *p, __u8 type)
 	return type >= ICMP_TIMESTAMP && type <= ICMP_ADDRESS + 1 ? (type - 1) | 1 : 0;
 }
 
+/* The type of the answer to a request of this type. */
+static __always_inline __u8 icmp_answer(__u8 request)
+{
+	return request == ICMP_ECHO ? ICMP_ECHOREPLY : request + 1;
+}
+
 /* Who asks in the conversation that a message belongs to: for both orders of its ends, so that nothing need branch for it. */
 static __always_inline __u8 icmp_asks(const struct packet *p)
 {
