@@ -67,8 +67,13 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	if (reason || !f->entry)
 		return reject(skb, c, n, reason);
 	if (f->entry->flags & CT_LOOPBACK) {
-		reason = f->reply ? reply_loopback(skb, c, f) : 0;
-		return reason ? drop(skb, c, reason) : deliver_into(skb, n, skb->ifindex);
+		reason = f->reply ? reply_loopback(skb, c) : 0;
+		if (reason)
+			return drop(skb, c, reason);
+		c->destination = c->source;
+		c->hop.path = PATH_POD;
+		c->hop.ifindex = skb->ifindex;
+		return GO_ON;
 	}
 	path_choose(c, h, f->entry->flags);
 	if (ipcache_is_workload(h))

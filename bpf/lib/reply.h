@@ -37,13 +37,13 @@ static __always_inline int reply_loopback_source(struct __sk_buff *skb, struct c
 	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
 }
 
-static __always_inline int reply_loopback(struct __sk_buff *skb, struct context *c, struct flow *f)
+/* Its answer goes to the workload itself. */
+static __always_inline int reply_loopback(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct addr self = p->src;
-	int reason = reply_service(skb, c, f);
 
-	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &self, p->dst_port);
+	return rewrite(skb, p, SIDE_DESTINATION, &self, p->dst_port);
 }
 
 #endif
