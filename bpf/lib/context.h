@@ -32,7 +32,7 @@ struct question {
 /* How this packet goes on: see path.h. */
 struct hop {
 	__u32 path; /* enum path_kind */
-	__u32 ifindex; /* PATH_POD */
+	__u32 ifindex; /* to a pod of this node: of its NIC; else 0 */
 	struct addr tunnel; /* PATH_OVERLAY */
 	__u8 inside; /* the target is in the cluster: its packets are not masqueraded */
 	__u8 node; /* the target is this node */

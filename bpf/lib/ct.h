@@ -19,6 +19,7 @@ struct flow {
 
 #define FLOW_REPLY 1
 #define FLOW_FROM_B 2
+#define FLOW_AGAIN 4 /* another hook will follow the connection by the same packet: that counts it */
 
 static __always_inline int flow_how(const struct flow *f)
 {
@@ -240,7 +241,8 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	int reason, ends;
 
 	c->touched = 0;
-	account_packet(e, p, how & FLOW_FROM_B);
+	if (!(how & FLOW_AGAIN))
+		account_packet(e, p, how & FLOW_FROM_B);
 	if ((how & FLOW_REPLY) && !(flags & CT_REPLIED)) {
 		flags |= CT_REPLIED;
 		c->touched = EVENT_REPLY;
@@ -265,7 +267,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	/* Written at most once a second: a shared cache line is dear. */
 	if (ends || e->last + SECOND < now)
 		e->last = now;
-	if (ends && !(flags & (CT_RESET | CT_ENDED)))
+	if (ends && !(flags & (CT_RESET | CT_ENDED)) && !(how & FLOW_AGAIN))
 		account_end(&c->key, e, ENDING_FIN, 0);
 	if (e->expires < now + until - SECOND || e->expires > now + until)
 		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, account_quota(flags), config.connections_limit, until));

@@ -29,11 +29,11 @@ static __always_inline void path_choose(struct context *c, const struct ipcache 
 	hop->path = PATH_DIRECT;
 	hop->inside = h && (h->flags & IPCACHE_CLUSTER);
 	hop->node = ipcache_is_this_node(h);
+	hop->ifindex = ipcache_is_local_pod(h) ? h->ifindex : 0;
 	if ((flags & CT_STACK) || hop->node) {
 		hop->path = PATH_STACK;
 	} else if (ipcache_is_local_pod(h)) {
 		hop->path = PATH_POD;
-		hop->ifindex = h->ifindex;
 	} else if (h && (h->flags & IPCACHE_LOCAL)) {
 		hop->path = PATH_NONE;
 	} else if (h && config.overlay_ifindex && !(h->flags & IPCACHE_DIRECT) && !addr_is_zero(&h->tunnel)) {
@@ -107,7 +107,8 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 /* Takes the path of an allowed packet that is not for a pod of this node. */
 static __always_inline int path_take(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	int reason = ct_update(c, f);
+	/* What the stack brings to a pod of this node is counted there, in to_pod. */
+	int again = c->hop.path == PATH_STACK && c->hop.ifindex ? FLOW_AGAIN : 0, reason = ct_follow(c, f->entry, flow_how(f) | again);
 
 	if (reason)
 		return drop(skb, c, reason);

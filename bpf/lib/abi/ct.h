@@ -89,7 +89,7 @@ enum path_kind {
 struct ct_path {
 	__u64 revision_path; /* revision << 8 | enum path_kind, one store */
 	__u32 of; /* the target and the configuration it was chosen under, mixed: see path_of */
-	__u32 ifindex; /* PATH_POD: of the NIC's host side */
+	__u32 ifindex; /* to a pod of this node: of the NIC's host side; else 0 */
 	struct addr tunnel; /* PATH_OVERLAY: the other node's */
 };
 
