@@ -70,9 +70,14 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
 	if (tcp_opens(p) && ct_is_over(e->flags))
 		return;
+	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
+	/* What an answer opened that nothing was known to have asked for is no leave to ask. */
+	if (f->reply && icmp_is_request(p)) {
+		f->reply = 0;
+		return;
+	}
 	f->stale = 0;
 	f->entry = e;
-	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 }
 
 /* How long a connection lives on after a packet. */

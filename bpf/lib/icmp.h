@@ -50,6 +50,11 @@ static __always_inline __u8 icmp_asks(const struct packet *p)
 	return p->icmp_request == p->icmp_type ? CT_ASKS_A | CT_ASKS_B << 4 : CT_ASKS_B | CT_ASKS_A << 4;
 }
 
+static __always_inline int icmp_is_request(const struct packet *p)
+{
+	return p->icmp_request && p->icmp_request == p->icmp_type;
+}
+
 /* What stands for ports of ICMP: of a request the identifier on the side that asks and the type on the other, which its
  * answer has the other way round. Any other message has its type where it comes from: it is answered by none. */
 static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)

@@ -168,7 +168,7 @@ static __noinline int masquerade_create(struct __sk_buff *skb, struct context *c
 static __always_inline int masquerade_has_ports(const struct packet *p)
 {
 	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
-		return p->later_fragment || (p->icmp_request && p->icmp_request == p->icmp_type);
+		return p->later_fragment || icmp_is_request(p);
 	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP;
 }
 
