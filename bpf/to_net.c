@@ -13,11 +13,11 @@ static __always_inline int is_masqueraded(struct context *c)
 	struct addr as = config_masquerade(p->v6);
 	struct flow f = {};
 	struct nic *n;
-	int reason;
+	int reason, off = addr_is_zero(&as), kept;
 
 	if (!ipcache_is_local_pod(from))
 		return 0;
-	if (addr_is_zero(&as) && !nat_known(c)) /* a connection that began with a node's address keeps it */
+	if (off && !p->icmp_error && !fragment_is(p) && !nat_known(c))
 		return 0;
 	to = ipcache_lookup(&p->dst, c->net);
 	c->source = from->identity;
@@ -28,9 +28,12 @@ static __always_inline int is_masqueraded(struct context *c)
 	p->owner = n ? n->incarnation : 0;
 	reason = fragment_learn(c, p->owner);
 	if (reason)
-		return -reason;
+		return off && !nat_known(c) ? 0 : -reason;
 	ct_find(c, p, &f);
-	return !f.entry || !(f.reply || (f.entry->flags & CT_PLAIN));
+	if (f.entry && (f.reply || (f.entry->flags & CT_PLAIN)))
+		return 0;
+	kept = masquerade_kept(c, f.entry, &as);
+	return !off || kept || p->icmp_error;
 }
 
 /* What is not a workload's to be masqueraded. */

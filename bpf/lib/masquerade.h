@@ -188,6 +188,22 @@ static __always_inline struct nat *nat_known(struct context *c)
 	return bpf_map_lookup_elem(&translations, key);
 }
 
+/* Whether a packet of this connection, NULL: none, has a translation already, which it keeps whatever is masqueraded by now. One
+ * that is left from an earlier connection is its own only if its address is still the node's, and goes otherwise. */
+static __always_inline int masquerade_kept(struct context *c, const struct ct *e, const struct addr *as)
+{
+	struct nat *known = nat_known(c);
+
+	if (!known || !e || known->opened >= e->opened)
+		return known != NULL;
+	if (!addr_equal(&known->addr, as)) {
+		nat_remove(&c->way_out);
+		return 0;
+	}
+	known->opened = bpf_ktime_get_ns();
+	return 1;
+}
+
 /* The way out: the node's address for the workload's. */
 GLOBAL masquerade_out(struct __sk_buff *skb)
 {
@@ -207,7 +223,7 @@ GLOBAL masquerade_out(struct __sk_buff *skb)
 	if (!known) {
 		__builtin_memset(&c->nat, 0, sizeof(c->nat));
 		c->nat.addr = config_masquerade(p->v6);
-		c->nat.opened = c->now;
+		c->nat.opened = bpf_ktime_get_ns(); /* see masquerade_kept */
 		c->nat.owner = p->owner;
 		reason = masquerade_create(skb, c);
 		if (reason)
@@ -227,16 +243,17 @@ GLOBAL masquerade_error(struct __sk_buff *skb, struct context *c)
 		return DROP_INVALID;
 	struct packet *p = &c->packet, *q = &c->quoted;
 	struct nat_key key = { .protocol = 0 };
+	struct addr as = config_masquerade(p->v6);
 	struct nat *known, to;
-	int reason;
+	int reason, off = addr_is_zero(&as);
 
 	__builtin_memset(q, 0, sizeof(*q));
 	if (parse_quoted(skb, p, q))
-		return DROP_CT_INVALID_HEADER;
+		return off ? 0 : DROP_CT_INVALID_HEADER;
 	nat_key_of_quoted(c, q, &key);
 	known = bpf_map_lookup_elem(&translations, &key);
 	if (!known)
-		return DROP_NAT_NO_MAPPING;
+		return off ? 0 : DROP_NAT_NO_MAPPING;
 	to = *known;
 	reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &to.addr, to.port);
 	return reason ? reason : rewrite(skb, p, SIDE_SOURCE, &to.addr, p->src_port);
