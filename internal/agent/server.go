@@ -117,9 +117,6 @@ func (a *Agent) status() agentv1.NodeStatus {
 		}
 		doc.Components = append(doc.Components, c)
 	}
-	if kept := a.node.Kept.Load(); kept != nil && len(*kept) > 0 {
-		doc.Components = append(doc.Components, agentv1.Component{Name: "map sizes", Health: agentv1.HealthDegraded, Message: strings.Join(*kept, "; ")})
-	}
 	if sweeper := a.node.Sweeper.Load(); sweeper != nil {
 		doc.Components = append(doc.Components, sweeper.Components()...)
 	}

@@ -88,8 +88,7 @@ type Datapath struct {
 
 	swap sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations, too
 
-	steady   sync.RWMutex // the maps of written are moved only while nothing holds it
-	sweeping sync.Mutex   // one at a time
+	sweeping sync.Mutex // one at a time
 
 	mu     sync.Mutex
 	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
@@ -231,13 +230,6 @@ func (d *Datapath) Map(name string) *ebpf.Map {
 	d.swap.RLock()
 	defer d.swap.RUnlock()
 	return d.maps[name]
-}
-
-// Steady keeps the maps that the agent writes what they are until what it returns is called: another size waits for that, and
-// they may be others after it.
-func (d *Datapath) Steady() (release func()) {
-	d.steady.RLock()
-	return d.steady.RUnlock
 }
 
 // Sweep takes finished entries out of the maps that all pods share; see sweep.Run.

@@ -22,13 +22,8 @@ var former = map[string]string{"ipcache": "hosts", "quota": "shares"}
 // learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
 var learnt = append([]string{"affinities"}, sweep.Tables...)
 
-// written are the maps that the agent writes and whose size the configuration says. They are moved while it does not write.
-var written = []string{"policies", "ranges"}
-
-// Resizes tells whether Reload gives a map of this name another size. The others have theirs for good.
-func Resizes(name string) bool {
-	return slices.Contains(learnt, name) || slices.Contains(written, name)
-}
+// Resizes tells whether Reload gives a map of this name another size. The others get theirs from Open.
+func Resizes(name string) bool { return slices.Contains(learnt, name) }
 
 // migration moves the entries of a map into one of another shape.
 type migration struct {
@@ -146,7 +141,7 @@ func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID
 		return nil
 	}
 	g := &migration{name: name, old: old, now: d.maps[name], key: layout.Moves(have.Key, want.Key), value: layout.Moves(have.Value, want.Value)}
-	if slices.Contains(learnt, name) {
+	if Resizes(name) {
 		g.moved = map[string]bool{}
 	}
 	// An agent that died over this may have moved them already, and programs gone on with them.

@@ -3,10 +3,7 @@ package datapath
 import (
 	"errors"
 	"net"
-	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
 
 	"github.com/cilium/ebpf"
 )
@@ -15,17 +12,13 @@ import (
 var ErrMoving = errors.New("entries of the former maps are still moved")
 
 // Reload loads the programs with another configuration and puts them in the place of the former ones on every device, one
-// after the other, while packets flow. Maps that are to have another size are made anew and filled from the former ones: Follow
-// ends that. Those that the agent writes are not written meanwhile (Steady), so that all programs see the same policies.
+// after the other, while packets flow. Of the maps that programs learn into, those that are to have another size are made
+// anew and filled from the former ones: Follow ends that. The others keep their size.
 func (d *Datapath) Reload(config Config) error {
 	config.callersSeed, config.hostConntrack = d.config.callersSeed, d.config.hostConntrack
 	if !reflect.DeepEqual(config, d.config) {
 		if len(d.Moving()) > 0 {
 			return ErrMoving
-		}
-		if slices.ContainsFunc(written, func(name string) bool { return config.Entries[name] != d.config.Entries[name] }) {
-			d.steady.Lock()
-			defer d.steady.Unlock()
 		}
 		next, err := d.successor(config)
 		if err != nil {
@@ -67,10 +60,6 @@ func (d *Datapath) successor(config Config) (*Datapath, error) {
 		p.Close()
 	}
 	for _, g := range next.migrations {
-		if slices.Contains(written, g.name) { // it is the former that the agent goes on writing
-			path := filepath.Join(d.dir, g.name)
-			err = errors.Join(err, os.Rename(path+before, path))
-		}
 		g.close()
 	}
 	return nil, err

@@ -28,7 +28,7 @@ var datapath = Feature{
 
 func newPrograms(n *Node) *sinklink.Programs {
 	return sinklink.NewPrograms(sinklink.ProgramOptions{
-		Dir: n.Pins, Log: n.Log, Kept: func(maps []string) { n.Kept.Store(&maps) },
+		Dir: n.Pins, Log: n.Log,
 		Ports: func() (low, high uint16) {
 			return natPorts(n.proc("net/ipv4/ip_local_port_range"), n.proc("net/ipv4/ip_local_reserved_ports"))
 		},

@@ -75,7 +75,6 @@ type Node struct {
 	Programs *sinklink.Programs // of feature datapath
 	Links    *sinklink.Links    // of feature links; CHECK asks it
 	Sweeper  atomic.Pointer[sweep.Sweeper]
-	Kept     atomic.Pointer[[]string] // maps that could not take the size that is asked for
 
 	collectors []prometheus.Collector // of features before metrics
 }

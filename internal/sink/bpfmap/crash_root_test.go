@@ -23,7 +23,6 @@ type maps map[string]*ebpf.Map
 
 // Map makes maps a bpfmap.Maps.
 func (m maps) Map(name string) *ebpf.Map { return m[name] }
-func (m maps) Steady() func()            { return func() {} }
 
 func newMaps(t *testing.T) maps {
 	if os.Geteuid() != 0 {

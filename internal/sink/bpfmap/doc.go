@@ -18,11 +18,7 @@ import (
 )
 
 // Maps finds pinned maps by name; datapath.Datapath is one.
-type Maps interface {
-	Map(name string) *ebpf.Map
-	// Steady keeps policies and ranges what they are until what it returns is called; they may be others after it.
-	Steady() (release func())
-}
+type Maps interface{ Map(name string) *ebpf.Map }
 
 // Revisions is the node-wide counter that orders changes against verdicts. Safe for concurrent use.
 type Revisions struct {

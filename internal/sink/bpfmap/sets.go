@@ -26,9 +26,8 @@ import (
 type Sets struct {
 	db        *state.DB
 	statuses  *state.Table[table.SetStatus]
-	maps      Maps
 	sets      *ebpf.Map
-	policies  *ebpf.Map // it and ranges: as steady found them
+	policies  *ebpf.Map
 	ranges    *ebpf.Map
 	nics      *ebpf.Map
 	revisions *Revisions
@@ -53,11 +52,10 @@ type liveSet struct {
 // killed before it put them in force, or before it had removed them.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
-		db: db, statuses: statuses, maps: m, sets: m.Map("sets"), nics: m.Map("nics"), revisions: r,
+		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: m.Map("nics"), revisions: r,
 		number: number, live: map[state.Key]*liveSet{},
 		inheritance: inheritance{left: map[uint32]abi.Set{}, heirs: map[owner]uint32{}, dead: map[uint32]bool{}},
 	}
-	defer s.steady()()
 	named := map[uint32]bool{}
 	s.taken = make([]bool, s.sets.MaxEntries())
 	s.taken[0] = true // a NIC's zero value must not name a set
@@ -83,13 +81,6 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 	return s, nil
 }
 
-// steady has policies and ranges as they are now, until what it returns is called.
-func (s *Sets) steady() (release func()) {
-	release = s.maps.Steady()
-	s.policies, s.ranges = s.maps.Map("policies"), s.maps.Map("ranges")
-	return release
-}
-
 // Dump shows the sets in force, and what an earlier agent left.
 func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], error) {
 	return func(yield func(state.Key, table.PolicySet) bool) {
@@ -109,7 +100,6 @@ func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], err
 // Set puts sets in force, and tells of them when all are: whoever gets one of them is known to the others by then, if they
 // are to let it in.
 func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
-	defer s.steady()()
 	var errs []error
 	var there []table.SetStatus
 	for _, r := range rows {
@@ -226,7 +216,6 @@ func (s *Sets) edit(l *liveSet, row table.PolicySet, gone, added []policy.Entry)
 
 // Unset takes sets out of force. A set that a NIC still names stays, and the error says which.
 func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
-	defer s.steady()()
 	nics, err := nicRows(s.nics)
 	if err != nil {
 		return err

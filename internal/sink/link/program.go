@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"weftnet.io/weftnet/internal/datapath"
@@ -31,7 +29,6 @@ type ProgramOptions struct {
 	Dir   string                                             // of pins
 	Ports func() (low, high uint16)                          // that masquerade may take
 	Sizes func(settings.MapSizes) (map[string]uint32, error) // of maps by name
-	Kept  func(maps []string)                                // what is to be said of those that keep a size; nil: nothing
 	Log   *slog.Logger
 }
 
@@ -81,17 +78,15 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 
 // compareSizes tells of maps that are not as large as they are to be.
 func (p *Programs) compareSizes(entries map[string]uint32) {
-	var kept []string
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		has, asked := p.datapath.Map(name).MaxEntries(), entries[name]
-		if has == asked {
-			continue
+	for name, asked := range entries {
+		has := p.datapath.Map(name).MaxEntries()
+		switch {
+		case has == asked:
+		case datapath.Resizes(name):
+			p.o.Log.Warn("a map keeps its former size: what it holds does not fit into the one that is asked for", "map", name, "size", has, "asked", asked)
+		default:
+			p.o.Log.Info("a map keeps its size until the agent starts next", "map", name, "size", has, "asked", asked)
 		}
-		kept = append(kept, fmt.Sprintf("%s keeps %d entries: what it holds does not fit into the %d that are asked for", name, has, asked))
-		p.o.Log.Warn("a map keeps its former size: what it holds does not fit into the one that is asked for", "map", name, "size", has, "asked", asked)
-	}
-	if p.o.Kept != nil {
-		p.o.Kept(kept)
 	}
 }
 
