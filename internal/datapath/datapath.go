@@ -94,6 +94,8 @@ type Datapath struct {
 	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
 
 	migrations []*migration
+	unpinned   []string      // maps that were made, until settle
+	unread     []*migration  // from maps of a shape that nobody can tell, until settle
 	moves      chan struct{} // has one when migrations begin
 }
 
@@ -118,11 +120,11 @@ func Open(dir string, config Config) (*Datapath, error) {
 		d.Close()
 		return nil, err
 	}
-	d.tellMoves()
-	if err := d.pruneLayouts(); err != nil {
+	if err := d.settle(); err != nil {
 		d.Close()
 		return nil, err
 	}
+	d.tellMoves()
 	if err := sweep.Recount(d.maps); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("count what each workload holds: %w", err)
@@ -252,7 +254,7 @@ func (d *Datapath) Close() {
 	for _, m := range d.maps {
 		m.Close()
 	}
-	for _, g := range d.migrations {
+	for _, g := range slices.Concat(d.migrations, d.unread) {
 		g.close()
 	}
 }

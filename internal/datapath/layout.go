@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cilium/ebpf"
 
@@ -78,7 +79,7 @@ func (d *Datapath) pruneLayouts() error {
 	for _, m := range d.maps {
 		keep(m)
 	}
-	for _, g := range d.migrations {
+	for _, g := range slices.Concat(d.migrations, d.unread) {
 		keep(g.old)
 	}
 	return writeLayouts(list, kept)

@@ -10,11 +10,9 @@ import (
 	"github.com/cilium/ebpf"
 
 	"weftnet.io/weftnet/internal/datapath/layout"
+	"weftnet.io/weftnet/internal/datapath/shelf"
 	"weftnet.io/weftnet/internal/datapath/sweep"
 )
-
-// before is what the pin of a map of an earlier shape is called, while its entries move.
-const before = "~before"
 
 // former are the names that maps had in earlier versions.
 var former = map[string]string{"ipcache": "hosts", "quota": "shares"}
@@ -27,40 +25,25 @@ func Resizes(name string) bool { return slices.Contains(learnt, name) }
 
 // migration moves the entries of a map into one of another shape.
 type migration struct {
-	name       string
-	old, now   *ebpf.Map
-	held       *ebpf.Map // what this Datapath has held of old; nil: it was an earlier agent's
-	key, value []layout.Move
-	moved      map[string]bool // keys of old; nil: the agent's own tables, which are moved once
+	name, pin string // pin: the path of old
+	old       *ebpf.Map
+	held      *ebpf.Map // what this Datapath has held of old; nil: it was an earlier agent's
+	rows      *layout.Copy
 }
 
-// rename pins a map of an earlier version under its name of now, and what was left of a move with it: the programs that use it
-// do not ask for its name again.
-func (d *Datapath) rename(name string) error {
-	was, known := former[name]
-	if !known {
-		return nil
-	}
-	for _, suffix := range []string{"", before} {
-		from, to := filepath.Join(d.dir, was+suffix), filepath.Join(d.dir, name+suffix)
-		if exists(to) {
-			continue // an agent of this version has been here
-		}
-		if err := os.Rename(from, to); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("pin map %s as %s: %w", was, name, err)
-		}
-	}
-	return nil
-}
-
-// take gives the pinned map of this name and shape, or makes one. A map of another shape stays beside it, until all its
-// entries are moved.
+// take gives the pinned map of this name and shape, or makes one, which settle pins. One of another shape is left where it is
+// until then.
 func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
-	if err := d.rename(name); err != nil {
+	path, want := filepath.Join(d.dir, name), layout.Of(spec)
+	if was, known := former[name]; known {
+		if err := shelf.Rename(filepath.Join(d.dir, was), path); err != nil {
+			return err
+		}
+	}
+	if err := shelf.CloseRanks(path); err != nil {
 		return err
 	}
-	path, want := filepath.Join(d.dir, name), layout.Of(spec)
-	m, err := loadPinned(path)
+	m, err := shelf.Load(path)
 	if err != nil {
 		return err
 	}
@@ -69,28 +52,29 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 		if have.Equal(want) && needed(m, spec) {
 			spec.MaxEntries = m.MaxEntries()
 		}
-		switch {
-		case compatible(spec, m) && (have.Equal(want) || !told && !exists(path+before)):
+		if compatible(spec, m) && (have.Equal(want) || !told && len(shelf.PutAside(path)) == 0) {
 			d.maps[name] = m
-			known[idOf(m)] = want
-		case !told:
-			// Nobody can tell what is in it: an agent that died here made it, or one that told nothing.
-			err = os.Remove(path)
-			d.renewed = append(d.renewed, name)
-		default:
-			err = os.Rename(path, path+before)
-		}
-		if err != nil {
-			return fmt.Errorf("put pinned map %s of another shape aside: %w", name, err)
 		}
 	}
 	if d.maps[name] == nil {
-		if err := d.make(name, path, spec); err != nil {
+		if err := d.make(name, spec); err != nil {
+			return errors.Join(err, closed(m))
+		}
+		if err := d.migrate(name, path, m, spec, known); err != nil {
 			return err
 		}
-		known[idOf(d.maps[name])] = want
 	}
-	return d.migrate(name, spec, known)
+	known[idOf(d.maps[name])] = want
+	for _, pin := range shelf.PutAside(path) {
+		old, err := shelf.Load(pin)
+		if err != nil {
+			return err
+		}
+		if err := d.migrate(name, pin, old, spec, known); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // needed tells whether a map is left as large as it is: it differs in nothing else, and what it holds would fill more than
@@ -108,49 +92,30 @@ func needed(m *ebpf.Map, spec *ebpf.MapSpec) bool {
 	return n > spec.MaxEntries/2
 }
 
-func (d *Datapath) make(name, path string, spec *ebpf.MapSpec) error {
+// make makes a map that nothing finds before settle pins it.
+func (d *Datapath) make(name string, spec *ebpf.MapSpec) error {
 	spec = spec.Copy()
 	spec.Pinning = ebpf.PinNone
 	m, err := ebpf.NewMap(spec)
 	if err != nil {
 		return fmt.Errorf("make map %s: %w", name, err)
 	}
-	if err := m.Pin(path); err != nil {
-		m.Close()
-		return fmt.Errorf("pin map %s: %w", name, err)
-	}
 	d.maps[name] = m
+	d.unpinned = append(d.unpinned, name)
 	return nil
 }
 
-// migrate fills a map from one of an earlier shape, where there is one.
-func (d *Datapath) migrate(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
-	path := filepath.Join(d.dir, name+before)
-	old, err := loadPinned(path)
+// migrate has a map filled from a former one; nil: there is none. What nobody can read goes when the others are pinned.
+func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
 	if old == nil {
-		return err
-	}
-	have, told := layoutFor(old, known)
-	want := layout.Of(spec)
-	if !told || !moveable(spec.Type) || !moveable(old.Type()) {
-		old.Close()
-		d.renewed = append(d.renewed, name)
-		if err := os.Remove(path); err != nil {
-			return fmt.Errorf("take away former map %s: %w", name, err)
-		}
 		return nil
 	}
-	g := &migration{name: name, old: old, now: d.maps[name], key: layout.Moves(have.Key, want.Key), value: layout.Moves(have.Value, want.Value)}
-	if Resizes(name) {
-		g.moved = map[string]bool{}
-	}
-	// An agent that died over this may have moved them already, and programs gone on with them.
-	how := ebpf.UpdateNoExist
-	if spec.Type == ebpf.Array {
-		how = ebpf.UpdateAny // its entries are always there
-	}
-	if err := g.move(how); err != nil {
-		return err
+	have, told := layoutFor(old, known)
+	g := &migration{name: name, pin: pin, old: old, rows: layout.NewCopy(old, have, d.maps[name], layout.Of(spec))}
+	if !told || !moveable(spec.Type) || !moveable(old.Type()) {
+		// An agent that died here made it, or one that told nothing.
+		d.renewed, d.unread = append(d.renewed, name), append(d.unread, g)
+		return nil
 	}
 	d.migrations = append(d.migrations, g)
 	return nil
@@ -164,31 +129,6 @@ func moveable(t ebpf.MapType) bool {
 	default:
 		return false // counters begin again, rings are empty
 	}
-}
-
-// move copies what was not copied yet. What a former program has learnt since wins: it saw the connection first.
-func (g *migration) move(how ebpf.MapUpdateFlags) error {
-	from := struct{ key, value []byte }{make([]byte, g.old.KeySize()), make([]byte, g.old.ValueSize())}
-	key, value := make([]byte, g.now.KeySize()), make([]byte, g.now.ValueSize())
-	list := g.old.Iterate()
-	for list.Next(&from.key, &from.value) {
-		if g.moved[string(from.key)] {
-			continue
-		}
-		layout.Apply(g.key, from.key, key)
-		layout.Apply(g.value, from.value, value)
-		if err := g.now.Update(key, value, how); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
-			return fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
-		}
-		if g.moved != nil {
-			g.moved[string(from.key)] = true
-		}
-	}
-	// A hash that changes while it is read may end early: what was missed comes with the next round.
-	if err := list.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
-		return fmt.Errorf("read former map %s: %w", g.name, err)
-	}
-	return nil
 }
 
 // Moves has one when entries begin to move. Follow them then.
@@ -236,18 +176,18 @@ func (d *Datapath) Follow() (done bool, err error) {
 	}
 	over := !slices.ContainsFunc(attached, func(a Attachment) bool { return !a.Current })
 	for _, g := range migrations {
-		if g.moved == nil {
-			continue
+		if !Resizes(g.name) {
+			continue // the agent's own tables are moved once
 		}
-		if err := g.move(ebpf.UpdateAny); err != nil {
-			return false, err
+		if err := g.rows.Run(ebpf.UpdateAny); err != nil {
+			return false, fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
 		}
 	}
 	if !over {
 		return false, nil
 	}
 	for _, g := range migrations {
-		if err := os.Remove(filepath.Join(d.dir, g.name+before)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(g.pin); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, fmt.Errorf("take away former map %s: %w", g.name, err)
 		}
 		g.close()
@@ -260,23 +200,14 @@ func (d *Datapath) Follow() (done bool, err error) {
 	return true, sweep.Recount(d.maps)
 }
 
-func loadPinned(path string) (*ebpf.Map, error) {
-	m, err := ebpf.LoadPinnedMap(path, nil)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+func closed(m *ebpf.Map) error {
+	if m == nil {
+		return nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open pinned map %s: %w", filepath.Base(path), err)
-	}
-	return m, nil
+	return m.Close()
 }
 
 func compatible(spec *ebpf.MapSpec, m *ebpf.Map) bool { return spec.Compatible(m) == nil }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // idOf is the kernel's number of a map; 0 when it does not tell.
 func idOf(m *ebpf.Map) ebpf.MapID {

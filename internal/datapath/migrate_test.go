@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"weftnet.io/weftnet/internal/datapath/layout"
+	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
 // other is the specification of a map with its values' fields in another order, and one that nobody knows any more.
@@ -121,7 +122,7 @@ func TestAMapOfAnotherShapeIsFilledFieldByField(t *testing.T) {
 					t.Errorf("entry %x: have %s, want %s", key, moved[string(key)], want)
 				}
 			})
-			if d.Moving() != nil || exists(filepath.Join(dir, name+before)) {
+			if d.Moving() != nil || shelf.Exists(filepath.Join(dir, name+shelf.Before)) {
 				t.Error("the former map is still there")
 			}
 			again, err := Open(dir, Config{})
@@ -217,8 +218,8 @@ func TestAMapOfAFormerNameIsTakenOver(t *testing.T) {
 						t.Errorf("entry %x is lost", key)
 					}
 				})
-				for _, pin := range []string{was, was + before, name + before} {
-					if exists(filepath.Join(dir, pin)) {
+				for _, pin := range []string{was, was + shelf.Before, name + shelf.Before} {
+					if shelf.Exists(filepath.Join(dir, pin)) {
 						t.Errorf("pin %s is still there", pin)
 					}
 				}
@@ -231,7 +232,7 @@ func TestAMapOfAFormerNameIsTakenOver(t *testing.T) {
 func TestWhatWasPutAsideByAFormerNameIsMoved(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	dir, spec := pinDirectory(t), other(t, r, "ipcache")
-	spec.Name = former["ipcache"] + before
+	spec.Name = former["ipcache"] + shelf.Before
 	left(t, r, dir, spec, 50)
 	same := mapSpec(t, "ipcache").Copy()
 	same.Name, same.Pinning = former["ipcache"], ebpf.PinNone

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"reflect"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
@@ -24,6 +25,10 @@ func (d *Datapath) Reload(config Config) error {
 		if err != nil {
 			return err
 		}
+		if err := next.settle(); err != nil {
+			next.discard(d)
+			return err
+		}
 		former := d.exchange(next)
 		d.tellMoves()
 		for _, p := range former {
@@ -33,7 +38,8 @@ func (d *Datapath) Reload(config Config) error {
 	return d.replace()
 }
 
-// successor has the programs with another configuration, and the same maps but for those that get another size.
+// successor has the programs with another configuration, and the same maps but for those that get another size, which are not
+// pinned yet: if it comes to nothing, nothing has changed.
 func (d *Datapath) successor(config Config) (*Datapath, error) {
 	next := newDatapath(d.dir, config)
 	for name, m := range d.maps {
@@ -46,11 +52,14 @@ func (d *Datapath) successor(config Config) (*Datapath, error) {
 		err = next.loadPaired()
 	}
 	if err == nil {
-		err = next.pruneLayouts()
-	}
-	if err == nil {
 		return next, nil
 	}
+	next.discard(d)
+	return nil, err
+}
+
+// discard lets go of what a successor has and this Datapath has not.
+func (next *Datapath) discard(d *Datapath) {
 	for name, m := range next.maps {
 		if d.maps[name] != m {
 			m.Close()
@@ -59,10 +68,9 @@ func (d *Datapath) successor(config Config) (*Datapath, error) {
 	for _, p := range next.all() {
 		p.Close()
 	}
-	for _, g := range next.migrations {
+	for _, g := range slices.Concat(next.migrations, next.unread) {
 		g.close()
 	}
-	return nil, err
 }
 
 // exchange takes over what the successor has, and returns the former programs.

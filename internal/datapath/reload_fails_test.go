@@ -1,0 +1,131 @@
+package datapath
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"weftnet.io/weftnet/internal/datapath/shelf"
+)
+
+// impossible is a size that no kernel makes a hash of.
+const impossible = 1<<32 - 1
+
+func TestAReloadThatFailsAndIsTakenBackLeavesConnectionsToTheNextAgent(t *testing.T) {
+	s, r := newStand(t), rand.New(rand.NewPCG(7, 8))
+	sizes := func(connections, affinities uint32) Config {
+		return Config{Entries: map[string]uint32{"connections": connections, "affinities": affinities}}
+	}
+	d, err := Open(s.dir, sizes(1024, 1024))
+	check(t, err)
+	check(t, d.Attach("from_net", s.host))
+	connections := mapSpec(t, "connections")
+	first, later := random(r, connections.KeySize), random(r, connections.KeySize)
+	value := random(r, connections.ValueSize)
+	check(t, d.Map("connections").Put(first, value))
+	if err := d.Reload(sizes(4096, impossible)); err == nil {
+		t.Fatal("a map of 4 G entries is made")
+	}
+	check(t, d.Reload(sizes(1024, 1024))) // the administrator takes it back
+	check(t, d.Map("connections").Put(later, value))
+	if shelf.Exists(filepath.Join(s.dir, "connections"+shelf.Before)) {
+		t.Error("the map that programs use is pinned as a former one")
+	}
+	d.Close()
+	next, err := Open(s.dir, sizes(1024, 1024))
+	check(t, err)
+	defer next.Close()
+	for name, key := range map[string][]byte{"opened before": first, "opened later": later} {
+		got := make([]byte, connections.ValueSize)
+		if err := next.Map("connections").Lookup(key, &got); err != nil {
+			t.Errorf("the connection %s: %v", name, err)
+		}
+	}
+	list, _ := os.ReadDir(s.dir)
+	for _, e := range list {
+		t.Log(e.Name())
+	}
+}
+
+func TestAReloadThatFailsAndIsTriedAgainMovesConnectionsAsTheyAre(t *testing.T) {
+	s, r := newStand(t), rand.New(rand.NewPCG(7, 8))
+	d, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 1024, "affinities": 1024}})
+	check(t, err)
+	t.Cleanup(d.Close)
+	check(t, d.Attach("from_net", s.host))
+	connections := mapSpec(t, "connections")
+	key, was, is := random(r, connections.KeySize), random(r, connections.ValueSize), random(r, connections.ValueSize)
+	gone := random(r, connections.KeySize)
+	check(t, d.Map("connections").Put(key, was))
+	check(t, d.Map("connections").Put(gone, was))
+	if err := d.Reload(Config{Entries: map[string]uint32{"connections": 4096, "affinities": impossible}}); err == nil {
+		t.Fatal("a map of 4 G entries is made")
+	}
+	check(t, d.Map("connections").Put(key, is)) // packets flow
+	check(t, d.Map("connections").Delete(gone))
+	check(t, d.Reload(Config{Entries: map[string]uint32{"connections": 4096, "affinities": 1024}}))
+	done, err := d.Follow()
+	if check(t, err); !done {
+		t.Fatal("not done")
+	}
+	got := make([]byte, connections.ValueSize)
+	check(t, d.Map("connections").Lookup(key, &got))
+	if string(got) != string(is) {
+		t.Error("a connection is what it was when the first try failed")
+	}
+	if err := d.Map("connections").Lookup(gone, &got); err == nil {
+		t.Error("a connection that is gone is back")
+	}
+}
+
+func TestAReloadAfterOneThatFailedMovesWhatProgramsUse(t *testing.T) {
+	s, r := newStand(t), rand.New(rand.NewPCG(7, 8))
+	d, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 1024, "affinities": 1024}})
+	check(t, err)
+	t.Cleanup(d.Close)
+	check(t, d.Attach("from_net", s.host))
+	connections := mapSpec(t, "connections")
+	if err := d.Reload(Config{Entries: map[string]uint32{"connections": 4096, "affinities": impossible}}); err == nil {
+		t.Fatal("a map of 4 G entries is made")
+	}
+	key, value := random(r, connections.KeySize), random(r, connections.ValueSize)
+	check(t, d.Map("connections").Put(key, value)) // packets flow
+	check(t, d.Reload(Config{Entries: map[string]uint32{"connections": 8192, "affinities": 1024}}))
+	done, err := d.Follow()
+	if check(t, err); !done {
+		t.Fatal("not done")
+	}
+	if err := d.Map("connections").Lookup(key, &value); err != nil {
+		t.Errorf("the connection that was opened after the first try: %v", err)
+	}
+}
+
+func TestAnAgentThatDiesBeforeItsProgramsRunLeavesConnectionsAsTheyAre(t *testing.T) {
+	s, r := newStand(t), rand.New(rand.NewPCG(7, 8))
+	larger := Config{Entries: map[string]uint32{"connections": 4096}}
+	d, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 1024}})
+	check(t, err)
+	defer d.Close()
+	check(t, d.Attach("from_net", s.host))
+	connections := mapSpec(t, "connections")
+	key, was, is := random(r, connections.KeySize), random(r, connections.ValueSize), random(r, connections.ValueSize)
+	check(t, d.Map("connections").Put(key, was))
+	dead, err := d.successor(larger) // it died before it put these in place
+	check(t, err)
+	dead.Close()
+	check(t, d.Map("connections").Put(key, is)) // packets flow
+	next, err := Open(s.dir, larger)
+	check(t, err)
+	defer next.Close()
+	check(t, next.replace())
+	done, err := next.Follow()
+	if check(t, err); !done {
+		t.Fatal("not done")
+	}
+	got := make([]byte, connections.ValueSize)
+	check(t, next.Map("connections").Lookup(key, &got))
+	if string(got) != string(is) {
+		t.Error("a connection is what it was when the agent died")
+	}
+}
