@@ -19,14 +19,21 @@ import (
 const Before = "~before"
 
 // Rename pins a map of an earlier version under its name of now, and what was left of a move with it: the programs that use it
-// do not ask for its name again.
+// do not ask for its name again. No agent of this version leaves a pin of the former name. So an earlier version has run since
+// the last of them, and what that one left is stale.
 func Rename(was, name string) error {
-	for _, from := range append([]string{was}, PutAside(was)...) {
-		to := name + strings.TrimPrefix(from, was)
-		if Exists(to) {
-			continue // an agent of this version has been here
+	if Exists(was) {
+		for _, stale := range PutAside(name) {
+			if err := os.Remove(stale); err != nil {
+				return fmt.Errorf("take away stale map %s: %w", filepath.Base(stale), err)
+			}
 		}
-		if err := os.Rename(from, to); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Rename(was, name); err != nil {
+			return fmt.Errorf("pin map %s as %s: %w", filepath.Base(was), filepath.Base(name), err)
+		}
+	}
+	for _, from := range PutAside(was) {
+		if err := os.Rename(from, name+strings.TrimPrefix(from, was)); err != nil {
 			return fmt.Errorf("pin map %s as %s: %w", filepath.Base(was), filepath.Base(name), err)
 		}
 	}
