@@ -179,7 +179,7 @@ func (d *Datapath) Follow() (done bool, err error) {
 		if !Resizes(g.name) {
 			continue // the agent's own tables are moved once
 		}
-		if err := g.rows.Run(ebpf.UpdateAny); err != nil {
+		if err := g.rows.Next(); err != nil {
 			return false, fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
 		}
 	}

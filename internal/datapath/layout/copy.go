@@ -3,50 +3,89 @@ package layout
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/cilium/ebpf"
 )
 
-// Copy moves the entries of a map into one of another shape or size, which programs write meanwhile.
+// Copy moves the entries of a map into one of another shape or size, while programs write both.
 type Copy struct {
 	from, to   *ebpf.Map
 	key, value []Move
-	copied     map[string]bool // keys of from
+	age        Age
+	copied     map[string]copied // by key of from
+	seed       maphash.Seed
 }
+
+// copied are hashes of the values of an entry as it was copied.
+type copied struct{ from, to uint64 }
 
 // NewCopy has copied nothing yet. Have is the shape of from, want that of to.
 func NewCopy(from *ebpf.Map, have Layout, to *ebpf.Map, want Layout) *Copy {
-	return &Copy{from: from, to: to, key: Moves(have.Key, want.Key), value: Moves(have.Value, want.Value), copied: map[string]bool{}}
-}
-
-// First copies what is there before the programs of the other map run. What this one has stays: an agent that died over this
-// may have copied entries already, and programs gone on with them.
-func (c *Copy) First() error {
-	if c.to.Type() == ebpf.Array {
-		return c.Run(ebpf.UpdateAny) // its entries are always there
+	return &Copy{
+		from: from, to: to, key: Moves(have.Key, want.Key), value: Moves(have.Value, want.Value), age: AgeOf(want.Value),
+		copied: map[string]copied{}, seed: maphash.MakeSeed(),
 	}
-	return c.Run(ebpf.UpdateNoExist)
 }
 
-// Run copies what was not copied yet. What a former program has learnt since wins: it saw the connection first.
-func (c *Copy) Run(how ebpf.MapUpdateFlags) error {
+// First copies what is there before the programs of the other map run. An agent that died over this may have copied entries
+// already, and programs gone on with them: what the other map has stays, unless its age tells that it is the later one.
+func (c *Copy) First() error {
+	return c.run(c.to.Type() == ebpf.Array) // whose entries are always there
+}
+
+// Next copies what former programs have learnt or changed since. Where the programs of the other map have learnt of it too,
+// the one that was opened first counts.
+func (c *Copy) Next() error { return c.run(true) }
+
+func (c *Copy) run(wins bool) error {
 	from := struct{ key, value []byte }{make([]byte, c.from.KeySize()), make([]byte, c.from.ValueSize())}
 	key, value := make([]byte, c.to.KeySize()), make([]byte, c.to.ValueSize())
 	list := c.from.Iterate()
 	for list.Next(&from.key, &from.value) {
-		if c.copied[string(from.key)] {
+		is := copied{from: maphash.Bytes(c.seed, from.value)}
+		was, known := c.copied[string(from.key)]
+		if known && was.from == is.from {
 			continue
 		}
 		Apply(c.key, from.key, key)
 		Apply(c.value, from.value, value)
-		if err := c.to.Update(key, value, how); err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		is.to = maphash.Bytes(c.seed, value)
+		counts := func(has []byte) bool { // if it is not known yet, but there
+			if c.age.known() && (wins || c.age.ends()) {
+				return c.age.Counts(value, has)
+			}
+			return wins
+		}
+		var err error
+		if known {
+			err = c.merge(key, value, func(has []byte) bool {
+				return maphash.Bytes(c.seed, has) == was.to || c.age.known() && c.age.Counts(value, has)
+			})
+		} else if err = c.to.Update(key, value, ebpf.UpdateNoExist); errors.Is(err, ebpf.ErrKeyExist) {
+			err = c.merge(key, value, counts)
+		}
+		if err != nil {
 			return err
 		}
-		c.copied[string(from.key)] = true
+		c.copied[string(from.key)] = is
 	}
 	// A hash that changes while it is read may end early: what was missed comes with the next round.
 	if err := list.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
 		return fmt.Errorf("read: %w", err)
 	}
 	return nil
+}
+
+// merge writes a value over the one that is there, if it is to. What is gone from the other map meanwhile has ended.
+func (c *Copy) merge(key, value []byte, counts func(has []byte) bool) error {
+	has := make([]byte, len(value))
+	err := c.to.Lookup(key, &has)
+	if err == nil && counts(has) {
+		err = c.to.Update(key, value, ebpf.UpdateExist)
+	}
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return nil
+	}
+	return err
 }

@@ -1,0 +1,57 @@
+package layout
+
+import "encoding/binary"
+
+// Age is where the values of a map tell how old they are: fields `opened` and `expires` (ns, CLOCK_MONOTONIC) and those that
+// count packets, if there are any.
+type Age struct {
+	opened, expires *Field
+	packets         []Field
+}
+
+// AgeOf finds these fields.
+func AgeOf(value []Field) (a Age) {
+	for _, f := range value {
+		if f.Size != 8 {
+			continue
+		}
+		switch f.Name {
+		case "opened":
+			a.opened = &f
+		case "expires":
+			a.expires = &f
+		case "way_a.carried.packets", "way_b.carried.packets":
+			a.packets = append(a.packets, f)
+		}
+	}
+	return a
+}
+
+func (a Age) known() bool { return a.opened != nil }
+
+// ends tells whether values say until when they are good, too.
+func (a Age) ends() bool { return a.opened != nil && a.expires != nil }
+
+// Counts tells whether a value counts, and not another one of the same key. Of two of one connection it is the one that was
+// opened first: the other one's program has taken an answer for a call. Of two that were one, it is the one that has
+// seen more since. One that had ended when the other was opened is of an earlier connection.
+func (a Age) Counts(value, other []byte) bool {
+	at, otherAt := a.at(a.opened, value), a.at(a.opened, other)
+	switch {
+	case at == otherAt:
+		return a.carried(value) > a.carried(other)
+	case at < otherAt:
+		return a.expires == nil || a.at(a.expires, value) >= otherAt
+	default:
+		return a.expires != nil && a.at(a.expires, other) < at
+	}
+}
+
+func (a Age) at(f *Field, value []byte) uint64 { return binary.NativeEndian.Uint64(value[f.Offset:]) }
+
+func (a Age) carried(value []byte) (n uint64) {
+	for i := range a.packets {
+		n += a.at(&a.packets[i], value)
+	}
+	return n
+}
