@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 // Copy moves the entries of a map into one of another shape or size, while programs write both.
@@ -64,6 +65,9 @@ func (c *Copy) run(wins bool) error {
 			})
 		} else if err = c.to.Update(key, value, ebpf.UpdateNoExist); errors.Is(err, ebpf.ErrKeyExist) {
 			err = c.merge(key, value, counts)
+		}
+		if errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOSPC) {
+			continue // it is full, and takes no new connection either: the next round tries again
 		}
 		if err != nil {
 			return err
