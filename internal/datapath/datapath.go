@@ -93,6 +93,9 @@ type Datapath struct {
 	mu     sync.Mutex
 	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
 
+	following sync.Mutex // held by Follow; Close waits for it
+	closed    bool
+
 	migrations []*migration
 	unpinned   []string      // maps that were made, until settle
 	unread     []*migration  // from maps of a shape that nobody can tell, until settle
@@ -245,6 +248,9 @@ func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Quota, error) {
 
 // Close lets go of programs and maps; what is pinned stays.
 func (d *Datapath) Close() {
+	d.following.Lock()
+	defer d.following.Unlock()
+	d.closed = true
 	for _, p := range d.programs {
 		p.Close()
 	}

@@ -164,6 +164,11 @@ func (g *migration) close() {
 // Follow copies what former programs have learnt since into the new maps. Once none of them is attached any
 // more, and it has copied the last of it, it takes the former maps away and returns true. Call it until it does.
 func (d *Datapath) Follow() (done bool, err error) {
+	d.following.Lock()
+	defer d.following.Unlock()
+	if d.closed {
+		return false, nil // the next agent finds the pins of what is left
+	}
 	d.swap.RLock()
 	migrations := d.migrations // nothing is exchanged while there are any
 	d.swap.RUnlock()
@@ -190,11 +195,13 @@ func (d *Datapath) Follow() (done bool, err error) {
 		if err := os.Remove(g.pin); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return false, fmt.Errorf("take away former map %s: %w", g.name, err)
 		}
-		g.close()
 	}
 	d.swap.Lock()
 	d.migrations = nil
 	d.swap.Unlock()
+	for _, g := range migrations {
+		g.close()
+	}
 	d.swap.RLock()
 	defer d.swap.RUnlock()
 	return true, sweep.Recount(d.maps)

@@ -1,10 +1,14 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"path/filepath"
 	"testing"
+
+	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
 func TestAnotherConfigurationTakesThePlaceOfTheFormerWhereverItIsAttached(t *testing.T) {
@@ -71,5 +75,51 @@ func TestAnotherConfigurationTakesThePlaceOfTheFormerWhereverItIsAttached(t *tes
 			fmt.Sscanf(v, "%x", &value)
 			check(t, m.Put([]byte(k), value))
 		}
+	}
+}
+
+// While entries move, another configuration waits. An agent that stops meanwhile leaves the former map to the next one.
+func TestWhileEntriesMoveAnotherConfigurationWaits(t *testing.T) {
+	s, r := newStand(t), rand.New(rand.NewPCG(7, 8))
+	sizes := func(n uint32) Config { return Config{Entries: map[string]uint32{"connections": n}} }
+	d, err := Open(s.dir, sizes(1024))
+	check(t, err)
+	check(t, d.Attach("from_net", s.host))
+	connections := mapSpec(t, "connections")
+	former, err := d.Map("connections").Clone()
+	check(t, err)
+	t.Cleanup(func() { former.Close() })
+	check(t, d.Reload(sizes(2048)))
+	if err := d.Reload(sizes(4096)); !errors.Is(err, ErrMoving) {
+		t.Errorf("a second configuration while entries move: %v", err)
+	}
+	check(t, d.Reload(sizes(2048))) // that which it has
+	key, value := random(r, connections.KeySize), random(r, connections.ValueSize)
+	check(t, former.Put(key, value)) // by a former program that ends with its packet
+	d.Close()
+	if done, err := d.Follow(); done || err != nil {
+		t.Errorf("follow after the end: %v, %v", done, err)
+	}
+	next, err := Open(s.dir, sizes(4096)) // while entries of the first map move, of the second
+	check(t, err)
+	t.Cleanup(next.Close)
+	list, err := next.Attachments()
+	check(t, err)
+	if len(list) != 1 || list[0].Current {
+		t.Fatalf("attached are %v", list)
+	}
+	latest := random(r, connections.KeySize)
+	check(t, former.Put(latest, value))
+	check(t, next.replace())
+	if done, err := next.Follow(); !done || err != nil {
+		t.Fatalf("follow: %v, %v", done, err)
+	}
+	for name, key := range map[string][]byte{"before the agent stopped": key, "after": latest} {
+		if err := next.Map("connections").Lookup(key, &value); err != nil {
+			t.Errorf("the connection that was opened %s: %v", name, err)
+		}
+	}
+	if pins := shelf.PutAside(filepath.Join(s.dir, "connections")); len(pins) > 0 {
+		t.Errorf("pins %v are still there", pins)
 	}
 }
