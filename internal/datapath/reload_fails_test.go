@@ -129,3 +129,43 @@ func TestAnAgentThatDiesBeforeItsProgramsRunLeavesConnectionsAsTheyAre(t *testin
 		t.Error("a connection is what it was when the agent died")
 	}
 }
+
+// The pins are exchanged one map after the other: if one cannot be pinned, those before it are as they were.
+func TestIfOneMapCannotBePinnedNoneIs(t *testing.T) {
+	s := newStand(t)
+	d, err := Open(s.dir, Config{})
+	check(t, err)
+	t.Cleanup(d.Close)
+	next, err := d.successor(Config{Entries: map[string]uint32{"connections": 4096, "translations": 4096}})
+	check(t, err)
+	next.maps["translations"].Close() // nothing can pin it any more
+	if err := next.settle(); err == nil {
+		t.Fatal("a map that is closed is pinned")
+	}
+	next.discard(d)
+	for _, name := range []string{"connections", "translations"} {
+		path := filepath.Join(s.dir, name)
+		m, err := shelf.Load(path)
+		check(t, err)
+		if m == nil || idOf(m) != idOf(d.Map(name)) || len(shelf.PutAside(path)) > 0 {
+			t.Errorf("pinned as %s is not the map that programs use alone", name)
+		}
+		m.Close()
+	}
+}
+
+// An agent that dies after it has put a map aside, and before it has pinned its own, leaves no pin of the map's name.
+func TestAMapThatWasPutAsideForNoneIsTakenAgain(t *testing.T) {
+	s := newStand(t)
+	d, err := Open(s.dir, Config{})
+	check(t, err)
+	t.Cleanup(d.Close)
+	path := filepath.Join(s.dir, "connections")
+	check(t, os.Rename(path, path+shelf.Before+shelf.Before))
+	next, err := Open(s.dir, Config{})
+	check(t, err)
+	t.Cleanup(next.Close)
+	if idOf(next.Map("connections")) != idOf(d.Map("connections")) || len(shelf.PutAside(path)) > 0 {
+		t.Error("the next agent has another map than the programs on the devices")
+	}
+}
