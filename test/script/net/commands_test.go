@@ -453,8 +453,12 @@ func open(l *line) error {
 		network = "udp"
 	}
 	port, _ := strconv.Atoi(l.opts["port"])
-	l.talks[l.arg(0)], err = from.Open(l.ctx, network, port, targets[0])
-	return err
+	talk, err := from.Open(l.ctx, network, port, targets[0])
+	if err != nil {
+		return err
+	}
+	l.talks[l.arg(0)] = talk
+	return nil
 }
 
 func say(l *line) error {
