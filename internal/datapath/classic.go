@@ -26,7 +26,7 @@ const (
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	if err := (clsact{c.dir}).configure(ifindex); err != nil {
+	if err := clsact(c).configure(ifindex); err != nil {
 		return err
 	}
 	there, err := filters(ifindex, parent(program))
@@ -57,7 +57,7 @@ func (c classic) detach(program string, ifindex int) error {
 			return fmt.Errorf("delete filter: %w", err)
 		}
 	}
-	return clsact{c.dir}.release(ifindex)
+	return clsact(c).release(ifindex)
 }
 
 func (c classic) list() (list []Attachment, err error) {

@@ -48,7 +48,7 @@ func (c clsact) release(ifindex int) error {
 	if _, err := os.Stat(c.mark(ifindex)); err != nil {
 		return nil
 	}
-	if (pins{c.dir}).any(link.TCXType, ifindex) {
+	if pins(c).any(link.TCXType, ifindex) {
 		return nil
 	}
 	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {

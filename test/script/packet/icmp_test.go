@@ -20,8 +20,15 @@ func TestNothingButAnswersAnswersICMP(t *testing.T) {
 		family, kind int
 		answer       int // -1: none
 	}{
-		{4, 8, 0}, {4, 13, 14}, {4, 15, 16}, {4, 17, 18}, {4, 7, -1}, {4, 9, -1}, {4, 42, -1},
-		{6, 128, 129}, {6, 200, -1},
+		{4, 8, 0},
+		{4, 13, 14},
+		{4, 15, 16},
+		{4, 17, 18},
+		{4, 7, -1},
+		{4, 9, -1},
+		{4, 42, -1},
+		{6, 128, 129},
+		{6, 200, -1},
 	} {
 		t.Run(fmt.Sprintf("v%d type %d", c.family, c.kind), func(t *testing.T) {
 			b, err := newBench()
