@@ -83,7 +83,7 @@ type Key struct {
 	newer      string   // the name that this key has now, which wins
 }
 
-// When says when a change of a key takes hold. No key needs a restart.
+// When says when a change of a key takes hold. None needs a restart of the agent.
 type When string
 
 // Values of When.
