@@ -225,9 +225,16 @@ func TestAnADDThatCannotWorkSaysWhatTheKernelSaid(t *testing.T) {
 		for {
 			_, failed, changed := status.Statuses.WatchOne(h.db.Snapshot(), status.KeyOf(h.Links, state.Join(attach.HostName("c1", "eth0", 0))))
 			if failed {
-				return
+				break
 			}
 			<-changed
+		}
+		for { // and the agent knows that the pod needs this link
+			s := h.db.Snapshot()
+			if h.Needs.Len(s) > 0 {
+				return
+			}
+			<-h.Needs.WatchAll(s)
 		}
 	}()
 	_, err := h.server.Add(ctx, r)
