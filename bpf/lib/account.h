@@ -31,30 +31,24 @@ static __always_inline void account_packet(struct ct *e, const struct packet *p,
 	way->carried.bytes += p->end - p->l3;
 }
 
-/* Room for an event. What a packet ends is paid from the budget of what packets tell; a sweep fills no more than its room, and
- * who holds many connections leaves a part of that to those who hold few. */
+/* How much of the ring the ends of an owner's connections may fill: who holds many leaves a part to those who hold few. */
+static __always_inline __u32 account_room(const struct ct *e)
+{
+	return quota_held(e->owner, account_quota(e->flags)) > ACCOUNT_FEW ? ACCOUNT_ROOM / 2 : ACCOUNT_ROOM;
+}
+
+/* Room for an event. What a packet ends is paid from the budget of what packets tell; a sweep keeps to its room. */
 static __always_inline struct close_event *account_event(const struct ct *e, int swept)
 {
 	struct close_event *x = NULL;
-	struct event_budget *b;
-	__u32 zero = 0;
 
-	if (swept) {
-		__u32 room = quota_held(e->owner, account_quota(e->flags)) > ACCOUNT_FEW ? ACCOUNT_ROOM / 2 : ACCOUNT_ROOM;
-
-		if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < room)
-			x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
-	} else {
-		if (!event_allowed())
-			return NULL;
+	if (!swept && !event_allowed())
+		return NULL;
+	if (!swept || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < account_room(e))
 		x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);
-	}
-	if (x)
-		return x;
-	b = bpf_map_lookup_elem(&event_budget, &zero);
-	if (b)
-		b->lost++;
-	return NULL;
+	if (!x)
+		event_lost();
+	return x;
 }
 
 /* The type of the ICMP message that opened a conversation, by what stands for its ports: see icmp_ports. */
@@ -65,7 +59,8 @@ static __always_inline __u16 account_type(__u8 asks, int from_b, __u16 src_port,
 	return asks == (from_b ? CT_ASKS_B : CT_ASKS_A) ? dst_port : icmp_answer(src_port);
 }
 
-/* Emits the event of a connection's end: once, for the CPU that sets the flag, and only if a packet of it has passed. What comes after a FIN of both ends, like its acknowledgement, is in no event. */
+/* Emits the event of a connection's end: once, for the CPU that sets the flag, and only if a packet of it has passed. What comes
+ * after a FIN of both ends, like its acknowledgement, is in no event. */
 GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swept)
 {
 	struct close_event *x;

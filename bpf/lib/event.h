@@ -30,19 +30,25 @@ static __always_inline int event_allowed(void)
 	return 1;
 }
 
+/* Counts an event for which the ring has no room. */
+static __always_inline void event_lost(void)
+{
+	__u32 zero = 0;
+	struct event_budget *b = bpf_map_lookup_elem(&event_budget, &zero);
+
+	if (b)
+		b->lost++;
+}
+
 GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 reason)
 {
 	struct event *e;
-	__u32 zero = 0;
 
 	if (!c || !event_allowed())
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
-		struct event_budget *b = bpf_map_lookup_elem(&event_budget, &zero);
-
-		if (b)
-			b->lost++;
+		event_lost();
 		return 0;
 	}
 	e->time = bpf_ktime_get_ns();

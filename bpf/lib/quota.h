@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* quota: no owner holds more than a quarter of a table that all use, nor more than what is left of it. Near its limit an owner's short-lived entries live
- * shorter, so that a busy server goes on while a flood starves itself alone. */
+/* quota: no owner holds more than a quarter of a table that all use, nor more than what is left of it. Near its limit an owner's
+ * short-lived entries live shorter, so that a busy server goes on while a flood starves itself alone. */
 #ifndef WEFT_QUOTA_H
 #define WEFT_QUOTA_H
 
@@ -53,11 +53,17 @@ static __always_inline __u64 quota_scaled(__s64 held, __u32 limit, __u64 life)
 	return life < SECOND ? SECOND : life;
 }
 
-static __always_inline __u64 quota_life(__u32 owner, enum quota_kind kind, __u32 limit, __u64 life)
+/* How many entries of this kind an owner has. */
+static __always_inline __s64 quota_held(__u32 owner, enum quota_kind kind)
 {
 	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
 
-	return s ? quota_scaled(quota_read(&s->held[kind]), limit, life) : life;
+	return s ? quota_read(&s->held[kind]) : 0;
+}
+
+static __always_inline __u64 quota_life(__u32 owner, enum quota_kind kind, __u32 limit, __u64 life)
+{
+	return quota_scaled(quota_held(owner, kind), limit, life);
 }
 
 /* Whether the owner may have one more. Returns 0 or a drop reason. */
@@ -95,14 +101,6 @@ static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __
 static __always_inline int quota_take(__u32 owner, enum quota_kind kind, __u32 limit, __u64 *life)
 {
 	return quota_take_some(owner, kind, 1, limit, life);
-}
-
-/* How many entries of this kind an owner has. */
-static __always_inline __s64 quota_held(__u32 owner, enum quota_kind kind)
-{
-	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
-
-	return s ? quota_read(&s->held[kind]) : 0;
 }
 
 /* Gives `n` back. An owner that is forgotten has nothing to get. */
