@@ -167,10 +167,7 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 	if err != nil {
 		return err
 	}
-	w := gap.NewWorld(func(key string) (string, bool) {
-		setting, there := t.Settings.One(s, state.Join(key))
-		return setting.Value, there
-	})
+	w := gap.NewWorld(t.Given(s))
 	w.Audited = policyinput.AuditedNamespaces(s, t)
 	if all {
 		w.Group = func(name string) ([]string, bool) {

@@ -38,10 +38,7 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 			}
 		}
 		rows.MarkSynced(tx)
-		said, _ := settings.Parse(func(name string) (string, bool) {
-			s, ok := t.Settings.One(tx, state.Join(name))
-			return s.Value, ok
-		})
+		said, _ := settings.Parse(t.Given(tx))
 		filter, _ := identity.NewFilter(said.Labels)
 		workloads := manifest.Workloads(objects, cmp.Or(said.ClusterName, "default"), func(p identity.Pod) identity.Labels {
 			labels, _ := identity.Identify(filter, p, policyinput.Asking(tx, t))

@@ -18,10 +18,7 @@ import (
 // New makes the derivation that fills t.Configs.
 func New(t *table.Tables) *state.Derivation[table.Config] {
 	whole := state.NewMemo(func(r state.Reader) settings.Config {
-		c, _ := settings.Parse(func(name string) (string, bool) {
-			s, ok := t.Settings.One(r, state.Join(name))
-			return s.Value, ok
-		})
+		c, _ := settings.Parse(t.Given(r))
 		return c
 	}, t.Settings)
 	return &state.Derivation[table.Config]{

@@ -62,10 +62,7 @@ func (f *findings) readAudited(r state.Reader) []identity.Labels {
 }
 
 func (f *findings) readWorld(r state.Reader) gap.World {
-	return gap.NewWorld(func(name string) (string, bool) {
-		s, there := f.t.Settings.One(r, state.Join(name))
-		return s.Value, there
-	})
+	return gap.NewWorld(f.t.Given(r))
 }
 
 func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) {

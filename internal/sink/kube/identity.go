@@ -82,10 +82,7 @@ func (s *Identities) meet(ctx context.Context, labels identity.Labels) error {
 			return err
 		}
 	}
-	config, _ := settings.Parse(func(key string) (string, bool) {
-		row, ok := s.t.Settings.One(now, state.Join(key))
-		return row.Value, ok
-	})
+	config, _ := settings.Parse(s.t.Given(now))
 	first := identity.Candidate(labels, config.ClusterID)
 	for n := first; ; {
 		if known, taken := s.t.Identities.One(now, state.Join(uint32(n))); !taken || known.Labels == labels {

@@ -110,10 +110,7 @@ func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
 	if node == nil || !n.t.Settings.IsSynced(s) {
 		return nil
 	}
-	config, _ := settings.Parse(func(key string) (string, bool) {
-		row, ok := n.t.Settings.One(s, state.Join(key))
-		return row.Value, ok
-	})
+	config, _ := settings.Parse(n.t.Given(s))
 	have, err := n.api.get(ctx, "", n.name)
 	if apierrors.IsNotFound(err) {
 		o := &v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: n.name}}

@@ -155,10 +155,7 @@ func prefixes(t *table.Tables, r state.Reader, is4 bool) (out []netip.Prefix) {
 // enabled tells whether workloads get an address of a family: as the settings say, or if they say nothing of it, if the
 // node has any to give.
 func (b *Book) enabled(r state.Reader, f *family) bool {
-	value := func(name string) (string, bool) {
-		s, ok := b.tables.Settings.One(r, state.Join(name))
-		return s.Value, ok
-	}
+	value := b.tables.Given(r)
 	if _, said := value(f.setting); !said {
 		return len(f.pool.Prefixes()) > 0
 	}
