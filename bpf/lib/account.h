@@ -96,7 +96,7 @@ GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swe
 		x->event.service_port = bpf_ntohs(e->service_port);
 	}
 	x->opened = e->opened;
-	x->last = e->last > e->opened ? e->last : e->opened;
+	x->last = (__s64)(e->last - e->opened) > 0 ? e->last : e->opened;
 	x->sent = from_b ? e->way_b.carried : e->way_a.carried;
 	x->received = from_b ? e->way_a.carried : e->way_b.carried;
 	x->ending = ending;

@@ -270,7 +270,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	if (flags != before)
 		ct_flags(e, before, flags);
 	/* Written at most once a second: a shared cache line is dear. */
-	if (ends || e->last + SECOND < now)
+	if (ends || now - e->last > SECOND)
 		e->last = now;
 	if (ends && !(flags & (CT_RESET | CT_ENDED)) && !(how & FLOW_AGAIN))
 		account_end(&c->key, e, ENDING_FIN, 0);

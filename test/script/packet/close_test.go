@@ -28,13 +28,14 @@ func closeText(record []byte) string {
 	if c.Event.Flags&abi.EventService != 0 {
 		text += fmt.Sprintf(" of %s:%d", c.Event.Service.IP(), c.Event.ServicePort)
 	}
-	if c.Last > c.Event.Time || c.Last < c.Opened {
+	// Times are compared by their distance: what "pass" moved back may lie before the machine started.
+	if int64(c.Event.Time-c.Last) < 0 || int64(c.Last-c.Opened) < 0 {
 		text += " ended at no time"
 	}
 	if lasted := time.Duration(c.Last - c.Opened).Round(10 * time.Second); lasted > 0 {
 		text += " lasted " + lasted.String()
 	}
-	if c.Opened == 0 || c.Opened > c.Event.Time {
+	if c.Opened == 0 || int64(c.Event.Time-c.Opened) < 0 {
 		text += " opened at no time"
 	}
 	return strings.ToLower(text)
