@@ -10,7 +10,9 @@ SEED    ?= 0
 PUSH    ?=
 VERSION ?=
 
+# Images of the lab are built with the same flags, so a package is compiled once, whatever is built and wherever the clone lies.
 export CGO_ENABLED = 0
+export GOFLAGS     = -buildvcs=false -trimpath
 export WEFT_LAB_DIR = $(LAB_DIR)
 
 LINT     = go tool -modfile=$(CURDIR)/tools/lint/go.mod
