@@ -10,7 +10,7 @@
 
 static __always_inline int create_connection(struct context *c, struct flow *f, int loops)
 {
-	return ct_create(c, f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
+	return open_connection(f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
 }
 
 /* An ICMP error goes the way of the connection that it is about. */

@@ -21,7 +21,7 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *
 		/* The node's own calls, its probes among them, are its own to hold. */
 		if (c->source == IDENTITY_HOST)
 			p->owner = 0;
-		reason = ct_create(c, &f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));
+		reason = open_connection(&f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));
 		if (reason)
 			return drop(skb, c, reason);
 	}

@@ -10,8 +10,10 @@
 
 /* Index of the caller of this packet in `callers`, plus 1; 0: it is not counted. Nodes are not: they bound what their
  * workloads open, and many speak with the address of one. */
-static __always_inline __u32 caller_of(const struct context *c, __u32 owner)
+GLOBAL caller_of(const struct context *c, __u32 owner)
 {
+	if (!c)
+		return 0;
 	const struct packet *p = &c->packet;
 	struct addr caller = p->src;
 	struct ipcache *h;

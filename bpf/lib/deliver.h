@@ -7,6 +7,7 @@
 #include "fragment.h"
 #include "mark.h"
 #include "nic.h"
+#include "open.h"
 #include "related.h"
 #include "reply.h"
 #include "verdict.h"
@@ -63,7 +64,7 @@ static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, st
 	}
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;
-		reason = ct_create(c, f, CT_CALLED);
+		reason = open_connection(f, CT_CALLED);
 		if (reason)
 			return drop(skb, c, reason);
 	}

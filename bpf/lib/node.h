@@ -104,7 +104,7 @@ GLOBAL node_enforce(struct __sk_buff *skb, int does)
 	if (!f.entry) {
 		if (does == NODE_CARRIES)
 			p->owner = OWNER_CARRIED;
-		reason = ct_create(c, &f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == NODE_SENDS ? 0 : CT_CALLED));
+		reason = open_connection(&f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == NODE_SENDS ? 0 : CT_CALLED));
 		if (reason)
 			return reason;
 	}

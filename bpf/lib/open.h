@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* open: a connection begins: its first packet, who pays for it, and what has to go for one that may be forged. Its steps are verified
+ * once each, whatever the many callers know. */
+#ifndef WEFT_OPEN_H
+#define WEFT_OPEN_H
+
+#include "ct.h"
+
+/* A connection that a forged SYN may have opened takes a random index of openings, and what is still opening there goes: a flood
+ * mostly evicts its own, and a caller that answers within the time of some thousand calls stays. Returns whether
+ * one has to go: its key is in c->evicted. */
+GLOBAL open_evicts(void)
+{
+	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
+	__u32 limit = config.openings_limit, at;
+	struct ct_key *opening;
+	struct ct *e;
+
+	if (!c)
+		return 0;
+	at = bpf_get_prandom_u32() % (limit ? limit : 1);
+	opening = bpf_map_lookup_elem(&openings, &at);
+	if (!opening)
+		return 0;
+	c->evicted = *opening;
+	*opening = c->key;
+	e = bpf_map_lookup_elem(&connections, &c->evicted);
+	if (!e || !(e->flags & CT_OPENING) || !__builtin_memcmp(&c->evicted, &c->key, sizeof(c->key)))
+		return 0;
+	account_end(&c->evicted, e, ENDING_EVICTED, 0);
+	return 1;
+}
+
+#define OPEN_NEW 0
+#define OPEN_THERE (-1) /* another CPU was faster, or there is no room */
+
+/* Takes a new connection, c->fresh, from its owner's quota and counts it for its caller; says how long it lives until it is
+ * answered. Returns 0 or a drop reason. */
+GLOBAL open_affords(struct context *c)
+{
+	if (!c)
+		return DROP_INVALID;
+	struct ct *e = &c->fresh;
+	__u32 flags = e->flags, owner = e->owner;
+	__u64 life = ct_life(c->packet.protocol, flags);
+	int reason;
+
+	if (flags & CT_OPENING)
+		reason = quota_check(owner, QUOTA_CALLED, config.connections_limit);
+	else
+		reason = quota_take(owner, account_quota(flags), config.connections_limit, &life);
+	if (reason)
+		return reason;
+	e->expires = c->now + life;
+	if (caller_take(e->caller, flags & CT_OPENING))
+		return 0;
+	if (!(flags & CT_OPENING))
+		quota_give(owner, account_quota(flags));
+	return DROP_QUOTA;
+}
+
+#define OPEN_NEW 0
+#define OPEN_THERE (-1) /* another CPU was faster, or there is no room */
+
+/* Opens a connection at the key of the context; `stale`: one that is as good as none lies there. Returns OPEN_NEW, OPEN_THERE, or
+ * a drop reason. */
+GLOBAL open_row(__u32 flags, int stale)
+{
+	struct context *c = context_here();
+
+	if (!c)
+		return DROP_INVALID;
+	const struct packet *p = &c->packet;
+	struct ct *e = &c->fresh;
+	int reason, answers = tcp_answers(p);
+
+	/* An answer would look like a call, and what comes back like the answer. The node's own may be to a call that came by
+	 * another device, or was translated on its way in. */
+	if (answers && (!(flags & CT_STACK) || (flags & (CT_CALLED | CT_EXEMPT)) == CT_CALLED))
+		return DROP_NO_CONNECTION;
+	if (stale) {
+		ct_silent(&c->key, bpf_map_lookup_elem(&connections, &c->key), 0);
+		ct_remove(&c->key);
+	}
+	if (p->protocol == IPPROTO_TCP)
+		flags |= (tcp_opens(p) ? CT_SYN : answers ? 0 : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
+	__builtin_memset(e, 0, sizeof(*e));
+	e->owner = p->owner;
+	e->flags = flags;
+	e->source = c->source;
+	e->destination = c->destination;
+	e->client_port = c->client_port;
+	if (flags & CT_SERVICE) {
+		e->service = c->service;
+		e->service_port = c->service_port;
+	}
+	if (flags & CT_CALLED)
+		e->caller = caller_of(c, p->owner);
+	reason = open_affords(c);
+	if (reason)
+		return reason;
+	e->opened = bpf_ktime_get_ns();
+	e->last = e->opened;
+	if (!bpf_map_update_elem(&connections, &c->key, e, BPF_NOEXIST)) {
+		if ((flags & CT_OPENING) && open_evicts())
+			ct_remove(&c->evicted);
+		return OPEN_NEW;
+	}
+	if (!(flags & CT_OPENING)) {
+		quota_give(e->owner, account_quota(flags));
+		caller_give(e->caller);
+	}
+	return OPEN_THERE;
+}
+
+/* Opens a connection in the direction of this packet, at the cost of its owner. Returns 0 or a drop reason. */
+static __noinline int open_connection(struct flow *f, __u32 flags)
+{
+	int opened = open_row(flags | (f->from_b ? CT_FROM_B : 0), f->stale);
+
+	if (opened > 0)
+		return opened;
+	f->is_new = opened == OPEN_NEW;
+	f->entry = bpf_map_lookup_elem(&connections, f->key);
+	return f->entry ? 0 : DROP_CT_FULL;
+}
+
+#endif
