@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_net: what enters the node, at its physical NICs (tcx ingress): undoes masquerade, takes packets for local
  * workloads straight in, and names the sender of the rest for the host's stack. */
-#include "lib/lb.h"
 #include "lib/masquerade.h"
 #include "lib/node.h"
 #include "lib/route.h"
+#include "lib/service.h"
 #include "lib/vlan.h"
 
 /* Where a frame came from, seen from the machine with this address. */
@@ -102,7 +102,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	}
 	c->destination = ipcache_identity(h, p->v6);
 	asks = ipcache_is_this_node(h) && node_nic();
-	if (asks && !lb_service(c)) {
+	if (asks && !service_is_called(c)) {
 		reason = node_enforce(skb, NODE_GETS);
 		if (reason)
 			return drop(skb, c, reason);

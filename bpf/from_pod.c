@@ -48,7 +48,7 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	int reason = 0, loops = 0;
 
 	if (!ipcache_is_workload(h)) {
-		reason = lb_translate(skb, c);
+		reason = service_translate(skb, c);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
 		if (!reason && loops)
 			reason = reply_loopback_source(skb, c);
@@ -63,7 +63,7 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 		return pass_error(skb, c, h);
 	reason = clash_find(skb, c, f, loops);
 	if (!reason && !f->entry)
-		reason = !ipcache_is_workload(h) && lb_refuses(c) ? DROP_NO_BACKEND : create_connection(c, f, loops);
+		reason = !ipcache_is_workload(h) && service_refuses(c) ? DROP_NO_BACKEND : create_connection(c, f, loops);
 	if (reason || !f->entry)
 		return reject(skb, c, n, reason);
 	if (f->entry->flags & CT_LOOPBACK) {

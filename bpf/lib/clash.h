@@ -5,7 +5,7 @@
 #ifndef WEFT_CLASH_H
 #define WEFT_CLASH_H
 
-#include "lb.h"
+#include "service.h"
 
 #define CLASH_TRIES 8
 #define PORT_PRIVILEGED 1024 /* some servers ask for a source port below */
@@ -99,7 +99,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 		c->nat.source_port = port;
 		c->nat.opened = c->now;
 		c->nat.owner = p->owner;
-		reason = lb_keep(key, &c->nat);
+		reason = service_keep(key, &c->nat);
 		if (reason)
 			return -reason;
 	}

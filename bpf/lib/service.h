@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* service: a workload's packet to a service becomes a packet to one of its backends, before policy sees it. Which one: lb.h. */
+#ifndef WEFT_SERVICE_H
+#define WEFT_SERVICE_H
+
+#include "ct.h"
+#include "lb.h"
+#include "rewrite.h"
+
+/* What the packet calls. */
+static __always_inline struct lb_call service_call(const struct context *c)
+{
+	const struct packet *p = &c->packet;
+
+	return (struct lb_call){ .client = p->src, .dst = p->dst, .port = p->dst_port, .protocol = p->protocol, .net = c->net };
+}
+
+/* Whether the packet calls a service. */
+static __always_inline int service_is_called(const struct context *c)
+{
+	struct lb_call call = service_call(c);
+
+	return lb_frontend(&call) != NULL;
+}
+
+/* Whether the packet calls what is no port of a service at a cluster address. */
+static __always_inline int service_refuses(const struct context *c)
+{
+	struct lb_call call;
+
+	if (c->event_flags & EVENT_SERVICE)
+		return 0;
+	call = service_call(c);
+	return lb_refuses(&call);
+}
+
+/* Keeps the backend of a connection for its later packets, at the cost of the client. Returns 0 or a drop reason. */
+GLOBAL service_keep(const struct nat_key *at, const struct nat *what)
+{
+	struct nat_key key;
+	struct nat *old, to;
+	int reason;
+
+	if (!at || !what)
+		return DROP_NAT_FULL;
+	key = *at;
+	to = *what;
+	old = bpf_map_lookup_elem(&translations, &key);
+	if (old)
+		quota_remove(&translations, &key, old->owner, QUOTA_TRANSLATIONS);
+	reason = quota_take(to.owner, QUOTA_TRANSLATIONS, config.translations_limit, NULL);
+	if (reason)
+		return reason;
+	return quota_insert(&translations, &key, &to, to.owner, QUOTA_TRANSLATIONS) ? DROP_NAT_FULL : 0;
+}
+
+/* Whether a call to a service goes on that was opened with this choice, in c->nat: its caller may repeat itself. */
+GLOBAL service_goes_on(void)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	struct packet *q;
+
+	if (!c)
+		return 0;
+	q = &c->quoted;
+	*q = c->packet;
+	q->dst = c->nat.addr;
+	q->dst_port = c->nat.port;
+	if (c->nat.source_port)
+		q->src_port = c->nat.source_port;
+	if (addr_equal(&q->src, &q->dst))
+		q->src = config_loopback(q->v6);
+	ct_find(c, q, &f);
+	return f.entry && !f.reply && (f.entry->flags & CT_SERVICE) && f.entry->service_port == c->packet.dst_port &&
+	       addr_equal(&f.entry->service, &c->packet.dst);
+}
+
+/* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
+ * c->event_flags tells what was done, c->service what was called. */
+GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
+{
+	if (!c)
+		return DROP_INVALID;
+	struct packet *p = &c->packet;
+	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_SERVICE, .net = c->net };
+	struct lb_call call = service_call(c);
+	struct service *s = lb_frontend(&call);
+	struct backend *b = NULL;
+	struct nat *known;
+	__be16 source_port = 0;
+	int opens = tcp_opens(p);
+
+	if (!s)
+		return 0;
+	known = bpf_map_lookup_elem(&translations, &key);
+	if (known && opens) {
+		c->nat = *known;
+		if (!service_goes_on())
+			known = NULL;
+	}
+	if (known) {
+		source_port = known->source_port;
+		b = lb_backend(known->backend);
+	}
+	if (!b) {
+		b = lb_select(&call, s);
+		if (!b)
+			return DROP_NO_BACKEND;
+		source_port = 0;
+		struct nat *to = &c->nat;
+		int reason;
+
+		__builtin_memset(to, 0, sizeof(*to));
+		to->addr = b->addr;
+		to->port = b->port;
+		to->backend = b->id;
+		to->opened = c->now;
+		to->owner = p->owner;
+		reason = service_keep(&key, to);
+		if (reason)
+			return reason;
+	}
+	c->event_flags |= EVENT_SERVICE;
+	c->service = p->dst;
+	c->service_port = p->dst_port;
+	if (source_port) {
+		int reason = rewrite(skb, p, SIDE_SOURCE, &p->src, source_port);
+
+		if (reason)
+			return reason;
+		c->client_port = key.src_port;
+	}
+	return rewrite(skb, p, SIDE_DESTINATION, &b->addr, b->port);
+}
+
+#endif
