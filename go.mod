@@ -87,5 +87,3 @@ require (
 	sigs.k8s.io/randfill v1.0.0 // indirect
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.0 // indirect
 )
-
-tool github.com/cilium/ebpf/cmd/bpf2go

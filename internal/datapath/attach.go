@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/datapath/object"
 )
 
 // Attachment is a program on a device, as the kernel has it.
@@ -37,18 +39,13 @@ func withNetkit(dir string, hooks []hook) []hook {
 	return append(slices.Clone(hooks), netkit{pins{dir}})
 }
 
-// outwards tells of a program whether it sees what the host sends to the device, rather than what comes from there.
-func outwards(program string) bool {
-	return program == "to_pod" || program == "to_net" || program == "to_overlay"
-}
-
 // ways are the hooks for a program, the one to use first.
 //
 // Workloads' devices come and go while somebody waits, so theirs is cls_bpf: to attach by tcx, the kernel waits for an RCU
 // grace period with the lock of all devices held (tcx_entry_sync in include/net/tcx.h), some 10 ms each. See
 // docs/design/0006.
 func (d *Datapath) ways(program string) []hook {
-	if program != "from_pod" && program != "to_pod" {
+	if !object.OfWorkloads(program) {
 		return d.hooks
 	}
 	ways := slices.Clone(d.hooks)
@@ -104,11 +101,11 @@ func (d *Datapath) attachAtNetkit(ifindex int) error {
 func (d *Datapath) loadPaired() error {
 	config := d.config
 	config.atNetkit = true
-	p, err := d.load("from_pod", config)
+	programs, err := d.load("from_pod", config)
 	if err != nil {
 		return err
 	}
-	d.paired = p
+	d.paired = programs["from_pod"]
 	return nil
 }
 

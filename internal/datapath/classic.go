@@ -8,6 +8,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/datapath/object"
 )
 
 // classic attaches by filters of kind bpf below a device's clsact qdisc, as kernels without tcx want it. Nothing is
@@ -91,7 +93,7 @@ func (c classic) list() (list []Attachment, err error) {
 
 // parent is the side of a clsact qdisc that a program belongs to.
 func parent(program string) uint32 {
-	if outwards(program) {
+	if object.Outwards(program) {
 		return netlink.HANDLE_MIN_EGRESS
 	}
 	return netlink.HANDLE_MIN_INGRESS

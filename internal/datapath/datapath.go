@@ -18,6 +18,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/datapath/object"
 	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/datapath/sweep"
 )
@@ -69,13 +70,8 @@ func (l Lives) apply(n *abi.NodeConfig) {
 	said(&n.TcpOpening, l.TCPOpening)
 }
 
-// Programs are the names of the hooks, each a program of its own.
-var Programs = []string{"from_pod", "to_pod", "from_net", "to_net", "from_overlay", "to_overlay"}
-
-var specs = map[string]func() (*ebpf.CollectionSpec, error){
-	"from_pod": loadFromPod, "to_pod": loadToPod, "from_net": loadFromNet, "to_net": loadToNet,
-	"from_overlay": loadFromOverlay, "to_overlay": loadToOverlay, "sweep": loadSweep,
-}
+// Programs are the names of those on devices.
+var Programs = object.OnDevices()
 
 // Datapath is one node's loaded program set and its maps.
 type Datapath struct {
@@ -147,21 +143,21 @@ func newDatapath(dir string, config Config) *Datapath {
 }
 
 func (d *Datapath) loadAll() error {
-	for _, name := range append([]string{"sweep"}, Programs...) {
-		p, err := d.load(name, d.config)
+	for _, object := range object.Names() {
+		programs, err := d.load(object, d.config)
 		if err != nil {
 			return err
 		}
-		d.programs[name] = p
+		maps.Copy(d.programs, programs)
 	}
 	return nil
 }
 
-// load loads a program with its maps; those that are there already it shares.
-func (d *Datapath) load(name string, config Config) (*ebpf.Program, error) {
-	spec, err := specs[name]()
+// load loads the programs of an object, by their names, with its maps; those that are there already it shares.
+func (d *Datapath) load(name string, config Config) (map[string]*ebpf.Program, error) {
+	spec, err := object.Spec(name)
 	if err != nil {
-		return nil, fmt.Errorf("read program %s: %w", name, err)
+		return nil, err
 	}
 	if err := d.takeMaps(spec); err != nil {
 		return nil, err
@@ -190,7 +186,9 @@ func (d *Datapath) load(name string, config Config) (*ebpf.Program, error) {
 		}
 		d.maps[mapName] = collection.DetachMap(mapName)
 	}
-	return collection.DetachProgram(name), nil
+	programs := collection.Programs
+	collection.Programs = nil // they outlive it
+	return programs, nil
 }
 
 // takeMaps opens or makes the pinned maps of this program that no earlier one has brought.

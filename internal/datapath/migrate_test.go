@@ -11,13 +11,14 @@ import (
 	"github.com/cilium/ebpf/btf"
 
 	"weftnet.io/weftnet/internal/datapath/layout"
+	"weftnet.io/weftnet/internal/datapath/object"
 	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
 // other is the specification of a map with its values' fields in another order, and one that nobody knows any more.
 func other(t *testing.T, r *rand.Rand, name string) *ebpf.MapSpec {
 	t.Helper()
-	spec, err := loadFromPod()
+	spec, err := object.Spec("from_pod")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +152,7 @@ func entries(t *testing.T, m *ebpf.Map, f func(key, value []byte)) {
 
 func mapSpec(t *testing.T, name string) *ebpf.MapSpec {
 	t.Helper()
-	spec, err := loadFromPod()
+	spec, err := object.Spec("from_pod")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"weftnet.io/weftnet/internal/datapath/object"
 )
 
 const (
@@ -75,7 +77,7 @@ func deepest(list map[string]*frame, name string) int {
 // stackDepth is that of a whole program.
 func stackDepth(t *testing.T, name string) int {
 	t.Helper()
-	spec, err := specs[name]()
+	spec, err := object.Spec(name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package datapath
 import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+
+	"weftnet.io/weftnet/internal/datapath/object"
 )
 
 // tcx attaches by BPF links at a device's tcx hooks (Linux 6.6). They run before any classic traffic control.
@@ -15,7 +17,7 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 		return err
 	}
 	side := ebpf.AttachTCXIngress
-	if outwards(program) {
+	if object.Outwards(program) {
 		side = ebpf.AttachTCXEgress
 	}
 	if err := (clsact{t.dir}).configure(ifindex); err != nil { // for the day on which enable-tcx is turned off

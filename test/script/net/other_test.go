@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 )
@@ -37,7 +36,6 @@ func buildOther() (string, error) {
 	b := build{root: root, dir: dir}
 	b.do(os.CopyFS(dir+"/bpf", os.DirFS(root+"/bpf")))
 	b.do(os.MkdirAll(dir+"/abi", 0o755))
-	b.do(os.MkdirAll(dir+"/datapath", 0o755))
 	b.change()
 	b.run("go", "run", "./tools/abigen", "-headers", dir+"/bpf/lib/abi", "-include", dir+"/bpf/include", "-out", dir+"/abi")
 	b.programs()
@@ -106,21 +104,14 @@ func (b *build) change() {
 	b.do(os.WriteFile(path, append(text[:start:start], ct...), 0o644))
 }
 
-var generate = regexp.MustCompile(`(?m)^//go:generate go tool bpf2go (.*)$`)
-
-// programs compiles every program as internal/datapath says.
+// programs compiles every program as internal/datapath does.
 func (b *build) programs() {
-	doc, err := os.ReadFile(b.root + "/internal/datapath/doc.go")
-	b.do(err)
-	for _, line := range generate.FindAllStringSubmatch(string(doc), -1) {
-		words := strings.Fields(strings.ReplaceAll(line[1], "../../bpf", b.dir+"/bpf"))
-		b.run("go", append([]string{"tool", "bpf2go", "-output-dir", b.dir + "/datapath"}, words...)...)
-	}
+	b.run("go", "run", "./tools/bpfgen", "-sources", b.dir+"/bpf", "-out", b.dir+"/object")
 }
 
 func (b *build) overlay() {
 	replace := map[string]string{}
-	for from, to := range map[string]string{"abi": "internal/bpf/abi", "datapath": "internal/datapath"} {
+	for from, to := range map[string]string{"abi": "internal/bpf/abi", "object": "internal/datapath/object"} {
 		files, err := os.ReadDir(filepath.Join(b.dir, from))
 		b.do(err)
 		for _, f := range files {
