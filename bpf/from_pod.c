@@ -33,7 +33,7 @@ static __always_inline int pass_error(struct __sk_buff *skb, struct context *c, 
 /* The packet leaves the pod's sight: by the node's policy, where it is for the node. */
 static __noinline int leave_pod(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	int reason = c->hop.node ? node_verdict(skb, c, f, 0) : 0;
+	int reason = c->hop.node ? policy_reason(node_verdict(skb, c, f, 0)) : 0;
 
 	return reason ? deliver_refuse(skb, c, f, reason) : path_take(skb, c, f);
 }
@@ -93,7 +93,7 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context
 		if (action != GO_ON || !f.entry) /* the latter for the verifier */
 			return action;
 	}
-	reason = verdict_at(skb, c, &f, n, !f.reply);
+	reason = policy_reason(verdict_at(skb, c, &f, n, !f.reply));
 	if (reason)
 		return deliver_refuse(skb, c, &f, reason);
 	/* Not from leave_pod(): its frame would be one too many for kernels that round each up to 32 bytes (before 6.8). */

@@ -27,9 +27,9 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *
 	}
 	if (f.reply)
 		c->sender = ipcache_identity(ipcache_lookup(&p->src, c->net), p->v6);
-	reason = c->source == IDENTITY_HOST ? node_verdict(skb, c, &f, 1) : 0;
+	reason = c->source == IDENTITY_HOST ? policy_reason(node_verdict(skb, c, &f, 1)) : 0;
 	if (!reason)
-		reason = verdict_at(skb, c, &f, n, f.reply);
+		reason = policy_reason(verdict_at(skb, c, &f, n, f.reply));
 	if (reason)
 		return deliver_refuse(skb, c, &f, reason);
 	reason = ct_update(c, &f);

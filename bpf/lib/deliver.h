@@ -68,7 +68,7 @@ static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, st
 		if (reason)
 			return drop(skb, c, reason);
 	}
-	reason = verdict_at(skb, c, f, n, f->reply);
+	reason = policy_reason(verdict_at(skb, c, f, n, f->reply));
 	if (reason)
 		return deliver_refuse(skb, c, f, reason);
 	reason = ct_update(c, f);

@@ -69,14 +69,14 @@ static __always_inline int node_exempt(const struct context *c, const struct add
 	return other && (other->flags & IPCACHE_NODE);
 }
 
-/* The node's verdict on a packet of a connection that is known: one that it gets, or sends. Returns 0 or a drop reason. */
+/* The node's verdict on a packet of a connection that is known: one that it gets, or sends. */
 static __always_inline int node_verdict(struct __sk_buff *skb, struct context *c, struct flow *f, int sends)
 {
 	const struct packet *p = &c->packet;
 	struct nic *n = node_nic();
 
 	if (!n || (f->entry->flags & CT_EXEMPT) || node_exempt(c, sends ? &p->dst : &p->src))
-		return 0;
+		return VERDICT_ALLOW;
 	return verdict_at(skb, c, f, n, sends ? !f->reply : f->reply);
 }
 
@@ -108,7 +108,7 @@ GLOBAL node_enforce(struct __sk_buff *skb, int does)
 		if (reason)
 			return reason;
 	}
-	reason = exempt ? 0 : node_verdict(skb, c, &f, does == NODE_SENDS);
+	reason = exempt ? 0 : policy_reason(node_verdict(skb, c, &f, does == NODE_SENDS));
 	if (reason) {
 		if (f.is_new)
 			ct_remove(f.key);

@@ -55,7 +55,8 @@ static __always_inline __u32 policy_class(__u32 generation, const struct questio
 	return class ? *class : 0;
 }
 
-static __always_inline int policy_drop_reason(__u32 verdict)
+/* What a verdict means for a packet that would pass or not: 0, or a drop reason. VERDICT_NONE: there is no set to ask. */
+static __always_inline int policy_reason(__u32 verdict)
 {
 	switch (verdict) {
 	case VERDICT_ALLOW:
@@ -173,11 +174,12 @@ static __always_inline void policy_source(struct ct *e, const struct question *q
 		e->source = q->peer;
 }
 
-/* Asks the set the question of the context, emits an event, and remembers the answer. Returns 0 or a drop reason. */
+/* Asks the set the question of the context, emits an event, and remembers the answer. Returns enum verdict, which is told of in
+ * the context, too; VERDICT_NONE: there is no set to ask. */
 GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 {
 	if (!c || !e)
-		return DROP_NO_CONFIG;
+		return VERDICT_NONE;
 	const struct question *q = &c->question;
 	__u32 at = q->set, class = 0;
 	struct set *set = bpf_map_lookup_elem(&sets, &at);
@@ -193,49 +195,45 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 	c->staged = VERDICT_NONE;
 	c->staged_rules = 0;
 	if (!set)
-		return DROP_NO_CONFIG;
+		return VERDICT_NONE;
 	for (int try = 0; try < 2 && c->verdict == VERDICT_NONE; try++) {
 		generation = *(volatile __u64 *)&set->generation;
 		class = generation & SET_HAS_RANGES ? policy_class(generation, q) : 0;
 		policy_view(c, q, generation, class, VIEW_IN_FORCE);
 	}
 	if (c->verdict == VERDICT_NONE)
-		return DROP_NO_CONFIG;
+		return VERDICT_NONE;
 	if (generation & (SET_HAS_MEANT | SET_HAS_STAGED))
 		policy_foresee(c, q, generation, class);
 	memory = policy_remembered(e, q->of);
 	memory->rules = c->rules;
 	memory->asker = policy_asker(q);
 	*(volatile __u64 *)&memory->verdict_revision = c->revision << 8 | c->verdict;
-	reason = policy_drop_reason(c->verdict);
+	reason = policy_reason(c->verdict);
 	if (!reason)
 		policy_source(e, q);
 	event_emit(skb, c, EVENT_VERDICT, reason);
-	return reason;
+	return c->verdict;
 }
 
-#define POLICY_UNKNOWN 256 /* no drop reason */
-
-/* What is remembered of an answer to this question, while nothing it rests on has changed: 0, a drop reason, or
- * POLICY_UNKNOWN. */
+/* The verdict that is remembered for this question, while nothing it rests on has changed, else VERDICT_NONE. One that keeps the
+ * packet from passing is told of in the context. */
 static __always_inline int policy_known(struct context *c, const struct question *q, struct ct *e)
 {
 	struct ct_verdict *memory = policy_remembered(e, q->of);
 	__u64 known = *(volatile __u64 *)&memory->verdict_revision;
-	int reason;
 
 	if (memory->asker != policy_asker(q) || (known >> 8) < revision_needed(c, q))
-		return POLICY_UNKNOWN;
-	reason = policy_drop_reason(known & 0xff);
-	if (!reason) {
+		return VERDICT_NONE;
+	if (!policy_reason(known & 0xff)) {
 		policy_source(e, q);
-		return 0;
+		return known & 0xff;
 	}
 	c->direction = q->direction;
 	c->incarnation = q->incarnation;
 	c->rules = memory->rules;
 	c->verdict = known & 0xff;
-	return reason;
+	return c->verdict;
 }
 
 /* Port that the policy is about: the side that was called; ICMP: type and code. */

@@ -17,12 +17,11 @@ static __always_inline __u32 verdict_answerer(const struct context *c)
 #define ASKED_BY_CALLER 4 /* the NIC's end opened the connection */
 #define ASKED_BACK 8 /* had the other end opened it */
 
-/* Makes the question of NIC `n` about a connection, and answers it if that is remembered: 0, a drop reason, or
- * POLICY_UNKNOWN. */
+/* Makes the question of NIC `n` about a connection, and gives the verdict if that is remembered, else VERDICT_NONE. */
 GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int how)
 {
 	if (!c || !e || !n)
-		return DROP_NO_CONFIG;
+		return VERDICT_NONE;
 	struct packet *p = &c->packet;
 	struct question *q = &c->question;
 	int calls = !!(how & ASKED_BY_CALLER), reply = !!(how & FLOW_REPLY), sends = calls != reply;
@@ -56,25 +55,27 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 
 static __always_inline int verdict_one(struct __sk_buff *skb, struct context *c, struct ct *e, const struct nic *n, int how)
 {
-	int reason = verdict_known(c, e, n, how);
+	int verdict = verdict_known(c, e, n, how);
 
-	return reason == POLICY_UNKNOWN ? policy_ask(skb, c, e) : reason;
+	return verdict == VERDICT_NONE ? policy_ask(skb, c, e) : verdict;
 }
 
 /* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
  * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same remembered verdict. Of one
- * that was adopted it is not known who called: each NIC must allow both. */
+ * that was adopted it is not known who called: each NIC must allow both, and what becomes of the packet is the first one's to say. What
+ * the verdict means for a packet: policy_reason. */
 static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
 {
 	struct ct *e = f->entry;
-	int how = (calls ? ASKED_BY_CALLER : 0) | flow_how(f), reason;
+	int how = (calls ? ASKED_BY_CALLER : 0) | flow_how(f), verdict, back;
 
 	if (e->flags & CT_LOOPBACK)
-		return 0; /* a workload may always talk to itself */
-	reason = verdict_one(skb, c, e, n, how);
-	if (reason || !(e->flags & CT_ADOPTED))
-		return reason;
-	return verdict_one(skb, c, e, n, how | ASKED_BACK);
+		return VERDICT_ALLOW; /* a workload may always talk to itself */
+	verdict = verdict_one(skb, c, e, n, how);
+	if (!(e->flags & CT_ADOPTED) || policy_reason(verdict))
+		return verdict;
+	back = verdict_one(skb, c, e, n, how | ASKED_BACK);
+	return policy_reason(back) ? back : verdict;
 }
 
 #endif
