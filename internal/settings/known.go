@@ -8,7 +8,7 @@ import (
 )
 
 // known are the keys that do something, and those whose absence people must be told of in particular.
-var known = slices.Concat(addressing, identities, routing, policies, datapath, services, observation, encryption)
+var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, services, observation, encryption)
 
 var addressing = []Key{
 	{

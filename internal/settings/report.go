@@ -41,6 +41,12 @@ func Report(values map[string]string) []Line {
 	for name, value := range values {
 		lines = append(lines, line(name, strings.TrimSpace(value)))
 	}
+	_, problems := Parse(func(key string) (string, bool) { v, ok := values[key]; return v, ok })
+	for _, p := range problems { // of values that make no sense beside each other
+		if i := slices.IndexFunc(lines, func(l Line) bool { return l.Key == p.Key && l.State == Effective }); i >= 0 {
+			lines[i].State, lines[i].Message = Invalid, p.Message
+		}
+	}
 	slices.SortFunc(lines, func(a, b Line) int { return cmp.Compare(a.Key, b.Key) })
 	return lines
 }

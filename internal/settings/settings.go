@@ -161,6 +161,8 @@ type Routes struct {
 	DirectRoutes bool // nodes of one network segment get routes to each other's pods
 
 	MasqueradeIPv4, MasqueradeIPv6 bool
+
+	VTEPs []VTEP
 }
 
 // Policy says how policies are enforced.

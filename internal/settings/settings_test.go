@@ -2,6 +2,7 @@ package settings
 
 import (
 	"flag"
+	"maps"
 	"net/netip"
 	"os"
 	"strings"
@@ -17,7 +18,7 @@ func parse(data map[string]string) (Config, []Problem) {
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-var prefixCmp = cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+var prefixCmp = cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})
 
 func TestNothingSetMeansTheDefaults(t *testing.T) {
 	want := Config{
@@ -169,6 +170,7 @@ func TestTheConcernsTogetherAreTheWholeConfiguration(t *testing.T) {
 func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
 	values := map[syntax]string{
 		boolean: "true", integer: "7", share: "0.5", count: "4096", life: "77s", prefix: "10.7.0.0/16", prefixes: "10.7.0.0/16", patterns: "a", address: ":7777", anything: "x",
+		addresses4: "10.7.0.1 10.7.0.2", prefixes4: "10.7.0.0/16 10.8.0.0/16", netmask: "255.0.0.0", macs: "02:00:00:00:00:01 02:00:00:00:00:02",
 	}
 	for _, k := range Keys() {
 		if k.read == nil {
@@ -178,10 +180,18 @@ func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
 		if values[k.syntax] == "" {
 			candidates = strings.Split(string(k.syntax), "|")
 		}
-		before, _ := parse(nil)
+		beside := map[string]string{}
+		if k.Needs == "`enable-vtep: true`" {
+			beside = vtepKeys(nil)
+		} else if k.Name == "enable-vtep" {
+			beside = vtepKeys(map[string]string{k.Name: ""})
+		}
+		before, _ := parse(beside)
 		changed := false
 		for _, value := range candidates {
-			after, _ := parse(map[string]string{k.Name: value})
+			given := maps.Clone(beside)
+			given[k.Name] = value
+			after, _ := parse(given)
 			for _, of := range Concerns {
 				if cmp.Equal(before.Part(of), after.Part(of), prefixCmp) {
 					continue

@@ -26,6 +26,11 @@ const (
 	prefixes syntax = "prefixes"
 	patterns syntax = "patterns"
 	address  syntax = "address" // to listen on; empty: not said
+
+	addresses4 syntax = "IPv4 addresses"
+	prefixes4  syntax = "IPv4 prefixes"
+	netmask    syntax = "netmask" // empty: not said
+	macs       syntax = "MAC addresses"
 	// any other syntax is a list of words, of which the value is one: "tunnel|native"
 )
 
@@ -73,6 +78,16 @@ func (s syntax) check(value string) error {
 				return err
 			}
 		}
+	case addresses4, prefixes4, macs:
+		for _, w := range words(value) {
+			if err := s.checkWord(w); err != nil {
+				return err
+			}
+		}
+	case netmask:
+		if _, ok := maskBits(value); value != "" && !ok {
+			return fmt.Errorf("is not a netmask such as 255.255.255.0")
+		}
 	case patterns:
 		if _, err := identity.NewFilter(words(value)); err != nil {
 			return fmt.Errorf("has patterns that are left out: %w", err)
@@ -88,6 +103,25 @@ func (s syntax) check(value string) error {
 		choices := strings.Split(string(s), "|")
 		if !slices.Contains(choices, value) {
 			return fmt.Errorf("is not one of %s", strings.Join(choices, ", "))
+		}
+	}
+	return nil
+}
+
+// checkWord is check for one of a list.
+func (s syntax) checkWord(w string) error {
+	switch s {
+	case addresses4:
+		if a, err := netip.ParseAddr(w); err != nil || !a.Is4() {
+			return fmt.Errorf("has %q, which is not an IPv4 address such as 10.169.72.236", w)
+		}
+	case prefixes4:
+		if p, err := netip.ParsePrefix(w); err != nil || !p.Addr().Is4() {
+			return fmt.Errorf("has %q, which is not an IPv4 prefix such as 10.1.1.0/24", w)
+		}
+	case macs:
+		if m, err := net.ParseMAC(w); err != nil || len(m) != len(MAC{}) {
+			return fmt.Errorf("has %q, which is not a MAC address such as 82:36:4c:98:2e:56", w)
 		}
 	}
 	return nil
@@ -120,7 +154,7 @@ func (s syntax) String() string {
 		return fmt.Sprintf("%d to %d", minEntries, maxEntries)
 	case life:
 		return "1s to 596h"
-	case prefix, prefixes, patterns, address:
+	case prefix, prefixes, patterns, address, addresses4, prefixes4, netmask, macs:
 		return string(s)
 	}
 	return strings.Join(slices.DeleteFunc(strings.Split(string(s), "|"), func(w string) bool { return w == "" }), ", ")

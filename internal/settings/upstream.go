@@ -52,7 +52,7 @@ enable-packetization-layer-pmtud enable-pmtu-discovery enable-policy-secrets-syn
 enable-remote-node-masquerade enable-route-mtu-for-cni-chaining enable-runtime-device-detection enable-sctp enable-service-topology
 enable-session-affinity enable-skip-cilium-ports-no-conntrack enable-socket-lb-pod-connection-termination enable-socket-lb-tracing
 enable-source-ip-verification enable-srv6 enable-standalone-dns-proxy enable-stale-cilium-endpoint-cleanup enable-svc-source-range-check
-enable-tracing enable-tunnel-big-tcp enable-unreachable-routes enable-vtep enable-well-known-identities enable-wireguard-userspace-fallback
+enable-tracing enable-tunnel-big-tcp enable-unreachable-routes enable-well-known-identities enable-wireguard-userspace-fallback
 enable-xdp-prefilter enable-xt-socket-fallback encrypt-interface encryption-strict-egress-allow-remote-node-identities
 encryption-strict-egress-cidr encryption-strict-mode-allow-remote-node-identities encryption-strict-mode-cidr endpoint-bpf-prog-watchdog-interval
 endpoint-gc-interval endpoint-queue-size envoy-access-log-buffer-size envoy-base-id envoy-config-retry-interval envoy-config-timeout
@@ -109,5 +109,5 @@ tofqdns-dns-reject-response-code tofqdns-enable-dns-compression tofqdns-endpoint
 tofqdns-max-deferred-connection-deletes tofqdns-min-ttl tofqdns-pre-allocate tofqdns-pre-cache tofqdns-preallocate-identities
 tofqdns-proxy-port tofqdns-proxy-response-max-delay trace-payloadlen trace-payloadlen-overlay trace-sock tunnel-source-port-range
 underlay-protocol unmanaged-pod-watcher-interval update-ec2-adapter-limit-via-api use-cilium-internal-ip-for-ipsec use-full-tls-context
-version vlan-bpf-bypass vtep-cidr vtep-endpoint vtep-mac vtep-mask vtep-sync-interval wait-bpf-mount wireguard-persistent-keepalive
+version vlan-bpf-bypass vtep-sync-interval wait-bpf-mount wireguard-persistent-keepalive
 wireguard-track-all-ips-fallback wireguard-userspace-fallback write-cni-conf-when-ready xds-mode`
