@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
- * VNI, so the outer source must be a node that the cluster knows. */
+ * VNI, so the outer source must be a node that the cluster knows, or a VTEP, which vouches for its range alone. */
 #include "lib/node.h"
 #include "lib/route.h"
+#include "lib/vtep.h"
 
 #define PACKET_HOST 0
 
 /* Reads the tunnel's header; `node` becomes the address that the sender's overlay packets are sent from and to. What is sent
- * to another address of this node is no node's: nodes know where its tunnel ends. Returns 0 or a drop reason. */
-static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, struct addr *node)
+ * to another address of this node is no node's: nodes know where its tunnel ends. `foreign`: it is a VTEP's. Returns 0 or a drop reason. */
+static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, struct addr *node, int *foreign)
 {
 	struct bpf_tunnel_key key = {};
 	struct addr outer = {}, here = {};
@@ -26,10 +27,15 @@ static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, stru
 	h = ipcache_lookup(&outer, c->net);
 	if (mark_kind(skb) == MARK_IDENTITY) /* by another network than the nodes' */
 		return DROP_UNKNOWN_SENDER;
-	if (!h || !(h->flags & IPCACHE_NODE) || (h->flags & IPCACHE_LOCAL) || !overlay_is_here(&here))
+	if (!h || !(h->flags & (IPCACHE_NODE | IPCACHE_VTEP)) || (h->flags & IPCACHE_LOCAL) || !overlay_is_here(&here))
 		return DROP_UNKNOWN_SENDER;
-	*node = h->tunnel;
 	c->source = key.tunnel_id;
+	*foreign = !(h->flags & IPCACHE_NODE);
+	if (*foreign) {
+		*node = outer;
+		return c->source == IDENTITY_WORLD ? 0 : DROP_INVALID_VNI;
+	}
+	*node = h->tunnel;
 	if (c->source == IDENTITY_HOST)
 		c->source = IDENTITY_REMOTE_NODE;
 	return c->source ? 0 : DROP_INVALID_IDENTITY;
@@ -43,6 +49,8 @@ static __always_inline int check_source(struct context *c, const struct addr *no
 
 	c->sender = from ? from->identity : 0;
 	if (addr_is_loopback(&c->packet.src) || addr_is_hairpin(&c->packet.src))
+		return DROP_INVALID_SOURCE_IP;
+	if (from && (from->flags & IPCACHE_VTEP)) /* it is no VTEP that says so */
 		return DROP_INVALID_SOURCE_IP;
 	if (from && !addr_is_zero(&from->tunnel))
 		return addr_equal(&from->tunnel, node) ? 0 : DROP_INVALID_SOURCE_IP;
@@ -103,16 +111,18 @@ int from_overlay(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_FROM_OVERLAY);
 	struct addr node = {};
-	int reason;
+	int reason, foreign = 0;
 
 	if (!c)
 		return TC_ACT_SHOT;
 	c->net = net_of_device();
-	reason = unwrap(skb, c, &node);
+	reason = unwrap(skb, c, &node, &foreign);
+	if (!reason && foreign && skb->protocol == bpf_htons(ETH_P_ARP))
+		return vtep_arp(skb, c, &node);
 	if (!reason)
 		reason = parse(skb, &c->packet);
 	if (!reason)
-		reason = check_source(c, &node);
+		reason = foreign ? vtep_check(c, &node) : check_source(c, &node);
 	if (reason)
 		return drop(skb, c, reason);
 	return counted(skb, c, handle_from_overlay(skb, c));

@@ -27,7 +27,9 @@ int to_overlay(struct __sk_buff *skb)
 	if (!h || addr_is_zero(&h->tunnel))
 		return drop(skb, c, DROP_NO_TUNNEL);
 	reason = node_leaves(skb, c);
-	if (!reason)
+	if (!reason && (h->flags & IPCACHE_VTEP))
+		reason = overlay_wrap_foreign(skb, &h->tunnel, h->mac);
+	else if (!reason)
 		reason = overlay_wrap(skb, &h->tunnel, c->source);
 	if (reason)
 		return drop(skb, c, reason);

@@ -33,10 +33,10 @@ struct question {
 struct hop {
 	__u32 path; /* enum path_kind */
 	__u32 ifindex; /* to a pod of this node: of its NIC; else 0 */
-	struct addr tunnel; /* PATH_OVERLAY */
+	struct addr tunnel; /* PATH_OVERLAY, PATH_VTEP */
 	__u8 inside; /* the target is in the cluster: its packets are not masqueraded */
 	__u8 node; /* the target is this node */
-	__u8 pad[6];
+	__u8 mac[6]; /* PATH_VTEP */
 };
 
 /* What the steps of one hook have found out so far. */

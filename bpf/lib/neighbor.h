@@ -7,20 +7,11 @@
 #define WEFT_NEIGHBOR_H
 
 #include "abi/nic.h"
+#include "arp.h"
 #include "drop.h"
 #include "icmp.h"
 #include "ipcache.h"
 
-struct arp {
-	__be16 hardware, protocol;
-	__u8 hardware_size, protocol_size;
-	__be16 operation;
-	__u8 sender_mac[6], sender[4], target_mac[6], target[4];
-} __attribute__((packed));
-
-#define ARP_ETHERNET 1
-#define ARP_REQUEST 1
-#define ARP_REPLY 2
 #define ND_SOLICIT_SIZE 24
 #define ND_TARGET 8
 #define ND_OPTION_TARGET_MAC 2
@@ -32,8 +23,6 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 	if (!c || !n)
 		return TC_ACT_SHOT;
 	struct arp a;
-	__u8 target[4];
-	__u8 macs[12];
 
 	if (bpf_skb_load_bytes(skb, ETH_HEADER, &a, sizeof(a)) || a.hardware != bpf_htons(ARP_ETHERNET))
 		return drop(skb, c, DROP_UNSUPPORTED_L2);
@@ -45,17 +34,7 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 	/* Gratuitous requests and address probes (RFC 5227) want silence. */
 	if (!__builtin_memcmp(a.target, (__u8 *)&n->ipv4 + 12, 4))
 		return TC_ACT_SHOT;
-	__builtin_memcpy(target, a.target, 4);
-	a.operation = bpf_htons(ARP_REPLY);
-	__builtin_memcpy(a.target_mac, a.sender_mac, 6);
-	__builtin_memcpy(a.target, a.sender, 4);
-	__builtin_memcpy(a.sender_mac, n->host_mac, 6);
-	__builtin_memcpy(a.sender, target, 4);
-	__builtin_memcpy(macs, a.target_mac, 6);
-	__builtin_memcpy(macs + 6, n->host_mac, 6);
-	if (bpf_skb_store_bytes(skb, ETH_HEADER, &a, sizeof(a), 0) || bpf_skb_store_bytes(skb, 0, macs, sizeof(macs), 0))
-		return drop(skb, c, DROP_WRITE);
-	return bpf_redirect(skb->ifindex, 0);
+	return arp_turn(skb, &a, n->host_mac) ? drop(skb, c, DROP_WRITE) : bpf_redirect(skb->ifindex, 0);
 }
 
 static __always_inline int neighbor_is_talk(const struct packet *p)

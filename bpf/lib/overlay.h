@@ -13,14 +13,16 @@ static __always_inline int overlay_is(const struct packet *p)
 	return p->protocol == IPPROTO_UDP && config.tunnel_port && p->dst_port == bpf_htons(config.tunnel_port);
 }
 
-/* Drops a workload's packet to the tunnel port of a node, and of the outside where masquerade would give it a node's
- * address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
+/* Drops a workload's packet to the tunnel port of a node, of a VTEP and of what lies behind it, and of the outside where masquerade would
+ * give it a node's address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
 static __always_inline int overlay_check_target(const struct packet *p, const struct ipcache *h)
 {
 	struct addr as = config_masquerade(p->v6);
 
 	if (!overlay_is(p))
 		return 0;
+	if (h && (h->flags & IPCACHE_VTEP))
+		return DROP_ENCAP_PROHIBITED;
 	if (h && (h->flags & IPCACHE_CLUSTER))
 		return h->flags & IPCACHE_NODE ? DROP_ENCAP_PROHIBITED : 0;
 	return addr_is_zero(&as) ? 0 : DROP_ENCAP_PROHIBITED;
@@ -48,6 +50,12 @@ static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct addr
 		flags = BPF_F_TUNINFO_IPV6;
 	}
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) ? DROP_TUNNEL_KEY : 0;
+}
+
+/* The same to where another's tunnel ends, which knows no identities and takes frames for its own MAC alone. */
+static __always_inline int overlay_wrap_foreign(struct __sk_buff *skb, const struct addr *tunnel, const __u8 *mac)
+{
+	return bpf_skb_store_bytes(skb, 0, mac, 6, 0) ? DROP_WRITE : overlay_wrap(skb, tunnel, IDENTITY_WORLD);
 }
 
 #endif

@@ -37,8 +37,9 @@ static __always_inline void path_choose(struct context *c, const struct ipcache 
 	} else if (h && (h->flags & IPCACHE_LOCAL)) {
 		hop->path = PATH_NONE;
 	} else if (h && config.overlay_ifindex && !(h->flags & IPCACHE_DIRECT) && !addr_is_zero(&h->tunnel)) {
-		hop->path = PATH_OVERLAY;
+		hop->path = h->flags & IPCACHE_VTEP ? PATH_VTEP : PATH_OVERLAY;
 		hop->tunnel = h->tunnel;
+		__builtin_memcpy(hop->mac, h->mac, sizeof(hop->mac));
 	}
 }
 
@@ -90,8 +91,11 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 {
 	int reason, action;
 
-	if (c->hop.path == PATH_OVERLAY) {
-		reason = overlay_wrap(skb, &c->hop.tunnel, c->source);
+	if (c->hop.path == PATH_OVERLAY || c->hop.path == PATH_VTEP) {
+		if (c->hop.path == PATH_VTEP)
+			reason = overlay_wrap_foreign(skb, &c->hop.tunnel, c->hop.mac);
+		else
+			reason = overlay_wrap(skb, &c->hop.tunnel, c->source);
 		if (reason)
 			return drop(skb, c, reason);
 		mark_set(skb, 0, MARK_ENCAPSULATED);
@@ -116,6 +120,7 @@ static __always_inline int path_take(struct __sk_buff *skb, struct context *c, s
 	case PATH_STACK:
 		return path_to_stack(skb, c, f);
 	case PATH_OVERLAY:
+	case PATH_VTEP:
 		deliver_report(skb, c, f, EVENT_TO_OVERLAY);
 		return path_out(skb, c);
 	case PATH_DIRECT:

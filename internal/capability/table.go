@@ -19,12 +19,12 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Connectivity",
 		Text: "pod to pod on a node and between nodes, by VXLAN and by native routing; to and from nodes and host-network pods; " +
-			"to the outside by masquerade in eBPF; ICMP errors, fragments, hairpin. A pod can send from its own addresses only.",
-		Keys: []string{"routing-mode=native", "routing-mode=tunnel", "tunnel-protocol=vxlan", "enable-bpf-masquerade=true", "auto-direct-node-routes=true"},
+			"to the outside by masquerade in eBPF; by VXLAN to machines that are no nodes (VTEPs); ICMP errors, fragments, hairpin. A pod can send from its own addresses only.",
+		Keys: []string{"routing-mode=native", "routing-mode=tunnel", "tunnel-protocol=vxlan", "enable-bpf-masquerade=true", "auto-direct-node-routes=true", "enable-vtep=true"},
 		Scripts: []string{
 			"pods_of_two_nodes_talk_through_the_tunnel", "pods_of_two_nodes_talk_without_a_tunnel", "a_node_and_pods_talk",
 			"a_pod_talks_to_the_outside_with_its_nodes_address", "a_pod_that_lies_about_its_address_gains_nothing", "fragments_follow_their_first",
-			"a_pod_reaches_itself_through_its_service",
+			"a_pod_reaches_itself_through_its_service", "pods_and_what_lies_behind_a_vtep_talk",
 		},
 	},
 	{

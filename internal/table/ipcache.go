@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -17,7 +18,8 @@ type IPCacheEntry struct {
 	Identity identity.Number
 	Ifindex  uint32 // host side of a local NIC
 	Flags    IPCacheFlag
-	Tunnel   netip.Addr // underlay address of its node; zero: none
+	Tunnel   netip.Addr   // underlay address of its node, or of the VTEP that it lies behind; zero: none
+	MAC      settings.MAC // of that VTEP; zero: it is none
 }
 
 func (IPCacheEntry) Header() []string {
@@ -25,7 +27,15 @@ func (IPCacheEntry) Header() []string {
 }
 
 func (e IPCacheEntry) Row() []string {
-	return []string{fmt.Sprint(e.Network), e.Prefix.String(), fmt.Sprint(e.Identity), fmt.Sprint(e.Ifindex), e.Flags.String(), address(e.Tunnel)}
+	return []string{fmt.Sprint(e.Network), e.Prefix.String(), fmt.Sprint(e.Identity), fmt.Sprint(e.Ifindex), e.Flags.String(), e.through()}
+}
+
+// through is where the tunnel to it ends.
+func (e IPCacheEntry) through() string {
+	if e.MAC == (settings.MAC{}) {
+		return address(e.Tunnel)
+	}
+	return address(e.Tunnel) + "," + e.MAC.String()
 }
 
 var _ = declare(&tables.IPCache, "ipcache", func(r IPCacheEntry) state.Key { return state.Join(r.Network, r.Prefix) })
@@ -39,12 +49,13 @@ const (
 	IPCacheNode    IPCacheFlag = 2
 	IPCacheCluster IPCacheFlag = 4
 	IPCacheDirect  IPCacheFlag = 8
+	IPCacheVTEP    IPCacheFlag = 16
 )
 
 // String lists the set flags.
 func (f IPCacheFlag) String() string {
 	var text []string
-	for i, name := range []string{"local", "node", "cluster", "direct"} {
+	for i, name := range []string{"local", "node", "cluster", "direct", "vtep"} {
 		if f&(1<<i) != 0 {
 			text = append(text, name)
 		}

@@ -11,6 +11,7 @@
 #define CT_TCP_OPEN_SECONDS 8000
 #define CT_TCP_OPENING_SECONDS 60
 #define CT_TCP_CLOSING_SECONDS 10
+#define CT_TCP_ENDED_SECONDS 60 /* how long packets prolong the row of a connection whose end is told: what then comes is another one */
 #define CT_DATAGRAM_NEW_SECONDS 60
 #define CT_DATAGRAM_SECONDS 120
 
@@ -82,6 +83,7 @@ enum path_kind {
 	PATH_POD = 2,	  /* into a pod of this node */
 	PATH_OVERLAY = 3, /* into the tunnel, to the node of the pod that it is for */
 	PATH_DIRECT = 4,  /* out of the device that the host's own routes name */
+	PATH_VTEP = 5,	  /* into the tunnel, to a machine that is no node: see vtep.h */
 };
 
 /* The path of one way of a connection between pods, as it was chosen. Valid while the target's revision is no newer, for

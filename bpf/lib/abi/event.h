@@ -90,6 +90,7 @@ enum drop_reason {
 	DROP_FRAGMENT_NOT_FOUND = 175,
 	DROP_FORBIDDEN_ICMP6 = 176,
 	DROP_POLICY_DENY = 181,
+	DROP_INVALID_VNI = 183,
 	DROP_NIC_NOT_READY = 203,
 	DROP_FRAGMENT_FROM_WORLD = 207, /* that one came by the wire, which may have put them into another order */
 	/* Our own, where Hubble has none. */

@@ -39,14 +39,15 @@ enum ipcache_flag {
 	IPCACHE_NODE = 2,	      /* an address of a node itself: this one if ifindex is 0 and IPCACHE_LOCAL is set */
 	IPCACHE_CLUSTER = 4,     /* inside the cluster: never masqueraded */
 	IPCACHE_DIRECT = 8,      /* reached by plain routing, not by the overlay */
+	IPCACHE_VTEP = 16, /* where another's tunnel ends, or, with `tunnel`, what lies behind that: see vtep.h */
 };
 
 struct ipcache {
 	__u32 identity;
 	__u32 ifindex; /* host side of a local NIC, else 0 */
-	__u32 flags;   /* enum ipcache_flag */
-	__u32 pad;
-	struct addr tunnel; /* underlay address of the node it lives on; zero: none */
+	__u16 flags;   /* enum ipcache_flag */
+	__u8 mac[6];   /* IPCACHE_VTEP: to which packets in its tunnel go */
+	struct addr tunnel; /* underlay address of the node it lives on, or that of the tunnel's end; zero: none */
 };
 
 /* What kind of thing has an address. */

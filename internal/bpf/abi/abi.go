@@ -18,6 +18,7 @@ const (
 	CtTcpOpenSeconds     = 8000
 	CtTcpOpeningSeconds  = 60
 	CtTcpClosingSeconds  = 10
+	CtTcpEndedSeconds    = 60
 	CtDatagramNewSeconds = 60
 	CtDatagramSeconds    = 120
 	Connections          = 131072
@@ -251,6 +252,7 @@ const (
 	PathPod     PathKind = 2
 	PathOverlay PathKind = 3
 	PathDirect  PathKind = 4
+	PathVtep    PathKind = 5
 )
 
 // String names the value as C does, less the prefix PATH_.
@@ -266,6 +268,8 @@ func (v PathKind) String() string {
 		return "overlay"
 	case PathDirect:
 		return "direct"
+	case PathVtep:
+		return "vtep"
 	}
 	return fmt.Sprint(uint32(v))
 }
@@ -410,6 +414,7 @@ const (
 	DropFragmentNotFound  DropReason = 175
 	DropForbiddenIcmp6    DropReason = 176
 	DropPolicyDeny        DropReason = 181
+	DropInvalidVni        DropReason = 183
 	DropNicNotReady       DropReason = 203
 	DropFragmentFromWorld DropReason = 207
 	DropQuota             DropReason = 240
@@ -472,6 +477,8 @@ func (v DropReason) String() string {
 		return "forbidden_icmp6"
 	case DropPolicyDeny:
 		return "policy_deny"
+	case DropInvalidVni:
+		return "invalid_vni"
 	case DropNicNotReady:
 		return "nic_not_ready"
 	case DropFragmentFromWorld:
@@ -541,7 +548,7 @@ func (v Identity) String() string {
 }
 
 // IpcacheFlag is C's enum ipcache_flag.
-type IpcacheFlag uint32
+type IpcacheFlag uint16
 
 // Values of IpcacheFlag.
 const (
@@ -549,6 +556,7 @@ const (
 	IpcacheNode    IpcacheFlag = 2
 	IpcacheCluster IpcacheFlag = 4
 	IpcacheDirect  IpcacheFlag = 8
+	IpcacheVtep    IpcacheFlag = 16
 )
 
 // String names the value as C does, less the prefix IPCACHE_.
@@ -570,8 +578,12 @@ func (v IpcacheFlag) String() string {
 		text = append(text, "direct")
 		v &^= IpcacheDirect
 	}
+	if v&IpcacheVtep != 0 {
+		text = append(text, "vtep")
+		v &^= IpcacheVtep
+	}
 	if v != 0 {
-		text = append(text, fmt.Sprintf("%#x", uint32(v)))
+		text = append(text, fmt.Sprintf("%#x", uint16(v)))
 	}
 	return strings.Join(text, ",")
 }
@@ -849,6 +861,29 @@ func (v QuotaKind) String() string {
 	return fmt.Sprint(uint32(v))
 }
 
+// SweepWhat is C's enum sweep_what.
+type SweepWhat uint32
+
+// Values of SweepWhat.
+const (
+	SweepFinished SweepWhat = 0
+	SweepExempt   SweepWhat = 1
+	SweepMade     SweepWhat = 2
+)
+
+// String names the value as C does, less the prefix SWEEP_.
+func (v SweepWhat) String() string {
+	switch v {
+	case SweepFinished:
+		return "finished"
+	case SweepExempt:
+		return "exempt"
+	case SweepMade:
+		return "made"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
 // CloseEvent is C's struct close_event, 160 bytes.
 type CloseEvent struct {
 	_        structs.HostLayout
@@ -1055,7 +1090,7 @@ type Ipcache struct {
 	Identity uint32
 	Ifindex  uint32
 	Flags    IpcacheFlag
-	_        uint32
+	Mac      [6]uint8
 	Tunnel   Addr
 }
 
@@ -1202,6 +1237,6 @@ type Sweep struct {
 	Table   QuotaKind
 	Count   uint32
 	Removed uint32
-	_       uint32
+	What    SweepWhat
 	Keys    [512][40]byte
 }

@@ -34,7 +34,7 @@ func TestEnumsPrintTheNamesOfTheHeader(t *testing.T) {
 		{VerdictDenyImplicit.String(), "deny_implicit"},
 		{HookFromPod.String(), "from_pod"},
 		{(IpcacheLocal | IpcacheNode).String(), "local,node"},
-		{IpcacheFlag(1 << 20).String(), "0x100000"},
+		{IpcacheFlag(1 << 15).String(), "0x8000"},
 		{Verdict(200).String(), "200"},
 	} {
 		if c.have != c.want {

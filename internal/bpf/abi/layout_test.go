@@ -150,6 +150,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of ipcache.identity", unsafe.Offsetof(Ipcache{}.Identity), 0},
 		{"offset of ipcache.ifindex", unsafe.Offsetof(Ipcache{}.Ifindex), 4},
 		{"offset of ipcache.flags", unsafe.Offsetof(Ipcache{}.Flags), 8},
+		{"offset of ipcache.mac", unsafe.Offsetof(Ipcache{}.Mac), 10},
 		{"offset of ipcache.tunnel", unsafe.Offsetof(Ipcache{}.Tunnel), 16},
 		{"size of service_key", unsafe.Sizeof(ServiceKey{}), 24},
 		{"offset of service_key.addr", unsafe.Offsetof(ServiceKey{}.Addr), 0},
@@ -231,6 +232,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of sweep.table", unsafe.Offsetof(Sweep{}.Table), 0},
 		{"offset of sweep.count", unsafe.Offsetof(Sweep{}.Count), 4},
 		{"offset of sweep.removed", unsafe.Offsetof(Sweep{}.Removed), 8},
+		{"offset of sweep.what", unsafe.Offsetof(Sweep{}.What), 12},
 		{"offset of sweep.keys", unsafe.Offsetof(Sweep{}.Keys), 16},
 	} {
 		if c.have != c.want {

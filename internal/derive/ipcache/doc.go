@@ -14,8 +14,11 @@
 //	5  where all of a link or subnet hear: this node, too      local,node,cluster  identity host
 //	6  a pod prefix of this node: no pod has it yet            local,cluster       identity unmanaged
 //	7  a pod prefix of another node                            cluster             identity unmanaged, underlay
-//	8  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
-//	9  everything else, 0.0.0.0/0 and ::/0                     -                   identity world
+//	8  where a tunnel of others ends (vtep-endpoint)           vtep                identity world
+//	   and what lies behind it (vtep-cidr), but no part of     vtep                identity world, that end and its MAC
+//	   a node's pod prefix
+//	9  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
+//	10 everything else, 0.0.0.0/0 and ::/0                     -                   identity world
 //
 // Between claims of one strength: of two NICs the one attached later (a replaced container whose DEL has not come yet),
 // of two nodes the one with the lower name, of two endpoints the one whose node gives out the address, else the one with the

@@ -186,6 +186,7 @@ func (d *cache) ofNode(r state.Reader, n table.Node) []state.Key {
 	for _, p := range n.PodCIDRs {
 		out = append(out, key(0, p))
 	}
+	out = append(out, ofVTEPs(d.config.Of(r))...)
 	if n.Local {
 		out = append(out, key(0, allIPv4), key(0, allIPv6), key(0, single(toAll)))
 	}
@@ -211,6 +212,7 @@ func (d *cache) ofConfig(r state.Reader, changed table.Config) []state.Key {
 	}
 	c := d.config.Of(r)
 	out = append(out, key(0, c.NativeIPv4), key(0, c.NativeIPv6))
+	out = append(out, ofVTEPs(c)...)
 	for n := range d.t.Nodes.All(r) {
 		out = append(out, d.ofNode(r, n)...)
 	}
@@ -251,6 +253,41 @@ func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheEntry {
 		return []table.IPCacheEntry{h}
 	}
 	return nil
+}
+
+// ofVTEPs names the ends of the tunnels of others, and what lies behind them.
+func ofVTEPs(c settings.Config) (out []state.Key) {
+	for _, v := range c.VTEPs {
+		out = append(out, key(0, single(v.Endpoint)), key(0, v.Prefix))
+	}
+	return out
+}
+
+// vtep is the claim of a tunnel of others: to its end, from which packets come, and to what lies behind it. What is within a pod
+// prefix of a node is that node's.
+func (d *cache) vtep(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) {
+	c := d.config.Of(r)
+	for _, v := range c.VTEPs {
+		h := table.IPCacheEntry{Prefix: p, Identity: world(c, p), Flags: table.IPCacheVTEP}
+		switch {
+		case p == single(v.Endpoint):
+			return h, true
+		case p == v.Prefix && !d.nodes.Of(r).give(p):
+			h.Tunnel, h.MAC = v.Endpoint, v.MAC
+			return h, true
+		}
+	}
+	return table.IPCacheEntry{}, false
+}
+
+// give tells whether a prefix is part of one that a node gives its pods.
+func (p places) give(part netip.Prefix) bool {
+	for whole := range p.byPrefix {
+		if whole.Bits() <= part.Bits() && whole.Contains(part.Addr()) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *cache) isOwn(r state.Reader, a netip.Addr) bool {
@@ -344,12 +381,15 @@ func (d *cache) prefix(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool
 	c := d.config.Of(r)
 	nodes := d.nodes.Of(r)
 	owners := nodes.byPrefix[p]
+	beyond, isBeyond := d.vtep(r, p)
 	switch {
 	case slices.ContainsFunc(owners, func(n table.Node) bool { return n.Local }):
 		return table.IPCacheEntry{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheLocal | table.IPCacheCluster}, true
 	case len(owners) > 0:
 		h := table.IPCacheEntry{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheCluster}
 		return d.reach(r, h, owners[0].Underlay()), true
+	case isBeyond:
+		return beyond, true
 	case p == c.NativeIPv4 || p == c.NativeIPv6:
 		return table.IPCacheEntry{Prefix: p, Identity: world(c, p), Flags: table.IPCacheCluster}, true
 	case (p == allIPv4 || p == allIPv6) && d.knows(r):

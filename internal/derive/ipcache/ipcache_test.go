@@ -292,13 +292,59 @@ func TestAWorkloadWithoutIdentityOrDeviceMakesNoClaim(t *testing.T) {
 	}
 }
 
+// vteps puts the keys of one VTEP with this range.
+func vteps(t *table.Tables, tx *state.Tx, endpoint, prefix string) {
+	for name, value := range map[string]string{
+		"enable-vtep": "true", "vtep-endpoint": endpoint, "vtep-cidr": prefix, "vtep-mac": "82:36:4c:98:2e:56",
+	} {
+		t.Settings.Put(tx, table.Setting{Name: name, Value: value})
+	}
+}
+
+func TestAVTEPHasWhatNoNodeGivesItsPods(t *testing.T) {
+	tables, db := table.New()
+	d := both(tables)
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		vteps(tables, tx, "192.168.0.9", "10.1.1.0/24")
+	})
+	d.Step(db)
+	for prefix, want := range map[string]string{
+		"10.1.1.0/24":    "0 10.1.1.0/24 2 0 vtep 192.168.0.9,82:36:4c:98:2e:56",
+		"192.168.0.9/32": "0 192.168.0.9/32 2 0 vtep -",
+	} {
+		if have := strings.Join(host(t, tables, db, prefix).Row(), " "); have != want {
+			t.Errorf("%s: %s, want %s", prefix, have, want)
+		}
+	}
+	// Another configuration, and a part of a pod prefix, with the address of a node for its end.
+	write(db, func(tx *state.Tx) { vteps(tables, tx, "192.168.0.2", "10.244.2.128/25") })
+	d.Step(db)
+	for _, prefix := range []string{"10.1.1.0/24", "192.168.0.9/32", "10.244.2.128/25"} {
+		if h := host(t, tables, db, prefix); h.Prefix.IsValid() {
+			t.Errorf("%v: want no row", h.Row())
+		}
+	}
+	if h := host(t, tables, db, "192.168.0.2/32"); h.Identity != identity.RemoteNode {
+		t.Errorf("%v: want identity remote-node", h.Row())
+	}
+	// The node gives its pods other prefixes.
+	write(db, func(tx *state.Tx) {
+		tables.Nodes.Put(tx, table.Node{Name: "n2", Addresses: addrs("192.168.0.2"), PodCIDRs: prefixes("10.244.3.0/24")})
+	})
+	d.Step(db)
+	if h := host(t, tables, db, "10.244.2.128/25"); h.Flags != table.IPCacheVTEP {
+		t.Errorf("%v: want the VTEP's", h.Row())
+	}
+}
+
 // change makes one random event of few names, so that they meet often.
 func change(rt *rapid.T, t *table.Tables, tx *state.Tx) {
 	address := rapid.SampledFrom(addrs("10.0.0.1", "10.0.0.2", "192.168.0.1", "192.168.0.2", "fd00::1"))
 	some := rapid.SliceOfNDistinct(address, 0, 3, rapid.ID)
 	n := rapid.IntRange(1, 3).Draw(rt, "n")
 	gone := rapid.IntRange(0, 3).Draw(rt, "gone") == 0
-	switch rapid.IntRange(0, 5).Draw(rt, "event") {
+	switch rapid.IntRange(0, 6).Draw(rt, "event") {
 	case 0:
 		node := table.Node{Name: fmt.Sprint("n", n), Local: n == 1, Addresses: some.Draw(rt, "addresses")}
 		node.PodCIDRs = prefixes(rapid.SampledFrom([]string{"10.0.0.0/24", "10.0.1.0/24", "10.0.0.1/32"}).Draw(rt, "cidr"))
@@ -331,6 +377,9 @@ func change(rt *rapid.T, t *table.Tables, tx *state.Tx) {
 			{Name: "ipv4-native-routing-cidr", Value: "10.0.0.0/8"},
 		}).Draw(rt, "setting")
 		put(tx, t.Settings, s, gone)
+	case 6:
+		vteps(t, tx, address.Filter(netip.Addr.Is4).Draw(rt, "end").String(), rapid.SampledFrom([]string{"10.0.0.0/24", "10.0.0.0/25", "10.0.0.1/32", "10.9.0.0/16"}).Draw(rt, "range"))
+		put(tx, t.Settings, table.Setting{Name: "enable-vtep", Value: "true"}, gone)
 	}
 }
 

@@ -55,7 +55,7 @@ func links(t *table.Tables) state.AnyDerivation {
 				MAC: a.MAC, MTU: a.MTU, Addresses: a.Addresses, Incarnation: a.Incarnation,
 			}
 			if l.MTU == 0 {
-				l.MTU = v.mtu(r, v.config(r).Routing == settings.Tunnel)
+				l.MTU = v.mtu(r, v.config(r).Routing == settings.Tunnel || len(v.config(r).VTEPs) > 0)
 			}
 			return []table.Link{l}
 		},

@@ -153,12 +153,12 @@ func unmapPrefix(a abi.Addr, bits int) netip.Prefix {
 }
 
 func entryValue(r table.IPCacheEntry) abi.Ipcache {
-	return abi.Ipcache{Identity: uint32(r.Identity), Ifindex: r.Ifindex, Flags: abi.IpcacheFlag(r.Flags), Tunnel: abi.From(r.Tunnel)}
+	return abi.Ipcache{Identity: uint32(r.Identity), Ifindex: r.Ifindex, Flags: abi.IpcacheFlag(r.Flags), Mac: r.MAC, Tunnel: abi.From(r.Tunnel)}
 }
 
 func entryRow(net uint32, prefix netip.Prefix, v abi.Ipcache) table.IPCacheEntry {
 	return table.IPCacheEntry{
 		Network: net, Prefix: prefix, Identity: identity.Number(v.Identity), Ifindex: v.Ifindex,
-		Flags: table.IPCacheFlag(v.Flags), Tunnel: v.Tunnel.IP(),
+		Flags: table.IPCacheFlag(v.Flags), Tunnel: v.Tunnel.IP(), MAC: v.Mac,
 	}
 }

@@ -61,5 +61,5 @@
 //	clock DURATION                 sets the clock on the wall forward, or back, for the whole machine; needs [own-machine]
 //	logged NODE REGEXP             waits until its agent has logged that
 //	weft NODE COMMAND…             the program weft on it
-//	on NODE COMMAND…               any program on it
+//	on NODE COMMAND…               any program on it, or on the machine outside
 package net

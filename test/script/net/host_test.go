@@ -112,15 +112,19 @@ func weft(l *line) error {
 
 // on runs a program on a node.
 func on(l *line) error {
-	n, err := l.node(l.raw[0])
-	if err != nil {
-		return err
+	do := l.Outside.Do
+	if l.raw[0] != "outside" {
+		n, err := l.node(l.raw[0])
+		if err != nil {
+			return err
+		}
+		do = n.Do
 	}
 	c := exec.CommandContext(l.ctx, l.raw[1], l.raw[2:]...)
 	c.Env, c.Dir = append(os.Environ(), "LC_ALL=C", "WORK="+l.ts.Getenv("WORK")), l.ts.Getenv("WORK")
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
-	if err := n.Do(c.Run); err != nil {
+	if err := do(c.Run); err != nil {
 		return errors.Join(err, errors.New(strings.TrimSpace(out.String())))
 	}
 	return l.printf("%s", out.String())

@@ -1,9 +1,11 @@
 package packet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -130,12 +132,22 @@ func host(b *bench, ts *testscript.TestScript, args []string) {
 		a := netip.MustParseAddr(args[0])
 		prefix = netip.PrefixFrom(a, a.BitLen())
 	}
-	row := table.IPCacheEntry{Prefix: prefix, Identity: identity.Number(number(o["identity"]))}
+	row := table.IPCacheEntry{Prefix: prefix, Identity: identity.Number(number(cmp.Or(o["identity"], "0")))}
 	for _, f := range strings.Split(o["flags"], ",") {
-		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect}[f]
+		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect, "vtep": table.IPCacheVTEP}[f]
 	}
 	if t := o["tunnel"]; t != "" {
 		row.Tunnel = netip.MustParseAddr(t)
+	}
+	row.Ifindex = uint32(number(cmp.Or(o["ifindex"], "0")))
+	if slices.Contains(args, "gone") {
+		ts.Check(b.hosts.Unset(context.Background(), []table.IPCacheEntry{row}))
+		return
+	}
+	if m := o["mac"]; m != "" {
+		mac, err := net.ParseMAC(m)
+		ts.Check(err)
+		copy(row.MAC[:], mac)
 	}
 	ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{row}))
 }

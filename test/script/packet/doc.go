@@ -7,7 +7,7 @@
 //	node ADDR[,ADDR]                          addresses of this node (identity host)
 //	open PROTO ADDR:PORT ADDR:PORT            a connection of this node that is open before its first policy
 //	firewall                                  this node has a policy set itself: that of the name node
-//	host PREFIX identity=N [flags=a,b] [tunnel=ADDR]
+//	host PREFIX identity=N [flags=a,b] [tunnel=ADDR] [mac=MAC] [ifindex=N] | gone
 //	policy NAME DIRECTION PEER PROTO[/PORT] allow|deny|implicit|pass [tier=TIER] [rank=N] [view=VIEW]
 //	                                          entries of the set of a NIC; takes force with enforce
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
