@@ -188,8 +188,11 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	until = ct_life(p->protocol, flags);
 	if (flags != before)
 		ct_flags(e, before, flags);
+	/* Its end is told: what is still under way may pass, but two ends that go on talk in another connection, which is told of. */
+	if ((flags & CT_ENDED) && (__s64)(now + until - e->last) > (__s64)(CT_TCP_ENDED_SECONDS * SECOND))
+		return 0;
 	/* Written at most once a second: a shared cache line is dear. */
-	if (ends || now - e->last > SECOND)
+	if (!(flags & CT_ENDED) && (ends || now - e->last > SECOND))
 		e->last = now;
 	if (ends && !(flags & (CT_RESET | CT_ENDED)) && !(how & FLOW_AGAIN))
 		account_end(&c->key, e, ENDING_FIN, 0);
