@@ -24,10 +24,12 @@ static __always_inline int pass_error(struct __sk_buff *skb, struct context *c, 
 	if (to && !by_stack)
 		return deliver_into(skb, to, h->ifindex);
 	path_choose(c, h, by_stack ? CT_STACK : 0);
-	if (c->hop.path != PATH_STACK)
-		return path_out(skb, c);
-	mark_set(skb, c->source, MARK_IDENTITY);
-	return TC_ACT_OK;
+	if (c->hop.path == PATH_STACK) {
+		mark_set(skb, c->source, MARK_IDENTITY);
+		return TC_ACT_OK;
+	}
+	/* Who it is for was on this node, and is gone: by the node's routes it would leave. */
+	return c->hop.path == PATH_POD || c->hop.path == PATH_NONE ? drop(skb, c, DROP_STALE) : path_out(skb, c);
 }
 
 /* The packet leaves the pod's sight: by the node's policy, where it is for the node. */
