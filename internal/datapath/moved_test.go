@@ -101,3 +101,35 @@ func TestARowThatChangesAfterItWasCopiedFollows(t *testing.T) {
 		t.Errorf("its flags are %v, want %v", got.Flags, abi.CtReplied)
 	}
 }
+
+// The end of a connection is told once: the row whose end is told counts, whichever program has told it.
+func TestOfTwoRowsOfAConnectionTheOneWhoseEndIsToldCounts(t *testing.T) {
+	s := newStand(t)
+	d, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 1024}})
+	check(t, err)
+	defer d.Close()
+	check(t, d.Attach("from_net", s.host))
+	row := func(packets uint64, flags abi.CtFlag) abi.Ct {
+		return abi.Ct{Opened: 1000, Expires: 9000, Flags: flags, WayA: abi.CtWay{Carried: abi.Carried{Packets: packets}}}
+	}
+	byFormer, byNext := abi.CtKey{Protocol: 6, Net: 1}, abi.CtKey{Protocol: 6, Net: 2}
+	former := d.Map("connections")
+	check(t, former.Put(byFormer, row(3, 0)))
+	check(t, former.Put(byNext, row(3, 0)))
+	next, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 4096}})
+	check(t, err)
+	defer next.Close()
+	check(t, former.Put(byFormer, row(4, abi.CtEnded)))
+	check(t, next.Map("connections").Put(byFormer, row(5, 0)))
+	check(t, former.Put(byNext, row(6, 0)))
+	check(t, next.Map("connections").Put(byNext, row(4, abi.CtEnded)))
+	_, err = next.Follow()
+	check(t, err)
+	for name, key := range map[string]abi.CtKey{"by the former program": byFormer, "by the next": byNext} {
+		var got abi.Ct
+		check(t, next.Map("connections").Lookup(key, &got))
+		if got.Flags&abi.CtEnded == 0 {
+			t.Errorf("an end that was told %s will be told again", name)
+		}
+	}
+}
