@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* sweep: no hook. The agent names entries that look finished; here they are looked at again, taken out, and given back to
- * their owners' quota, which only the kernel can do without a race. */
+ * their owners' quota, which only the kernel can do without a race. So are flags that the agent sets on connections, while packets
+ * set others. */
 #include "lib/sweep.h"
 
 SEC("syscall")
@@ -16,7 +17,11 @@ int sweep(void *unused)
 
 		if (i >= s->count)
 			break;
-		if (s->table == QUOTA_CONNECTIONS)
+		if (s->what == SWEEP_EXEMPT)
+			removed += sweep_exempt(&key->connection);
+		else if (s->what == SWEEP_MADE)
+			removed += sweep_made();
+		else if (s->table == QUOTA_CONNECTIONS)
 			removed += sweep_connection(&key->connection);
 		else if (s->table == QUOTA_TRANSLATIONS)
 			removed += sweep_translation(&key->translation);

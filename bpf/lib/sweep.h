@@ -26,6 +26,39 @@ GLOBAL sweep_connection(const struct ct_key *at)
 	return ct_remove(&key);
 }
 
+/* The node's policy is not asked about the connection any more. One that is past its time makes room for that. */
+GLOBAL sweep_exempt(const struct ct_key *at)
+{
+	struct ct_key key;
+	struct ct *e;
+
+	if (!at)
+		return 0;
+	key = *at;
+	e = bpf_map_lookup_elem(&connections, &key);
+	if (!e)
+		return 0;
+	if (e->expires < bpf_ktime_get_ns()) {
+		ct_silent(&key, e, 1);
+		ct_remove(&key);
+		return 0;
+	}
+	__sync_fetch_and_or(&e->flags, CT_EXEMPT);
+	return 1;
+}
+
+/* Counts a connection that no workload owns. */
+GLOBAL sweep_made(void)
+{
+	struct quota *none = quota_of(0), *all = quota_of(OWNER_ALL);
+
+	if (!none || !all)
+		return 0;
+	__sync_fetch_and_add(&none->held[QUOTA_CONNECTIONS], 1);
+	__sync_fetch_and_add(&all->held[QUOTA_CONNECTIONS], 1);
+	return 1;
+}
+
 GLOBAL sweep_fragment(const struct fragment_key *at)
 {
 	struct fragment_key key;

@@ -244,6 +244,24 @@ func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Quota, error) {
 	return sweep.Run(d.maps, d.programs["sweep"])
 }
 
+// Exempt has the node's policy not asked about a connection any more, if it is known; see sweep.Exempt.
+func (d *Datapath) Exempt(key abi.CtKey) (known bool, err error) {
+	d.sweeping.Lock()
+	defer d.sweeping.Unlock()
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return sweep.Exempt(d.maps, d.programs["sweep"], key)
+}
+
+// Made counts connections that were put into the table past the programs; see sweep.Made.
+func (d *Datapath) Made(n int) error {
+	d.sweeping.Lock()
+	defer d.sweeping.Unlock()
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return sweep.Made(d.maps, d.programs["sweep"], n)
+}
+
 // Close lets go of programs and maps; what is pinned stays.
 func (d *Datapath) Close() {
 	d.following.Lock()

@@ -16,12 +16,19 @@ union sweep_key {
 	struct fragment_key fragment;
 };
 
+/* What is done with what lies at the keys. */
+enum sweep_what {
+	SWEEP_FINISHED = 0, /* it goes, if it is finished */
+	SWEEP_EXEMPT = 1,   /* connections: CT_EXEMPT */
+	SWEEP_MADE = 2,	    /* connections that are no workload's, and that the agent has put there: they are counted */
+};
+
 /* What to look at: keys of one table. */
 struct sweep {
 	__u32 table;   /* enum quota_kind */
 	__u32 count;   /* of keys */
-	__u32 removed; /* out */
-	__u32 pad;
+	__u32 removed; /* out: how many went, or were found */
+	__u32 what; /* enum sweep_what */
 	union sweep_key keys[SWEEP_KEYS];
 };
 

@@ -2,6 +2,7 @@ package bpfmap
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -23,51 +24,55 @@ func (c Connection) String() string {
 	return fmt.Sprintf("%d %s > %s", c.Protocol, c.Source, c.Destination)
 }
 
+// Connections is a loaded datapath: rows of its connections are marked and counted by the kernel, since packets change them
+// meanwhile.
+type Connections interface {
+	Maps
+	Exempt(key abi.CtKey) (known bool, err error)
+	Made(n int) error
+}
+
 // Exempt has this node's policy not asked about connections that are open before it has one, until they close.
-func Exempt(m Maps, list []Connection) error {
-	connections := m.Map("connections")
-	now := time.Duration(ktime.Now())
-	var made int64
+func Exempt(m Connections, list []Connection) error {
+	made := 0
 	for _, c := range list {
-		key, fromB := ctKey(c)
-		v := abi.Ct{Flags: abi.CtStack | abi.CtReplied | abi.CtOpen, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
-		if c.Protocol != unix.IPPROTO_TCP {
-			v.Expires = uint64(now + abi.CtDatagramSeconds*time.Second)
+		one, err := exempt(m, c)
+		if err != nil {
+			return errors.Join(fmt.Errorf("keep what is open on this node: %w", err), m.Made(made))
 		}
-		if fromB {
-			v.Flags |= abi.CtFromB
-		}
-		known := connections.Lookup(key, &v) == nil
-		v.Flags |= abi.CtExempt
-		how := ebpf.UpdateNoExist
-		if known {
-			how = ebpf.UpdateExist
-		}
-		err := connections.Update(key, v, how)
-		switch {
-		case isFull(err):
-			return fmt.Errorf("keep what is open on this node: %w", full("connections", err))
-		case err == nil && !known:
+		if one {
 			made++
 		}
 	}
-	return addQuota(m, made)
+	return m.Made(made)
 }
 
-// addQuota counts them to those that belong to no workload, and to what all hold.
-func addQuota(m Maps, made int64) error {
-	quotas := m.Map("quota")
-	for _, owner := range []uint32{0, abi.OwnerAll} {
-		var quota abi.Quota
-		if err := quotas.Lookup(owner, &quota); err != nil && !missing(err) {
-			return fmt.Errorf("read map quota: %w", err)
+// exempt marks the row of a connection, or makes one. A packet may be faster, or the row go: then the other is tried again.
+func exempt(m Connections, c Connection) (made bool, err error) {
+	connections := m.Map("connections")
+	key, fromB := ctKey(c)
+	now := time.Duration(ktime.Now())
+	v := abi.Ct{Flags: abi.CtStack | abi.CtReplied | abi.CtOpen | abi.CtExempt, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
+	if c.Protocol != unix.IPPROTO_TCP {
+		v.Expires = uint64(now + abi.CtDatagramSeconds*time.Second)
+	}
+	if fromB {
+		v.Flags |= abi.CtFromB
+	}
+	const tries = 3
+	for range tries {
+		err := connections.Update(key, v, ebpf.UpdateNoExist)
+		if err == nil {
+			return true, nil
 		}
-		quota.Held[abi.QuotaConnections] += made
-		if err := quotas.Put(owner, quota); err != nil {
-			return fmt.Errorf("write map quota: %w", err)
+		if !errors.Is(err, ebpf.ErrKeyExist) {
+			return false, full("connections", err)
+		}
+		if known, err := m.Exempt(key); known || err != nil {
+			return false, err
 		}
 	}
-	return nil
+	return false, nil // it comes and goes: it was not open
 }
 
 // ctKey is what ct_key_of of bpf/lib/ct.h makes of a packet of c: the end that compares lower comes first.
