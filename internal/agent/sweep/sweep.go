@@ -10,11 +10,13 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -183,21 +185,46 @@ func (s *Sweeper) Components() []agentv1.Component {
 			c.Health = agentv1.HealthDegraded
 			c.Message += ": nearly full, new connections will be dropped"
 		}
-		for _, owner := range slices.Sorted(maps.Keys(s.quotas)) {
-			for _, of := range heldOf(abi.QuotaKind(kind)) {
-				if s.quotas[owner].Held[of] < int64(t.Limit) {
-					continue
-				}
-				what := "%s holds all of its share (%d)"
-				if of == abi.QuotaCalled {
-					what = "%s has as many connections from elsewhere as it may have (%d)"
-				}
-				c.Message += fmt.Sprintf("; "+what, s.name(owner), t.Limit)
-			}
-		}
+		c.Message += s.crowding(abi.QuotaKind(kind), t)
 		list = append(list, c)
 	}
 	return list
+}
+
+// named is how many owners a line of `weft status` names.
+const named = 4
+
+// crowding names who holds all that one may hold of a table, most first: a quarter of it, or less while it is nearly full.
+func (s *Sweeper) crowding(kind abi.QuotaKind, t sweep.Swept) string {
+	type holder struct {
+		owner uint32
+		of    abi.QuotaKind
+		held  int64
+	}
+	var list []holder
+	for owner, quota := range s.quotas {
+		for _, of := range heldOf(kind) {
+			if held := quota.Held[of]; held >= int64(t.Limit) {
+				list = append(list, holder{owner, of, held})
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b holder) int {
+		return cmp.Or(cmp.Compare(b.held, a.held), cmp.Compare(a.owner, b.owner), cmp.Compare(a.of, b.of))
+	})
+	var text strings.Builder
+	for i, h := range list {
+		if i == named {
+			fmt.Fprintf(&text, "; and %d more", len(list)-named)
+			break
+		}
+		what := "%s holds %d of the %d that one may hold now"
+		if h.of == abi.QuotaCalled {
+			what = "to %s are open %d from elsewhere of the %d that may be now"
+		}
+		fmt.Fprintf(&text, "; "+what, s.name(h.owner), h.held, t.Limit)
+	}
+	return text.String()
 }
 
 var (

@@ -30,11 +30,23 @@ type sweepKey = [unsafe.Sizeof(abi.Sweep{}.Keys[0])]byte
 // Limit is how many entries of a table one owner may hold.
 func Limit(size uint32) uint32 { return size / abi.QuotaParts }
 
+// limitOf is how many entries of a table of this kind and size one owner may hold now: what quota_limit of bpf/lib/quota.h says
+// while all owners together hold this.
+func limitOf(kind abi.QuotaKind, size uint32, all abi.Quota) uint32 {
+	most := Limit(size)
+	whole := int64(most) * abi.QuotaParts
+	left := whole - whole/abi.QuotaKept - all.Held[kind]
+	if kind == abi.QuotaConnections {
+		left -= int64(min(most, abi.Openings)) + all.Held[abi.QuotaCalled]
+	}
+	return uint32(min(int64(most), max(left, whole/abi.QuotaLeast+1)))
+}
+
 // Swept is what one pass over a shared table found.
 type Swept struct {
 	Table   string
 	Size    uint32 // most entries it can have
-	Limit   uint32 // most entries that one owner can have
+	Limit   uint32 // most entries that one owner can have, as full as the table is now
 	Held    int    // entries that are left
 	Removed int
 	Took    time.Duration
@@ -57,6 +69,10 @@ func Run(maps map[string]*ebpf.Map, program *ebpf.Program) ([]Swept, map[uint32]
 	if err != nil {
 		return nil, nil, err
 	}
+	for kind := range list {
+		list[kind].Limit = limitOf(abi.QuotaKind(kind), list[kind].Size, quotas[abi.OwnerAll])
+	}
+	delete(quotas, abi.OwnerAll)
 	return list, quotas, forget(maps, quotas)
 }
 
@@ -70,7 +86,7 @@ type sweeper struct {
 func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
 	began := time.Now()
 	m := s.maps[name]
-	out := Swept{Table: name, Size: m.MaxEntries(), Limit: Limit(m.MaxEntries())}
+	out := Swept{Table: name, Size: m.MaxEntries()}
 	see := func(key *sweepKey, over bool) error {
 		out.Held++
 		if !over {
@@ -155,6 +171,7 @@ func (s *sweeper) run(kind abi.QuotaKind) (int, error) {
 	return int(s.batch.Removed), nil
 }
 
+// quotasOf are those of all owners, and what these hold together.
 func quotasOf(maps map[string]*ebpf.Map) (map[uint32]abi.Quota, error) {
 	var (
 		owner uint32
@@ -163,9 +180,7 @@ func quotasOf(maps map[string]*ebpf.Map) (map[uint32]abi.Quota, error) {
 	)
 	rows := maps["quota"].Iterate()
 	for rows.Next(&owner, &quota) {
-		if owner != abi.OwnerAll {
-			list[owner] = quota
-		}
+		list[owner] = quota
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read map quota: %w", err)
@@ -235,6 +250,7 @@ func Recount(maps map[string]*ebpf.Map) error {
 	if err != nil {
 		return err
 	}
+	delete(quotas, abi.OwnerAll)
 	for owner := range quotas {
 		of(owner) // what it held may be gone
 	}

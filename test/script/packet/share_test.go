@@ -63,7 +63,7 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 				text += fmt.Sprintf(", %s called %d", name, held)
 			}
 		}
-		_, err := ts.Stdout().Write([]byte(text + "\n"))
+		_, err := fmt.Fprintf(ts.Stdout(), "%s\none may hold %d of %s\n", text, s.Limit, s.Table)
 		ts.Check(err)
 	}
 }
