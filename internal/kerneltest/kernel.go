@@ -40,6 +40,7 @@ type Feature struct {
 var (
 	TCX    = Feature{Name: "tcx", Major: 6, Minor: 6, Option: "CONFIG_NET_XGRESS"}
 	Netkit = Feature{Name: "netkit", Major: 6, Minor: 8, Option: "CONFIG_NETKIT"}
+	VLAN   = Feature{Name: "VLAN devices", Major: 2, Minor: 6, Option: "CONFIG_VLAN_8021Q"}
 )
 
 // Needs goes on where the kernel has a feature. Where it cannot have it the test is left out, else it fails.
@@ -48,12 +49,7 @@ func Needs(t testing.TB, f Feature, has bool) {
 	if has {
 		return
 	}
-	release := running(t)
-	config, err := configuration(release)
-	if err != nil {
-		t.Fatal(err)
-	}
-	skip, why, err := judge(f, release, config)
+	skip, why, err := Lacks(f)
 	switch {
 	case err != nil:
 		t.Fatal(err)
@@ -64,10 +60,27 @@ func Needs(t testing.TB, f Feature, has bool) {
 	}
 }
 
+// Lacks says of a feature that is not there whether the kernel cannot have it, and why a test is left out or fails for that.
+func Lacks(f Feature) (skip bool, why string, err error) {
+	release, err := running()
+	if err != nil {
+		return false, "", err
+	}
+	config, err := configuration(release)
+	if err != nil {
+		return false, "", err
+	}
+	return judge(f, release, config)
+}
+
 // Series is the version of the kernel without its last number, such as 6.12.
 func Series(t testing.TB) string {
 	t.Helper()
-	major, minor, err := version(running(t))
+	release, err := running()
+	if err != nil {
+		t.Fatal(err)
+	}
+	major, minor, err := version(release)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,13 +102,12 @@ func judge(f Feature, release, config string) (skip bool, why string, err error)
 	return false, fmt.Sprintf("kernel %s shows no %s, which came with %d.%d: is its module loaded, and is the probe right?", release, f.Name, f.Major, f.Minor), nil
 }
 
-func running(t testing.TB) string {
-	t.Helper()
+func running() (release string, err error) {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
-		t.Fatal(err)
+		return "", fmt.Errorf("ask for the kernel's release: %w", err)
 	}
-	return unix.ByteSliceToString(name.Release[:])
+	return unix.ByteSliceToString(name.Release[:]), nil
 }
 
 // configuration is what the kernel was built with, where it or its package says so; else empty.

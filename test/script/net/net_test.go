@@ -2,13 +2,17 @@ package net
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/kerneltest"
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/load"
 	"weftnet.io/weftnet/internal/nettest/place"
@@ -84,7 +88,30 @@ func setup(e *testscript.Env) error {
 		c.Close()
 	})
 	setAddresses(e.Setenv, c.Outside, "outside")
+	if _, why, err := kerneltest.Lacks(kerneltest.VLAN); err == nil {
+		e.Setenv("no_vlan", why)
+	}
 	return nil
+}
+
+// hasVLANs tells whether a VLAN device can be made, in a namespace of its own.
+func hasVLANs() (bool, error) {
+	ns, err := place.NewNamespace("vlan", false)
+	if err != nil {
+		return false, err
+	}
+	defer ns.Close()
+	err = ns.Do(func() error {
+		return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "vlan5", ParentIndex: 1}, VlanId: 5})
+	})
+	if !errors.Is(err, unix.EOPNOTSUPP) {
+		return true, nil // whatever else is wrong with that one: the kernel knows what it is
+	}
+	skip, why, err := kerneltest.Lacks(kerneltest.VLAN)
+	if err == nil && !skip {
+		err = errors.New(why)
+	}
+	return false, err
 }
 
 // tables shows what stands in the way of a node.
@@ -118,13 +145,16 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 	}
 }
 
-// condition is [netkit], all nodes are to connect pods by netkit pairs, or [own-machine], nobody else is on it.
+// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nobody else is on it; or [vlan], the kernel has
+// VLAN devices: where it could have them and has not, a script that asks fails.
 func condition(name string) (bool, error) {
 	switch name {
 	case "netkit":
 		return process.WithGiven(nil)["datapath-mode"] == "netkit", nil
 	case "own-machine":
 		return ownMachine(), nil
+	case "vlan":
+		return hasVLANs()
 	}
 	return false, fmt.Errorf("there is no condition %q", name)
 }
