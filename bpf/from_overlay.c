@@ -9,7 +9,7 @@
 
 /* Reads the tunnel's header; `node` becomes the address that the sender's overlay packets are sent from and to. What is sent
  * to another address of this node is no node's: nodes know where its tunnel ends. `foreign`: it is a VTEP's. Returns 0 or a drop reason. */
-static __always_inline int unwrap(struct __sk_buff *skb, struct context *c, struct addr *node, int *foreign)
+static __noinline int unwrap(struct __sk_buff *skb, struct context *c, struct addr *node, int *foreign)
 {
 	struct bpf_tunnel_key key = {};
 	struct addr outer = {}, here = {};

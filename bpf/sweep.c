@@ -17,10 +17,8 @@ int sweep(void *unused)
 
 		if (i >= s->count)
 			break;
-		if (s->what == SWEEP_EXEMPT)
-			removed += sweep_exempt(&key->connection);
-		else if (s->what == SWEEP_MADE)
-			removed += sweep_made();
+		if (s->what)
+			removed += sweep_mark(&key->connection, s->what);
 		else if (s->table == QUOTA_CONNECTIONS)
 			removed += sweep_connection(&key->connection);
 		else if (s->table == QUOTA_TRANSLATIONS)

@@ -26,14 +26,28 @@ GLOBAL sweep_connection(const struct ct_key *at)
 	return ct_remove(&key);
 }
 
-/* The node's policy is not asked about the connection any more. One that is past its time makes room for that. */
-GLOBAL sweep_exempt(const struct ct_key *at)
+/* Counts a connection that no workload owns. */
+static __always_inline int sweep_made(void)
+{
+	struct quota *none = quota_of(0), *all = quota_of(OWNER_ALL);
+
+	if (!none || !all)
+		return 0;
+	__sync_fetch_and_add(&none->held[QUOTA_CONNECTIONS], 1);
+	__sync_fetch_and_add(&all->held[QUOTA_CONNECTIONS], 1);
+	return 1;
+}
+
+/* What the agent says of a connection: see enum sweep_what. One that is past its time is none, and makes room. */
+GLOBAL sweep_mark(const struct ct_key *at, __u32 what)
 {
 	struct ct_key key;
 	struct ct *e;
 
 	if (!at)
 		return 0;
+	if (what == SWEEP_MADE)
+		return sweep_made();
 	key = *at;
 	e = bpf_map_lookup_elem(&connections, &key);
 	if (!e)
@@ -44,18 +58,6 @@ GLOBAL sweep_exempt(const struct ct_key *at)
 		return 0;
 	}
 	__sync_fetch_and_or(&e->flags, CT_EXEMPT);
-	return 1;
-}
-
-/* Counts a connection that no workload owns. */
-GLOBAL sweep_made(void)
-{
-	struct quota *none = quota_of(0), *all = quota_of(OWNER_ALL);
-
-	if (!none || !all)
-		return 0;
-	__sync_fetch_and_add(&none->held[QUOTA_CONNECTIONS], 1);
-	__sync_fetch_and_add(&all->held[QUOTA_CONNECTIONS], 1);
 	return 1;
 }
 

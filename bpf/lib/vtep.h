@@ -33,7 +33,7 @@ static __always_inline int vtep_check(struct context *c, const struct addr *end)
 }
 
 /* Answers for the pods of this node, as one machine. VTEPs learn by it which node a MAC is at, so each node has another. */
-static __always_inline int vtep_arp(struct __sk_buff *skb, struct context *c, const struct addr *end)
+static __noinline int vtep_arp(struct __sk_buff *skb, struct context *c, const struct addr *end)
 {
 	struct addr own = config_addr(&config.tunnel), sender = {}, target = {};
 	__u8 mac[6] = { 0x0a, 0x0a, own.b[12], own.b[13], own.b[14], own.b[15] };

@@ -244,22 +244,13 @@ func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Quota, error) {
 	return sweep.Run(d.maps, d.programs["sweep"])
 }
 
-// Exempt has the node's policy not asked about a connection any more, if it is known; see sweep.Exempt.
-func (d *Datapath) Exempt(key abi.CtKey) (known bool, err error) {
+// Mark does with connections what the agent wants of them, and tells with how many; see sweep.Mark.
+func (d *Datapath) Mark(what abi.SweepWhat, keys ...abi.CtKey) (int, error) {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
 	d.swap.RLock()
 	defer d.swap.RUnlock()
-	return sweep.Exempt(d.maps, d.programs["sweep"], key)
-}
-
-// Made counts connections that were put into the table past the programs; see sweep.Made.
-func (d *Datapath) Made(n int) error {
-	d.sweeping.Lock()
-	defer d.sweeping.Unlock()
-	d.swap.RLock()
-	defer d.swap.RUnlock()
-	return sweep.Made(d.maps, d.programs["sweep"], n)
+	return sweep.Mark(d.maps, d.programs["sweep"], what, keys)
 }
 
 // Close lets go of programs and maps; what is pinned stays.

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -9,33 +10,21 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 )
 
-// Exempt has the node's policy not asked about a connection any more, if there is one at this key. Packets change its row
-// meanwhile, and nothing of that is lost.
-func Exempt(maps map[string]*ebpf.Map, program *ebpf.Program, key abi.CtKey) (known bool, err error) {
-	n, err := mark(maps, program, abi.SweepExempt, []abi.CtKey{key})
-	return n > 0, err
-}
-
-// Made counts connections that the agent itself has put into the table: they are no workload's.
-func Made(maps map[string]*ebpf.Map, program *ebpf.Program, n int) error {
-	for ; n > 0; n -= abi.SweepKeys {
-		if _, err := mark(maps, program, abi.SweepMade, make([]abi.CtKey, min(n, abi.SweepKeys))); err != nil {
-			return err
+// Mark has the kernel do something with connections, and tells with how many of them: packets change their rows meanwhile, and
+// nothing of that is lost. SweepMade counts rows that the agent has put there, whatever the keys are.
+func Mark(maps map[string]*ebpf.Map, program *ebpf.Program, what abi.SweepWhat, keys []abi.CtKey) (int, error) {
+	s, marked := sweeper{maps: maps, program: program}, 0
+	s.batch.What = what
+	for some := range slices.Chunk(keys, abi.SweepKeys) {
+		for i, key := range some {
+			*(*abi.CtKey)(unsafe.Pointer(&s.batch.Keys[i])) = key
 		}
+		s.batch.Count = uint32(len(some))
+		n, err := s.run(abi.QuotaConnections)
+		if err != nil {
+			return marked, fmt.Errorf("mark connections: %w", err)
+		}
+		marked += n
 	}
-	return nil
-}
-
-// mark does one thing with at most as many connections as one run looks at.
-func mark(maps map[string]*ebpf.Map, program *ebpf.Program, what abi.SweepWhat, keys []abi.CtKey) (int, error) {
-	s := sweeper{maps: maps, program: program}
-	s.batch.What, s.batch.Count = what, uint32(len(keys))
-	for i, key := range keys {
-		*(*abi.CtKey)(unsafe.Pointer(&s.batch.Keys[i])) = key
-	}
-	n, err := s.run(abi.QuotaConnections)
-	if err != nil {
-		return 0, fmt.Errorf("mark connections: %w", err)
-	}
-	return n, nil
+	return marked, nil
 }

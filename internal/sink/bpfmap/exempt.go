@@ -28,32 +28,34 @@ func (c Connection) String() string {
 // meanwhile.
 type Connections interface {
 	Maps
-	Exempt(key abi.CtKey) (known bool, err error)
-	Made(n int) error
+	Mark(what abi.SweepWhat, keys ...abi.CtKey) (int, error)
 }
 
 // Exempt has this node's policy not asked about connections that are open before it has one, until they close.
 func Exempt(m Connections, list []Connection) error {
-	made := 0
+	var made []abi.CtKey
+	var failed error
 	for _, c := range list {
-		one, err := exempt(m, c)
+		key, fromB := ctKey(c)
+		one, err := exempt(m, c.Protocol, key, fromB)
 		if err != nil {
-			return errors.Join(fmt.Errorf("keep what is open on this node: %w", err), m.Made(made))
+			failed = fmt.Errorf("keep what is open on this node: %w", err)
+			break
 		}
 		if one {
-			made++
+			made = append(made, key)
 		}
 	}
-	return m.Made(made)
+	_, err := m.Mark(abi.SweepMade, made...)
+	return errors.Join(failed, err)
 }
 
 // exempt marks the row of a connection, or makes one. A packet may be faster, or the row go: then the other is tried again.
-func exempt(m Connections, c Connection) (made bool, err error) {
+func exempt(m Connections, protocol uint8, key abi.CtKey, fromB bool) (made bool, err error) {
 	connections := m.Map("connections")
-	key, fromB := ctKey(c)
 	now := time.Duration(ktime.Now())
 	v := abi.Ct{Flags: abi.CtStack | abi.CtReplied | abi.CtOpen | abi.CtExempt, Expires: uint64(now + abi.CtTcpOpenSeconds*time.Second)}
-	if c.Protocol != unix.IPPROTO_TCP {
+	if protocol != unix.IPPROTO_TCP {
 		v.Expires = uint64(now + abi.CtDatagramSeconds*time.Second)
 	}
 	if fromB {
@@ -68,7 +70,7 @@ func exempt(m Connections, c Connection) (made bool, err error) {
 		if !errors.Is(err, ebpf.ErrKeyExist) {
 			return false, full("connections", err)
 		}
-		if known, err := m.Exempt(key); known || err != nil {
+		if n, err := m.Mark(abi.SweepExempt, key); n > 0 || err != nil {
 			return false, err
 		}
 	}
