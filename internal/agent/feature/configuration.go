@@ -24,8 +24,7 @@ func tellProblems(ctx context.Context, n *Node) error {
 	told := map[settings.Problem]bool{}
 	for {
 		s, now := n.DB.Snapshot(), map[settings.Problem]bool{}
-		_, problems := settings.Parse(n.Tables.Given(s))
-		for _, p := range problems {
+		for _, p := range config.Problems(n.Tables, s) {
 			if now[p] = true; !told[p] {
 				n.Log.Warn("configuration", "key", p.Key, "value", p.Value, "problem", p.Message)
 			}

@@ -167,8 +167,7 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 	if err != nil {
 		return err
 	}
-	w := gap.NewWorld(t.Given(s))
-	w.Audited = policyinput.AuditedNamespaces(s, t)
+	w := gap.World{Config: t.Config(s), Audited: policyinput.AuditedNamespaces(s, t)}
 	if all {
 		w.Group = func(name string) ([]string, bool) {
 			g, there := t.CIDRGroups.One(s, state.Join(name))

@@ -21,7 +21,6 @@ import (
 	"weftnet.io/weftnet/internal/manifest"
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
-	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -38,7 +37,14 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 			}
 		}
 		rows.MarkSynced(tx)
-		said, _ := settings.Parse(t.Given(tx))
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	config.New(t).Step(db)
+	err = db.Write(func(tx *state.Tx) error {
+		said := t.Config(tx)
 		filter, _ := identity.NewFilter(said.Labels)
 		workloads := manifest.Workloads(objects, cmp.Or(said.ClusterName, "default"), func(p identity.Pod) identity.Labels {
 			labels, _ := identity.Identify(filter, p, policyinput.Asking(tx, t))
@@ -56,7 +62,6 @@ func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 		}
 		return nil
 	})
-	config.New(t).Step(db)
 	return t, db.Snapshot(), err
 }
 

@@ -15,10 +15,23 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
+// Problems are the values of keys that make no sense.
+func Problems(t *table.Tables, r state.Reader) []settings.Problem {
+	_, problems := parse(t, r)
+	return problems
+}
+
+func parse(t *table.Tables, r state.Reader) (settings.Config, []settings.Problem) {
+	return settings.Parse(func(key string) (string, bool) {
+		s, ok := t.Settings.One(r, state.Join(key))
+		return s.Value, ok
+	})
+}
+
 // New makes the derivation that fills t.Configs.
 func New(t *table.Tables) *state.Derivation[table.Config] {
 	whole := state.NewMemo(func(r state.Reader) settings.Config {
-		c, _ := settings.Parse(t.Given(r))
+		c, _ := parse(t, r)
 		return c
 	}, t.Settings)
 	return &state.Derivation[table.Config]{

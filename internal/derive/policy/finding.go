@@ -7,6 +7,7 @@ import (
 	engine "weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/policyinput"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -14,7 +15,7 @@ import (
 // newFindings computes Findings: what keeps policy objects from being in force as they stand.
 func newFindings(t *table.Tables) state.AnyDerivation {
 	f := &findings{t: t}
-	f.world = state.NewMemo(f.readWorld, t.Settings)
+	f.world = state.NewMemo(f.readWorld, t.Configs)
 	f.audited = state.NewMemo(f.readAudited, t.Namespaces)
 	f.naming = state.NewMemo(f.readNaming, t.Policies)
 	return &state.Derivation[table.Finding]{
@@ -32,9 +33,7 @@ func newFindings(t *table.Tables) state.AnyDerivation {
 				return f.naming.Of(r)[named{engine.Services, s.Namespace, s.Name}]
 			}),
 			state.On(t.Namespaces, func(r state.Reader, n table.Namespace) []state.Key { return f.all(r, n.Audit) }),
-			state.On(t.Settings, func(r state.Reader, s table.Setting) []state.Key {
-				return f.all(r, slices.Contains(gap.Settings, s.Name))
-			}),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return f.all(r, c.Concern == settings.OfPolicy) }),
 		},
 		Compute: f.compute,
 	}
@@ -62,7 +61,7 @@ func (f *findings) readAudited(r state.Reader) []identity.Labels {
 }
 
 func (f *findings) readWorld(r state.Reader) gap.World {
-	return gap.NewWorld(f.t.Given(r))
+	return gap.World{Config: f.t.Config(r)}
 }
 
 func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) {

@@ -91,12 +91,6 @@ func NewWorld(get func(key string) (string, bool)) World {
 // Default is a cluster in which nothing is set.
 func Default() World { return NewWorld(func(string) (string, bool) { return "", false }) }
 
-// Settings are the keys that a World's Config comes from, as far as gaps depend on them.
-var Settings = []string{
-	"enable-host-firewall", "enable-node-selector-labels", "enable-extended-ip-protocols",
-	"policy-enforcement-mode", "enable-policy", "policy-audit-mode",
-}
-
 // Field is the field of a path inside an object, which leaves out a plain spec.
 func Field(path string) string {
 	if strings.HasPrefix(path, "specs[") {

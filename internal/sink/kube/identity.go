@@ -14,7 +14,6 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/reconcile"
-	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -82,17 +81,17 @@ func (s *Identities) meet(ctx context.Context, labels identity.Labels) error {
 			return err
 		}
 	}
-	config, _ := settings.Parse(s.t.Given(now))
-	first := identity.Candidate(labels, config.ClusterID)
+	cluster := s.t.Config(now).ClusterID
+	first := identity.Candidate(labels, cluster)
 	for n := first; ; {
 		if known, taken := s.t.Identities.One(now, state.Join(uint32(n))); !taken || known.Labels == labels {
 			if done, err := s.take(ctx, n, labels); done || err != nil {
 				return err
 			}
 		}
-		if n = identity.Next(n, config.ClusterID); n == first {
+		if n = identity.Next(n, cluster); n == first {
 			return fmt.Errorf("claim an identity for %s: every number of cluster %d belongs to other labels; "+
-				"exclude labels of high cardinality with the setting labels", labels, config.ClusterID)
+				"exclude labels of high cardinality with the setting labels", labels, cluster)
 		}
 	}
 }

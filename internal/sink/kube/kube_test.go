@@ -20,6 +20,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -304,8 +305,8 @@ func keep(t *testing.T, server *apitest.Server, ipam string) (seen func()) {
 	t.Helper()
 	tables, db := table.New()
 	write(db, func(tx *state.Tx) {
-		tables.Settings.Put(tx, table.Setting{Name: "ipam", Value: ipam})
-		tables.Settings.MarkSynced(tx)
+		tables.Configs.Put(tx, table.Config{Concern: settings.OfAddressing, Settings: settings.Config{Addressing: settings.Addressing{IPAM: ipam}}})
+		tables.Configs.MarkSynced(tx)
 	})
 	n, err := NewNode(server.Config(), db, tables, "n1", nil)
 	must(t, err)

@@ -76,7 +76,7 @@ func (n *Node) Run(ctx context.Context) error {
 	for {
 		s := n.db.Snapshot()
 		_, _, row := n.t.Nodes.WatchOne(s, state.Join(n.name))
-		settingsChanged := n.t.Settings.WatchAll(s)
+		configured := n.t.Configs.WatchAll(s)
 		var again <-chan time.Time
 		if err := n.ensure(ctx, s); err == nil {
 			failures, last = 0, ""
@@ -93,7 +93,7 @@ func (n *Node) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-n.news:
 		case <-row:
-		case <-settingsChanged:
+		case <-configured:
 		case <-again:
 		}
 	}
@@ -102,15 +102,15 @@ func (n *Node) Run(ctx context.Context) error {
 // recheck bounds how long a CiliumNode stays away that went while no watch was open.
 const recheck = 2 * time.Minute
 
-// ensure makes the CiliumNode as it should be. It does nothing while the Node or the settings are not known.
+// ensure makes the CiliumNode as it should be. It does nothing while the Node or the configuration is not known.
 func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
 	n.mu.Lock()
 	node := n.node
 	n.mu.Unlock()
-	if node == nil || !n.t.Settings.IsSynced(s) {
+	if node == nil || !n.t.Configs.IsSynced(s) {
 		return nil
 	}
-	config, _ := settings.Parse(n.t.Given(s))
+	config := n.t.Config(s)
 	have, err := n.api.get(ctx, "", n.name)
 	if apierrors.IsNotFound(err) {
 		o := &v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: n.name}}

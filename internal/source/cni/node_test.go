@@ -75,7 +75,7 @@ func (n *node) reset(cidrs ...string) {
 	n.fail(func() bool { return rand.IntN(10) == 0 })
 	n.hold(func(table.Attachment) string { return "" })
 	n.write(func(tx *state.Tx) {
-		n.Settings.MarkSynced(tx)
+		n.Configs.MarkSynced(tx)
 		n.own(tx, cidrs...)
 	})
 }

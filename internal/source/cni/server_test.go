@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -136,9 +137,8 @@ func TestFamiliesAreThoseOfTheSettingsAndOfTheNode(t *testing.T) {
 	} {
 		on(t, c.cidrs, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
 			n.write(func(tx *state.Tx) {
-				for k, v := range c.settings {
-					n.Settings.Put(tx, table.Setting{Name: k, Value: v})
-				}
+				said, _ := settings.Parse(func(key string) (string, bool) { v, ok := c.settings[key]; return v, ok })
+				n.Configs.Put(tx, table.Config{Concern: settings.OfAddressing, Settings: said.Part(settings.OfAddressing)})
 			})
 			_, err := s.Add(ctx, n.request("c1"))
 			got := strings.TrimPrefix(n.addresses(), "c1 ")

@@ -39,7 +39,6 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"weftnet.io/weftnet/internal/ipam"
-	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/cni/journal"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -152,22 +151,25 @@ func prefixes(t *table.Tables, r state.Reader, is4 bool) (out []netip.Prefix) {
 	return out
 }
 
-// enabled tells whether workloads get an address of a family: as the settings say, or if they say nothing of it, if the
+// enabled tells whether workloads get an address of a family: as the configuration says, or if it says nothing of it, if the
 // node has any to give.
 func (b *Book) enabled(r state.Reader, f *family) bool {
-	value := b.tables.Given(r)
-	if _, said := value(f.setting); !said {
+	c := b.tables.Config(r)
+	on, said := c.IPv6, c.SaidIPv6
+	if f.is4 {
+		on, said = c.IPv4, c.SaidIPv4
+	}
+	if !said {
 		return len(f.pool.Prefixes()) > 0
 	}
-	config, _ := settings.Parse(value)
-	return f.is4 && config.IPv4 || !f.is4 && config.IPv6
+	return on
 }
 
 // Ready tells why the node could not give addresses to a new workload, if so.
 func (b *Book) Ready(r state.Reader, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.follow(r, now); !b.tables.Settings.IsSynced(r) {
+	if b.follow(r, now); !b.tables.Configs.IsSynced(r) {
 		return b.noPrefix(r, nil)
 	}
 	any := false
@@ -192,7 +194,7 @@ func (b *Book) Ready(r state.Reader, now time.Time) error {
 
 // noPrefix explains why there is nothing to give. It is the way of a node that has just joined.
 func (b *Book) noPrefix(r state.Reader, f *family) error {
-	if !b.tables.Settings.IsSynced(r) {
+	if !b.tables.Configs.IsSynced(r) {
 		return later("the agent has not read the configuration yet", "ConfigMap kube-system/cilium-config has not come from the API server")
 	}
 	for n := range b.tables.Nodes.By(r, table.ByLocal, state.Join(true)) {
@@ -211,7 +213,7 @@ func (b *Book) noPrefix(r state.Reader, f *family) error {
 func (b *Book) Take(r state.Reader, owner string, asked []netip.Addr, now time.Time) (got Lease, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.follow(r, now); !b.tables.Settings.IsSynced(r) {
+	if b.follow(r, now); !b.tables.Configs.IsSynced(r) {
 		return got, b.noPrefix(r, nil)
 	}
 	defer func() {
