@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"weftnet.io/weftnet/internal/datapath/object"
 )
@@ -53,6 +54,21 @@ func (d *Datapath) ways(program string) []hook {
 	return ways
 }
 
+// waysOn are those for a program on a device. One that an agent before attached by tcx alone has no clsact qdisc, and would drop
+// packets while it gets one: it keeps tcx until it is made anew, or loses its programs.
+func (d *Datapath) waysOn(program string, ifindex int) ([]hook, error) {
+	ways := d.ways(program)
+	if ways[0].name() != (classic{}).name() || !(pins{d.dir}).any(link.TCXType, ifindex) {
+		return ways, nil
+	}
+	there, err := clsact{d.dir}.there(ifindex)
+	if err == nil && !there {
+		ways = slices.Clone(ways)
+		slices.Reverse(ways)
+	}
+	return ways, err
+}
+
 // Attach puts a program on a device, or updates the one that an earlier agent left there in place: no packet in
 // between goes unseen, also when that agent attached it another way. The attachment outlives the process.
 func (d *Datapath) Attach(program string, ifindex int) error {
@@ -74,7 +90,10 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 			return nil
 		}
 	}
-	ways := d.ways(program)
+	ways, err := d.waysOn(program, ifindex)
+	if err != nil {
+		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
+	}
 	if err := ways[0].attach(program, p, ifindex); err != nil {
 		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
 	}
@@ -109,8 +128,8 @@ func (d *Datapath) loadPaired() error {
 	return nil
 }
 
-// own is the program that this Datapath attaches in a way, nil if it does not.
-func (d *Datapath) own(program, by string) *ebpf.Program {
+// own is the program that this Datapath attaches to a device in a way, nil if it does not.
+func (d *Datapath) own(program, by string, ifindex int) *ebpf.Program {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch by {
@@ -118,6 +137,10 @@ func (d *Datapath) own(program, by string) *ebpf.Program {
 		return d.paired
 	case d.ways(program)[0].name():
 		return d.programs[program]
+	case tcx{}.name():
+		if ways, err := d.waysOn(program, ifindex); err == nil && ways[0].name() == by {
+			return d.programs[program]
+		}
 	}
 	return nil
 }
@@ -148,7 +171,7 @@ func (d *Datapath) attachments() ([]Attachment, error) {
 	}
 	ids := map[*ebpf.Program]ebpf.ProgramID{} // few programs are attached many times
 	for i, a := range list {
-		own := d.own(a.Program, a.By)
+		own := d.own(a.Program, a.By, a.Ifindex)
 		if own == nil {
 			continue
 		}

@@ -13,10 +13,12 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/datapath/filter"
 	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/kerneltest"
 )
@@ -243,7 +245,7 @@ func trafficControl(t *testing.T, ifindex int) (lines []string) {
 		lines = append(lines, fmt.Sprintf("qdisc %s %x", q.Type(), q.Attrs().Parent))
 	}
 	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		list, err := filters(ifindex, side)
+		list, err := filter.List(ifindex, side)
 		check(t, err)
 		for _, f := range list {
 			line := fmt.Sprintf("filter %s %v", f.Type(), f.Attrs())
@@ -414,6 +416,55 @@ func TestADeviceSendsAllThatItIsToWhileTheWayToAttachChanges(t *testing.T) {
 		t.Errorf("something is left (-before +after):\n%s", diff)
 	}
 	t.Logf("%d changes of the way", ways)
+}
+
+// An agent of before has attached by tcx and made no qdisc. Its device keeps that way: while it gets one it would drop packets.
+func TestADeviceWithoutAQdiscKeepsTheWayItHasAndLosesNothing(t *testing.T) {
+	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
+	s := newStand(t)
+	before := tcx{pins{s.dir}}
+	for program, side := range map[string]ebpf.AttachType{"from_net": ebpf.AttachTCXIngress, "to_net": ebpf.AttachTCXEgress} {
+		l, err := link.AttachTCX(link.TCXOptions{Interface: s.host, Program: s.first, Attach: side})
+		check(t, err)
+		check(t, before.keep(l, program, s.host))
+	}
+	hooks := hooksOf(s.dir)
+	slices.Reverse(hooks) // enable-tcx is false from now on
+	d := &Datapath{dir: s.dir, hooks: hooks, programs: map[string]*ebpf.Program{"from_net": s.second, "to_net": s.second}}
+	check(t, before.attach("from_pod", s.second, s.peer)) // it counts what arrives
+	const packets = 20000
+	thrown := overrun(t)
+	send, done := s.sender(t, s.host), make(chan error)
+	go func() { done <- send(packets) }()
+	for sending := true; sending; {
+		check(t, d.Attach("from_net", s.host))
+		check(t, d.Attach("to_net", s.host))
+		select {
+		case err := <-done:
+			check(t, err)
+			sending = false
+		default:
+		}
+	}
+	s.arrived(t, 2*packets)
+	if seen, lost := s.counts(t), overrun(t)-thrown; seen[0]+seen[1]+lost < 2*packets {
+		t.Errorf("%d packets were sent, %d thrown away: programs saw %v, want each packet twice", packets, lost, seen)
+	}
+	list, err := d.Attachments()
+	check(t, err)
+	for _, a := range list {
+		if a.Ifindex == s.host && (a.By != "tcx" || !a.Current) {
+			t.Errorf("%s is attached by %s, current %v", a.Program, a.By, a.Current)
+		}
+	}
+	// Without its programs, it gets them as the configuration says.
+	for _, program := range []string{"from_net", "to_net"} {
+		check(t, d.Detach(program, s.host))
+	}
+	check(t, d.Attach("from_net", s.host))
+	if list, err = d.Attachments(); err != nil || !slices.ContainsFunc(list, func(a Attachment) bool { return a.Ifindex == s.host && a.By == "cls_bpf" && a.Current }) {
+		t.Errorf("attached are %v, %v", list, err)
+	}
 }
 
 func TestNobodyWaitsForTheKernelToAttachToAWorkload(t *testing.T) {

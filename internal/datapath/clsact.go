@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/datapath/filter"
 )
 
 // clsact makes the clsact qdisc of a device, and deletes it where it was made here: a folder below the pin directory remembers.
@@ -43,6 +46,17 @@ func (c clsact) configure(ifindex int) error {
 	return nil
 }
 
+// there tells whether a device has one.
+func (c clsact) there(ifindex int) (bool, error) {
+	list, err := filter.Steady(func() ([]netlink.Qdisc, error) {
+		return netlink.QdiscList(&netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
+	})
+	if err != nil && !filter.Absent(err) {
+		return false, fmt.Errorf("list qdiscs: %w", err)
+	}
+	return slices.ContainsFunc(list, func(q netlink.Qdisc) bool { return q.Attrs().Parent == netlink.HANDLE_CLSACT }), nil
+}
+
 // release deletes the qdisc of a device if it was made here and nothing is attached to that device any more.
 func (c clsact) release(ifindex int) error {
 	if _, err := os.Stat(c.mark(ifindex)); err != nil {
@@ -52,11 +66,11 @@ func (c clsact) release(ifindex int) error {
 		return nil
 	}
 	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		if left, err := filters(ifindex, side); err != nil || len(left) > 0 {
+		if left, err := filter.List(ifindex, side); err != nil || len(left) > 0 {
 			return err
 		}
 	}
-	if err := netlink.QdiscDel(c.qdisc(ifindex)); err != nil && !absent(err) {
+	if err := netlink.QdiscDel(c.qdisc(ifindex)); err != nil && !filter.Absent(err) {
 		return fmt.Errorf("delete clsact qdisc: %w", err)
 	}
 	if err := os.Remove(c.mark(ifindex)); err != nil && !errors.Is(err, os.ErrNotExist) {
