@@ -139,8 +139,8 @@ func (c *Cluster) Put(list ...runtime.Object) error {
 	return nil
 }
 
-// Narrow lets only packets of up to mtu bytes pass between the wire and outside.
-func (c *Cluster) Narrow(mtu int) error { return c.wire.Narrow(mtu) }
+// Wire is what the nodes are on.
+func (c *Cluster) Wire() *wire.Wire { return c.wire }
 
 // Apply puts the objects of a YAML file in place and waits until they are in force.
 func (c *Cluster) Apply(ctx context.Context, text []byte) error {

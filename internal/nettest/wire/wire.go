@@ -18,6 +18,7 @@ package wire
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
@@ -148,6 +149,21 @@ func (w *Wire) Narrow(mtu int) error {
 		}
 	}
 	return nil
+}
+
+// Advertise has the router send what is for pods of the n-th node there: without it nobody outside knows where a pod is.
+func (w *Wire) Advertise(n int) error {
+	v4, v6 := PodPrefixes(n)
+	via4, via6 := NodeAddresses(n)
+	return w.Do(func() error {
+		for prefix, via := range map[netip.Prefix]netip.Addr{v4: via4, v6: via6} {
+			to := &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
+			if err := netlink.RouteReplace(&netlink.Route{Dst: to, Gw: via.AsSlice()}); err != nil {
+				return fmt.Errorf("route %s via %s: %w", prefix, via, err)
+			}
+		}
+		return nil
+	})
 }
 
 // cable makes a pair of devices: name here, eth0 there.

@@ -52,7 +52,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"node": addNodes, "pod": addPod, "remove": removePod, "add": callAdd, "del": callDel, "apply": apply, "delete": remove,
 		"serve": serve, "dial": dial, "ping": ping, "open": open, "say": say, "send": send, "heard": heard, "flows": flows,
 		"quit": agentDo((*nettest.Node).Stop), "crash": agentDo((*nettest.Node).Kill), "start": start, "kernel": kernel, "show": show,
-		"label": label, "packets": packets, "narrow": narrow, "disk": disk, "reboot": reboot, "recreate": recreate,
+		"label": label, "packets": packets, "narrow": narrow, "advertise": advertise, "disk": disk, "reboot": reboot, "recreate": recreate,
 	} {
 		out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 	}
@@ -219,7 +219,15 @@ func narrow(l *line) error {
 	if err != nil {
 		return err
 	}
-	return l.Narrow(mtu)
+	return l.Wire().Narrow(mtu)
+}
+
+func advertise(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	return l.Wire().Advertise(n.Index)
 }
 
 func removePod(l *line) error {

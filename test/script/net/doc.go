@@ -37,6 +37,7 @@
 //	                               waits for such a flow and prints it, with the policies
 //	packets FILE                   lines FROM TO PROTOCOL[/PORT] allow|deny [POLICY]: as many calls, at once, each in both
 //	                               families; what is denied is silent, and a flow names the policy
+//	advertise NODE                 from now on the outside knows where its pods are
 //	narrow BYTES                   the MTU between the wire and outside
 //	quit|crash NODE                its agent (stop and kill are the script's own)
 //	start NODE [KEY=VALUE…]        another one, with other keys of the configuration
