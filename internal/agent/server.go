@@ -103,7 +103,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if stage := a.Stage(); stage != "" {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}
-	doc.Components = append(doc.Components, a.kernel(), a.pods(s))
+	doc.Components = append(doc.Components, a.kernel(), a.pods(s), a.mapSizes(s))
 	for row := range status.Statuses.All(s) {
 		if row.Key != "" {
 			continue
@@ -169,6 +169,21 @@ func (a *Agent) pods(s *state.Snapshot) agentv1.Component {
 		c.Health = agentv1.HealthDegraded
 		c.Message = fmt.Sprintf("%d of %d got their network from another CNI plugin, or from an agent that was uninstalled since, and no policy reaches them: delete them, to be made anew: %s",
 			n, a.Tables.Pods.Len(s), strings.Join(names, ", "))
+	}
+	return c
+}
+
+// mapSizes names the maps that have not the size that the configuration asks for.
+func (a *Agent) mapSizes(s *state.Snapshot) agentv1.Component {
+	c := agentv1.Component{Name: "map sizes", Health: agentv1.HealthOK}
+	var kept []string
+	for row := range a.Tables.MapSizes.All(s) {
+		if row.Why != "" {
+			kept = append(kept, row.Text())
+		}
+	}
+	if len(kept) > 0 {
+		c.Health, c.Message = agentv1.HealthDegraded, strings.Join(kept, "; ")
 	}
 	return c
 }

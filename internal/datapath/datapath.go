@@ -18,6 +18,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/datapath/layout"
 	"weftnet.io/weftnet/internal/datapath/object"
 	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/datapath/sweep"
@@ -79,10 +80,12 @@ type Datapath struct {
 	programs map[string]*ebpf.Program
 	maps     map[string]*ebpf.Map
 	renewed  []string
-	hooks    []hook // the one in use first
+	kept     map[string]string // why a map has not the size that is asked for
+	hooks    []hook            // the one in use first
 	config   Config
 
-	swap sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations, too
+	swap    sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations and lost, too
+	writing sync.RWMutex // taken before swap; nothing is written while Reload copies what was
 
 	sweeping sync.Mutex // one at a time
 
@@ -96,6 +99,7 @@ type Datapath struct {
 	unpinned   []string      // maps that were made, until settle
 	unread     []*migration  // from maps of a shape that nobody can tell, until settle
 	moves      chan struct{} // has one when migrations begin
+	lost       map[string]int
 }
 
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
@@ -134,7 +138,8 @@ func Open(dir string, config Config) (*Datapath, error) {
 // newDatapath has no programs and maps yet.
 func newDatapath(dir string, config Config) *Datapath {
 	d := &Datapath{
-		dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, hooks: hooksOf(dir), config: config, moves: make(chan struct{}, 1),
+		dir: dir, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, kept: map[string]string{}, hooks: hooksOf(dir), config: config,
+		moves: make(chan struct{}, 1), lost: map[string]int{},
 	}
 	if config.Classic || !probe.TCX() {
 		slices.Reverse(d.hooks)
@@ -193,7 +198,7 @@ func (d *Datapath) load(name string, config Config) (map[string]*ebpf.Program, e
 
 // takeMaps opens or makes the pinned maps of this program that no earlier one has brought.
 func (d *Datapath) takeMaps(spec *ebpf.CollectionSpec) error {
-	list, known, err := openLayouts(d.dir)
+	list, known, err := layout.OpenList(d.dir)
 	if err != nil {
 		return err
 	}
@@ -214,7 +219,7 @@ func (d *Datapath) takeMaps(spec *ebpf.CollectionSpec) error {
 			return err
 		}
 	}
-	return writeLayouts(list, known)
+	return list.Write(known)
 }
 
 // Renewed names the maps that begin empty since what an earlier agent left cannot be moved into them.
@@ -227,8 +232,8 @@ func (d *Datapath) Program(name string) *ebpf.Program {
 	return d.programs[name]
 }
 
-// Map is a pinned map by its name in bpf/lib/abi; nil when there is none of that name. One of those that programs learn
-// into may be another after Reload.
+// Map is a pinned map by its name in bpf/lib/abi; nil when there is none of that name. One whose size the configuration says may
+// be another after Reload.
 func (d *Datapath) Map(name string) *ebpf.Map {
 	d.swap.RLock()
 	defer d.swap.RUnlock()

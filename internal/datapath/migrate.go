@@ -3,6 +3,7 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,8 +21,10 @@ var former = map[string]string{"ipcache": "hosts", "quota": "shares"}
 // learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
 var learnt = append([]string{"affinities"}, sweep.Tables...)
 
-// Resizes tells whether Reload gives a map of this name another size. The others get theirs from Open.
-func Resizes(name string) bool { return slices.Contains(learnt, name) }
+// resizes tells whether Reload gives a map of this name another size. The others have the one that they were compiled with.
+func resizes(name string) bool {
+	return slices.Contains(learnt, name) || slices.Contains(written, name)
+}
 
 // migration moves the entries of a map into one of another shape.
 type migration struct {
@@ -29,6 +32,7 @@ type migration struct {
 	old       *ebpf.Map
 	held      *ebpf.Map // what this Datapath has held of old; nil: it was an earlier agent's
 	rows      *layout.Copy
+	back      *layout.Back // to old; of maps that the agent writes
 }
 
 // take gives the pinned map of this name and shape, or makes one, which settle pins. One of another shape is left where it is
@@ -49,18 +53,17 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 	}
 	if m != nil {
 		have, told := layoutFor(m, known)
-		if have.Equal(want) && needed(m, spec) {
-			spec.MaxEntries = m.MaxEntries()
+		if have.Equal(want) || told && slices.Contains(written, name) {
+			if why := needed(m, name, spec); why != "" {
+				d.keep(name, m, spec, why)
+			}
 		}
-		if compatible(spec, m) && (have.Equal(want) || !told && len(shelf.PutAside(path)) == 0) {
+		if spec.Compatible(m) == nil && (have.Equal(want) || !told && len(shelf.PutAside(path)) == 0) {
 			d.maps[name] = m
 		}
 	}
 	if d.maps[name] == nil {
-		if err := d.make(name, spec); err != nil {
-			return errors.Join(err, closed(m))
-		}
-		if err := d.migrate(name, path, m, spec, known); err != nil {
+		if err := d.replaceMap(name, path, m, spec, known); err != nil {
 			return err
 		}
 	}
@@ -77,19 +80,48 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 	return nil
 }
 
-// needed tells whether a map is left as large as it is: it differs in nothing else, and what it holds would fill more than
-// half of the one that is asked for. An entry that does not fit is a connection cut off.
-func needed(m *ebpf.Map, spec *ebpf.MapSpec) bool {
-	same := spec.Copy()
-	same.MaxEntries = m.MaxEntries()
-	if m.MaxEntries() <= spec.MaxEntries || spec.Type == ebpf.Array || !moveable(spec.Type) || !compatible(same, m) {
-		return false
+// replaceMap makes a map that is filled from a former one. If the kernel does not make it, and they would differ in nothing but
+// size, the former one stays.
+func (d *Datapath) replaceMap(name, path string, m *ebpf.Map, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
+	err := d.make(name, spec)
+	if err == nil {
+		return d.migrate(name, path, m, spec, known)
 	}
-	key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
-	n := uint32(0)
-	for list := m.Iterate(); n <= spec.MaxEntries/2 && list.Next(&key, &value); n++ {
+	if m != nil && layout.SameButSize(m, spec) {
+		if have, _ := layoutFor(m, known); have.Equal(layout.Of(spec)) {
+			d.keep(name, m, spec, err.Error())
+			d.maps[name] = m
+			return nil
+		}
 	}
-	return n > spec.MaxEntries/2
+	return errors.Join(err, closed(m))
+}
+
+// keep leaves a map as large as it is, and says why.
+func (d *Datapath) keep(name string, m *ebpf.Map, spec *ebpf.MapSpec, why string) {
+	spec.MaxEntries = m.MaxEntries()
+	d.kept[name] = why
+}
+
+// Kept says of each map that has not the size that is asked for what keeps it from that.
+func (d *Datapath) Kept() map[string]string {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return maps.Clone(d.kept)
+}
+
+// needed says why a map is left as large as it is, if so: it differs in nothing else, and what it holds would fill more than half
+// of the one that is asked for. An entry that does not fit is a connection cut off. Of what the agent writes none may be left
+// out, whatever else differs; and as no set may have more than a quarter of a map, none outgrows that because the map shrinks.
+func needed(m *ebpf.Map, name string, spec *ebpf.MapSpec) string {
+	most, part := spec.MaxEntries/2, "half"
+	if slices.Contains(written, name) {
+		most, part = spec.MaxEntries/4, "a quarter"
+	}
+	if !slices.Contains(written, name) && !layout.SameButSize(m, spec) || !layout.Outgrows(m, spec, most) {
+		return ""
+	}
+	return fmt.Sprintf("what it holds would fill more than %s of that", part)
 }
 
 // make makes a map that nothing finds before settle pins it.
@@ -111,24 +143,15 @@ func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, 
 		return nil
 	}
 	have, told := layoutFor(old, known)
-	g := &migration{name: name, pin: pin, old: old, rows: layout.NewCopy(old, have, d.maps[name], layout.Of(spec))}
-	if !told || !moveable(spec.Type) || !moveable(old.Type()) {
+	want := layout.Of(spec)
+	g := &migration{name: name, pin: pin, old: old, rows: layout.NewCopy(old, have, d.maps[name], want), back: layout.NewBack(old, want, have)}
+	if !told || !layout.Moveable(spec.Type) || !layout.Moveable(old.Type()) {
 		// An agent that died here made it, or one that told nothing.
 		d.renewed, d.unread = append(d.renewed, name), append(d.unread, g)
 		return nil
 	}
 	d.migrations = append(d.migrations, g)
 	return nil
-}
-
-// moveable tells whether entries of such a map can be read and written one by one, and are worth it.
-func moveable(t ebpf.MapType) bool {
-	switch t {
-	case ebpf.Hash, ebpf.LRUHash, ebpf.Array, ebpf.LPMTrie:
-		return true
-	default:
-		return false // counters begin again, rings are empty
-	}
 }
 
 // Moves has one when entries begin to move. Follow them then.
@@ -181,8 +204,8 @@ func (d *Datapath) Follow() (done bool, err error) {
 	}
 	over := !slices.ContainsFunc(attached, func(a Attachment) bool { return !a.Current })
 	for _, g := range migrations {
-		if !Resizes(g.name) {
-			continue // the agent's own tables are moved once
+		if !slices.Contains(learnt, g.name) {
+			continue // the agent writes both
 		}
 		if err := g.rows.Next(); err != nil {
 			return false, fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
@@ -198,6 +221,11 @@ func (d *Datapath) Follow() (done bool, err error) {
 	}
 	d.swap.Lock()
 	d.migrations = nil
+	for _, g := range migrations {
+		if n := g.rows.Left(); n > 0 {
+			d.lost[g.name] += n
+		}
+	}
 	d.swap.Unlock()
 	for _, g := range migrations {
 		g.close()
@@ -207,14 +235,19 @@ func (d *Datapath) Follow() (done bool, err error) {
 	return true, sweep.Recount(d.maps)
 }
 
+// Lost counts, by map, the entries that were not moved since the map in which they belong was full.
+func (d *Datapath) Lost() map[string]int {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	return maps.Clone(d.lost)
+}
+
 func closed(m *ebpf.Map) error {
 	if m == nil {
 		return nil
 	}
 	return m.Close()
 }
-
-func compatible(spec *ebpf.MapSpec, m *ebpf.Map) bool { return spec.Compatible(m) == nil }
 
 // idOf is the kernel's number of a map; 0 when it does not tell.
 func idOf(m *ebpf.Map) ebpf.MapID {
@@ -229,4 +262,26 @@ func idOf(m *ebpf.Map) ebpf.MapID {
 func layoutFor(m *ebpf.Map, known map[ebpf.MapID]layout.Layout) (layout.Layout, bool) {
 	l, ok := known[idOf(m)]
 	return l, ok
+}
+
+// pruneLayouts forgets the shapes of maps that are gone.
+func (d *Datapath) pruneLayouts() error {
+	list, known, err := layout.OpenList(d.dir)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	kept := map[ebpf.MapID]layout.Layout{}
+	keep := func(m *ebpf.Map) {
+		if l, ok := layoutFor(m, known); ok {
+			kept[idOf(m)] = l
+		}
+	}
+	for _, m := range d.maps {
+		keep(m)
+	}
+	for _, g := range slices.Concat(d.migrations, d.unread) {
+		keep(g.old)
+	}
+	return list.Write(kept)
 }

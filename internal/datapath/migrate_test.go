@@ -73,13 +73,13 @@ func left(t *testing.T, r *rand.Rand, dir string, spec *ebpf.MapSpec, n int) *eb
 	if err := m.Pin(filepath.Join(dir, spec.Name)); err != nil {
 		t.Fatal(err)
 	}
-	list, known, err := openLayouts(dir)
+	list, known, err := layout.OpenList(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer list.Close()
 	known[idOf(m)] = layout.Of(spec)
-	if err := writeLayouts(list, known); err != nil {
+	if err := list.Write(known); err != nil {
 		t.Fatal(err)
 	}
 	for range n {

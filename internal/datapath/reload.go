@@ -13,8 +13,8 @@ import (
 var ErrMoving = errors.New("entries of the former maps are still moved")
 
 // Reload loads the programs with another configuration and puts them in the place of the former ones on every device, one
-// after the other, while packets flow. Of the maps that programs learn into, those that are to have another size are made
-// anew and filled from the former ones: Follow ends that. The others keep their size.
+// after the other, while packets flow. Maps that are to have another size are made anew and filled from the former ones: Follow
+// ends that. If it comes to nothing, all is as it was.
 func (d *Datapath) Reload(config Config) error {
 	config.callersSeed, config.hostConntrack = d.config.callersSeed, d.config.hostConntrack
 	if !reflect.DeepEqual(config, d.config) {
@@ -25,11 +25,11 @@ func (d *Datapath) Reload(config Config) error {
 		if err != nil {
 			return err
 		}
-		if err := next.settle(); err != nil {
+		former, err := d.settleInto(next)
+		if err != nil {
 			next.discard(d)
 			return err
 		}
-		former := d.exchange(next)
 		d.tellMoves()
 		for _, p := range former {
 			defer p.Close()
@@ -38,13 +38,27 @@ func (d *Datapath) Reload(config Config) error {
 	return d.replace()
 }
 
+// settleInto copies what maps hold and takes the successor's, and nothing is written in between.
+func (d *Datapath) settleInto(next *Datapath) ([]*ebpf.Program, error) {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	if err := next.settle(); err != nil {
+		return nil, err
+	}
+	return d.exchange(next), nil
+}
+
 // successor has the programs with another configuration, and the same maps but for those that get another size, which are not
 // pinned yet: if it comes to nothing, nothing has changed.
 func (d *Datapath) successor(config Config) (*Datapath, error) {
 	next := newDatapath(d.dir, config)
 	for name, m := range d.maps {
-		if size := config.Entries[name]; !Resizes(name) || size == d.config.Entries[name] {
-			next.maps[name] = m
+		if size := config.Entries[name]; resizes(name) && size != d.config.Entries[name] {
+			continue
+		}
+		next.maps[name] = m
+		if why := d.kept[name]; why != "" {
+			next.kept[name] = why
 		}
 	}
 	err := next.loadAll()
@@ -95,6 +109,7 @@ func (d *Datapath) exchange(next *Datapath) []*ebpf.Program {
 		}
 	}
 	d.programs, d.paired, d.maps, d.hooks, d.config, d.migrations = next.programs, next.paired, next.maps, next.hooks, next.config, next.migrations
+	d.kept = next.kept
 	return former
 }
 

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
@@ -25,17 +28,22 @@ func TestAnotherConfigurationTakesThePlaceOfTheFormerWhereverItIsAttached(t *tes
 		held[string(k)] = fmt.Sprintf("%x", v)
 		check(t, d.Map("connections").Put(k, v))
 	}
+	for peer := range uint32(30) {
+		check(t, d.Put("policies", rule(1, peer), abi.Policy{Precedence: peer}))
+	}
+	policies := have(t, d.Map("policies"))
 	for _, step := range []struct {
 		name   string
 		config Config
 		size   uint32
+		rules  uint32
 	}{
-		{"the same", config, 4096},
-		{"another address", Config{Masquerade4: netip.MustParseAddr("192.0.2.1"), Entries: config.Entries}, 4096},
-		{"attached another way", Config{Classic: true, Entries: config.Entries}, 4096},
-		{"a larger map", Config{Classic: true, Entries: map[string]uint32{"connections": 8192, "policies": 4096}}, 8192},
-		{"a smaller map", Config{Entries: map[string]uint32{"connections": 2048}}, 2048},
-		{"too small a map", Config{Entries: map[string]uint32{"connections": 600}}, 2048},
+		{"the same", config, 4096, 2048},
+		{"another address", Config{Masquerade4: netip.MustParseAddr("192.0.2.1"), Entries: config.Entries}, 4096, 2048},
+		{"attached another way", Config{Classic: true, Entries: config.Entries}, 4096, 2048},
+		{"a larger map", Config{Classic: true, Entries: map[string]uint32{"connections": 8192, "policies": 4096}}, 8192, 4096},
+		{"a smaller map", Config{Entries: map[string]uint32{"connections": 2048, "policies": 1024}}, 2048, 1024},
+		{"too small a map", Config{Entries: map[string]uint32{"connections": 600, "policies": 100}}, 2048, 1024},
 	} {
 		before := d.Program("from_net")
 		check(t, d.Reload(step.config))
@@ -56,7 +64,7 @@ func TestAnotherConfigurationTakesThePlaceOfTheFormerWhereverItIsAttached(t *tes
 			t.Fatalf("%s: follow: %v, %v", step.name, done, err)
 		}
 		m, n := d.Map("connections"), 0
-		if m.MaxEntries() != step.size || d.Map("policies").MaxEntries() != 2048 {
+		if m.MaxEntries() != step.size || d.Map("policies").MaxEntries() != step.rules {
 			t.Errorf("%s: sizes are %d and %d", step.name, m.MaxEntries(), d.Map("policies").MaxEntries())
 		}
 		entries(t, m, func(k, v []byte) {
@@ -64,6 +72,9 @@ func TestAnotherConfigurationTakesThePlaceOfTheFormerWhereverItIsAttached(t *tes
 				t.Errorf("%s: entry %x is %x", step.name, k, v)
 			}
 		})
+		if diff := cmp.Diff(policies, have(t, d.Map("policies"))); diff != "" {
+			t.Errorf("%s: policies (-want +have):\n%s", step.name, diff)
+		}
 		if n != len(held) {
 			t.Errorf("%s: %d of %d entries are there", step.name, n, len(held))
 		}

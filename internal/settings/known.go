@@ -173,7 +173,7 @@ var datapath = []Key{
 		Needs: "true: Linux 6.6", read: func(r *reader, c *Config, key string) { c.Classic = !r.flag(key) },
 	},
 	{
-		Name: "bpf-map-dynamic-size-ratio", Default: "0.0025", Concern: OfDatapath, Holds: AtOnce, syntax: share, Text: "share of the machine's memory for connections and translations",
+		Name: "bpf-map-dynamic-size-ratio", Default: "0.0025", Concern: OfDatapath, Holds: AtOnce, syntax: share, Text: "share of the machine's memory for connections and translations, and as much again for policies",
 		read: func(r *reader, c *Config, key string) { c.Maps.Ratio = r.share(key) },
 	},
 	{Name: "bpf-ct-global-tcp-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "connections of TCP", read: setEntries(func(m *MapSizes) *int { return &m.CTTCP })},

@@ -17,7 +17,7 @@
 //   - Both functions are pure: they look at the given values only.
 //   - Parse always gives a usable Config. A value that makes no sense counts as absent and is in the problems it returns.
 //   - A key is in the catalogue once. Older names of a key are entries of their own; the newer name wins.
-//   - No key needs a restart of an agent; one has a part that waits for it (docs/configuration.md).
+//   - No key needs a restart of an agent.
 //
 // # Example
 //

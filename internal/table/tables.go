@@ -46,6 +46,7 @@ type Tables struct {
 	Needs       *state.Table[Need]
 	Ready       *state.Table[Ready]
 	Unmanaged   *state.Table[UnmanagedPod]
+	MapSizes    *state.Table[MapSize]
 }
 
 // tables is filled by the declarations of this package, declared by all.

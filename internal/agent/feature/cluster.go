@@ -65,25 +65,37 @@ func runCluster(n *Node) ([]Runner, error) {
 	}, nil
 }
 
-// warnUnmet tells, as events of this node, which protections the configuration asks for and does not get.
+// warnUnmet tells, as events of this node, which protections the configuration asks for and does not get, and which maps have
+// not the size that it asks for.
 func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
 	told := map[string]bool{}
+	warn := func(reason, message string) {
+		if told[message] {
+			return
+		}
+		told[message] = true
+		about := corev1.ObjectReference{Kind: "Node", Name: n.Name, APIVersion: "v1"}
+		if err := events.Warn(ctx, about, reason, message); err != nil {
+			n.Log.Warn("tell as an event of this node what the configuration asks for and does not get", "reason", reason, "message", message, "error", err)
+		}
+	}
 	for {
-		changed := n.Tables.Settings.WatchAll(n.DB.Snapshot())
+		s := n.DB.Snapshot()
+		changed, resized := n.Tables.Settings.WatchAll(s), n.Tables.MapSizes.WatchAll(s)
 		for _, line := range n.Settings() {
-			message := line.Key + "=" + line.Value + ": " + line.Message
-			if !line.Alarm() || told[message] {
-				continue
+			if message := line.Key + "=" + line.Value + ": " + line.Message; line.Alarm() && !told[message] {
+				n.Log.Warn("a protection that the configuration asks for is not active", "key", line.Key, "value", line.Value, "why", line.Message)
+				warn("ProtectionNotActive", message)
 			}
-			n.Log.Warn("a protection that the configuration asks for is not active", "key", line.Key, "value", line.Value, "why", line.Message)
-			about := corev1.ObjectReference{Kind: "Node", Name: n.Name, APIVersion: "v1"}
-			if err := events.Warn(ctx, about, "ProtectionNotActive", message); err != nil {
-				n.Log.Warn("tell about a protection that is not active", "error", err)
+		}
+		for row := range n.Tables.MapSizes.All(s) {
+			if row.Why != "" {
+				warn("MapKeepsSize", row.Text())
 			}
-			told[message] = true
 		}
 		select {
 		case <-changed:
+		case <-resized:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -18,7 +18,7 @@ import (
 
 var datapath = Feature{
 	Name: "datapath", Does: "loads programs and maps, and loads them anew when the configuration changes",
-	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Programs} },
+	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Programs, t.MapSizes} },
 	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{config.NewPrograms(n.Tables)} },
 	Early: func(n *Node) ([]Runner, error) {
 		n.Programs = newPrograms(n)
@@ -36,6 +36,25 @@ func newPrograms(n *Node) *sinklink.Programs {
 			bytes, err := capacity.Memory()
 			return capacity.Entries(s, bytes), err
 		},
+		Tell: n.tellSizes,
+	})
+}
+
+// tellSizes says what maps have got of what they are to have.
+func (n *Node) tellSizes(sizes []table.MapSize) error {
+	return n.DB.Write(func(tx *state.Tx) error {
+		is := map[state.Key]bool{}
+		for _, row := range sizes {
+			is[n.Tables.MapSizes.Key(row)] = true
+			n.Tables.MapSizes.Put(tx, row)
+		}
+		for row := range n.Tables.MapSizes.All(tx) {
+			if key := n.Tables.MapSizes.Key(row); !is[key] {
+				n.Tables.MapSizes.Delete(tx, key)
+			}
+		}
+		n.Tables.MapSizes.MarkSynced(tx)
+		return nil
 	})
 }
 

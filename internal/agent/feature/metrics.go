@@ -58,6 +58,7 @@ type collector struct {
 	ready     *prometheus.Desc
 	unmet     *prometheus.Desc
 	full      *prometheus.Desc
+	lost      *prometheus.Desc
 }
 
 func newCollector(n *Node) *collector {
@@ -69,12 +70,13 @@ func newCollector(n *Node) *collector {
 		ready:     prometheus.NewDesc("weft_ready", "1 when this node takes workloads.", nil, nil),
 		unmet:     prometheus.NewDesc("weft_configuration_unmet", "1 for each configuration key that asks for a protection that is not active.", []string{"key"}, nil),
 		full:      prometheus.NewDesc("cilium_bpf_map_pressure", "Entries of a map as a share of its size.", []string{"map_name"}, nil),
+		lost:      prometheus.NewDesc("weft_bpf_map_move_lost_total", "Entries that did not fit when a map got another shape or size.", []string{"map_name"}, nil),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet, c.full} {
+	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet, c.full, c.lost} {
 		out <- d
 	}
 }
@@ -118,6 +120,9 @@ func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
 		"ipcache": t.IPCache.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
 	} {
 		full[name] = float64(held) / float64(c.n.Datapath.Map(name).MaxEntries())
+	}
+	for name, n := range c.n.Datapath.Lost() {
+		out <- prometheus.MustNewConstMetric(c.lost, prometheus.CounterValue, float64(n), name)
 	}
 	for name, part := range full {
 		out <- prometheus.MustNewConstMetric(c.full, prometheus.GaugeValue, part, name)

@@ -2,6 +2,8 @@ package feature
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ var moving = Feature{
 type mover struct {
 	n    *Node
 	busy atomic.Bool
+	lost map[string]int // so far
 }
 
 // followEvery is how long what a former program learns may be unknown to the programs of this agent, while both are there.
@@ -54,7 +57,7 @@ func (m *mover) follow(ctx context.Context) error {
 			return err
 		}
 		if done {
-			m.n.Log.Info("all that the former maps had is moved")
+			m.tell()
 			return nil
 		}
 		select {
@@ -63,6 +66,20 @@ func (m *mover) follow(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// tell says what became of it.
+func (m *mover) tell() {
+	lost := m.n.Datapath.Lost()
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		if more := lost[name] - m.lost[name]; more > 0 {
+			m.n.Log.Warn("a map is full, and entries that did not fit are lost, with the connections that they are of: give it more by its key in cilium-config", "map", name, "lost", more)
+		}
+	}
+	if maps.Equal(lost, m.lost) {
+		m.n.Log.Info("all that the former maps had is moved")
+	}
+	m.lost = lost
 }
 
 // unsettled says what is moved at the moment; empty: nothing.

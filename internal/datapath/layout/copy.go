@@ -16,6 +16,7 @@ type Copy struct {
 	age        Age
 	copied     map[string]copied // by key of from
 	seed       maphash.Seed
+	left       int
 }
 
 // copied are hashes of the values of an entry as it was copied.
@@ -39,7 +40,11 @@ func (c *Copy) First() error {
 // the one that was opened first counts.
 func (c *Copy) Next() error { return c.run(true) }
 
+// Left counts the entries that did not fit when the last round ended.
+func (c *Copy) Left() int { return c.left }
+
 func (c *Copy) run(wins bool) error {
+	c.left = 0
 	from := struct{ key, value []byte }{make([]byte, c.from.KeySize()), make([]byte, c.from.ValueSize())}
 	key, value := make([]byte, c.to.KeySize()), make([]byte, c.to.ValueSize())
 	list := c.from.Iterate()
@@ -67,6 +72,7 @@ func (c *Copy) run(wins bool) error {
 			err = c.merge(key, value, counts)
 		}
 		if errors.Is(err, unix.E2BIG) || errors.Is(err, unix.ENOSPC) {
+			c.left++
 			continue // it is full, and takes no new connection either: the next round tries again
 		}
 		if err != nil {

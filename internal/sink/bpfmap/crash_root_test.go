@@ -21,8 +21,11 @@ import (
 // maps are those of a node, unpinned.
 type maps map[string]*ebpf.Map
 
-// Map makes maps a bpfmap.Maps.
-func (m maps) Map(name string) *ebpf.Map { return m[name] }
+// Map makes maps a bpfmap.Maps; the others make it what the agent writes.
+func (m maps) Map(name string) *ebpf.Map                          { return m[name] }
+func (m maps) Put(name string, key, value any) error              { return m[name].Put(key, value) }
+func (m maps) Delete(name string, key any) error                  { return m[name].Delete(key) }
+func (m maps) Read(name string, do func(m *ebpf.Map) error) error { return do(m[name]) }
 
 func newMaps(t *testing.T) maps {
 	if os.Geteuid() != 0 {

@@ -20,6 +20,15 @@ import (
 // Maps finds pinned maps by name; datapath.Datapath is one.
 type Maps interface{ Map(name string) *ebpf.Map }
 
+// Written are the maps sets, policies and ranges; datapath.Datapath is one. While programs of before read former maps of these
+// names, what is written goes into those, too.
+type Written interface {
+	Put(name string, key, value any) error
+	Delete(name string, key any) error
+	// Read gives a map as it is. do must not write.
+	Read(name string, do func(m *ebpf.Map) error) error
+}
+
 // Revisions is the node-wide counter that orders changes against verdicts. Safe for concurrent use.
 type Revisions struct {
 	mu    sync.Mutex

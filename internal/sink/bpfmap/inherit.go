@@ -88,7 +88,7 @@ func (s *Sets) sweep(slot uint32, users map[uint32]uint32) error {
 	if ifindex, used := users[slot]; used {
 		return fmt.Errorf("the NIC with device %d still uses it", ifindex)
 	}
-	if err := s.sets.Put(slot, abi.Set{}); err != nil {
+	if err := s.maps.Put("sets", slot, abi.Set{}); err != nil {
 		return fmt.Errorf("clear set %d: %w", slot, err)
 	}
 	s.dead[s.take(slot)] = true

@@ -57,8 +57,8 @@ var (
 func (s *Sets) editRanges(generation uint32, have, want []policy.Range) error {
 	put, gone := rangeSteps(have, want)
 	for i, r := range put {
-		if err := s.ranges.Put(rangeKey(generation, r), uint32(r.Class)); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", r, full("ranges", err)), s.takeBack(generation, have, put[:i]))
+		if err := s.maps.Put("ranges", rangeKey(generation, r), uint32(r.Class)); err != nil {
+			return errors.Join(fmt.Errorf("write %s: %w", r, full("ranges", err)), s.takeBack(generation, have, put[:i+1]))
 		}
 	}
 	return s.removeRanges(generation, gone)
@@ -98,7 +98,7 @@ func (s *Sets) takeBack(generation uint32, have, put []policy.Range) error {
 	for _, r := range slices.Backward(put) {
 		if old, there := before[rangeKey(generation, r)]; !there {
 			added = append(added, r)
-		} else if err := s.ranges.Put(rangeKey(generation, r), uint32(old.Class)); err != nil {
+		} else if err := s.maps.Put("ranges", rangeKey(generation, r), uint32(old.Class)); err != nil {
 			errs = append(errs, fmt.Errorf("write %s: %w", old, err))
 		}
 	}
@@ -111,7 +111,7 @@ func (s *Sets) removeRanges(generation uint32, ranges []policy.Range) error {
 	slices.SortFunc(order, byLength)
 	var errs []error
 	for _, r := range order {
-		if err := s.ranges.Delete(rangeKey(generation, r)); err != nil && !missing(err) {
+		if err := s.maps.Delete("ranges", rangeKey(generation, r)); err != nil && !missing(err) {
 			errs = append(errs, fmt.Errorf("remove %s: %w", r, err))
 		}
 	}
@@ -130,27 +130,30 @@ func (s *Sets) removeAll(generation uint32, row table.PolicySet) error {
 
 // clean deletes whatever the maps have of some generations.
 func (s *Sets) clean(which func(generation uint32) bool) error {
-	if err := cleanMap[abi.PolicyKey, abi.Policy](s.policies, "policies", func(k abi.PolicyKey) bool { return which(k.Generation) }); err != nil {
+	if err := cleanMap[abi.PolicyKey, abi.Policy](s.maps, "policies", func(k abi.PolicyKey) bool { return which(k.Generation) }); err != nil {
 		return err
 	}
-	return cleanMap[abi.RangeKey, uint32](s.ranges, "ranges", func(k abi.RangeKey) bool { return which(k.Generation) })
+	return cleanMap[abi.RangeKey, uint32](s.maps, "ranges", func(k abi.RangeKey) bool { return which(k.Generation) })
 }
 
-func cleanMap[K, V any](m *ebpf.Map, name string, which func(K) bool) error {
+func cleanMap[K, V any](maps Written, name string, which func(K) bool) error {
 	var keys []K
-	var key K
-	var v V
-	each := m.Iterate()
-	for each.Next(&key, &v) {
-		if which(key) {
-			keys = append(keys, key)
+	err := maps.Read(name, func(m *ebpf.Map) error {
+		var key K
+		var v V
+		each := m.Iterate()
+		for each.Next(&key, &v) {
+			if which(key) {
+				keys = append(keys, key)
+			}
 		}
-	}
-	if err := each.Err(); err != nil {
+		return each.Err()
+	})
+	if err != nil {
 		return fmt.Errorf("read map %s: %w", name, err)
 	}
 	for _, key := range keys {
-		if err := m.Delete(key); err != nil && !missing(err) {
+		if err := maps.Delete(name, key); err != nil && !missing(err) {
 			return fmt.Errorf("remove an entry of map %s that no set names: %w", name, err)
 		}
 	}

@@ -26,9 +26,7 @@ import (
 type Sets struct {
 	db        *state.DB
 	statuses  *state.Table[table.SetStatus]
-	sets      *ebpf.Map
-	policies  *ebpf.Map
-	ranges    *ebpf.Map
+	maps      setMaps
 	nics      *ebpf.Map
 	revisions *Revisions
 	// Number of a list of rules, as it shall appear in events.
@@ -42,6 +40,11 @@ type Sets struct {
 	generation uint32   // the last one given out
 }
 
+type setMaps interface {
+	Maps
+	Written
+}
+
 type liveSet struct {
 	row        table.PolicySet
 	slot       uint32
@@ -50,18 +53,17 @@ type liveSet struct {
 
 // NewSets reads which slots and generations are in use. It removes entries of generations that no set names: an agent was
 // killed before it put them in force, or before it had removed them.
-func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
+func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m setMaps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
-		db: db, statuses: statuses, sets: m.Map("sets"), policies: m.Map("policies"), ranges: m.Map("ranges"), nics: m.Map("nics"), revisions: r,
-		number: number, live: map[state.Key]*liveSet{},
+		db: db, statuses: statuses, maps: m, nics: m.Map("nics"), revisions: r, number: number, live: map[state.Key]*liveSet{},
 		inheritance: inheritance{left: map[uint32]abi.Set{}, heirs: map[owner]uint32{}, dead: map[uint32]bool{}},
 	}
 	named := map[uint32]bool{}
-	s.taken = make([]bool, s.sets.MaxEntries())
+	s.taken = make([]bool, m.Map("sets").MaxEntries())
 	s.taken[0] = true // a NIC's zero value must not name a set
 	for slot := range s.taken {
-		var v abi.Set
-		if err := s.sets.Lookup(uint32(slot), &v); err != nil {
+		v, err := s.slotValue(uint32(slot))
+		if err != nil {
 			return nil, fmt.Errorf("read map sets: %w", err)
 		}
 		if v.Generation != 0 {
@@ -79,6 +81,12 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m Maps, r *Re
 		return nil, err
 	}
 	return s, nil
+}
+
+// slotValue is what the map sets has at a slot.
+func (s *Sets) slotValue(slot uint32) (v abi.Set, err error) {
+	err = s.maps.Read("sets", func(m *ebpf.Map) error { return m.Lookup(slot, &v) })
+	return v, err
 }
 
 // Dump shows the sets in force, and what an earlier agent left.
@@ -121,7 +129,7 @@ func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 }
 
 func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, err error) {
-	if err := fits(row, s.policies.MaxEntries(), s.ranges.MaxEntries()); err != nil {
+	if err := fits(row, s.maps.Map("policies").MaxEntries(), s.maps.Map("ranges").MaxEntries()); err != nil {
 		return status, err
 	}
 	l := s.live[key]
@@ -155,7 +163,7 @@ func (s *Sets) enforce(l *liveSet) (revision uint64, err error) {
 	if revision, err = s.revisions.Next(); err != nil {
 		return 0, err
 	}
-	if err := s.sets.Put(l.slot, setValue(l.generation, l.row, revision)); err != nil {
+	if err := s.maps.Put("sets", l.slot, setValue(l.generation, l.row, revision)); err != nil {
 		return 0, fmt.Errorf("raise revision of set %d: %w", l.slot, err)
 	}
 	return revision, nil
@@ -172,19 +180,18 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 	generation := s.generation
 	for i, e := range row.Entries {
 		if err := s.put(generation, e); err != nil {
-			s.remove(generation, row.Entries[:i])
-			return err
+			return errors.Join(err, s.remove(generation, row.Entries[:i+1])) // a former map may have the last
 		}
 	}
 	if err := s.editRanges(generation, nil, row.Ranges); err != nil {
 		s.remove(generation, row.Entries)
 		return err
 	}
-	var before abi.Set
-	if err := s.sets.Lookup(l.slot, &before); err != nil {
+	before, err := s.slotValue(l.slot)
+	if err != nil {
 		return fmt.Errorf("read set %d: %w", l.slot, err)
 	}
-	if err := s.sets.Put(l.slot, setValue(generation, row, before.Revision)); err != nil {
+	if err := s.maps.Put("sets", l.slot, setValue(generation, row, before.Revision)); err != nil {
 		s.removeAll(generation, row)
 		return fmt.Errorf("flip set %d: %w", l.slot, err)
 	}
@@ -202,8 +209,9 @@ func (s *Sets) edit(l *liveSet, row table.PolicySet, gone, added []policy.Entry)
 	slices.SortStableFunc(order, func(a, b policy.Entry) int { return cmp.Compare(b.Precedence, a.Precedence) })
 	for i, e := range order {
 		if err := s.put(l.generation, e); err != nil {
-			slices.Reverse(order[:i]) // the weakest first
-			return errors.Join(err, s.remove(l.generation, order[:i]))
+			put := order[:i+1]  // a former map may have the last
+			slices.Reverse(put) // the weakest first
+			return errors.Join(err, s.remove(l.generation, put))
 		}
 	}
 	if err := s.editRanges(l.generation, l.row.Ranges, row.Ranges); err != nil {
@@ -246,7 +254,7 @@ func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) 
 	if ifindex, used := users[l.slot]; used {
 		return fmt.Errorf("the NIC with device %d still uses it", ifindex)
 	}
-	if err := s.sets.Put(l.slot, abi.Set{}); err != nil {
+	if err := s.maps.Put("sets", l.slot, abi.Set{}); err != nil {
 		return fmt.Errorf("clear set %d: %w", l.slot, err)
 	}
 	delete(s.live, key)
@@ -294,7 +302,7 @@ func (s *Sets) rules(e policy.Entry) uint32 {
 }
 
 func (s *Sets) put(generation uint32, e policy.Entry) error {
-	if err := s.policies.Put(policyKey(generation, e), s.value(e)); err != nil {
+	if err := s.maps.Put("policies", policyKey(generation, e), s.value(e)); err != nil {
 		return fmt.Errorf("write %s: %w", e, full("policies", err))
 	}
 	return nil
@@ -308,7 +316,7 @@ func (s *Sets) remove(generation uint32, entries []policy.Entry) error {
 	})
 	var errs []error
 	for _, e := range order {
-		if err := s.policies.Delete(policyKey(generation, e)); err != nil && !missing(err) {
+		if err := s.maps.Delete("policies", policyKey(generation, e)); err != nil && !missing(err) {
 			errs = append(errs, fmt.Errorf("remove %s: %w", e, err))
 		}
 	}

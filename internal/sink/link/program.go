@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"weftnet.io/weftnet/internal/datapath"
@@ -29,6 +31,7 @@ type ProgramOptions struct {
 	Dir   string                                             // of pins
 	Ports func() (low, high uint16)                          // that masquerade may take
 	Sizes func(settings.MapSizes) (map[string]uint32, error) // of maps by name
+	Tell  func(sizes []table.MapSize) error                  // of those maps what they have got
 	Log   *slog.Logger
 }
 
@@ -71,23 +74,22 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 	} else {
 		p.o.Log.Info("programs run with another configuration", "was", p.have.Row(), "is", row.Row())
 	}
-	p.compareSizes(config.Entries)
 	p.have, p.is = row, true
-	return nil
+	return p.o.Tell(p.sizes(config.Entries))
 }
 
-// compareSizes tells of maps that are not as large as they are to be.
-func (p *Programs) compareSizes(entries map[string]uint32) {
-	for name, asked := range entries {
-		has := p.datapath.Map(name).MaxEntries()
-		switch {
-		case has == asked:
-		case datapath.Resizes(name):
-			p.o.Log.Warn("a map keeps its former size: what it holds does not fit into the one that is asked for", "map", name, "size", has, "asked", asked)
-		default:
-			p.o.Log.Info("a map keeps its size until the agent starts next", "map", name, "size", has, "asked", asked)
+// sizes compares what maps have with what they are to have.
+func (p *Programs) sizes(entries map[string]uint32) (list []table.MapSize) {
+	kept := p.datapath.Kept()
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		size := table.MapSize{Map: name, Entries: p.datapath.Map(name).MaxEntries(), Asked: entries[name]}
+		if size.Entries != size.Asked {
+			size.Why = kept[name]
+			p.o.Log.Warn("a map keeps its size", "map", name, "entries", size.Entries, "asked", size.Asked, "why", size.Why)
 		}
+		list = append(list, size)
 	}
+	return list
 }
 
 // Unset leaves the programs as they are: they serve until something else is known.

@@ -1,0 +1,51 @@
+package datapath
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+)
+
+// written are the maps by which the agent says what policy is. Programs only read them: what Put and Delete do is done in the
+// former maps, too, while programs of before read those. So each packet meets the same policy, whichever program it meets.
+var written = []string{"sets", "policies", "ranges"}
+
+// Put writes an entry of one of the maps that the agent writes.
+func (d *Datapath) Put(name string, key, value any) error {
+	return d.write(name, func(g *migration) error { return g.back.Put(key, value) }, func(m *ebpf.Map) error { return m.Put(key, value) })
+}
+
+// Delete removes an entry of one of these maps; ebpf.ErrKeyNotExist: there is none.
+func (d *Datapath) Delete(name string, key any) error {
+	return d.write(name, func(g *migration) error {
+		if err := g.back.Delete(key); !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		return nil
+	}, func(m *ebpf.Map) error { return m.Delete(key) })
+}
+
+// Read gives one of these maps as it is, which stays the one in use meanwhile. do must neither write nor read by this Datapath.
+func (d *Datapath) Read(name string, do func(m *ebpf.Map) error) error {
+	d.writing.RLock()
+	defer d.writing.RUnlock()
+	return do(d.Map(name))
+}
+
+// write changes a map and the former ones of its name: none of them while entries are copied from one to the other.
+func (d *Datapath) write(name string, before func(*migration) error, now func(*ebpf.Map) error) error {
+	d.writing.RLock()
+	defer d.writing.RUnlock()
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	for _, g := range d.migrations {
+		if g.name != name {
+			continue
+		}
+		if err := before(g); err != nil {
+			return fmt.Errorf("in the former map of this name, which programs on some devices still read: %w", err)
+		}
+	}
+	return now(d.maps[name])
+}
