@@ -96,10 +96,7 @@ func (a *Agent) health() error {
 // status is the document behind `weft status`.
 func (a *Agent) status() agentv1.NodeStatus {
 	s := a.DB.Snapshot()
-	doc := agentv1.NodeStatus{Version: a.Version, Node: a.Node, Cluster: "default", Started: a.started, Ready: a.Stage() == ""}
-	if c, ok := a.Tables.Settings.One(s, state.Join("cluster-name")); ok {
-		doc.Cluster = c.Value
-	}
+	doc := agentv1.NodeStatus{Version: a.Version, Node: a.Node, Cluster: a.Tables.Config(s).ClusterName, Started: a.started, Ready: a.Stage() == ""}
 	if stage := a.Stage(); stage != "" {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"weftnet.io/weftnet/internal/datapath/layout"
 	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
@@ -37,7 +38,7 @@ func TestAfterADowngradeTheMapOfTheFormerNameCounts(t *testing.T) {
 			if got := next.Moving(); len(got) > 0 || shelf.Exists(filepath.Join(dir, name+shelf.Before)) {
 				t.Errorf("moving are %v: what was put aside before the downgrade is still there", got)
 			}
-			if id := idOf(next.Map(name)); id != idOf(old) {
+			if id := layout.IDOf(next.Map(name)); id != layout.IDOf(old) {
 				t.Error("the map that the programs on the devices use is not the one that is taken over")
 			}
 			value := make([]byte, next.Map(name).ValueSize())

@@ -52,7 +52,7 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 		return err
 	}
 	if m != nil {
-		have, told := layoutFor(m, known)
+		have, told := layout.For(m, known)
 		if have.Equal(want) || told && slices.Contains(written, name) {
 			if why := needed(m, name, spec); why != "" {
 				d.keep(name, m, spec, why)
@@ -67,7 +67,7 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 			return err
 		}
 	}
-	known[idOf(d.maps[name])] = want
+	known[layout.IDOf(d.maps[name])] = want
 	for _, pin := range shelf.PutAside(path) {
 		old, err := shelf.Load(pin)
 		if err != nil {
@@ -88,7 +88,7 @@ func (d *Datapath) replaceMap(name, path string, m *ebpf.Map, spec *ebpf.MapSpec
 		return d.migrate(name, path, m, spec, known)
 	}
 	if m != nil && layout.SameButSize(m, spec) {
-		if have, _ := layoutFor(m, known); have.Equal(layout.Of(spec)) {
+		if have, _ := layout.For(m, known); have.Equal(layout.Of(spec)) {
 			d.keep(name, m, spec, err.Error())
 			d.maps[name] = m
 			return nil
@@ -142,7 +142,7 @@ func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, 
 	if old == nil {
 		return nil
 	}
-	have, told := layoutFor(old, known)
+	have, told := layout.For(old, known)
 	want := layout.Of(spec)
 	g := &migration{name: name, pin: pin, old: old, rows: layout.NewCopy(old, have, d.maps[name], want), back: layout.NewBack(old, want, have)}
 	if !told || !layout.Moveable(spec.Type) || !layout.Moveable(old.Type()) {
@@ -249,39 +249,11 @@ func closed(m *ebpf.Map) error {
 	return m.Close()
 }
 
-// idOf is the kernel's number of a map; 0 when it does not tell.
-func idOf(m *ebpf.Map) ebpf.MapID {
-	info, err := m.Info()
-	if err != nil {
-		return 0
-	}
-	id, _ := info.ID()
-	return id
-}
-
-func layoutFor(m *ebpf.Map, known map[ebpf.MapID]layout.Layout) (layout.Layout, bool) {
-	l, ok := known[idOf(m)]
-	return l, ok
-}
-
 // pruneLayouts forgets the shapes of maps that are gone.
 func (d *Datapath) pruneLayouts() error {
-	list, known, err := layout.OpenList(d.dir)
-	if err != nil {
-		return err
-	}
-	defer list.Close()
-	kept := map[ebpf.MapID]layout.Layout{}
-	keep := func(m *ebpf.Map) {
-		if l, ok := layoutFor(m, known); ok {
-			kept[idOf(m)] = l
-		}
-	}
-	for _, m := range d.maps {
-		keep(m)
-	}
+	there := slices.Collect(maps.Values(d.maps))
 	for _, g := range slices.Concat(d.migrations, d.unread) {
-		keep(g.old)
+		there = append(there, g.old)
 	}
-	return list.Write(kept)
+	return layout.Prune(d.dir, there)
 }

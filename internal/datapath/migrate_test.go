@@ -78,7 +78,7 @@ func left(t *testing.T, r *rand.Rand, dir string, spec *ebpf.MapSpec, n int) *eb
 		t.Fatal(err)
 	}
 	defer list.Close()
-	known[idOf(m)] = layout.Of(spec)
+	known[layout.IDOf(m)] = layout.Of(spec)
 	if err := list.Write(known); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestAMapOfAFormerNameIsTakenOver(t *testing.T) {
 				if got := d.Renewed(); len(got) > 0 {
 					t.Fatalf("renewed are %v, want nothing to be lost", got)
 				}
-				if same := idOf(d.Map(name)) == idOf(old); same != (shape == "same") {
+				if same := layout.IDOf(d.Map(name)) == layout.IDOf(old); same != (shape == "same") {
 					t.Errorf("the same map: %v", same)
 				}
 				if done, err := d.Follow(); err != nil || !done {

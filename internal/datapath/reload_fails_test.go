@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"weftnet.io/weftnet/internal/datapath/layout"
 	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
@@ -158,7 +159,7 @@ func TestIfOneMapCannotBePinnedNoneIs(t *testing.T) {
 		path := filepath.Join(s.dir, name)
 		m, err := shelf.Load(path)
 		check(t, err)
-		if m == nil || idOf(m) != idOf(d.Map(name)) || len(shelf.PutAside(path)) > 0 {
+		if m == nil || layout.IDOf(m) != layout.IDOf(d.Map(name)) || len(shelf.PutAside(path)) > 0 {
 			t.Errorf("pinned as %s is not the map that programs use alone", name)
 		}
 		m.Close()
@@ -176,7 +177,7 @@ func TestAMapThatWasPutAsideForNoneIsTakenAgain(t *testing.T) {
 	next, err := Open(s.dir, Config{})
 	check(t, err)
 	t.Cleanup(next.Close)
-	if idOf(next.Map("connections")) != idOf(d.Map("connections")) || len(shelf.PutAside(path)) > 0 {
+	if layout.IDOf(next.Map("connections")) != layout.IDOf(d.Map("connections")) || len(shelf.PutAside(path)) > 0 {
 		t.Error("the next agent has another map than the programs on the devices")
 	}
 }

@@ -66,3 +66,35 @@ func (l List) Write(known map[ebpf.MapID]Layout) error {
 	}
 	return nil
 }
+
+// Prune forgets the shapes of all maps but these.
+func Prune(dir string, there []*ebpf.Map) error {
+	list, known, err := OpenList(dir)
+	if err != nil {
+		return err
+	}
+	defer list.Close()
+	kept := map[ebpf.MapID]Layout{}
+	for _, m := range there {
+		if l, ok := For(m, known); ok {
+			kept[IDOf(m)] = l
+		}
+	}
+	return list.Write(kept)
+}
+
+// For is the shape of a map, if it is known.
+func For(m *ebpf.Map, known map[ebpf.MapID]Layout) (Layout, bool) {
+	l, ok := known[IDOf(m)]
+	return l, ok
+}
+
+// IDOf is the kernel's number of a map; 0 when it does not tell.
+func IDOf(m *ebpf.Map) ebpf.MapID {
+	info, err := m.Info()
+	if err != nil {
+		return 0
+	}
+	id, _ := info.ID()
+	return id
+}
