@@ -436,6 +436,9 @@ func TestADeviceWithoutAQdiscKeepsTheWayItHasAndLosesNothing(t *testing.T) {
 	thrown := overrun(t)
 	send, done := s.sender(t, s.host), make(chan error)
 	go func() { done <- send(packets) }()
+	for s.counts(t)[0] < packets/20 {
+		runtime.Gosched()
+	}
 	for sending := true; sending; {
 		check(t, d.Attach("from_net", s.host))
 		check(t, d.Attach("to_net", s.host))
