@@ -22,11 +22,6 @@ volatile const struct node_config config = {
 	.openings_limit = OPENINGS,
 	.translations_limit = TRANSLATIONS / QUOTA_PARTS,
 	.fragments_limit = FRAGMENTS / QUOTA_PARTS,
-	.tcp_open = { CT_TCP_OPEN_SECONDS, CT_TCP_OPEN_SECONDS },
-	.tcp_closing = { CT_TCP_CLOSING_SECONDS, CT_TCP_CLOSING_SECONDS },
-	.datagram = { CT_DATAGRAM_SECONDS, CT_DATAGRAM_SECONDS },
-	.datagram_new = { CT_DATAGRAM_NEW_SECONDS, CT_DATAGRAM_NEW_SECONDS },
-	.tcp_opening = CT_TCP_OPENING_SECONDS,
 	.events_per_second = 20000,
 	.reject = 1,
 };

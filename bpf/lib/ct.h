@@ -5,6 +5,7 @@
 
 #include "account.h"
 #include "caller.h"
+#include "lives.h"
 #include "quota.h"
 #include "tcp.h"
 
@@ -46,11 +47,6 @@ static __always_inline void ct_key_of(const struct packet *p, __u32 net, struct 
 	}
 }
 
-static __always_inline int ct_is_over(__u32 flags)
-{
-	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
-}
-
 static __always_inline void ct_find(struct context *c, const struct packet *p, struct flow *f)
 {
 	struct ct *e;
@@ -68,7 +64,7 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	if (e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
-	if (tcp_opens(p) && ct_is_over(e->flags))
+	if (tcp_opens(p) && lives_are_over(e->flags))
 		return;
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 	/* What an answer opened that nothing was known to have asked for is no leave to ask. */
@@ -78,18 +74,6 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	}
 	f->stale = 0;
 	f->entry = e;
-}
-
-/* How long a connection lives on after a packet. */
-static __always_inline __u64 ct_life(__u32 protocol, __u32 flags)
-{
-	__u32 service = !!(flags & CT_SERVICE);
-
-	if (protocol != IPPROTO_TCP)
-		return (flags & CT_REPLIED ? config.datagram[service] : config.datagram_new[service]) * SECOND;
-	if (ct_is_over(flags))
-		return config.tcp_closing[service] * SECOND;
-	return (flags & CT_OPEN ? config.tcp_open[service] : config.tcp_opening) * SECOND;
 }
 
 /* The end of what has been silent for all its life, since its last packet: a RST, which a later one would have taken back, or
@@ -184,8 +168,8 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 		flags &= ~CT_OPENING;
 		before &= ~CT_OPENING;
 	}
-	ends = ct_is_over(flags);
-	until = ct_life(p->protocol, flags);
+	ends = lives_are_over(flags);
+	until = lives_for(p->protocol, flags);
 	if (flags != before)
 		ct_flags(e, before, flags);
 	/* Its end is told: what is still under way may pass, but two ends that go on talk in another connection, which is told of. */

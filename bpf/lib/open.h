@@ -42,7 +42,7 @@ GLOBAL open_affords(struct context *c)
 		return DROP_INVALID;
 	struct ct *e = &c->fresh;
 	__u32 flags = e->flags, owner = e->owner;
-	__u64 life = ct_life(c->packet.protocol, flags);
+	__u64 life = lives_for(c->packet.protocol, flags);
 	int reason;
 
 	if (flags & CT_OPENING)

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -41,34 +40,11 @@ type Config struct {
 	Silent          bool              // calls of services without backends are dropped without an answer
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
-	Lives           Lives
+	Constants       map[string]any    // of features, by the variable of programs that has them
 
 	atNetkit      bool   // from_pod is for netkit pairs
 	callersSeed   uint32 // one for all programs
 	hostConntrack bool   // programs can look into the host's connection tracking
-}
-
-// Lives say how long connections are remembered after their last packet; the second of two is for those to services.
-// Zero: the default.
-type Lives struct {
-	TCPOpen, TCPClosing, Datagram [2]time.Duration
-	TCPOpening                    time.Duration
-}
-
-// apply puts the lives that are said into what programs are told. One for datagrams is for those that are not answered, too.
-func (l Lives) apply(n *abi.NodeConfig) {
-	said := func(to *uint32, d time.Duration) {
-		if d > 0 {
-			*to = uint32(d / time.Second)
-		}
-	}
-	for i := range l.TCPOpen {
-		said(&n.TcpOpen[i], l.TCPOpen[i])
-		said(&n.TcpClosing[i], l.TCPClosing[i])
-		said(&n.Datagram[i], l.Datagram[i])
-		said(&n.DatagramNew[i], l.Datagram[i])
-	}
-	said(&n.TcpOpening, l.TCPOpening)
 }
 
 // Programs are the names of those on devices.
@@ -277,8 +253,15 @@ func (d *Datapath) Close() {
 	}
 }
 
-// apply sets struct node_config of a program that is to be loaded. What is not said stays as bpf/lib/config.h has it.
+// apply sets the variables of a program that is to be loaded: those of features, and struct node_config. What is not said stays as bpf/lib/config.h has it.
 func (c Config) apply(spec *ebpf.CollectionSpec) error {
+	for name, value := range c.Constants {
+		if v := spec.Variables[name]; v != nil {
+			if err := v.Set(value); err != nil {
+				return fmt.Errorf("set its variable %s: %w", name, err)
+			}
+		}
+	}
 	variable := spec.Variables["config"]
 	if variable == nil {
 		return nil // this program asks for nothing
@@ -305,7 +288,6 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	if m := spec.Maps["connections"]; m != nil {
 		n.OpeningsLimit = min(sweep.Limit(m.MaxEntries), abi.Openings)
 	}
-	c.Lives.apply(&n)
 	if err := variable.Set(&n); err != nil {
 		return fmt.Errorf("set its configuration: %w", err)
 	}

@@ -24,20 +24,21 @@ type Programs struct {
 	Reject      bool // calls of services without backends are answered
 	Classic     bool // programs are attached by cls_bpf filters, also where the kernel has tcx
 	Sizes       settings.MapSizes
-	Lives       settings.Lives
+	// What features tell them beside: structs of internal/bpf/abi, by the variable of programs that each is the value of.
+	Constants map[string]any
 }
 
 // ProgramsKey is the key of the one row.
 var ProgramsKey = state.Join("node")
 
 func (Programs) Header() []string {
-	return []string{"Overlay", "Port", "Tunnel", "World", "Masquerade", "Reject", "Classic", "Sizes", "Lives"}
+	return []string{"Overlay", "Port", "Tunnel", "World", "Masquerade", "Reject", "Classic", "Sizes", "Constants"}
 }
 
 func (p Programs) Row() []string {
 	return []string{
 		fmt.Sprint(p.Overlay), fmt.Sprint(p.TunnelPort), address(p.Tunnel), fmt.Sprint(p.World4, ",", p.World6), address(p.Masquerade4) + "," + address(p.Masquerade6),
-		fmt.Sprint(p.Reject), fmt.Sprint(p.Classic), fmt.Sprintf("%+v", p.Sizes), fmt.Sprintf("%+v", p.Lives),
+		fmt.Sprint(p.Reject), fmt.Sprint(p.Classic), fmt.Sprintf("%+v", p.Sizes), fmt.Sprintf("%+v", p.Constants),
 	}
 }
 

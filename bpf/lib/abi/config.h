@@ -5,7 +5,8 @@
 
 #include "addr.h"
 
-/* One variable of each program, constant to the verifier: another configuration is another program. */
+/* One variable of each program, constant to the verifier: another configuration is another program. A feature whose programs have to be
+ * told more has a variable of its own, as abi/lives.h. */
 struct node_config {
 	struct addr tunnel;	 /* where this node's tunnel ends; zero: not known */
 	struct addr masquerade4; /* this node's address towards the outside; zero: no masquerade */
@@ -21,12 +22,6 @@ struct node_config {
 	__u32 translations_limit;
 	__u32 fragments_limit;
 	__u32 callers_seed; /* of the hash that callers are counted by: others cannot choose addresses that collide */
-	/* How long a connection is remembered, in seconds; the second of each is for those to services. */
-	__u32 tcp_open[2];
-	__u32 tcp_closing[2];
-	__u32 datagram[2];
-	__u32 datagram_new[2];
-	__u32 tcp_opening;
 	__u32 events_per_second; /* events beyond this are counted as lost */
 	__u32 path_epoch;	 /* another one where packets may take other paths: see path.h */
 	__u16 tunnel_port;	 /* UDP, host byte order */

@@ -6,15 +6,6 @@
 #include "addr.h"
 #include "map.h"
 
-/* How long a connection is remembered after its last packet. Cilium's defaults (bpf-ct-timeout-*), by which keepalives of
- * sockets are chosen: an idle one of TCP outlives Linux' tcp_keepalive_time of 7,200 s. */
-#define CT_TCP_OPEN_SECONDS 8000
-#define CT_TCP_OPENING_SECONDS 60
-#define CT_TCP_CLOSING_SECONDS 10
-#define CT_TCP_ENDED_SECONDS 60 /* how long packets prolong the row of a connection whose end is told: what then comes is another one */
-#define CT_DATAGRAM_NEW_SECONDS 60
-#define CT_DATAGRAM_SECONDS 120
-
 /* ct: one entry per connection. The pair (address, port) that compares lower is `a`: one key for both ways. ICMP has types
  * and identifiers for ports, see icmp_ports, which may be equal numbers: so the key says who asks, too. */
 struct ct_key {

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/agent/capacity"
-	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/settings"
 	sinklink "weftnet.io/weftnet/internal/sink/link"
@@ -16,10 +15,10 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
+// datapath has no derivation of its own: what programs are told follows from the constants of all features (Derivations).
 var datapath = Feature{
 	Name: "datapath", Does: "loads programs and maps, and loads them anew when the configuration changes",
-	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Programs, t.MapSizes} },
-	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{config.NewPrograms(n.Tables)} },
+	Fills: func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Programs, t.MapSizes} },
 	Early: func(n *Node) ([]Runner, error) {
 		n.Programs = newPrograms(n)
 		return []Runner{keep(n, &reconcile.Loop[table.Programs]{Table: n.Tables.Programs, Sink: n.Programs, WaitSynced: true})}, nil

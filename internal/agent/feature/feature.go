@@ -8,6 +8,7 @@ import (
 
 	"weftnet.io/weftnet/internal/agent/sweep"
 	dp "weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/derive/need"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
@@ -43,7 +44,8 @@ type Feature struct {
 
 	Fills       func(t *table.Tables) []state.AnyTable // tables that only this feature writes
 	Derivations func(n *Node) []state.AnyDerivation
-	Needs       need.Source // what an attachment waits for
+	Needs       need.Source   // what an attachment waits for
+	Constants   config.Source // what programs are told when they are loaded
 
 	Early func(n *Node) ([]Runner, error) // started at once
 	Maps  func(n *Node) ([]Runner, error) // started when the node's programs are loaded
@@ -79,9 +81,10 @@ type Node struct {
 	collectors []prometheus.Collector // of features before metrics
 }
 
-// Derivations are those of all features, and those that say when an attachment has all that they need.
+// Derivations are those of all features, and those that join what they say: to programs, and when an attachment has all it needs.
 func Derivations(n *Node) (list []state.AnyDerivation) {
 	var needs []need.Source
+	var constants []config.Source
 	for _, f := range All() {
 		if f.Derivations != nil {
 			list = append(list, f.Derivations(n)...)
@@ -89,6 +92,9 @@ func Derivations(n *Node) (list []state.AnyDerivation) {
 		if f.Needs != nil {
 			needs = append(needs, f.Needs)
 		}
+		if f.Constants != nil {
+			constants = append(constants, f.Constants)
+		}
 	}
-	return append(list, need.Needs(n.Tables, needs...), need.Ready(n.Tables))
+	return append(list, config.NewPrograms(n.Tables, constants...), need.Needs(n.Tables, needs...), need.Ready(n.Tables))
 }

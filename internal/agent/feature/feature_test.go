@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"weftnet.io/weftnet/internal/datapath/object"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -38,5 +39,33 @@ func TestDerivationsOfAllFeaturesStandOnOneDatabase(t *testing.T) {
 	n := &Node{Name: "n1", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tables: tables, DB: db}
 	for _, d := range Derivations(n) {
 		d.Step(db) // panics if a table of it is in no database
+	}
+}
+
+func TestConstantsOfFeaturesAreVariablesOfPrograms(t *testing.T) {
+	tables, db := table.New()
+	for _, f := range All() {
+		if f.Constants == nil {
+			continue
+		}
+		variable, _, value := f.Constants(tables)
+		taken := 0
+		for _, name := range object.Names() {
+			spec, err := object.Spec(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := spec.Variables[variable]
+			if v == nil {
+				continue
+			}
+			if err := v.Set(value(db.Snapshot())); err != nil {
+				t.Errorf("feature %s: variable %s of %s: %v", f.Name, variable, name, err)
+			}
+			taken++
+		}
+		if taken == 0 {
+			t.Errorf("feature %s tells programs %s, which is a variable of none", f.Name, variable)
+		}
 	}
 }

@@ -17,9 +17,9 @@ var (
 	loopback6 = netip.MustParseAddr("fd57:4546:54::1")
 )
 
-// NewPrograms makes the derivation that fills t.Programs: what programs are told, of the configuration, this node's addresses
-// and its tunnel device. There is no row before all of these are known.
-func NewPrograms(t *table.Tables) *state.Derivation[table.Programs] {
+// NewPrograms makes the derivation that fills t.Programs: what programs are told, of the configuration, this node's addresses,
+// its tunnel device and the constants of features. There is no row before all of these are known.
+func NewPrograms(t *table.Tables, sources ...Source) *state.Derivation[table.Programs] {
 	only := []state.Key{table.ProgramsKey}
 	tunnel := status.KeyOf(t.Tunnels, state.Join(attach.TunnelDevice))
 	when := func(so bool) []state.Key {
@@ -28,22 +28,27 @@ func NewPrograms(t *table.Tables) *state.Derivation[table.Programs] {
 		}
 		return nil
 	}
+	inputs, constants := join(t, sources)
 	return &state.Derivation[table.Programs]{
 		Name:  "programs",
 		Out:   t.Programs,
 		KeyOf: func(table.Programs) state.Key { return table.ProgramsKey },
-		Inputs: []state.Input{
+		Inputs: append(inputs,
 			state.On(t.Configs, func(state.Reader, table.Config) []state.Key { return only }),
 			state.On(t.Nodes, func(_ state.Reader, n table.Node) []state.Key { return when(n.Local) }),
 			state.On(t.Devices, func(_ state.Reader, d table.Device) []state.Key { return when(d.Name == attach.TunnelDevice) }),
 			state.On(status.Statuses, func(_ state.Reader, s status.Status) []state.Key { return when(status.Statuses.Key(s) == tunnel) }),
-		},
+		),
 		Compute: func(r state.Reader, _ state.Key) []table.Programs {
 			c := t.Config(r)
 			overlay, known := overlay(r, t, c.Routing)
 			for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-				if known && len(n.Addresses) > 0 {
-					return []table.Programs{programs(c, n, overlay)}
+				if !known || len(n.Addresses) == 0 {
+					continue
+				}
+				p := programs(c, n, overlay)
+				if p.Constants, known = constants(r); known {
+					return []table.Programs{p}
 				}
 			}
 			return nil
@@ -70,7 +75,7 @@ func overlay(r state.Reader, t *table.Tables, mode settings.RoutingMode) (index 
 func programs(c settings.Config, n table.Node, overlay uint32) table.Programs {
 	p := table.Programs{
 		Overlay: overlay, TunnelPort: c.TunnelPort, Tunnel: n.Underlay(), World4: identity.World, World6: identity.World,
-		Loopback4: loopback4, Loopback6: loopback6, Reject: c.Reject, Classic: c.Classic, Sizes: c.Maps, Lives: c.Lives,
+		Loopback4: loopback4, Loopback6: loopback6, Reject: c.Reject, Classic: c.Classic, Sizes: c.Maps,
 	}
 	if c.IPv4 && c.IPv6 {
 		p.World4, p.World6 = identity.WorldIPv4, identity.WorldIPv6

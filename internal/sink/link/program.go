@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"time"
 
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/settings"
@@ -99,15 +98,10 @@ func (p *Programs) Unset(context.Context, []table.Programs) error {
 }
 
 func (p *Programs) config(row table.Programs) (c datapath.Config, err error) {
-	l := row.Lives
 	c = datapath.Config{
 		OverlayIfindex: row.Overlay, TunnelPort: row.TunnelPort, Tunnel: row.Tunnel, World4: uint32(row.World4), World6: uint32(row.World6),
 		Masquerade4: row.Masquerade4, Masquerade6: row.Masquerade6, Loopback4: row.Loopback4, Loopback6: row.Loopback6,
-		Silent: !row.Reject, Classic: row.Classic,
-		Lives: datapath.Lives{
-			TCPOpen: [2]time.Duration{l.TCP, l.ServiceTCP}, TCPOpening: l.TCPOpening, TCPClosing: [2]time.Duration{l.TCPClosing, l.ServiceClosing},
-			Datagram: [2]time.Duration{l.Datagrams, l.ServiceDatagrams},
-		},
+		Silent: !row.Reject, Classic: row.Classic, Constants: row.Constants,
 	}
 	c.NATPortMin, c.NATPortMax = p.o.Ports()
 	c.Entries, err = p.o.Sizes(row.Sizes)

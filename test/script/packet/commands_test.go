@@ -14,8 +14,10 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -109,7 +111,7 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 		case "events": // in a second
 			b.config.EventsPerSecond = uint32(number(v))
 		case "tcp-open":
-			b.config.Lives.TCPOpen = [2]time.Duration{time.Duration(number(v)) * time.Second, 0}
+			b.config.Constants = map[string]any{"lives": config.LivesOf(settings.Lives{TCP: time.Duration(number(v)) * time.Second})}
 		case "tunnel":
 			b.config.Tunnel = netip.MustParseAddr(v)
 		case "ports": // that masquerade may take
