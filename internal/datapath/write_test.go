@@ -133,7 +133,7 @@ func TestNoProgramMissesAGenerationWhileMapsGetAnotherSize(t *testing.T) {
 			last = set.Generation
 		}
 	}
-	for i := range 20 {
+	for i := range 6 {
 		former, err := d.Map("policies").Clone()
 		check(t, err)
 		d.resized(t, rules([]uint32{4096, 2048}[i%2]))
