@@ -77,7 +77,7 @@ type feedOf[I Row] struct {
 }
 
 func (f *feedOf[I]) touched(before, now *Snapshot, touch func(Key)) {
-	for _, c := range f.feed.until(now) {
+	f.feed.each(now, func(c Change[I], _ uint64) {
 		if c.HadOld {
 			for _, k := range f.keys(before, c.Old) {
 				touch(k)
@@ -88,7 +88,7 @@ func (f *feedOf[I]) touched(before, now *Snapshot, touch func(Key)) {
 				touch(k)
 			}
 		}
-	}
+	})
 }
 
 func (f *feedOf[I]) close() { f.feed.Close() }
@@ -125,20 +125,21 @@ func (d *Derivation[R]) Step(db *DB) (changed bool) {
 		return false
 	}
 	put, gone := d.compute(now, touched)
-	must(db.Write(func(tx *Tx) error {
-		before := tx.rev
-		for _, k := range gone {
-			d.Out.Delete(tx, k)
-		}
-		for _, r := range put {
-			d.Out.Put(tx, r)
-		}
-		changed = tx.rev != before
-		if markSynced {
-			d.markSynced(tx)
-		}
-		return nil
-	}))
+	if len(put) > 0 || len(gone) > 0 || markSynced {
+		must(db.Write(func(tx *Tx) error {
+			before := tx.rev
+			for _, k := range gone {
+				d.Out.Delete(tx, k)
+			}
+			for _, r := range put {
+				d.Out.Put(tx, r)
+			}
+			if changed = tx.rev != before; markSynced {
+				d.markSynced(tx)
+			}
+			return nil
+		}))
+	}
 	d.synced = synced
 	d.done.Store(now)
 	return changed
@@ -159,23 +160,24 @@ func (d *Derivation[R]) CaughtUp(s *Snapshot) bool {
 	return true
 }
 
+// made is a row and the derivation key that makes it.
+type made[R Row] struct {
+	maker Key
+	row   R
+}
+
 // compute evaluates the touched keys, and those they quarrel with, and returns what to put and delete.
 func (d *Derivation[R]) compute(now *Snapshot, touched map[Key]bool) (put []R, gone []Key) {
-	made := map[Key]map[Key]R{} // Out key -> maker -> row, of the keys computed in this pass
-	affected := map[Key]bool{}  // Out keys that were or are made by a computed key
+	affected := map[Key]*made[R]{} // Out keys that were or are made by a computed key; nil: not in this pass
 	todo := slices.Sorted(maps.Keys(touched))
 	for len(todo) > 0 {
 		for _, owner := range todo {
 			for _, k := range d.rows[owner] {
-				affected[k] = true
-			}
-			for k, r := range d.own(now, owner) {
-				affected[k] = true
-				if made[k] == nil {
-					made[k] = map[Key]R{}
+				if _, known := affected[k]; !known {
+					affected[k] = nil
 				}
-				made[k][owner] = r
 			}
+			d.own(now, owner, affected)
 		}
 		todo = nil
 		for k := range affected {
@@ -188,8 +190,8 @@ func (d *Derivation[R]) compute(now *Snapshot, touched map[Key]bool) (put []R, g
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(affected)) {
-		if makers := d.makers[k]; len(makers) > 0 {
-			put = append(put, made[k][makers[0]])
+		if len(d.makers[k]) > 0 {
+			put = append(put, affected[k].row) // that of the least maker: all have been computed
 		} else {
 			gone = append(gone, k)
 		}
@@ -197,33 +199,42 @@ func (d *Derivation[R]) compute(now *Snapshot, touched map[Key]bool) (put []R, g
 	return put, gone
 }
 
-// own computes the rows of one owner by Out key and files who makes what.
-func (d *Derivation[R]) own(now *Snapshot, owner Key) map[Key]R {
-	rows := map[Key]R{}
-	for _, r := range d.Compute(now, owner) {
+// own computes the rows of one owner, files who makes what, and notes of each row that of its least maker.
+func (d *Derivation[R]) own(now *Snapshot, owner Key, affected map[Key]*made[R]) {
+	rows := d.Compute(now, owner)
+	keys := make([]Key, len(rows))
+	for i, r := range rows {
 		if k := d.KeyOf(r); k != owner {
 			panic(fmt.Sprintf("derivation %s: Compute(%s) made a row that KeyOf says belongs to %s: %v", d.Name, owner, k, r.Row()))
 		}
-		rows[d.Out.Key(r)] = r
+		keys[i] = d.Out.Key(r)
+		if m := affected[keys[i]]; m == nil || owner <= m.maker {
+			affected[keys[i]] = &made[R]{owner, r}
+		}
 	}
-	for _, k := range d.rows[owner] {
-		if _, still := rows[k]; !still {
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	was := d.rows[owner]
+	if slices.Equal(was, keys) {
+		return
+	}
+	for _, k := range was {
+		if _, still := slices.BinarySearch(keys, k); !still {
 			d.makers[k] = slices.DeleteFunc(slices.Clone(d.makers[k]), func(m Key) bool { return m == owner })
 			if len(d.makers[k]) == 0 {
 				delete(d.makers, k)
 			}
 		}
 	}
-	for k := range rows {
+	for _, k := range keys {
 		if at, had := slices.BinarySearch(d.makers[k], owner); !had {
 			d.makers[k] = slices.Insert(slices.Clone(d.makers[k]), at, owner)
 		}
 	}
-	d.rows[owner] = slices.Sorted(maps.Keys(rows))
-	if len(rows) == 0 {
+	d.rows[owner] = keys
+	if len(keys) == 0 {
 		delete(d.rows, owner)
 	}
-	return rows
 }
 
 // openFeeds begins to follow the inputs of db. Rows that an earlier run made are computed again once the inputs are

@@ -44,37 +44,45 @@ func (f *Feed[R]) Next() (changes []Change[R], s *Snapshot, more <-chan struct{}
 
 // until returns what changed up to a snapshot that is no older than the one before.
 func (f *Feed[R]) until(s *Snapshot) (changes []Change[R]) {
+	var revs []uint64
+	live := 0
+	f.each(s, func(c Change[R], rev uint64) {
+		changes, revs = append(changes, c), append(revs, rev)
+		if !c.Deleted {
+			live++
+		}
+	})
+	return merge(changes, revs, live)
+}
+
+// each is until, a change at a time: first those of rows that are there, then deletions, each in order.
+func (f *Feed[R]) each(s *Snapshot, yield func(c Change[R], rev uint64)) {
 	before, now := f.seen, s.of(&f.t.schema)
 	var since uint64
 	if before != nil {
 		since = before.rev
 	}
+	f.seen = now
 	if since == now.rev && before != nil {
-		f.seen = now
-		return nil
+		return
 	}
-	var revs []uint64
 	for o := range now.log.since(since) {
 		c := Change[R]{Key: o.key, Row: o.row.(R)}
 		if before != nil {
 			old, ok := before.rows.get(o.key)
 			c.Old, c.HadOld = f.t.row(old, ok)
 		}
-		changes, revs = append(changes, c), append(revs, o.rev)
+		yield(c, o.rev)
 	}
-	if before != nil {
-		live := len(changes)
+	if before != nil && now.grave.Len() > 0 {
 		for o := range now.grave.since(since) {
 			if old, ok := before.rows.get(o.key); ok {
 				row := old.row.(R)
-				changes, revs = append(changes, Change[R]{Key: o.key, Row: row, Old: row, HadOld: true, Deleted: true}), append(revs, o.rev)
+				yield(Change[R]{Key: o.key, Row: row, Old: row, HadOld: true, Deleted: true}, o.rev)
 			}
 		}
-		changes = merge(changes, revs, live)
 	}
-	f.seen = now
 	f.read.Store(now.rev)
-	return changes
 }
 
 // merge puts the deletions, which begin at live, between the other changes by revision.

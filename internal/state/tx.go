@@ -128,14 +128,13 @@ type tableTx struct {
 	changed    []watched
 }
 
+// table opens a table for writing. That copies a node of each of its trees with the first write, so what only reads, or
+// writes what is there already, does without.
 func (tx *Tx) table(t *schema) *tableTx {
-	if tx.ended {
-		panic(fmt.Sprintf("state: table %s is written through a transaction that has ended", t.name))
-	}
-	i := tx.base.db.position(t)
-	if w := tx.open[i]; w != nil {
+	if w := tx.written(t); w != nil {
 		return w
 	}
+	i := tx.base.db.position(t)
 	c := tx.base.tables[i]
 	w := &tableTx{
 		base: c, rows: c.rows.copy(), log: c.log.copy(), grave: c.grave.copy(), dead: c.dead.copy(),
@@ -156,18 +155,18 @@ func (tx *Tx) touch(w *tableTx) uint64 {
 }
 
 func (tx *Tx) put(t *schema, key Key, row Row) {
-	w := tx.table(t)
-	old, had := w.rows.get(key)
+	old, had := tx.find(t, key)
 	if had && t.equal(old.row, row) {
 		return
 	}
+	w := tx.table(t)
 	o := &object{key: key, rev: tx.touch(w), row: row}
 	w.rows.put(key, o)
 	w.log.ReplaceOrInsert(o)
 	w.changed = append(w.changed, watched{t, -1, key})
 	if had {
 		w.log.Delete(old)
-	} else {
+	} else if w.dead.Len() > 0 {
 		w.bury(key, nil)
 	}
 	for i, ix := range t.indexes {
@@ -202,11 +201,12 @@ func without(keys, others []Key) (list []Key) {
 }
 
 func (tx *Tx) delete(t *schema, key Key) (*object, bool) {
-	w := tx.table(t)
-	old, had := w.rows.remove(key)
+	old, had := tx.find(t, key)
 	if !had {
 		return nil, false
 	}
+	w := tx.table(t)
+	w.rows.remove(key)
 	w.log.Delete(old)
 	w.changed = append(w.changed, watched{t, -1, key})
 	for i, ix := range t.indexes {
@@ -241,10 +241,10 @@ func (w *tableTx) collect(read uint64) {
 }
 
 func (tx *Tx) markSynced(t *schema, producers ...string) {
-	w := tx.table(t)
-	if w.synced {
+	if tx.stat(t).synced {
 		return
 	}
+	w := tx.table(t)
 	w.pending = slices.DeleteFunc(slices.Clone(w.pending), func(p string) bool { return slices.Contains(producers, p) })
 	w.synced, w.dirty = len(w.pending) == 0, true
 }
@@ -252,6 +252,9 @@ func (tx *Tx) markSynced(t *schema, producers ...string) {
 // commit makes the transaction visible and then wakes those who wait. No lock is held while channels close.
 func (tx *Tx) commit() {
 	db := tx.base.db
+	if !slices.ContainsFunc(tx.open, func(w *tableTx) bool { return w != nil && w.dirty }) {
+		return
+	}
 	next := &Snapshot{db: db, rev: tx.rev, tables: slices.Clone(tx.base.tables)}
 	var dirty []*tableTx
 	db.feeds.Lock()
@@ -263,13 +266,13 @@ func (tx *Tx) commit() {
 		for c := range db.cursors[i] {
 			read = min(read, c.Load())
 		}
-		w.collect(read)
+		if w.grave.Len() > 0 {
+			w.collect(read)
+		}
 		next.tables[i] = w.contents()
 		dirty = append(dirty, w)
 	}
-	if len(dirty) > 0 {
-		db.latest.Store(next)
-	}
+	db.latest.Store(next)
 	db.feeds.Unlock()
 	for _, w := range dirty {
 		db.watches.wake(w.changed)
@@ -278,11 +281,10 @@ func (tx *Tx) commit() {
 }
 
 func (w *tableTx) contents() *contents {
-	c := &contents{
+	return &contents{
 		rev: w.rev, rows: w.rows, indexes: w.indexes, log: w.log, grave: w.grave, dead: w.dead,
 		pending: w.pending, synced: w.synced, changed: make(chan struct{}),
 	}
-	return c
 }
 
 func (s *Snapshot) of(t *schema) *contents { return s.tables[s.db.position(t)] }
@@ -301,10 +303,26 @@ func (s *Snapshot) stat(t *schema) stat {
 	return stat{c.rows.Len(), c.rev, c.synced}
 }
 
-func (tx *Tx) find(t *schema, key Key) (*object, bool) { return tx.table(t).rows.get(key) }
+// written is a table as this transaction has changed it, nil if it has not.
+func (tx *Tx) written(t *schema) *tableTx {
+	if tx.ended {
+		panic(fmt.Sprintf("state: table %s is written through a transaction that has ended", t.name))
+	}
+	return tx.open[tx.base.db.position(t)]
+}
+
+func (tx *Tx) find(t *schema, key Key) (*object, bool) {
+	if w := tx.written(t); w != nil {
+		return w.rows.get(key)
+	}
+	return tx.base.find(t, key)
+}
 
 func (tx *Tx) root(t *schema, index int) tree {
-	w := tx.table(t)
+	w := tx.written(t)
+	if w == nil {
+		return tx.base.root(t, index)
+	}
 	from := w.rows
 	if index >= 0 {
 		from = w.indexes[index]
@@ -313,6 +331,9 @@ func (tx *Tx) root(t *schema, index int) tree {
 }
 
 func (tx *Tx) stat(t *schema) stat {
-	w := tx.table(t)
+	w := tx.written(t)
+	if w == nil {
+		return tx.base.stat(t)
+	}
 	return stat{w.rows.Len(), w.rev, w.synced}
 }
