@@ -15,17 +15,17 @@ const (
 	AddrMix2             = 0xc2b2ae3d
 	AddrMix3             = 0x27d4eb2f
 	AddrMixAll           = 0x2c1b3c6d
+	Connections          = 131072
+	Openings             = 32768
+	Callers              = 65536
+	Fragments            = 8192
+	SlotTakes            = 0x80000000
 	CtTcpOpenSeconds     = 8000
 	CtTcpOpeningSeconds  = 60
 	CtTcpClosingSeconds  = 10
 	CtTcpEndedSeconds    = 60
 	CtDatagramNewSeconds = 60
 	CtDatagramSeconds    = 120
-	Connections          = 131072
-	Openings             = 32768
-	Callers              = 65536
-	Fragments            = 8192
-	SlotTakes            = 0x80000000
 	MarkKindMask         = 0x0f00
 	MarkMask             = 0xffff0fff
 	MarkSign             = 0x5746
@@ -896,7 +896,7 @@ type CloseEvent struct {
 	_        uint32
 }
 
-// NodeConfig is C's struct node_config, 168 bytes.
+// NodeConfig is C's struct node_config, 136 bytes.
 type NodeConfig struct {
 	_                 structs.HostLayout
 	Tunnel            Addr
@@ -912,11 +912,6 @@ type NodeConfig struct {
 	TranslationsLimit uint32
 	FragmentsLimit    uint32
 	CallersSeed       uint32
-	TcpOpen           [2]uint32
-	TcpClosing        [2]uint32
-	Datagram          [2]uint32
-	DatagramNew       [2]uint32
-	TcpOpening        uint32
 	EventsPerSecond   uint32
 	PathEpoch         uint32
 	TunnelPort        uint16
@@ -926,6 +921,7 @@ type NodeConfig struct {
 	HostConntrack     uint8
 	Reject            uint8
 	_                 [3]uint8
+	_                 [4]byte
 }
 
 // CtKey is C's struct ct_key, 40 bytes.
@@ -1143,6 +1139,16 @@ type Affinity struct {
 	Backend uint32
 	_       uint32
 	Used    uint64
+}
+
+// CtLives is C's struct ct_lives, 36 bytes.
+type CtLives struct {
+	_           structs.HostLayout
+	TcpOpen     [2]uint32
+	TcpClosing  [2]uint32
+	Datagram    [2]uint32
+	DatagramNew [2]uint32
+	TcpOpening  uint32
 }
 
 // NatKey is C's struct nat_key, 40 bytes.

@@ -21,7 +21,7 @@ var (
 // its tunnel device and the constants of features. There is no row before all of these are known.
 func NewPrograms(t *table.Tables, sources ...Source) *state.Derivation[table.Programs] {
 	only := []state.Key{table.ProgramsKey}
-	tunnel := status.KeyOf(t.Tunnels, state.Join(attach.TunnelDevice))
+	tunnel := state.Join(attach.TunnelDevice)
 	when := func(so bool) []state.Key {
 		if so {
 			return only
@@ -37,7 +37,9 @@ func NewPrograms(t *table.Tables, sources ...Source) *state.Derivation[table.Pro
 			state.On(t.Configs, func(state.Reader, table.Config) []state.Key { return only }),
 			state.On(t.Nodes, func(_ state.Reader, n table.Node) []state.Key { return when(n.Local) }),
 			state.On(t.Devices, func(_ state.Reader, d table.Device) []state.Key { return when(d.Name == attach.TunnelDevice) }),
-			state.On(status.Statuses, func(_ state.Reader, s status.Status) []state.Key { return when(status.Statuses.Key(s) == tunnel) }),
+			state.On(status.Statuses, func(_ state.Reader, s status.Status) []state.Key {
+				return when(s.Table == t.Tunnels.Name() && s.Key == tunnel)
+			}),
 		),
 		Compute: func(r state.Reader, _ state.Key) []table.Programs {
 			c := t.Config(r)

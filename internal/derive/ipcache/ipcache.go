@@ -74,7 +74,6 @@ type cache struct {
 	config   *state.Memo[settings.Config]
 	nodes    *state.Memo[places]
 	devices  *state.Memo[map[netip.Addr]claim]       // addresses of this node
-	names    *state.Memo[map[string][]state.Key]     // host side's name -> keys of attachments
 	livingOn *state.Memo[map[netip.Addr][]state.Key] // address of a node -> keys of the addresses there
 }
 
@@ -112,13 +111,6 @@ func newCache(t *table.Tables) *cache {
 		}
 		return own
 	}, t.Devices)
-	d.names = state.NewMemo(func(r state.Reader) map[string][]state.Key {
-		names := map[string][]state.Key{}
-		for a := range t.Attachments.All(r) {
-			names[a.HostName] = append(names[a.HostName], t.Attachments.Key(a))
-		}
-		return names
-	}, t.Attachments)
 	d.livingOn = state.NewMemo(func(r state.Reader) map[netip.Addr][]state.Key {
 		on := map[netip.Addr][]state.Key{}
 		for e := range t.Endpoints.All(r) {
@@ -144,6 +136,9 @@ var toAll = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 // addressesOf lists the addresses of a device by which this node may be called: by other machines, by its workloads. Those of
 // one link, or that each node has, are among them: here they are this node's, and no other node learns of them.
 func addressesOf(d table.Device) map[netip.Addr]claim {
+	if len(d.Addresses) == 0 {
+		return nil // most are those of workloads
+	}
 	out := map[netip.Addr]claim{}
 	for _, p := range d.Addresses {
 		a := p.Addr().WithZone("")
@@ -167,8 +162,8 @@ func addressesOf(d table.Device) map[netip.Addr]claim {
 func (d *cache) ofDevice(r state.Reader, dev table.Device) []state.Key {
 	own := slices.Collect(maps.Keys(addressesOf(dev)))
 	out := append(keys(0, own), d.living(r, own)...)
-	for _, attachment := range d.names.Of(r)[dev.Name] {
-		out = append(out, d.ofWorkload(r, attachment)...)
+	for a := range d.t.Attachments.By(r, table.ByDevice, state.Join(dev.Name)) {
+		out = append(out, d.ofWorkload(r, d.t.Attachments.Key(a))...)
 	}
 	return out
 }
