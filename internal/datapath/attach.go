@@ -154,7 +154,7 @@ func (d *Datapath) Detach(program string, ifindex int) error {
 			return fmt.Errorf("detach %s from device %d: %w", program, ifindex, err)
 		}
 	}
-	return nil
+	return clsact{d.dir}.release(ifindex)
 }
 
 // Attachments lists what is attached, whoever did it.

@@ -213,11 +213,18 @@ func (s *stand) replace(t *testing.T, h hook, program string, from int) {
 	if lost := overrun(t) - thrown; first+second > packets || first+second+lost < packets {
 		t.Errorf("%s %s: %d packets were sent, %d thrown away, the programs saw %d and %d", h.name(), program, packets, lost, first, second)
 	}
-	check(t, h.detach(program, s.host))
+	s.detach(t, h, program, s.host)
 	check(t, send(10))
 	if got := s.counts(t); got != after {
 		t.Errorf("%s %s: a program saw packets after it was detached: %v, then %v", h.name(), program, after, got)
 	}
+}
+
+// detach takes a program off a device, as Datapath.Detach does.
+func (s *stand) detach(t *testing.T, h hook, program string, ifindex int) {
+	t.Helper()
+	check(t, h.detach(program, ifindex))
+	check(t, clsact{s.dir}.release(ifindex))
 }
 
 // listed wants a program, and no other, to be what a hook says it has attached.
@@ -280,8 +287,8 @@ func TestFiltersOfOthersStayAsTheyAre(t *testing.T) {
 		if list, err := h.list(); err != nil || len(list) != 2 {
 			t.Errorf("%s: attached are %v, %v", h.name(), list, err)
 		}
-		check(t, h.detach("from_net", s.host))
-		check(t, h.detach("to_net", s.host))
+		s.detach(t, h, "from_net", s.host)
+		s.detach(t, h, "to_net", s.host)
 		if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {
 			t.Errorf("%s: a filter of somebody else, or their qdisc, was changed: %s", h.name(), diff)
 		}
@@ -305,8 +312,8 @@ func TestWhatIsDetachedLeavesNothing(t *testing.T) {
 			t.Errorf("%s: %s", h.name(), diff)
 		}
 		for range 2 { // what is gone already is no error
-			check(t, h.detach("from_pod", s.host))
-			check(t, h.detach("to_pod", s.host))
+			s.detach(t, h, "from_pod", s.host)
+			s.detach(t, h, "to_pod", s.host)
 		}
 		if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {
 			t.Errorf("%s left: %s", h.name(), diff)
@@ -324,7 +331,7 @@ func TestADeviceThatIsGoneIsNoTrouble(t *testing.T) {
 	check(t, err)
 	check(t, netlink.LinkDel(device))
 	for _, h := range withNetkit(s.dir, hooksOf(s.dir)) {
-		check(t, h.detach("from_pod", s.host))
+		s.detach(t, h, "from_pod", s.host)
 		if list, err := h.list(); err != nil || len(list) != 0 {
 			t.Errorf("%s: attached are %v, %v", h.name(), list, err)
 		}
@@ -409,7 +416,7 @@ func TestADeviceSendsAllThatItIsToWhileTheWayToAttachChanges(t *testing.T) {
 	if seen, lost := s.counts(t), overrun(t)-thrown; seen[0] != packets || seen[1]+lost < packets {
 		t.Errorf("%d packets were sent, %d thrown away: %d met the program, %d arrived", packets, lost, seen[0], seen[1])
 	}
-	check(t, hooksOf(s.dir)[0].detach("from_pod", s.peer))
+	s.detach(t, hooksOf(s.dir)[0], "from_pod", s.peer)
 	check(t, modern.Detach("from_net", s.host))
 	check(t, modern.Detach("to_net", s.host))
 	if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {

@@ -20,10 +20,11 @@ type classic struct{ dir string }
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	if err := clsact(c).configure(ifindex); err != nil {
-		return err
+	made, err := clsact(c).configure(ifindex)
+	var there []netlink.Filter
+	if err == nil && !made { // a new one has none
+		there, err = filter.List(ifindex, parent(program))
 	}
-	there, err := filter.List(ifindex, parent(program))
 	if err != nil {
 		return err
 	}
@@ -51,7 +52,7 @@ func (c classic) detach(program string, ifindex int) error {
 			return fmt.Errorf("delete filter: %w", err)
 		}
 	}
-	return clsact(c).release(ifindex)
+	return nil
 }
 
 func (c classic) list() (list []Attachment, err error) {

@@ -32,18 +32,18 @@ func (c clsact) mark(ifindex int) string {
 }
 
 // configure makes the qdisc of a device, unless there is one.
-func (c clsact) configure(ifindex int) error {
-	err := netlink.QdiscAdd(c.qdisc(ifindex))
+func (c clsact) configure(ifindex int) (made bool, err error) {
+	err = netlink.QdiscAdd(c.qdisc(ifindex))
 	if errors.Is(err, unix.EEXIST) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("make clsact qdisc: %w", err)
+		return false, fmt.Errorf("make clsact qdisc: %w", err)
 	}
 	if err := os.Mkdir(c.mark(ifindex), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("remember the clsact qdisc: %w", err)
+		return false, fmt.Errorf("remember the clsact qdisc: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // there tells whether a device has one.

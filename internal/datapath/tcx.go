@@ -20,7 +20,7 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 	if object.Outwards(program) {
 		side = ebpf.AttachTCXEgress
 	}
-	if err := (clsact{t.dir}).configure(ifindex); err != nil { // for the day on which enable-tcx is turned off
+	if _, err := (clsact{t.dir}).configure(ifindex); err != nil { // for the day on which enable-tcx is turned off
 		return err
 	}
 	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: side})
@@ -31,10 +31,7 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 }
 
 func (t tcx) detach(program string, ifindex int) error {
-	if err := t.remove(link.TCXType, program, ifindex); err != nil {
-		return err
-	}
-	return clsact{t.dir}.release(ifindex)
+	return t.remove(link.TCXType, program, ifindex)
 }
 
 func (t tcx) list() ([]Attachment, error) { return t.links(link.TCXType, t.name()) }
