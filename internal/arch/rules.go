@@ -33,7 +33,7 @@ var layers = map[string]layer{
 
 	"internal/policy": engines, "internal/lb": engines, "internal/ipam": engines, "internal/attach": engines,
 
-	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful,
+	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/rtnetlink": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful,
 
 	"internal/language": languages, "internal/kind": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
 
@@ -61,7 +61,7 @@ var libraries = []struct {
 	{"k8s.io/client-go", kubeEdges, "only source/kube, sink/kube, operator and cli speak to the API server; the rest sees rows, and works in a test without one"},
 	{"sigs.k8s.io/controller-runtime", []string{"internal/operator"}, "only the operator is a controller; the agent has one state and one loop of its own"},
 	{"github.com/cilium/ebpf", []string{"internal/datapath", "internal/sink/bpfmap", "internal/observe"}, "only datapath, sink/bpfmap and observe touch programs and maps; what the kernel holds is then found in three places"},
-	{"github.com/vishvananda/netlink", []string{"internal/source/netdev", "internal/sink/link", "internal/sink/route", "internal/datapath"}, "only source/netdev reads and sink/link and sink/route write devices and routes, and datapath the filters that are its programs; everything else asks tables"},
+	{"github.com/vishvananda/netlink", []string{"internal/source/netdev", "internal/sink/link", "internal/sink/route", "internal/datapath", "internal/rtnetlink"}, "only source/netdev reads and sink/link and sink/route write devices and routes, and datapath the filters that are its programs; everything else asks tables"},
 	{"testing", nil, whyTesting},
 	{"pgregory.net/rapid", nil, whyTesting},
 	{"github.com/google/go-cmp", nil, whyTesting},

@@ -3,7 +3,8 @@ package datapath
 import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-	"github.com/vishvananda/netlink"
+
+	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
 // netkit attaches from_pod where the far side of a netkit pair transmits (Linux 6.8), which the kernel offers at the near
@@ -32,9 +33,11 @@ func (k netkit) list() ([]Attachment, error) { return k.links(link.NetkitType, k
 
 // isNetkit tells whether a device is the near side of a netkit pair.
 func isNetkit(ifindex int) (bool, error) {
-	device, err := netlink.LinkByIndex(ifindex)
+	s, err := rtnetlink.Open()
 	if err != nil {
 		return false, err
 	}
-	return device.Type() == "netkit", nil
+	defer s.Close()
+	device, err := s.DeviceAt(ifindex)
+	return device.Kind == "netkit", err
 }

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
 // attribute is where a message about a device carries a setting (IFLA_AF_SPEC of rtnetlink(7)).
@@ -34,46 +35,40 @@ var attributes = map[string]attribute{
 }
 
 // configure writes the settings of a scope for a device of this network namespace: one message, and the rest as files.
-func configure(proc, scope string, d netlink.Link) error {
-	settings := of(scope, d.Attrs().Name)
-	err := send(settings, d.Attrs().Index, unix.AF_INET, unix.AF_INET6)
+func configure(s *rtnetlink.Socket, proc, scope string, index int, name string) error {
+	settings := of(scope, name)
+	err := send(s, settings, index, unix.AF_INET, unix.AF_INET6)
 	if errors.Is(err, unix.EAFNOSUPPORT) { // a kernel without IPv6, or a device whose MTU is too small for it
-		err = send(settings, d.Attrs().Index, unix.AF_INET)
+		err = send(s, settings, index, unix.AF_INET)
 	}
 	if err != nil {
-		return fmt.Errorf("configure %s: %w", d.Attrs().Name, err)
+		return fmt.Errorf("configure %s: %w", name, err)
 	}
-	return apply(proc, scope, d.Attrs().Name)
+	return apply(proc, scope, name)
 }
 
 // send writes the settings of these families that have an attribute.
-func send(settings []setting, index int, families ...int) error {
-	request := nl.NewNetlinkRequest(unix.RTM_SETLINK, unix.NLM_F_ACK)
-	about := nl.NewIfInfomsg(unix.AF_UNSPEC)
-	about.Index = int32(index)
-	request.AddData(about)
+func send(s *rtnetlink.Socket, settings []setting, index int, families ...int) error {
 	spec := nl.NewRtAttr(unix.IFLA_AF_SPEC|unix.NLA_F_NESTED, nil)
 	for _, family := range families {
 		in := spec.AddRtAttr(family|unix.NLA_F_NESTED, nil)
 		if family == unix.AF_INET {
 			in = in.AddRtAttr(unix.IFLA_INET_CONF|unix.NLA_F_NESTED, nil)
 		}
-		for _, s := range settings {
-			if s.attribute.family != family {
+		for _, x := range settings {
+			if x.attribute.family != family {
 				continue
 			}
-			value, err := strconv.ParseUint(s.Value, 10, 8)
+			value, err := strconv.ParseUint(x.Value, 10, 8)
 			if err != nil {
 				return err
 			}
 			if family == unix.AF_INET {
-				in.AddRtAttr(s.attribute.number, nl.Uint32Attr(uint32(value)))
+				in.AddRtAttr(x.attribute.number, nl.Uint32Attr(uint32(value)))
 			} else {
-				in.AddRtAttr(s.attribute.number, nl.Uint8Attr(uint8(value)))
+				in.AddRtAttr(x.attribute.number, nl.Uint8Attr(uint8(value)))
 			}
 		}
 	}
-	request.AddData(spec)
-	_, err := request.Execute(unix.NETLINK_ROUTE, 0)
-	return err
+	return s.Do(rtnetlink.ChangeOf(index, 0, spec))[0]
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -31,7 +31,7 @@ type Options struct {
 // Links keeps veth pairs equal to table.Links. It works in the network namespace it was made in.
 type Links struct {
 	Options
-	handles chan *netlink.Handle // one per link that is worked on: a handle does one thing at a time
+	hands chan hand // one per link that is worked on: a socket does one thing at a time
 }
 
 const (
@@ -39,32 +39,42 @@ const (
 	parallel    = 8 // links made or removed at once: the kernel waits for its own readers meanwhile
 )
 
+// hand is what links are made with.
+type hand struct {
+	requests        *rtnetlink.Socket // for what an ADD waits for
+	*netlink.Handle                   // for the rest
+}
+
 // NewLinks opens netlink sockets of the current network namespace.
 func NewLinks(o Options) (*Links, error) {
 	o.Proc = cmp.Or(o.Proc, "/proc")
-	l := &Links{Options: o, handles: make(chan *netlink.Handle, parallel)}
+	l := &Links{Options: o, hands: make(chan hand, parallel)}
 	for range parallel {
 		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return nil, fmt.Errorf("open netlink socket: %w", err)
 		}
-		l.handles <- h
+		s, err := rtnetlink.Open()
+		if err != nil {
+			return nil, err
+		}
+		l.hands <- hand{s, h}
 	}
 	return l, nil
 }
 
-// with lends a handle.
-func (l *Links) with(do func(h *netlink.Handle) error) error {
-	h := <-l.handles
-	defer func() { l.handles <- h }()
+// with lends a hand.
+func (l *Links) with(do func(h hand) error) error {
+	h := <-l.hands
+	defer func() { l.hands <- h }()
 	return do(h)
 }
 
 // Dump lists our devices with what the host's side tells. A device that was never finished has incarnation 0, one that is down
 // or has other settings than it should has MTU 0.
 func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) {
-	var devices []netlink.Link
-	err := l.with(func(h *netlink.Handle) (err error) { devices, err = whole(h.LinkList); return err })
+	var devices []rtnetlink.Device
+	err := l.with(func(h hand) (err error) { devices, err = whole(h.requests.Devices); return err })
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
@@ -82,15 +92,14 @@ func (l *Links) Dump(context.Context) (iter.Seq2[state.Key, table.Link], error) 
 }
 
 // ours reads a device that is a link of this package, finished or not.
-func ours(d netlink.Link) (row table.Link, ok bool) {
-	a := d.Attrs()
-	text, finished := strings.CutPrefix(a.Alias, aliasPrefix)
-	if d.Type() != "veth" && d.Type() != "netkit" || !finished && (a.Alias != "" || !attach.IsHostName(a.Name)) {
+func ours(d rtnetlink.Device) (row table.Link, ok bool) {
+	text, finished := strings.CutPrefix(d.Alias, aliasPrefix)
+	if d.Kind != "veth" && d.Kind != "netkit" || !finished && (d.Alias != "" || !attach.IsHostName(d.Name)) {
 		return row, false
 	}
 	incarnation, _ := strconv.ParseUint(text, 10, 32)
-	row = table.Link{HostName: a.Name, Kind: d.Type(), HostMAC: a.HardwareAddr.String(), MTU: a.MTU, Incarnation: uint32(incarnation)}
-	if a.Flags&net.FlagUp == 0 {
+	row = table.Link{HostName: d.Name, Kind: d.Kind, HostMAC: d.MAC, MTU: d.MTU, Incarnation: uint32(incarnation)}
+	if !d.Up {
 		row.MTU = 0 // unlike any that is wanted: Set brings it up
 	}
 	return row, true
@@ -111,12 +120,12 @@ func (l *Links) Unset(ctx context.Context, rows []table.Link) error {
 }
 
 // each does something to every row, several at once.
-func (l *Links) each(ctx context.Context, rows []table.Link, do func(*netlink.Handle, table.Link) error) error {
+func (l *Links) each(ctx context.Context, rows []table.Link, do func(hand, table.Link) error) error {
 	errs := make([]error, len(rows))
 	var group sync.WaitGroup
 	for i, row := range rows {
 		group.Go(func() {
-			err := l.with(func(h *netlink.Handle) error {
+			err := l.with(func(h hand) error {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
@@ -131,12 +140,12 @@ func (l *Links) each(ctx context.Context, rows []table.Link, do func(*netlink.Ha
 	return errors.Join(errs...)
 }
 
-func (l *Links) ensure(h *netlink.Handle, want table.Link) error {
-	d, err := find(h, want.HostName)
+func (l *Links) ensure(h hand, want table.Link) error {
+	d, exists, err := find(h, want.HostName)
 	if err != nil {
 		return err
 	}
-	if d != nil {
+	if exists {
 		have, mine := ours(d)
 		switch {
 		case !mine:
@@ -144,50 +153,50 @@ func (l *Links) ensure(h *netlink.Handle, want table.Link) error {
 		case have.Incarnation == want.Incarnation:
 			return l.repair(h, d, want)
 		}
-		if err := h.LinkDel(d); err != nil {
+		if err := h.requests.Destroy(d.Index); err != nil {
 			return fmt.Errorf("delete device %s of an earlier incarnation: %w", want.HostName, err)
 		}
 	}
 	if err := l.create(h, want); err != nil {
-		if d, _ := find(h, want.HostName); d != nil {
-			err = errors.Join(err, h.LinkDel(d))
+		if d, exists, _ := find(h, want.HostName); exists {
+			err = errors.Join(err, h.requests.Destroy(d.Index))
 		}
 		return err
 	}
 	return nil
 }
 
-func taken(d netlink.Link) error {
-	return fmt.Errorf("device %s is not ours (kind %s, alias %q): delete or rename it", d.Attrs().Name, d.Type(), d.Attrs().Alias)
+func taken(d rtnetlink.Device) error {
+	return fmt.Errorf("device %s is not ours (kind %s, alias %q): delete or rename it", d.Name, d.Kind, d.Alias)
 }
 
-// find gives the device with a name, nil if there is none.
-func find(h *netlink.Handle, name string) (netlink.Link, error) {
-	d, err := h.LinkByName(name)
-	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
-		return nil, nil //nolint:nilnil // none is no error
+// find gives the device with a name, if there is one.
+func find(h hand, name string) (d rtnetlink.Device, exists bool, err error) {
+	d, err = h.requests.Device(name)
+	if errors.Is(err, unix.ENODEV) {
+		return d, false, nil
 	} else if err != nil {
-		return nil, fmt.Errorf("find device %s: %w", name, err)
+		return d, false, fmt.Errorf("find device %s: %w", name, err)
 	}
-	return d, nil
+	return d, true, nil
 }
 
-func (l *Links) remove(h *netlink.Handle, row table.Link) error {
-	d, err := find(h, row.HostName)
-	if d == nil {
+func (l *Links) remove(h hand, row table.Link) error {
+	d, exists, err := find(h, row.HostName)
+	if !exists {
 		return err
 	}
 	if _, mine := ours(d); !mine {
 		return taken(d)
 	}
-	if err := h.LinkDel(d); err != nil && !errors.Is(err, unix.ENODEV) {
+	if err := h.requests.Destroy(d.Index); err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("delete device %s: %w", row.HostName, err)
 	}
 	return nil
 }
 
 // create makes a link. The alias comes last: it says that the rest is done.
-func (l *Links) create(h *netlink.Handle, want table.Link) error {
+func (l *Links) create(h hand, want table.Link) error {
 	inside, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
 		return fmt.Errorf("enter the workload's network namespace %s: %w; the container is gone, or its folder is not mounted here", want.Netns, err)
@@ -212,16 +221,14 @@ func (l *Links) create(h *netlink.Handle, want table.Link) error {
 	if err := inside.Do(func(ns.NetNS) error { return l.configureWorkload(want) }); err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
 	}
-	if d.Attrs().Index == 0 { // LinkAdd has asked for it
+	index := d.Attrs().Index
+	if index == 0 { // LinkAdd has asked for it
 		return fmt.Errorf("find device %s just made: it is gone", want.HostName)
 	}
-	if err := l.configureHost(h, d, want); err != nil {
+	if err := l.configureHost(h, index, want); err != nil {
 		return err
 	}
-	if err := h.LinkSetAlias(d, aliasPrefix+strconv.FormatUint(uint64(want.Incarnation), 10)); err != nil {
-		return fmt.Errorf("set alias of %s: %w", want.HostName, err)
-	}
-	return nil
+	return h.requests.Make(rtnetlink.Alias(index, want.HostName, aliasPrefix+strconv.FormatUint(uint64(want.Incarnation), 10)))
 }
 
 // pair is what a link is made of. Of a netkit pair the workload's side sends nothing until a program is there, and both
@@ -247,82 +254,62 @@ func pair(want table.Link, hostMAC, mac net.HardwareAddr, inside ns.NetNS) netli
 }
 
 // configureHost brings the host's side into its final state, from whatever state it is in.
-func (l *Links) configureHost(h *netlink.Handle, d netlink.Link, want table.Link) error {
-	if err := configure(l.Proc, scopeHost, d); err != nil {
-		return err
-	}
-	if err := h.LinkSetUp(d); err != nil {
-		return fmt.Errorf("set %s up: %w", want.HostName, err)
-	}
+func (l *Links) configureHost(h hand, index int, want table.Link) error {
 	mac, err := net.ParseMAC(want.MAC)
 	if err != nil {
 		return fmt.Errorf("MAC address of the workload's side: %w", err)
 	}
+	if err := configure(h.requests, l.Proc, scopeHost, index, want.HostName); err != nil {
+		return err
+	}
+	changes := []rtnetlink.Change{rtnetlink.Up(index, want.HostName)}
 	for _, a := range want.Addresses {
-		if err := h.NeighSet(neighbour(d, a, mac)); err != nil {
-			return fmt.Errorf("neighbour %s on %s: %w", a, want.HostName, err)
-		}
+		changes = append(changes, rtnetlink.Neighbour(index, want.HostName, a, mac))
 	}
-	return nil
-}
-
-// neighbour is a permanent entry of the neighbour table.
-func neighbour(d netlink.Link, a netip.Addr, mac net.HardwareAddr) *netlink.Neigh {
-	family := netlink.FAMILY_V6
-	if a.Is4() {
-		family = netlink.FAMILY_V4
-	}
-	return &netlink.Neigh{LinkIndex: d.Attrs().Index, Family: family, State: netlink.NUD_PERMANENT, IP: a.AsSlice(), HardwareAddr: mac}
+	return h.requests.Make(changes...)
 }
 
 // repair brings a finished link up to what is wanted now. Inside the workload that is the MTU alone.
-func (l *Links) repair(h *netlink.Handle, d netlink.Link, want table.Link) error {
+func (l *Links) repair(h hand, d rtnetlink.Device, want table.Link) error {
 	mac, err := net.ParseMAC(want.HostMAC)
 	if err != nil {
 		return fmt.Errorf("MAC address of the host's side: %w", err)
 	}
-	if a := d.Attrs(); a.HardwareAddr.String() != mac.String() {
-		if err := h.LinkSetHardwareAddr(d, mac); err != nil {
-			return fmt.Errorf("set MAC address of %s: %w", want.HostName, err)
+	if d.MAC != mac.String() {
+		if err := h.requests.Make(rtnetlink.MAC(d.Index, want.HostName, mac)); err != nil {
+			return err
 		}
 	}
-	if want.MTU != 0 && d.Attrs().MTU != want.MTU {
+	if want.MTU != 0 && d.MTU != want.MTU {
 		if err := l.resize(h, d, want); err != nil {
 			return err
 		}
 	}
-	if err := l.configureHost(h, d, want); err != nil {
+	if err := l.configureHost(h, d.Index, want); err != nil {
 		return err
 	}
-	return plain(h, d)
+	return plain(h.Handle, &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: d.Index, Name: d.Name}})
 }
 
 // resize sets the MTU of both sides. The far one is found by its index: the workload may have renamed it.
-func (l *Links) resize(h *netlink.Handle, d netlink.Link, want table.Link) error {
+func (l *Links) resize(h hand, d rtnetlink.Device, want table.Link) error {
 	inside, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
 		return fmt.Errorf("enter the workload's network namespace %s: %w", want.Netns, err)
 	}
 	defer inside.Close()
 	err = inside.Do(func(ns.NetNS) error {
-		there, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		there, err := rtnetlink.Open()
 		if err != nil {
 			return err
 		}
 		defer there.Close()
-		peer, err := there.LinkByIndex(d.Attrs().ParentIndex)
-		if err != nil {
-			return err
-		}
-		return there.LinkSetMTU(peer, want.MTU)
+		return there.Make(rtnetlink.MTU(d.Peer, want.Interface, want.MTU))
 	})
 	if err != nil {
-		return fmt.Errorf("set MTU of %s in network namespace %s to %d: %w", want.Interface, want.Netns, want.MTU, err)
+		return fmt.Errorf("in network namespace %s: %w", want.Netns, err)
 	}
-	if err := h.LinkSetMTU(d, want.MTU); err != nil {
-		return fmt.Errorf("set MTU of %s to %d: %w", want.HostName, want.MTU, err)
-	}
-	return nil
+	return h.requests.Make(rtnetlink.MTU(d.Index, want.HostName, want.MTU))
 }
 
 // whole repeats a list that changed while the kernel wrote it down. Should it never come to rest, the loop comes back later.

@@ -8,20 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
 // Ours lists the devices of this network namespace that Weftnet has made: the host sides of workloads, and the tunnel.
 func Ours() (workloads, tunnels []string, err error) {
-	devices, err := whole(netlink.LinkList)
+	s, err := rtnetlink.Open()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.Close()
+	devices, err := whole(s.Devices)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list devices: %w", err)
 	}
 	for _, d := range devices {
-		a := d.Attrs()
 		if _, mine := ours(d); mine {
-			workloads = append(workloads, a.Name)
-		} else if a.Alias == tunnelAlias || a.Name == attach.TunnelDevice && d.Type() == "vxlan" {
-			tunnels = append(tunnels, a.Name)
+			workloads = append(workloads, d.Name)
+		} else if d.Alias == tunnelAlias || d.Name == attach.TunnelDevice && d.Kind == "vxlan" {
+			tunnels = append(tunnels, d.Name)
 		}
 	}
 	return workloads, tunnels, nil

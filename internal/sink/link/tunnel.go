@@ -13,14 +13,16 @@ import (
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
 // Tunnels keeps the overlay device equal to table.Tunnels.
 type Tunnels struct {
-	proc   string
-	handle *netlink.Handle
+	proc     string
+	handle   *netlink.Handle
+	requests *rtnetlink.Socket
 }
 
 const tunnelAlias = aliasPrefix + "tunnel"
@@ -32,7 +34,11 @@ func NewTunnels(o Options) (*Tunnels, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	return &Tunnels{proc: o.Proc, handle: h}, nil
+	s, err := rtnetlink.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &Tunnels{proc: o.Proc, handle: h, requests: s}, nil
 }
 
 // Dump lists our overlay devices. One that is not as this package makes them has port 0.
@@ -130,7 +136,7 @@ func (t *Tunnels) ensure(want table.Tunnel) error {
 			return fmt.Errorf("set MTU of %s to %d: %w", want.Name, want.MTU, err)
 		}
 	}
-	if err := configure(t.proc, scopeTunnel, d); err != nil {
+	if err := configure(t.requests, t.proc, scopeTunnel, d.Attrs().Index, want.Name); err != nil {
 		return err
 	}
 	if err := t.handle.LinkSetUp(d); err != nil {

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +11,14 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
 // Watch tells of links that may have been changed: by this package, systemd-networkd, NetworkManager, or a person.
 func (l *Links) Watch(ctx context.Context, changed func(state.Key, *table.Link)) error {
-	return watch(ctx, changed, func(d netlink.Link) (table.Link, bool) {
+	return watch(ctx, changed, func(d rtnetlink.Device, _ []byte) (table.Link, bool) {
 		row, mine := ours(d)
 		return row, mine && row.Incarnation != 0 // before that it is being made
 	})
@@ -24,12 +26,21 @@ func (l *Links) Watch(ctx context.Context, changed func(state.Key, *table.Link))
 
 // Watch tells of overlay devices that may have been changed.
 func (t *Tunnels) Watch(ctx context.Context, changed func(state.Key, *table.Tunnel)) error {
-	return watch(ctx, changed, func(d netlink.Link) (table.Tunnel, bool) { return read(d), d.Attrs().Alias == tunnelAlias })
+	return watch(ctx, changed, func(d rtnetlink.Device, data []byte) (table.Tunnel, bool) {
+		if d.Alias != tunnelAlias {
+			return table.Tunnel{}, false
+		}
+		all, err := netlink.LinkDeserialize(nil, bytes.Clone(data))
+		if err != nil {
+			return table.Tunnel{}, false // the next comparison sees it
+		}
+		return read(all), true
+	})
 }
 
 // watcher follows what the kernel says of devices, their addresses and neighbours.
 type watcher[R any] struct {
-	read    func(netlink.Link) (row R, mine bool)
+	read    func(d rtnetlink.Device, data []byte) (row R, mine bool)
 	changed func(state.Key, *R)
 	devices map[int]seen[R]
 }
@@ -41,19 +52,20 @@ type seen[R any] struct {
 }
 
 // watch works until ctx ends, and returns its error, or that of netlink.
-func watch[R any](ctx context.Context, changed func(state.Key, *R), read func(netlink.Link) (R, bool)) error {
-	changes, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+func watch[R any](ctx context.Context, changed func(state.Key, *R), read func(rtnetlink.Device, []byte) (R, bool)) error {
+	changes, err := rtnetlink.Listen(unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
 	if err != nil {
 		return fmt.Errorf("listen for changes of devices: %w", err)
 	}
 	defer changes.Close()
+	_ = changes.SetBuffer(rtnetlink.Room, true) // with less, some get lost when many pods come, and everything is compared
 	defer context.AfterFunc(ctx, func() { changes.Close() })()
 	w := &watcher[R]{read: read, changed: changed, devices: map[int]seen[R]{}}
 	if err := w.list(); err != nil {
 		return err
 	}
 	for {
-		messages, _, err := changes.Receive()
+		messages, err := changes.Receive()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -73,15 +85,17 @@ func watch[R any](ctx context.Context, changed func(state.Key, *R), read func(ne
 }
 
 func (w *watcher[R]) list() error {
-	devices, err := whole(netlink.LinkList)
+	s, err := rtnetlink.Open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	_, err = whole(func() ([]struct{}, error) {
+		clear(w.devices)
+		return nil, s.EachDevice(func(data []byte) { w.note(unix.RTM_NEWLINK, 0, data) })
+	})
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
-	}
-	clear(w.devices)
-	for _, d := range devices {
-		if row, mine := w.read(d); mine {
-			w.devices[d.Attrs().Index] = seen[R]{state.Join(d.Attrs().Name), row}
-		}
 	}
 	return nil
 }
@@ -94,15 +108,15 @@ func (w *watcher[R]) note(kind uint16, sender uint32, data []byte) {
 		if len(data) < unix.SizeofIfInfomsg || nl.DeserializeIfInfomsg(data).Family != unix.AF_UNSPEC {
 			return
 		}
-		d, err := netlink.LinkDeserialize(nil, data)
+		d, err := rtnetlink.ReadDevice(data)
 		if err != nil {
 			return // the next comparison sees it
 		}
-		row, mine := w.read(d)
+		row, mine := w.read(d, data)
 		if !mine {
 			return
 		}
-		index, now := d.Attrs().Index, seen[R]{state.Join(d.Attrs().Name), row}
+		index, now := d.Index, seen[R]{state.Join(d.Name), row}
 		if before, known := w.devices[index]; known && !reflect.DeepEqual(before, now) {
 			w.changed(before.key, &now.row)
 		}

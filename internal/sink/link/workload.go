@@ -10,87 +10,68 @@ import (
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/table"
 )
 
 // configureWorkload configures the workload's side. It runs on a thread that is inside the workload's network namespace.
 func (l *Links) configureWorkload(want table.Link) error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	s, err := rtnetlink.Open()
 	if err != nil {
-		return fmt.Errorf("open netlink socket: %w", err)
+		return err
 	}
-	defer h.Close()
-	d, err := h.LinkByName(want.Interface)
+	defer s.Close()
+	d, err := s.Device(want.Interface)
 	if err != nil {
 		return fmt.Errorf("find device just made: %w", err)
+	}
+	hostMAC, err := net.ParseMAC(want.HostMAC)
+	if err != nil {
+		return fmt.Errorf("MAC address of the host's side: %w", err)
 	}
 	if slices.ContainsFunc(want.Addresses, netip.Addr.Is6) {
 		if err := apply(l.Proc, scopeWorkload, want.Interface); err != nil {
 			return err
 		}
 	}
+	index := d.Index
+	var before, after []rtnetlink.Change
 	for _, a := range want.Addresses {
-		address := &netlink.Addr{IPNet: ipNet(attach.Single(a))}
-		if a.Is6() {
-			address.Flags = unix.IFA_F_NODAD
-		}
-		if err := h.AddrAdd(d, address); err != nil {
-			return fmt.Errorf("add address %s: %w", a, err)
-		}
+		before = append(before, rtnetlink.Address(index, a))
+		after = append(after, rtnetlink.Neighbour(index, want.Interface, attach.Gateway(a), hostMAC))
+		after = append(after, routes(index, a)...)
 	}
-	if err := h.LinkSetUp(d); err != nil {
-		return fmt.Errorf("set up: %w", err)
-	}
-	hostMAC, err := net.ParseMAC(want.HostMAC)
-	if err != nil {
-		return fmt.Errorf("MAC address of the host's side: %w", err)
-	}
-	for _, a := range want.Addresses {
-		gateway := attach.Gateway(a)
-		if err := h.NeighSet(neighbour(d, gateway, hostMAC)); err != nil {
-			return fmt.Errorf("neighbour %s: %w", gateway, err)
-		}
-		for _, r := range workloadRoutes(d.Attrs().Index, a) {
-			err := h.RouteAdd(&r)
-			if errors.Is(err, unix.EEXIST) && r.Gw != nil {
-				continue // a workload's first interface has the default route; this is a further one
-			}
-			if err != nil {
-				return fmt.Errorf("add route %s: %w", r, err)
-			}
-		}
-	}
-	return nil
+	return s.Make(slices.Concat(before, []rtnetlink.Change{rtnetlink.Up(index, want.Interface)}, after)...)
 }
 
-// workloadRoutes are what a workload needs for an address of its: the way to the gateway, which is in no subnet of it, and
-// through the gateway to everything else.
-func workloadRoutes(index int, a netip.Addr) []netlink.Route {
-	gateway := attach.Gateway(a)
-	everything := netlink.Route{LinkIndex: index, Dst: ipNet(netip.PrefixFrom(a, 0).Masked()), Gw: gateway.AsSlice()}
+// routes are what a workload needs for an address of its: the way to the gateway, which is in no subnet of it, and through
+// the gateway to everything else. A workload's first interface has the default route; this may be a further one.
+func routes(index int, a netip.Addr) (list []rtnetlink.Change) {
+	gateway, flags := attach.Gateway(a), uint32(0)
 	if a.Is6() {
-		everything.Flags = int(netlink.FLAG_ONLINK)
-		return []netlink.Route{everything}
+		flags = unix.RTNH_F_ONLINK
+	} else {
+		list = append(list, rtnetlink.Route(index, attach.Single(gateway), unix.RT_SCOPE_LINK, 0))
 	}
-	return []netlink.Route{{LinkIndex: index, Dst: ipNet(attach.Single(gateway)), Scope: netlink.SCOPE_LINK}, everything}
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+	everything := rtnetlink.Route(index, netip.PrefixFrom(a, 0).Masked(), unix.RT_SCOPE_UNIVERSE, flags, nl.NewRtAttr(unix.RTA_GATEWAY, gateway.AsSlice()))
+	everything.Exists = true
+	return append(list, everything)
 }
 
 // Check compares all of a link with what was made, its inside too: what a CNI CHECK asks for. All that differs is in the
 // error.
 func (l *Links) Check(_ context.Context, want table.Link) error {
-	var d netlink.Link
-	err := l.with(func(h *netlink.Handle) (err error) { d, err = find(h, want.HostName); return err })
+	var d rtnetlink.Device
+	exists := false
+	err := l.with(func(h hand) (err error) { d, exists, err = find(h, want.HostName); return err })
 	if err != nil {
 		return err
 	}
-	if d == nil {
+	if !exists {
 		return fmt.Errorf("device %s is gone", want.HostName)
 	}
 	have, mine := ours(d)
@@ -107,7 +88,7 @@ func (l *Links) Check(_ context.Context, want table.Link) error {
 		return errors.Join(append(errs, fmt.Errorf("network namespace %s: %w", want.Netns, err))...)
 	}
 	defer inside.Close()
-	return errors.Join(append(errs, inside.Do(func(ns.NetNS) error { return compare(want, d.Attrs().ParentIndex) }))...)
+	return errors.Join(append(errs, inside.Do(func(ns.NetNS) error { return compare(want, d.Peer) }))...)
 }
 
 // compare looks at the workload's side, from inside its network namespace.

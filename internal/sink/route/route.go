@@ -29,9 +29,11 @@ import (
 	"net/netip"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -40,7 +42,10 @@ import (
 const Metric = 44
 
 // Routes keeps routes of the network namespace it was made in.
-type Routes struct{ handle *netlink.Handle }
+type Routes struct {
+	handle   *netlink.Handle
+	requests *rtnetlink.Socket // for what an ADD waits for
+}
 
 // New opens the netlink socket of the current network namespace.
 func New() (*Routes, error) {
@@ -48,18 +53,22 @@ func New() (*Routes, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	return &Routes{h}, nil
+	s, err := rtnetlink.Open()
+	if err != nil {
+		return nil, err
+	}
+	return &Routes{h, s}, nil
 }
 
 // Dump lists our routes.
 func (s *Routes) Dump(context.Context) (iter.Seq2[state.Key, table.Route], error) {
-	devices, err := whole(s.handle.LinkList)
+	devices, err := whole(s.requests.Devices)
 	if err != nil {
 		return nil, fmt.Errorf("list devices: %w", err)
 	}
 	names := map[int]string{}
 	for _, d := range devices {
-		names[d.Attrs().Index] = d.Attrs().Name
+		names[d.Index] = d.Name
 	}
 	marks := &netlink.Route{Table: unix.RT_TABLE_MAIN, Protocol: unix.RTPROT_KERNEL}
 	list, err := whole(func() ([]netlink.Route, error) {
@@ -94,21 +103,59 @@ func address(ip net.IP) netip.Addr {
 
 // Set adds or replaces routes.
 func (s *Routes) Set(_ context.Context, rows []table.Route) error {
-	return each(rows, func(r table.Route) error {
-		d, err := s.handle.LinkByName(r.Device)
+	var requests []*nl.NetlinkRequest
+	var asked []table.Route
+	var errs []error
+	indexes := map[string]int{}
+	for _, r := range rows {
+		index, known := indexes[r.Device]
+		if !known {
+			d, err := s.requests.Device(r.Device)
+			if err != nil {
+				errs = append(errs, failed(r, fmt.Errorf("find device %s: %w", r.Device, err)))
+				continue
+			}
+			index = d.Index
+			indexes[r.Device] = index
+		}
+		requests, asked = append(requests, request(r, index)), append(asked, r)
+	}
+	for i, err := range s.requests.Do(requests...) {
 		if err != nil {
-			return fmt.Errorf("find device %s: %w", r.Device, err)
+			errs = append(errs, failed(asked[i], fmt.Errorf("replace route %s dev %s: %w", asked[i].Prefix, asked[i].Device, err)))
 		}
-		want := marked(r.Prefix)
-		want.LinkIndex, want.Gw, want.Src, want.MTU = d.Attrs().Index, ip(r.Gateway), ip(r.Source), r.MTU
-		if r.Prefix.Addr().Is4() && !r.Gateway.IsValid() {
-			want.Scope = netlink.SCOPE_LINK
+	}
+	return errors.Join(errs...)
+}
+
+// request makes a route, or replaces the one of ours.
+func request(row table.Route, device int) *nl.NetlinkRequest {
+	head := nl.NewRtMsg()
+	head.Dst_len, head.Protocol = uint8(row.Prefix.Bits()), unix.RTPROT_KERNEL
+	head.Family = unix.AF_INET6
+	if row.Prefix.Addr().Is4() {
+		head.Family = unix.AF_INET
+		if !row.Gateway.IsValid() {
+			head.Scope = unix.RT_SCOPE_LINK
 		}
-		if err := s.handle.RouteReplace(want); err != nil {
-			return fmt.Errorf("replace route %s: %w", want, err)
-		}
-		return nil
-	})
+	}
+	r := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+	r.AddData(head)
+	r.AddData(nl.NewRtAttr(unix.RTA_DST, row.Prefix.Addr().AsSlice()))
+	if row.Source.IsValid() {
+		r.AddData(nl.NewRtAttr(unix.RTA_PREFSRC, row.Source.AsSlice()))
+	}
+	if row.Gateway.IsValid() {
+		r.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, row.Gateway.AsSlice()))
+	}
+	r.AddData(nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(Metric)))
+	if row.MTU > 0 {
+		metrics := nl.NewRtAttr(unix.RTA_METRICS, nil)
+		metrics.AddRtAttr(unix.RTAX_MTU, nl.Uint32Attr(uint32(row.MTU)))
+		r.AddData(metrics)
+	}
+	r.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(device))))
+	return r
 }
 
 // Unset removes routes.
@@ -140,10 +187,14 @@ func each(rows []table.Route, do func(table.Route) error) error {
 	var errs []error
 	for _, r := range rows {
 		if err := do(r); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Prefix), Err: err})
+			errs = append(errs, failed(r, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func failed(r table.Route, err error) error {
+	return &reconcile.RowError{Key: state.Join(r.Prefix), Err: err}
 }
 
 func marked(p netip.Prefix) *netlink.Route {

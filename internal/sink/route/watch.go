@@ -10,6 +10,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -18,15 +19,16 @@ import (
 // manages and gets no lease for, whatever their protocol, and switches IPv6 off and on; systemd-networkd may take an address away and give it back, and
 // with it go the routes that prefer it.
 func (s *Routes) Watch(ctx context.Context, changed func(state.Key, *table.Route)) error {
-	changes, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR)
+	changes, err := rtnetlink.Listen(unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR)
 	if err != nil {
 		return fmt.Errorf("listen for changes of routes: %w", err)
 	}
 	defer changes.Close()
+	_ = changes.SetBuffer(rtnetlink.Room, true) // with less, some get lost when many pods come, and everything is compared
 	defer context.AfterFunc(ctx, func() { changes.Close() })()
 	down := map[int32]bool{} // devices that were up before
 	for {
-		messages, _, err := changes.Receive()
+		messages, err := changes.Receive()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

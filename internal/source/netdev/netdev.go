@@ -38,6 +38,7 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/rtnetlink"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -48,15 +49,14 @@ type Source struct {
 	db      *state.DB
 	log     *slog.Logger
 	handle  *netlink.Handle
-	changes *nl.NetlinkSocket
+	devs    *rtnetlink.Socket // answers for devices
+	changes *rtnetlink.Listener
 
 	links     map[int]table.Device // without addresses and default
 	addresses map[int][]netip.Prefix
 	defaults  map[int]bool
 	written   map[int]bool // has a row
 }
-
-const buffer = 4 << 20 // bytes of changes that may wait: the veths of a few thousand pods
 
 // New begins to listen. The table is filled by Run.
 func New(devices *state.Table[table.Device], db *state.DB, log *slog.Logger) (*Source, error) {
@@ -65,11 +65,14 @@ func New(devices *state.Table[table.Device], db *state.DB, log *slog.Logger) (*S
 	if s.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	s.changes, err = nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
+	if s.devs, err = rtnetlink.Open(); err != nil {
+		return nil, err
+	}
+	s.changes, err = rtnetlink.Listen(unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("listen for changes of devices: %w", err)
 	}
-	if err := s.changes.SetReceiveBufferSize(buffer, true); err != nil {
+	if err := s.changes.SetBuffer(rtnetlink.Room, true); err != nil {
 		log.Info("devices: the kernel's buffer for changes stays small; under load all devices are listed more often", "error", err)
 	}
 	return s, nil
@@ -79,6 +82,7 @@ func New(devices *state.Table[table.Device], db *state.DB, log *slog.Logger) (*S
 func (s *Source) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { s.changes.Close() })()
 	defer s.handle.Close()
+	defer s.devs.Close()
 	if err := s.list(ctx); err != nil {
 		return err
 	}
@@ -91,15 +95,17 @@ func (s *Source) Run(ctx context.Context) error {
 		return err
 	}
 	for {
-		messages, _, err := s.changes.Receive()
+		messages, err := s.changes.Receive()
 		seen := change{}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, unix.ENOBUFS):
 			s.log.Info("devices: changes came faster than they were read; listing all")
-			if err := s.drain(); err != nil {
-				return err
+			// After the kernel has dropped one, it says nothing of others that it drops until there is nothing left to read;
+			// only what is listed then is sure to miss none.
+			if err := s.changes.Drain(); err != nil {
+				return fmt.Errorf("read changes of devices: %w", err)
 			}
 			seen.all = true
 		case errors.Is(err, unix.EINTR):
@@ -112,21 +118,6 @@ func (s *Source) Run(ctx context.Context) error {
 		}
 		if err := s.follow(ctx, seen); err != nil {
 			return err
-		}
-	}
-}
-
-// drain throws away the changes that wait. After the kernel has dropped one, it says nothing of others that it drops until
-// there is nothing left to read; only what is listed then is sure to miss none.
-func (s *Source) drain() error {
-	waste := make([]byte, 64<<10)
-	for {
-		_, _, err := unix.Recvfrom(s.changes.GetFd(), waste, unix.MSG_DONTWAIT)
-		switch {
-		case errors.Is(err, unix.EAGAIN):
-			return nil
-		case err != nil && !errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EINTR):
-			return fmt.Errorf("read changes of devices: %w", err)
 		}
 	}
 }
@@ -155,12 +146,12 @@ func (s *Source) note(seen *change, kind uint16, data []byte) {
 			seen.links = append(seen.links, int(head.Index))
 			return
 		}
-		if d, err := netlink.LinkDeserialize(nil, data); err != nil {
+		if d, err := rtnetlink.ReadDevice(data); err != nil {
 			s.log.Warn("devices: a change could not be read; listing all", "error", err)
 			seen.all = true
-		} else if d.Attrs().Name != "" { // else an event of a wireless driver, with nothing in it
-			s.links[d.Attrs().Index] = device(d)
-			seen.links = append(seen.links, d.Attrs().Index)
+		} else if d.Name != "" { // else an event of a wireless driver, with nothing in it
+			s.links[d.Index] = device(d)
+			seen.links = append(seen.links, d.Index)
 		}
 	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 		seen.addresses = true
@@ -198,13 +189,13 @@ func (s *Source) follow(ctx context.Context, seen change) error {
 
 // list asks for everything.
 func (s *Source) list(ctx context.Context) error {
-	links, err := whole(ctx, s.handle.LinkList)
+	links, err := whole(ctx, s.devs.Devices)
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
 	}
 	s.links = map[int]table.Device{}
 	for _, d := range links {
-		s.links[d.Attrs().Index] = device(d)
+		s.links[d.Index] = device(d)
 	}
 	if err := s.listAddresses(ctx); err != nil {
 		return err
@@ -291,16 +282,8 @@ func (s *Source) write(tx *state.Tx, indexes []int) {
 	}
 }
 
-func device(d netlink.Link) table.Device {
-	a := d.Attrs()
-	row := table.Device{Index: a.Index, Name: a.Name, Kind: d.Type(), MTU: a.MTU, Up: a.Flags&net.FlagUp != 0, Master: a.MasterIndex}
-	if len(a.HardwareAddr) > 0 {
-		row.MAC = a.HardwareAddr.String()
-	}
-	if row.Kind == "device" {
-		row.Kind = "" // netlink's word for a device without a kind
-	}
-	return row
+func device(d rtnetlink.Device) table.Device {
+	return table.Device{Index: d.Index, Name: d.Name, Kind: d.Kind, MAC: d.MAC, MTU: d.MTU, Up: d.Up, Master: d.Master}
 }
 
 // prefix is an address with its prefix length; not ok if there is none.

@@ -1,0 +1,118 @@
+package rtnetlink
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Change is a request to the kernel, and what it is in words.
+type Change struct {
+	What    string
+	Request *nl.NetlinkRequest
+	Exists  bool // it is no error that there is one already
+}
+
+// Make makes changes, in order. The error is that of the first which fails; those after it are made all the same.
+func (s *Socket) Make(changes ...Change) error {
+	requests := make([]*nl.NetlinkRequest, len(changes))
+	for i, c := range changes {
+		requests[i] = c.Request
+	}
+	for i, err := range s.Do(requests...) {
+		if c := changes[i]; err != nil && !(c.Exists && errors.Is(err, unix.EEXIST)) {
+			return fmt.Errorf("%s: %w", c.What, err)
+		}
+	}
+	return nil
+}
+
+// ChangeOf is a request that changes a device.
+func ChangeOf(index int, flags uint32, more ...nl.NetlinkRequestData) *nl.NetlinkRequest {
+	r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
+	head := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	head.Index, head.Flags, head.Change = int32(index), flags, flags
+	r.AddData(head)
+	for _, data := range more {
+		r.AddData(data)
+	}
+	return r
+}
+
+// Up brings a device up.
+func Up(index int, name string) Change {
+	return Change{What: "set " + name + " up", Request: ChangeOf(index, unix.IFF_UP)}
+}
+
+// Alias writes on a device whose it is.
+func Alias(index int, name, text string) Change {
+	return Change{What: "set alias of " + name, Request: ChangeOf(index, 0, nl.NewRtAttr(unix.IFLA_IFALIAS, []byte(text)))}
+}
+
+// MAC gives a device another MAC address.
+func MAC(index int, name string, mac net.HardwareAddr) Change {
+	return Change{What: "set MAC address of " + name, Request: ChangeOf(index, 0, nl.NewRtAttr(unix.IFLA_ADDRESS, mac))}
+}
+
+// MTU gives a device another MTU.
+func MTU(index int, name string, mtu int) Change {
+	return Change{What: fmt.Sprintf("set MTU of %s to %d", name, mtu), Request: ChangeOf(index, 0, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))}
+}
+
+// Destroy deletes a device.
+func (s *Socket) Destroy(index int) error {
+	r := nl.NewNetlinkRequest(unix.RTM_DELLINK, 0)
+	head := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	head.Index = int32(index)
+	r.AddData(head)
+	return s.Do(r)[0]
+}
+
+// Neighbour is a permanent entry of the neighbour table.
+func Neighbour(index int, name string, a netip.Addr, mac net.HardwareAddr) Change {
+	r := nl.NewNetlinkRequest(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
+	r.AddData(&netlink.Ndmsg{Family: family(a), Index: uint32(index), State: netlink.NUD_PERMANENT})
+	r.AddData(nl.NewRtAttr(netlink.NDA_DST, a.AsSlice()))
+	r.AddData(nl.NewRtAttr(netlink.NDA_LLADDR, mac))
+	return Change{What: fmt.Sprintf("neighbour %s on %s", a, name), Request: r}
+}
+
+// Address is one of a workload. It is there at once: nobody else has it.
+func Address(index int, a netip.Addr) Change {
+	r := nl.NewNetlinkRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	head := nl.NewIfAddrmsg(int(family(a)))
+	head.Index, head.Prefixlen = uint32(index), uint8(a.BitLen())
+	if a.Is6() {
+		head.Flags = unix.IFA_F_NODAD
+	}
+	r.AddData(head)
+	r.AddData(nl.NewRtAttr(unix.IFA_LOCAL, a.AsSlice()))
+	r.AddData(nl.NewRtAttr(unix.IFA_ADDRESS, a.AsSlice()))
+	return Change{What: "add address " + a.String(), Request: r}
+}
+
+// Route is a route by a device in the main table.
+func Route(index int, to netip.Prefix, scope uint8, flags uint32, more ...nl.NetlinkRequestData) Change {
+	r := nl.NewNetlinkRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	head := nl.NewRtMsg()
+	head.Family, head.Dst_len, head.Scope, head.Flags = family(to.Addr()), uint8(to.Bits()), scope, flags
+	r.AddData(head)
+	r.AddData(nl.NewRtAttr(unix.RTA_DST, to.Addr().AsSlice()))
+	for _, data := range more {
+		r.AddData(data)
+	}
+	r.AddData(nl.NewRtAttr(unix.RTA_OIF, nl.Uint32Attr(uint32(index))))
+	return Change{What: "add route " + to.String(), Request: r}
+}
+
+func family(a netip.Addr) uint8 {
+	if a.Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
