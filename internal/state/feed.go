@@ -64,7 +64,7 @@ func (f *Feed[R]) until(s *Snapshot) (changes []Change[R]) {
 	}
 	if before != nil {
 		live := len(changes)
-		for o := range now.grave.since(since) {
+		for o := range now.deleted.since(since) {
 			if old, ok := before.rows.get(o.key); ok {
 				row := old.row.(R)
 				changes, revs = append(changes, Change[R]{Key: o.key, Row: row, Old: row, HadOld: true, Deleted: true}), append(revs, o.rev)
