@@ -11,7 +11,7 @@ import (
 
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/load"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/scripttest"
 )
@@ -49,7 +49,7 @@ type labKey struct{}
 // lab is one script's cluster.
 type lab struct {
 	*nettest.Cluster
-	talks    map[string]*place.Conversation
+	talks    map[string]*netns.Conversation
 	services map[string]*service // by NODE/NAME
 	loads    map[string]*load.Load
 }
@@ -64,7 +64,7 @@ func setup(e *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{c, map[string]*place.Conversation{}, map[string]*service{}, map[string]*load.Load{}}
+	l := &lab{c, map[string]*netns.Conversation{}, map[string]*service{}, map[string]*load.Load{}}
 	e.Values[labKey{}] = l
 	e.Defer(func() {
 		for _, talk := range l.talks {
@@ -110,7 +110,7 @@ func tail(text string, lines int) string {
 	return strings.Join(list[max(0, len(list)-lines):], "\n")
 }
 
-func setAddresses(setenv func(name, value string), p *place.Place, name string) {
+func setAddresses(setenv func(name, value string), p *netns.Station, name string) {
 	for _, family := range []int{4, 6} {
 		if a, ok := p.Address(family); ok {
 			setenv(fmt.Sprint(name, family), a.String())
@@ -118,7 +118,7 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 	}
 }
 
-// condition is [netkit], all nodes are to connect pods by netkit pairs, or [own-machine], nobody else is on it.
+// condition is [netkit], all nodes are to connect pods by netkit pairs, or [own-machine], nothing else runs on it.
 func condition(name string) (bool, error) {
 	switch name {
 	case "netkit":
