@@ -131,7 +131,7 @@ func (b *bench) open() error {
 		return err
 	}
 	for family, id := range map[string]identity.Number{"::ffff:0:0/96": identity.WorldIPv4, "::/0": identity.WorldIPv6} {
-		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
+		if err := b.hosts.Set(context.Background(), []table.IPCacheRow{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) erro
 		} else {
 			row.IPv6 = a
 		}
-		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{{
+		if err := b.hosts.Set(context.Background(), []table.IPCacheRow{{
 			Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.IPCacheLocal | table.IPCacheCluster,
 		}}); err != nil {
 			return err
@@ -198,7 +198,7 @@ func (b *bench) enforce(name string) error {
 		return fmt.Errorf("set of %s is not in force", name)
 	}
 	row := b.devices[name]
-	row.Slot = status.Slot
+	row.SetIndex = status.Index
 	b.devices[name] = row
 	return b.nics.Set(context.Background(), []table.NIC{row})
 }
@@ -206,7 +206,7 @@ func (b *bench) enforce(name string) error {
 // become gives a NIC the identity and the set of another, which have been there before.
 func (b *bench) become(name, other string) error {
 	row := b.devices[name]
-	row.Identity, row.Slot = b.devices[other].Identity, b.devices[other].Slot
+	row.Identity, row.SetIndex = b.devices[other].Identity, b.devices[other].SetIndex
 	b.devices[name] = row
 	return b.nics.Set(context.Background(), []table.NIC{row})
 }

@@ -35,7 +35,7 @@ func commands() map[string]command {
 		}),
 		"node": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			for _, a := range addrs(args[0]) {
-				ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{{
+				ts.Check(b.hosts.Set(context.Background(), []table.IPCacheRow{{
 					Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster,
 				}}))
 			}
@@ -130,14 +130,14 @@ func host(b *bench, ts *testscript.TestScript, args []string) {
 		a := netip.MustParseAddr(args[0])
 		prefix = netip.PrefixFrom(a, a.BitLen())
 	}
-	row := table.IPCacheEntry{Prefix: prefix, Identity: identity.Number(number(o["identity"]))}
+	row := table.IPCacheRow{Prefix: prefix, Identity: identity.Number(number(o["identity"]))}
 	for _, f := range strings.Split(o["flags"], ",") {
 		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect}[f]
 	}
 	if t := o["tunnel"]; t != "" {
 		row.Tunnel = netip.MustParseAddr(t)
 	}
-	ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{row}))
+	ts.Check(b.hosts.Set(context.Background(), []table.IPCacheRow{row}))
 }
 
 var protocols = map[string]uint8{"any": 0, "icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132, "igmp": 2, "ipip": 4, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "vrrp": 112}

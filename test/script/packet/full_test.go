@@ -49,10 +49,10 @@ func (b *bench) says(t *testing.T, line, want string) {
 
 func TestAFullMapOfAddressesIsToldOnTheRowsThatDoNotFit(t *testing.T) {
 	b := small(t)
-	var rows []table.IPCacheEntry
+	var rows []table.IPCacheRow
 	at := netip.MustParseAddr("10.9.0.1")
 	for range 1100 {
-		rows = append(rows, table.IPCacheEntry{Prefix: netip.PrefixFrom(at, 32), Identity: 400, Flags: table.IPCacheCluster})
+		rows = append(rows, table.IPCacheRow{Prefix: netip.PrefixFrom(at, 32), Identity: 400, Flags: table.IPCacheCluster})
 		at = at.Next()
 	}
 	err := b.hosts.Set(context.Background(), rows)
