@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* overlay: packets inside packets between nodes. The outer addresses are nodes', and what a node says inside is believed: so
- * nothing that a workload sends may look like one. */
+/* overlay: packets encapsulated between nodes; which of a pod's are, path_choose() says (path.h). The outer addresses are nodes',
+ * and what a node says inside is believed: so nothing that a workload sends may look like one. */
 #ifndef WEFT_OVERLAY_H
 #define WEFT_OVERLAY_H
 

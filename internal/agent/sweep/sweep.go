@@ -1,5 +1,5 @@
-// Package sweep takes finished entries out of the tables that all workloads of a node share (connections, translations,
-// fragments), and tells which workload uses up its quota.
+// Package sweep takes finished entries out of the tables that all workloads of a node use (connections, translations,
+// fragments), which is elsewhere called conntrack GC, and tells which workload uses up its quota.
 //
 // A pass is cheap while there is room, and passes come the oftener the fuller the tables are. What it counts is what the last
 // pass saw: metrics and `weft status` ask for it at any time.
