@@ -20,7 +20,7 @@ WEFT_LAB = $(LAB_DIR)/bin/weft-lab
 # Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
 LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
 
-.PHONY: help lab lab-down images check test test-vm e2e conformance bench soak setup generate fmt vet lint unit fresh weft-lab
+.PHONY: help lab lab-down images check test test-vm e2e conformance bench soak setup generate fmt vet lint unit check-lab check-modules fresh weft-lab
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -36,7 +36,8 @@ images: ## images of agent and operator and a chart that names them, in dist/; m
 	cd lab && go build -buildvcs=false -o $(CURDIR)/bin/weft-images ./cmd/weft-images
 	bin/weft-images -out dist -version '$(VERSION)' -push '$(PUSH)'
 
-check: fmt fresh vet lint unit ## format, generated files, vet, lint, unit tests and control scripts (no root)
+check: fresh ## format, generated files, vet, lint, unit tests and control scripts (no root)
+	@$(MAKE) --no-print-directory -j2 --output-sync=target fmt vet unit lint check-modules check-lab
 
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
 	go test ./test/script/... ./test/soak
@@ -71,27 +72,32 @@ weft-lab:
 	@cd lab && go build -buildvcs=false -ldflags "-X weftnet.io/weftnet/lab/internal/cli.version=$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o $(WEFT_LAB) ./cmd/weft-lab
 
 fmt:
-	@files=$$($(LINT) gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
-	test -z "$$files" || { echo "not formatted (run: $(LINT) gofumpt -w FILE):" $$files; exit 1; }
+	@tools/once ':(glob)**/*.go tools/lint' sh -c 'files=$$($(LINT) gofumpt -l $$(git ls-files -co --exclude-standard "*.go")); \
+	test -z "$$files" || { echo "not formatted (run: $(LINT) gofumpt -w FILE):" $$files; exit 1; }'
 
 fresh:
 	@tools/fresh
 
+# What the go command does not know to be unchanged, tools/once does: modules that link Kubernetes take long to load, and staticcheck to begin.
+# A module that imports nothing of this one is looked at again when its own files change.
 vet:
 	go vet ./... && go vet -tags e2e ./test/e2e
-	cd lab && go vet $(LAB_PACKAGES)
-	cd lab/components/push && go vet ./...
-	cd deploy/test && go vet ./...
-	cd test/cyclonus && go vet ./...
-	cd test/conformance && go vet ./...
 
 lint:
-	$(LINT) staticcheck ./...
-	cd lab && $(LINT) staticcheck $(LAB_PACKAGES)
+	@tools/once '. :!lab :!docs :!*.txtar :!*.md' $(LINT) staticcheck ./...
 
 unit:
 	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net -e /test/soak)
+
+check-lab:
+	@cd lab && $(CURDIR)/tools/once 'lab tools/lint' sh -c 'go vet $(LAB_PACKAGES) && $(LINT) staticcheck $(LAB_PACKAGES)'
+	@cd lab/components/push && $(CURDIR)/tools/once lab go vet ./...
 	cd lab && go test $(LAB_PACKAGES)
 	cd lab/components/push && go test ./...
+
+check-modules:
+	@cd test/conformance && $(CURDIR)/tools/once test/conformance go vet ./...
+	@cd deploy/test && $(CURDIR)/tools/once '. :!lab :!docs :!*.txtar :!*.md' go vet ./...
+	@cd test/cyclonus && $(CURDIR)/tools/once '. :!lab :!docs :!*.txtar :!*.md' go vet ./...
 	cd deploy/test && go test ./...
 	cd test/cyclonus && go test ./...

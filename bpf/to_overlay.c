@@ -30,7 +30,7 @@ int to_overlay(struct __sk_buff *skb)
 	if (!reason && (h->flags & IPCACHE_VTEP))
 		reason = overlay_wrap_foreign(skb, &h->tunnel, h->mac);
 	else if (!reason)
-		reason = overlay_wrap(skb, &h->tunnel, c->source);
+		reason = overlay_encap(skb, &h->tunnel, c->source);
 	if (reason)
 		return drop(skb, c, reason);
 	count(skb, HOOK_TO_OVERLAY, 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* masquerade: a workload speaks to the outside with its node's address and a port that is free:
+/* masquerade (SNAT): a workload speaks to the outside with its node's address and a port that is free:
  * no socket of the host, no mapping of the host's netfilter, and outside the ranges the host hands out itself.
  */
 #ifndef WEFT_MASQUERADE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* neighbor: what a workload and this node say to each other as neighbours on one link. A workload asks for the link-layer
- * address of anybody and gets its gateway's (RFC 826, RFC 4861 7.2.4). What is about an address of its own NIC, between the
+ * address of any neighbour and gets its gateway's (RFC 826, RFC 4861 7.2.4). What is about an address of its own NIC, between the
  * two, passes unjudged; all else is a packet like any other.
  */
 #ifndef WEFT_NEIGHBOR_H

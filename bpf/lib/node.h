@@ -54,7 +54,7 @@ static __always_inline int node_links(const struct context *c)
 	}
 }
 
-/* The same, and what nodes do with each other: by what is called, since anybody may call from any port. Answers belong to
+/* The same, and what nodes do with each other: by what is called, since any peer may call from any port. Answers belong to
  * their connection. */
 static __always_inline int node_exempt(const struct context *c, const struct addr *peer)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* overlay: packets inside packets between nodes. The outer addresses are nodes', and what a node says inside is believed: so
- * nothing that a workload sends may look like one. */
+/* overlay: packets encapsulated between nodes; which of a pod's are, path_choose() says (path.h). The outer addresses are nodes',
+ * and what a node says inside is believed: so nothing that a workload sends may look like one. */
 #ifndef WEFT_OVERLAY_H
 #define WEFT_OVERLAY_H
 
@@ -37,7 +37,7 @@ static __always_inline int overlay_is_here(const struct addr *dst)
 }
 
 /* Into the overlay, to where a node's tunnel ends; the identity travels as the VNI. */
-static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct addr *tunnel, __u32 identity)
+static __always_inline int overlay_encap(struct __sk_buff *skb, const struct addr *tunnel, __u32 identity)
 {
 	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
 	__u64 flags = 0;
@@ -55,7 +55,7 @@ static __always_inline int overlay_wrap(struct __sk_buff *skb, const struct addr
 /* The same to where another's tunnel ends, which knows no identities and takes frames for its own MAC alone. */
 static __always_inline int overlay_wrap_foreign(struct __sk_buff *skb, const struct addr *tunnel, const __u8 *mac)
 {
-	return bpf_skb_store_bytes(skb, 0, mac, 6, 0) ? DROP_WRITE : overlay_wrap(skb, tunnel, IDENTITY_WORLD);
+	return bpf_skb_store_bytes(skb, 0, mac, 6, 0) ? DROP_WRITE : overlay_encap(skb, tunnel, IDENTITY_WORLD);
 }
 
 #endif

@@ -95,7 +95,7 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 		if (c->hop.path == PATH_VTEP)
 			reason = overlay_wrap_foreign(skb, &c->hop.tunnel, c->hop.mac);
 		else
-			reason = overlay_wrap(skb, &c->hop.tunnel, c->source);
+			reason = overlay_encap(skb, &c->hop.tunnel, c->source);
 		if (reason)
 			return drop(skb, c, reason);
 		mark_set(skb, 0, MARK_ENCAPSULATED);

@@ -29,7 +29,7 @@ static __always_inline __s64 quota_limit(const struct quota *all, enum quota_kin
 {
 	__s64 size = (__s64)limit * QUOTA_PARTS, least = size / QUOTA_LEAST + 1, left = size - size / QUOTA_KEPT;
 
-	if (kind == QUOTA_CONNECTIONS || kind == QUOTA_CALLED) /* one table, and openings lie in it that are nobody's */
+	if (kind == QUOTA_CONNECTIONS || kind == QUOTA_CALLED) /* one table, and openings of no owner lie in it */
 		left -= config.openings_limit + quota_read(&all->held[QUOTA_CONNECTIONS]) + quota_read(&all->held[QUOTA_CALLED]);
 	else
 		left -= quota_read(&all->held[kind]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* reply: what a service gives back: its address for the backend's, and the source of a workload that called itself. */
+/* reply: what a service gives back (reverse NAT): its address for the backend's, and the source of a workload that called
+ * itself. */
 #ifndef WEFT_REPLY_H
 #define WEFT_REPLY_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* tcp: what the numbers of TCP prove about a connection (RFC 9293 3.4, 3.10).
  *
- * Anybody can send a SYN with a forged source, and the callee answers it. A connection is open once each end has
+ * Any host can send a SYN with a forged source, and the callee answers it. A connection is open once each end has
  * acknowledged the number that the other began with, which takes an end that hears the other. Where the beginning was not
  * seen, the numbers of both directions must fit together. A RST is believed by its exact number (RFC 5961 3.2): what its
  * receiver has acknowledged, or, for what is still under way, what its sender has sent without a gap.

@@ -170,7 +170,7 @@ func TestAgentIsNotPrivilegedAndAsksForFewCapabilities(t *testing.T) {
 	}
 }
 
-func TestMetricsAreServedWhereAndToWhomOneSays(t *testing.T) {
+func TestMetricsAreServedAtTheAddressAndToTheClientsThatValuesName(t *testing.T) {
 	open := agentContainer(t, mustRender(t, ""))
 	if !slices.Contains(open.Command, "--metrics-listen=:9962") || len(open.Ports) != 1 {
 		t.Errorf("by default: %v, %v", open.Command, open.Ports)
@@ -351,7 +351,7 @@ func TestTheWebhookAsksForOneSecretAndOneConfiguration(t *testing.T) {
 	off := mustRender(t, "")
 	for _, key := range []string{"ValidatingWebhookConfiguration/weft-policies", "Service/weft-webhook", "Role/cilium-operator-webhook"} {
 		if _, ok := off[key]; ok {
-			t.Errorf("%s is there though nobody asked for it", key)
+			t.Errorf("%s is there though no value asks for it", key)
 		}
 	}
 	on := mustRender(t, "{webhook: {enabled: true, failurePolicy: Fail, port: 19444, namespaceSelector: {matchLabels: {checked: ok}}}, operator: {extraArgs: [--debug]}}")

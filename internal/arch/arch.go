@@ -3,7 +3,7 @@
 //
 // # The world it models
 //
-// A tree of Go packages in layers. Each package has a place in one layer, and imports run downward only:
+// A tree of Go packages in layers. Each package is in one layer, and imports run downward only:
 //
 //	5 assembly   agent install operator cli            wires everything together
 //	4 edges      source sink derive datapath observe   touch the outside, or say what should be; never each other
@@ -20,6 +20,7 @@
 //   - It reads source files only (go/parser): no build, no network, no root. A clean clone is enough.
 //   - A package that is in no layer is a violation: a new folder is a decision, taken in layers (rules.go).
 //   - Test files and generated files are not counted or held to layers. Module lab is held to the same caps.
+//   - Words that docs/style.md rules out stand nowhere, in no text and no name of a file, but where others are quoted.
 //   - What is nearly as large as it may be is no violation: a test logs it, so that it is split before it is full.
 //   - The rules name rooms that are there.
 //
@@ -45,14 +46,14 @@ import (
 	"strings"
 )
 
-// Violation is one place that breaks one rule.
+// Violation is one line or folder that breaks one rule.
 type Violation struct {
-	Place string // file:line, file or folder
-	What  string
-	Why   string // the rule, and what it is good for
+	At   string // file:line, file or folder
+	What string
+	Why  string // the rule, and what it is good for
 }
 
-func (v Violation) String() string { return v.Place + ": " + v.What + "\n\trule: " + v.Why }
+func (v Violation) String() string { return v.At + ": " + v.What + "\n\trule: " + v.Why }
 
 // pkg is one folder of Go files as the rules see it: without tests, generated code apart.
 type pkg struct {
@@ -109,7 +110,7 @@ func Check(fsys fs.FS) (Found, error) {
 	}
 	slices.Sort(c.near)
 	slices.SortFunc(c.found, func(a, b Violation) int {
-		return cmp.Or(cmp.Compare(a.Place, b.Place), cmp.Compare(a.What, b.What))
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.What, b.What))
 	})
 	return Found{c.found, c.near}, nil
 }
@@ -123,11 +124,11 @@ func moduleName(mod []byte) string {
 	return ""
 }
 
-func (c *checker) report(place, why, format string, args ...any) {
-	c.found = append(c.found, Violation{place, fmt.Sprintf(format, args...), why})
+func (c *checker) report(at, why, format string, args ...any) {
+	c.found = append(c.found, Violation{at, fmt.Sprintf(format, args...), why})
 }
 
-// at is the place of a node, as "file:line".
+// at is where a node stands, as "file:line".
 func (c *checker) at(n ast.Node) string {
 	p := c.fset.Position(n.Pos())
 	return fmt.Sprintf("%s:%d", p.Filename, p.Line)
@@ -156,6 +157,7 @@ func (c *checker) visit(name string, d fs.DirEntry, err error) error {
 		return nil // an object file, a picture
 	}
 	c.checkPaths(name, text)
+	c.checkWords(name, text)
 	c.checkC(name, text)
 	c.readIncludes(name, text)
 	if strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") && c.inModule(name) {
@@ -212,7 +214,7 @@ func (c *checker) add(name string, text []byte) error {
 	return nil
 }
 
-// imports gives every import of a file as a path with the place it stands.
+// imports gives every import of a file as a path with where it stands.
 func imports(f *ast.File) map[string]*ast.ImportSpec {
 	out := map[string]*ast.ImportSpec{}
 	for _, spec := range f.Imports {

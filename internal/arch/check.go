@@ -161,12 +161,12 @@ func maySideways(from, to string) bool {
 }
 
 // cap reports what has grown beyond a cap, and warns of what has nearly reached it.
-func (c *checker) cap(place, why string, n, most int, format string) {
+func (c *checker) cap(at, why string, n, most int, format string) {
 	switch {
 	case n > most:
-		c.report(place, why, format, n)
+		c.report(at, why, format, n)
 	case n*100 >= most*nearly:
-		c.near = append(c.near, fmt.Sprintf("%s: "+format+" of %d", place, n, most))
+		c.near = append(c.near, fmt.Sprintf("%s: "+format+" of %d", at, n, most))
 	}
 }
 

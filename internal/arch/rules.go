@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// layer is a place in the order of imports. Higher ones may import lower ones.
+// layer is a level in the order of imports. Higher ones may import lower ones.
 type layer int
 
 const (
@@ -60,7 +60,7 @@ var libraries = []struct {
 }{
 	{"k8s.io/client-go", kubeEdges, "only source/kube, sink/kube, operator and cli speak to the API server; the rest sees rows, and works in a test without one"},
 	{"sigs.k8s.io/controller-runtime", []string{"internal/operator"}, "only the operator is a controller; the agent has one state and one loop of its own"},
-	{"github.com/cilium/ebpf", []string{"internal/datapath", "internal/sink/bpfmap", "internal/observe"}, "only datapath, sink/bpfmap and observe touch programs and maps; what the kernel holds is then found in three places"},
+	{"github.com/cilium/ebpf", []string{"internal/datapath", "internal/sink/bpfmap", "internal/observe"}, "only datapath, sink/bpfmap and observe touch programs and maps; what the kernel holds is then found in three packages"},
 	{"github.com/vishvananda/netlink", []string{"internal/source/netdev", "internal/sink/link", "internal/sink/route", "internal/datapath", "internal/rtnetlink"}, "only source/netdev reads and sink/link and sink/route write devices and routes, and datapath the filters that are its programs; everything else asks tables"},
 	{"testing", nil, whyTesting},
 	{"pgregory.net/rapid", nil, whyTesting},
@@ -117,6 +117,7 @@ const (
 	whyMain     = "a main has at most 60 lines: it reads flags and calls the assembly, which can be tested"
 	whyHeader   = "a header in bpf/lib is one noun of at most 300 lines"
 	whyProgram  = "a BPF program is a table of contents of at most 150 lines; the steps are in bpf/lib"
+	whyWord     = "one word for one thing, and plain ones (docs/style.md, docs/glossary.md); a text quoted from others goes into quoted in internal/arch/words.go"
 	whyOutside  = "no path leads out of the repository: a clean clone has no such file, and a test that reads it passes on one machine only"
 	whyApart    = "lab is a module of its own, since it links Kubernetes: it imports nothing of this one"
 	whyMissing  = "layers and rights name what is there: a room is entered in internal/arch/rules.go when it is built"

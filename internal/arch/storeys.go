@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// storeys puts headers of bpf/lib in their place, from the ground up. A header includes those of lower storeys, and of its
+// storeys puts headers of bpf/lib in order, from the ground up. A header includes those of lower storeys, and of its
 // own those to its left; the shapes in bpf/lib/abi lie below all and include each other alone, and a program may include any.
-// A header that is not here stands on what it includes, so a new one needs no entry.
+// A header that is not here stands on what it includes, so a new one need not be added.
 var storeys = [][]string{
 	{"config", "addr", "mark", "netkit"},                                                   // words
 	{"ipcache", "nic", "quota", "packet", "icmp", "extension", "parse", "quoted", "vlan"},  // who, how much, what
@@ -56,7 +56,7 @@ func (c *checker) checkStoreys() {
 	}
 }
 
-// storeyOf is the place of a header among all: 0 for the shapes. A header that is in no storey stands on what it includes.
+// storeyOf is the storey of a header, from the ground: 0 for the shapes. A header that is in no storey stands on what it includes.
 func (c *checker) storeyOf(name string, seen []string) (at int) {
 	if path.Dir(name) == lib+"abi" {
 		return 0

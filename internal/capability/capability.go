@@ -58,7 +58,7 @@ func README() string {
 		}
 	}
 	b.WriteString("\n## What does not, yet\n\n")
-	b.WriteString(wrap("Accepted, and **not in force**: status, events and `weft status` say so, and a policy entry that needs it allows nothing.", ""))
+	b.WriteString(wrap("Accepted, and **not in force**: status, events and `weft status` say so, and a rule that needs it allows nothing.", ""))
 	b.WriteString("\n")
 	for _, c := range Table {
 		if c.State == Accepted {

@@ -172,12 +172,12 @@ var samples = map[string]sample{
 	"domainNames": tiered(`{domainNames: [example.com]}`),
 }
 
-func in(entry string) sample {
-	return sample{"CiliumNetworkPolicy", `{endpointSelector: {}, ingress: [{` + entry + `}]}`}
+func in(element string) sample {
+	return sample{"CiliumNetworkPolicy", `{endpointSelector: {}, ingress: [{` + element + `}]}`}
 }
 
-func out(entry string) sample {
-	return sample{"CiliumNetworkPolicy", `{endpointSelector: {}, egress: [{` + entry + `}]}`}
+func out(element string) sample {
+	return sample{"CiliumNetworkPolicy", `{endpointSelector: {}, egress: [{` + element + `}]}`}
 }
 
 func tiered(peer string) sample {

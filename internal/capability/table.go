@@ -52,7 +52,7 @@ var Table = []Capability{
 		},
 		Kinds: []string{"CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "CiliumCIDRGroup", "ClusterNetworkPolicy", "CiliumIdentity", "CiliumEndpoint"},
 		Scripts: []string{
-			"a_direction_closes_for_whom_a_rule_closes_it", "a_rule_by_address_is_about_the_outside", "peers_are_whom_their_words_say", "ports_are_what_their_text_says",
+			"a_direction_closes_for_the_pods_of_a_rule", "a_rule_by_address_is_about_the_outside", "peers_are_what_their_text_says", "ports_are_what_their_text_says",
 			"deny_beats_allow_in_every_language", "an_administrators_policy_comes_first", "a_policy_bites_on_an_open_connection",
 		},
 	},
@@ -61,7 +61,7 @@ var Table = []Capability{
 		Text:    "policies with a nodeSelector, with `enable-host-firewall`.",
 		Fields:  []string{"nodeSelector"},
 		Keys:    []string{"enable-host-firewall=true"},
-		Scripts: []string{"a_node_refuses_whom_its_policy_does_not_name", "a_node_may_close_all_or_nothing"},
+		Scripts: []string{"a_node_refuses_calls_that_its_policy_does_not_allow", "a_node_may_close_all_or_nothing"},
 	},
 	{
 		State: Works, Topic: "Policy, before it bites",
@@ -83,7 +83,7 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Restarts",
 		Text: "connections survive restarts of the agent, upgrades (also those that change the shape of what is remembered) and changes of the " +
-			"routing mode; a workload that floods uses up its own share of the tables; `weft uninstall` leaves a node as it was.",
+			"routing mode; a workload that floods uses up its own quota of the tables; `weft uninstall` leaves a node as it was.",
 		Keys:     []string{"bpf-map-dynamic-size-ratio=0.01", "bpf-ct-global-tcp-max=262144"},
 		Commands: []string{"uninstall"},
 		Scripts: []string{

@@ -70,7 +70,7 @@ func refusal(path string, status int, body []byte) error {
 	return fmt.Errorf("weft-agent answered %s with %d: %s", path, status, text)
 }
 
-// root is what really went wrong, without the URL that nobody asked for.
+// root is what really went wrong, without the URL, which says nothing more.
 func root(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

@@ -102,7 +102,7 @@ func (v *filterValue) Set(value string) error {
 	return v.flag.set(p, value)
 }
 
-// conflict refuses flags for either side beside flags for one side of the same thing: nobody could say what is meant.
+// conflict refuses flags for either side beside flags for one side of the same thing: it could mean two things.
 func (p *pair) conflict() error {
 	for _, about := range []struct{ both, one []string }{
 		{[]string{"pod", "namespace", "all-namespaces", "service"}, []string{"from-pod", "to-pod", "from-namespace", "to-namespace", "from-service", "to-service"}},

@@ -42,7 +42,7 @@ It needs root. Its program, weft-lab, links Kubernetes itself and is built apart
 	}
 }
 
-// findLab finds weft-lab. A path that somebody has set must be right; the others are tried in turn.
+// findLab finds weft-lab. A path in $WEFT_LAB must be right; the others are tried in turn.
 func findLab(env *Environment) (string, error) {
 	if path := env.Getenv("WEFT_LAB"); path != "" {
 		found, err := env.LookPath(path)

@@ -54,7 +54,7 @@ packet, each point that a new connection and its first answer passed, and the en
   TIME: SOURCE (IDENTITY) -> DESTINATION (IDENTITY) TYPE VERDICT (SUMMARY)
 
 The arrow points to the left for answers, whose ends are swapped so that the caller stays on the left, and is
-<> where nobody knows. TYPE is policy-verdict:MATCH DIRECTION, the reason of a drop, or the point that was
+<> where it is not known which is the answer. TYPE is policy-verdict:MATCH DIRECTION, the reason of a drop, or the point that was
 passed: to-endpoint, to-stack, to-overlay, to-network; or close, whose summary says how a connection ended, after
 how long, and what it carried. Times are UTC.
 
@@ -71,7 +71,7 @@ had more to tell than it could keep.`,
 		Example: `  # what is denied in namespace shop, as it happens, and by which policies
   weft observe -f -n shop --verdict DENIED --print-policy-names
 
-  # everything that anybody sent to the database, except probes from the node
+  # everything that was sent to the database, except probes from the node
   weft observe --all --to-pod shop/db --not --from-identity host
 
   # drops of the last five minutes that no policy asked for

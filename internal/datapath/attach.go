@@ -28,7 +28,7 @@ type hook interface {
 	attach(program string, p *ebpf.Program, ifindex int) error
 	// detach takes the program of that name off a device, and nothing else. It is no error if there is none, or no device.
 	detach(program string, ifindex int) error
-	// list gives what is attached this way, whoever attached it, without Current.
+	// list gives what is attached this way, by any program, without Current.
 	list() ([]Attachment, error)
 }
 
@@ -42,7 +42,7 @@ func withNetkit(dir string, hooks []hook) []hook {
 
 // ways are the hooks for a program, the one to use first.
 //
-// Workloads' devices come and go while somebody waits, so theirs is cls_bpf: to attach by tcx, the kernel waits for an RCU
+// A CNI ADD waits for a workload's device, so its programs are attached by cls_bpf: to attach by tcx, the kernel waits for an RCU
 // grace period with the lock of all devices held (tcx_entry_sync in include/net/tcx.h), some 10 ms each. See
 // docs/design/0006.
 func (d *Datapath) ways(program string) []hook {
@@ -157,7 +157,7 @@ func (d *Datapath) Detach(program string, ifindex int) error {
 	return clsact{d.dir}.release(ifindex)
 }
 
-// Attachments lists what is attached, whoever did it.
+// Attachments lists what is attached, by any program.
 func (d *Datapath) Attachments() ([]Attachment, error) {
 	d.swap.RLock()
 	defer d.swap.RUnlock()
@@ -185,7 +185,7 @@ func (d *Datapath) attachments() ([]Attachment, error) {
 	return list, nil
 }
 
-// List gives what the agents of a pin directory have attached, for somebody who has loaded nothing. Current says nothing.
+// List gives what the agents of a pin directory have attached, for a caller that has loaded nothing. Current says nothing.
 func List(dir string) ([]Attachment, error) { return list(withNetkit(dir, hooksOf(dir))) }
 
 func list(hooks []hook) (all []Attachment, err error) {

@@ -77,13 +77,13 @@ func newStandOf(t *testing.T, pair netlink.Link) *stand {
 	return s
 }
 
-// counting is a program that counts in a slot and lets the packet go on.
-func (s *stand) counting(t *testing.T, slot int32) *ebpf.Program {
+// counting is a program that counts at an index and lets the packet go on.
+func (s *stand) counting(t *testing.T, index int32) *ebpf.Program {
 	t.Helper()
 	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.SchedCLS, License: "Dual BSD/GPL",
 		Instructions: asm.Instructions{
-			asm.StoreImm(asm.R10, -4, int64(slot), asm.Word),
+			asm.StoreImm(asm.R10, -4, int64(index), asm.Word),
 			asm.Mov.Reg(asm.R2, asm.R10),
 			asm.Add.Imm(asm.R2, -4),
 			asm.LoadMapPtr(asm.R1, s.seen.FD()),
@@ -108,8 +108,8 @@ func (s *stand) each(t *testing.T, test func(t *testing.T, h hook)) {
 			t.Logf("this kernel has no tcx (Linux 6.6 has): not tested")
 			continue
 		}
-		for slot := range uint32(2) {
-			if err := s.seen.Put(slot, uint64(0)); err != nil {
+		for index := range uint32(2) {
+			if err := s.seen.Put(index, uint64(0)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -141,8 +141,8 @@ func (s *stand) sender(t *testing.T, device int) func(count int) error {
 // counts are the packets that each program has seen.
 func (s *stand) counts(t *testing.T) (list [2]uint64) {
 	t.Helper()
-	for slot := range list {
-		if err := s.seen.Lookup(uint32(slot), &list[slot]); err != nil {
+	for index := range list {
+		if err := s.seen.Lookup(uint32(index), &list[index]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -274,7 +274,7 @@ func TestFiltersOfOthersStayAsTheyAre(t *testing.T) {
 	attrs := func(side uint32, priority uint16) netlink.FilterAttrs {
 		return netlink.FilterAttrs{LinkIndex: device.Attrs().Index, Parent: side, Priority: priority, Protocol: unix.ETH_P_ALL}
 	}
-	// A filter of another kind on the first priority, a program of somebody else's, and one that shares our priority.
+	// A filter of another kind on the first priority, a program of another owner, and one that has our priority.
 	check(t, netlink.FilterAdd(&netlink.U32{FilterAttrs: attrs(netlink.HANDLE_MIN_INGRESS, 1), ClassId: netlink.MakeHandle(1, 1)}))
 	check(t, netlink.FilterAdd(&netlink.BpfFilter{FilterAttrs: attrs(netlink.HANDLE_MIN_INGRESS, 2), Fd: s.second.FD(), Name: "theirs", DirectAction: true}))
 	check(t, netlink.FilterAdd(&netlink.BpfFilter{FilterAttrs: attrs(netlink.HANDLE_MIN_EGRESS, 1), Fd: s.second.FD(), Name: "theirs", DirectAction: true}))
@@ -290,7 +290,7 @@ func TestFiltersOfOthersStayAsTheyAre(t *testing.T) {
 		s.detach(t, h, "from_net", s.host)
 		s.detach(t, h, "to_net", s.host)
 		if diff := cmp.Diff(before, trafficControl(t, s.host)); diff != "" {
-			t.Errorf("%s: a filter of somebody else, or their qdisc, was changed: %s", h.name(), diff)
+			t.Errorf("%s: a filter of another owner, or their qdisc, was changed: %s", h.name(), diff)
 		}
 	})
 }
@@ -477,7 +477,7 @@ func TestADeviceWithoutAQdiscKeepsTheWayItHasAndLosesNothing(t *testing.T) {
 	}
 }
 
-func TestNobodyWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
+func TestNoAddWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
 	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
 	s := newStand(t)
 	d := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{}}

@@ -73,7 +73,7 @@ type Datapath struct {
 
 	migrations []*migration
 	unpinned   []string      // maps that were made, until settle
-	unread     []*migration  // from maps of a shape that nobody can tell, until settle
+	unread     []*migration  // from maps of a shape that cannot be told, until settle
 	moves      chan struct{} // has one when migrations begin
 	lost       map[string]int
 }

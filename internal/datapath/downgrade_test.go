@@ -33,7 +33,7 @@ func TestAfterADowngradeTheMapOfTheFormerNameCounts(t *testing.T) {
 			check(t, err)
 			defer next.Close()
 			if shelf.Exists(filepath.Join(dir, was)) {
-				t.Errorf("map %s stays pinned, and nobody looks at it", was)
+				t.Errorf("map %s stays pinned, and no version uses it", was)
 			}
 			if got := next.Moving(); len(got) > 0 || shelf.Exists(filepath.Join(dir, name+shelf.Before)) {
 				t.Errorf("moving are %v: what was put aside before the downgrade is still there", got)

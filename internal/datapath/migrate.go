@@ -137,7 +137,7 @@ func (d *Datapath) make(name string, spec *ebpf.MapSpec) error {
 	return nil
 }
 
-// migrate has a map filled from a former one; nil: there is none. What nobody can read goes when the others are pinned.
+// migrate has a map filled from a former one; nil: there is none. What cannot be read goes when the others are pinned.
 func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
 	if old == nil {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
-// other is the specification of a map with its values' fields in another order, and one that nobody knows any more.
+// other is the specification of a map with its values' fields in another order, and one that no version knows any more.
 func other(t *testing.T, r *rand.Rand, name string) *ebpf.MapSpec {
 	t.Helper()
 	spec, err := object.Spec("from_pod")
@@ -253,7 +253,7 @@ func TestWhatWasPutAsideByAFormerNameIsMoved(t *testing.T) {
 	}
 }
 
-func TestAMapThatNobodyCanReadBeginsEmptyAndIsNamed(t *testing.T) {
+func TestAMapThatCannotBeReadBeginsEmptyAndIsNamed(t *testing.T) {
 	dir := pinDirectory(t)
 	m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "connections", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
 	if err != nil {

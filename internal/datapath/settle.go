@@ -62,7 +62,7 @@ func (d *Datapath) settle() (err error) {
 	return nil
 }
 
-// settled follows the pins that settle has put elsewhere, and takes those away that nobody can read.
+// settled follows the pins that settle has put elsewhere, and takes those away that cannot be read.
 func (d *Datapath) settled() {
 	for _, g := range slices.Concat(d.migrations, d.unread) {
 		if slices.Contains(d.unpinned, g.name) {

@@ -25,11 +25,11 @@ type end struct {
 	labels   identity.Labels
 	ports    policy.NamedPorts
 	governed bool
-	backend  *port  // of a service: where it ends up
-	idle     bool   // … which is not ready
-	servesOn string // … the only node whose callers it serves; empty: it serves all
-	carried  bool   // it has come through a door
-	door     *door  // where the netfilter of a node leads on from; nil: policies see none but who serves
+	backend  *port     // of a service: where it ends up
+	idle     bool      // … which is not ready
+	servesOn string    // … the only node whose callers it serves; empty: it serves all
+	carried  bool      // it has come through a node port
+	nodePort *nodePort // where the netfilter of a node leads on from; nil: policies see none but who serves
 }
 
 func (e end) party() agentv1.Party {

@@ -142,7 +142,7 @@ func (q question) one(source, target end, p port) (x agentv1.Explanation, err er
 	if err := errors.Join(q.which(source), q.which(target)); err != nil {
 		return x, err
 	}
-	if target.door != nil {
+	if target.nodePort != nil {
 		return q.enter(source, target, p), nil
 	}
 	x = q.explain(source, target, p)

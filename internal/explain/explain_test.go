@@ -46,8 +46,8 @@ func cluster(t *testing.T, settings ...table.Setting) (*table.Tables, *state.Sna
 			Namespace: "shop", Name: "db-x", Service: "db", Ports: []table.NamedPort{{Name: "sql", Protocol: policy.TCP, Port: 5432}},
 			Endpoints: []table.SliceEndpoint{{Addresses: []netip.Addr{netip.MustParseAddr("10.0.1.1")}, Ready: true}},
 		})
-		tables.IPCache.Put(tx, table.IPCacheEntry{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Identity: identity.WorldIPv4})
-		tables.IPCache.Put(tx, table.IPCacheEntry{Prefix: netip.MustParsePrefix("10.0.2.0/24"), Identity: identity.Unmanaged})
+		tables.IPCache.Put(tx, table.IPCacheRow{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Identity: identity.WorldIPv4})
+		tables.IPCache.Put(tx, table.IPCacheRow{Prefix: netip.MustParsePrefix("10.0.2.0/24"), Identity: identity.Unmanaged})
 		tables.Policies.Put(tx, table.PolicyObject{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db", Valid: true, Rules: []policy.Rule{{
 			Origin:  policy.Origin{Kind: "CiliumNetworkPolicy", Namespace: "shop", Name: "db"},
 			Subject: selector("db"), DefaultDenyIngress: true,

@@ -90,7 +90,7 @@ var dropTexts = map[uint32]string{
 	205: "Punt to proxy",
 	206: "No device",
 	207: "First logical datagram fragment not found from world",
-	240: "Workload holds its share of a connection table",
+	240: "Workload holds its quota of a connection table",
 	241: "Fragments: Map insertion failed",
 	242: "NAT: Map insertion failed",
 	243: "Answer to a call that was not made",

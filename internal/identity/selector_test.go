@@ -26,10 +26,10 @@ func TestSelectorsFollowKubernetesOperators(t *testing.T) {
 		}
 	}
 	if (Selector{}).Matches(front) {
-		t.Error("the zero selector chooses somebody")
+		t.Error("the zero selector chooses a pod")
 	}
 	if !NewSelector().Matches(Labels{}) {
-		t.Error("a selector without requirements does not choose everybody")
+		t.Error("a selector without requirements does not choose every pod")
 	}
 }
 
@@ -42,7 +42,7 @@ func TestSameIsWhatTheSubjectHas(t *testing.T) {
 		}
 	}
 	if same.Matches(front) {
-		t.Error("chooses somebody without a subject")
+		t.Error("chooses a pod without a subject")
 	}
 	if !same.For(Labels{}).Matches(Reserved(Host)) {
 		t.Error("two without the label are not the same")

@@ -44,7 +44,7 @@ func CopyPlugins(dir string, plugins map[string]string) error {
 		if err != nil {
 			return fmt.Errorf("install CNI plugin %s: %w", name, err)
 		}
-		// The manifest comes first: a binary that nobody knows to be ours would be kept by the next version.
+		// The manifest comes first: a binary that is not known to be ours would be kept by the next version.
 		digests[name] = append(digests[name], digest)
 		if err := writeManifest(dir, digests); err != nil {
 			return err
@@ -73,7 +73,7 @@ func keep(dir, name string, ours []string) error {
 	return put(path, filepath.Join(dir, keptFolder, name)) // not moved: it is in use until ours is there
 }
 
-// RemovePlugins takes away what CopyPlugins has put into dir, and puts back what lay there before. What somebody else
+// RemovePlugins takes away what CopyPlugins has put into dir, and puts back what lay there before. What another program
 // has put there since stays. It tells what it did, a line each.
 func RemovePlugins(dir string) (done []string, err error) {
 	digests, err := readManifest(dir)

@@ -56,7 +56,7 @@ func TestAPluginOfOthersComesBackAfterSeveralVersionsOfOurs(t *testing.T) {
 	}
 }
 
-func TestAPluginThatSomebodyHasPutInOurPlaceStays(t *testing.T) {
+func TestAPluginThatAnotherProgramHasPutInPlaceOfOursStays(t *testing.T) {
 	image, dir := t.TempDir(), t.TempDir()
 	ours := write(t, filepath.Join(image, "plugin"), "ours")
 	install(t, dir, map[string]string{"loopback": ours})
@@ -91,7 +91,7 @@ func TestAnInstallationThatWasCutShortIsKnownToBeOurs(t *testing.T) {
 		write(t, filepath.Join(dir, "loopback"), there)
 		install(t, dir, map[string]string{"loopback": next})
 		if _, err := os.Stat(filepath.Join(dir, keptFolder)); !os.IsNotExist(err) {
-			t.Errorf("%s was kept as if it were somebody else's", there)
+			t.Errorf("%s was kept as if it were another program's", there)
 		}
 	}
 }

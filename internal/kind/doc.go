@@ -2,7 +2,7 @@
 //
 // # The world it models
 //
-// A kind is one entry of All. What handles objects takes from the entry what it needs:
+// A kind is one element of All. What handles objects takes from it what it needs:
 //
 //	source/kube           which resources an agent follows, and what of them
 //	source/kube/inventory which ones `weft policy --kubeconfig` lists
@@ -25,7 +25,7 @@
 //
 // # Invariants
 //
-//   - A new kind is one entry, and one of groups if its API group is new.
+//   - A new kind is one element, and one of groups if its API group is new.
 //   - An object that makes no sense makes no row; it never keeps others from theirs.
 //   - A table is synced when the first full list of every kind that fills it is in. A full list removes what it does not
 //     have and leaves alone what has not changed.

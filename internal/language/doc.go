@@ -17,8 +17,8 @@
 // # Invariants
 //
 //   - An object is rejected whole (Valid false) for an error anywhere in it, with a problem for each.
-//   - What is well formed but not enforced yet fails closed, with a problem that names the field: an entry that allows
-//     allows nothing, and still isolates; an entry that denies ignores the restriction, and so denies more.
+//   - What is well formed but not enforced yet fails closed, with a problem that names the field: an element that allows
+//     allows nothing, and still isolates; an element that denies ignores the restriction, and so denies more.
 //   - Rules of an object do not depend on any other object, nor on the configuration.
 //   - No object makes a language panic (FuzzCilium, FuzzKubernetes, FuzzTiered).
 //

@@ -196,7 +196,7 @@ func checkRow(t *testing.T, row table.PolicyObject) {
 			t.Fatalf("problem names no field: %s", p)
 		}
 	}
-	policy.Compile(row.Rules, policy.Subject{}, policy.Options{}).Entries(nobody)
+	policy.Compile(row.Rules, policy.Subject{}, policy.Options{}).Entries(noIdentities)
 }
 
-func nobody(func(identity.Number, identity.Labels) bool) {}
+func noIdentities(func(identity.Number, identity.Labels) bool) {}

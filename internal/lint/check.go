@@ -15,7 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/element"
 	"weftnet.io/weftnet/internal/lint/lookalike"
 	"weftnet.io/weftnet/internal/lint/schema"
 	"weftnet.io/weftnet/internal/manifest"
@@ -37,7 +37,7 @@ type Options struct {
 type object struct {
 	*manifest.Object
 	row        table.PolicyObject
-	rules      []entry.Rule                // of CiliumNetworkPolicy and its clusterwide form
+	rules      []element.Rule              // of CiliumNetworkPolicy and its clusterwide form
 	kubernetes *networkingv1.NetworkPolicy // or this
 	tiers      *v1alpha2.ClusterNetworkPolicy
 	readable   bool // it has the types that the schema asks for
@@ -57,7 +57,7 @@ type checker struct {
 // checks are run on every policy that the reader of rules takes.
 var checks = []func(*checker, *object){
 	(*checker).namespace,
-	(*checker).emptyEntries,
+	(*checker).emptyElements,
 	(*checker).policyTypes,
 	(*checker).selectors,
 	(*checker).keys,
@@ -119,12 +119,12 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 	return c.result()
 }
 
-// result is the findings in order, each place and each matter once: what the schema says precisely, the reader need not
+// result is the findings in order, each position and each matter once: what the schema says precisely, the reader need not
 // repeat, and what the reader has words for, the schema's patterns need not.
 func (c *checker) result() []Finding {
-	type place struct{ file, object, field string }
-	at := func(f Finding) place { return place{fmt.Sprint(f.File, ":", f.Line), f.Object, f.Field} }
-	precise, worded := map[place]bool{}, map[place]bool{}
+	type position struct{ file, object, field string }
+	at := func(f Finding) position { return position{fmt.Sprint(f.File, ":", f.Line), f.Object, f.Field} }
+	precise, worded := map[position]bool{}, map[position]bool{}
 	for _, f := range c.findings {
 		precise[at(f)] = precise[at(f)] || f.Check == string(schema.Shape) || f.Check == string(schema.Unknown)
 		worded[at(f)] = worded[at(f)] || f.Check == "rejected"
@@ -201,12 +201,12 @@ func (c *checker) read(m *manifest.Object) *object {
 	case language.KindCilium:
 		var p v2.CiliumNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = kind.Policy(&p), entry.Rules(p.Spec, p.Specs)
+			o.row, o.rules = kind.Policy(&p), element.Rules(p.Spec, p.Specs)
 		}
 	case language.KindClusterwide:
 		var p v2.CiliumClusterwideNetworkPolicy
 		if err = m.Decode(&p); err == nil {
-			o.row, o.rules = kind.Policy(&p), entry.Rules(p.Spec, p.Specs)
+			o.row, o.rules = kind.Policy(&p), element.Rules(p.Spec, p.Specs)
 		}
 	}
 	o.readable = err == nil

@@ -8,16 +8,16 @@ import (
 
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/lint/cover"
-	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/element"
 	"weftnet.io/weftnet/internal/policy"
 )
 
-// emptyEntries notes entries that say nothing, which means nobody in one language and everybody in the other, and lists
+// emptyElements notes elements that say nothing, which means no peer in one language and every peer in the other, and lists
 // of peers that are there and empty.
-func (c *checker) emptyEntries(o *object) {
-	beside := map[string]int{} // entries that allow, per rule and direction
+func (c *checker) emptyElements(o *object) {
+	beside := map[string]int{} // elements that allow, per rule and direction
 	for _, r := range o.rules {
-		for _, e := range r.Entries() {
+		for _, e := range r.Elements() {
 			if !e.Deny {
 				beside[r.Field+e.Direction]++
 			}
@@ -25,26 +25,26 @@ func (c *checker) emptyEntries(o *object) {
 	}
 	for _, r := range o.rules {
 		if r.Idle() {
-			c.add(o, Warning, "empty-entry", r.Field, "it does nothing: its entries choose no peer, and enableDefaultDeny leaves open what they would close",
+			c.add(o, Warning, "empty-element", r.Field, "it does nothing: its elements choose no peer, and enableDefaultDeny leaves open what they would close",
 				"to see what a default deny would deny", "leave enableDefaultDeny out, and add annotation "+language.ModeAnnotation+": audit")
 			continue
 		}
-		for _, e := range r.Entries() {
+		for _, e := range r.Elements() {
 			c.emptyPeers(o, e)
 			if e.Members > 0 || len(e.Ports) > 0 || len(e.ICMPs) > 0 {
 				continue
 			}
 			switch {
 			case e.Deny:
-				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer, so it denies nothing",
+				c.add(o, Warning, "empty-element", e.Field, "an element {} chooses no peer, so it denies nothing",
 					"deny every peer", fmt.Sprintf("%sEntities: [all]", e.Prefix))
 			case beside[r.Field+e.Direction] > 1:
-				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer in this language, so it adds nothing to the entries beside it (in a NetworkPolicy it would allow every peer)",
-					"allow every peer", fmt.Sprintf("%sEntities: [all]; or leave the entry out", e.Prefix))
+				c.add(o, Warning, "empty-element", e.Field, "an element {} chooses no peer in this language, so it adds nothing to the elements beside it (in a NetworkPolicy it would allow every peer)",
+					"allow every peer", fmt.Sprintf("%sEntities: [all]; or leave the element out", e.Prefix))
 			case r.KeepsOpen(e.Direction):
-				c.add(o, Warning, "empty-entry", e.Field, "an entry {} chooses no peer, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
+				c.add(o, Warning, "empty-element", e.Field, "an element {} chooses no peer, and enableDefaultDeny leaves the direction open, so it does nothing", "", "leave it out")
 			default:
-				c.add(o, Hint, "empty-entry", e.Field, fmt.Sprintf("an entry {} chooses no peer in this language: nothing may %s (in a NetworkPolicy it would allow every peer)", verb(e.Direction)),
+				c.add(o, Hint, "empty-element", e.Field, fmt.Sprintf("an element {} chooses no peer in this language: nothing may %s (in a NetworkPolicy it would allow every peer)", verb(e.Direction)),
 					"", fmt.Sprintf("to allow every peer: %sEntities: [all]", e.Prefix))
 			}
 		}
@@ -67,46 +67,46 @@ func (c *checker) emptyEntries(o *object) {
 
 func (c *checker) openEntry(o *object, field, direction string, count int) {
 	if count > 1 {
-		c.add(o, Warning, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows every peer to %s, so the entries beside it restrict nothing", verb(direction)),
-			"the other entries only", "leave this entry out")
+		c.add(o, Warning, "empty-element", field, fmt.Sprintf("an element {} of a NetworkPolicy allows every peer to %s, so the elements beside it restrict nothing", verb(direction)),
+			"the other elements only", "leave this element out")
 		return
 	}
-	c.add(o, Hint, "empty-entry", field, fmt.Sprintf("an entry {} of a NetworkPolicy allows every peer to %s (in a CiliumNetworkPolicy it would allow no peer)", verb(direction)),
+	c.add(o, Hint, "empty-element", field, fmt.Sprintf("an element {} of a NetworkPolicy allows every peer to %s (in a CiliumNetworkPolicy it would allow no peer)", verb(direction)),
 		"", fmt.Sprintf("to deny all: %s: []", direction))
 }
 
 // emptyPeers notes fromEndpoints: [] and its kin.
-func (c *checker) emptyPeers(o *object, e entry.Entry) {
+func (c *checker) emptyPeers(o *object, e element.Element) {
 	if e.Members == 1 && e.Endpoints != nil && len(e.Endpoints) == 0 {
 		effect := "allows no peer"
 		if e.Deny {
 			effect = "denies no peer"
 		}
-		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.Field, e.Prefix), "an empty list of peers chooses no peer, so the entry "+effect,
+		c.add(o, Warning, "empty-peers", fmt.Sprintf("%s.%sEndpoints", e.Field, e.Prefix), "an empty list of peers chooses no peer, so the element "+effect,
 			"every pod of the namespace", fmt.Sprintf("%sEndpoints: [{}]", e.Prefix))
 	}
 }
 
-// denyOnly notes a direction with deny entries alone: all else closes, too, unless another policy lets something pass for all
+// denyOnly notes a direction with deny elements alone: all else closes, too, unless another policy lets something pass for all
 // its pods. A policy that denies all peers means that.
 func (c *checker) denyOnly(o *object) {
 	for i, r := range o.rules {
 		for _, direction := range []string{"ingress", "egress"} {
-			var denies []entry.Entry
+			var denies []element.Element
 			allows := false
-			for _, e := range r.Entries() {
+			for _, e := range r.Elements() {
 				if e.Direction == direction && e.Deny {
 					denies = append(denies, e)
 				}
 				allows = allows || e.Direction == direction && !e.Deny
 			}
-			everybody := slices.ContainsFunc(denies, func(e entry.Entry) bool {
+			everybody := slices.ContainsFunc(denies, func(e element.Element) bool {
 				return slices.Contains(e.Entities, "all") && len(e.Ports)+len(e.ICMPs) == 0
 			})
 			if len(denies) == 0 || allows || everybody || r.KeepsOpen(direction) || i < len(o.row.Rules) && c.allowed(o.row.Rules[i], direction) {
 				continue
 			}
-			c.add(o, Warning, "deny-only", fmt.Sprintf("%s.%sDeny", r.Field, direction), fmt.Sprintf("there are deny entries only, and with them the direction closes for all else, too: nothing may %s", verb(direction)),
+			c.add(o, Warning, "deny-only", fmt.Sprintf("%s.%sDeny", r.Field, direction), fmt.Sprintf("there are deny elements only, and with them the direction closes for all else, too: nothing may %s", verb(direction)),
 				"deny these, and leave all else as it is", fmt.Sprintf("enableDefaultDeny: {%s: false}", direction))
 		}
 	}
@@ -128,7 +128,7 @@ func (c *checker) allowed(mine policy.Rule, direction string) bool {
 	return false
 }
 
-// policyTypes notes entries of a NetworkPolicy in a direction that its policyTypes leave alone, and an empty egress list
+// policyTypes notes elements of a NetworkPolicy in a direction that its policyTypes leave alone, and an empty egress list
 // that closes nothing for want of policyTypes.
 func (c *checker) policyTypes(o *object) {
 	if o.kubernetes == nil {
@@ -137,11 +137,11 @@ func (c *checker) policyTypes(o *object) {
 	spec := o.kubernetes.Spec
 	has := func(t networkingv1.PolicyType) bool { return slices.Contains(spec.PolicyTypes, t) }
 	if len(spec.Ingress) > 0 && len(spec.PolicyTypes) > 0 && !has(networkingv1.PolicyTypeIngress) {
-		c.add(o, Warning, "policy-types", "spec.ingress", "policyTypes does not name Ingress, so these entries are without effect: ingress stays open",
+		c.add(o, Warning, "policy-types", "spec.ingress", "policyTypes does not name Ingress, so these elements are without effect: ingress stays open",
 			"isolate ingress", "policyTypes: [Ingress, Egress]")
 	}
 	if len(spec.Egress) > 0 && len(spec.PolicyTypes) > 0 && !has(networkingv1.PolicyTypeEgress) {
-		c.add(o, Warning, "policy-types", "spec.egress", "policyTypes does not name Egress, so these entries are without effect: egress stays open",
+		c.add(o, Warning, "policy-types", "spec.egress", "policyTypes does not name Egress, so these elements are without effect: egress stays open",
 			"isolate egress", "policyTypes: [Ingress, Egress]")
 	}
 	if spec.Egress != nil && len(spec.Egress) == 0 && len(spec.PolicyTypes) == 0 {

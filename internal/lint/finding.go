@@ -27,7 +27,7 @@ func (s Severity) AtLeast(other Severity) bool {
 	return slices.Index(Severities, s) <= slices.Index(Severities, other)
 }
 
-// Finding is one thing to say about one place of one object.
+// Finding is one thing to say about one field of one object.
 type Finding struct {
 	File     string     `json:"file"`
 	Line     int        `json:"line"`
@@ -45,8 +45,8 @@ type Finding struct {
 // String is for a terminal; its first line is one that editors and CI systems know how to read.
 func (f Finding) String() string {
 	var text strings.Builder
-	place := manifest.Place{File: f.File, Line: f.Line, Column: f.Column}
-	text.WriteString(place.String() + ": " + string(f.Severity) + ": ")
+	at := manifest.Position{File: f.File, Line: f.Line, Column: f.Column}
+	text.WriteString(at.String() + ": " + string(f.Severity) + ": ")
 	if about := strings.TrimSpace(f.Object + " " + f.Field); about != "" {
 		text.WriteString(about + ": ")
 	}
@@ -60,7 +60,7 @@ func (f Finding) String() string {
 	return text.String()
 }
 
-// Sentence is the finding in one line, without its place in a file: for who has the object at hand.
+// Sentence is the finding in one line, without its position in a file: for who has the object at hand.
 func (f Finding) Sentence() string {
 	text := strings.TrimPrefix(f.Field+": ", ": ") + f.Does
 	if f.Meant != "" {

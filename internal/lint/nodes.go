@@ -9,7 +9,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 )
 
-// lifelines are what people and the cluster need of a node. Who must be let in is named by entities; a CIDR may be anybody.
+// lifelines are what people and the cluster need of a node. Who must be let in is named by entities; a CIDR may be any peer.
 var lifelines = []struct {
 	what     string
 	port     uint64
@@ -38,7 +38,7 @@ func (c *checker) nodes(o *object) {
 		}
 		if len(cut) > 0 {
 			c.add(o, Warning, "nodes", r.Field+".nodeSelector", fmt.Sprintf("it closes nodes for all that no rule for nodes allows, and none here allows %s", strings.Join(cut, ", ")),
-				"", "add entries for them first, or try it with enableDefaultDeny: {ingress: false}")
+				"", "add elements for them first, or try it with enableDefaultDeny: {ingress: false}")
 		}
 	}
 }
@@ -50,11 +50,11 @@ func (c *checker) letsIn(port uint64, entities []string) bool {
 			if r.NodeSelector == nil {
 				continue
 			}
-			entries := r.Entries()
-			for i, in := range r.Ingress { // the first entries
-				anybody := entries[i].Members == 0 && len(in.ToPorts) > 0
+			elements := r.Elements()
+			for i, in := range r.Ingress { // the first elements
+				anyPeer := elements[i].Members == 0 && len(in.ToPorts) > 0
 				named := slices.ContainsFunc(in.FromEntities, func(e string) bool { return slices.Contains(entities, e) })
-				if (anybody || named || len(in.FromCIDR)+len(in.FromCIDRSet)+len(in.FromNodes) > 0) && opensTCP(in, port) {
+				if (anyPeer || named || len(in.FromCIDR)+len(in.FromCIDRSet)+len(in.FromNodes) > 0) && opensTCP(in, port) {
 					return true
 				}
 			}

@@ -44,7 +44,7 @@ func (o *object) advice(g gap.Gap) (meant, fix string) {
 	return advice.For(g)
 }
 
-// nothingAt is the advice for a rule without entries: most often an empty list that should deny all.
+// nothingAt is the advice for a rule without elements: most often an empty list that should deny all.
 func (o *object) nothingAt(field string) (meant, fix string) {
 	for _, r := range o.rules {
 		if r.Field != field {

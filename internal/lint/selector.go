@@ -15,7 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/lint/cover"
-	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/element"
 	"weftnet.io/weftnet/internal/lint/key"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
@@ -45,7 +45,7 @@ func (c *checker) selectors(o *object) {
 		}
 	}
 	for _, r := range o.rules {
-		for _, e := range r.Entries() {
+		for _, e := range r.Elements() {
 			for i := range e.Endpoints {
 				field := fmt.Sprintf("%s.%sEndpoints[%d]", e.Field, e.Prefix, i)
 				labels := labelsText(e.Endpoints[i].MatchLabels)
@@ -89,7 +89,7 @@ func (c *checker) keys(o *object) {
 	}
 	for _, r := range o.rules {
 		look(r.EndpointSelector, r.Field+".endpointSelector")
-		for _, e := range r.Entries() {
+		for _, e := range r.Elements() {
 			for i := range e.Endpoints {
 				look(&e.Endpoints[i], fmt.Sprintf("%s.%sEndpoints[%d]", e.Field, e.Prefix, i))
 			}
@@ -123,7 +123,7 @@ func (c *checker) key(o *object, name, field string) {
 
 // podsOnly notes a selector that says only what peers are not: it chooses pods, where upstream has it choose nodes and the
 // outside as well.
-func (c *checker) podsOnly(o *object, s identity.Selector, e entry.Entry, i int, field string) {
+func (c *checker) podsOnly(o *object, s identity.Selector, e element.Element, i int, field string) {
 	written := slices.ContainsFunc(e.Endpoints[i].MatchExpressions, func(r v2.LabelRequirement) bool {
 		return strings.HasSuffix(r.Key, identity.LabelNamespace) && r.Operator == "Exists"
 	})
@@ -132,17 +132,17 @@ func (c *checker) podsOnly(o *object, s identity.Selector, e entry.Entry, i int,
 	if written || len(rest) == len(s.Requirements()) {
 		return
 	}
-	anybody := identity.NewSelector(rest...).For(c.someone())
-	if !slices.ContainsFunc(identity.ReservedNumbers(), func(n identity.Number) bool { return anybody.Matches(identity.Reserved(n)) }) {
+	loose := identity.NewSelector(rest...).For(c.someone())
+	if !slices.ContainsFunc(identity.ReservedNumbers(), func(n identity.Number) bool { return loose.Matches(identity.Reserved(n)) }) {
 		return
 	}
 	verb := map[bool]string{true: "denies", false: "allows"}[e.Deny]
 	c.add(o, Warning, "pods-only", field, fmt.Sprintf("it says only what peers are not, and a selector of endpoints chooses pods: it %s no node and nothing outside the cluster (in Cilium it does)", verb),
-		"", fmt.Sprintf("if they are meant, too: another entry, with %sEntities that names them", e.Prefix))
+		"", fmt.Sprintf("if they are meant, too: another element, with %sEntities that names them", e.Prefix))
 }
 
 // peerSelector is what the reader of rules makes of a selector of peers in a rule: of a policy with nothing but that.
-func peerSelector(o *object, r entry.Rule, s v2.LabelSelector) identity.Selector {
+func peerSelector(o *object, r element.Rule, s v2.LabelSelector) identity.Selector {
 	alone := &v2.Rule{EndpointSelector: r.EndpointSelector, Ingress: []v2.IngressRule{{IngressPeer: v2.IngressPeer{FromEndpoints: []v2.LabelSelector{s}}}}}
 	if alone.EndpointSelector == nil {
 		alone.EndpointSelector = &v2.LabelSelector{}

@@ -14,7 +14,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/lint/cover"
-	"weftnet.io/weftnet/internal/lint/entry"
+	"weftnet.io/weftnet/internal/lint/element"
 	"weftnet.io/weftnet/internal/lint/schema"
 	"weftnet.io/weftnet/internal/policy"
 )
@@ -31,16 +31,16 @@ func (c *checker) closes(o *object) {
 		what, fixes = append(what, says), append(fixes, fix)
 	}
 	if at := c.unresolved(o); at != "" {
-		fix := "an entry {toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: \"53\", protocol: ANY}]}]}"
+		fix := "an element {toEndpoints: [{matchLabels: {k8s:io.kubernetes.pod.namespace: kube-system, k8s-app: kube-dns}}], toPorts: [{ports: [{port: \"53\", protocol: ANY}]}]}"
 		if o.kubernetes != nil {
-			fix = "an entry {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}"
+			fix = "an element {to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}, podSelector: {matchLabels: {k8s-app: kube-dns}}}], ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}"
 		}
 		note(at, "nothing here lets these pods ask DNS (port 53 of kube-dns), so names do not resolve", fix)
 	}
 	if c.thinksOfPing() {
 		for _, direction := range []string{"ingress", "egress"} {
 			if at, prefix := c.unpinged(o, direction); at != "" {
-				note(at, "ping may not "+verb(direction), fmt.Sprintf("an entry {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", prefix))
+				note(at, "ping may not "+verb(direction), fmt.Sprintf("an element {%sEntities: [all], icmps: [{fields: [{type: EchoRequest, family: IPv4}, {type: EchoRequest, family: IPv6}]}]}", prefix))
 			}
 		}
 	}
@@ -52,19 +52,19 @@ func (c *checker) closes(o *object) {
 // thinksOfPing tells whether some policy here names ICMP.
 func (c *checker) thinksOfPing() bool {
 	return slices.ContainsFunc(c.objects, func(o *object) bool {
-		return slices.ContainsFunc(o.rules, func(r entry.Rule) bool {
-			return slices.ContainsFunc(r.Entries(), func(e entry.Entry) bool { return !e.Deny && len(e.ICMPs) > 0 })
+		return slices.ContainsFunc(o.rules, func(r element.Rule) bool {
+			return slices.ContainsFunc(r.Elements(), func(e element.Element) bool { return !e.Deny && len(e.ICMPs) > 0 })
 		})
 	})
 }
 
-// unpinged gives a direction whose entries all name ports, so that what is left over is closed, and ping with it.
+// unpinged gives a direction whose elements all name ports, so that what is left over is closed, and ping with it.
 func (c *checker) unpinged(o *object, direction string) (field, prefix string) {
 	for _, r := range o.rules {
-		entries := slices.DeleteFunc(r.Entries(), func(e entry.Entry) bool { return e.Deny || e.Direction != direction })
-		names := func(e entry.Entry) bool { return len(e.Ports) > 0 && len(e.ICMPs) == 0 }
-		if len(entries) > 0 && !r.KeepsOpen(direction) && !slices.ContainsFunc(entries, func(e entry.Entry) bool { return !names(e) }) && !c.pings(o, direction) {
-			return fmt.Sprintf("%s.%s", r.Field, direction), entries[0].Prefix
+		elements := slices.DeleteFunc(r.Elements(), func(e element.Element) bool { return e.Deny || e.Direction != direction })
+		names := func(e element.Element) bool { return len(e.Ports) > 0 && len(e.ICMPs) == 0 }
+		if len(elements) > 0 && !r.KeepsOpen(direction) && !slices.ContainsFunc(elements, func(e element.Element) bool { return !names(e) }) && !c.pings(o, direction) {
+			return fmt.Sprintf("%s.%s", r.Field, direction), elements[0].Prefix
 		}
 	}
 	return "", ""
@@ -142,7 +142,7 @@ func (c *checker) unresolved(o *object) string {
 			})
 		})
 	})
-	if !(isolated && elsewhere || named) || c.somewhere(o, "egress", opensDNS) || slices.ContainsFunc(o.rules, func(r entry.Rule) bool { return r.KeepsOpen("egress") }) {
+	if !(isolated && elsewhere || named) || c.somewhere(o, "egress", opensDNS) || slices.ContainsFunc(o.rules, func(r element.Rule) bool { return r.KeepsOpen("egress") }) {
 		return ""
 	}
 	return field
@@ -156,7 +156,7 @@ var (
 // portNumbers notes ports that are read otherwise than they look, and names that no container port has.
 func (c *checker) portNumbers(o *object) {
 	for _, r := range o.rules {
-		for _, e := range r.Entries() {
+		for _, e := range r.Elements() {
 			for i, t := range e.Ports {
 				for j, p := range t.Ports {
 					c.portNumber(o, p, fmt.Sprintf("%s.toPorts[%d].ports[%d].port", e.Field, i, j))
@@ -192,7 +192,7 @@ func keys(m map[string]bool) (out []string) {
 // not in the language of Cilium, that is. An ipBlock of a NetworkPolicy chooses every end that has such an address.
 func (c *checker) addresses(o *object) {
 	for _, r := range o.rules {
-		for _, e := range r.Entries() {
+		for _, e := range r.Elements() {
 			for _, cidr := range e.CIDRs {
 				c.address(o, cidr, e.Prefix+"Endpoints: [{matchLabels: …}]", e.Prefix+"Entities")
 			}
@@ -203,7 +203,7 @@ func (c *checker) addresses(o *object) {
 	}
 	block := func(p networkingv1.NetworkPolicyPeer, field string) {
 		if p.IPBlock != nil {
-			c.canonical(o, entry.CIDR{Field: field + ".ipBlock", Text: p.IPBlock.CIDR, Except: p.IPBlock.Except})
+			c.canonical(o, element.CIDR{Field: field + ".ipBlock", Text: p.IPBlock.CIDR, Except: p.IPBlock.Except})
 		}
 	}
 	for i, in := range o.kubernetes.Spec.Ingress {
@@ -219,7 +219,7 @@ func (c *checker) addresses(o *object) {
 }
 
 // canonical notes what a CIDR really says. An ipBlock has no more to it: it is about pods and nodes, too.
-func (c *checker) canonical(o *object, cidr entry.CIDR) (netip.Prefix, bool) {
+func (c *checker) canonical(o *object, cidr element.CIDR) (netip.Prefix, bool) {
 	prefix, err := netip.ParsePrefix(cidr.Text)
 	if a, single := netip.ParseAddr(cidr.Text); single == nil {
 		prefix, err = netip.PrefixFrom(a, a.BitLen()), nil
@@ -233,7 +233,7 @@ func (c *checker) canonical(o *object, cidr entry.CIDR) (netip.Prefix, bool) {
 	return prefix, true
 }
 
-func (c *checker) address(o *object, cidr entry.CIDR, endpoints, entities string) {
+func (c *checker) address(o *object, cidr element.CIDR, endpoints, entities string) {
 	prefix, ok := c.canonical(o, cidr)
 	if !ok {
 		return
@@ -257,7 +257,7 @@ func (c *checker) address(o *object, cidr entry.CIDR, endpoints, entities string
 	}
 	if len(holds) > 0 {
 		c.add(o, Hint, "cidr", cidr.Field, fmt.Sprintf("%s holds addresses in the cluster (%s); they are not matched, as a CIDR is for what is outside", cidr.Text, strings.Join(holds, ", ")),
-			"", "if they are meant, too: another entry, "+strings.Join(fixes, "; "))
+			"", "if they are meant, too: another element, "+strings.Join(fixes, "; "))
 	}
 }
 
@@ -268,20 +268,20 @@ func excepted(except []string, p netip.Prefix) bool {
 	})
 }
 
-// requests notes rules for requests (L7) beside an entry that opens the same port to the same peers for any request.
+// requests notes rules for requests (L7) beside an element that opens the same port to the same peers for any request.
 func (c *checker) requests(o *object) {
 	for _, r := range o.rules {
-		entries := r.Entries()
-		for _, e := range entries {
+		elements := r.Elements()
+		for _, e := range elements {
 			for i, t := range e.Ports {
 				if t.Rules == nil || len(t.Rules.HTTP)+len(t.Rules.DNS)+len(t.Rules.Kafka)+len(t.Rules.L7) == 0 {
 					continue
 				}
-				for _, by := range entries {
+				for _, by := range elements {
 					if at := by.Opens(e, t.Ports); at != "" {
 						c.add(o, Warning, "l7-beside-l4", fmt.Sprintf("%s.toPorts[%d].rules", e.Field, i),
 							fmt.Sprintf("%s opens the same port to the same peers without rules, so every request passes", at),
-							"only the requests that rules lists", "leave the other entry out, or give it the same rules")
+							"only the requests that rules lists", "leave the other element out, or give it the same rules")
 						break
 					}
 				}

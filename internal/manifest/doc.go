@@ -12,7 +12,7 @@
 //
 // # Invariants
 //
-//   - A document that cannot be read is a Problem with its place; the others are read all the same.
+//   - A document that cannot be read is a Problem with its position; the others are read all the same.
 //   - JSON is made by the library that kubectl uses, so that `yes`, `010` and `~` mean here what they mean there.
 //   - Lines and columns begin at 1. Text without lines (JSON of one line) has columns only.
 //   - No text makes a function here panic (FuzzRead).

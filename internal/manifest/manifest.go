@@ -14,14 +14,14 @@ import (
 	kubeyaml "sigs.k8s.io/yaml"
 )
 
-// Place is where something stands in a file. Lines and columns begin at 1; 0: there are none, it comes from a cluster.
-type Place struct {
+// Position is where something stands in a file. Lines and columns begin at 1; 0: there are none, it comes from a cluster.
+type Position struct {
 	File   string
 	Line   int
 	Column int
 }
 
-func (p Place) String() string {
+func (p Position) String() string {
 	if p.Line == 0 {
 		return p.File
 	}
@@ -30,7 +30,7 @@ func (p Place) String() string {
 
 // Problem is a document, or a part of one, that cannot be read as it stands.
 type Problem struct {
-	Place
+	Position
 	Object  *Object // nil: none could be read
 	Field   string  // of a key that stands twice
 	Message string
@@ -50,7 +50,7 @@ type Object struct {
 	above int // lines of the file before the document
 }
 
-// Read reads all objects of a text. The name of the file is for places only.
+// Read reads all objects of a text. The name of the file is for positions only.
 func Read(file string, text []byte) (objects []*Object, problems []Problem) {
 	for _, d := range split(text) {
 		o, p := d.read(file)
@@ -98,15 +98,15 @@ func (d document) read(file string) (objects []*Object, problems []Problem) {
 	}
 	o := &Object{File: file, JSON: text, node: root.Content[0], above: d.above}
 	if o.node.Kind != yaml.MappingNode {
-		return nil, []Problem{{Place: o.At(""), Message: "the document is no object: it has no apiVersion and kind", Other: true}}
+		return nil, []Problem{{Position: o.At(""), Message: "the document is no object: it has no apiVersion and kind", Other: true}}
 	}
 	o.name()
 	if o.Kind == "" || o.APIVersion == "" {
-		return nil, []Problem{{Place: o.At(""), Message: "the document is no object: it has no apiVersion or no kind", Other: o.Kind == "" && o.APIVersion == ""}}
+		return nil, []Problem{{Position: o.At(""), Message: "the document is no object: it has no apiVersion or no kind", Other: o.Kind == "" && o.APIVersion == ""}}
 	}
 	for _, twice := range duplicates(o.node, "") {
 		problems = append(problems, Problem{
-			Place: o.place(twice.node), Object: o, Field: twice.path,
+			Position: o.position(twice.node), Object: o, Field: twice.path,
 			Message: "the key stands twice in one mapping; kubectl refuses it, and what takes it keeps the last",
 		})
 	}
@@ -196,5 +196,5 @@ func (d document) broken(file string, err error) Problem {
 	}
 	message = strings.Join(strings.Fields(strings.TrimPrefix(message, "unmarshal errors:")), " ")
 	other := !bytes.Contains(d.text, []byte("apiVersion")) && !bytes.Contains(d.text, []byte("kind"))
-	return Problem{Place: Place{file, d.above + line, 1}, Message: "not YAML: " + message, Other: other}
+	return Problem{Position: Position{file, d.above + line, 1}, Message: "not YAML: " + message, Other: other}
 }

@@ -37,8 +37,8 @@ func TestObjectsKnowWhereTheirFieldsStand(t *testing.T) {
 		t.Fatal(objects, problems)
 	}
 	for _, test := range []struct {
-		object      int
-		path, place string
+		object         int
+		path, position string
 	}{
 		{0, "", "f:3:1"},
 		{0, "metadata.labels.app.kubernetes.io/name", "f:5:49"},
@@ -51,8 +51,8 @@ func TestObjectsKnowWhereTheirFieldsStand(t *testing.T) {
 		{1, "specs[0]", "f:11:3"},
 		{2, "metadata.name", "f:23:44"},
 	} {
-		if have := objects[test.object].At(test.path).String(); have != test.place {
-			t.Errorf("%s of object %d stands at %s, not at %s", test.path, test.object, have, test.place)
+		if have := objects[test.object].At(test.path).String(); have != test.position {
+			t.Errorf("%s of object %d stands at %s, not at %s", test.path, test.object, have, test.position)
 		}
 	}
 	if have := fmt.Sprint(objects[0].Title(), ", ", objects[1].Title()); have != "Pod shop/web, CiliumNetworkPolicy a" {
@@ -67,7 +67,7 @@ func TestABrokenDocumentTakesNoOtherAlong(t *testing.T) {
 	}
 	var have []string
 	for _, p := range problems {
-		have = append(have, p.Place.String()+" "+p.Field+": "+p.Message)
+		have = append(have, p.Position.String()+" "+p.Field+": "+p.Message)
 	}
 	want := []string{"f:6:1 kind: the key stands twice", "f:9:1 : the document is no object", "f:11:1 : the document is no object"}
 	if len(have) != 5 {

@@ -23,7 +23,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/kind"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/nettest/wire"
 	"weftnet.io/weftnet/internal/state"
@@ -32,7 +32,7 @@ import (
 
 // Cluster is nodes on a wire, and the objects that they know.
 type Cluster struct {
-	Outside *place.Place // a machine that is no node
+	Outside *netns.Station // a machine that is no node
 
 	// API is the API server of nodes that are added from now on; nil: Cluster plays one. Objects are then whose who has the
 	// server; those of Cluster go nowhere.

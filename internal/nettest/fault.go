@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/attach"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/sink/route"
 )
@@ -160,7 +160,7 @@ func (n *Node) Reboot() error {
 // Recreate gives the pod a new container, as a kubelet does after the machine was restarted: another network namespace,
 // not attached yet. former is the DEL that a runtime makes for the container before.
 func (p *Pod) Recreate() (former func() error, err error) {
-	ns, err := place.NewNamespace(p.Place.Name, false)
+	ns, err := netns.NewNamespace(p.Station.Name, false)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (p *Pod) Recreate() (former func() error, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.uid++
-	p.Place, p.container = place.New(p.Place.Name, ns), fmt.Sprintf("%s-%d", p.PodSpec.Name, c.uid)
+	p.Station, p.container = netns.New(p.Station.Name, ns), fmt.Sprintf("%s-%d", p.PodSpec.Name, c.uid)
 	return func() error {
 		_, err := old.run("DEL", "")
 		return err

@@ -20,14 +20,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/nettest/wire"
 )
 
 // Node is a machine of the cluster: a namespace on the wire, and in it an agent, if that runs.
 type Node struct {
-	*place.Place
+	*netns.Station
 	Index   int    // from 1
 	Program string // of the next agent, one with this package's roles; empty: this process's own
 
@@ -67,13 +67,13 @@ func newNode(c *Cluster, name string, index int, settings map[string]string) (*N
 	if err != nil {
 		return nil, err
 	}
-	ns, err := place.NewNamespace(name, true)
+	ns, err := netns.NewNamespace(name, true)
 	if err != nil {
 		return nil, err
 	}
 	v4, v6 := wire.NodeAddresses(index)
 	n := &Node{
-		Place: place.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: process.WithGiven(settings),
+		Station: netns.New(name, ns, v4, v6), Index: index, cluster: c, dir: dir, settings: process.WithGiven(settings),
 		pods: map[string]*Pod{}, waiting: map[uint64]chan process.Message{},
 	}
 	err = errors.Join(os.MkdirAll(n.Run(), 0o755), c.wire.Connect(index, ns))
@@ -98,7 +98,7 @@ func (n *Node) close() {
 	for _, p := range n.Pods() {
 		p.Close()
 	}
-	n.Place.Close()
+	n.Station.Close()
 }
 
 // Pods lists the pods of the node by name.

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/wire"
 )
 
@@ -127,7 +127,7 @@ func slicePorts(s *corev1.Service, p *corev1.Pod) (ports []discoveryv1.EndpointP
 }
 
 // podIPs is what a pod's status says of its addresses.
-func podIPs(p *place.Place) (list []corev1.PodIP) {
+func podIPs(p *netns.Station) (list []corev1.PodIP) {
 	for _, a := range p.Addresses {
 		list = append(list, corev1.PodIP{IP: a.String()})
 	}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // PodSpec is what a pod shall be.
@@ -27,7 +27,7 @@ type PodSpec struct {
 
 // Pod is a network namespace that a CNI ADD has attached to a node.
 type Pod struct {
-	*place.Place
+	*netns.Station
 	PodSpec PodSpec
 
 	node      *Node
@@ -56,14 +56,14 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 	if s.Namespace == "" {
 		s.Namespace = corev1.NamespaceDefault
 	}
-	ns, err := place.NewNamespace(n.Name+"/"+s.Name, false)
+	ns, err := netns.NewNamespace(n.Name+"/"+s.Name, false)
 	if err != nil {
 		return nil, err
 	}
 	c := n.cluster
 	c.mu.Lock()
 	c.uid++
-	p := &Pod{Place: place.New(n.Name+"/"+s.Name, ns), PodSpec: s, node: n, container: fmt.Sprintf("%s-%d", s.Name, c.uid)}
+	p := &Pod{Station: netns.New(n.Name+"/"+s.Name, ns), PodSpec: s, node: n, container: fmt.Sprintf("%s-%d", s.Name, c.uid)}
 	c.mu.Unlock()
 	n.mu.Lock()
 	n.pods[s.Name] = p
@@ -85,7 +85,7 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 func (p *Pod) Runs() error {
 	return p.node.cluster.change(func() error {
 		o := podObject(p.node, p.PodSpec)
-		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Place)
+		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Station)
 		return p.node.cluster.put(o)
 	})
 }
@@ -112,7 +112,7 @@ func (p *Pod) Add() (string, error) {
 func (p *Pod) Attached(out []byte) error {
 	var result types100.Result
 	if err := json.Unmarshal(out, &result); err != nil {
-		return fmt.Errorf("CNI ADD of %s: %w: %s", p.Place.Name, err, out)
+		return fmt.Errorf("CNI ADD of %s: %w: %s", p.Station.Name, err, out)
 	}
 	p.Addresses = nil
 	for _, ip := range result.IPs {
@@ -140,7 +140,7 @@ func (p *Pod) show() error {
 		return err
 	}
 	if err := p.node.Do(func() error { return unix.Mount(p.Path(), p.netns, "", unix.MS_BIND, "") }); err != nil {
-		return fmt.Errorf("show network namespace of %s to its node: %w", p.Place.Name, err)
+		return fmt.Errorf("show network namespace of %s to its node: %w", p.Station.Name, err)
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ func (n *Node) Plugins() string { return n.dir + "/bin" }
 func (n *Node) Run() string     { return n.dir + "/run" }
 func (n *Node) conf() string    { return n.dir + "/net.d" }
 
-// Furnish puts CNI plugins on the node, as the agent's init container does.
-func (n *Node) Furnish(plugins map[string]string) error {
+// InstallPlugins puts CNI plugins on the node, as the agent's init container does.
+func (n *Node) InstallPlugins(plugins map[string]string) error {
 	return install.CopyPlugins(n.Plugins(), plugins)
 }

@@ -333,7 +333,7 @@ func TestTheClockFollowsTheWall(t *testing.T) {
 	if have := c.wall(int64(3*time.Second), now, mono); !have.Equal(epoch.Add(3 * time.Second)) {
 		t.Errorf("have %s", have)
 	}
-	// Somebody sets the clock an hour ahead.
+	// The clock is set an hour ahead.
 	now = now.Add(time.Hour)
 	if have := c.wall(int64(3*time.Second), now, mono); !have.Equal(epoch.Add(time.Hour + 3*time.Second)) {
 		t.Errorf("have %s", have)

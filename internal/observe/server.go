@@ -189,7 +189,7 @@ func (s *server) missed(stream grpc.ServerStreamingServer[observerpb.GetFlowsRes
 	}})
 }
 
-// takes tells whether an entry is asked for. News of losses are for every client.
+// takes tells whether an item is asked for. News of losses are for every client.
 func (q query) takes(f *Flow) bool {
 	if !q.since.IsZero() && f.time.Before(q.since) || !q.until.IsZero() && f.time.After(q.until) {
 		return false

@@ -18,7 +18,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
 
@@ -72,7 +72,7 @@ func BenchmarkAThousandStatuses(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := addAllVerdicts(m, verdict.Facts{Client: m.GetClient()}); err != nil {
+		if err := addAllConditions(m, condition.Facts{Client: m.GetClient()}); err != nil {
 			b.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(b.Context())

@@ -19,7 +19,7 @@ func Command(version string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "weft-operator",
 		Short: "Do what a cluster with Weftnet needs once and not on every node",
-		Long: `weft-operator gives nodes their pod prefixes, removes identities and endpoints that nobody uses any more, and
+		Long: `weft-operator gives nodes their pod prefixes, removes identities and endpoints that no pod uses any more, and
 writes into the status of policies what is enforced of them.
 
 Its configuration is ConfigMap kube-system/cilium-config, which it follows: a change of the pools needs no restart. Any

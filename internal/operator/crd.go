@@ -18,7 +18,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 )
 
 // required are the resources of cilium.io that the operator reads and that every cluster has: the chart brings their CRDs.
@@ -71,7 +71,7 @@ func (k *kinds) await(ctx context.Context) error {
 }
 
 // follow has the manager look after each optional kind from the moment at which the API server serves it.
-func (k *kinds) follow(m manager.Manager, f verdict.Facts) error {
+func (k *kinds) follow(m manager.Manager, f condition.Facts) error {
 	for one := range kind.ReadBy(kind.Operator) {
 		if !one.Optional || !one.Judged() {
 			continue
@@ -84,7 +84,7 @@ func (k *kinds) follow(m manager.Manager, f verdict.Facts) error {
 			if err != nil {
 				return nil //nolint:nilerr // the end came first
 			}
-			if err := addVerdicts(m, f, one); err != nil {
+			if err := addConditions(m, f, one); err != nil {
 				return fmt.Errorf("prepare the control of %s: %w", one.Resource, err)
 			}
 			return nil

@@ -68,12 +68,12 @@ type identities struct {
 	now    func() time.Time
 
 	mu   sync.Mutex
-	seen map[string]sighting // of marks, by identity
+	seen map[string]notedMark // of marks, by identity
 }
 
-// sighting is since when this process knows a mark. Its own clock decides when an identity has rested: the time in a mark is of
+// notedMark is a mark, and since when this process knows it. Its own clock decides when an identity has rested: the time in a mark is of
 // a clock that may have jumped since, or of another machine's.
-type sighting struct {
+type notedMark struct {
 	mark string
 	at   time.Time
 }
@@ -155,13 +155,13 @@ func inUse(ctx context.Context, r client.Reader, size int64) (map[string]bool, e
 
 // look notes the marks that are new, and forgets those that are gone.
 func (s *identities) look(list []v2.CiliumIdentity) {
-	seen := map[string]sighting{}
+	seen := map[string]notedMark{}
 	for _, o := range list {
 		mark, marked := o.Annotations[kube.UnusedSince]
 		if old := s.seen[o.Name]; marked && old.mark == mark {
 			seen[o.Name] = old
 		} else if marked {
-			seen[o.Name] = sighting{mark, s.now()}
+			seen[o.Name] = notedMark{mark, s.now()}
 		}
 	}
 	s.mu.Lock()
@@ -169,12 +169,12 @@ func (s *identities) look(list []v2.CiliumIdentity) {
 	s.mu.Unlock()
 }
 
-// sight notes a mark that this process has made.
-func (s *identities) sight(name, mark string) {
+// note remembers a mark that this process has made.
+func (s *identities) note(name, mark string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen != nil {
-		s.seen[name] = sighting{mark, s.now()}
+		s.seen[name] = notedMark{mark, s.now()}
 	}
 }
 
@@ -202,7 +202,7 @@ func (s *identities) judge(ctx context.Context, o *v2.CiliumIdentity, used bool)
 		mark = s.now().UTC().Format(time.RFC3339)
 		o.Annotations[kube.UnusedSince] = mark
 		if err = s.client.Update(ctx, o); err == nil {
-			s.sight(o.Name, mark)
+			s.note(o.Name, mark)
 		}
 	case s.rested(o):
 		if err = deleteExactly(ctx, s.client, o); err == nil {

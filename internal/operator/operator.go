@@ -30,7 +30,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 )
 
 const (
@@ -79,8 +79,8 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	f := verdict.Facts{Client: m.GetClient(), Groups: len(missing) == 0}
-	statuses := func(m manager.Manager, _ *slog.Logger) error { return addAllVerdicts(m, f) }
+	f := condition.Facts{Client: m.GetClient(), Groups: len(missing) == 0}
+	statuses := func(m manager.Manager, _ *slog.Logger) error { return addAllConditions(m, f) }
 	for name, add := range map[string]func(manager.Manager, *slog.Logger) error{
 		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": statuses,
 	} {
@@ -165,11 +165,11 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 				&corev1.ConfigMap{}: {
 					Namespaces: map[string]cache.Config{kind.ConfigNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", kind.ConfigName),
 				},
-				&corev1.Node{}:            {Transform: keepIdentity},
-				&corev1.Namespace{}:       {Transform: keepMode},
-				podMetadata():             {Transform: keepIdentity},
-				verdict.ServiceMetadata(): {Transform: keepIdentity},
-				&v2.CiliumEndpoint{}:      {Transform: keepEndpoint},
+				&corev1.Node{}:              {Transform: keepIdentity},
+				&corev1.Namespace{}:         {Transform: keepMode},
+				podMetadata():               {Transform: keepIdentity},
+				condition.ServiceMetadata(): {Transform: keepIdentity},
+				&v2.CiliumEndpoint{}:        {Transform: keepEndpoint},
 			},
 		},
 	})

@@ -33,7 +33,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/sink/kube"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
@@ -403,8 +403,8 @@ func TestAPolicySaysInItsStatusWhatIsNotEnforced(t *testing.T) {
 		EgressPeer: v2.EgressPeer{ToEntities: []string{"all"}},
 	}}}})
 	w.Put(path+"bad", &v2.CiliumNetworkPolicy{Spec: &v2.Rule{EndpointSelector: web}})
-	s := &statuses{w.client, judgement{kind: kind.Named(language.KindCilium), judge: func(_ context.Context, o kind.Object) (verdict.Verdict, error) {
-		return verdict.Of(language.KindCilium, o, gap.Default())
+	s := &statuses{w.client, judgement{kind: kind.Named(language.KindCilium), judge: func(_ context.Context, o kind.Object) (condition.Assessment, error) {
+		return condition.Of(language.KindCilium, o, gap.Default())
 	}}}
 	var have []string
 	for _, name := range []string{"whole", "part", "trap", "bad", "missing"} {
@@ -446,7 +446,7 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 	gre := to(v2.EgressPeer{ToEntities: []string{"world"}})
 	gre.Egress[0].ToPorts = []v2.PortRule{{Ports: []v2.PortProtocol{{Port: "0", Protocol: "GRE"}}}}
 	pods := &v2.Rule{EndpointSelector: &v2.LabelSelector{}, Ingress: inside}
-	s := &statuses{w.client, judgementOf(nil, verdict.Facts{Client: w.client, Groups: true}, kind.Named(language.KindClusterwide))}
+	s := &statuses{w.client, judgementOf(nil, condition.Facts{Client: w.client, Groups: true}, kind.Named(language.KindClusterwide))}
 	enforced := func(spec *v2.Rule, annotations map[string]string, settings map[string]string) string {
 		w.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{Data: settings})
 		w.Put(path+"p", &v2.CiliumClusterwideNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "p", Annotations: annotations}, Spec: spec})
@@ -455,7 +455,7 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 		}
 		var o v2.CiliumClusterwideNetworkPolicy
 		w.Get(path+"p", &o)
-		c := meta.FindStatusCondition(o.Status.Conditions, verdict.ConditionEnforced)
+		c := meta.FindStatusCondition(o.Status.Conditions, condition.ConditionEnforced)
 		return fmt.Sprint(c.Status, " ", c.Reason, ": ", c.Message)
 	}
 	const whole = "True Enforced: all of it is enforced"
@@ -503,8 +503,8 @@ func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {
 	w := newWorld(t)
 	w.Put("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies/deny", &networkingv1.NetworkPolicy{})
 	problems := []string{"spec.egress[0].to[0].ipBlock: not enforced yet"}
-	s := &reports{w.client, w, judgement{kind: kind.Named(language.KindKubernetes), judge: func(context.Context, kind.Object) (verdict.Verdict, error) {
-		return verdict.Verdict{Reason: gap.NotImplemented, Problems: problems}, nil
+	s := &reports{w.client, w, judgement{kind: kind.Named(language.KindKubernetes), judge: func(context.Context, kind.Object) (condition.Assessment, error) {
+		return condition.Assessment{Reason: gap.NotImplemented, Problems: problems}, nil
 	}}}
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "deny"}}
 	result, err := s.Reconcile(t.Context(), request)
@@ -554,7 +554,7 @@ func TestAKindThatComesLateIsLookedAfter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := newKindsOf(t, w.Server, &w.log).follow(m, verdict.Facts{Client: m.GetClient()}); err != nil {
+	if err := newKindsOf(t, w.Server, &w.log).follow(m, condition.Facts{Client: m.GetClient()}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -19,7 +19,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
@@ -78,8 +78,8 @@ func TestAThousandStatusesTakeFiveSecondsAtMost(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		s := &statuses{operatorsClient(t, w), judgement{kind: kind.Named(language.KindCilium), judge: func(_ context.Context, o kind.Object) (verdict.Verdict, error) {
-			return verdict.Of(language.KindCilium, o, gap.Default())
+		s := &statuses{operatorsClient(t, w), judgement{kind: kind.Named(language.KindCilium), judge: func(_ context.Context, o kind.Object) (condition.Assessment, error) {
+			return condition.Of(language.KindCilium, o, gap.Default())
 		}}}
 		var queue errgroup.Group
 		queue.SetLimit(many.MaxConcurrentReconciles)

@@ -125,7 +125,7 @@ func TestAFamilyThatNoKeyNamesIsGivenWhereNodesHaveItOrNoneHasAnything(t *testin
 	}
 }
 
-func TestNoTwoNodesEverShareAnAddressAndNobodyLosesWhatIsItsOwn(t *testing.T) {
+func TestNoTwoNodesEverShareAnAddressAndNoNodeLosesItsOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		pools := []settings.Pool{pool(28, "10.0.0.0/24", "10.0.2.0/26"), pool(120, "fd00::/116")}
 		var nodes []holder

@@ -19,28 +19,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"weftnet.io/weftnet/internal/kind"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 )
 
 // judgement is how objects of a kind are judged, and what has them judged again.
 type judgement struct {
 	kind  *kind.Kind
-	judge func(context.Context, kind.Object) (verdict.Verdict, error)
+	judge func(context.Context, kind.Object) (condition.Assessment, error)
 	watch func(*builder.Builder) *builder.Builder
 }
 
 // judgementOf is that of a kind: policies are judged by their text and by what it depends on, other kinds all alike.
-func judgementOf(m manager.Manager, f verdict.Facts, k *kind.Kind) judgement {
+func judgementOf(m manager.Manager, f condition.Facts, k *kind.Kind) judgement {
 	if !k.IsPolicy() {
-		v := verdict.Lacking(k.Lacks)
-		return judgement{k, func(context.Context, kind.Object) (verdict.Verdict, error) { return v, nil }, func(b *builder.Builder) *builder.Builder { return b }}
+		v := condition.Lacking(k.Lacks)
+		return judgement{k, func(context.Context, kind.Object) (condition.Assessment, error) { return v, nil }, func(b *builder.Builder) *builder.Builder { return b }}
 	}
-	judge := func(ctx context.Context, o kind.Object) (verdict.Verdict, error) {
+	judge := func(ctx context.Context, o kind.Object) (condition.Assessment, error) {
 		w, done, err := f.World(ctx)
 		if err != nil {
-			return verdict.Verdict{}, err
+			return condition.Assessment{}, err
 		}
-		v, err := verdict.Of(k.Name, o, w)
+		v, err := condition.Of(k.Name, o, w)
 		return v, errors.Join(err, done())
 	}
 	list := func() client.ObjectList {
@@ -51,18 +51,18 @@ func judgementOf(m manager.Manager, f verdict.Facts, k *kind.Kind) judgement {
 	return judgement{k, judge, func(b *builder.Builder) *builder.Builder { return f.Watch(b, m.GetClient(), list) }}
 }
 
-// addAllVerdicts has the manager say of each object what is enforced of it, of all kinds that every cluster has.
-func addAllVerdicts(m manager.Manager, f verdict.Facts) (err error) {
+// addAllConditions has the manager say of each object what is enforced of it, of all kinds that every cluster has.
+func addAllConditions(m manager.Manager, f condition.Facts) (err error) {
 	for k := range kind.ReadBy(kind.Operator) {
 		if k.Judged() && !k.Optional {
-			err = errors.Join(err, addVerdicts(m, f, k))
+			err = errors.Join(err, addConditions(m, f, k))
 		}
 	}
 	return err
 }
 
-// addVerdicts does so for one kind: in the status of its objects, or by events if they have none.
-func addVerdicts(m manager.Manager, f verdict.Facts, k *kind.Kind) error {
+// addConditions does so for one kind: in the status of its objects, or by events if they have none.
+func addConditions(m manager.Manager, f condition.Facts, k *kind.Kind) error {
 	j := judgementOf(m, f, k)
 	if k.Conditions != nil {
 		return j.watch(builder.ControllerManagedBy(m).For(k.New())).WithOptions(many).Complete(&statuses{m.GetClient(), j})
@@ -72,7 +72,7 @@ func addVerdicts(m manager.Manager, f verdict.Facts, k *kind.Kind) error {
 		Complete(&reports{m.GetClient(), m.GetEventRecorder("weft-operator"), j})
 }
 
-// statuses writes the verdict on every object of a kind into its status.
+// statuses writes the conditions of every object of a kind into its status.
 type statuses struct {
 	client client.Client
 	judgement
@@ -124,7 +124,7 @@ func (s *reports) Reconcile(ctx context.Context, r reconcile.Request) (reconcile
 	if len(v.Problems) == 0 {
 		return reconcile.Result{}, nil
 	}
-	s.events.Eventf(o, nil, corev1.EventTypeWarning, string(v.Reason), "Enforce", "%s", verdict.Limit(strings.Join(v.Problems, "; "), 1024))
+	s.events.Eventf(o, nil, corev1.EventTypeWarning, string(v.Reason), "Enforce", "%s", condition.Limit(strings.Join(v.Problems, "; "), 1024))
 	return reconcile.Result{RequeueAfter: remind}, nil
 }
 

@@ -10,13 +10,13 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/operator/admission"
-	"weftnet.io/weftnet/internal/operator/verdict"
+	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/policy/gap"
 )
 
 // addWebhook lets this replica answer the API server about policies. What they select is told by the identities of the
 // cluster, which the control of identities watches anyway.
-func addWebhook(m manager.Manager, c Config, f verdict.Facts) error {
+func addWebhook(m manager.Manager, c Config, f condition.Facts) error {
 	keeper := &admission.Keeper{Reader: m.GetAPIReader(), Writer: m.GetClient(), Namespace: c.Namespace, Leads: m.Elected(), Log: c.Log}
 	running := func(ctx context.Context) (out []identity.Labels) {
 		var list v2.CiliumIdentityList

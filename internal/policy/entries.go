@@ -9,7 +9,7 @@ import (
 	"weftnet.io/weftnet/internal/policy/span"
 )
 
-// Subject is whom a set of entries is for.
+// Subject is the workload that a set of entries is for.
 type Subject struct {
 	Labels     identity.Labels
 	NamedPorts NamedPorts
@@ -247,7 +247,7 @@ func (b *builder) bindRule(r Rule, subject Subject) {
 func (b *builder) bind(t Term, rules []Origin, subject Subject) {
 	bound := boundTerm{cell: cell{t.precedence(), t.Action.verdict(), rules}, anyPeer: t.AnyPeer}
 	if t.Action == ActionPass && !b.more {
-		bound.cell.verdict, bound.cell.rules = Allow, nil // nobody is left who could deny
+		bound.cell.verdict, bound.cell.rules = Allow, nil // no tier is left that could deny
 	}
 	for _, p := range t.Ports {
 		if p.Name != "" && b.layer.direction == Egress {

@@ -48,7 +48,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			ingress 302 tcp deny by cnp shop/b ingressDeny[0] (l3-proto)
 			ingress 303 tcp deny by cnp shop/b ingressDeny[0] (l3-proto)
 			egress any any allow (all)`},
-		{"deny for anybody leaves out what a peer was allowed there, not what it was allowed around it", []Rule{
+		{"deny for any peer leaves out what a peer was allowed there, not what it was allowed around it", []Rule{
 			{Origin: cnp("a"), Subject: everyone, DefaultDenyIngress: true, Ingress: []Term{web, {Path: "ingress[1]", Peers: []identity.Selector{webs}, Ports: []Port{AllPorts(UDP)}}}},
 			{Origin: cnp("b"), Subject: everyone, Ingress: []Term{
 				{Action: ActionDeny, Path: "ingressDeny[0]", AnyPeer: true, Ports: []Port{AllPorts(TCP), OnePort(UDP, 53)}},
@@ -96,7 +96,7 @@ func TestEntriesReadAsTheRulesMean(t *testing.T) {
 			ingress any any deny-implicit by cnp shop/a (none)
 			ingress host any allow (l3-only)
 			egress any any deny-implicit by cnp shop/a (none)`},
-		{"an administrator's tier comes first, and what it passes on is the others' business; the baseline is for whom nothing isolates", []Rule{
+		{"an administrator's tier comes first, and what it passes on is the others' business; the baseline is for pods that nothing isolates", []Rule{
 			{Origin: cnp("admin"), Tier: Admin, Subject: everyone, Ingress: []Term{
 				{Path: "ingress[0]", Action: ActionPass, Rank: 2, Peers: []identity.Selector{webs}, Ports: []Port{OnePort(TCP, 80)}},
 				{Path: "ingress[1]", Action: ActionDeny, Rank: 1, AnyPeer: true, Ports: []Port{AllPorts(TCP)}},

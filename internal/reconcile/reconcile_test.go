@@ -356,7 +356,7 @@ func TestWhatOthersChangeIsRepaired(t *testing.T) {
 // watched is a sink that hears of what others do.
 type watched struct {
 	*kernel
-	heard chan state.Key // empty: nobody knows which
+	heard chan state.Key // empty: it is not known which
 }
 
 func (w watched) Watch(ctx context.Context, changed func(state.Key, *route)) error {
@@ -409,7 +409,7 @@ func TestWhatASinkHearsOfIsRepairedAtOnceAndTold(t *testing.T) {
 		if said := strings.Count(log.String(), "another program has changed"); said != 1 {
 			t.Errorf("within a minute it said %d times:\n%s", said, &log)
 		}
-		// Who changes one thing changes another, of which nobody hears.
+		// What changes one row changes another, which is not heard of.
 		b.tamper(func() { delete(b.has, state.Join("a")); delete(b.has, state.Join("b")) })
 		w.heard <- state.Join("a")
 		time.Sleep(10 * time.Second)

@@ -150,7 +150,7 @@ var policies = []Key{
 	},
 	{
 		Name: "bpf-policy-map-max", Default: "16384", Concern: OfPolicy, syntax: integer, none: true,
-		Instead: "the policies of all workloads of a node share one map of 262144 entries",
+		Instead: "the policies of all workloads of a node are in one map of 262144 entries",
 	},
 	{
 		Name: "mesh-auth-enabled", Default: "false", Concern: OfPolicy, syntax: boolean, have: off,
@@ -173,8 +173,8 @@ var datapath = []Key{
 		Needs: "true: Linux 6.6", read: func(r *reader, c *Config, key string) { c.Classic = !r.flag(key) },
 	},
 	{
-		Name: "bpf-map-dynamic-size-ratio", Default: "0.0025", Concern: OfDatapath, Holds: AtOnce, syntax: share, Text: "share of the machine's memory for connections and translations, and as much again for policies",
-		read: func(r *reader, c *Config, key string) { c.Maps.Ratio = r.share(key) },
+		Name: "bpf-map-dynamic-size-ratio", Default: "0.0025", Concern: OfDatapath, Holds: AtOnce, syntax: fraction, Text: "part of the machine's memory for connections and translations, and as much again for policies",
+		read: func(r *reader, c *Config, key string) { c.Maps.Ratio = r.fraction(key) },
 	},
 	{Name: "bpf-ct-global-tcp-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "connections of TCP", read: setEntries(func(m *MapSizes) *int { return &m.CTTCP })},
 	{Name: "bpf-ct-global-any-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "other connections", read: setEntries(func(m *MapSizes) *int { return &m.CTAny })},

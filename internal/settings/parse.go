@@ -156,8 +156,8 @@ func (r *reader) life(key string) time.Duration {
 	return d
 }
 
-// share gives a number between 0 and 1.
-func (r *reader) share(key string) float64 {
+// fraction gives a number between 0 and 1.
+func (r *reader) fraction(key string) float64 {
 	x, _ := strconv.ParseFloat(r.text(key), 64) // its syntax was checked
 	return x
 }

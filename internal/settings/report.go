@@ -16,7 +16,7 @@ const (
 	_              State = iota
 	Effective            // does what it says
 	NotImplemented       // is known, and this value does nothing yet
-	Unknown              // nobody knows this key: a spelling mistake, or a version that is newer than this one
+	Unknown              // no version up to this one has this key: a spelling mistake, or a version that is newer than this one
 	Invalid              // the value makes no sense, the default is in use
 )
 
@@ -32,7 +32,7 @@ type Line struct {
 	Message    string // why it is not effective; empty if it is
 }
 
-// Alarm tells whether somebody who relies on this key has not got what they asked for, and is in danger.
+// Alarm tells whether a cluster that relies on this key is less protected than it asked for.
 func (l Line) Alarm() bool { return l.Protection && l.State != Effective }
 
 // Report says what becomes of each key that is set, in the order of the keys.
@@ -72,7 +72,7 @@ func line(name, value string) Line {
 	return l
 }
 
-// Key is an entry of the catalogue.
+// Key is an element of the catalogue.
 type Key struct {
 	Name       string
 	Default    string

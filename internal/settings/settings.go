@@ -4,19 +4,19 @@
 // # The world it models
 //
 // Users bring their configuration with them. Some of its keys do here what they always did (effective), some name
-// features that do not exist yet (not implemented), some nobody knows (unknown), some have values that make no sense
+// features that do not exist yet (not implemented), some are not known (unknown), some have values that make no sense
 // (invalid). Report puts every key in one of these, so that nothing is dropped in silence: people see it in
 // "weft status", and a key that asks for protection (encryption, a stricter policy mode) and gets none makes that command
 // fail. Parse reads the effective ones into a Config, which has a part for each concern.
 //
-// A key is one entry of the catalogue: its name, type, default and concern, where in Config it goes, when a change takes
-// hold, and what people read of it. To add a key, add an entry; the report and docs/configuration.md follow from it.
+// A key is one element of the catalogue: its name, type, default and concern, where in Config it goes, when a change takes
+// hold, and what people read of it. To add a key, add an element; the report and docs/configuration.md follow from it.
 //
 // # Invariants
 //
 //   - Both functions are pure: they look at the given values only.
 //   - Parse always gives a usable Config. A value that makes no sense counts as absent and is in the problems it returns.
-//   - A key is in the catalogue once. Older names of a key are entries of their own; the newer name wins.
+//   - A key is in the catalogue once. Older names of a key are elements of their own; the newer name wins.
 //   - No key needs a restart of an agent.
 //
 // # Example
@@ -207,7 +207,7 @@ type Metrics struct {
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.
 type MapSizes struct {
-	Ratio           float64 // share of the machine's memory that connections and translations may take
+	Ratio           float64 // part of the machine's memory, 0 to 1, that connections and translations may take
 	CTTCP, CTAny    int     // connections, of both kinds together
 	NAT             int     // translations
 	Fragments       int

@@ -19,7 +19,7 @@ const (
 	anything syntax = ""
 	boolean  syntax = "boolean"
 	integer  syntax = "integer"
-	share    syntax = "share"
+	fraction syntax = "fraction"
 	count    syntax = "count" // of entries; empty or 0: not said
 	life     syntax = "life"  // a time; empty or 0: not said
 	prefix   syntax = "prefix"
@@ -49,7 +49,7 @@ func (s syntax) check(value string) error {
 		if _, err := strconv.Atoi(value); err != nil {
 			return fmt.Errorf("is not a whole number")
 		}
-	case share:
+	case fraction:
 		if x, err := strconv.ParseFloat(value, 64); err != nil || !(x >= 0 && x <= 1) {
 			return fmt.Errorf("is not a number from 0 to 1, such as 0.0025")
 		}
@@ -148,7 +148,7 @@ func (s syntax) String() string {
 		return "true, false"
 	case integer:
 		return "number"
-	case share:
+	case fraction:
 		return "0 to 1"
 	case count:
 		return fmt.Sprintf("%d to %d", minEntries, maxEntries)

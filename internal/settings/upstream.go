@@ -1,6 +1,6 @@
 package settings
 
-// notYet are the keys of the versions that people come from which do nothing here yet and endanger nobody by it.
+// notYet are the keys of the versions that people come from which do nothing here yet, and endanger no pod by it.
 const notYet = `
 agent-health-port agent-health-require-k8s-connectivity agent-labels agent-liveness-update-interval agent-not-ready-taint-key
 allocator-list-timeout allow-icmp-frag-needed annotate-k8s-node api-rate-limit arping-refresh-period

@@ -13,7 +13,7 @@
 // # How it is built
 //
 // Every table is a handful of copied-on-write B-trees: rows by key, rows by each secondary index, rows by revision, and
-// a graveyard of deleted rows by revision. A writer copies the few nodes on the path to what it changes and then swaps
+// the tombstones of deleted rows by revision. A writer copies the few nodes on the path to what it changes and then swaps
 // one pointer; who watches has a channel beside the trees, which the commit closes; a reader holds the old pointer and is not disturbed. So a Snapshot costs nothing, is consistent
 // over all tables, and may be kept for as long as one likes.
 //

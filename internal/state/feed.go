@@ -74,8 +74,8 @@ func (f *Feed[R]) each(s *Snapshot, yield func(c Change[R], rev uint64)) {
 		}
 		yield(c, o.rev)
 	}
-	if before != nil && now.grave.Len() > 0 {
-		for o := range now.grave.since(since) {
+	if before != nil && now.deleted.Len() > 0 {
+		for o := range now.deleted.since(since) {
 			if old, ok := before.rows.get(o.key); ok {
 				row := old.row.(R)
 				yield(Change[R]{Key: o.key, Row: row, Old: row, HadOld: true, Deleted: true}, o.rev)

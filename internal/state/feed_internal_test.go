@@ -16,12 +16,12 @@ func TestTheGraveyardIsEmptyOnceAllFeedsHavePassed(t *testing.T) {
 	write := func(fn func(tx *Tx)) {
 		_ = db.Write(func(tx *Tx) error { fn(tx); return nil })
 	}
-	graves := func() int {
+	tombstones := func() int {
 		c := db.Snapshot().tables[0]
-		if c.grave.Len() != c.dead.Len() {
-			t.Errorf("%d graves for %d dead", c.grave.Len(), c.dead.Len())
+		if c.deleted.Len() != c.deletedByKey.Len() {
+			t.Errorf("%d tombstones by revision and %d by key", c.deleted.Len(), c.deletedByKey.Len())
 		}
-		return c.grave.Len()
+		return c.deleted.Len()
 	}
 	churn := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -30,34 +30,34 @@ func TestTheGraveyardIsEmptyOnceAllFeedsHavePassed(t *testing.T) {
 		}
 	}
 	churn(0, 10)
-	if n := graves(); n != 0 {
-		t.Errorf("%d graves without any feed", n)
+	if n := tombstones(); n != 0 {
+		t.Errorf("%d tombstones without any feed", n)
 	}
 	quick, slow := facts.Feed(db), facts.Feed(db)
 	churn(0, 10)
 	churn(0, 10)
-	if n := graves(); n != 10 {
-		t.Errorf("%d graves of 10 rows that died twice", n)
+	if n := tombstones(); n != 10 {
+		t.Errorf("%d tombstones of 10 rows that were deleted twice", n)
 	}
 	write(func(tx *Tx) { facts.Put(tx, fact{3}) })
-	if n := graves(); n != 9 {
-		t.Errorf("%d graves after one row came back", n)
+	if n := tombstones(); n != 9 {
+		t.Errorf("%d tombstones after one row came back", n)
 	}
 	quick.Next()
 	churn(100, 101)
-	if n := graves(); n != 10 {
-		t.Errorf("%d graves, the slow feed has passed none", n)
+	if n := tombstones(); n != 10 {
+		t.Errorf("%d tombstones, the slow feed has passed none", n)
 	}
 	slow.Next()
 	churn(200, 201)
-	if n := graves(); n != 2 {
-		t.Errorf("%d graves, want those of the rows that died since the quick feed read", n)
+	if n := tombstones(); n != 2 {
+		t.Errorf("%d tombstones, want those of the rows that were deleted since the quick feed read", n)
 	}
 	quick.Close()
 	slow.Close()
 	write(func(tx *Tx) { facts.Put(tx, fact{7}) })
-	if n := graves(); n != 0 {
-		t.Errorf("%d graves after the feeds closed", n)
+	if n := tombstones(); n != 0 {
+		t.Errorf("%d tombstones after the feeds closed", n)
 	}
 }
 

@@ -145,7 +145,7 @@ func (m *machine) ReadFeed(t *rapid.T) {
 		t.Fatal("Next is not up to date")
 	}
 	if len(changes) > 0 && f.more != nil && !closed(f.more) {
-		t.Fatal("there were changes, but nobody was told")
+		t.Fatal("there were changes, but no watch channel was closed")
 	}
 	f.more = more
 	seen := map[state.Key]bool{}

@@ -208,7 +208,7 @@ func walk[R Row](t tree, prefix Key) iter.Seq[R] {
 	}
 }
 
-// indexPrefix is what all entries of an index start with that are filed under key; the row's own key follows.
+// indexPrefix is what the keys of an index begin with for one value; the row's own key follows.
 func indexPrefix(key Key) Key { return Key(appendString(make([]byte, 0, len(key)+1), string(key))) }
 
-func indexEntry(key, rowKey Key) Key { return indexPrefix(key) + rowKey }
+func indexKey(key, rowKey Key) Key { return indexPrefix(key) + rowKey }

@@ -7,39 +7,39 @@ import (
 	"github.com/google/btree"
 )
 
-// degree of the trees: a node has up to twice as many entries. A write copies one node per level.
+// degree of the trees: a node has up to twice as many items. A write copies one node per level.
 const degree = 16
 
-// entry files an object under a key.
-type entry struct {
+// item is an object under its key.
+type item struct {
 	key Key
 	o   *object
 }
 
 // tree holds objects by key. Its copies are independent of each other and share what neither has changed.
-type tree struct{ *btree.BTreeG[entry] }
+type tree struct{ *btree.BTreeG[item] }
 
 func newTree() tree {
-	return tree{btree.NewG(degree, func(a, b entry) bool { return a.key < b.key })}
+	return tree{btree.NewG(degree, func(a, b item) bool { return a.key < b.key })}
 }
 
 func (t tree) copy() tree { return tree{t.Clone()} }
 
 func (t tree) get(key Key) (*object, bool) {
-	e, ok := t.Get(entry{key: key})
+	e, ok := t.Get(item{key: key})
 	return e.o, ok
 }
 
-func (t tree) put(key Key, o *object) { t.ReplaceOrInsert(entry{key, o}) }
+func (t tree) put(key Key, o *object) { t.ReplaceOrInsert(item{key, o}) }
 
 func (t tree) remove(key Key) (*object, bool) {
-	e, ok := t.Delete(entry{key: key})
+	e, ok := t.Delete(item{key: key})
 	return e.o, ok
 }
 
 // below gives the objects whose keys start with a prefix, in order of their keys, until yield says no.
 func (t tree) below(prefix Key, yield func(*object) bool) {
-	t.AscendGreaterOrEqual(entry{key: prefix}, func(e entry) bool {
+	t.AscendGreaterOrEqual(item{key: prefix}, func(e item) bool {
 		return strings.HasPrefix(string(e.key), string(prefix)) && yield(e.o)
 	})
 }

@@ -30,15 +30,15 @@ type Snapshot struct {
 
 // contents is what one table holds at one moment.
 type contents struct {
-	rev     uint64   // of the last change
-	rows    tree     // by key
-	indexes []tree   // by index key and row key
-	log     log      // rows by revision: what a feed reads
-	grave   log      // deleted rows by revision, until all feeds have read past them
-	dead    tree     // the same by key
-	pending []string // producers that have not synced yet
-	synced  bool
-	changed chan struct{} // closes when any of this is replaced
+	rev          uint64   // of the last change
+	rows         tree     // by key
+	indexes      []tree   // by index key and row key
+	log          log      // rows by revision: what a feed reads
+	deleted      log      // deleted rows by revision, until all feeds have read past them
+	deletedByKey tree     // the same by key
+	pending      []string // producers that have not synced yet
+	synced       bool
+	changed      chan struct{} // closes when any of this is replaced
 }
 
 // New makes a database of these tables.
@@ -54,7 +54,7 @@ func New(tables ...AnyTable) *DB {
 		sc := t.shape()
 		db.at[sc] = i
 		c := &contents{
-			rows: newTree(), log: newLog(), grave: newLog(), dead: newTree(),
+			rows: newTree(), log: newLog(), deleted: newLog(), deletedByKey: newTree(),
 			pending: sc.producers, changed: make(chan struct{}),
 		}
 		for range sc.indexes {
@@ -117,15 +117,15 @@ type Tx struct {
 
 // tableTx is one table as a transaction has changed it.
 type tableTx struct {
-	base       *contents
-	rows, dead tree
-	log, grave log
-	indexes    []tree
-	pending    []string
-	synced     bool
-	rev        uint64 // of the last change; base.rev if there was none
-	dirty      bool
-	changed    []watched
+	base               *contents
+	rows, deletedByKey tree
+	log, deleted       log
+	indexes            []tree
+	pending            []string
+	synced             bool
+	rev                uint64 // of the last change; base.rev if there was none
+	dirty              bool
+	changed            []watched
 }
 
 // table opens a table for writing. That copies a node of each of its trees with the first write, so what only reads, or
@@ -137,7 +137,7 @@ func (tx *Tx) table(t *schema) *tableTx {
 	i := tx.base.db.position(t)
 	c := tx.base.tables[i]
 	w := &tableTx{
-		base: c, rows: c.rows.copy(), log: c.log.copy(), grave: c.grave.copy(), dead: c.dead.copy(),
+		base: c, rows: c.rows.copy(), log: c.log.copy(), deleted: c.deleted.copy(), deletedByKey: c.deletedByKey.copy(),
 		pending: c.pending, synced: c.synced, rev: c.rev,
 	}
 	for _, ix := range c.indexes {
@@ -166,19 +166,19 @@ func (tx *Tx) put(t *schema, key Key, row Row) {
 	w.changed = append(w.changed, watched{t, -1, key})
 	if had {
 		w.log.Delete(old)
-	} else if w.dead.Len() > 0 {
-		w.bury(key, nil)
+	} else if w.deletedByKey.Len() > 0 {
+		w.setTombstone(key, nil)
 	}
 	for i, ix := range t.indexes {
 		keys := ix.keys(row)
 		if had {
 			for _, k := range without(ix.keys(old.row), keys) {
-				w.indexes[i].remove(indexEntry(k, key))
+				w.indexes[i].remove(indexKey(k, key))
 				w.changed = append(w.changed, watched{t, i, k})
 			}
 		}
 		for _, k := range keys {
-			w.indexes[i].put(indexEntry(k, key), o)
+			w.indexes[i].put(indexKey(k, key), o)
 			w.changed = append(w.changed, watched{t, i, k})
 		}
 	}
@@ -211,32 +211,32 @@ func (tx *Tx) delete(t *schema, key Key) (*object, bool) {
 	w.changed = append(w.changed, watched{t, -1, key})
 	for i, ix := range t.indexes {
 		for _, k := range ix.keys(old.row) {
-			w.indexes[i].remove(indexEntry(k, key))
+			w.indexes[i].remove(indexKey(k, key))
 			w.changed = append(w.changed, watched{t, i, k})
 		}
 	}
-	w.bury(key, &object{key: key, rev: tx.touch(w), row: old.row})
+	w.setTombstone(key, &object{key: key, rev: tx.touch(w), row: old.row})
 	return old, true
 }
 
-// bury puts a tombstone in the place of the one a key may have. With nil the key has none any more: it lives again.
-func (w *tableTx) bury(key Key, tombstone *object) {
-	if old, ok := w.dead.remove(key); ok {
-		w.grave.Delete(old)
+// setTombstone replaces the tombstone that a key may have. With nil it has none any more: its row is there again.
+func (w *tableTx) setTombstone(key Key, tombstone *object) {
+	if old, ok := w.deletedByKey.remove(key); ok {
+		w.deleted.Delete(old)
 	}
 	if tombstone != nil {
-		w.grave.ReplaceOrInsert(tombstone)
-		w.dead.put(key, tombstone)
+		w.deleted.ReplaceOrInsert(tombstone)
+		w.deletedByKey.put(key, tombstone)
 	}
 }
 
 // collect removes the tombstones that every feed has read past.
 func (w *tableTx) collect(read uint64) {
-	for o := range w.grave.copy().since(0) {
+	for o := range w.deleted.copy().since(0) {
 		if o.rev > read {
 			return
 		}
-		w.bury(o.key, nil)
+		w.setTombstone(o.key, nil)
 	}
 }
 
@@ -266,7 +266,7 @@ func (tx *Tx) commit() {
 		for c := range db.cursors[i] {
 			read = min(read, c.Load())
 		}
-		if w.grave.Len() > 0 {
+		if w.deleted.Len() > 0 {
 			w.collect(read)
 		}
 		next.tables[i] = w.contents()
@@ -282,7 +282,7 @@ func (tx *Tx) commit() {
 
 func (w *tableTx) contents() *contents {
 	return &contents{
-		rev: w.rev, rows: w.rows, indexes: w.indexes, log: w.log, grave: w.grave, dead: w.dead,
+		rev: w.rev, rows: w.rows, indexes: w.indexes, log: w.log, deleted: w.deleted, deletedByKey: w.deletedByKey,
 		pending: w.pending, synced: w.synced, changed: make(chan struct{}),
 	}
 }

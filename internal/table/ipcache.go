@@ -10,9 +10,9 @@ import (
 	"weftnet.io/weftnet/internal/state"
 )
 
-// IPCacheEntry is who lives at an address or prefix and how to get there. The kernel has a map of single addresses and one of
+// IPCacheRow is who lives at an address or prefix and how to get there. The kernel has a map of single addresses and one of
 // prefixes.
-type IPCacheEntry struct {
+type IPCacheRow struct {
 	Network  uint32
 	Prefix   netip.Prefix
 	Identity identity.Number
@@ -22,23 +22,23 @@ type IPCacheEntry struct {
 	MAC      settings.MAC // of that VTEP; zero: it is none
 }
 
-func (IPCacheEntry) Header() []string {
+func (IPCacheRow) Header() []string {
 	return []string{"Network", "Prefix", "Identity", "Ifindex", "Flags", "Tunnel"}
 }
 
-func (e IPCacheEntry) Row() []string {
+func (e IPCacheRow) Row() []string {
 	return []string{fmt.Sprint(e.Network), e.Prefix.String(), fmt.Sprint(e.Identity), fmt.Sprint(e.Ifindex), e.Flags.String(), e.through()}
 }
 
 // through is where the tunnel to it ends.
-func (e IPCacheEntry) through() string {
+func (e IPCacheRow) through() string {
 	if e.MAC == (settings.MAC{}) {
 		return address(e.Tunnel)
 	}
 	return address(e.Tunnel) + "," + e.MAC.String()
 }
 
-var _ = declare(&tables.IPCache, "ipcache", func(r IPCacheEntry) state.Key { return state.Join(r.Network, r.Prefix) })
+var _ = declare(&tables.IPCache, "ipcache", func(r IPCacheRow) state.Key { return state.Join(r.Network, r.Prefix) })
 
 // IPCacheFlag says what kind of place an address is; the numbers are those of the ABI.
 type IPCacheFlag uint32

@@ -14,7 +14,7 @@ type NIC struct {
 	Ifindex     uint32
 	Incarnation uint32
 	Identity    identity.Number
-	Slot        uint32 // of its policy set
+	SetIndex    uint32 // of its policy set
 	Network     uint32
 	IPv4        netip.Addr
 	IPv6        netip.Addr
@@ -23,11 +23,11 @@ type NIC struct {
 }
 
 func (NIC) Header() []string {
-	return []string{"Device", "Ifindex", "Incarnation", "Identity", "Slot", "IPv4", "IPv6", "MAC"}
+	return []string{"Device", "Ifindex", "Incarnation", "Identity", "Set", "IPv4", "IPv6", "MAC"}
 }
 
 func (n NIC) Row() []string {
-	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.Slot), address(n.IPv4), address(n.IPv6), n.MAC}
+	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.SetIndex), address(n.IPv4), address(n.IPv6), n.MAC}
 }
 
 var _ = declare(&tables.NICs, "nics", func(r NIC) state.Key { return state.Join(r.Ifindex) })

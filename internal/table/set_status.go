@@ -11,16 +11,16 @@ import (
 type SetStatus struct {
 	Set      state.Key
 	Identity identity.Number
-	Slot     uint32
+	Index    uint32 // in map sets
 	Revision uint64
 	Entries  int
 	Ranges   int
 }
 
-func (SetStatus) Header() []string { return []string{"Set", "Slot", "Revision", "Entries", "Ranges"} }
+func (SetStatus) Header() []string { return []string{"Set", "Index", "Revision", "Entries", "Ranges"} }
 
 func (s SetStatus) Row() []string {
-	return []string{fmt.Sprintf("%q", s.Set), fmt.Sprint(s.Slot), fmt.Sprint(s.Revision), fmt.Sprint(s.Entries), fmt.Sprint(s.Ranges)}
+	return []string{fmt.Sprintf("%q", s.Set), fmt.Sprint(s.Index), fmt.Sprint(s.Revision), fmt.Sprint(s.Entries), fmt.Sprint(s.Ranges)}
 }
 
 var _ = declare(&tables.SetStatuses, "set-statuses", func(r SetStatus) state.Key { return r.Set })

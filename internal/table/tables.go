@@ -36,7 +36,7 @@ type Tables struct {
 	SetLists       *state.Table[SetList]
 	RuleLists      *state.Table[RuleList]
 	NICs           *state.Table[NIC]
-	IPCache        *state.Table[IPCacheEntry]
+	IPCache        *state.Table[IPCacheRow]
 	Frontends      *state.Table[Frontend]
 	Hooks          *state.Table[Hook]
 	// What came of it.

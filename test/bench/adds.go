@@ -190,7 +190,7 @@ func (b *bench) adds(ctx context.Context) (s section, err error) {
 		return s, err
 	}
 	defer c.Close()
-	// Of a pod's labels somebody has been here already: no ADD waits for the cluster to agree on a number.
+	// A pod with the same labels has been here already: no ADD waits for the cluster to agree on a number.
 	if _, err := n.AddPod(ctx, nettest.PodSpec{Name: "first", Labels: map[string]string{"app": "crowd"}}); err != nil {
 		return s, err
 	}

@@ -95,7 +95,7 @@ func (b *bench) programs(ctx context.Context) (s section, err error) {
 	if err := pods(ctx, c, 2); err != nil {
 		return s, err
 	}
-	a0, a1, b0, a := c.Node("a").Pod("a0").Place, c.Node("a").Pod("a1").Place, c.Node("b").Pod("b0").Place, c.Node("a").Place
+	a0, a1, b0, a := c.Node("a").Pod("a0").Station, c.Node("a").Pod("a1").Station, c.Node("b").Pod("b0").Station, c.Node("a").Station
 	ways := []struct {
 		name string
 		way  load.Way
@@ -170,7 +170,7 @@ func (b *bench) policies(ctx context.Context) (s section, err error) {
 		}
 		defer stop()
 		a := c.Node("a")
-		nodes[i], ways = c.Nodes(), append(ways, &contender{Way: load.Way{Client: a.Pod("a0").Place, Server: a.Pod("a1").Place}, name: x.Name, ours: true})
+		nodes[i], ways = c.Nodes(), append(ways, &contender{Way: load.Way{Client: a.Pod("a0").Station, Server: a.Pod("a1").Station}, name: x.Name, ours: true})
 	}
 	for _, n := range theirs {
 		p, err := peer.Filtered(world.Script(n))

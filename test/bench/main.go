@@ -127,7 +127,7 @@ func (b *bench) run(ctx context.Context, only string) error {
 		if err := s.publish(b.write); err != nil {
 			return err
 		}
-		debug.FreeOSMemory() // between rows nobody waits
+		debug.FreeOSMemory() // between rows nothing is measured
 	}
 	return nil
 }

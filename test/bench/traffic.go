@@ -151,7 +151,7 @@ func (b *bench) sameNode(ctx context.Context) (s section, err error) {
 	if err := c.Settle(ctx); err != nil {
 		return s, err
 	}
-	way := load.Way{Client: a.Pod("a0").Place, Server: a.Pod("a1").Place, Service: netip.AddrPortFrom(control.Address, control.Port)}
+	way := load.Way{Client: a.Pod("a0").Station, Server: a.Pod("a1").Station, Service: netip.AddrPortFrom(control.Address, control.Port)}
 	pair, err := peer.Pair()
 	if err != nil {
 		return s, err
@@ -217,7 +217,7 @@ func (b *bench) acrossNodes(ctx context.Context) (s section, err error) {
 			return s, err
 		}
 		defer p.Close()
-		way := load.Way{Client: c.Node("a").Pod("a0").Place, Server: c.Node("b").Pod("b0").Place}
+		way := load.Way{Client: c.Node("a").Pod("a0").Station, Server: c.Node("b").Pod("b0").Station}
 		of := len(list) + 1
 		list = append(list, &contender{Way: way, name: x.name, of: of, ours: true}, &contender{Way: p.Way, name: p.Name, of: of},
 			&contender{Way: way, name: x.name + ", again", of: of, ours: true})

@@ -7,7 +7,7 @@
 //
 // # What is left out
 //
-// SCTP, where the kernel has no SCTP sockets (nobody can listen): the containers that would listen wait instead, and the
+// SCTP, where the kernel has no SCTP sockets (no program can listen): the containers that would listen wait instead, and the
 // tests that call them are skipped, those among them that also call by TCP and UDP as well. With -skip none (of that name)
 // these run, and stop at their first call by SCTP.
 package conformance

@@ -86,7 +86,7 @@ func raw(t failer, kind string, object any) (out oracle.Object) {
 	return out
 }
 
-// matcher is cyclonus' view of the policies, as the API server would give them to it: with policyTypes filled in.
+// matcher is the policies as cyclonus reads them, in the form that the API server would give to it: with policyTypes filled in.
 func (c *cluster) matcher() *matcher.Policy {
 	var list []*networkingv1.NetworkPolicy
 	for _, p := range c.policies {
@@ -102,7 +102,7 @@ func (c *cluster) matcher() *matcher.Policy {
 	return matcher.BuildNetworkPolicies(false, list)
 }
 
-// outside are addresses that belong to nobody in the cluster.
+// outside are addresses that belong to nothing in the cluster.
 var outside = []string{"8.8.8.8", "10.1.2.3", "10.200.0.1", "192.168.200.1", "2001:db8::1"}
 
 var calls = []struct {

@@ -69,7 +69,7 @@ func TestEveryFileOfPoliciesDoesWhatItsLanguageSays(t *testing.T) {
 
 func (s scenario) run(t *testing.T) {
 	c := s.populate(t)
-	for _, namespace := range s.namespaces() { // the demo, or whoever tried something before, has left some
+	for _, namespace := range s.namespaces() { // the demo, or an earlier trial, has left some
 		kubectl(t, "", "-n", namespace, "delete", "cnp,netpol", "--all")
 	}
 	policies := s.policies(t)
@@ -167,15 +167,15 @@ func (s scenario) policies(t *testing.T) string {
 	return string(out)
 }
 
-// place is an end of connections.
-type place struct {
+// end is one end of connections.
+type end struct {
 	name      string // as weft policy explain calls it
 	pod       string // namespace/name, if it is one
 	addresses []netip.Addr
 }
 
-// crowd is everybody who can be an end.
-type crowd map[string]place
+// crowd is all that can be an end.
+type crowd map[string]end
 
 // populate makes namespaces and pods, and takes pods and labels of nodes away after the test.
 func (s scenario) populate(t *testing.T) crowd {
@@ -210,7 +210,7 @@ func (s scenario) populate(t *testing.T) crowd {
 			}
 		}
 		object("Pod", namespace, name, map[string]any{"metadata": map[string]any{"name": name, "namespace": namespace, "labels": labels}, "spec": spec})
-		c[w.name] = place{name: w.name, pod: w.name}
+		c[w.name] = end{name: w.name, pod: w.name}
 	}
 	text, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": items})
 	if err != nil {
@@ -241,12 +241,12 @@ func (s scenario) populate(t *testing.T) crowd {
 		kubectl(t, "", "label", "--overwrite", "node", "node1", "node2", "node-role.kubernetes.io/control-plane=")
 	}
 	for _, node := range []string{"node1", "node2", "node3"} {
-		c["node:"+node] = place{name: "node:" + node, addresses: nodeAddresses(t, node)}
+		c["node:"+node] = end{name: "node:" + node, addresses: nodeAddresses(t, node)}
 	}
 	dns := kubectl(t, "", "-n", "kube-system", "get", "pod", "-l", "k8s-app=kube-dns", "-o", "jsonpath={.items[0].metadata.name}")
-	c["kube-dns"] = place{name: "kube-system/" + dns, pod: "kube-system/" + dns, addresses: podAddresses(t, "kube-system", dns)}
-	c["outside"] = place{name: "10.80.0.200"}
-	c["apiserver"] = place{name: "10.80.0.1"}
+	c["kube-dns"] = end{name: "kube-system/" + dns, pod: "kube-system/" + dns, addresses: podAddresses(t, "kube-system", dns)}
+	c["outside"] = end{name: "10.80.0.200"}
+	c["apiserver"] = end{name: "10.80.0.1"}
 	return c
 }
 

@@ -69,7 +69,7 @@ func TestAnErrorFromOutsideReachesThePod(t *testing.T) {
 	const name = "masquerade-error"
 	pod(t, name)
 	for _, server := range outsideAddresses(t) {
-		// Nobody listens on this port. The refusal is an ICMP error, which must find its way back through the translation; dig tells
+		// No program listens on this port. The refusal is an ICMP error, which must find its way back through the translation; dig tells
 		// it from silence.
 		out := run(t, name, "sh", "-c", "dig +time=5 +tries=1 -p 4999 @"+server.String()+" example.org || true")
 		if !strings.Contains(out, "connection refused") {

@@ -6,7 +6,7 @@ package e2e
 const everyPort = "80 443 5432 8080 8443"
 
 // scenarios say of every file of policies what it does, as its language has it. Each row is a connection, made over both
-// families, and reads as a sentence: from somebody to somebody's port; it is to arrive or not, and which policy decides.
+// families, and reads as a sentence: from one end to a port of another; it is to arrive or not, and which policy decides.
 var scenarios = []scenario{
 	{
 		file: "requests.yaml",
@@ -97,7 +97,7 @@ var scenarios = []scenario{
 	},
 	{
 		file: "http.yaml", namespace: "web",
-		says: "requests to the catalogue are for the pages, and as long as nobody looks at requests, for nobody",
+		says: "requests to the catalogue are for the pages, and as long as no proxy reads requests, no pod may send any",
 		pods: []workload{
 			{name: "web/catalogue", labels: "part=catalogue", node: "node2"},
 			{name: "web/pages", labels: "part=pages"},

@@ -26,7 +26,7 @@ apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
 metadata: {name: doubtful, namespace: default}
 spec:
-  endpointSelector: {matchLabels: {app: nobody}}
+  endpointSelector: {matchLabels: {app: none-such}}
   ingress: []
   egress: [{toEntities: [all]}]
 `

@@ -38,7 +38,7 @@ func (w *World) cilium(policy Object, p Packet) (out says) {
 		if p.Ingress {
 			allow, deny, switched = "ingress", "ingressDeny", "ingress"
 		}
-		// C3: unset → true if the rule has any allow or deny entries in that direction, else false.
+		// C3: unset → true if the rule has any allow or deny elements in that direction, else false.
 		isolates := len(raw.Objects(rule.Object, allow))+len(raw.Objects(rule.Object, deny)) > 0
 		if set := raw.Sub(rule.Object, "enableDefaultDeny"); raw.There(set, switched) {
 			isolates, _ = set[switched].(bool)
@@ -52,14 +52,14 @@ func (w *World) cilium(policy Object, p Packet) (out says) {
 			}
 			return rule.path + "." + raw.At(list, i)
 		}
-		for i, entry := range raw.Objects(rule.Object, allow) {
-			e := ciliumEntry{w, policy, rule.Object, entry, p, false}
+		for i, element := range raw.Objects(rule.Object, allow) {
+			e := ciliumElement{w, policy, rule.Object, element, p, false}
 			for _, part := range e.parts() {
 				out.allows = append(out.allows, title(policy, path(allow, i)+part))
 			}
 		}
-		for i, entry := range raw.Objects(rule.Object, deny) {
-			e := ciliumEntry{w, policy, rule.Object, entry, p, true}
+		for i, element := range raw.Objects(rule.Object, deny) {
+			e := ciliumElement{w, policy, rule.Object, element, p, true}
 			for _, part := range e.parts() {
 				out.denies = append(out.denies, title(policy, path(deny, i)+part))
 			}
@@ -96,23 +96,23 @@ func matchesInit(rule Object) bool {
 	return slices.ContainsFunc(raw.Requirements(raw.Sub(rule, "endpointSelector")), func(r raw.Requirement) bool { return r.Key == "reserved:init" })
 }
 
-// ciliumEntry is an element of ingress, ingressDeny, egress or egressDeny, asked about a packet.
-type ciliumEntry struct {
-	w                   *World
-	policy, rule, entry Object
-	p                   Packet
-	deny                bool
+// ciliumElement is an element of ingress, ingressDeny, egress or egressDeny, asked about a packet.
+type ciliumElement struct {
+	w                     *World
+	policy, rule, element Object
+	p                     Packet
+	deny                  bool
 }
 
-func (e ciliumEntry) side() string {
+func (e ciliumElement) side() string {
 	if e.p.Ingress {
 		return "from"
 	}
 	return "to"
 }
 
-// parts lists the parts of the entry that match the packet: .toPorts[i], .icmps[i], or "" of an entry without either.
-func (e ciliumEntry) parts() (out []string) {
+// parts lists the parts of the element that match the packet: .toPorts[i], .icmps[i], or "" of an element without either.
+func (e ciliumElement) parts() (out []string) {
 	if !e.deny && len(e.unenforced()) > 0 {
 		return nil // fails closed
 	}
@@ -121,7 +121,7 @@ func (e ciliumEntry) parts() (out []string) {
 		return nil
 	}
 	nameless := !someone && !e.p.Ingress // an address has no named ports
-	ports, icmps := raw.Objects(e.entry, "toPorts"), raw.Objects(e.entry, "icmps")
+	ports, icmps := raw.Objects(e.element, "toPorts"), raw.Objects(e.element, "icmps")
 	if len(ports) == 0 && len(icmps) == 0 {
 		return []string{""} // toPorts: [] is as good as none
 	}
@@ -138,20 +138,20 @@ func (e ciliumEntry) parts() (out []string) {
 	return out
 }
 
-// unenforced lists what the entry asks for and what nothing enforces yet.
-func (e ciliumEntry) unenforced() (out []string) {
+// unenforced lists what the element asks for and what nothing enforces yet.
+func (e ciliumElement) unenforced() (out []string) {
 	for _, member := range []string{e.side() + "Groups", e.side() + "Requires", "toFQDNs"} {
-		if len(raw.Objects(e.entry, member)) > 0 && !(e.deny && member == "toFQDNs") {
+		if len(raw.Objects(e.element, member)) > 0 && !(e.deny && member == "toFQDNs") {
 			out = append(out, member)
 		}
 	}
 	if e.deny {
 		return out
 	}
-	if mode := raw.Text(raw.Sub(e.entry, "authentication"), "mode"); mode != "" && mode != "disabled" {
+	if mode := raw.Text(raw.Sub(e.element, "authentication"), "mode"); mode != "" && mode != "disabled" {
 		out = append(out, "authentication")
 	}
-	for _, rule := range raw.Objects(e.entry, "toPorts") {
+	for _, rule := range raw.Objects(e.element, "toPorts") {
 		for _, member := range []string{"terminatingTLS", "originatingTLS", "listener"} {
 			if raw.There(rule, member) {
 				out = append(out, member)

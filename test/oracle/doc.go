@@ -18,7 +18,7 @@
 //
 //   - It shares no code with the project: no type, no parser, no table of it. What both get right they got right twice.
 //   - Nothing is kept from one packet to the next but whether an object is valid.
-//   - What is valid and not enforced yet fails closed: an entry that allows allows nothing, one that denies denies more.
+//   - What is valid and not enforced yet fails closed: an element that allows allows nothing, one that denies denies more.
 //
 // # Tests
 //

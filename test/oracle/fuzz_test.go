@@ -12,13 +12,13 @@ import (
 	"weftnet.io/weftnet/test/oracle/shape"
 )
 
-// fuzzed is a world with one policy, by which web of shop hears whom an entry of ingress chooses.
-func fuzzed(kind string, entry oracle.Object, groups ...oracle.Object) *oracle.World {
+// fuzzed is a world with one policy, by which web of shop hears the peers that an element of ingress chooses.
+func fuzzed(kind string, element oracle.Object, groups ...oracle.Object) *oracle.World {
 	w := rapid.Custom(random.World).Example(0)
 	w.Mode, w.Groups = "default", groups
 	w.Policies = []oracle.Object{{
 		"kind": kind, "metadata": oracle.Object{"name": "p", "namespace": "shop"},
-		"spec": oracle.Object{"endpointSelector": oracle.Object{}, "ingress": []any{entry}},
+		"spec": oracle.Object{"endpointSelector": oracle.Object{}, "ingress": []any{element}},
 	}}
 	if kind == "CiliumClusterwideNetworkPolicy" {
 		delete(w.Policies[0]["metadata"].(oracle.Object), "namespace")
@@ -46,7 +46,7 @@ func agree(t *testing.T, w *oracle.World) {
 	}
 }
 
-func FuzzALabelSelectorChoosesWhomItsTextSays(f *testing.F) {
+func FuzzALabelSelectorChoosesThePeersThatItsTextSays(f *testing.F) {
 	for _, text := range []string{
 		`{}`, `{"matchLabels":{"app":"web","any:tier":"front"}}`, `{"matchLabels":{":app":"web","k8s:io.kubernetes.pod.namespace":"blog"}}`,
 		`{"matchExpressions":[{"key":"reserved:host","operator":"Exists"},{"key":"app","operator":"NotIn","values":["web",""]}]}`,
@@ -63,11 +63,11 @@ func FuzzALabelSelectorChoosesWhomItsTextSays(f *testing.F) {
 		if json.Unmarshal([]byte(text), &selector) != nil || shape.Misshapen(oracle.Object{"metadata": oracle.Object{}, "spec": oracle.Object{"endpointSelector": selector}}) {
 			return
 		}
-		entry := oracle.Object{"fromEndpoints": []any{selector}}
-		w := fuzzed(map[bool]string{true: "CiliumClusterwideNetworkPolicy", false: "CiliumNetworkPolicy"}[clusterwide], entry)
+		element := oracle.Object{"fromEndpoints": []any{selector}}
+		w := fuzzed(map[bool]string{true: "CiliumClusterwideNetworkPolicy", false: "CiliumNetworkPolicy"}[clusterwide], element)
 		agree(t, w)
 		spec := w.Policies[0]["spec"].(oracle.Object)
-		spec["ingress"], spec["ingressDeny"] = []any{oracle.Object{"fromEntities": []any{"all"}}}, []any{entry}
+		spec["ingress"], spec["ingressDeny"] = []any{oracle.Object{"fromEntities": []any{"all"}}}, []any{element}
 		agree(t, w)
 	})
 }

@@ -27,9 +27,9 @@ func (w *World) kubernetes(policy Object, p Packet) (out says) {
 		return says{}
 	}
 	out.isolates = []string{title(policy, "")}
-	for i, entry := range raw.Objects(spec, list) {
-		if w.kubernetesPeers(policy, raw.Objects(entry, side), p) && kubernetesPorts(raw.Objects(entry, "ports"), p, false) ||
-			w.kubernetesBlocks(raw.Objects(entry, side), p) && kubernetesPorts(raw.Objects(entry, "ports"), p, !p.Ingress) {
+	for i, element := range raw.Objects(spec, list) {
+		if w.kubernetesPeers(policy, raw.Objects(element, side), p) && kubernetesPorts(raw.Objects(element, "ports"), p, false) ||
+			w.kubernetesBlocks(raw.Objects(element, side), p) && kubernetesPorts(raw.Objects(element, "ports"), p, !p.Ingress) {
 			out.allows = append(out.allows, title(policy, raw.At(list, i)))
 		}
 	}
@@ -58,7 +58,7 @@ func (w *World) kubernetesPeers(policy Object, peers []Object, p Packet) bool {
 }
 
 // kubernetesBlocks: ipBlock "describes a particular CIDR … that is allowed to the pods matched … The except entry describes
-// CIDRs that should not be included within this rule". Whoever has such an address is meant.
+// CIDRs that should not be included within this rule". Every peer with such an address is meant.
 func (w *World) kubernetesBlocks(peers []Object, p Packet) bool {
 	return slices.ContainsFunc(peers, func(peer Object) bool {
 		block := raw.Sub(peer, "ipBlock")

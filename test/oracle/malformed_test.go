@@ -98,7 +98,7 @@ func (s spoiler) junk() any {
 		deep(50), deep(1000), many,
 		map[string]any{"": ""},
 		map[string]any{"app": 1.0},
-		[]any{"all", "nobody"},
+		[]any{"all", "none-such"},
 		"In", "🦀", "*", "**.example.com",
 	}[s.IntN(45)]
 }
@@ -192,7 +192,7 @@ func taken(t *testing.T, i int, text []byte, findings []lint.Finding) string {
 		"ClusterNetworkPolicy": "policy.networking.k8s.io/v1alpha2",
 	}
 	if err := json.Unmarshal(text, &o); err != nil || o["kind"] == nil || o["apiVersion"] != versions[o["kind"]] {
-		return "something else" // to YAML it may be an object all the same, of a kind that nobody reads as a policy
+		return "something else" // to YAML it may be an object all the same, of a kind that is not read as a policy
 	}
 	why := []string{"a member has another type"}
 	if !shape.Misshapen(o) {

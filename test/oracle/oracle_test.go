@@ -127,7 +127,7 @@ func (c *counts) same(t *rapid.T, w *oracle.World, set table.PolicySet, n identi
 func denies(a oracle.Answer) bool { return strings.HasPrefix(a.Verdict, "deny") }
 
 func equal(t *rapid.T, w *oracle.World, packet oracle.Packet, view string, have, want oracle.Answer, ok bool) {
-	// This node may call its pods whatever policies say, so nobody is named for it.
+	// This node may call its pods whatever policies say, so no policy is named for it.
 	unnamed := packet.Ingress && packet.Peer.Local && len(have.By) == 0 && have.Verdict == "allow"
 	if !ok || have.Verdict != want.Verdict || !names(have.By, want.By) && !unnamed {
 		direction := map[bool]string{true: "to", false: "from"}[packet.Ingress]
@@ -136,7 +136,7 @@ func equal(t *rapid.T, w *oracle.World, packet oracle.Packet, view string, have,
 	}
 }
 
-// names tells whether a verdict names some of those that decided, and nobody else.
+// names tells whether a verdict names some of those that decided, and no other.
 func names(have, want []string) bool {
 	for _, name := range have {
 		if !slices.Contains(want, name) {

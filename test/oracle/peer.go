@@ -10,23 +10,23 @@ import (
 // members are the lists that choose peers (C4), less from or to.
 var members = []string{"Endpoints", "CIDR", "CIDRSet", "Entities", "Nodes", "Groups", "Services", "FQDNs"}
 
-// list tells whether a member is there, and how many elements it has. Deny entries have no FQDNs, ingress no services.
-func (e ciliumEntry) list(member string) (present bool, count int) {
+// list tells whether a member is there, and how many elements it has. Deny elements have no FQDNs, ingress no services.
+func (e ciliumElement) list(member string) (present bool, count int) {
 	if member == "FQDNs" && (e.deny || e.p.Ingress) || member == "Services" && e.p.Ingress {
 		return false, 0
 	}
-	items, present := e.entry[e.side()+member].([]any)
+	items, present := e.element[e.side()+member].([]any)
 	return present, len(items)
 }
 
-// peers tells whether the entry is about the peer: as someone, or only as an address.
-func (e ciliumEntry) peers() (someone, byAddress bool) {
+// peers tells whether the element is about the peer: as someone, or only as an address.
+func (e ciliumElement) peers() (someone, byAddress bool) {
 	chooses := false
 	for _, member := range members {
 		present, _ := e.list(member)
 		chooses = chooses || present
 	}
-	limited := len(raw.Objects(e.entry, "toPorts"))+len(raw.Objects(e.entry, "icmps")) > 0
+	limited := len(raw.Objects(e.element, "toPorts"))+len(raw.Objects(e.element, "icmps")) > 0
 	_, groups := e.list("Groups")
 	_, required := e.list("Requires")
 	switch {
@@ -37,7 +37,7 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 	case !chooses: // C2: no L3 member, no toPorts/icmps: nothing
 		return false, false
 	}
-	for _, name := range raw.Texts(e.entry, e.side()+"Entities") {
+	for _, name := range raw.Texts(e.element, e.side()+"Entities") {
 		if e.entity(name) {
 			someone = true
 		}
@@ -45,17 +45,17 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 			byAddress = true // whatever the service has as endpoints, nodes included
 		}
 	}
-	for _, selector := range raw.Objects(e.entry, e.side()+"Endpoints") {
+	for _, selector := range raw.Objects(e.element, e.side()+"Endpoints") {
 		own := raw.Requirements(selector)
 		someone = someone || e.isEndpoint(own) && raw.All(e.scoped(own), e.p.Peer.Labels)
 	}
 	if !e.p.Ingress {
-		for _, service := range raw.Objects(e.entry, "toServices") {
+		for _, service := range raw.Objects(e.element, "toServices") {
 			pods, addresses := e.service(service)
 			someone, byAddress = someone || pods, byAddress || addresses
 		}
 	}
-	for _, selector := range raw.Objects(e.entry, e.side()+"Nodes") {
+	for _, selector := range raw.Objects(e.element, e.side()+"Nodes") {
 		byAddress = byAddress || e.node(selector)
 	}
 	return someone, byAddress || e.prefixes()
@@ -63,7 +63,7 @@ func (e ciliumEntry) peers() (someone, byAddress bool) {
 
 // isEndpoint tells whether a selector of endpoints may be about the peer. Only entities choose what is none, whatever a
 // selector leaves out by what it says not to be; to ask for a reserved label is to name an entity.
-func (e ciliumEntry) isEndpoint(own []raw.Requirement) bool {
+func (e ciliumElement) isEndpoint(own []raw.Requirement) bool {
 	_, pod := e.p.Peer.Labels["k8s:"+keyNamespace]
 	return pod || e.p.Peer.Labels != nil && slices.ContainsFunc(own, func(r raw.Requirement) bool {
 		return aboutReserved([]raw.Requirement{r}) && (r.Operator == "In" || r.Operator == "Exists")
@@ -71,7 +71,7 @@ func (e ciliumEntry) isEndpoint(own []raw.Requirement) bool {
 }
 
 // scoped adds to a selector of peers what it leaves out (C4).
-func (e ciliumEntry) scoped(own []raw.Requirement) []raw.Requirement {
+func (e ciliumElement) scoped(own []raw.Requirement) []raw.Requirement {
 	if aboutReserved(own) {
 		return own
 	}
@@ -92,7 +92,7 @@ func (e ciliumEntry) scoped(own []raw.Requirement) []raw.Requirement {
 }
 
 // entity tells whether the peer is one of an entity (C4).
-func (e ciliumEntry) entity(name string) bool {
+func (e ciliumElement) entity(name string) bool {
 	labels := e.p.Peer.Labels
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { _, ok := labels["reserved:"+name]; return ok })
@@ -117,7 +117,7 @@ func (e ciliumEntry) entity(name string) bool {
 }
 
 // byCIDR tells whether a CIDR may be about the peer: "only addresses that are not pods and not nodes, unless …".
-func (e ciliumEntry) byCIDR() bool {
+func (e ciliumElement) byCIDR() bool {
 	switch e.p.Peer.Place {
 	case OnNode:
 		return e.w.CIDRNodes
@@ -127,15 +127,15 @@ func (e ciliumEntry) byCIDR() bool {
 	return true
 }
 
-func (e ciliumEntry) prefixes() bool {
+func (e ciliumElement) prefixes() bool {
 	if !e.byCIDR() {
 		return false
 	}
 	address := e.p.Peer.Address
-	if raw.InsideAny(raw.Texts(e.entry, e.side()+"CIDR"), address) {
+	if raw.InsideAny(raw.Texts(e.element, e.side()+"CIDR"), address) {
 		return true
 	}
-	return slices.ContainsFunc(raw.Objects(e.entry, e.side()+"CIDRSet"), func(set Object) bool {
+	return slices.ContainsFunc(raw.Objects(e.element, e.side()+"CIDRSet"), func(set Object) bool {
 		within := []string{raw.Text(set, "cidr")}
 		if raw.Text(set, "cidr") == "" {
 			within = nil
@@ -153,7 +153,7 @@ func (e ciliumEntry) prefixes() bool {
 
 // service tells whether the peer is behind a service: one of the pods that it selects, or, without a selector, an address
 // in its EndpointSlices, "as CIDRs".
-func (e ciliumEntry) service(choice Object) (pods, addresses bool) {
+func (e ciliumElement) service(choice Object) (pods, addresses bool) {
 	byName, byLabels := raw.Sub(choice, "k8sService"), raw.Sub(choice, "k8sServiceSelector")
 	for _, service := range e.w.Services {
 		meta := raw.Sub(service, "metadata")
@@ -182,7 +182,7 @@ func (e ciliumEntry) service(choice Object) (pods, addresses bool) {
 }
 
 // serves tells whether the peer's address is in a slice of a service.
-func (e ciliumEntry) serves(namespace, name string) bool {
+func (e ciliumElement) serves(namespace, name string) bool {
 	for _, slice := range e.w.Slices {
 		meta := raw.Sub(slice, "metadata")
 		if raw.Text(meta, "namespace") != namespace || raw.Labels(slice)["kubernetes.io/service-name"] != name {
@@ -200,7 +200,7 @@ func (e ciliumEntry) serves(namespace, name string) bool {
 }
 
 // node tells whether the peer is another node with these labels.
-func (e ciliumEntry) node(selector Object) bool {
+func (e ciliumElement) node(selector Object) bool {
 	peer := e.p.Peer
 	return e.w.NodeLabels && peer.Node != "" && !peer.Local &&
 		raw.All(raw.Requirements(selector), raw.Sourced("node", raw.Labels(find(e.w.Nodes, "", peer.Node))))

@@ -25,7 +25,7 @@ var (
 )
 
 // portRule tells whether an element of toPorts matches. C2: without ports it is all ports.
-func (e ciliumEntry) portRule(rule Object, nameless bool) bool {
+func (e ciliumElement) portRule(rule Object, nameless bool) bool {
 	ports := raw.Objects(rule, "ports")
 	if len(ports) == 0 {
 		return slices.Contains(transports, e.p.Protocol)
@@ -33,7 +33,7 @@ func (e ciliumEntry) portRule(rule Object, nameless bool) bool {
 	return slices.ContainsFunc(ports, func(port Object) bool { return e.port(port, nameless) })
 }
 
-func (e ciliumEntry) port(port Object, nameless bool) bool {
+func (e ciliumElement) port(port Object, nameless bool) bool {
 	protocol := protocolOf(port)
 	if e.w.Extended && extended[protocol] != "" {
 		return e.p.Protocol == extended[protocol]

@@ -46,15 +46,15 @@ func Problems(policy Object) []string {
 
 // rule: C1.
 func (p *problems) rule(policy, rule Object, field string) {
-	entries := 0
+	elements := 0
 	for _, list := range []string{"ingress", "ingressDeny", "egress", "egressDeny"} {
-		for i, entry := range raw.Objects(rule, list) {
-			entries++
-			p.entry(entry, field+"."+raw.At(list, i), strings.HasPrefix(list, "ingress"), strings.HasSuffix(list, "Deny"))
+		for i, element := range raw.Objects(rule, list) {
+			elements++
+			p.element(element, field+"."+raw.At(list, i), strings.HasPrefix(list, "ingress"), strings.HasSuffix(list, "Deny"))
 		}
 	}
-	if entries == 0 {
-		p.add(field, "no entries")
+	if elements == 0 {
+		p.add(field, "no elements")
 	}
 	if raw.There(rule, "endpointSelector") == raw.There(rule, "nodeSelector") {
 		p.add(field, "not exactly one of endpointSelector and nodeSelector")
@@ -92,9 +92,9 @@ var entityNames = []string{
 	"remote-node", "health", "none", "kube-apiserver",
 }
 
-// entry: C4 and C5.
-func (p *problems) entry(entry Object, field string, ingress, deny bool) {
-	e := ciliumEntry{entry: entry, p: Packet{Ingress: ingress}, deny: deny}
+// element: C4 and C5.
+func (p *problems) element(element Object, field string, ingress, deny bool) {
+	e := ciliumElement{element: element, p: Packet{Ingress: ingress}, deny: deny}
 	used := 0
 	for _, member := range members {
 		if _, count := e.list(member); count > 0 {
@@ -105,43 +105,43 @@ func (p *problems) entry(entry Object, field string, ingress, deny bool) {
 		p.add(field, "L3 members exclude each other")
 	}
 	for _, member := range []string{"Endpoints", "Nodes"} {
-		for i, selector := range raw.Objects(entry, e.side()+member) {
+		for i, selector := range raw.Objects(element, e.side()+member) {
 			p.selector(selector, field+"."+raw.At(e.side()+member, i))
 		}
 	}
-	for i, prefix := range raw.Texts(entry, e.side()+"CIDR") {
+	for i, prefix := range raw.Texts(element, e.side()+"CIDR") {
 		if _, err := netip.ParsePrefix(prefix); err != nil && !isAddress(prefix) {
 			p.add(field+"."+raw.At(e.side()+"CIDR", i), "no CIDR")
 		}
 	}
-	for i, set := range raw.Objects(entry, e.side()+"CIDRSet") {
+	for i, set := range raw.Objects(element, e.side()+"CIDRSet") {
 		p.cidrSet(set, field+"."+raw.At(e.side()+"CIDRSet", i))
 	}
-	for i, name := range raw.Texts(entry, e.side()+"Entities") {
+	for i, name := range raw.Texts(element, e.side()+"Entities") {
 		if !slices.Contains(entityNames, name) {
 			p.add(field+"."+raw.At(e.side()+"Entities", i), "no such entity")
 		}
 	}
 	if !ingress {
-		for i, service := range raw.Objects(entry, "toServices") {
+		for i, service := range raw.Objects(element, "toServices") {
 			p.service(service, field+"."+raw.At("toServices", i))
 		}
 	}
 	if !ingress && !deny {
-		for i, name := range raw.Objects(entry, "toFQDNs") {
+		for i, name := range raw.Objects(element, "toFQDNs") {
 			p.fqdn(name, field+"."+raw.At("toFQDNs", i))
 		}
 	}
-	if len(raw.Objects(entry, "toPorts")) > 0 && len(raw.Objects(entry, "icmps")) > 0 {
-		p.add(field, "icmps and toPorts can't be in one rule entry")
+	if len(raw.Objects(element, "toPorts")) > 0 && len(raw.Objects(element, "icmps")) > 0 {
+		p.add(field, "icmps and toPorts can't be in one rule element")
 	}
-	for i, rule := range raw.Objects(entry, "toPorts") {
+	for i, rule := range raw.Objects(element, "toPorts") {
 		p.portRule(rule, field+"."+raw.At("toPorts", i))
 		if !deny {
 			p.requests(rule, field+"."+raw.At("toPorts", i), ingress)
 		}
 	}
-	for i, rule := range raw.Objects(entry, "icmps") {
+	for i, rule := range raw.Objects(element, "icmps") {
 		p.icmps(rule, field+"."+raw.At("icmps", i))
 	}
 }
@@ -280,12 +280,12 @@ func (p *problems) kubernetes(spec Object) {
 		}
 	}
 	for _, side := range [][2]string{{"ingress", "from"}, {"egress", "to"}} {
-		for i, entry := range raw.Objects(spec, side[0]) {
+		for i, element := range raw.Objects(spec, side[0]) {
 			field := "spec." + raw.At(side[0], i)
-			for j, peer := range raw.Objects(entry, side[1]) {
+			for j, peer := range raw.Objects(element, side[1]) {
 				p.kubernetesPeer(peer, field+"."+raw.At(side[1], j))
 			}
-			for j, port := range raw.Objects(entry, "ports") {
+			for j, port := range raw.Objects(element, "ports") {
 				p.kubernetesPort(port, field+"."+raw.At("ports", j))
 			}
 		}

@@ -46,7 +46,7 @@ const (
 type End struct {
 	Name    string
 	Place   Place
-	Labels  map[string]string // source:key -> value; nil: nobody knows who it is
+	Labels  map[string]string // source:key -> value; nil: it is not known who it is
 	Ports   []NamedPort
 	Address netip.Addr
 	Node    string // name, if it is one
@@ -106,7 +106,7 @@ func portsOf(pod Object) (out []NamedPort) {
 // leftOut tells whether a label of a pod makes no difference to who it is. All others do, those too that the filter keeps out
 // of identities.
 func leftOut(key string) bool {
-	return key == "io.kubernetes.pod.namespace" || strings.HasPrefix(key, "io.cilium.k8s.") // nobody names himself so
+	return key == "io.kubernetes.pod.namespace" || strings.HasPrefix(key, "io.cilium.k8s.") // no label of a pod is called so
 }
 
 // NodeEnd is the end that a node is, and all that shares its network: host or remote-node to others, whatever its labels.

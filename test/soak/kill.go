@@ -124,7 +124,7 @@ func (k *killing) round(ctx context.Context) error {
 	k.deaths[kind]++
 	k.node.Kill()
 	if k.IntN(2) == 0 {
-		k.clear() // queued, for nobody answers
+		k.clear() // queued, for no agent answers
 	}
 	if err := k.node.Start(); err != nil {
 		return err

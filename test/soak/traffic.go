@@ -12,11 +12,11 @@ import (
 
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/load"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // world is two nodes with pods that talk: web and its neighbour on a, db and dns on b. Policies let web call db and dns, and
-// nobody else. dns is reached through a service.
+// no other pod. dns is reached through a service.
 type world struct {
 	*nettest.Cluster
 	a, b                   *nettest.Node
@@ -78,14 +78,14 @@ func newWorld(ctx context.Context, c *nettest.Cluster, settings map[string]strin
 			return nil, err
 		}
 	}
-	return w, serveDNS(w.dns.Place)
+	return w, serveDNS(w.dns.Station)
 }
 
 // load begins what runs all the time.
 func (w *world) load() (*load.Load, error) {
 	l := load.New()
 	ms := time.Millisecond
-	web, db, near := w.web.Place, w.db.Place, w.near.Place
+	web, db, near := w.web.Station, w.db.Station, w.near.Station
 	var errs []error
 	for i, family := range []string{"IPv4", "IPv6"} {
 		errs = append(errs,
@@ -97,7 +97,7 @@ func (w *world) load() (*load.Load, error) {
 	errs = append(errs,
 		l.Ping("pings on a node", web, near.Addresses[0], 2*ms),
 		l.Stream("TCP on a node", web, near, near.Addresses[0], 5*ms),
-		l.Ping("pings of a node to its pod", w.b.Place, db.Addresses[0], 5*ms),
+		l.Ping("pings of a node to its pod", w.b.Station, db.Addresses[0], 5*ms),
 		l.Ping("pings to the outside", web, w.Outside.Addresses[0], 5*ms),
 	)
 	w.calls(l)
@@ -107,14 +107,14 @@ func (w *world) load() (*load.Load, error) {
 // calls begins connections anew.
 func (w *world) calls(l *load.Load) {
 	every := 20 * time.Millisecond
-	dial := func(from *place.Place, to netip.AddrPort) func(context.Context) error {
+	dial := func(from *netns.Station, to netip.AddrPort) func(context.Context) error {
 		return func(ctx context.Context) error { _, err := from.Dial(ctx, "tcp", to, 0, 0); return err }
 	}
 	port := func(p *nettest.Pod) netip.AddrPort { return netip.AddrPortFrom(p.Addresses[0], 5432) }
-	l.Call("new connections to another node", every, dial(w.web.Place, port(w.db)))
-	l.Call("new connections on a node", every, dial(w.web.Place, port(w.near)))
-	l.Call("new connections to a service", every, dial(w.web.Place, netip.MustParseAddrPort("10.96.0.20:5432")))
-	l.Call("probes of a node", every, dial(w.b.Place, port(w.db)))
+	l.Call("new connections to another node", every, dial(w.web.Station, port(w.db)))
+	l.Call("new connections on a node", every, dial(w.web.Station, port(w.near)))
+	l.Call("new connections to a service", every, dial(w.web.Station, netip.MustParseAddrPort("10.96.0.20:5432")))
+	l.Call("probes of a node", every, dial(w.b.Station, port(w.db)))
 	l.Call("names asked of DNS", every, func(ctx context.Context) error { return w.resolve(ctx) })
 }
 
@@ -136,8 +136,8 @@ func (w *world) resolve(ctx context.Context) error {
 
 var answer = netip.MustParseAddr("192.0.2.53")
 
-// serveDNS answers every question for an IPv4 address, until the place closes.
-func serveDNS(p *place.Place) error {
+// serveDNS answers every question for an IPv4 address, until the station closes.
+func serveDNS(p *netns.Station) error {
 	var socket *net.UDPConn
 	err := p.Do(func() (err error) {
 		socket, err = net.ListenUDP("udp", &net.UDPAddr{Port: 53})

@@ -11,7 +11,7 @@
 // A C field cannot say which enum it holds without taking its size, so the rule is by name: in struct S, field F
 // holds enum F, or enum S_F, or (for plural F, as in host.flags) enum S_ and the singular of F; exceptions are in
 // fieldEnums. struct addr and __be16 become the hand-written abi.Addr and abi.BePort. A field named pad… becomes a
-// blank field, as does a gap; but a gap in a struct …_key is an error: a key with bytes that nobody sets never matches.
+// blank field, as does a gap; but a gap in a struct …_key is an error: a key with bytes that are not set never matches.
 //
 //	abigen -headers bpf/lib/abi -include bpf/include -out internal/bpf/abi
 package main

@@ -123,7 +123,7 @@ type EndpointIdentity struct {
 
 // EndpointNetworking holds where an endpoint is.
 type EndpointNetworking struct {
-	// Addressing has one entry per NIC; the first is the pod network's.
+	// Addressing has one element per NIC; the first is the pod network's.
 	// +listType=atomic
 	Addressing []AddressPair `json:"addressing"`
 

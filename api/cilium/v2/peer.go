@@ -36,8 +36,8 @@ type LabelRequirement struct {
 	Values []string `json:"values,omitempty"`
 }
 
-// IngressPeer chooses whom traffic comes from. At most one member of one entry
-// is set. A member that is present but empty ([]) chooses nobody.
+// IngressPeer chooses the peers that traffic may come from. At most one member of
+// one element is set. A member that is present but empty ([]) chooses no peer.
 type IngressPeer struct {
 	// FromEndpoints chooses pods and virtual machines by labels. In a
 	// CiliumNetworkPolicy a selector stays in the policy's namespace unless it
@@ -73,8 +73,8 @@ type IngressPeer struct {
 	FromNodes []LabelSelector `json:"fromNodes,omitzero"`
 }
 
-// EgressPeer chooses whom traffic goes to. At most one member of one entry is
-// set. A member that is present but empty ([]) chooses nobody.
+// EgressPeer chooses the peers that traffic may go to. At most one member of one
+// element is set. A member that is present but empty ([]) chooses no peer.
 type EgressPeer struct {
 	// ToEndpoints chooses pods and virtual machines by labels. In a
 	// CiliumNetworkPolicy a selector stays in the policy's namespace unless it
@@ -131,7 +131,7 @@ type CIDRRule struct {
 	// +optional
 	CIDRGroupSelector *LabelSelector `json:"cidrGroupSelector,omitempty"`
 
-	// Except lists longer prefixes inside cidr that this entry leaves out.
+	// Except lists longer prefixes inside cidr that this element leaves out.
 	// +optional
 	// +kubebuilder:validation:items:Pattern=`^[0-9a-fA-F:.]+(/[0-9]{1,3})?$`
 	Except []string `json:"except,omitempty"`

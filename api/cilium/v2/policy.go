@@ -106,7 +106,7 @@ type PolicyStatus struct {
 }
 
 // Rule says what the endpoints or nodes it selects may receive and send. A
-// direction for which any selecting rule has entries is denied by default.
+// direction for which any selecting rule has elements is denied by default.
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.endpointSelector) && has(self.nodeSelector))",message="rule cannot have both endpointSelector and nodeSelector"
 // +kubebuilder:validation:XValidation:rule="has(self.endpointSelector) || has(self.nodeSelector)",message="rule must have one of endpointSelector or nodeSelector (an empty endpointSelector: {} selects all endpoints)"
@@ -122,7 +122,7 @@ type Rule struct {
 	NodeSelector *LabelSelector `json:"nodeSelector,omitempty"`
 
 	// Ingress lists what may be received. Absent leaves the direction open; an
-	// entry {} allows nothing and so closes it.
+	// element {} allows nothing and so closes it.
 	// +optional
 	Ingress []IngressRule `json:"ingress,omitzero"`
 
@@ -131,7 +131,7 @@ type Rule struct {
 	IngressDeny []IngressDenyRule `json:"ingressDeny,omitzero"`
 
 	// Egress lists what may be sent. Absent leaves the direction open; an
-	// entry {} allows nothing and so closes it.
+	// element {} allows nothing and so closes it.
 	// +optional
 	Egress []EgressRule `json:"egress,omitzero"`
 
@@ -140,7 +140,7 @@ type Rule struct {
 	EgressDeny []EgressDenyRule `json:"egressDeny,omitzero"`
 
 	// EnableDefaultDeny overrides, per direction, whether the rule closes the
-	// direction for all that it does not allow. Unset means: if it has entries.
+	// direction for all that it does not allow. Unset means: if it has elements.
 	// +optional
 	EnableDefaultDeny *DefaultDeny `json:"enableDefaultDeny,omitempty"`
 
@@ -158,7 +158,7 @@ type Rule struct {
 }
 
 // DefaultDeny says per direction whether a rule closes it by default. Nil means
-// the rule's entries decide.
+// the rule's elements decide.
 type DefaultDeny struct {
 	// +optional
 	Ingress *bool `json:"ingress,omitempty"`

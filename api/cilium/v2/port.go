@@ -34,7 +34,7 @@ type PortRule struct {
 	// +optional
 	Listener *Listener `json:"listener,omitempty"`
 
-	// Rules restricts the requests that may pass. One protocol per entry.
+	// Rules restricts the requests that may pass. One protocol per element.
 	// +optional
 	Rules *L7Rules `json:"rules,omitempty"`
 }
@@ -120,8 +120,8 @@ type EnvoyConfigName struct {
 	Name string `json:"name"`
 }
 
-// L7Rules lists the requests that may pass; entries of one list are
-// alternatives. Without any entry (all lists empty) it restricts nothing.
+// L7Rules lists the requests that may pass; elements of one list are
+// alternatives. Without any element (all lists empty) it restricts nothing.
 type L7Rules struct {
 	// +optional
 	HTTP []HTTPRule `json:"http,omitzero"`

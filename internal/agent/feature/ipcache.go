@@ -14,12 +14,12 @@ var ipcache = Feature{
 	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{derive.New(n.Tables)} },
 	Needs:       derive.Needs,
 	Maps: func(n *Node) ([]Runner, error) {
-		return []Runner{keep(n, &reconcile.Loop[table.IPCacheEntry]{
+		return []Runner{keep(n, &reconcile.Loop[table.IPCacheRow]{
 			Table: n.Tables.IPCache, Sink: bpfmap.NewIPCache(n.Datapath, n.Revisions),
 			// While there was no agent, an address may have got an identity that the policy sets of the last one do not know.
 			After: n.Tables.PolicySets,
 			// Nothing waits for a single address of another node, and there may be a hundred thousand.
-			Quiet: func(e table.IPCacheEntry) bool { return e.Flags&table.IPCacheLocal == 0 },
+			Quiet: func(e table.IPCacheRow) bool { return e.Flags&table.IPCacheLocal == 0 },
 		})}, nil
 	},
 }

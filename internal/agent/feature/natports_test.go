@@ -2,7 +2,7 @@ package feature
 
 import "testing"
 
-func TestMasqueradeTakesTheWidestRangeThatTheHostGivesToNobody(t *testing.T) {
+func TestMasqueradeTakesTheWidestRangeThatTheHostGivesToNoSocket(t *testing.T) {
 	for _, c := range []struct {
 		local, reserved string
 		low, high       uint16

@@ -1,5 +1,5 @@
-// Package sweep takes finished entries out of the tables that all workloads of a node share (connections, translations,
-// fragments), and tells which workload uses up its quota.
+// Package sweep takes finished entries out of the tables that all workloads of a node use (connections, translations,
+// fragments), which is elsewhere called conntrack GC, and tells which workload uses up its quota.
 //
 // A pass is cheap while there is room, and passes come the oftener the fuller the tables are. What it counts is what the last
 // pass saw: metrics and `weft status` ask for it at any time.
@@ -228,15 +228,15 @@ func (s *Sweeper) crowding(kind abi.QuotaKind, t sweep.Swept) string {
 }
 
 var (
-	sweepRuns     = prometheus.NewDesc("cilium_datapath_conntrack_gc_runs_total", "Passes over the tables of connections.", nil, nil)
-	sweepSeconds  = prometheus.NewDesc("cilium_datapath_conntrack_gc_duration_seconds_total", "Time that passes over the tables of connections took, all together.", nil, nil)
-	sweepEntries  = prometheus.NewDesc("cilium_datapath_conntrack_gc_entries", "Entries that the last pass left alive, and that all passes deleted.", []string{"table", "status"}, nil)
-	sharesRefused = prometheus.NewDesc("weft_share_refused_total", "New entries that found the share of their workload used up.", []string{"table"}, nil)
+	sweepRuns    = prometheus.NewDesc("cilium_datapath_conntrack_gc_runs_total", "Passes over the tables of connections.", nil, nil)
+	sweepSeconds = prometheus.NewDesc("cilium_datapath_conntrack_gc_duration_seconds_total", "Time that passes over the tables of connections took, all together.", nil, nil)
+	sweepEntries = prometheus.NewDesc("cilium_datapath_conntrack_gc_entries", "Entries that the last pass left alive, and that all passes deleted.", []string{"table", "status"}, nil)
+	quotaRefused = prometheus.NewDesc("weft_quota_refused_total", "New entries that were refused because their workload holds its quota.", []string{"table"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s *Sweeper) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{sweepRuns, sweepSeconds, sweepEntries, sharesRefused} {
+	for _, d := range []*prometheus.Desc{sweepRuns, sweepSeconds, sweepEntries, quotaRefused} {
 		out <- d
 	}
 }
@@ -250,6 +250,6 @@ func (s *Sweeper) Collect(out chan<- prometheus.Metric) {
 	for _, t := range s.last {
 		out <- prometheus.MustNewConstMetric(sweepEntries, prometheus.GaugeValue, float64(t.Held), t.Table, "alive")
 		out <- prometheus.MustNewConstMetric(sweepEntries, prometheus.GaugeValue, float64(s.removed[t.Table]), t.Table, "deleted")
-		out <- prometheus.MustNewConstMetric(sharesRefused, prometheus.CounterValue, float64(s.refused[t.Table]), t.Table)
+		out <- prometheus.MustNewConstMetric(quotaRefused, prometheus.CounterValue, float64(s.refused[t.Table]), t.Table)
 	}
 }

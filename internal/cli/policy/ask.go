@@ -19,14 +19,14 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// whom is who is asked, and in which form the answer is printed.
-type whom struct {
+// askFlags say which tables are asked, and in which form the answer is printed.
+type askFlags struct {
 	files                      *[]string
 	socket, kubeconfig, output *string
 }
 
-func whomFlags(c *cobra.Command) whom {
-	return whom{
+func newAskFlags(c *cobra.Command) askFlags {
+	return askFlags{
 		socket:     c.Flags().String("socket", agentv1.Socket, "unix socket of the agent"),
 		kubeconfig: kubeconfigFlag(c, "ask the API server of this kubeconfig file instead of the agent"),
 		files:      filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated"),
@@ -35,23 +35,23 @@ func whomFlags(c *cobra.Command) whom {
 }
 
 // ask asks files, an API server or the agent. local answers from the tables that an agent would have.
-func ask[A any](ctx context.Context, env Environment, w whom, path string, query url.Values, local func(*table.Tables, *state.Snapshot) (A, error)) (answer A, err error) {
+func ask[A any](ctx context.Context, env Environment, f askFlags, path string, query url.Values, local func(*table.Tables, *state.Snapshot) (A, error)) (answer A, err error) {
 	var objects []*manifest.Object
 	switch {
-	case checkOutput(*w.output) != nil:
-		return answer, checkOutput(*w.output)
-	case len(*w.files) > 0 && *w.kubeconfig != "":
+	case checkOutput(*f.output) != nil:
+		return answer, checkOutput(*f.output)
+	case len(*f.files) > 0 && *f.kubeconfig != "":
 		return answer, usage("--filename and --kubeconfig exclude each other: who is asked?")
-	case len(*w.files) > 0:
+	case len(*f.files) > 0:
 		var problems []manifest.Problem
-		objects, problems, err = env.read(*w.files)
+		objects, problems, err = env.read(*f.files)
 		for _, p := range problems {
-			fmt.Fprintf(env.Err, "%s: %s\n", p.Place, p.Message)
+			fmt.Fprintf(env.Err, "%s: %s\n", p.Position, p.Message)
 		}
-	case *w.kubeconfig != "":
-		objects, err = env.Cluster(ctx, *w.kubeconfig)
+	case *f.kubeconfig != "":
+		objects, err = env.Cluster(ctx, *f.kubeconfig)
 	default:
-		err = env.Get(ctx, *w.socket, path+"?"+query.Encode(), &answer)
+		err = env.Get(ctx, *f.socket, path+"?"+query.Encode(), &answer)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 			err = fmt.Errorf("%w; away from nodes, --kubeconfig FILE asks the API server", err)
 		}
@@ -78,8 +78,8 @@ func (env Environment) tellRejected(t *table.Tables, s *state.Snapshot) {
 }
 
 // show prints an answer as text or as JSON.
-func show[A any](out io.Writer, w whom, answer A, text func(io.Writer, A) error) error {
-	if *w.output == "json" {
+func show[A any](out io.Writer, f askFlags, answer A, text func(io.Writer, A) error) error {
+	if *f.output == "json" {
 		return printJSON(out, answer)
 	}
 	return text(out, answer)

@@ -12,7 +12,7 @@ import (
 )
 
 // bite gives the objects with policies that are audited or staged as they will be once they are enforced: that is what
-// somebody who simulates them wants to know. It says which those are.
+// a simulation of them is for. It says which those are.
 func (env Environment) bite(objects []*manifest.Object) ([]*manifest.Object, error) {
 	var out []*manifest.Object
 	for _, o := range objects {

@@ -121,7 +121,7 @@ func prefixes(pods, nodes []string) (o lint.Options, err error) {
 }
 
 // ofCluster adds what a cluster says of itself: its name, and the prefixes that its pods and nodes have addresses of, if
-// nobody has said others.
+// no flag gives others.
 func ofCluster(objects []*manifest.Object, o lint.Options) (lint.Options, error) {
 	t, s, err := world(slices.DeleteFunc(slices.Clone(objects), func(o *manifest.Object) bool {
 		return o.Kind != "ConfigMap" && o.Kind != "Node" && o.Kind != "CiliumNode"

@@ -34,16 +34,16 @@ Asked is the agent of this node, which knows the workloads and policies of the w
 			return nil
 		},
 	}
-	w := whomFlags(c)
+	f := newAskFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		e, err := ask(c.Context(), env, w, agentv1.PathEffective, url.Values{"of": {args[0]}},
+		e, err := ask(c.Context(), env, f, agentv1.PathEffective, url.Values{"of": {args[0]}},
 			func(t *table.Tables, s *state.Snapshot) (agentv1.Effective, error) {
 				return explain.Effective(s, t, args[0])
 			})
 		if err != nil {
 			return err
 		}
-		return show(env.Out, w, e, printEffective)
+		return show(env.Out, f, e, printEffective)
 	}
 	return c
 }

@@ -51,22 +51,22 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
 	from := c.Flags().String("from", "", "who begins the connection")
 	to := c.Flags().String("to", "", "who is connected to, with a port")
 	expect := c.Flags().String("expect", "", "allow or deny: exit with 1 if the answer is another")
-	w := whomFlags(c)
+	f := newAskFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *from == "" || *to == "" {
-			return usage("who with whom? --from shop/web --to shop/db:5432")
+			return usage("between which two? --from shop/web --to shop/db:5432")
 		}
 		if *expect != "" && *expect != "allow" && *expect != "deny" {
 			return usage("--expect %q: must be allow or deny", *expect)
 		}
-		answers, err := ask(c.Context(), env, w, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
+		answers, err := ask(c.Context(), env, f, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
 			func(t *table.Tables, s *state.Snapshot) ([]agentv1.Explanation, error) {
 				return explain.Explain(s, t, *from, *to)
 			})
 		if err != nil {
 			return err
 		}
-		return errors.Join(show(env.Out, w, answers, printExplanations), unexpected(answers, *expect))
+		return errors.Join(show(env.Out, f, answers, printExplanations), unexpected(answers, *expect))
 	}
 	return c
 }

@@ -99,7 +99,7 @@ func (s *simulation) partyOf(e *flowpb.Endpoint, address, seenBy string) party {
 	case identity.RemoteNode, identity.KubeAPIServer:
 		p.Node = s.before.NodeAt(p.Address)
 	}
-	if p.Node != "" { // as whom it was seen depends on where the other end is; that is worked out again
+	if p.Node != "" { // its identity depends on which node the other end is on; that is worked out again
 		p.Number, p.Labels, p.Name = identity.RemoteNode, identity.Reserved(identity.RemoteNode), "node "+p.Node
 		p.workload = p.Name
 		return p
@@ -107,7 +107,7 @@ func (s *simulation) partyOf(e *flowpb.Endpoint, address, seenBy string) party {
 	p.Name = cmp.Or(p.Number.Name(), address)
 	p.workload = p.Name
 	if p.Number == 0 {
-		p.workload = cmp.Or(address, "somebody")
+		p.workload = cmp.Or(address, "an unknown peer")
 	}
 	return p
 }

@@ -37,7 +37,7 @@ cluster it comes from files with --current; this writes them:
   kubectl get cnp,ccnp,netpol,clusternetworkpolicies,pods,namespaces,nodes -A -o yaml > current.yaml
 
 Flows are those of 'weft observe -o json' (Hubble's jsonpb), or of this node's agent with --since. They tell
-what was tried in that time: what nobody tried is not in the answer. An agent has the flows of its node: for
+what was tried in that time: what was not tried is not in the answer. An agent has the flows of its node: for
 all of the cluster, put those of all agents into one file.
 
 Exit status: 0 if nothing would be newly denied; 1 if something would.`,
@@ -75,7 +75,7 @@ Exit status: 0 if nothing would be newly denied; 1 if something would.`,
 			return err
 		}
 		if problems = append(problems, more...); len(problems) > 0 {
-			return fmt.Errorf("%s: %s", problems[0].Place, problems[0].Message)
+			return fmt.Errorf("%s: %s", problems[0].Position, problems[0].Message)
 		}
 		if next, err = env.bite(next); err != nil {
 			return err

@@ -26,7 +26,7 @@ import (
 )
 
 // world fills the tables of an agent from objects: a cluster as it would be with them and nothing else. Pods get
-// identities by their labels, and addresses if they have none: with a zone, so that no CIDR holds them and nobody is told.
+// identities by their labels, and addresses if they have none: with a zone, so that no CIDR holds them, and they are not shown.
 func world(objects []*manifest.Object) (*table.Tables, *state.Snapshot, error) {
 	t, db := table.New()
 	rows := kind.NewRows(t, "", nil)

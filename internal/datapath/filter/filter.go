@@ -8,7 +8,7 @@
 // # Invariants
 //
 //   - A device or qdisc that is gone has no filters; that is no error.
-//   - A filter of somebody else is never Ours, whatever its name.
+//   - A filter of another owner is never Ours, whatever its name.
 //
 // # Example
 //

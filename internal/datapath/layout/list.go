@@ -12,7 +12,7 @@ import (
 )
 
 // List is the pinned map that tells the shape of every pinned map to the next agent: JSON, by the kernel's number of the map,
-// ended by a zero byte. The kernel knows shapes too, but tells them to nobody without CAP_SYS_ADMIN.
+// ended by a zero byte. The kernel knows shapes too, but tells them only to programs with CAP_SYS_ADMIN.
 type List struct{ m *ebpf.Map }
 
 const (

@@ -45,7 +45,7 @@ func has(attach func(*ebpf.Program) error) bool {
 }
 
 // lookIntoHost is the kernel's function by which programs look into the host's own connection tracking (5.18,
-// net/netfilter/nf_conntrack_bpf.c). It is part of the kernel, or of module nf_conntrack, which somebody must have loaded.
+// net/netfilter/nf_conntrack_bpf.c). It is part of the kernel, or of module nf_conntrack, which must have been loaded.
 const lookIntoHost = "bpf_skb_ct_lookup"
 
 // HostConntrack tells whether programs can look into the host's own connection tracking now. (A program that takes the

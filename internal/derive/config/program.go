@@ -11,7 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Sources of pods that reach themselves through a service: addresses that nobody else has (RFC 3927, RFC 4193).
+// Sources of pods that reach themselves through a service: addresses that no other host has (RFC 3927, RFC 4193).
 var (
 	loopback4 = netip.MustParseAddr("169.254.42.1")
 	loopback6 = netip.MustParseAddr("fd57:4546:54::1")

@@ -25,7 +25,7 @@
 // higher UID. An endpoint that a node has written about an address of another node makes no claim: a node speaks for itself
 // alone. None of that depends on the order of events.
 //
-// With tunnel routing, places on other nodes carry the underlay address of their node; with native routing they carry the
+// With tunnel routing, addresses on other nodes carry the underlay address of their node; with native routing they carry the
 // flag direct instead. With both families in use, world is world-ipv4 or world-ipv6.
 //
 // # Invariants

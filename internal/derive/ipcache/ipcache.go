@@ -20,9 +20,9 @@ var (
 )
 
 // New makes the derivation that fills t.IPCache.
-func New(t *table.Tables) *state.Derivation[table.IPCacheEntry] {
+func New(t *table.Tables) *state.Derivation[table.IPCacheRow] {
 	d := newCache(t)
-	return &state.Derivation[table.IPCacheEntry]{
+	return &state.Derivation[table.IPCacheRow]{
 		Name: "ipcache",
 		Out:  t.IPCache,
 		Inputs: []state.Input{
@@ -33,7 +33,7 @@ func New(t *table.Tables) *state.Derivation[table.IPCacheEntry] {
 			state.On(t.Endpoints, func(_ state.Reader, e table.Endpoint) []state.Key { return keys(0, e.Addresses) }),
 			state.On(t.Configs, d.ofConfig),
 		},
-		KeyOf:   func(h table.IPCacheEntry) state.Key { return key(h.Network, h.Prefix) },
+		KeyOf:   func(h table.IPCacheRow) state.Key { return key(h.Network, h.Prefix) },
 		Compute: d.compute,
 	}
 }
@@ -68,17 +68,17 @@ func readKey(k state.Key) (network uint32, p netip.Prefix) {
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// cache computes the table. Its views are indexes that the tables do not have.
+// cache computes the table. Its memos are indexes that the tables do not have.
 type cache struct {
 	t        *table.Tables
 	config   *state.Memo[settings.Config]
-	nodes    *state.Memo[places]
+	nodes    *state.Memo[nodeIndex]
 	devices  *state.Memo[map[netip.Addr]claim]       // addresses of this node
 	livingOn *state.Memo[map[netip.Addr][]state.Key] // address of a node -> keys of the addresses there
 }
 
-// places finds nodes by what they have.
-type places struct {
+// nodeIndex finds nodes by what they have.
+type nodeIndex struct {
 	byAddress map[netip.Addr][]table.Node
 	byPrefix  map[netip.Prefix][]table.Node
 	local     []table.Node // at most one
@@ -87,8 +87,8 @@ type places struct {
 func newCache(t *table.Tables) *cache {
 	d := &cache{t: t}
 	d.config = state.NewMemo(t.Config, t.Configs)
-	d.nodes = state.NewMemo(func(r state.Reader) places {
-		p := places{byAddress: map[netip.Addr][]table.Node{}, byPrefix: map[netip.Prefix][]table.Node{}}
+	d.nodes = state.NewMemo(func(r state.Reader) nodeIndex {
+		p := nodeIndex{byAddress: map[netip.Addr][]table.Node{}, byPrefix: map[netip.Prefix][]table.Node{}}
 		for n := range t.Nodes.All(r) {
 			if n.Local {
 				p.local = append(p.local, n)
@@ -220,17 +220,17 @@ func (d *cache) ofConfig(r state.Reader, changed table.Config) []state.Key {
 	return out
 }
 
-func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheEntry {
+func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheRow {
 	network, p := readKey(k)
 	if !p.IsValid() {
 		return nil
 	}
 	if p.IsSingleIP() {
 		if network == 0 && d.isOwn(r, p.Addr()) {
-			return []table.IPCacheEntry{thisNode(p)}
+			return []table.IPCacheRow{thisNode(p)}
 		}
 		if h, ok := d.attached(r, network, p); ok {
-			return []table.IPCacheEntry{h}
+			return []table.IPCacheRow{h}
 		}
 	}
 	if network != 0 {
@@ -238,14 +238,14 @@ func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheEntry {
 	}
 	if p.IsSingleIP() {
 		if h, ok := d.elsewhere(r, p); ok {
-			return []table.IPCacheEntry{h}
+			return []table.IPCacheRow{h}
 		}
 		if d.devices.Of(r)[p.Addr()] == broadcast || p.Addr() == toAll && d.knows(r) {
-			return []table.IPCacheEntry{thisNode(p)}
+			return []table.IPCacheRow{thisNode(p)}
 		}
 	}
 	if h, ok := d.prefix(r, p); ok {
-		return []table.IPCacheEntry{h}
+		return []table.IPCacheRow{h}
 	}
 	return nil
 }
@@ -260,10 +260,10 @@ func ofVTEPs(c settings.Config) (out []state.Key) {
 
 // vtep is the claim of a tunnel of others: to its end, from which packets come, and to what lies behind it. What is within a pod
 // prefix of a node is that node's.
-func (d *cache) vtep(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) {
+func (d *cache) vtep(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) {
 	c := d.config.Of(r)
 	for _, v := range c.VTEPs {
-		h := table.IPCacheEntry{Prefix: p, Identity: world(c, p), Flags: table.IPCacheVTEP}
+		h := table.IPCacheRow{Prefix: p, Identity: world(c, p), Flags: table.IPCacheVTEP}
 		switch {
 		case p == single(v.Endpoint):
 			return h, true
@@ -272,11 +272,11 @@ func (d *cache) vtep(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) 
 			return h, true
 		}
 	}
-	return table.IPCacheEntry{}, false
+	return table.IPCacheRow{}, false
 }
 
 // give tells whether a prefix is part of one that a node gives its pods.
-func (p places) give(part netip.Prefix) bool {
+func (p nodeIndex) give(part netip.Prefix) bool {
 	for whole := range p.byPrefix {
 		if whole.Bits() <= part.Bits() && whole.Contains(part.Addr()) {
 			return true
@@ -294,8 +294,8 @@ func (d *cache) isOwn(r state.Reader, a netip.Addr) bool {
 	return d.devices.Of(r)[a] == own
 }
 
-func thisNode(p netip.Prefix) table.IPCacheEntry {
-	return table.IPCacheEntry{Prefix: p, Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster}
+func thisNode(p netip.Prefix) table.IPCacheRow {
+	return table.IPCacheRow{Prefix: p, Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster}
 }
 
 // knows tells whether there is a node to speak of yet.
@@ -304,7 +304,7 @@ func (d *cache) knows(r state.Reader) bool {
 }
 
 // attached is the claim of the NIC attached here last.
-func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h table.IPCacheEntry, ok bool) {
+func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h table.IPCacheRow, ok bool) {
 	latest := uint32(0)
 	for w := range d.t.Workloads.By(r, table.ByAddress, state.Join(p.Addr())) {
 		a, attached := d.t.Attachments.One(r, table.AttachmentKey(w.ContainerID, w.Interface))
@@ -312,7 +312,7 @@ func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h tabl
 			continue
 		}
 		for dev := range d.t.Devices.By(r, table.ByName, state.Join(a.HostName)) {
-			h, ok, latest = table.IPCacheEntry{
+			h, ok, latest = table.IPCacheRow{
 				Network: network, Prefix: p, Identity: w.Identity, Ifindex: uint32(dev.Index),
 				Flags: table.IPCacheLocal | table.IPCacheCluster,
 			}, true, a.Incarnation
@@ -325,10 +325,10 @@ func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h tabl
 }
 
 // elsewhere is the claim of another node, or of a workload there.
-func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) {
+func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) {
 	nodes := d.nodes.Of(r)
 	if n := nodes.byAddress[p.Addr()]; len(n) > 0 {
-		h := table.IPCacheEntry{Prefix: p, Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
+		h := table.IPCacheRow{Prefix: p, Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
 		return d.reach(r, h, n[0].Underlay()), true
 	}
 	var winner table.Endpoint
@@ -342,23 +342,23 @@ func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheEntry, b
 		}
 	}
 	if winner.Identity == 0 {
-		return table.IPCacheEntry{}, false
+		return table.IPCacheRow{}, false
 	}
 	underlay := winner.Node
 	if n := nodes.byAddress[winner.Node]; len(n) > 0 {
 		underlay = n[0].Underlay()
 	}
-	return d.reach(r, table.IPCacheEntry{Prefix: p, Identity: winner.Identity, Flags: table.IPCacheCluster}, underlay), true
+	return d.reach(r, table.IPCacheRow{Prefix: p, Identity: winner.Identity, Flags: table.IPCacheCluster}, underlay), true
 }
 
 // speaks tells whether an endpoint is not one that a node has written about another's address.
-func (p places) speaks(e table.Endpoint) bool {
+func (p nodeIndex) speaks(e table.Endpoint) bool {
 	there := p.byAddress[e.Node]
 	return len(there) == 0 || slices.ContainsFunc(there, func(n table.Node) bool { return wrote(n, e) })
 }
 
 // atHome tells whether the node of an endpoint gives out the endpoint's address.
-func (p places) atHome(e table.Endpoint, a netip.Addr) bool {
+func (p nodeIndex) atHome(e table.Endpoint, a netip.Addr) bool {
 	return slices.ContainsFunc(p.byAddress[e.Node], func(n table.Node) bool {
 		return wrote(n, e) && slices.ContainsFunc(n.PodCIDRs, func(c netip.Prefix) bool { return c.Contains(a) })
 	})
@@ -372,30 +372,30 @@ func wrote(n table.Node, e table.Endpoint) bool {
 }
 
 // prefix is the claim of the configuration and of the prefixes of nodes.
-func (d *cache) prefix(r state.Reader, p netip.Prefix) (table.IPCacheEntry, bool) {
+func (d *cache) prefix(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) {
 	c := d.config.Of(r)
 	nodes := d.nodes.Of(r)
 	owners := nodes.byPrefix[p]
 	beyond, isBeyond := d.vtep(r, p)
 	switch {
 	case slices.ContainsFunc(owners, func(n table.Node) bool { return n.Local }):
-		return table.IPCacheEntry{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheLocal | table.IPCacheCluster}, true
+		return table.IPCacheRow{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheLocal | table.IPCacheCluster}, true
 	case len(owners) > 0:
-		h := table.IPCacheEntry{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheCluster}
+		h := table.IPCacheRow{Prefix: p, Identity: identity.Unmanaged, Flags: table.IPCacheCluster}
 		return d.reach(r, h, owners[0].Underlay()), true
 	case isBeyond:
 		return beyond, true
 	case p == c.NativeIPv4 || p == c.NativeIPv6:
-		return table.IPCacheEntry{Prefix: p, Identity: world(c, p), Flags: table.IPCacheCluster}, true
+		return table.IPCacheRow{Prefix: p, Identity: world(c, p), Flags: table.IPCacheCluster}, true
 	case (p == allIPv4 || p == allIPv6) && d.knows(r):
-		return table.IPCacheEntry{Prefix: p, Identity: world(c, p)}, true
+		return table.IPCacheRow{Prefix: p, Identity: world(c, p)}, true
 	}
-	return table.IPCacheEntry{}, false
+	return table.IPCacheRow{}, false
 }
 
-// reach says how packets get to a place on another node. The node is named in native mode, too: a packet that the host's
+// reach says how packets get to an address on another node. The node is named in native mode, too: a packet that the host's
 // routes lead into the tunnel, as they do for a moment when the mode changes, gets there all the same.
-func (d *cache) reach(r state.Reader, h table.IPCacheEntry, underlay netip.Addr) table.IPCacheEntry {
+func (d *cache) reach(r state.Reader, h table.IPCacheRow, underlay netip.Addr) table.IPCacheRow {
 	if h.Tunnel = underlay; d.config.Of(r).Routing == settings.Native {
 		h.Flags |= table.IPCacheDirect
 	}

@@ -46,7 +46,7 @@ func write(db *state.DB, fn func(tx *state.Tx)) {
 // chain is ipcache and the configuration that they follow.
 type chain struct {
 	config  *state.Derivation[table.Config]
-	ipcache *state.Derivation[table.IPCacheEntry]
+	ipcache *state.Derivation[table.IPCacheRow]
 }
 
 func both(t *table.Tables) chain { return chain{config.New(t), New(t)} }
@@ -122,7 +122,7 @@ func TestEveryPlaceOfAClusterHasItsRow(t *testing.T) {
 	}
 }
 
-func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table.IPCacheEntry {
+func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table.IPCacheRow {
 	t.Helper()
 	h, _ := tables.IPCache.One(db.Snapshot(), state.Join(0, netip.MustParsePrefix(prefix)))
 	return h
@@ -194,7 +194,7 @@ func TestANodeTakesNoAddressOfAnothersPods(t *testing.T) {
 	}
 }
 
-func TestAnAddressOfOneLinkIsThisNodesAndNobodyElseLearnsOfIt(t *testing.T) {
+func TestAnAddressOfOneLinkIsThisNodesAndNoOtherNodeLearnsOfIt(t *testing.T) {
 	tables, db := table.New()
 	d := both(tables)
 	write(db, func(tx *state.Tx) {
@@ -247,7 +247,7 @@ func TestAWorkloadMayHaveTheLastAddressOfASubnet(t *testing.T) {
 	}
 }
 
-func TestNobodyTakesTheAddressOfANode(t *testing.T) {
+func TestNoPodTakesTheAddressOfANode(t *testing.T) {
 	tables, db := table.New()
 	d := both(tables)
 	write(db, func(tx *state.Tx) {

@@ -28,7 +28,7 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 }
 
 func links(t *table.Tables) state.AnyDerivation {
-	v := newView(t)
+	m := newMemos(t)
 	all := func(r state.Reader) (keys []state.Key) {
 		for a := range t.Attachments.All(r) {
 			keys = append(keys, t.Attachments.Key(a))
@@ -43,7 +43,7 @@ func links(t *table.Tables) state.AnyDerivation {
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
 			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return when(matters(c), all, r) }),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return when(n.Local, all, r) }),
-			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(v.carries(r, d), all, r) }),
+			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(m.carries(r, d), all, r) }),
 		},
 		Compute: func(r state.Reader, key state.Key) []table.Link {
 			a, ok := t.Attachments.One(r, key)
@@ -51,11 +51,11 @@ func links(t *table.Tables) state.AnyDerivation {
 				return nil
 			}
 			l := table.Link{
-				HostName: a.HostName, Kind: v.config(r).PodDevice, HostMAC: a.HostMAC, ContainerID: a.ContainerID, Interface: a.Interface, Netns: a.Netns,
+				HostName: a.HostName, Kind: m.config(r).PodDevice, HostMAC: a.HostMAC, ContainerID: a.ContainerID, Interface: a.Interface, Netns: a.Netns,
 				MAC: a.MAC, MTU: a.MTU, Addresses: a.Addresses, Incarnation: a.Incarnation,
 			}
 			if l.MTU == 0 {
-				l.MTU = v.mtu(r, v.config(r).Routing == settings.Tunnel || len(v.config(r).VTEPs) > 0)
+				l.MTU = m.mtu(r, m.config(r).Routing == settings.Tunnel || len(m.config(r).VTEPs) > 0)
 			}
 			return []table.Link{l}
 		},
@@ -63,7 +63,7 @@ func links(t *table.Tables) state.AnyDerivation {
 }
 
 func tunnels(t *table.Tables) state.AnyDerivation {
-	v := newView(t)
+	m := newMemos(t)
 	key := state.Join(attach.TunnelDevice)
 	only := func(state.Reader) []state.Key { return []state.Key{key} }
 	return &state.Derivation[table.Tunnel]{
@@ -73,7 +73,7 @@ func tunnels(t *table.Tables) state.AnyDerivation {
 		Inputs: []state.Input{
 			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return when(matters(c), only, r) }),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return when(n.Local, only, r) }),
-			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(v.carries(r, d), only, r) }),
+			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(m.carries(r, d), only, r) }),
 		},
 		Compute: func(r state.Reader, _ state.Key) []table.Tunnel {
 			n, known := local(t, r)
@@ -81,7 +81,7 @@ func tunnels(t *table.Tables) state.AnyDerivation {
 				return nil
 			}
 			return []table.Tunnel{{ // in native mode for what nodes send that are in tunnel mode still, or already
-				Name: attach.TunnelDevice, Kind: "vxlan", Port: v.config(r).TunnelPort, MTU: v.mtu(r, true), Underlay6: n.Underlay().Is6(),
+				Name: attach.TunnelDevice, Kind: "vxlan", Port: m.config(r).TunnelPort, MTU: m.mtu(r, true), Underlay6: n.Underlay().Is6(),
 			}}
 		},
 	}
@@ -109,25 +109,25 @@ func local(t *table.Tables, r state.Reader) (table.Node, bool) {
 }
 
 // mtu is what workloads may send at once, through the tunnel or plainly; 0 while it is not known.
-func (v *view) mtu(r state.Reader, tunnel bool) int {
-	config := v.config(r)
-	n, _ := local(v.t, r)
+func (m *memos) mtu(r state.Reader, tunnel bool) int {
+	config := m.config(r)
+	n, _ := local(m.t, r)
 	device := config.MTU
 	if device == 0 {
-		device = v.underlay(r, n).MTU
+		device = m.underlay(r, n).MTU
 	}
 	return attach.MTU(device, tunnel, n.Underlay().Is6())
 }
 
 // carries tells whether a device may be the underlay.
-func (v *view) carries(r state.Reader, d table.Device) bool {
-	n, _ := local(v.t, r)
+func (m *memos) carries(r state.Reader, d table.Device) bool {
+	n, _ := local(m.t, r)
 	return d.Default || holds(d, n.Underlay())
 }
 
 // underlay is the device that holds the node's first address, else the one with a default route; the first by index.
-func (v *view) underlay(r state.Reader, n table.Node) (found table.Device) {
-	for d := range v.t.Devices.All(r) {
+func (m *memos) underlay(r state.Reader, n table.Node) (found table.Device) {
+	for d := range m.t.Devices.All(r) {
 		switch {
 		case holds(d, n.Underlay()):
 			return d

@@ -10,7 +10,7 @@ import (
 )
 
 func routes(t *table.Tables) state.AnyDerivation {
-	v := newView(t)
+	m := newMemos(t)
 	return &state.Derivation[table.Route]{
 		Name:  "routes",
 		Out:   t.Routes,
@@ -42,10 +42,10 @@ func routes(t *table.Tables) state.AnyDerivation {
 			if err != nil {
 				return nil
 			}
-			if row, ok := v.toWorkload(r, p); ok {
+			if row, ok := m.toWorkload(r, p); ok {
 				return []table.Route{row}
 			}
-			if row, ok := v.toNode(r, p); ok {
+			if row, ok := m.toNode(r, p); ok {
 				return []table.Route{row}
 			}
 			return nil
@@ -80,38 +80,38 @@ func podPrefixes(t *table.Tables, r state.Reader) (keys []state.Key) {
 }
 
 // toWorkload is the route to an address of this node's workloads, if its device is up.
-func (v *view) toWorkload(r state.Reader, p netip.Prefix) (row table.Route, ok bool) {
+func (m *memos) toWorkload(r state.Reader, p netip.Prefix) (row table.Route, ok bool) {
 	if !p.IsSingleIP() {
 		return row, false
 	}
 	var latest table.Attachment
-	for a := range v.t.Attachments.By(r, table.ByAddress, state.Join(p.Addr())) {
+	for a := range m.t.Attachments.By(r, table.ByAddress, state.Join(p.Addr())) {
 		if a.Network == 0 && a.Incarnation > latest.Incarnation {
 			latest = a
 		}
 	}
-	if latest.HostName == "" || !v.up(r, latest.HostName) {
+	if latest.HostName == "" || !m.up(r, latest.HostName) {
 		return row, false
 	}
 	return table.Route{Prefix: p, Device: latest.HostName}, true
 }
 
 // toNode is the route to the workloads of another node.
-func (v *view) toNode(r state.Reader, p netip.Prefix) (row table.Route, ok bool) {
-	n, owned := v.owner(r, p)
-	here, known := local(v.t, r)
+func (m *memos) toNode(r state.Reader, p netip.Prefix) (row table.Route, ok bool) {
+	n, owned := m.owner(r, p)
+	here, known := local(m.t, r)
 	if !owned || !known || n.Local {
 		return row, false
 	}
-	config := v.config(r)
+	config := m.config(r)
 	if config.Routing == settings.Tunnel {
-		return table.Route{Prefix: p, Device: attach.TunnelDevice, Source: sameFamily(here, p)}, v.up(r, attach.TunnelDevice)
+		return table.Route{Prefix: p, Device: attach.TunnelDevice, Source: sameFamily(here, p)}, m.up(r, attach.TunnelDevice)
 	}
 	gateway := sameFamily(n, p)
 	if !config.DirectRoutes || !gateway.IsValid() {
 		return row, false
 	}
-	device := v.link(r, gateway)
+	device := m.link(r, gateway)
 	return table.Route{Prefix: p, Device: device, Gateway: gateway}, device != ""
 }
 
@@ -125,17 +125,17 @@ func sameFamily(n table.Node, p netip.Prefix) netip.Addr {
 	return netip.Addr{}
 }
 
-func (v *view) up(r state.Reader, device string) bool {
-	for d := range v.t.Devices.By(r, table.ByName, state.Join(device)) {
+func (m *memos) up(r state.Reader, device string) bool {
+	for d := range m.t.Devices.By(r, table.ByName, state.Join(device)) {
 		return d.Up
 	}
 	return false
 }
 
 // link names the device on whose network an address is: the one with the longest prefix around it, the first by index.
-func (v *view) link(r state.Reader, a netip.Addr) (device string) {
+func (m *memos) link(r state.Reader, a netip.Addr) (device string) {
 	bits := -1
-	for _, n := range v.networks(r) {
+	for _, n := range m.networks(r) {
 		if n.prefix.Contains(a) && n.prefix.Bits() > bits {
 			device, bits = n.device, n.prefix.Bits()
 		}

@@ -29,7 +29,7 @@ func host(t *table.Tables, r state.Reader) []table.NIC {
 	}
 	return []table.NIC{{
 		Incarnation: math.MaxUint32, // that of no attachment
-		Identity:    identity.Host, Slot: there.Slot, MAC: noMAC, HostMAC: noMAC,
+		Identity:    identity.Host, SetIndex: there.Index, MAC: noMAC, HostMAC: noMAC,
 	}}
 }
 

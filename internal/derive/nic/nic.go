@@ -65,7 +65,7 @@ func nicOf(t *table.Tables, r state.Reader, a table.Attachment) []table.NIC {
 		return nil
 	}
 	row := table.NIC{
-		Device: d.Name, Ifindex: uint32(d.Index), Incarnation: a.Incarnation, Identity: w.Identity, Slot: set.Slot,
+		Device: d.Name, Ifindex: uint32(d.Index), Incarnation: a.Incarnation, Identity: w.Identity, SetIndex: set.Index,
 		Network: a.Network, MAC: a.MAC, HostMAC: a.HostMAC,
 	}
 	for _, addr := range a.Addresses {

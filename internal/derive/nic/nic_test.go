@@ -62,7 +62,7 @@ func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T
 		b.t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Subject: table.Subject{Identity: 300, Set: set}, Addresses: web.Addresses})
 	})
 	b.expect(0, 0, 0) // its policy is not in force
-	b.write(func(tx *state.Tx) { b.t.SetStatuses.Put(tx, table.SetStatus{Set: set, Slot: 4, Revision: 1}) })
+	b.write(func(tx *state.Tx) { b.t.SetStatuses.Put(tx, table.SetStatus{Set: set, Index: 4, Revision: 1}) })
 	b.expect(1, 0, 0) // it has a row, which is not in the kernel yet
 	b.write(func(tx *state.Tx) { b.done(tx, b.t.NICs, state.Join(uint32(9))) })
 	b.expect(1, 2, 0)

@@ -273,7 +273,7 @@ func TestListsThatWantOneNumberGetTheirOwnInAnyOrder(t *testing.T) {
 		}
 	})
 	if rows := number([]table.RuleList{list("a", 1<<16-1), list("b", 1<<16-1)}); rows[1].Number != 1 {
-		t.Errorf("%v: 0 is nobody's number", rows)
+		t.Errorf("%v: 0 is the number of no list", rows)
 	}
 }
 

@@ -77,7 +77,7 @@ fd00:96::10  80     6         shop/web  60        false    -
 	}
 }
 
-func TestAClusterAddressBeatsAnExternalOneWhoeverComesFirst(t *testing.T) {
+func TestAClusterAddressBeatsAnExternalOneInAnyOrder(t *testing.T) {
 	tables, db := table.New()
 	d := New(tables, "n1")
 	thief := table.Service{Namespace: "a", Name: "thief", ExternalIPs: addrs("10.96.0.10"), Ports: web().Ports}

@@ -104,7 +104,7 @@ func (b *bed) check(t *testing.T, want string) {
 	}
 }
 
-func TestAPodThatSomebodyElseHasConnectedIsUnmanaged(t *testing.T) {
+func TestAPodThatAnotherPluginHasConnectedIsUnmanaged(t *testing.T) {
 	for name, c := range map[string]struct {
 		change    func(*table.Pod)
 		unmanaged bool

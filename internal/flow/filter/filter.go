@@ -81,7 +81,7 @@ func all(f *flowpb.FlowFilter) (Func, error) {
 
 type builder func(*flowpb.FlowFilter) (Func, error)
 
-// builders has one entry per field of FlowFilter that can be served. The order in which fields are asked is free.
+// builders has one element per field of FlowFilter that can be served. The order in which fields are asked is free.
 var builders = map[string]builder{
 	"uuid":                oneOf((*flowpb.FlowFilter).GetUuid, (*flowpb.Flow).GetUuid),
 	"source_ip":           func(f *flowpb.FlowFilter) (Func, error) { return ips(f.GetSourceIp(), sourceIP) },

@@ -79,9 +79,9 @@ func TestASelectorIsFiledUnderWhatFewestHave(t *testing.T) {
 		}
 	}
 	if list := labelindex.OfSelector(identity.Selector{}); len(list) != 0 {
-		t.Errorf("a selector that chooses nobody is filed under %q", list)
+		t.Errorf("a selector that chooses nothing is filed under %q", list)
 	}
 	if list := labelindex.OfSelector(identity.NewSelector()); !slices.Equal(list, []labelindex.Key{labelindex.Any}) {
-		t.Errorf("a selector that chooses everybody is filed under %q", list)
+		t.Errorf("a selector that chooses everything is filed under %q", list)
 	}
 }

@@ -14,7 +14,7 @@ import (
 const apiServer = "kube-apiserver"
 
 // blocks reads the peers by address, and by objects that stand for addresses.
-func (e *entry) blocks() (out []policy.Block) {
+func (e *element) blocks() (out []policy.Block) {
 	if len(e.peers.cidr) > 0 {
 		out = append(out, policy.NewBlock(prefixes(e.peers.cidr), nil))
 	}
@@ -45,7 +45,7 @@ func named(kind string, of policy.Reference) policy.Block {
 	return policy.Block{Name: strings.Join(parts, " "), Of: of}
 }
 
-func (e *entry) cidrRule(c v2.CIDRRule, field string) policy.Block {
+func (e *element) cidrRule(c v2.CIDRRule, field string) policy.Block {
 	except := prefixes(c.Except)
 	if c.CIDR != "" {
 		return policy.NewBlock(prefixes([]string{c.CIDR}), except)
@@ -61,7 +61,7 @@ func (e *entry) cidrRule(c v2.CIDRRule, field string) policy.Block {
 	return b
 }
 
-func (e *entry) service(s v2.ServiceSelector, field string) []policy.Block {
+func (e *element) service(s v2.ServiceSelector, field string) []policy.Block {
 	of := policy.Reference{Kind: policy.Services, Namespace: e.namespace}
 	switch {
 	case s.Service != nil && s.ServiceLabels != nil:

@@ -2,7 +2,7 @@
 //
 // # The world it models
 //
-// An entry of ingress or egress has members that choose peers, and ports. An absent list, an empty one and one with an
+// An element of ingress or egress has members that choose peers, and ports. An absent list, an empty one and one with an
 // empty element mean three things:
 //
 //	fromEndpoints absent        any peer (if there are ports), none (if there are none)

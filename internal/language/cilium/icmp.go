@@ -9,7 +9,7 @@ import (
 )
 
 // icmpRule reads an element of icmps.
-func (e *entry) icmpRule(in v2.ICMPRule, field string) []policy.Port {
+func (e *element) icmpRule(in v2.ICMPRule, field string) []policy.Port {
 	if len(in.Fields) > maxPorts {
 		e.Reject(field+".fields", "too many types, the max is %d", maxPorts)
 		return nil

@@ -9,7 +9,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 )
 
-// peers are the members of an entry that choose which peers it is about.
+// peers are the members of an element that choose which peers it is about.
 type peers struct {
 	prefix    string // from or to
 	endpoints []v2.LabelSelector
@@ -63,7 +63,7 @@ func (p peers) members() []member {
 }
 
 // checkPeers rejects what no version of the language has.
-func (e *entry) checkPeers() {
+func (e *element) checkPeers() {
 	p := e.peers
 	first := ""
 	for _, m := range p.members() {
@@ -94,7 +94,7 @@ func (e *entry) checkPeers() {
 	}
 }
 
-func (e *entry) checkCIDRSet(c v2.CIDRRule, field string) {
+func (e *element) checkCIDRSet(c v2.CIDRRule, field string) {
 	sources := 0
 	for _, set := range []bool{c.CIDR != "", c.CIDRGroupRef != "", c.CIDRGroupSelector != nil} {
 		if set {
@@ -139,7 +139,7 @@ var (
 
 const maxName = 255
 
-func (e *entry) checkFQDN(f v2.FQDNSelector, field string) {
+func (e *element) checkFQDN(f v2.FQDNSelector, field string) {
 	switch {
 	case f.MatchName != "" && f.MatchPattern != "":
 		e.Reject(field, "only one of MatchName or MatchPattern is allowed in an FQDNSelector")

@@ -93,7 +93,7 @@ func (r reader) rule(in *v2.Rule, field, path string) {
 	if in.Egress != nil && len(in.Egress) == 0 {
 		r.Ignore(field+".egress", "an empty list restricts nothing; to deny all, write egress: [{}]")
 	}
-	r.entries(in, &out, s, field, path)
+	r.elements(in, &out, s, field, path)
 	r.Object.Rules = append(r.Object.Rules, out)
 }
 
@@ -107,9 +107,9 @@ func (r reader) log(text, field string) string {
 	return text
 }
 
-func (r reader) entries(in *v2.Rule, out *policy.Rule, s scope, field, path string) {
-	at := func(name string, i int) entry {
-		e := entry{scope: s, path: fmt.Sprintf("%s[%d]", name, i)}
+func (r reader) elements(in *v2.Rule, out *policy.Rule, s scope, field, path string) {
+	at := func(name string, i int) element {
+		e := element{scope: s, path: fmt.Sprintf("%s[%d]", name, i)}
 		e.field = field + "." + e.path
 		if path != "" {
 			e.path = path + "." + e.path

@@ -23,7 +23,7 @@ var protocols = map[string][]uint8{
 var pings = []string{"ICMP", "ICMPV6"}
 
 // portRule reads an element of toPorts. Without ports it stands for all ports.
-func (e *entry) portRule(in *v2.PortRule, field string) []policy.Port {
+func (e *element) portRule(in *v2.PortRule, field string) []policy.Port {
 	e.checkL7(in, field)
 	for _, part := range []struct {
 		there bool
@@ -61,7 +61,7 @@ func (e *entry) portRule(in *v2.PortRule, field string) []policy.Port {
 var serviceName = regexp.MustCompile(`^([a-zA-Z0-9]-?)*[a-zA-Z](-?[a-zA-Z0-9])*$`)
 
 // port appends what one port with its protocol means.
-func (e *entry) port(in v2.PortProtocol, field string, out []policy.Port) []policy.Port {
+func (e *element) port(in v2.PortProtocol, field string, out []policy.Port) []policy.Port {
 	name := strings.ToUpper(in.Protocol)
 	numbers, ok := protocols[name]
 	without, known := policy.Extended[name]
@@ -141,7 +141,7 @@ func l7Families(rules *v2.L7Rules) (out []string) {
 }
 
 // checkL7 rejects what the language does not let stand together.
-func (e *entry) checkL7(in *v2.PortRule, field string) {
+func (e *element) checkL7(in *v2.PortRule, field string) {
 	families := l7Families(in.Rules)
 	dns := in.Rules != nil && len(in.Rules.DNS) > 0
 	switch {
@@ -156,7 +156,7 @@ func (e *entry) checkL7(in *v2.PortRule, field string) {
 	case in.Listener != nil && len(families) > 0:
 		e.Reject(field+".listener", "Listener is not allowed with L7 rules (%s)", in.Listener.Name)
 	case dns && len(in.Rules.HTTP) > 0:
-		e.Reject(field+".rules", "only one of http and dns can be set: one protocol per entry of toPorts")
+		e.Reject(field+".rules", "only one of http and dns can be set: one protocol per element of toPorts")
 	}
 	for i, name := range in.ServerNames {
 		if name == "" {

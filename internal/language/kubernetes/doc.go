@@ -2,12 +2,12 @@
 //
 // # The world it models
 //
-// A policy isolates the pods that it selects in the directions that policyTypes names, and its entries say which peers
-// remain. An entry without peers is about every peer, one without ports about every port.
+// A policy isolates the pods that it selects in the directions that policyTypes names, and its elements say which peers
+// remain. An element without peers is about every peer, one without ports about every port.
 //
 // # Invariants
 //
-//   - Those of package language. Entries of a direction that is not isolated are left out.
+//   - Those of package language. Elements of a direction that is not isolated are left out.
 //
 // # Example
 //

@@ -18,7 +18,7 @@ import (
 )
 
 // Policy reads a NetworkPolicy. A direction that policyTypes does not name is left as it is; without policyTypes,
-// that is egress if the policy has no egress entries.
+// that is egress if the policy has no egress elements.
 func Policy(p *networkingv1.NetworkPolicy) table.PolicyObject {
 	r := reader{language.New(language.KindKubernetes, &p.ObjectMeta)}
 	if r.Object.Namespace == "" {
@@ -37,11 +37,11 @@ func Policy(p *networkingv1.NetworkPolicy) table.PolicyObject {
 		}
 	}
 	for i, in := range p.Spec.Ingress {
-		e := entry{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
+		e := element{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
 		out.Ingress = append(out.Ingress, e.terms()...)
 	}
 	for i, in := range p.Spec.Egress {
-		e := entry{reader: r, path: fmt.Sprintf("egress[%d]", i), member: "to", peers: in.To, ports: in.Ports}
+		e := element{reader: r, path: fmt.Sprintf("egress[%d]", i), member: "to", peers: in.To, ports: in.Ports}
 		out.Egress = append(out.Egress, e.terms()...)
 	}
 	if !out.DefaultDenyIngress {
@@ -62,8 +62,8 @@ func (r reader) labels(in *metav1.LabelSelector, prefix, field string) []identit
 	return label.Requirements(identity.SourceK8s+":"+prefix, in, field, r.Reject)
 }
 
-// entry is an element of ingress or egress. Without peers it is about every peer, without ports about all.
-type entry struct {
+// element is an element of ingress or egress. Without peers it is about every peer, without ports about all.
+type element struct {
 	reader
 	path   string // ingress[0]
 	member string // from or to
@@ -71,7 +71,7 @@ type entry struct {
 	ports  []networkingv1.NetworkPolicyPort
 }
 
-func (e *entry) terms() []policy.Term {
+func (e *element) terms() []policy.Term {
 	t := policy.Term{Path: e.path, AnyPeer: len(e.peers) == 0}
 	for i, p := range e.peers {
 		at := fmt.Sprintf("spec.%s.%s[%d]", e.path, e.member, i)
@@ -95,7 +95,7 @@ func (e *entry) terms() []policy.Term {
 }
 
 // block reads an ipBlock. It is about whatever has such an address, pods and nodes, too.
-func (e *entry) block(p networkingv1.NetworkPolicyPeer, field string) []policy.Block {
+func (e *element) block(p networkingv1.NetworkPolicyPeer, field string) []policy.Block {
 	if p.PodSelector != nil || p.NamespaceSelector != nil {
 		e.Reject(field, "may not specify both ipBlock and another peer")
 	}
@@ -121,7 +121,7 @@ func (e *entry) block(p networkingv1.NetworkPolicyPeer, field string) []policy.B
 }
 
 // peer is the pods of the policy's namespace, or of the namespaces that namespaceSelector chooses.
-func (e *entry) peer(p networkingv1.NetworkPolicyPeer, field string) identity.Selector {
+func (e *element) peer(p networkingv1.NetworkPolicyPeer, field string) identity.Selector {
 	own := []identity.Requirement{label.InNamespace(e.Object.Namespace)}
 	if p.NamespaceSelector != nil {
 		own = append(e.labels(p.NamespaceSelector, identity.LabelNamespacePrefix, field+".namespaceSelector"), label.Pods)
@@ -139,7 +139,7 @@ var protocols = map[corev1.Protocol]uint8{
 	corev1.ProtocolTCP: policy.TCP, corev1.ProtocolUDP: policy.UDP, corev1.ProtocolSCTP: policy.SCTP,
 }
 
-func (e *entry) port(in networkingv1.NetworkPolicyPort, field string, out []policy.Port) []policy.Port {
+func (e *element) port(in networkingv1.NetworkPolicyPort, field string, out []policy.Port) []policy.Port {
 	protocol := policy.TCP
 	if in.Protocol != nil {
 		number, known := protocols[*in.Protocol]

@@ -84,7 +84,7 @@ func (r reader) rules(p *v1alpha2.ClusterNetworkPolicy) (out []policy.Rule) {
 		r.Reject("spec.priority", "%d is not between 0 and %d", p.Spec.Priority, maxPriority)
 	}
 	subject := r.subject(p.Spec.Subject)
-	read := func(e entry, direction string, i int, name string) (policy.Rule, []policy.Term) {
+	read := func(e element, direction string, i int, name string) (policy.Rule, []policy.Term) {
 		e.reader, e.path, e.rank = r, fmt.Sprintf("%s[%d]", direction, i), rank(p.Spec.Priority, i)
 		e.field = "spec." + e.path
 		if i == maxRules {
@@ -98,7 +98,7 @@ func (r reader) rules(p *v1alpha2.ClusterNetworkPolicy) (out []policy.Rule) {
 		return rule, e.terms()
 	}
 	for i, in := range p.Spec.Ingress {
-		e := entry{member: "from", says: in.Action, protocols: in.Protocols}
+		e := element{member: "from", says: in.Action, protocols: in.Protocols}
 		for _, peer := range in.From {
 			e.peers = append(e.peers, v1alpha2.ClusterNetworkPolicyEgressPeer{Namespaces: peer.Namespaces, Pods: peer.Pods})
 		}
@@ -107,7 +107,7 @@ func (r reader) rules(p *v1alpha2.ClusterNetworkPolicy) (out []policy.Rule) {
 		out = append(out, rule)
 	}
 	for i, in := range p.Spec.Egress {
-		rule, terms := read(entry{member: "to", says: in.Action, peers: in.To, protocols: in.Protocols}, "egress", i, in.Name)
+		rule, terms := read(element{member: "to", says: in.Action, peers: in.To, protocols: in.Protocols}, "egress", i, in.Name)
 		rule.Egress = terms
 		out = append(out, rule)
 	}
@@ -144,8 +144,8 @@ func (r reader) podsOf(namespaces, own *metav1.LabelSelector, field string) []id
 	return append(out, label.Requirements(ofPods, own, field+".podSelector", r.Reject)...)
 }
 
-// entry is an element of ingress or egress. Without peers it is about every peer, without protocols about everything.
-type entry struct {
+// element is an element of ingress or egress. Without peers it is about every peer, without protocols about everything.
+type element struct {
 	reader
 	field     string // spec.egress[0]
 	path      string // egress[0]
@@ -163,7 +163,7 @@ type entry struct {
 
 // unknown notes a part of which no field is known: the CRD is of another version than this reader, and the rule is to fail
 // closed in the way that the API asks for.
-func (e *entry) unknown(field string) {
+func (e *element) unknown(field string) {
 	e.closed = true
 	effect := "accepts nothing"
 	if e.action != policy.ActionAccept {
@@ -172,8 +172,8 @@ func (e *entry) unknown(field string) {
 	e.Note(field, "no field is set that is known here, as with a CRD of another version; so %s %s", e.path, effect)
 }
 
-// terms reads the entry.
-func (e *entry) terms() (out []policy.Term) {
+// terms reads the element.
+func (e *element) terms() (out []policy.Term) {
 	var known bool
 	if e.action, known = actions[e.says]; !known {
 		e.Reject(e.field+".action", "%q is not one of Accept, Deny, Pass", e.says)
@@ -212,7 +212,7 @@ var (
 )
 
 // peer adds an element of from or to.
-func (e *entry) peer(p *v1alpha2.ClusterNetworkPolicyEgressPeer, field string, t *policy.Term) {
+func (e *element) peer(p *v1alpha2.ClusterNetworkPolicyEgressPeer, field string, t *policy.Term) {
 	set := 0
 	for _, there := range []bool{p.Namespaces != nil, p.Pods != nil, p.Nodes != nil, p.Networks != nil, p.DomainNames != nil} {
 		if there {
@@ -242,7 +242,7 @@ func (e *entry) peer(p *v1alpha2.ClusterNetworkPolicyEgressPeer, field string, t
 }
 
 // networks are about every end that has such an address, pods and nodes, too. The API takes no IPv4 that is written as IPv6.
-func (e *entry) networks(in []v1alpha2.CIDR, field string, t *policy.Term) {
+func (e *element) networks(in []v1alpha2.CIDR, field string, t *policy.Term) {
 	var within []netip.Prefix
 	for i, text := range in {
 		p, err := netip.ParsePrefix(string(text))
@@ -261,7 +261,7 @@ func (e *entry) networks(in []v1alpha2.CIDR, field string, t *policy.Term) {
 // takes must not cost a policy all its rules.
 var domainName = regexp.MustCompile(`^(\*\.)?([a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.)+[a-zA-z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?\.?$`)
 
-func (e *entry) domainNames(in []v1alpha2.DomainName, field string) {
+func (e *element) domainNames(in []v1alpha2.DomainName, field string) {
 	for i, name := range in {
 		if !domainName.MatchString(string(name)) {
 			e.Reject(fmt.Sprintf("%s[%d]", field, i), "%q is neither a domain name nor *. before one", name)
@@ -276,7 +276,7 @@ func (e *entry) domainNames(in []v1alpha2.DomainName, field string) {
 }
 
 // port appends what an element of protocols means.
-func (e *entry) port(in v1alpha2.ClusterNetworkPolicyProtocol, field string, out []policy.Port) []policy.Port {
+func (e *element) port(in v1alpha2.ClusterNetworkPolicyProtocol, field string, out []policy.Port) []policy.Port {
 	set, protocol, name, port := 0, uint8(0), "", (*v1alpha2.Port)(nil)
 	if in.TCP != nil {
 		set, protocol, name, port = set+1, policy.TCP, ".tcp", in.TCP.DestinationPort
@@ -307,7 +307,7 @@ func (e *entry) port(in v1alpha2.ClusterNetworkPolicyProtocol, field string, out
 	return out
 }
 
-func (e *entry) numbers(protocol uint8, in *v1alpha2.Port, field string, out []policy.Port) []policy.Port {
+func (e *element) numbers(protocol uint8, in *v1alpha2.Port, field string, out []policy.Port) []policy.Port {
 	first, last := in.Number, in.Number
 	if in.Range != nil {
 		if in.Number != 0 {

@@ -149,7 +149,7 @@ const (
 	Format  Kind = "format" // a pattern, a length, a range
 )
 
-// Violation is one place where an object is not as its schema asks.
+// Violation is one field in which an object is not as its schema asks.
 type Violation struct {
 	Kind  Kind
 	Field string

@@ -42,10 +42,10 @@ func (v *validation) served(text []byte) {
 	v.metadata(&o.Metadata)
 	v.selector(&o.Spec.PodSelector, "spec.podSelector")
 	for i, in := range o.Spec.Ingress {
-		v.entry(in.Ports, in.From, fmt.Sprintf("spec.ingress[%d]", i), "from")
+		v.element(in.Ports, in.From, fmt.Sprintf("spec.ingress[%d]", i), "from")
 	}
 	for i, in := range o.Spec.Egress {
-		v.entry(in.Ports, in.To, fmt.Sprintf("spec.egress[%d]", i), "to")
+		v.element(in.Ports, in.To, fmt.Sprintf("spec.egress[%d]", i), "to")
 	}
 	if len(o.Spec.PolicyTypes) > 2 {
 		v.add(Format, "spec.policyTypes", "it has more than the two types that there are"+refused, "", "policyTypes: [Ingress, Egress]")
@@ -92,7 +92,7 @@ func (v *validation) selector(s *metav1.LabelSelector, at string) {
 	}
 }
 
-func (v *validation) entry(ports []networkingv1.NetworkPolicyPort, peers []networkingv1.NetworkPolicyPeer, at, side string) {
+func (v *validation) element(ports []networkingv1.NetworkPolicyPort, peers []networkingv1.NetworkPolicyPeer, at, side string) {
 	for i, p := range ports {
 		v.port(p, fmt.Sprintf("%s.ports[%d]", at, i))
 	}

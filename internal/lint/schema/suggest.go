@@ -11,9 +11,9 @@ import (
 
 // otherLanguage is what fields of one language are in the other.
 var otherLanguage = map[string]struct{ language, here string }{
-	"podSelector":       {language.KindKubernetes, "endpointSelector, or fromEndpoints and toEndpoints of an entry"},
+	"podSelector":       {language.KindKubernetes, "endpointSelector, or fromEndpoints and toEndpoints of an element"},
 	"namespaceSelector": {language.KindKubernetes, "k8s:io.kubernetes.pod.namespace or io.cilium.k8s.namespace.labels.KEY in the selector"},
-	"policyTypes":       {language.KindKubernetes, "leave it out: entries close a direction, ingress: [{}] closes it for all"},
+	"policyTypes":       {language.KindKubernetes, "leave it out: elements close a direction, ingress: [{}] closes it for all"},
 	"ipBlock":           {language.KindKubernetes, "fromCIDRSet or toCIDRSet"},
 	"from":              {language.KindKubernetes, "fromEndpoints, fromEntities or fromCIDR"},
 	"to":                {language.KindKubernetes, "toEndpoints, toEntities or toCIDR"},

@@ -1,4 +1,4 @@
-// Package load keeps traffic going between places while something happens to their nodes, and counts what was lost.
+// Package load keeps traffic going between stations while something happens to their nodes, and counts what was lost.
 //
 // # The world it models
 //

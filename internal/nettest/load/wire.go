@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // room is for answers that wait on a busy machine, in bytes.
@@ -34,7 +34,7 @@ type pings struct {
 var lastID atomic.Uint32
 
 // Ping sends ICMP echo requests at a rate.
-func (l *Load) Ping(name string, from *place.Place, to netip.Addr, every time.Duration) error {
+func (l *Load) Ping(name string, from *netns.Station, to netip.Addr, every time.Duration) error {
 	network, local := "ip4:icmp", "0.0.0.0"
 	p := &pings{to: &net.IPAddr{IP: to.AsSlice()}, kind: ipv4.ICMPTypeEcho, protocol: 1, id: int(lastID.Add(1) & 0xffff)}
 	if to.Is6() {
@@ -90,8 +90,8 @@ type datagrams struct {
 	server *net.UDPConn
 }
 
-// Datagrams sends UDP messages at a rate to a server that this makes at the other place, and that sends them back.
-func (l *Load) Datagrams(name string, from, to *place.Place, at netip.Addr, every time.Duration) error {
+// Datagrams sends UDP messages at a rate to a server that this makes at the other station, and that sends them back.
+func (l *Load) Datagrams(name string, from, to *netns.Station, at netip.Addr, every time.Duration) error {
 	d := &datagrams{}
 	var err error
 	if d.conn, d.server, err = datagramPair(from, to, at); err != nil {
@@ -102,8 +102,8 @@ func (l *Load) Datagrams(name string, from, to *place.Place, at netip.Addr, ever
 	return nil
 }
 
-// datagramPair is a socket, and a server at the other place that it speaks to.
-func datagramPair(from, to *place.Place, at netip.Addr) (conn, server *net.UDPConn, err error) {
+// datagramPair is a socket, and a server at the other station that it speaks to.
+func datagramPair(from, to *netns.Station, at netip.Addr) (conn, server *net.UDPConn, err error) {
 	err = to.Do(func() (err error) {
 		server, err = net.ListenUDP("udp", &net.UDPAddr{IP: at.AsSlice()})
 		return errors.Join(err, roomy(server))
@@ -158,8 +158,8 @@ func (d *datagrams) close() { d.conn.Close(); d.server.Close() }
 // stream is words on one TCP connection.
 type stream struct{ client, server *net.TCPConn }
 
-// Stream says words at a rate on a TCP connection to a server that this makes at the other place, and that says them back.
-func (l *Load) Stream(name string, from, to *place.Place, at netip.Addr, every time.Duration) error {
+// Stream says words at a rate on a TCP connection to a server that this makes at the other station, and that says them back.
+func (l *Load) Stream(name string, from, to *netns.Station, at netip.Addr, every time.Duration) error {
 	s := &stream{}
 	var listener *net.TCPListener
 	err := to.Do(func() (err error) {
@@ -253,8 +253,8 @@ type intruder struct {
 	heard        chan int      // how many arrived
 }
 
-// Intrude sends UDP messages at a rate to a server that this makes at the other place. One that arrives is an error.
-func (l *Load) Intrude(name string, from, to *place.Place, at netip.Addr, every time.Duration) error {
+// Intrude sends UDP messages at a rate to a server that this makes at the other station. One that arrives is an error.
+func (l *Load) Intrude(name string, from, to *netns.Station, at netip.Addr, every time.Duration) error {
 	i := &intruder{name: name, over: make(chan struct{}), heard: make(chan int, 1)}
 	var err error
 	if i.conn, i.server, err = datagramPair(from, to, at); err != nil {

@@ -18,7 +18,7 @@ import (
 )
 
 // dump is everything that follows from the facts of a node, in lines that can be compared: desired tables, entries of
-// maps, pins, files of the journal. Numbers that are given out in order of need (indexes of devices, slots, generations,
+// maps, pins, files of the journal. Numbers that are given out in order of need (indexes of devices and sets, generations,
 // lists of rules, services, backends) are replaced by what they stand for; a number that stands for nothing is shown as
 // such, for then something leaked.
 func (p *process) dump() (string, error) {
@@ -38,7 +38,7 @@ func (p *process) dump() (string, error) {
 
 type dumper struct {
 	lines       []string
-	sets        map[uint32]string // by slot
+	sets        map[uint32]string // by index
 	generations map[uint32]string
 	backends    map[uint32]string
 	lists       map[uint32]string // of rules
@@ -62,7 +62,7 @@ func (p *process) tables(d *dumper) {
 		d.lists[l.Number] = fmt.Sprint(l.Rules)
 	}
 	for set := range t.SetStatuses.All(s) {
-		d.sets[set.Slot] = set.Set.String()
+		d.sets[set.Index] = set.Set.String()
 	}
 }
 
@@ -110,12 +110,12 @@ func (d *dumper) readNICs() error {
 }
 
 func (d *dumper) readSets() error {
-	return each("sets", func(slot uint32, s abi.Set) error {
+	return each("sets", func(index uint32, s abi.Set) error {
 		if s.Generation == 0 {
 			return nil
 		}
-		d.generations[uint32(s.Generation)] = named(d.sets, slot)
-		d.line("map sets: %s", named(d.sets, slot))
+		d.generations[uint32(s.Generation)] = named(d.sets, index)
+		d.line("map sets: %s", named(d.sets, index))
 		return nil
 	})
 }

@@ -24,7 +24,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // What the wire looks like; see package nettest.
@@ -41,43 +41,43 @@ const (
 
 // Wire connects nodes with each other and with outside.
 type Wire struct {
-	*place.Namespace
-	Outside *place.Place // a machine that is no node
+	*netns.Namespace
+	Outside *netns.Station // a machine that is no node
 }
 
 // New lays the wire; no node is on it.
 func New() (w *Wire, err error) {
 	w = &Wire{}
-	if w.Namespace, err = place.NewNamespace("wire", false); err != nil {
+	if w.Namespace, err = netns.NewNamespace("wire", false); err != nil {
 		return nil, err
 	}
-	outside, err := place.NewNamespace("outside", false)
+	outside, err := netns.NewNamespace("outside", false)
 	if err != nil {
 		w.Namespace.Close()
 		return nil, err
 	}
-	w.Outside = place.New("outside", outside, outside4.Addr(), outside6.Addr())
+	w.Outside = netns.New("outside", outside, outside4.Addr(), outside6.Addr())
 	err = w.Do(func() error {
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}, MulticastSnooping: new(bool)}); err != nil {
 			return fmt.Errorf("make bridge: %w", err)
 		}
-		if err := place.Assign(bridge, router4, router6); err != nil {
+		if err := netns.Assign(bridge, router4, router6); err != nil {
 			return err
 		}
 		if err := cable(frontier, outside); err != nil {
 			return err
 		}
-		if err := place.Assign(frontier, frontier4, frontier6); err != nil {
+		if err := netns.Assign(frontier, frontier4, frontier6); err != nil {
 			return err
 		}
-		return place.Sysctl("ipv4/ip_forward", "ipv6/conf/all/forwarding")
+		return netns.Sysctl("ipv4/ip_forward", "ipv6/conf/all/forwarding")
 	})
 	if err == nil {
 		err = outside.Do(func() error {
-			if err := place.Assign(place.Port, outside4, outside6); err != nil {
+			if err := netns.Assign(netns.Port, outside4, outside6); err != nil {
 				return err
 			}
-			return place.RouteVia(frontier4.Addr(), frontier6.Addr())
+			return netns.RouteVia(frontier4.Addr(), frontier6.Addr())
 		})
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func (w *Wire) Close() {
 }
 
 // Connect plugs a node in, with the n-th addresses.
-func (w *Wire) Connect(n int, node *place.Namespace) error {
+func (w *Wire) Connect(n int, node *netns.Namespace) error {
 	name := fmt.Sprintf("node%d", n)
 	err := node.Do(func() error {
 		// Else its first link-local address would be on trial for a second or two, and no neighbour would be found meanwhile.
@@ -123,10 +123,10 @@ func (w *Wire) Connect(n int, node *place.Namespace) error {
 	if err == nil {
 		err = node.Do(func() error {
 			a4, a6 := NodeAddresses(n)
-			if err := place.Assign(place.Port, netip.PrefixFrom(a4, 24), netip.PrefixFrom(a6, 64)); err != nil {
+			if err := netns.Assign(netns.Port, netip.PrefixFrom(a4, 24), netip.PrefixFrom(a6, 64)); err != nil {
 				return err
 			}
-			return place.RouteVia(router4.Addr(), router6.Addr())
+			return netns.RouteVia(router4.Addr(), router6.Addr())
 		})
 	}
 	if err != nil {
@@ -137,7 +137,7 @@ func (w *Wire) Connect(n int, node *place.Namespace) error {
 
 // Narrow lets only packets of up to mtu bytes pass between the wire and outside.
 func (w *Wire) Narrow(mtu int) error {
-	for ns, name := range map[*place.Namespace]string{w.Namespace: frontier, w.Outside.Namespace: place.Port} {
+	for ns, name := range map[*netns.Namespace]string{w.Namespace: frontier, w.Outside.Namespace: netns.Port} {
 		if err := ns.Do(func() error {
 			l, err := netlink.LinkByName(name)
 			if err != nil {
@@ -167,10 +167,10 @@ func (w *Wire) Advertise(n int) error {
 }
 
 // cable makes a pair of devices: name here, eth0 there.
-func cable(name string, there *place.Namespace) error {
+func cable(name string, there *netns.Namespace) error {
 	attributes := netlink.NewLinkAttrs() // with a queue as long as others have: kernels mend one without when tc comes to it
 	attributes.Name = name
-	v := &netlink.Veth{LinkAttrs: attributes, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd()), PeerTxQLen: -1}
+	v := &netlink.Veth{LinkAttrs: attributes, PeerName: netns.Port, PeerNamespace: netlink.NsFd(there.Fd()), PeerTxQLen: -1}
 	if err := netlink.LinkAdd(v); err != nil {
 		return fmt.Errorf("make %s: %w", name, err)
 	}

@@ -65,7 +65,7 @@ func replica(c client.Client, leads bool, now *time.Time) *Keeper {
 	return &Keeper{Reader: c, Writer: c, Namespace: "kube-system", Leads: elected, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return *now }}
 }
 
-// trusts reads whom the API server trusts.
+// trusts reads which certificate the API server trusts.
 func trusts(t *testing.T, server *apitest.Server) *x509.CertPool {
 	t.Helper()
 	var c admissionregistrationv1.ValidatingWebhookConfiguration
@@ -153,7 +153,7 @@ func TestWhatIsInOrderIsLeftAlone(t *testing.T) {
 	if err := replica(c, true, &now).Step(t.Context()); err != nil || version() != before {
 		t.Error(err, before, version())
 	}
-	// A Secret that somebody spoiled, and a trust that somebody took away, come back.
+	// A Secret that was spoiled, and a trust that was taken away, come back.
 	server.Put(secretPath, &corev1.Secret{Data: map[string][]byte{"ca.crt": []byte("x"), "tls.crt": []byte("y")}})
 	server.Put(configPath, &admissionregistrationv1.ValidatingWebhookConfiguration{Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: "a"}}})
 	k := replica(c, true, &now)
@@ -229,7 +229,7 @@ func TestPoliciesAreRefusedOrWarnedAbout(t *testing.T) {
 		empty  = `"ingress": []`
 		both   = `"ingress": [], "egress": [{"toEntities": ["all"]}]`
 		scoped = `"ingress": [{"fromEndpoints": [{"matchLabels": {"app": "db"}}]}]`
-		nobody = `"ingress": [{"fromEndpoints": [{"matchLabels": {"app": "nobody"}}]}]`
+		noPod  = `"ingress": [{"fromEndpoints": [{"matchLabels": {"app": "none-such"}}]}]`
 		fine   = `"ingress": [{"fromEntities": ["all"]}]`
 	)
 	running := func(context.Context) []identity.Labels {
@@ -250,7 +250,7 @@ func TestPoliciesAreRefusedOrWarnedAbout(t *testing.T) {
 		{"a new error", cilium(empty), cilium(fine), refusal, nil},
 		{"a trap", cilium(both), "", "", []string{"spec.ingress: an empty list restricts nothing; to deny all, write ingress: [{}]; probably meant: deny all ingress, as ingress: [] does in a NetworkPolicy; fix: ingress: [{}]"}},
 		{"a selector that stays at home", cilium(scoped), "", "", []string{"spec.ingress[0].fromEndpoints[0]: without a namespace the selector stays in the policy's own, shop, where no workload has these labels; probably meant: those in namespace data; fix: add to matchLabels: k8s:io.kubernetes.pod.namespace: data"}},
-		{"a selector that finds nobody yet", cilium(nobody), "", "", nil},
+		{"a selector that finds no pod yet", cilium(noPod), "", "", nil},
 		{"a deletion", "", cilium(empty), "", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -10,8 +10,8 @@
 //	   ValidatingWebhookConfiguration weft-policies holds which authority to trust (caBundle)
 //	   Secret weft-webhook            holds the authority and the certificate of the webhook
 //
-// Every replica of the operator answers; the one that holds the Lease makes the certificate, renews it, and writes whom to
-// trust. The others read the Secret.
+// Every replica of the operator answers; the one that holds the Lease makes the certificate, renews it, and writes it where
+// the API server looks which to trust. The others read the Secret.
 //
 // # Invariants
 //

@@ -89,8 +89,8 @@ func TestEntriesThatAnAgentWasKilledOverAreRemovedByTheNext(t *testing.T) {
 	}
 }
 
-// A NIC that names a slot is at once under what the next agent has to say of its set, which must know all that others become.
-func TestASetKeepsItsSlotWhenTheNextAgentTakesOver(t *testing.T) {
+// A NIC that names an index is at once under what the next agent has to say of its set, which must know all that others become.
+func TestASetKeepsItsIndexWhenTheNextAgentTakesOver(t *testing.T) {
 	m := newMaps(t)
 	set := func(n identity.Number, ports string, peers ...identity.Number) table.PolicySet {
 		row := table.PolicySet{Identity: n, NamedPorts: ports, Entries: []policy.Entry{{Verdict: policy.DenyImplicit}}}
@@ -109,11 +109,11 @@ func TestASetKeepsItsSlotWhenTheNextAgentTakesOver(t *testing.T) {
 			if err := s.Set(t.Context(), rows); err != nil {
 				t.Fatal(err)
 			}
-			slots := map[state.Key]uint32{}
+			indexes := map[state.Key]uint32{}
 			for status := range tables.SetStatuses.All(db.Snapshot()) {
-				slots[status.Set] = status.Slot
+				indexes[status.Set] = status.Index
 			}
-			return slots
+			return indexes
 		}
 	}
 	_, puts := agent()
@@ -122,11 +122,11 @@ func TestASetKeepsItsSlotWhenTheNextAgentTakesOver(t *testing.T) {
 	after := puts(set(303, "", 1), set(301, "", 1, 2), set(300, "http:6/80", 2, 3))
 	for _, key := range []state.Key{table.SetKey(301, ""), table.SetKey(300, "http:6/80")} {
 		if before[key] != after[key] {
-			t.Errorf("set %v was in slot %d and is in slot %d", key, before[key], after[key])
+			t.Errorf("set %v was in index %d and is in index %d", key, before[key], after[key])
 		}
 	}
-	if slot := after[table.SetKey(303, "")]; slices.Contains(slices.Collect(gomaps.Values(before)), slot) {
-		t.Errorf("a set that is new has got slot %d of another's", slot)
+	if index := after[table.SetKey(303, "")]; slices.Contains(slices.Collect(gomaps.Values(before)), index) {
+		t.Errorf("a set that is new has got index %d of another's", index)
 	}
 	dump, err := s.Dump(t.Context())
 	if err != nil {

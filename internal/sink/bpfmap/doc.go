@@ -1,4 +1,4 @@
-// Package bpfmap writes desired tables into the kernel's maps: hosts, NICs, policy sets, services.
+// Package bpfmap writes desired tables into the kernel's maps: ipcache, NICs, policy sets, services.
 //
 // Each sink owns one table and the maps behind it and implements reconcile.Sink. What a packet could see half done is
 // ordered: backends before slots before heads; a policy set as a whole new generation that one store puts in force; and

@@ -29,14 +29,14 @@ func NewIPCache(m Maps, r *Revisions) *IPCache {
 }
 
 // Dump reads both maps.
-func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry], error) {
-	var rows []table.IPCacheEntry
+func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheRow], error) {
+	var rows []table.IPCacheRow
 	var value abi.Ipcache
 	var key abi.IpcacheKey
 	each := c.addresses.Iterate()
 	for each.Next(&key, &value) {
 		a := key.Addr.IP()
-		rows = append(rows, entryRow(key.Net, netip.PrefixFrom(a, a.BitLen()), value))
+		rows = append(rows, ipcacheRow(key.Net, netip.PrefixFrom(a, a.BitLen()), value))
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map ipcache: %w", err)
@@ -44,12 +44,12 @@ func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry
 	var prefix abi.PrefixKey
 	each = c.prefixes.Iterate()
 	for each.Next(&prefix, &value) {
-		rows = append(rows, entryRow(prefix.Net, unmapPrefix(prefix.Addr, int(prefix.Bits)-32), value))
+		rows = append(rows, ipcacheRow(prefix.Net, unmapPrefix(prefix.Addr, int(prefix.Bits)-32), value))
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map prefixes: %w", err)
 	}
-	return func(yield func(state.Key, table.IPCacheEntry) bool) {
+	return func(yield func(state.Key, table.IPCacheRow) bool) {
 		for _, r := range rows {
 			if !yield(state.Join(r.Network, r.Prefix), r) {
 				return
@@ -59,12 +59,12 @@ func (c *IPCache) Dump(context.Context) (iter.Seq2[state.Key, table.IPCacheEntry
 }
 
 // Set writes rows. Verdicts about an address and paths to it are asked again where its row has changed.
-func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
+func (c *IPCache) Set(_ context.Context, rows []table.IPCacheRow) error {
 	var errs []error
 	var changed []abi.IpcacheKey
 	all := false
 	for _, r := range rows {
-		value := entryValue(r)
+		value := ipcacheValue(r)
 		var old abi.Ipcache
 		if r.Prefix.IsSingleIP() {
 			key := addressKey(r)
@@ -88,7 +88,7 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheEntry) error {
 }
 
 // Unset removes rows.
-func (c *IPCache) Unset(_ context.Context, rows []table.IPCacheEntry) error {
+func (c *IPCache) Unset(_ context.Context, rows []table.IPCacheRow) error {
 	var errs []error
 	var changed []abi.IpcacheKey
 	all := false
@@ -118,7 +118,7 @@ func (c *IPCache) bump(changed []abi.IpcacheKey, all bool) error {
 	return nil
 }
 
-func fail(r table.IPCacheEntry, err error) error {
+func fail(r table.IPCacheRow, err error) error {
 	return &reconcile.RowError{Key: state.Join(r.Network, r.Prefix), Err: err}
 }
 
@@ -130,11 +130,11 @@ func full(name string, err error) error {
 	return err
 }
 
-func addressKey(r table.IPCacheEntry) abi.IpcacheKey {
+func addressKey(r table.IPCacheRow) abi.IpcacheKey {
 	return abi.IpcacheKey{Addr: abi.From(r.Prefix.Addr()), Net: r.Network}
 }
 
-func prefixKey(r table.IPCacheEntry) abi.PrefixKey {
+func prefixKey(r table.IPCacheRow) abi.PrefixKey {
 	bits, addr := r.Prefix.Bits(), r.Prefix.Masked().Addr()
 	if addr.Is4() {
 		bits += 96
@@ -152,12 +152,12 @@ func unmapPrefix(a abi.Addr, bits int) netip.Prefix {
 	return netip.PrefixFrom(addr, bits)
 }
 
-func entryValue(r table.IPCacheEntry) abi.Ipcache {
+func ipcacheValue(r table.IPCacheRow) abi.Ipcache {
 	return abi.Ipcache{Identity: uint32(r.Identity), Ifindex: r.Ifindex, Flags: abi.IpcacheFlag(r.Flags), Mac: r.MAC, Tunnel: abi.From(r.Tunnel)}
 }
 
-func entryRow(net uint32, prefix netip.Prefix, v abi.Ipcache) table.IPCacheEntry {
-	return table.IPCacheEntry{
+func ipcacheRow(net uint32, prefix netip.Prefix, v abi.Ipcache) table.IPCacheRow {
+	return table.IPCacheRow{
 		Network: net, Prefix: prefix, Identity: identity.Number(v.Identity), Ifindex: v.Ifindex,
 		Flags: table.IPCacheFlag(v.Flags), Tunnel: v.Tunnel.IP(), MAC: v.Mac,
 	}

@@ -45,7 +45,7 @@ func NewNICs(db *state.DB, statuses *state.Table[table.NICStatus], m Maps, r *Re
 	})
 }
 
-// tell writes as whom the kernel takes attachments. The node itself is none.
+// tell writes which identity each attachment has in the kernel. The node itself is none.
 func (n *NICs) tell(tx *state.Tx, there, gone []table.NIC) {
 	for _, r := range there {
 		if r.Ifindex != 0 {
@@ -83,7 +83,7 @@ func nicRows(nics *ebpf.Map) ([]table.NIC, error) {
 	each := nics.Iterate()
 	for each.Next(&ifindex, &v) {
 		rows = append(rows, table.NIC{
-			Ifindex: ifindex, Incarnation: v.Incarnation, Identity: identity.Number(v.Identity), Slot: v.Set, Network: v.Net,
+			Ifindex: ifindex, Incarnation: v.Incarnation, Identity: identity.Number(v.Identity), SetIndex: v.Set, Network: v.Net,
 			IPv4: v.Ipv4.IP(), IPv6: v.Ipv6.IP(), MAC: net.HardwareAddr(v.Mac[:]).String(), HostMAC: net.HardwareAddr(v.HostMac[:]).String(),
 		})
 	}
@@ -117,7 +117,7 @@ func (n *NICs) Set(_ context.Context, rows []table.NIC) error {
 // remembered in between, and is older than that.
 func (n *NICs) set(r table.NIC) error {
 	v := abi.Nic{
-		Incarnation: r.Incarnation, Identity: uint32(r.Identity), Set: r.Slot, Net: r.Network,
+		Incarnation: r.Incarnation, Identity: uint32(r.Identity), Set: r.SetIndex, Net: r.Network,
 		Ipv4: abi.From(r.IPv4), Ipv6: abi.From(r.IPv6),
 	}
 	if err := errors.Join(mac(v.Mac[:], r.MAC), mac(v.HostMac[:], r.HostMAC)); err != nil {

@@ -17,7 +17,7 @@ import (
 // room. Before a set is changed, twice that.
 const portion = 4
 
-// fits tells of a set that it has more than its share of the maps. It is not put in force: a new one keeps its workloads
+// fits tells of a set that it has more than one set may have of the maps. It is not put in force: a new one keeps its workloads
 // from being attached, one that is there stays as it was.
 func fits(row table.PolicySet, policies, ranges uint32) error {
 	for _, m := range []struct {
@@ -36,7 +36,7 @@ func fits(row table.PolicySet, policies, ranges uint32) error {
 	return nil
 }
 
-// named is how a slot names a generation.
+// named is how a set in map sets names a generation.
 func named(generation uint32, row table.PolicySet) uint64 {
 	word := uint64(generation)
 	if len(row.Ranges) > 0 {

@@ -25,13 +25,13 @@ type Services struct {
 	services, slots, backends *ebpf.Map
 
 	heads       map[abi.ServiceKey]*head
-	ids         map[place]*numbered // backends
-	loose       []abi.SlotKey       // slots of no frontend, when an earlier agent ended
+	ids         map[backend]*numbered // backends
+	unowned     []abi.SlotKey         // slots of no frontend, when an earlier agent ended
 	lastService uint32
 	lastBackend uint32
 }
 
-type place struct {
+type backend struct {
 	addr     netip.Addr
 	port     uint16
 	protocol uint8
@@ -46,7 +46,7 @@ type head struct {
 	id    uint32
 	count uint32
 	row   table.Frontend
-	uses  []place
+	uses  []backend
 	takes []uint32 // backends that have a row for affinity
 }
 
@@ -54,14 +54,14 @@ type head struct {
 func NewServices(m Maps) (*Services, error) {
 	s := &Services{
 		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"),
-		heads: map[abi.ServiceKey]*head{}, ids: map[place]*numbered{},
+		heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{},
 	}
-	known := map[uint32]place{}
+	known := map[uint32]backend{}
 	var id uint32
 	var b abi.Backend
 	each := s.backends.Iterate()
 	for each.Next(&id, &b) {
-		p := place{b.Addr.IP(), b.Port.Number(), uint8(b.Protocol)}
+		p := backend{b.Addr.IP(), b.Port.Number(), uint8(b.Protocol)}
 		known[id] = p
 		s.ids[p] = &numbered{id: id}
 		s.lastBackend = max(s.lastBackend, id)
@@ -95,7 +95,7 @@ func NewServices(m Maps) (*Services, error) {
 	owned := s.owned()
 	for _, slot := range all {
 		if !owned(slot) {
-			s.loose = append(s.loose, slot)
+			s.unowned = append(s.unowned, slot)
 			s.lastService = max(s.lastService, slot.Service)
 		}
 	}
@@ -127,13 +127,13 @@ func (s *Services) hasLeftovers() bool {
 			return true
 		}
 	}
-	return len(s.loose) > 0
+	return len(s.unowned) > 0
 }
 
 func (s *Services) sweep() error {
 	var errs []error
 	owned := s.owned()
-	for _, k := range s.loose {
+	for _, k := range s.unowned {
 		if owned(k) {
 			continue // it has become one
 		}
@@ -141,7 +141,7 @@ func (s *Services) sweep() error {
 			return fmt.Errorf("remove slot %d of no frontend: %w", k.Slot, err)
 		}
 	}
-	s.loose = nil
+	s.unowned = nil
 	for p, n := range s.ids {
 		if n.uses > 0 {
 			continue
@@ -156,7 +156,7 @@ func (s *Services) sweep() error {
 }
 
 // read makes the row again that an earlier agent wrote, less what maps do not hold.
-func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]place, takes []uint32) *head {
+func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]backend, takes []uint32) *head {
 	h := &head{id: v.Id, count: v.Count, takes: takes, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
 		AffinitySeconds: v.AffinitySeconds,
@@ -178,7 +178,7 @@ func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]plac
 	slices.Sort(active)
 	slices.Sort(takes)
 	if v.AffinitySeconds == 0 {
-		h.takes = nil // what there is belongs to nobody
+		h.takes = nil // without affinity none is used
 	} else if !slices.Equal(active, takes) {
 		h.row.AffinitySeconds = unfinished
 	}
@@ -263,9 +263,9 @@ func (s *Services) set(r table.Frontend) error {
 }
 
 // take writes the backends of a row and gives the numbers of those that take new connections.
-func (s *Services) take(r table.Frontend) (uses []place, active []uint32, err error) {
+func (s *Services) take(r table.Frontend) (uses []backend, active []uint32, err error) {
 	for _, b := range r.Backends {
-		p := place{b.Address, b.Port, r.Protocol}
+		p := backend{b.Address, b.Port, r.Protocol}
 		n := s.ids[p]
 		if n == nil {
 			s.lastBackend++
@@ -285,8 +285,8 @@ func (s *Services) take(r table.Frontend) (uses []place, active []uint32, err er
 	return uses, active, nil
 }
 
-// release lets go of backends; one that nobody uses any more goes.
-func (s *Services) release(uses []place) error {
+// release lets go of backends; one that no frontend uses any more goes.
+func (s *Services) release(uses []backend) error {
 	var errs []error
 	for _, p := range uses {
 		n := s.ids[p]

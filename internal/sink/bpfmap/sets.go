@@ -20,7 +20,7 @@ import (
 
 // Sets keeps the maps policies, ranges and sets equal to table.PolicySets and tells in table.SetStatuses where each set lives.
 //
-// A set has a slot for life, also over a restart of the agent; its entries live under a generation. Peers that come or go
+// A set has an index for life, also over a restart of the agent; its entries live under a generation. Peers that come or go
 // edit the generation in place, strongest entry first in and last out; anything else is written as a new generation that one
 // store puts in force.
 type Sets struct {
@@ -32,11 +32,11 @@ type Sets struct {
 	// Number of a list of rules, as it shall appear in events.
 	number func([]policy.Origin) uint32
 
-	inheritance
+	takeover
 	live       map[state.Key]*liveSet
-	taken      []bool   // slots in use, by this agent or by NICs that an earlier one left
-	rest       []uint32 // freed slots, longest first
-	fresh      int      // no slot below was never used
+	taken      []bool   // indexes in use, by this agent or by NICs that an earlier one left
+	rest       []uint32 // freed indexes, longest first
+	fresh      int      // no index below was never used
 	generation uint32   // the last one given out
 }
 
@@ -47,45 +47,45 @@ type setMaps interface {
 
 type liveSet struct {
 	row        table.PolicySet
-	slot       uint32
+	index      uint32
 	generation uint32
 }
 
-// NewSets reads which slots and generations are in use. It removes entries of generations that no set names: an agent was
+// NewSets reads which indexes and generations are in use. It removes entries of generations that no set names: an agent was
 // killed before it put them in force, or before it had removed them.
 func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m setMaps, r *Revisions, number func([]policy.Origin) uint32) (*Sets, error) {
 	s := &Sets{
 		db: db, statuses: statuses, maps: m, nics: m.Map("nics"), revisions: r, number: number, live: map[state.Key]*liveSet{},
-		inheritance: inheritance{left: map[uint32]abi.Set{}, heirs: map[owner]uint32{}, dead: map[uint32]bool{}},
+		takeover: takeover{left: map[uint32]abi.Set{}, indexes: map[owner]uint32{}, retired: map[uint32]bool{}},
 	}
 	named := map[uint32]bool{}
 	s.taken = make([]bool, m.Map("sets").MaxEntries())
 	s.taken[0] = true // a NIC's zero value must not name a set
-	for slot := range s.taken {
-		v, err := s.slotValue(uint32(slot))
+	for index := range s.taken {
+		v, err := s.indexValue(uint32(index))
 		if err != nil {
 			return nil, fmt.Errorf("read map sets: %w", err)
 		}
 		if v.Generation != 0 {
-			s.taken[slot] = true
-			s.leave(uint32(slot), v)
+			s.taken[index] = true
+			s.leave(uint32(index), v)
 			s.generation = max(s.generation, uint32(v.Generation))
 			named[uint32(v.Generation)] = true
 		}
 	}
-	nobodys := func(generation uint32) bool {
+	unnamed := func(generation uint32) bool {
 		s.generation = max(s.generation, generation)
 		return !named[generation]
 	}
-	if err := s.clean(nobodys); err != nil {
+	if err := s.clean(unnamed); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// slotValue is what the map sets has at a slot.
-func (s *Sets) slotValue(slot uint32) (v abi.Set, err error) {
-	err = s.maps.Read("sets", func(m *ebpf.Map) error { return m.Lookup(slot, &v) })
+// indexValue is what the map sets has at an index.
+func (s *Sets) indexValue(index uint32) (v abi.Set, err error) {
+	err = s.maps.Read("sets", func(m *ebpf.Map) error { return m.Lookup(index, &v) })
 	return v, err
 }
 
@@ -97,16 +97,16 @@ func (s *Sets) Dump(context.Context) (iter.Seq2[state.Key, table.PolicySet], err
 				return
 			}
 		}
-		for slot := range s.left {
-			if r := leftover(slot); !yield(table.SetKey(r.Identity, r.NamedPorts), r) {
+		for index := range s.left {
+			if r := leftover(index); !yield(table.SetKey(r.Identity, r.NamedPorts), r) {
 				return
 			}
 		}
 	}, nil
 }
 
-// Set puts sets in force, and tells of them when all are: whoever gets one of them is known to the others by then, if they
-// are to let it in.
+// Set puts sets in force, and tells of them when all are: a pod that gets one of them is known to the others by
+// then, if they are to let it in.
 func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 	var errs []error
 	var there []table.SetStatus
@@ -125,7 +125,7 @@ func (s *Sets) Set(_ context.Context, rows []table.PolicySet) error {
 		}
 		return nil
 	})
-	return errors.Join(append(errs, err, s.bury())...)
+	return errors.Join(append(errs, err, s.removeRetired())...)
 }
 
 func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, err error) {
@@ -154,7 +154,7 @@ func (s *Sets) set(key state.Key, row table.PolicySet) (status table.SetStatus, 
 	}
 	revision, err := s.enforce(l)
 	return table.SetStatus{
-		Set: key, Identity: l.row.Identity, Slot: l.slot, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges),
+		Set: key, Identity: l.row.Identity, Index: l.index, Revision: revision, Entries: len(l.row.Entries), Ranges: len(l.row.Ranges),
 	}, err
 }
 
@@ -163,8 +163,8 @@ func (s *Sets) enforce(l *liveSet) (revision uint64, err error) {
 	if revision, err = s.revisions.Next(); err != nil {
 		return 0, err
 	}
-	if err := s.maps.Put("sets", l.slot, setValue(l.generation, l.row, revision)); err != nil {
-		return 0, fmt.Errorf("raise revision of set %d: %w", l.slot, err)
+	if err := s.maps.Put("sets", l.index, setValue(l.generation, l.row, revision)); err != nil {
+		return 0, fmt.Errorf("raise revision of set %d: %w", l.index, err)
 	}
 	return revision, nil
 }
@@ -174,7 +174,7 @@ func setValue(generation uint32, row table.PolicySet, revision uint64) abi.Set {
 	return abi.Set{Generation: named(generation, row), Revision: revision, Identity: of.identity, Ports: of.ports}
 }
 
-// replace writes a new generation and flips the slot to it. The revision still is the old one: see enforce.
+// replace writes a new generation and flips the set to it. The revision still is the old one: see enforce.
 func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 	s.generation++
 	generation := s.generation
@@ -187,13 +187,13 @@ func (s *Sets) replace(l *liveSet, row table.PolicySet) error {
 		s.remove(generation, row.Entries)
 		return err
 	}
-	before, err := s.slotValue(l.slot)
+	before, err := s.indexValue(l.index)
 	if err != nil {
-		return fmt.Errorf("read set %d: %w", l.slot, err)
+		return fmt.Errorf("read set %d: %w", l.index, err)
 	}
-	if err := s.maps.Put("sets", l.slot, setValue(generation, row, before.Revision)); err != nil {
+	if err := s.maps.Put("sets", l.index, setValue(generation, row, before.Revision)); err != nil {
 		s.removeAll(generation, row)
-		return fmt.Errorf("flip set %d: %w", l.slot, err)
+		return fmt.Errorf("flip set %d: %w", l.index, err)
 	}
 	gone, old := l.generation, l.row
 	l.generation, l.row = generation, row
@@ -230,7 +230,7 @@ func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
 	}
 	users := map[uint32]uint32{}
 	for _, n := range nics {
-		users[n.Slot] = n.Ifindex
+		users[n.SetIndex] = n.Ifindex
 	}
 	var errs []error
 	for _, r := range rows {
@@ -239,26 +239,26 @@ func (s *Sets) Unset(_ context.Context, rows []table.PolicySet) error {
 			errs = append(errs, &reconcile.RowError{Key: key, Err: err})
 		}
 	}
-	return errors.Join(append(errs, s.bury())...)
+	return errors.Join(append(errs, s.removeRetired())...)
 }
 
 func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) error {
 	l := s.live[key]
 	if l == nil {
-		slot := slotOf(r)
-		if _, there := s.left[slot]; !there {
+		index := indexOf(r)
+		if _, there := s.left[index]; !there {
 			return nil
 		}
-		return s.sweep(slot, users)
+		return s.sweep(index, users)
 	}
-	if ifindex, used := users[l.slot]; used {
+	if ifindex, used := users[l.index]; used {
 		return fmt.Errorf("the NIC with device %d still uses it", ifindex)
 	}
-	if err := s.maps.Put("sets", l.slot, abi.Set{}); err != nil {
-		return fmt.Errorf("clear set %d: %w", l.slot, err)
+	if err := s.maps.Put("sets", l.index, abi.Set{}); err != nil {
+		return fmt.Errorf("clear set %d: %w", l.index, err)
 	}
 	delete(s.live, key)
-	s.free(l.slot)
+	s.free(l.index)
 	if err := s.removeAll(l.generation, l.row); err != nil {
 		return err
 	}
@@ -268,8 +268,8 @@ func (s *Sets) unset(key state.Key, r table.PolicySet, users map[uint32]uint32) 
 	})
 }
 
-// slot gives out a slot that was never used, else the one that has rested longest.
-func (s *Sets) slot() (uint32, error) {
+// newIndex gives out an index that was never used, else the one that has rested longest.
+func (s *Sets) newIndex() (uint32, error) {
 	for ; s.fresh < len(s.taken); s.fresh++ {
 		if !s.taken[s.fresh] && !slices.Contains(s.rest, uint32(s.fresh)) {
 			s.taken[s.fresh] = true
@@ -277,17 +277,17 @@ func (s *Sets) slot() (uint32, error) {
 		}
 	}
 	if len(s.rest) == 0 {
-		return 0, fmt.Errorf("map sets is full: all %d slots are in use", len(s.taken)-1)
+		return 0, fmt.Errorf("map sets is full: all %d indexes are in use", len(s.taken)-1)
 	}
-	slot := s.rest[0]
+	index := s.rest[0]
 	s.rest = s.rest[1:]
-	s.taken[slot] = true
-	return slot, nil
+	s.taken[index] = true
+	return index, nil
 }
 
-func (s *Sets) free(slot uint32) {
-	s.taken[slot] = false
-	s.rest = append(s.rest, slot)
+func (s *Sets) free(index uint32) {
+	s.taken[index] = false
+	s.rest = append(s.rest, index)
 }
 
 func (s *Sets) value(e policy.Entry) abi.Policy {

@@ -118,7 +118,7 @@ func TestANumberOfOtherLabelsIsPassedOver(t *testing.T) {
 	first := identity.Candidate(app("web"), 0)
 	second := identity.Next(first, 0)
 	server.Put(identities+fmt.Sprint(uint32(first)), &v2.CiliumIdentity{SecurityLabels: app("other").Map()})
-	// The table knows of the second that it is taken, so nobody asks for it.
+	// The table knows of the second that it is taken, so it is not asked for.
 	write(db, func(tx *state.Tx) { tables.Identities.Put(tx, table.Identity{Number: second, Labels: app("third")}) })
 	s := claim(t, server, tables, db)
 	must(t, s.Set(t.Context(), []table.IdentityClaim{{Labels: app("web")}}))

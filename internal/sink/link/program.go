@@ -64,7 +64,7 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 			return fmt.Errorf("open datapath: %w", err)
 		}
 		for _, name := range d.Renewed() {
-			p.o.Log.Warn("a map of an earlier version has a shape that nobody can read: it begins empty", "map", name)
+			p.o.Log.Warn("a map of an earlier version has a shape that this version cannot read: it begins empty", "map", name)
 		}
 		p.datapath = d
 		p.opened <- d

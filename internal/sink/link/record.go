@@ -111,7 +111,7 @@ func RestoreNode(proc, path string) (changed []string, err error) {
 		return nil, err
 	}
 	if boot, err := Boot(); err != nil || boot != r.Boot {
-		return nil, err // the machine has been started anew since, and nobody has changed a thing
+		return nil, err // the machine has been started anew since, and nothing has been changed yet
 	}
 	rank := func(name string) int {
 		switch {

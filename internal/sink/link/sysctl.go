@@ -39,20 +39,20 @@ func Sysctls() []Sysctl {
 		{scopeHost, "ipv4/conf/DEVICE/proxy_arp", "0", "the programs answer ARP; the kernel would answer for every address it has a route to"},
 		{scopeHost, "ipv4/conf/DEVICE/send_redirects", "0", "a workload that reaches itself through a service goes out where it came in; there is no shorter way to tell it of"},
 		{scopeHost, "ipv6/conf/DEVICE/disable_ipv6", "0", "IPv6 is wanted here even where it is off for new devices"},
-		{scopeHost, "ipv6/conf/DEVICE/addr_gen_mode", "1", "no link-local address: nobody speaks to it, and duplicate address detection would bother the workload"},
+		{scopeHost, "ipv6/conf/DEVICE/addr_gen_mode", "1", "no link-local address: nothing speaks to it, and duplicate address detection would bother the workload"},
 		{scopeHost, "ipv6/conf/DEVICE/accept_ra", "0", "a workload must not become the node's router by advertising itself"},
 		{scopeHost, "ipv6/conf/DEVICE/forwarding", "1", "what comes from the workload is forwarded as it is for IPv4"},
 		{scopeHost, "ipv6/conf/DEVICE/proxy_ndp", "0", "the programs answer neighbour solicitations"},
 
 		{scopeWorkload, "ipv6/conf/DEVICE/disable_ipv6", "0", "runtimes may switch IPv6 off in new namespaces"},
 		{scopeWorkload, "ipv6/conf/DEVICE/dad_transmits", "0", "addresses are unique already; duplicate address detection would hold up the first packets for a second"},
-		{scopeWorkload, "ipv6/conf/DEVICE/accept_ra", "0", "nobody advertises routers here but somebody who pretends to be one"},
+		{scopeWorkload, "ipv6/conf/DEVICE/accept_ra", "0", "no router is on this link: an advertisement is forged"},
 
 		{scopeTunnel, "ipv4/conf/DEVICE/forwarding", "1", "what arrives for workloads and has to pass netfilter is forwarded"},
 		{scopeTunnel, "ipv4/conf/DEVICE/rp_filter", "2", "packets from other nodes' own addresses arrive here and are answered elsewhere. " +
 			"The larger of this and conf/all counts: 2 (loose) wins over 1 (strict), 0 would not"},
 		{scopeTunnel, "ipv6/conf/DEVICE/disable_ipv6", "0", "IPv6 is wanted here even where it is off for new devices"},
-		{scopeTunnel, "ipv6/conf/DEVICE/addr_gen_mode", "1", "no link-local address: nobody speaks to it"},
+		{scopeTunnel, "ipv6/conf/DEVICE/addr_gen_mode", "1", "no link-local address: nothing speaks to it"},
 		{scopeTunnel, "ipv6/conf/DEVICE/accept_ra", "0", "other nodes' workloads must not become this node's router"},
 		{scopeTunnel, "ipv6/conf/DEVICE/forwarding", "1", "what arrives for workloads and has to pass netfilter is forwarded"},
 	}

@@ -70,7 +70,7 @@ func watch[R any](ctx context.Context, changed func(state.Key, *R), read func(rt
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, unix.ENOBUFS):
-			changed("", nil) // nobody knows which
+			changed("", nil) // it is not known which
 			if err := w.list(); err != nil {
 				return err
 			}
@@ -143,7 +143,7 @@ func (w *watcher[R]) note(kind uint16, sender uint32, data []byte) {
 	}
 }
 
-// plain takes all addresses off a device of ours: none of them has any, so these are somebody else's doing.
+// plain takes all addresses off a device of ours: none of them has any, so another program has put them there.
 func plain(h *netlink.Handle, d netlink.Link) error {
 	list, err := whole(func() ([]netlink.Addr, error) { return h.AddrList(d, netlink.FAMILY_ALL) })
 	if err != nil {

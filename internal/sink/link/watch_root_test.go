@@ -11,7 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-func TestWhatSomebodyDoesToALinkIsHeardOfAndPutRight(t *testing.T) {
+func TestWhatAnotherProgramDoesToALinkIsHeardOfAndPutRight(t *testing.T) {
 	l, n := newLinks(t), newNetns(t)
 	want := row("watched", n, 7, "10.244.1.9", "fd00::9")
 	if err := l.Set(t.Context(), []table.Link{want}); err != nil {

@@ -150,7 +150,7 @@ func TestARouteThatCannotBeSetSaysWhyAndHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-func TestARouteThatSomebodyDeletesIsHeardOf(t *testing.T) {
+func TestARouteThatAnotherProgramDeletesIsHeardOf(t *testing.T) {
 	s := network(t)
 	rows := []table.Route{row("10.244.1.7/32", "pod0", "", "", 0), row("fd00:1::7/128", "pod0", "", "", 0), row("10.244.2.0/24", "eth0", "", "192.168.0.1", 0)}
 	if err := s.Set(context.Background(), rows); err != nil {

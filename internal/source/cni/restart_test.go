@@ -176,7 +176,7 @@ func TestADELThatCameWhileTheAgentWasAwayIsDone(t *testing.T) {
 			t.Errorf("attached: %s, want %s", got, want)
 		}
 
-		put("c1") // an ADD of the same comes before anybody looked
+		put("c1") // an ADD of the same comes before it was looked at
 		answer, err := s.Add(ctx, n.request("c1"))
 		if got := result(t, answer, err).IPs[0].Address.IP.String(); got != "10.244.1.6" {
 			t.Errorf("an ADD after a queued DEL got %s: it is the attachment that is to go", got)

@@ -196,7 +196,7 @@ Number  Labels
 	}
 }
 
-func TestClusterNetworkPoliciesAreReadOnceTheirCRDIsThereAndNobodyWaitsForIt(t *testing.T) {
+func TestClusterNetworkPoliciesAreReadOnceTheirCRDIsThereAndNothingWaitsForIt(t *testing.T) {
 	server := apitest.New(t)
 	server.Serve(ciliumResources...)
 	server.Put("/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies/guard", &v1alpha2.ClusterNetworkPolicy{Spec: v1alpha2.ClusterNetworkPolicySpec{

@@ -301,7 +301,7 @@ func demonstrate(o *options) *cobra.Command {
 		Use: "demo", Short: "Run the example application and show what its policy does", Args: cobra.NoArgs,
 		Long: `Run the example application and show what its policy does.
 
-Prints who reaches whom before and after the policy, each cell a real dial, and for each connection
+Prints which pod reaches which before and after the policy, each cell a real dial, and for each connection
 that closed the flow and the policy that decided. Fails if an outcome is not what the example says.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := o.open()

@@ -37,7 +37,7 @@ import (
 const (
 	NetworkWeft   = "weft"   // the project's own
 	NetworkBridge = "bridge" // standard CNI plugins, no policy
-	NetworkNone   = "none"   // nodes stay NotReady until somebody brings one
+	NetworkNone   = "none"   // nodes stay NotReady until one is installed
 )
 
 // ownerLink leads from a fixed place to the directory of the lab that is on the machine.

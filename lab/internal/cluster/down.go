@@ -102,7 +102,7 @@ func (l *Lab) leftovers() error {
 }
 
 // killRecorded ends processes that were written down and are still the same. The cgroup has taken them all; this is for a machine
-// whose cgroups somebody has moved processes out of.
+// whose processes were moved out of their cgroups.
 func killRecorded(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -96,7 +96,7 @@ func apiServer(c topology.Cluster, f files) []string {
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true",
 		"--endpoint-reconciler-type=lease",
-		"--enable-aggregator-routing=true", // calls webhooks at their endpoints: nobody here translates addresses of services
+		"--enable-aggregator-routing=true", // calls webhooks at their endpoints: nothing translates addresses of services here
 	}
 }
 

@@ -50,7 +50,7 @@ func (w Way) String() string {
 // Outcome of one dial.
 type Outcome int
 
-// Outcomes. Wrong means that somebody answered who was not asked.
+// Outcomes. Wrong means that another pod answered than was asked.
 const (
 	NotDialled Outcome = iota
 	Open
@@ -131,7 +131,7 @@ func (m Matrix) Differences(open map[Connection]bool) []string {
 	return out
 }
 
-// unknown lists connections in open that the matrix does not have: a misspelt line would otherwise be obeyed by nobody.
+// unknown lists connections in open that the matrix does not have: a misspelt line would otherwise do nothing.
 func (m Matrix) unknown(open map[Connection]bool) []string {
 	var out []string
 	for c := range open {

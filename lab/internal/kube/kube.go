@@ -1,4 +1,4 @@
-// Package kube is the lab's view of its Kubernetes API: apply a set of objects, and ask whether they have become what they should.
+// Package kube speaks to the lab's Kubernetes API: apply a set of objects, and ask whether they have become what they should.
 //
 // Objects are applied with server-side apply under the field manager weft-lab, so that applying twice changes nothing and applying a
 // changed chart removes fields that are gone. Questions return nil for yes, and for no an error that says what is still lacking;

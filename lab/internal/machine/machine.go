@@ -1,5 +1,5 @@
 // Package machine looks at the Linux machine the lab is to run on, before anything is changed on it, and says in words what is
-// missing. All problems are found at once, so that nobody has to fix them one by one.
+// missing. All problems are found at once, so that they need not be fixed one by one.
 package machine
 
 import (
@@ -195,7 +195,7 @@ func RaiseWatchLimit(remember func(old int) error) error {
 	return nil
 }
 
-// RestoreWatchLimit puts the limit back to old, unless somebody has changed it since.
+// RestoreWatchLimit puts the limit back to old, unless it was changed since.
 func RestoreWatchLimit(old int) error {
 	now, err := watchLimit()
 	if err != nil || now != inotifyNeed {

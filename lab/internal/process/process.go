@@ -1,7 +1,7 @@
 // Package process starts programs that outlive the command that started them, and finds them again.
 //
 // A process is known by its number *and* the moment it started, both read from /proc, and by the boot they belong to. A number
-// alone says nothing: after a crash of the lab the kernel may have given it to somebody else's program, which must never be killed.
+// alone says nothing: after a crash of the lab the kernel may have given it to another program, which must never be killed.
 //
 //	rec, err := process.Start(process.Spec{Name: "etcd", Path: "/usr/bin/etcd", Log: "/var/log/etcd.log"})
 //	rec.Save("run/pid/etcd.json")

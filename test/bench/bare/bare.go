@@ -27,7 +27,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/attach"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/sink/route"
 	"weftnet.io/weftnet/internal/table"
@@ -45,14 +45,14 @@ type job struct {
 
 // Links makes the links of pods in a fresh namespace, by a process of its own: how long each took, in ms.
 func Links(dir string, count int, inTurn bool) ([]float64, error) {
-	node, err := place.NewNamespace("alone", false)
+	node, err := netns.NewNamespace("alone", false)
 	if err != nil {
 		return nil, err
 	}
 	defer node.Close()
 	j := job{InTurn: inTurn}
 	for i := range count {
-		inside, err := place.NewNamespace(fmt.Sprint("inside", i), false)
+		inside, err := netns.NewNamespace(fmt.Sprint("inside", i), false)
 		if err != nil {
 			return nil, err
 		}
@@ -60,8 +60,8 @@ func Links(dir string, count int, inTurn bool) ([]float64, error) {
 		id := fmt.Sprint("alone-", i)
 		v4, v6 := netip.AddrFrom4([4]byte{10, 7, 0, byte(i + 1)}), netip.AddrFrom16([16]byte{0xfd, 7, 15: byte(i + 1)})
 		l := table.Link{
-			HostName: attach.HostName(id, place.Port, 0), HostMAC: attach.HostMAC(id, place.Port), ContainerID: id, Interface: place.Port,
-			Netns: inside.Path(), MAC: attach.MAC(id, place.Port), MTU: 1450, Addresses: []netip.Addr{v4, v6}, Incarnation: uint32(i + 1),
+			HostName: attach.HostName(id, netns.Port, 0), HostMAC: attach.HostMAC(id, netns.Port), ContainerID: id, Interface: netns.Port,
+			Netns: inside.Path(), MAC: attach.MAC(id, netns.Port), MTU: 1450, Addresses: []netip.Addr{v4, v6}, Incarnation: uint32(i + 1),
 		}
 		j.Links = append(j.Links, l)
 		j.Routes = append(j.Routes, []table.Route{{Prefix: attach.Single(v4), Device: l.HostName}, {Prefix: attach.Single(v6), Device: l.HostName}})

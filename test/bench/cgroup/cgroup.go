@@ -67,7 +67,7 @@ func (g *Group) Procs() []string {
 	return files
 }
 
-// Limit lets it have a share of a CPU, in thousandths; 0: all there is.
+// Limit lets it have a part of a CPU, in thousandths; 0: all there is.
 func (g *Group) Limit(milli int) error {
 	const period = 100_000 // µs, as the kubelet sets it
 	quota := strconv.Itoa(milli * period / 1000)
@@ -123,7 +123,7 @@ func (g *Group) Charged() (now, most float64, err error) {
 	return v[0], v[1], nil
 }
 
-// Close removes it; nobody is in it any more.
+// Close removes it; no process is in it any more.
 func (g *Group) Close() {
 	for _, dir := range g.folders {
 		_ = os.Remove(dir) // of one hierarchy it is the same twice

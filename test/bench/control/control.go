@@ -49,7 +49,7 @@ type Cluster struct {
 	Slices   []*discoveryv1.EndpointSlice
 }
 
-// Services makes n services, TCP and UDP. The first leads to a server's port, the others to nobody.
+// Services makes n services, TCP and UDP. The first leads to a server's port, the others to nothing.
 func Services(n int, server netip.Addr, port int32) (c Cluster) {
 	address := Address
 	for i := range n {
@@ -69,7 +69,7 @@ func Services(n int, server netip.Addr, port int32) (c Cluster) {
 		}
 		backend := server
 		if i > 0 {
-			backend = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}) // nobody (RFC 2544)
+			backend = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}) // an address without a host (RFC 2544)
 		}
 		ready := true
 		e.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{backend.String()}, Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready}}}

@@ -31,7 +31,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 const (
@@ -46,7 +46,7 @@ const Port = 8080
 
 // Way leads from a client to a server.
 type Way struct {
-	Client, Server *place.Place
+	Client, Server *netns.Station
 	Service        netip.AddrPort // called instead of the server itself, and leads to its Port; zero: the server itself
 }
 

@@ -18,7 +18,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/vishvananda/netlink"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/test/bench/control"
 	"weftnet.io/weftnet/test/bench/load"
 )
@@ -46,25 +46,25 @@ func (t Tools) Bridged(ctx context.Context, mode string, services int) (*Peer, e
 	}
 	if err := node.Do(func() error {
 		// kube-proxy looks for its node's address on a device.
-		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: place.Port}}); err != nil {
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: netns.Port}}); err != nil {
 			return fmt.Errorf("make device of the node: %w", err)
 		}
-		if err := place.Assign(place.Port, netip.MustParsePrefix(nodeAddress)); err != nil {
+		if err := netns.Assign(netns.Port, netip.MustParsePrefix(nodeAddress)); err != nil {
 			return err
 		}
-		return place.Sysctl("ipv4/ip_forward")
+		return netns.Sysctl("ipv4/ip_forward")
 	}); err != nil {
 		return nil, err
 	}
-	var places [2]*place.Place
+	var stations [2]*netns.Station
 	for i, end := range list[1:] {
 		a, err := t.attach(node, end, dir, i)
 		if err != nil {
 			return nil, err
 		}
-		places[i] = place.New(end.Name, end, a)
+		stations[i] = netns.New(end.Name, end, a)
 	}
-	p.Way = load.Way{Client: places[0], Server: places[1]}
+	p.Way = load.Way{Client: stations[0], Server: stations[1]}
 	if err := t.proxy(ctx, p, node, dir, mode, services); err != nil {
 		p.Close()
 		return nil, fmt.Errorf("kube-proxy, %s: %w", mode, err)
@@ -73,9 +73,9 @@ func (t Tools) Bridged(ctx context.Context, mode string, services int) (*Peer, e
 }
 
 // attach calls the bridge plugin.
-func (t Tools) attach(node, end *place.Namespace, dir string, i int) (netip.Addr, error) {
+func (t Tools) attach(node, end *netns.Namespace, dir string, i int) (netip.Addr, error) {
 	c := exec.Command(find(t.Plugins, "bridge"))
-	c.Env = append(os.Environ(), "CNI_COMMAND=ADD", fmt.Sprint("CNI_CONTAINERID=c", i), "CNI_IFNAME="+place.Port,
+	c.Env = append(os.Environ(), "CNI_COMMAND=ADD", fmt.Sprint("CNI_CONTAINERID=c", i), "CNI_IFNAME="+netns.Port,
 		"CNI_NETNS="+end.Path(), "CNI_PATH="+strings.Join(t.Plugins, ":"))
 	c.Stdin = strings.NewReader(fmt.Sprintf(`{"cniVersion":"1.0.0","name":"bench","type":"bridge","bridge":"cni0","isDefaultGateway":true,
 		"hairpinMode":true,"ipam":{"type":"host-local","subnet":"10.9.0.0/24","dataDir":%q}}`, filepath.Join(dir, "host-local")))
@@ -96,7 +96,7 @@ func (t Tools) attach(node, end *place.Namespace, dir string, i int) (netip.Addr
 }
 
 // proxy runs kube-proxy in the node and returns when the first service leads to the server.
-func (t Tools) proxy(ctx context.Context, p *Peer, node *place.Namespace, dir, mode string, services int) error {
+func (t Tools) proxy(ctx context.Context, p *Peer, node *netns.Namespace, dir, mode string, services int) error {
 	var l net.Listener
 	err := node.Do(func() (err error) { l, err = net.Listen("tcp4", "127.0.0.1:0"); return err })
 	if err != nil {

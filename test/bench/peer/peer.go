@@ -26,7 +26,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/test/bench/load"
 )
 
@@ -34,7 +34,7 @@ import (
 type Peer struct {
 	load.Way
 	Name    string
-	between []*place.Namespace
+	between []*netns.Namespace
 	stop    []func()
 }
 
@@ -46,7 +46,7 @@ func (p *Peer) Close() {
 	for _, ns := range p.between {
 		ns.Close()
 	}
-	for _, end := range []*place.Place{p.Client, p.Server} {
+	for _, end := range []*netns.Station{p.Client, p.Server} {
 		if end != nil {
 			end.Close()
 		}
@@ -54,9 +54,9 @@ func (p *Peer) Close() {
 }
 
 // namespaces makes some.
-func namespaces(names ...string) (list []*place.Namespace, err error) {
+func namespaces(names ...string) (list []*netns.Namespace, err error) {
 	for _, name := range names {
-		ns, err := place.NewNamespace(name, false)
+		ns, err := netns.NewNamespace(name, false)
 		if err != nil {
 			return nil, err
 		}
@@ -72,18 +72,18 @@ func Pair() (*Peer, error) {
 		return nil, err
 	}
 	p := &Peer{Name: "bare veth pair"}
-	if err := cable(ends[0], place.Port, ends[1]); err != nil {
+	if err := cable(ends[0], netns.Port, ends[1]); err != nil {
 		return nil, err
 	}
-	var places [2]*place.Place
+	var stations [2]*netns.Station
 	for i, ns := range ends {
 		a := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(i + 10)}), 24)
-		if err := ns.Do(func() error { return place.Assign(place.Port, a) }); err != nil {
+		if err := ns.Do(func() error { return netns.Assign(netns.Port, a) }); err != nil {
 			return nil, err
 		}
-		places[i] = place.New(ns.Name, ns, a.Addr())
+		stations[i] = netns.New(ns.Name, ns, a.Addr())
 	}
-	p.Client, p.Server = places[0], places[1]
+	p.Client, p.Server = stations[0], stations[1]
 	return p, nil
 }
 
@@ -107,9 +107,9 @@ func Filtered(script string) (*Peer, error) {
 }
 
 // cable makes a pair of devices: name here, eth0 there.
-func cable(here *place.Namespace, name string, there *place.Namespace) error {
+func cable(here *netns.Namespace, name string, there *netns.Namespace) error {
 	return here.Do(func() error {
-		v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: place.Port, PeerNamespace: netlink.NsFd(there.Fd())}
+		v := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: netns.Port, PeerNamespace: netlink.NsFd(there.Fd())}
 		if err := netlink.LinkAdd(v); err != nil {
 			return fmt.Errorf("make veth pair %s: %w", name, err)
 		}

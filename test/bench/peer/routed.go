@@ -7,7 +7,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/test/bench/load"
 )
 
@@ -26,23 +26,23 @@ func Routed(vxlan bool) (*Peer, error) {
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}, MulticastSnooping: new(bool)}); err != nil {
 			return fmt.Errorf("make bridge: %w", err)
 		}
-		return place.Assign("br0")
+		return netns.Assign("br0")
 	}); err != nil {
 		return nil, err
 	}
-	var places [2]*place.Place
+	var stations [2]*netns.Station
 	for i, node := range nodes {
 		if err := plugIn(wire, node, i); err != nil {
 			return nil, err
 		}
-		if places[i], err = lodge(node, ends[i], i, vxlan); err != nil {
+		if stations[i], err = lodge(node, ends[i], i, vxlan); err != nil {
 			return nil, err
 		}
 		if err := node.Do(func() error { return lead(i, vxlan) }); err != nil {
 			return nil, err
 		}
 	}
-	p.Way = load.Way{Client: places[0], Server: places[1]}
+	p.Way = load.Way{Client: stations[0], Server: stations[1]}
 	return p, nil
 }
 
@@ -57,7 +57,7 @@ func v4(a, b, c, d byte, bits int) netip.Prefix {
 }
 
 // plugIn connects a node with the wire.
-func plugIn(wire, node *place.Namespace, i int) error {
+func plugIn(wire, node *netns.Namespace, i int) error {
 	name := fmt.Sprint("node", i)
 	if err := cable(wire, name, node); err != nil {
 		return err
@@ -74,32 +74,32 @@ func plugIn(wire, node *place.Namespace, i int) error {
 		if err := netlink.LinkSetMaster(l, br); err != nil {
 			return err
 		}
-		return place.Assign(name)
+		return netns.Assign(name)
 	}); err != nil {
 		return err
 	}
 	return node.Do(func() error {
-		if err := place.Assign(place.Port, onWire(i)); err != nil {
+		if err := netns.Assign(netns.Port, onWire(i)); err != nil {
 			return err
 		}
-		return place.Sysctl("ipv4/ip_forward")
+		return netns.Sysctl("ipv4/ip_forward")
 	})
 }
 
 // lodge connects a workload with its node.
-func lodge(node, end *place.Namespace, i int, vxlan bool) (*place.Place, error) {
+func lodge(node, end *netns.Namespace, i int, vxlan bool) (*netns.Station, error) {
 	if err := cable(node, "pod", end); err != nil {
 		return nil, err
 	}
-	if err := node.Do(func() error { return place.Assign("pod", gateway(i)) }); err != nil {
+	if err := node.Do(func() error { return netns.Assign("pod", gateway(i)) }); err != nil {
 		return nil, err
 	}
-	return place.New(end.Name, end, workload(i).Addr()), end.Do(func() error {
-		if err := place.Assign(place.Port, workload(i)); err != nil {
+	return netns.New(end.Name, end, workload(i).Addr()), end.Do(func() error {
+		if err := netns.Assign(netns.Port, workload(i)); err != nil {
 			return err
 		}
 		if vxlan {
-			l, err := netlink.LinkByName(place.Port)
+			l, err := netlink.LinkByName(netns.Port)
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func lodge(node, end *place.Namespace, i int, vxlan bool) (*place.Place, error) 
 				return err
 			}
 		}
-		return place.RouteVia(gateway(i).Addr())
+		return netns.RouteVia(gateway(i).Addr())
 	})
 }
 
@@ -117,7 +117,7 @@ const tunnelMTU = 1450 // 1500 less the outer headers
 func lead(i int, vxlan bool) error {
 	via := onWire(1 - i).Addr()
 	if vxlan {
-		eth0, err := netlink.LinkByName(place.Port)
+		eth0, err := netlink.LinkByName(netns.Port)
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func lead(i int, vxlan bool) error {
 		if err := netlink.LinkAdd(v); err != nil {
 			return fmt.Errorf("make VXLAN device: %w", err)
 		}
-		if err := place.Assign(v.Name, inTunnel(i)); err != nil {
+		if err := netns.Assign(v.Name, inTunnel(i)); err != nil {
 			return err
 		}
 		via = inTunnel(1 - i).Addr()

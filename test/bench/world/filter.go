@@ -6,20 +6,20 @@ import (
 	"strings"
 	"time"
 
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // Filter is the kernel's own filter that does for the pods of a node what policies of World ask: nftables in a network
 // namespace, changed by nft.
 type Filter struct {
-	namespace *place.Namespace
+	namespace *netns.Namespace
 	count     int // policies
 	turn      int
 }
 
 // NewFilter makes one.
 func NewFilter() (*Filter, error) {
-	ns, err := place.NewNamespace("nftables", false)
+	ns, err := netns.NewNamespace("nftables", false)
 	if err != nil {
 		return nil, err
 	}

@@ -49,11 +49,11 @@ const (
 // World is a cluster with many workloads and policies.
 type World struct {
 	*nettest.Cluster
-	node  *nettest.Node
-	slots map[int]uint32 // of the policy set of the pod with this app
-	sets  *ebpf.Map
-	count int // policies
-	turn  int // changes so far
+	node    *nettest.Node
+	indexes map[int]uint32 // of the policy set of the pod with this app
+	sets    *ebpf.Map
+	count   int // policies
+	turn    int // changes so far
 }
 
 // New makes everybody, in a cluster whose first node is named a.
@@ -153,21 +153,21 @@ func (w *World) find(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	slots := map[string]string{}
+	indexes := map[string]string{}
 	for _, cells := range nics.Cells {
 		row := map[string]string{}
 		for i, name := range nics.Header {
 			row[name] = cells[i]
 		}
-		slots[row["IPv4"]] = row["Slot"]
+		indexes[row["IPv4"]] = row["Set"]
 	}
-	w.slots = map[int]uint32{}
+	w.indexes = map[int]uint32{}
 	for i := range Local {
-		slot, err := strconv.ParseUint(slots[w.node.Pod(fmt.Sprint("pod-", i)).Addresses[0].String()], 10, 32)
+		index, err := strconv.ParseUint(indexes[w.node.Pod(fmt.Sprint("pod-", i)).Addresses[0].String()], 10, 32)
 		if err != nil {
 			return fmt.Errorf("find the policy set of pod-%d: %w", i, err)
 		}
-		w.slots[i] = uint32(slot)
+		w.indexes[i] = uint32(index)
 	}
 	if w.sets == nil {
 		err = w.node.Do(func() error {
@@ -181,7 +181,7 @@ func (w *World) find(ctx context.Context) (err error) {
 // revision is that of the policy set of the pod with an app.
 func (w *World) revision(app int) (uint64, error) {
 	var v abi.Set
-	if err := w.sets.Lookup(w.slots[app], &v); err != nil {
+	if err := w.sets.Lookup(w.indexes[app], &v); err != nil {
 		return 0, fmt.Errorf("read set of pod-%d: %w", app, err)
 	}
 	return v.Revision, nil
@@ -263,7 +263,7 @@ func (w *World) Bursts(ctx context.Context, times int) (took []float64, err erro
 	return took, nil
 }
 
-// Relabel gives pods labels that nobody had, and takes the time until all nodes enforce what follows.
+// Relabel gives pods labels that no pod had, and takes the time until all nodes enforce what follows.
 func (w *World) Relabel(ctx context.Context, times int) (took []float64, err error) {
 	for i := range times {
 		p := w.node.Pod(fmt.Sprint("pod-", i%Local))

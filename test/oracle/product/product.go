@@ -214,7 +214,7 @@ func (p *Product) Set(subject oracle.End) (table.PolicySet, bool) {
 	return table.PolicySet{}, false
 }
 
-// Identity is the number by which packets know an end; of nobody 0.
+// Identity is the number by which packets know an end; of an end that is not known 0.
 func (p *Product) Identity(e oracle.End) identity.Number {
 	for key := range e.Labels {
 		name, reserved := strings.CutPrefix(key, "reserved:")
@@ -269,7 +269,7 @@ func Ends(w *oracle.World) (subjects, peers []oracle.End) {
 	subjects = []oracle.End{w.Pod("shop", "web"), w.Pod("shop", "db"), w.Pod("blog", "api"), w.Pod("blog", "web"), w.NodeEnd("a", true)}
 	peers = append(peers, subjects...)
 	peers = append(
-		peers, w.Pod("shop", "web-2"), w.NodeEnd("b", false), w.NodeEnd("c", false), oracle.End{Name: "nobody known", Place: oracle.InPod, Address: netip.MustParseAddr("10.1.9.9")},
+		peers, w.Pod("shop", "web-2"), w.NodeEnd("b", false), w.NodeEnd("c", false), oracle.End{Name: "unknown pod", Place: oracle.InPod, Address: netip.MustParseAddr("10.1.9.9")},
 		oracle.End{Name: "pod of another cluster", Place: oracle.InPod, Labels: foreign().Map(), Address: netip.MustParseAddr("10.7.0.1")},
 	)
 	for _, address := range []string{"10.1.2.9", "10.200.0.1", "192.0.2.10", "192.0.2.200", "8.8.8.8", "2001:db8:1::2", "fd00::1", "::2"} {

@@ -220,7 +220,7 @@ func (d draw) peers(out oracle.Object, ingress, deny bool) {
 		}
 	}
 	if d.odds(5) {
-		return // nobody in particular
+		return // no peer in particular
 	}
 	one(d.n(11))
 	if d.odds(60) {
@@ -275,7 +275,7 @@ func (d draw) portRule(deny bool) any {
 	return out
 }
 
-func (d draw) entry(ingress, deny bool) any {
+func (d draw) element(ingress, deny bool) any {
 	out := oracle.Object{}
 	if d.odds(12) {
 		return out
@@ -315,10 +315,10 @@ func (d draw) rule(clusterwide bool) oracle.Object {
 		out["nodeSelector"] = []any{oracle.Object{}, oracle.Object{"matchLabels": oracle.Object{d.one("zone", "k8s:zone"): d.one("x", "y")}}}[d.n(1)]
 	}
 	for i, list := range []string{"ingress", "egress", "ingressDeny", "egressDeny"} {
-		d.maybe(out, 2+i/2, list, func() any { return d.some(3, func() any { return d.entry(i%2 == 0, i > 1) }) })
+		d.maybe(out, 2+i/2, list, func() any { return d.some(3, func() any { return d.element(i%2 == 0, i > 1) }) })
 	}
-	if len(out) == 1 && !d.odds(12) { // without an entry it is not valid
-		out["ingress"] = []any{d.entry(true, false)}
+	if len(out) == 1 && !d.odds(12) { // without an element it is not valid
+		out["ingress"] = []any{d.element(true, false)}
 	}
 	d.maybe(out, 5, "enableDefaultDeny", func() any {
 		set := oracle.Object{}
@@ -334,10 +334,10 @@ func (d draw) kubernetesRule() oracle.Object {
 	for i, list := range []string{"ingress", "egress"} {
 		d.maybe(out, 2, list, func() any {
 			return d.some(3, func() any {
-				entry := oracle.Object{}
-				d.maybe(entry, 2, []string{"from", "to"}[i], func() any { return d.some(2, d.kubernetesPeer) })
-				d.maybe(entry, 2, "ports", func() any { return d.some(2, d.kubernetesPort) })
-				return entry
+				element := oracle.Object{}
+				d.maybe(element, 2, []string{"from", "to"}[i], func() any { return d.some(2, d.kubernetesPeer) })
+				d.maybe(element, 2, "ports", func() any { return d.some(2, d.kubernetesPort) })
+				return element
 			})
 		})
 	}

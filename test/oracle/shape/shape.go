@@ -2,7 +2,7 @@
 //
 // # The world it models
 //
-// JSON has texts, numbers, lists and objects wherever somebody writes them. An object of the API has each in its place, or
+// JSON has texts, numbers, lists and objects wherever a person writes them. An object of the API has each in its place, or
 // it is no such object.
 //
 // # Invariants
@@ -83,8 +83,8 @@ func portsWith(more fields) list {
 	return list{more}
 }
 
-// entryShape is an element of ingress (side from) or egress (side to).
-func entryShape(side string, ports list) list {
+// elementShape is an element of ingress (side from) or egress (side to).
+func elementShape(side string, ports list) list {
 	m := fields{
 		"toPorts": ports, "icmps": icmps, "authentication": needs{fields{"mode": aMode}, []string{"mode"}},
 		side + "Endpoints": selectors, side + "Requires": selectors, side + "Nodes": selectors, side + "CIDR": list{aText}, side + "Entities": list{aText},
@@ -103,13 +103,13 @@ func entryShape(side string, ports list) list {
 
 var aRule = fields{
 	"endpointSelector": aSelector, "nodeSelector": aSelector, "description": aText, "log": fields{"value": aText},
-	"ingress": entryShape("from", allows), "ingressDeny": entryShape("from", denies),
-	"egress": entryShape("to", allows), "egressDeny": entryShape("to", denies),
+	"ingress": elementShape("from", allows), "ingressDeny": elementShape("from", denies),
+	"egress": elementShape("to", allows), "egressDeny": elementShape("to", denies),
 	"enableDefaultDeny": fields{"ingress": aTruth, "egress": aTruth},
 	"labels":            list{needs{fields{"key": aText, "value": aText, "source": aText}, []string{"key"}}},
 }
 
-func kubernetesEntry(side string) list {
+func kubernetesElement(side string) list {
 	return list{fields{
 		"ports": list{fields{"port": aTextOrWhole, "endPort": aWhole, "protocol": aText}},
 		side: list{fields{
@@ -123,7 +123,7 @@ var (
 	aMeta        = fields{"name": aText, "namespace": aText, "labels": each{aText}, "annotations": each{aText}}
 	ciliumShape  = needs{fields{"metadata": aMeta, "spec": aRule, "specs": list{aRule}}, []string{"metadata"}}
 	networkShape = fields{"metadata": aMeta, "spec": fields{
-		"podSelector": aSelector, "ingress": kubernetesEntry("from"), "egress": kubernetesEntry("to"), "policyTypes": list{aText},
+		"podSelector": aSelector, "ingress": kubernetesElement("from"), "egress": kubernetesElement("to"), "policyTypes": list{aText},
 	}}
 )
 
@@ -134,8 +134,8 @@ var (
 	aTransport = counted{fields{"destinationPort": aPort}, 1, -1}
 	tiersShape = needs{fields{"metadata": aMeta, "spec": needs{fields{
 		"tier": aTier, "priority": aWhole, "subject": exactlyOne(fields{"namespaces": aSelector, "pods": aPodChoice}),
-		"ingress": tieredEntry("from", fields{"namespaces": aSelector, "pods": aPodChoice}),
-		"egress": tieredEntry("to", fields{
+		"ingress": tieredElement("from", fields{"namespaces": aSelector, "pods": aPodChoice}),
+		"egress": tieredElement("to", fields{
 			"namespaces": aSelector, "pods": aPodChoice, "nodes": aSelector, "networks": list{aText}, "domainNames": list{aText},
 		}),
 	}, []string{"tier", "priority", "subject"}}}, []string{"metadata", "spec"}}
@@ -143,7 +143,7 @@ var (
 
 func exactlyOne(of fields) counted { return counted{of, 1, 1} }
 
-func tieredEntry(side string, peer fields) list {
+func tieredElement(side string, peer fields) list {
 	return list{needs{fields{
 		"name": aText, "action": anAction, side: list{exactlyOne(peer)},
 		"protocols": list{exactlyOne(fields{"tcp": aTransport, "udp": aTransport, "sctp": aTransport, "destinationNamedPort": aText})},

@@ -31,7 +31,7 @@ import (
 type Call struct {
 	Ingress  bool              // to the subject; else from it
 	Subject  map[string]string // source:key -> value
-	Peer     map[string]string // nil: nobody knows who it is
+	Peer     map[string]string // nil: it is not known who it is
 	Address  netip.Addr        // of the peer
 	Protocol string            // TCP, UDP, SCTP, or another
 	Port     int

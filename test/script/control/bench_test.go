@@ -157,7 +157,7 @@ func (b *bench) follow(ctx context.Context) {
 	run(ctx, b, l.Links, k.links, false, fake[table.Link]{done: k.appears, undone: k.disappears})
 	run(ctx, b, l.Tunnels, k.tunnels, false, fake[table.Tunnel]{done: k.tunnelAppears, undone: k.tunnelDisappears})
 	run(ctx, b, l.Routes, k.routes, false, fake[table.Route]{})
-	run(ctx, b, l.IPCache, k.ipcache, false, fake[table.IPCacheEntry]{})
+	run(ctx, b, l.IPCache, k.ipcache, false, fake[table.IPCacheRow]{})
 	run(ctx, b, l.Frontends, k.frontends, false, fake[table.Frontend]{})
 	run(ctx, b, l.NICs, k.nics, false, fake[table.NIC]{keep: l.attached, done: served, undone: unserved})
 	run(ctx, b, l.Hooks, k.hooks, false, fake[table.Hook]{keep: func(h table.Hook) bool { return k.serves(h.Ifindex) }})
@@ -181,11 +181,11 @@ func (l *life) attached(n table.NIC) bool {
 func enforced(l *life, set table.PolicySet) error {
 	return l.db.Write(func(tx *state.Tx) error {
 		key := l.PolicySets.Key(set)
-		slot := uint32(l.SetStatuses.Len(tx) + 1)
+		index := uint32(l.SetStatuses.Len(tx) + 1)
 		if old, ok := l.SetStatuses.One(tx, key); ok {
-			slot = old.Slot
+			index = old.Index
 		}
-		l.SetStatuses.Put(tx, table.SetStatus{Set: key, Identity: set.Identity, Slot: slot, Entries: len(set.Entries)})
+		l.SetStatuses.Put(tx, table.SetStatus{Set: key, Identity: set.Identity, Index: index, Entries: len(set.Entries)})
 		return nil
 	})
 }

@@ -119,7 +119,7 @@ type kernel struct {
 	links     *store[table.Link]
 	tunnels   *store[table.Tunnel]
 	routes    *store[table.Route]
-	ipcache   *store[table.IPCacheEntry]
+	ipcache   *store[table.IPCacheRow]
 	frontends *store[table.Frontend]
 	nics      *store[table.NIC]
 	hooks     *store[table.Hook]

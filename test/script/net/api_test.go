@@ -21,7 +21,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/nettest"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
 
@@ -220,7 +220,7 @@ func TestAnAPIServerThatFailsCutsNothingAndIsCaughtUpWith(t *testing.T) {
 		s.Forget() // watches end; what happens now is in no watch
 		allowed, denied = denied, allowed
 		s.allow(allowed.PodSpec.Name)
-		if fault != "slow" { // nobody has heard of the change
+		if fault != "slow" { // no watch has told of the change
 			if !s.reaches(denied, patient) || s.reaches(allowed, glimpse) {
 				t.Errorf("%s: what the API server said last is not in force", fault)
 			}
@@ -273,7 +273,7 @@ func TestARunningAgentFollowsTheRoutingMode(t *testing.T) {
 	s := newServed(t)
 	s.await("web reaches db", func() bool { return s.reaches(s.web, glimpse) })
 	s.must("serve", s.db.Serve(5432))
-	var talks []*place.Conversation
+	var talks []*netns.Conversation
 	for _, network := range []string{"tcp", "udp"} {
 		for _, address := range s.db.Addresses {
 			talk, err := s.web.Open(s.Context(), network, 0, netip.AddrPortFrom(address, 5432))

@@ -15,8 +15,8 @@ import (
 
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/pace"
-	"weftnet.io/weftnet/internal/nettest/place"
 )
 
 var (
@@ -118,7 +118,7 @@ func (l *line) pod(name string) (*nettest.Pod, error) {
 	return nil, fmt.Errorf("there is no pod %q", name)
 }
 
-func (l *line) place(name string) (*place.Place, error) {
+func (l *line) station(name string) (*netns.Station, error) {
 	if name == "outside" {
 		return l.Outside, nil
 	}
@@ -127,13 +127,13 @@ func (l *line) place(name string) (*place.Place, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.Place, nil
+		return p.Station, nil
 	}
 	n, err := l.node(name)
 	if err != nil {
 		return nil, err
 	}
-	return n.Place, nil
+	return n.Station, nil
 }
 
 func addNodes(l *line) error {
@@ -142,7 +142,7 @@ func addNodes(l *line) error {
 		if err != nil {
 			return err
 		}
-		setAddresses(l.ts.Setenv, n.Place, name)
+		setAddresses(l.ts.Setenv, n.Station, name)
 		mac, err := n.MAC()
 		if err != nil {
 			return err
@@ -184,7 +184,7 @@ func addPod(l *line) error {
 	if err != nil {
 		return err
 	}
-	setAddresses(l.ts.Setenv, p.Place, name)
+	setAddresses(l.ts.Setenv, p.Station, name)
 	return nil
 }
 
@@ -294,7 +294,7 @@ func remove(l *line) error {
 }
 
 func serve(l *line) error {
-	p, err := l.place(l.arg(0))
+	p, err := l.station(l.arg(0))
 	if err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func (l *line) families() []int {
 	return []int{4, 6}
 }
 
-// target gives the addresses of PLACE:PORT, svc/NAME:PORT or an address with a port. A place begins to serve there.
+// target gives the addresses of STATION:PORT, svc/NAME:PORT or an address with a port. A station begins to serve there.
 func (l *line) target(name string) (list []netip.AddrPort, err error) {
 	if a, err := netip.ParseAddrPort(name); err == nil {
 		return []netip.AddrPort{a}, nil
@@ -333,7 +333,7 @@ func (l *line) target(name string) (list []netip.AddrPort, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p, err := l.place(name[:at]); err == nil {
+	if p, err := l.station(name[:at]); err == nil {
 		if err := p.Serve(uint16(port)); err != nil {
 			return nil, err
 		}
@@ -344,7 +344,7 @@ func (l *line) target(name string) (list []netip.AddrPort, err error) {
 	return list, nil
 }
 
-// addresses of a place or service, of the families that the line is about.
+// addresses of a station or service, of the families that the line is about.
 func (l *line) addresses(name string) (list []netip.Addr, err error) {
 	if a, err := netip.ParseAddr(name); err == nil {
 		return []netip.Addr{a}, nil
@@ -355,7 +355,7 @@ func (l *line) addresses(name string) (list []netip.Addr, err error) {
 			return nil, err
 		}
 	} else {
-		p, err := l.place(name)
+		p, err := l.station(name)
 		if err != nil {
 			return nil, err
 		}
@@ -383,7 +383,7 @@ func each[T any](l *line, targets []T, do func(T) error) error {
 		switch {
 		case l.neg && err == nil:
 			return nil // the line fails
-		case l.neg && !l.sets["e"] && !errors.Is(err, place.ErrSilence):
+		case l.neg && !l.sets["e"] && !errors.Is(err, netns.ErrSilence):
 			l.ts.Fatalf("%v: want silence, got: %v", t, err)
 		case err != nil && !l.neg:
 			return fmt.Errorf("%v: %w", t, err)
@@ -394,7 +394,7 @@ func each[T any](l *line, targets []T, do func(T) error) error {
 }
 
 func dial(l *line) error {
-	from, err := l.place(l.arg(0))
+	from, err := l.station(l.arg(0))
 	if err != nil {
 		return err
 	}
@@ -428,7 +428,7 @@ func (l *line) patience() (context.Context, context.CancelFunc) {
 }
 
 func ping(l *line) error {
-	from, err := l.place(l.arg(0))
+	from, err := l.station(l.arg(0))
 	if err != nil {
 		return err
 	}
@@ -445,7 +445,7 @@ func ping(l *line) error {
 }
 
 func open(l *line) error {
-	from, err := l.place(l.arg(1))
+	from, err := l.station(l.arg(1))
 	if err != nil {
 		return err
 	}
@@ -484,7 +484,7 @@ func say(l *line) error {
 }
 
 func send(l *line) error {
-	from, err := l.place(l.arg(0))
+	from, err := l.station(l.arg(0))
 	if err != nil {
 		return err
 	}
@@ -498,7 +498,7 @@ func send(l *line) error {
 }
 
 func heard(l *line) error {
-	p, err := l.place(l.arg(0))
+	p, err := l.station(l.arg(0))
 	if err != nil {
 		return err
 	}
@@ -619,7 +619,7 @@ func recreate(l *line) error {
 	if _, err := p.Add(); err != nil {
 		return err
 	}
-	setAddresses(l.ts.Setenv, p.Place, p.PodSpec.Name)
+	setAddresses(l.ts.Setenv, p.Station, p.PodSpec.Name)
 	return errors.Join(p.Runs(), former(), l.Settle(l.ctx))
 }
 

@@ -94,7 +94,7 @@ func daemon(l *line) error {
 	}
 }
 
-// start runs the program. Its socket has an abstract name: whoever the program becomes may write to it, and it goes with the
+// start runs the program. Its socket has an abstract name: the program may write to it under any user, and it goes with the
 // node.
 func (s *service) start(l *line, n *nettest.Node, key string, program []string) error {
 	name := "@weft-notify/" + key

@@ -1,9 +1,9 @@
 // Package net runs the net scripts: whole clusters whose nodes are network namespaces, real agents, real CNI calls, real
 // packets (package nettest). Each */*.txtar is a sentence about what a user gets. They need root.
 //
-// # Places
+// # Stations
 //
-// A node is called by its name (a), a pod by its node's and its own (a/web), the machine beyond all nodes is outside, and
+// Packets go from station to station. A node is called by its name (a), a pod by its node's and its own (a/web), the machine beyond all nodes is outside, and
 // svc/NAME is a service of namespace default. Addresses stand in the environment: $a4, $a6 and $amac of node a, $web4 and
 // $web6 of pod web, $outside4 and $outside6.
 //
@@ -17,7 +17,7 @@
 //	remove NODE/NAME [N]           its end, with CNI DEL, or that of N
 //	add|del NODE/NAME              only the CNI call, once more
 //	apply|delete FILE…             objects as YAML; returns when that is in all kernels
-//	serve PLACE PORT               a TCP and a UDP server that say whom they saw call; dial starts them by itself
+//	serve STATION PORT             a TCP and a UDP server that say which address called; dial starts them
 //	dial [-4|-6] [-u] FROM TO:PORT [size=BYTES] [bulk=BYTES]
 //	                               one call, in both families unless told, TCP unless -u; prints the answers. What it
 //	                               says is size bytes long; with bulk that many follow each way. ! wants silence, or with
@@ -30,9 +30,9 @@
 //	intrude NAME FROM TO           datagrams, each of which is to be denied
 //	kept NAME…                     the end of these; prints what was lost and what arrived, and wants neither
 //	alternate N FILE…              one file after the other is applied, N in all, or fewer on a machine that is slow
-//	send PLACE PACKET [ports=FIRST-LAST]   a frame (package packet) from its eth0; or as many as there are ports, each of
+//	send STATION PACKET [ports=FIRST-LAST] a frame (package packet) from its eth0; or as many as there are ports, each of
 //	                                       which stands once where PACKET says PORT
-//	heard PLACE                            what its servers were told
+//	heard STATION                          what its servers were told
 //	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P] [last=DURATION]
 //	                               waits for such a flow and prints it, with the policies
 //	packets FILE                   lines FROM TO PROTOCOL[/PORT] allow|deny [POLICY]: as many calls, at once, each in both
@@ -52,7 +52,7 @@
 //	rouse NODE                     starts its agent and does not wait until that takes pods; settle waits for all agents
 //	call NODE/NAME                 begins the CNI ADD of a new pod and does not wait for it
 //	trouble NODE [TABLE]           waits until something is not in place, and prints why
-//	furnish NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
+//	plugins NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
 //	daemon NODE NAME [wait=TEXT] PROGRAM ARGUMENT…
 //	                               a program that runs on it until the script ends; returns when it says that it is ready

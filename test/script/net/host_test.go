@@ -17,7 +17,7 @@ import (
 
 // hostCommands are about nodes as machines.
 var hostCommands = map[string]command{
-	"machine": machine, "furnish": furnish, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle,
+	"machine": machine, "plugins": plugins, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle,
 	"clock": clock,
 }
 
@@ -28,7 +28,7 @@ func machine(l *line) error {
 		if err != nil {
 			return err
 		}
-		setAddresses(l.ts.Setenv, n.Place, name)
+		setAddresses(l.ts.Setenv, n.Station, name)
 		l.ts.Setenv("bin_"+name, n.Plugins())
 		l.ts.Setenv("run_"+name, n.Run())
 	}
@@ -61,17 +61,17 @@ func clock(l *line) error {
 // ownMachine tells whether the tests have a machine of their own (make test-vm).
 func ownMachine() bool { return os.Getenv("WEFT_OWN_MACHINE") != "" }
 
-// furnish puts CNI plugins on a node: FILE as NAME.
-func furnish(l *line) error {
+// plugins puts CNI plugins on a node: FILE as NAME.
+func plugins(l *line) error {
 	n, err := l.node(l.arg(0))
 	if err != nil {
 		return err
 	}
-	plugins := map[string]string{}
+	files := map[string]string{}
 	for name, file := range l.opts {
-		plugins[name] = l.ts.MkAbs(file)
+		files[name] = l.ts.MkAbs(file)
 	}
-	return n.Furnish(plugins)
+	return n.InstallPlugins(files)
 }
 
 func trace(l *line) error {

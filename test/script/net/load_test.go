@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/nettest/load"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/pace"
-	"weftnet.io/weftnet/internal/nettest/place"
 )
 
 // loadCommands are about traffic that goes on while something happens.
@@ -19,9 +19,9 @@ var loadCommands = map[string]command{"keep": keep, "intrude": intrude, "kept": 
 // often is the time between two packets of one kind; on a slow machine there are fewer.
 var often = pace.Slow(time.Millisecond)
 
-// keep begins to ping and to send datagrams, and words on one TCP connection, from one place to another.
+// keep begins to ping and to send datagrams, and words on one TCP connection, from one station to another.
 func keep(l *line) error {
-	return l.begin(func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error {
+	return l.begin(func(traffic *load.Load, name string, from, to *netns.Station, at netip.Addr) error {
 		return errors.Join(
 			traffic.Ping("pings from "+name, from, at, often),
 			traffic.Datagrams("datagrams from "+name, from, to, at, 5*often),
@@ -32,18 +32,18 @@ func keep(l *line) error {
 
 // intrude begins to send datagrams that are not to arrive.
 func intrude(l *line) error {
-	return l.begin(func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error {
+	return l.begin(func(traffic *load.Load, name string, from, to *netns.Station, at netip.Addr) error {
 		return traffic.Intrude("datagrams from "+name, from, to, at, often)
 	})
 }
 
 // begin makes a load of a name, with lines for each address of its target.
-func (l *line) begin(lines func(traffic *load.Load, name string, from, to *place.Place, at netip.Addr) error) error {
-	from, err := l.place(l.arg(1))
+func (l *line) begin(lines func(traffic *load.Load, name string, from, to *netns.Station, at netip.Addr) error) error {
+	from, err := l.station(l.arg(1))
 	if err != nil {
 		return err
 	}
-	to, err := l.place(l.arg(2))
+	to, err := l.station(l.arg(2))
 	if err != nil {
 		return err
 	}

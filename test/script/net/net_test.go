@@ -15,7 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/kerneltest"
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/load"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/internal/scripttest"
 )
@@ -53,7 +53,7 @@ type labKey struct{}
 // lab is one script's cluster.
 type lab struct {
 	*nettest.Cluster
-	talks    map[string]*place.Conversation
+	talks    map[string]*netns.Conversation
 	services map[string]*service // by NODE/NAME
 	loads    map[string]*load.Load
 }
@@ -68,7 +68,7 @@ func setup(e *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{c, map[string]*place.Conversation{}, map[string]*service{}, map[string]*load.Load{}}
+	l := &lab{c, map[string]*netns.Conversation{}, map[string]*service{}, map[string]*load.Load{}}
 	e.Values[labKey{}] = l
 	e.Defer(func() {
 		for _, talk := range l.talks {
@@ -96,7 +96,7 @@ func setup(e *testscript.Env) error {
 
 // hasVLANs tells whether a VLAN device can be made, in a namespace of its own.
 func hasVLANs() (bool, error) {
-	ns, err := place.NewNamespace("vlan", false)
+	ns, err := netns.NewNamespace("vlan", false)
 	if err != nil {
 		return false, err
 	}
@@ -141,7 +141,7 @@ func tail(text string, lines int) string {
 	return strings.Join(list[max(0, len(list)-lines):], "\n")
 }
 
-func setAddresses(setenv func(name, value string), p *place.Place, name string) {
+func setAddresses(setenv func(name, value string), p *netns.Station, name string) {
 	for _, family := range []int{4, 6} {
 		if a, ok := p.Address(family); ok {
 			setenv(fmt.Sprint(name, family), a.String())
@@ -149,7 +149,7 @@ func setAddresses(setenv func(name, value string), p *place.Place, name string) 
 	}
 }
 
-// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nobody else is on it; or [vlan], the kernel has
+// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nothing else runs on it; or [vlan], the kernel has
 // VLAN devices: where it could have them and has not, a script that asks fails.
 func condition(name string) (bool, error) {
 	switch name {

@@ -80,7 +80,7 @@ func TestNodesGoOnWithoutAnOperatorAndNewOnesWaitForTheNext(t *testing.T) {
 	late := s.pod(c, "web2")
 	kill()
 
-	// pods of identities that nobody had before, on nodes that have their prefixes
+	// pods of identities that no pod had before, on nodes that have their prefixes
 	fresh := s.pod(s.b, "fresh")
 	s.must("serve", late.Serve(80))
 	_, err := fresh.Dial(t.Context(), "tcp", netip.AddrPortFrom(late.Addresses[0], 80), 0, 0)

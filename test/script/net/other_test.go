@@ -89,9 +89,9 @@ func (b *build) change() {
 	path := b.dir + "/bpf/lib/abi/ct.h"
 	text, err := os.ReadFile(path)
 	b.do(err)
-	const slots = "	struct ct_verdict egress;	/* at the source NIC */\n	struct ct_verdict ingress; /* at the target NIC */\n"
+	const verdicts = "	struct ct_verdict egress;	/* at the source NIC */\n	struct ct_verdict ingress; /* at the target NIC */\n"
 	const head, foot = "struct ct {\n", "	__u32 owner;"
-	if b.err == nil && (!bytes.Contains(text, []byte(head+slots)) || bytes.Count(text, []byte(foot)) == 0) {
+	if b.err == nil && (!bytes.Contains(text, []byte(head+verdicts)) || bytes.Count(text, []byte(foot)) == 0) {
 		b.err = fmt.Errorf("%s: struct ct is not what this test knows: it begins with its two verdicts, and has an owner", path)
 	}
 	start := bytes.Index(text, []byte(head))
@@ -99,8 +99,8 @@ func (b *build) change() {
 		return
 	}
 	ct := string(text[start:])
-	ct = strings.Replace(ct, head+slots, head+"	__u64 novelty;\n", 1)
-	ct = strings.Replace(ct, foot, slots+foot, 1)
+	ct = strings.Replace(ct, head+verdicts, head+"	__u64 novelty;\n", 1)
+	ct = strings.Replace(ct, foot, verdicts+foot, 1)
 	b.do(os.WriteFile(path, append(text[:start:start], ct...), 0o644))
 }
 

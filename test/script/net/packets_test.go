@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"weftnet.io/weftnet/internal/nettest"
-	"weftnet.io/weftnet/internal/nettest/place"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // packets calls as a table says, `FROM TO PROTOCOL[/PORT] allow|deny [POLICY]` a line, all lines at once and each in both
@@ -45,7 +45,7 @@ type attempt struct {
 }
 
 func (c attempt) check(l *line, since time.Time) error {
-	from, err := l.place(c.from)
+	from, err := l.station(c.from)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func (c attempt) check(l *line, since time.Time) error {
 			return fmt.Errorf("%v: %w", to, err)
 		case !c.allow && err == nil:
 			return fmt.Errorf("%v answers", to)
-		case !c.allow && !errors.Is(err, place.ErrSilence):
+		case !c.allow && !errors.Is(err, netns.ErrSilence):
 			return fmt.Errorf("%v: want silence: %w", to, err)
 		}
 	}
@@ -79,7 +79,7 @@ func (c attempt) check(l *line, since time.Time) error {
 }
 
 // once makes the call.
-func (c attempt) once(from *place.Place, protocol string, to netip.AddrPort) error {
+func (c attempt) once(from *netns.Station, protocol string, to netip.AddrPort) error {
 	wait := impatient
 	if c.allow {
 		wait = patient

@@ -36,19 +36,19 @@ import (
 
 // bench is one script's kernel: a network namespace of its own on a thread of its own, and a loaded datapath.
 type bench struct {
-	before []bpfmap.Connection // open when the firewall comes
-	work   chan func()
-	dir    string
-	config datapath.Config
-	ends   int // of connections, that the kernel has told of since command ends
-	dp     *datapath.Datapath
-	tables *table.Tables
-	db     *state.DB
-	hosts  *bpfmap.IPCache
-	nics   *bpfmap.NICs
-	sets   *bpfmap.Sets
-	lb     *bpfmap.Services
-	events *ringbuf.Reader
+	before  []bpfmap.Connection // open when the firewall comes
+	work    chan func()
+	dir     string
+	config  datapath.Config
+	ends    int // of connections, that the kernel has told of since command ends
+	dp      *datapath.Datapath
+	tables  *table.Tables
+	db      *state.DB
+	ipcache *bpfmap.IPCache
+	nics    *bpfmap.NICs
+	sets    *bpfmap.Sets
+	lb      *bpfmap.Services
+	events  *ringbuf.Reader
 
 	left    string // the last packet that was let go
 	devices map[string]table.NIC
@@ -117,7 +117,7 @@ func (b *bench) open() error {
 	tables, db := table.New()
 	b.tables, b.db = tables, db
 	revisions := bpfmap.NewRevisions(dp)
-	b.hosts = bpfmap.NewIPCache(dp, revisions)
+	b.ipcache = bpfmap.NewIPCache(dp, revisions)
 	if b.nics, err = bpfmap.NewNICs(db, tables.NICStatuses, dp, revisions, func(uint32) bool { return false }, b.exempt); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (b *bench) open() error {
 		return err
 	}
 	for family, id := range map[string]identity.Number{"::ffff:0:0/96": identity.WorldIPv4, "::/0": identity.WorldIPv6} {
-		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
+		if err := b.ipcache.Set(context.Background(), []table.IPCacheRow{{Prefix: netip.MustParsePrefix(family), Identity: id}}); err != nil {
 			return err
 		}
 	}
@@ -174,7 +174,7 @@ func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) erro
 		} else {
 			row.IPv6 = a
 		}
-		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{{
+		if err := b.ipcache.Set(context.Background(), []table.IPCacheRow{{
 			Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.IPCacheLocal | table.IPCacheCluster,
 		}}); err != nil {
 			return err
@@ -198,7 +198,7 @@ func (b *bench) enforce(name string) error {
 		return fmt.Errorf("set of %s is not in force", name)
 	}
 	row := b.devices[name]
-	row.Slot = status.Slot
+	row.SetIndex = status.Index
 	b.devices[name] = row
 	return b.nics.Set(context.Background(), []table.NIC{row})
 }
@@ -206,7 +206,7 @@ func (b *bench) enforce(name string) error {
 // become gives a NIC the identity and the set of another, which have been there before.
 func (b *bench) become(name, other string) error {
 	row := b.devices[name]
-	row.Identity, row.Slot = b.devices[other].Identity, b.devices[other].Slot
+	row.Identity, row.SetIndex = b.devices[other].Identity, b.devices[other].SetIndex
 	b.devices[name] = row
 	return b.nics.Set(context.Background(), []table.NIC{row})
 }

@@ -39,7 +39,7 @@ func commands() map[string]command {
 		}),
 		"node": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			for _, a := range addrs(args[0]) {
-				ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{{
+				ts.Check(b.ipcache.Set(context.Background(), []table.IPCacheRow{{
 					Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster,
 				}}))
 			}
@@ -51,7 +51,7 @@ func commands() map[string]command {
 			ts.Check(err)
 			b.devices[args[0]] = table.NIC{Ifindex: ifindex}
 		}),
-		"host":    opened(host),
+		"ipcache": opened(putIPCache),
 		"policy":  opened(policyEntry),
 		"range":   opened(policyRange),
 		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
@@ -127,14 +127,14 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 	}
 }
 
-func host(b *bench, ts *testscript.TestScript, args []string) {
+func putIPCache(b *bench, ts *testscript.TestScript, args []string) {
 	o := options(args)
 	prefix, err := netip.ParsePrefix(args[0])
 	if err != nil {
 		a := netip.MustParseAddr(args[0])
 		prefix = netip.PrefixFrom(a, a.BitLen())
 	}
-	row := table.IPCacheEntry{Prefix: prefix, Identity: identity.Number(number(cmp.Or(o["identity"], "0")))}
+	row := table.IPCacheRow{Prefix: prefix, Identity: identity.Number(number(cmp.Or(o["identity"], "0")))}
 	for _, f := range strings.Split(o["flags"], ",") {
 		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect, "vtep": table.IPCacheVTEP}[f]
 	}
@@ -143,7 +143,7 @@ func host(b *bench, ts *testscript.TestScript, args []string) {
 	}
 	row.Ifindex = uint32(number(cmp.Or(o["ifindex"], "0")))
 	if slices.Contains(args, "gone") {
-		ts.Check(b.hosts.Unset(context.Background(), []table.IPCacheEntry{row}))
+		ts.Check(b.ipcache.Unset(context.Background(), []table.IPCacheRow{row}))
 		return
 	}
 	if m := o["mac"]; m != "" {
@@ -151,7 +151,7 @@ func host(b *bench, ts *testscript.TestScript, args []string) {
 		ts.Check(err)
 		copy(row.MAC[:], mac)
 	}
-	ts.Check(b.hosts.Set(context.Background(), []table.IPCacheEntry{row}))
+	ts.Check(b.ipcache.Set(context.Background(), []table.IPCacheRow{row}))
 }
 
 var protocols = map[string]uint8{"any": 0, "icmp": 1, "tcp": 6, "udp": 17, "icmp6": 58, "sctp": 132, "igmp": 2, "ipip": 4, "ipv6": 41, "gre": 47, "esp": 50, "ah": 51, "vrrp": 112}

@@ -7,7 +7,7 @@
 //	node ADDR[,ADDR]                          addresses of this node (identity host)
 //	open PROTO ADDR:PORT ADDR:PORT            a connection of this node that is open before its first policy
 //	firewall                                  this node has a policy set itself: that of the name node
-//	host PREFIX identity=N [flags=a,b] [tunnel=ADDR] [mac=MAC] [ifindex=N] | gone
+//	ipcache PREFIX identity=N [flags=a,b] [tunnel=ADDR] [mac=MAC] [ifindex=N] | gone
 //	policy NAME DIRECTION PEER PROTO[/PORT] allow|deny|implicit|pass [tier=TIER] [rank=N] [view=VIEW]
 //	                                          entries of the set of a NIC; takes force with enforce
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
@@ -50,8 +50,8 @@
 // These scripts hold the rows of upstream's reference, each with a table of packets and the rules that decide:
 //
 //	empty, nil, absent              empty_nil_and_absent_differ
-//	default deny, modes, probes     a_direction_closes_for_whom_a_rule_closes_it
-//	peers, namespaces, CIDRs        peers_are_whom_their_words_say; a_peer_by_address_is_outside_the_cluster
+//	default deny, modes, probes     a_direction_closes_for_the_pods_of_a_rule
+//	peers, namespaces, CIDRs        peers_are_what_their_text_says; a_peer_by_address_is_outside_the_cluster
 //	ports, names, ICMP              ports_are_what_their_text_says
 //	precedence                      deny_beats_allow_whatever_is_more_specific; an_earlier_tier_decides_or_passes_on
 //	audit                           what_is_audited_or_staged_is_told_and_passes

@@ -206,8 +206,8 @@ func newCostBench(b *testing.B) *bench {
 			b.Fatal(err)
 		}
 	}
-	far := table.IPCacheEntry{Prefix: netip.MustParsePrefix("10.0.2.6/32"), Identity: 301, Flags: table.IPCacheCluster, Tunnel: netip.MustParseAddr("192.168.0.2")}
-	if err := bench.hosts.Set(b.Context(), []table.IPCacheEntry{far}); err != nil {
+	far := table.IPCacheRow{Prefix: netip.MustParsePrefix("10.0.2.6/32"), Identity: 301, Flags: table.IPCacheCluster, Tunnel: netip.MustParseAddr("192.168.0.2")}
+	if err := bench.ipcache.Set(b.Context(), []table.IPCacheRow{far}); err != nil {
 		b.Fatal(err)
 	}
 	return bench

@@ -89,7 +89,7 @@ type tally map[string]int
 
 // call is one question, and the packet that answers it.
 type call struct {
-	from, to       place
+	from, to       end
 	six            bool
 	what           string // of the question: 80, 53/udp, icmp/13, gre
 	source, target string // of the question
@@ -105,15 +105,15 @@ var asked = []string{
 	"icmp", "icmp", "icmp/13", "icmp/15", "icmp/17", "icmp/40", "icmpv6/128", "icmpv6/144", "icmpv6/200", "gre", "esp",
 }
 
-// draw makes a call between places of which one at least is here. False: there is no such packet.
+// draw makes a call between ends of which one at least is here. False: there is no such packet.
 func (s *stage) draw(random *rand.Rand, source int) (c call, ok bool) {
 	c = call{six: random.IntN(2) == 0}
-	for _, p := range []*place{&c.from, &c.to} {
-		list := s.places[s.kinds[random.IntN(len(s.kinds))]]
+	for _, p := range []*end{&c.from, &c.to} {
+		list := s.ends[s.kinds[random.IntN(len(s.kinds))]]
 		*p = list[random.IntN(len(list))]
 	}
 	from, to := c.from.address(c.six), c.to.address(c.six)
-	here := func(p place) bool { return p.kind == "pod" || p.kind == "this node" }
+	here := func(p end) bool { return p.kind == "pod" || p.kind == "this node" }
 	offered := c.to.offered != ""
 	if c.what = asked[random.IntN(len(asked))]; offered {
 		c.what = c.to.offered
@@ -162,7 +162,7 @@ func (s *stage) isOffered(a netip.Addr, what string) bool {
 
 // isHere tells whether an address is this node's.
 func (s *stage) isHere(a netip.Addr) bool {
-	return slices.ContainsFunc(s.places["this node"], func(p place) bool { return p.four == a || p.six == a })
+	return slices.ContainsFunc(s.ends["this node"], func(p end) bool { return p.four == a || p.six == a })
 }
 
 // isNew tells whether a packet opens a connection: those that have no port of their sender share a row.
@@ -300,7 +300,7 @@ func (s *stage) compare(c call, told tally) error {
 
 // identityAt is the identity that has an address.
 func (s *stage) identityAt(a netip.Addr) uint32 {
-	for _, h := range s.hosts {
+	for _, h := range s.ipcache {
 		if h.Prefix.IsSingleIP() && h.Prefix.Addr() == a {
 			return uint32(h.Identity)
 		}
@@ -353,7 +353,7 @@ func (s *stage) same(c call, x agentv1.Explanation, have heard, told tally) erro
 
 // reaches tells whether the packet's last judge is here: of a pod here, or this node itself.
 func (s *stage) reaches(at netip.Addr) bool {
-	return s.isHere(at) || slices.ContainsFunc(s.places["pod"], func(p place) bool { return p.four == at || p.six == at })
+	return s.isHere(at) || slices.ContainsFunc(s.ends["pod"], func(p end) bool { return p.four == at || p.six == at })
 }
 
 // sameSide compares verdicts, the rules that decide, and what staged policies would do.

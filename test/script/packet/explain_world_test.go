@@ -26,8 +26,8 @@ import (
 	"weftnet.io/weftnet/test/oracle/raw"
 )
 
-// place is where a packet of the suite comes from or goes to, in each family that it has.
-type place struct {
+// end is where a packet of the suite comes from or goes to, in each family that it has.
+type end struct {
 	kind    string // pod, far pod, this node, node, world, service, node port
 	name    string // by which people ask for it; empty: an address is all it has
 	four    netip.Addr
@@ -35,7 +35,7 @@ type place struct {
 	offered string // port of the service that has the address: 80/tcp; empty: it has none
 }
 
-func (p place) address(six bool) netip.Addr {
+func (p end) address(six bool) netip.Addr {
 	if six {
 		return p.six
 	}
@@ -48,9 +48,9 @@ type stage struct {
 	p         *product.Product
 	w         *oracle.World
 	snapshot  *state.Snapshot
-	places    map[string][]place // by kind
+	ends      map[string][]end // by kind
 	kinds     []string
-	hosts     []table.IPCacheEntry
+	ipcache   []table.IPCacheRow
 	frontends []table.Frontend
 	wire      uint32          // device of what comes from elsewhere
 	used      map[string]bool // rows of connections that have no port to tell them apart
@@ -106,7 +106,7 @@ func cluster(t *rapid.T) *oracle.World {
 
 func one2(t *rapid.T, a, b int) int { return rapid.SampledFrom([]int{a, b}).Draw(t, "number") }
 
-// backendOf is the address of a place that may serve.
+// backendOf is the address of an end that may serve.
 func backendOf(w *oracle.World, name string, six bool) string {
 	own := map[string][2]string{"outside": {"192.0.2.10", "2001:db8:2::9"}, "node": {"172.18.0.2", "fd00:18::2"}}[name]
 	if namespace, pod, ok := strings.Cut(name, "/"); ok {
@@ -138,8 +138,8 @@ func (s *stage) play(w *oracle.World) error {
 		return err
 	}
 	s.snapshot = p.DB().Snapshot()
-	s.places = s.placesOf()
-	s.kinds = slices.Sorted(maps.Keys(s.places))
+	s.ends = s.endsOf()
+	s.kinds = slices.Sorted(maps.Keys(s.ends))
 	return s.forget()
 }
 
@@ -187,21 +187,21 @@ func (s *stage) tables2kernel() error {
 		continue
 	}
 	r, ctx := db.Snapshot(), context.Background()
-	var hosts []table.IPCacheEntry
+	var ipcache []table.IPCacheRow
 	for row := range s.p.IPCache.All(r) {
-		hosts = append(hosts, row)
+		ipcache = append(ipcache, row)
 	}
 	var frontends []table.Frontend
 	for row := range s.p.Frontends.All(r) {
 		frontends = append(frontends, row)
 	}
-	gone := slices.DeleteFunc(s.hosts, func(a table.IPCacheEntry) bool {
-		return slices.ContainsFunc(hosts, func(b table.IPCacheEntry) bool { return a.Prefix == b.Prefix })
+	gone := slices.DeleteFunc(s.ipcache, func(a table.IPCacheRow) bool {
+		return slices.ContainsFunc(ipcache, func(b table.IPCacheRow) bool { return a.Prefix == b.Prefix })
 	})
-	if err := s.bench.hosts.Unset(ctx, gone); err != nil {
+	if err := s.bench.ipcache.Unset(ctx, gone); err != nil {
 		return err
 	}
-	if err := s.bench.hosts.Set(ctx, hosts); err != nil {
+	if err := s.bench.ipcache.Set(ctx, ipcache); err != nil {
 		return err
 	}
 	if err := s.lb.Unset(ctx, s.frontends); err != nil {
@@ -210,9 +210,9 @@ func (s *stage) tables2kernel() error {
 	if err := s.lb.Set(ctx, frontends); err != nil {
 		return err
 	}
-	s.hosts, s.frontends = hosts, frontends
+	s.ipcache, s.frontends = ipcache, frontends
 	none := mac(0)
-	s.devices["node"] = table.NIC{Identity: identity.Host, Incarnation: math.MaxUint32, MAC: none, HostMAC: none, Slot: s.devices["node"].Slot}
+	s.devices["node"] = table.NIC{Identity: identity.Host, Incarnation: math.MaxUint32, MAC: none, HostMAC: none, SetIndex: s.devices["node"].SetIndex}
 	if set, ok := s.p.PolicySets.One(r, table.HostSet); ok {
 		if err := s.govern("node", set); err != nil {
 			return err
@@ -242,11 +242,11 @@ func (s *stage) govern(name string, set table.PolicySet) error {
 	return s.enforce(name)
 }
 
-// placesOf are those that packets of a world come from or go to.
-func (s *stage) placesOf() map[string][]place {
-	of := map[string][]place{}
+// endsOf are those that packets of a world come from or go to.
+func (s *stage) endsOf() map[string][]end {
+	of := map[string][]end{}
 	both := func(kind, name, offered string, addresses ...netip.Addr) {
-		p := place{kind: kind, name: name, offered: offered}
+		p := end{kind: kind, name: name, offered: offered}
 		for _, a := range addresses {
 			if a.Is6() {
 				p.six = a

@@ -49,13 +49,13 @@ func (b *bench) says(t *testing.T, line, want string) {
 
 func TestAFullMapOfAddressesIsToldOnTheRowsThatDoNotFit(t *testing.T) {
 	b := small(t)
-	var rows []table.IPCacheEntry
+	var rows []table.IPCacheRow
 	at := netip.MustParseAddr("10.9.0.1")
 	for range 1100 {
-		rows = append(rows, table.IPCacheEntry{Prefix: netip.PrefixFrom(at, 32), Identity: 400, Flags: table.IPCacheCluster})
+		rows = append(rows, table.IPCacheRow{Prefix: netip.PrefixFrom(at, 32), Identity: 400, Flags: table.IPCacheCluster})
 		at = at.Next()
 	}
-	err := b.hosts.Set(context.Background(), rows)
+	err := b.ipcache.Set(context.Background(), rows)
 	if err == nil || !strings.Contains(err.Error(), "map ipcache is full") {
 		t.Fatalf("have %v, want to hear that map ipcache is full", err)
 	}

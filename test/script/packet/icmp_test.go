@@ -67,7 +67,7 @@ func TestNothingButAnswersAnswersICMP(t *testing.T) {
 				for kind := range 256 {
 					for _, from := range []string{"cli", "web"} {
 						if kind == c.kind && id == 1000 {
-							continue // nobody asks with that
+							continue // no request has that type
 						}
 						to, want := "web", kind == c.kind
 						if from == "web" {

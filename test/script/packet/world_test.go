@@ -38,7 +38,7 @@ func world(b *bench, ts *testscript.TestScript, args []string) {
 		}
 		objects, problems := manifest.Read(file, []byte(ts.ReadFile(file)))
 		for _, p := range problems {
-			ts.Fatalf("%s: %s", p.Place, p.Message)
+			ts.Fatalf("%s: %s", p.Position, p.Message)
 		}
 		for _, m := range objects {
 			var raw oracle.Object
@@ -64,13 +64,13 @@ func (b *bench) enter(w *oracle.World) error {
 	b.world, b.lists = w, map[uint32][]string{}
 	for _, raw := range w.Nodes {
 		name := raw["metadata"].(oracle.Object)["name"].(string)
-		row := table.IPCacheEntry{Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
+		row := table.IPCacheRow{Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
 		if name == "a" {
 			row.Identity, row.Flags = identity.Host, row.Flags|table.IPCacheLocal
 		}
 		at := w.NodeEnd(name, name == "a").Address
 		row.Prefix = netip.PrefixFrom(at, at.BitLen())
-		if err := b.hosts.Set(context.Background(), []table.IPCacheEntry{row}); err != nil {
+		if err := b.ipcache.Set(context.Background(), []table.IPCacheRow{row}); err != nil {
 			return err
 		}
 	}

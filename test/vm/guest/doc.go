@@ -14,8 +14,8 @@
 //
 // # Invariants
 //
-//   - What the command prints goes to the virtio port "out", its exit code to the port "code", as decimal text; whoever
-//     finds none knows that the machine did not get so far. The console belongs to the kernel and to what goes wrong here.
+//   - What the command prints goes to the virtio port "out", its exit code to the port "code", as decimal text; if
+//     there is none the machine did not get so far. The console belongs to the kernel and to what goes wrong here.
 //   - The machine restarts when the command has ended, which QEMU was told to take for the end.
 //
 // # Example

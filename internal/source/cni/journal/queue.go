@@ -8,7 +8,7 @@ import (
 	agent "weftnet.io/weftnet/api/agent/v1"
 )
 
-// Places of what source/cni and weft-cni keep on disk, below the state folder.
+// Paths of what source/cni and weft-cni keep on disk, below the state folder.
 const (
 	StateDir    = "/var/lib/weft"
 	Attachments = "attachments"

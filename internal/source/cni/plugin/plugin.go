@@ -43,7 +43,7 @@ import (
 const (
 	slow  = 100 * time.Second // ADD, GC
 	quick = 40 * time.Second  // DEL, CHECK
-	brief = 10 * time.Second  // STATUS
+	short = 10 * time.Second  // STATUS
 )
 
 const advice = "see that weft-agent runs on this node: kubectl -n kube-system get pods -l k8s-app=cilium -o wide"
@@ -85,7 +85,7 @@ func (p Plugin) gc(args *skel.CmdArgs) error {
 }
 
 func (p Plugin) status(args *skel.CmdArgs) error {
-	return p.relay(args, "STATUS", agent.PathStatus, brief, types.ErrPluginNotAvailable)
+	return p.relay(args, "STATUS", agent.PathStatus, short, types.ErrPluginNotAvailable)
 }
 
 // relay prints the agent's answer. Without one it fails with a code.
@@ -115,7 +115,7 @@ func (p Plugin) del(args *skel.CmdArgs) error {
 		if err := queue.Put(name, request(args)); err != nil {
 			return types.NewError(types.ErrIOFailure, fmt.Sprintf("%v; and the DEL cannot be kept for later: %v", away, err), advice)
 		}
-		if _, err := p.call(args, s, agent.PathDel, brief); err == nil {
+		if _, err := p.call(args, s, agent.PathDel, short); err == nil {
 			_ = queue.Delete(name) // to do it again does no harm
 		}
 		return nil

@@ -252,7 +252,7 @@ func TestTheSocketIsForRootAloneAndReplacesAnOldOne(t *testing.T) {
 	_, err := agent.Call(context.Background(), socket, agent.PathAdd, agent.Request{Config: []byte("{}")})
 	away := (*agent.UnreachableError)(nil)
 	if !errors.As(err, &away) {
-		t.Errorf("a socket that nobody listens on: %v", err)
+		t.Errorf("a socket that no program listens on: %v", err)
 	}
 }
 

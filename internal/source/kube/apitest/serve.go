@@ -55,7 +55,7 @@ const tiered, tieredGroup = "clusternetworkpolicies", "policy.networking.k8s.io"
 // custom tells whether the resources of a group have CRDs.
 func custom(group string) bool { return group == "cilium.io" || group == tieredGroup }
 
-func (s *Server) discover(w http.ResponseWriter, p place) {
+func (s *Server) discover(w http.ResponseWriter, p target) {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: p.apiVersion()}
 	for name := range s.served {
 		if (name == tiered) == (p.group == tieredGroup) {
@@ -90,7 +90,7 @@ func (s *Server) missing(w http.ResponseWriter, r *http.Request) {
 	refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound, r.URL.Path+" not found")
 }
 
-func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
+func (s *Server) list(w http.ResponseWriter, r *http.Request, p target) {
 	sel, err := selectors(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
@@ -115,7 +115,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request, p place) {
 }
 
 // kindOf is the kind of the objects of a resource.
-func kindOf(p place) string {
+func kindOf(p target) string {
 	return map[string]string{
 		"configmaps": "ConfigMap", "nodes": "Node", "namespaces": "Namespace", "pods": "Pod", "services": "Service",
 		"events": "Event", "endpointslices": "EndpointSlice", "networkpolicies": "NetworkPolicy", "ciliumnodes": "CiliumNode",
@@ -136,7 +136,7 @@ func (s *Server) sorted() []string {
 }
 
 // watch streams events. It gives up the lock while it waits.
-func (s *Server) watch(w http.ResponseWriter, r *http.Request, p place) {
+func (s *Server) watch(w http.ResponseWriter, r *http.Request, p target) {
 	sel, err := selectors(r)
 	initial := r.URL.Query().Get("sendInitialEvents") != ""
 	since, convErr := strconv.Atoi(r.URL.Query().Get("resourceVersion"))
@@ -187,7 +187,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, p place) {
 }
 
 // stream sends what is there as events, and the bookmark that says that this was all.
-func (s *Server) stream(out *json.Encoder, r *http.Request, p place, sel selector) {
+func (s *Server) stream(out *json.Encoder, r *http.Request, p target, sel selector) {
 	for _, path := range s.sorted() {
 		if u := s.objects[path]; p.matches(path) && sel.matches(u) {
 			_ = out.Encode(map[string]any{"type": "ADDED", "object": shape(r, u)})
@@ -234,7 +234,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 	encode(w, http.StatusCreated, u.Object)
 }
 
-func (s *Server) update(w http.ResponseWriter, r *http.Request, p place) {
+func (s *Server) update(w http.ResponseWriter, r *http.Request, p target) {
 	u, ok := s.body(w, r)
 	if !ok {
 		return

@@ -3,7 +3,7 @@
 //
 // # The world it models
 //
-// Objects have a place, /apis/GROUP/VERSION[/namespaces/NS]/RESOURCE/NAME, and a resource version that grows with every
+// Objects have a path, /apis/GROUP/VERSION[/namespaces/NS]/RESOURCE/NAME, and a resource version that grows with every
 // change of anything. Creating what exists is AlreadyExists; updating with an older resource version, or deleting against
 // a precondition, is Conflict; a create gives a uid. Lists and watches take label selectors and field selectors on any
 // path; a watch replays what happened since a resource version, or answers Expired if it is told to forget. A resource of
@@ -205,12 +205,12 @@ func (s *Server) wake() {
 	s.changed = make(chan struct{})
 }
 
-// place is what a path names.
-type place struct {
+// target is what a path names.
+type target struct {
 	group, version, namespace, resource, name, sub string
 }
 
-func parse(path string) (p place) {
+func parse(path string) (p target) {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	if parts[0] == "apis" && len(parts) > 2 {
 		p.group, p.version, parts = parts[1], parts[2], parts[3:]
@@ -227,10 +227,10 @@ func parse(path string) (p place) {
 	return p
 }
 
-func (p place) apiVersion() string { return strings.TrimPrefix(p.group+"/"+p.version, "/") }
+func (p target) apiVersion() string { return strings.TrimPrefix(p.group+"/"+p.version, "/") }
 
 // matches tells whether an object at a path is in the list that p names.
-func (p place) matches(path string) bool {
+func (p target) matches(path string) bool {
 	o := parse(path)
 	return o.group == p.group && o.version == p.version && o.resource == p.resource &&
 		(p.namespace == "" || p.namespace == o.namespace)

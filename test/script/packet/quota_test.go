@@ -43,9 +43,9 @@ func flood(b *bench, ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 }
 
-// sweep takes out what is finished and tells what is left, of every table, and what each NIC holds of it.
+// sweep takes out what is finished and tells what is left, of every table, and how much of each NIC's quota is used.
 func sweep(b *bench, ts *testscript.TestScript, _ []string) {
-	swept, shares, err := b.dp.Sweep()
+	swept, quotas, err := b.dp.Sweep()
 	ts.Check(err)
 	for kind, s := range swept {
 		text := fmt.Sprintf("%s: %d left, %d removed", s.Table, s.Held, s.Removed)
@@ -55,12 +55,12 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 		}
 		slices.Sort(names)
 		for _, name := range names {
-			share := shares[b.devices[name].Incarnation]
-			if held := share.Held[kind]; held != 0 {
-				text += fmt.Sprintf(", %s %d", name, held)
+			quota := quotas[b.devices[name].Incarnation]
+			if n := quota.Held[kind]; n != 0 {
+				text += fmt.Sprintf(", %s %d", name, n)
 			}
-			if held := share.Held[abi.QuotaCalled]; held != 0 && abi.QuotaKind(kind) == abi.QuotaConnections {
-				text += fmt.Sprintf(", %s called %d", name, held)
+			if n := quota.Held[abi.QuotaCalled]; n != 0 && abi.QuotaKind(kind) == abi.QuotaConnections {
+				text += fmt.Sprintf(", %s called %d", name, n)
 			}
 		}
 		_, err := fmt.Fprintf(ts.Stdout(), "%s\none may hold %d of %s\n", text, s.Limit, s.Table)

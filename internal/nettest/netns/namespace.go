@@ -1,4 +1,4 @@
-// Package place is somewhere that one can dial from and to: a network namespace of this machine, with servers that tell
+// Package netns is network namespaces that one can dial from and to: nodes, pods and machines of a test, with servers that tell
 // which caller they saw, dials, pings, and raw frames.
 //
 // # The world it models
@@ -13,10 +13,10 @@
 //
 // # Example
 //
-//	web, err := place.New("web")
+//	web, err := netns.New("web")
 //	err = web.Serve(80)
 //	answer, err := client.Dial(ctx, "tcp", netip.AddrPortFrom(web.Addresses[0], 80), 0) // "web saw 10.0.0.5"
-package place
+package netns
 
 import (
 	"context"
@@ -200,7 +200,7 @@ func (n *Namespace) dial(ctx context.Context, network string, port int, address 
 	return conn, err
 }
 
-// shared lets sockets have one port, if they call different places.
+// shared lets sockets have one port, if they call different addresses.
 func shared(_, _ string, c syscall.RawConn) error {
 	var err error
 	if e := c.Control(func(fd uintptr) {

@@ -1,22 +1,22 @@
-// Package verdict says what becomes of objects: their conditions Valid and Enforced, by the same computation as the findings of
+// Package condition says what becomes of objects: their conditions Valid and Enforced, by the same computation as the findings of
 // agents and `weft policy check`.
 //
 // # The world it models
 //
 // A policy is judged by its text and by Facts: the configuration, and the services and groups of prefixes that it names. When
-// those change, the verdict may be another.
+// those change, the conditions may be others.
 //
 // # Invariants
 //
 //   - Each reason that a gap can have is one that the condition can have; of several, the one that weighs most.
-//   - No verdict is given on facts that could not be read.
+//   - Nothing is said on facts that could not be read.
 //
 // # Example
 //
 //	w, done, err := facts.World(ctx)
-//	v, err := verdict.Of("CiliumNetworkPolicy", policy, w)
+//	v, err := condition.Of("CiliumNetworkPolicy", policy, w)
 //	conditions := v.Conditions(policy.Generation) // Enforced False NotEnabled: spec.nodeSelector: rules for nodes do nothing …
-package verdict
+package condition
 
 import (
 	"slices"
@@ -32,21 +32,21 @@ import (
 // ConditionEnforced is the condition type that tells whether all of an object is in force. Its message names what is not.
 const ConditionEnforced = "Enforced"
 
-// Verdict is what there is to say about an object.
-type Verdict struct {
+// Assessment is what there is to say about an object.
+type Assessment struct {
 	Reason   gap.Reason // the one that weighs most; empty: all of it is enforced
 	Problems []string   // each names its field; of an invalid object why it is invalid, else what is not enforced
 	Traps    []string   // what is enforced and does not do what it seems to
 }
 
-// Lacking is the verdict on a kind of which nothing is enforced.
-func Lacking(problem string) Verdict {
-	return Verdict{Reason: gap.NotImplemented, Problems: []string{problem}}
+// Lacking is the assessment of a kind of which nothing is enforced.
+func Lacking(problem string) Assessment {
+	return Assessment{Reason: gap.NotImplemented, Problems: []string{problem}}
 }
 
-// Of is the verdict on a policy in the words of `weft policy check` and of the webhook: with what was probably meant, and
+// Of is the assessment of a policy in the words of `weft policy check` and of the webhook: with what was probably meant, and
 // how to write it.
-func Of(kind string, object any, w gap.World) (v Verdict, err error) {
+func Of(kind string, object any, w gap.World) (v Assessment, err error) {
 	findings, err := lint.Object(kind, object, lint.Options{World: &w})
 	if err != nil {
 		return v, err
@@ -70,8 +70,8 @@ func Of(kind string, object any, w gap.World) (v Verdict, err error) {
 	return v, nil
 }
 
-// Conditions puts a verdict into words, for the generation of the object that it is about.
-func (v Verdict) Conditions(generation int64) []metav1.Condition {
+// Conditions puts an assessment into words, for the generation of the object that it is about.
+func (v Assessment) Conditions(generation int64) []metav1.Condition {
 	all := Limit(strings.Join(v.Problems, "; "), 32<<10)
 	valid := metav1.Condition{Type: v2.ConditionValid, Status: metav1.ConditionTrue, Reason: "WellFormed", Message: "well formed"}
 	enforced := metav1.Condition{Type: ConditionEnforced, Status: metav1.ConditionTrue, Reason: "Enforced", Message: "all of it is enforced"}

@@ -1,4 +1,4 @@
-// Package entry looks at policies of Cilium by their entries: what the four lists of a rule, and the peers in each, have in
+// Package element looks at policies of Cilium by their elements: what the four lists of a rule, and the peers in each, have in
 // common.
 //
 // # The world it models
@@ -11,16 +11,16 @@
 //
 // # Invariants
 //
-//   - Nothing is decided here about what an entry means: package language does that.
+//   - Nothing is decided here about what an element means: package language does that.
 //
 // # Example
 //
-//	for _, r := range entry.Rules(policy.Spec, policy.Specs) {
-//		for _, e := range r.Entries() {
+//	for _, r := range element.Rules(policy.Spec, policy.Specs) {
+//		for _, e := range r.Elements() {
 //			fmt.Println(e.Field, e.Direction, e.Deny) // spec.egressDeny[1] egress true
 //		}
 //	}
-package entry
+package element
 
 import (
 	"encoding/json"
@@ -49,8 +49,8 @@ func Rules(spec *v2.Rule, specs []v2.Rule) (out []Rule) {
 	return out
 }
 
-// Entry is an element of ingress, ingressDeny, egress or egressDeny.
-type Entry struct {
+// Element is an element of ingress, ingressDeny, egress or egressDeny.
+type Element struct {
 	Field     string // spec.ingress[0]
 	Direction string
 	Deny      bool
@@ -70,18 +70,18 @@ type CIDR struct {
 	Except      []string
 }
 
-// Entries lists those of a rule.
-func (r Rule) Entries() (out []Entry) {
+// Elements lists those of a rule.
+func (r Rule) Elements() (out []Element) {
 	for i, in := range r.Ingress {
-		e := Entry{Field: fmt.Sprintf("%s.ingress[%d]", r.Field, i), Ports: in.ToPorts, ICMPs: in.ICMPs}
+		e := Element{Field: fmt.Sprintf("%s.ingress[%d]", r.Field, i), Ports: in.ToPorts, ICMPs: in.ICMPs}
 		out = append(out, e.from(in.IngressPeer))
 	}
 	for i, in := range r.IngressDeny {
-		e := Entry{Field: fmt.Sprintf("%s.ingressDeny[%d]", r.Field, i), Deny: true, Ports: denied(in.ToPorts), ICMPs: in.ICMPs}
+		e := Element{Field: fmt.Sprintf("%s.ingressDeny[%d]", r.Field, i), Deny: true, Ports: denied(in.ToPorts), ICMPs: in.ICMPs}
 		out = append(out, e.from(in.IngressPeer))
 	}
 	for i, in := range r.Egress {
-		e := Entry{Field: fmt.Sprintf("%s.egress[%d]", r.Field, i), Ports: in.ToPorts, ICMPs: in.ICMPs}
+		e := Element{Field: fmt.Sprintf("%s.egress[%d]", r.Field, i), Ports: in.ToPorts, ICMPs: in.ICMPs}
 		e = e.to(in.EgressPeer)
 		if in.ToFQDNs != nil {
 			e.Members++
@@ -90,7 +90,7 @@ func (r Rule) Entries() (out []Entry) {
 		out = append(out, e)
 	}
 	for i, in := range r.EgressDeny {
-		e := Entry{Field: fmt.Sprintf("%s.egressDeny[%d]", r.Field, i), Deny: true, Ports: denied(in.ToPorts), ICMPs: in.ICMPs}
+		e := Element{Field: fmt.Sprintf("%s.egressDeny[%d]", r.Field, i), Deny: true, Ports: denied(in.ToPorts), ICMPs: in.ICMPs}
 		out = append(out, e.to(in.EgressPeer))
 	}
 	return out
@@ -103,7 +103,7 @@ func denied(ports []v2.PortDenyRule) (out []v2.PortRule) {
 	return out
 }
 
-func (e Entry) from(p v2.IngressPeer) Entry {
+func (e Element) from(p v2.IngressPeer) Element {
 	e.Direction, e.Prefix, e.Endpoints, e.Entities, e.Peers = "ingress", "from", p.FromEndpoints, p.FromEntities, p
 	e.CIDRs = cidrsAt(e.Field+".from", p.FromCIDR, p.FromCIDRSet)
 	for _, there := range []bool{p.FromEndpoints != nil, p.FromCIDR != nil, p.FromCIDRSet != nil, p.FromEntities != nil, p.FromGroups != nil, p.FromNodes != nil, p.FromRequires != nil} {
@@ -112,7 +112,7 @@ func (e Entry) from(p v2.IngressPeer) Entry {
 	return e
 }
 
-func (e Entry) to(p v2.EgressPeer) Entry {
+func (e Element) to(p v2.EgressPeer) Element {
 	e.Direction, e.Prefix, e.Endpoints, e.Entities, e.Peers = "egress", "to", p.ToEndpoints, p.ToEntities, p
 	e.CIDRs = cidrsAt(e.Field+".to", p.ToCIDR, p.ToCIDRSet)
 	for _, there := range []bool{p.ToEndpoints != nil, p.ToCIDR != nil, p.ToCIDRSet != nil, p.ToEntities != nil, p.ToGroups != nil, p.ToNodes != nil, p.ToServices != nil, p.ToRequires != nil} {
@@ -148,14 +148,14 @@ func (r Rule) KeepsOpen(direction string) bool {
 
 // Idle tells whether a rule allows, denies and closes nothing.
 func (r Rule) Idle() bool {
-	entries := r.Entries()
-	return len(entries) > 0 && !slices.ContainsFunc(entries, func(e Entry) bool {
+	elements := r.Elements()
+	return len(elements) > 0 && !slices.ContainsFunc(elements, func(e Element) bool {
 		return e.Deny || e.Members > 0 || len(e.Ports)+len(e.ICMPs) > 0 || !r.KeepsOpen(e.Direction)
 	})
 }
 
-// Opens gives the place where an entry allows one of these ports to the peers of another entry without looking at requests.
-func (e Entry) Opens(other Entry, ports []v2.PortProtocol) string {
+// Opens gives the field in which an element allows one of these ports to the peers of another element without looking at requests.
+func (e Element) Opens(other Element, ports []v2.PortProtocol) string {
 	if e.Deny || e.Direction != other.Direction || e.Members > 0 && text(e.Peers) != text(other.Peers) {
 		return ""
 	}

@@ -1,4 +1,4 @@
-package place
+package netns
 
 import (
 	"bufio"
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Place is a namespace with addresses.
-type Place struct {
+// Station is a namespace with addresses: a node, a pod, or a machine that is neither.
+type Station struct {
 	*Namespace
 	Addresses []netip.Addr // IPv4 first
 
@@ -25,14 +25,14 @@ type Place struct {
 	heard   []string
 }
 
-// New makes a place of a namespace.
-func New(name string, ns *Namespace, addrs ...netip.Addr) *Place {
+// New makes a station of a namespace.
+func New(name string, ns *Namespace, addrs ...netip.Addr) *Station {
 	ns.Name = name
-	return &Place{Namespace: ns, Addresses: addrs, serving: map[uint16][]io.Closer{}}
+	return &Station{Namespace: ns, Addresses: addrs, serving: map[uint16][]io.Closer{}}
 }
 
 // Close ends its servers and lets go of the namespace.
-func (p *Place) Close() {
+func (p *Station) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, list := range p.serving {
@@ -44,7 +44,7 @@ func (p *Place) Close() {
 }
 
 // Address is the address of a family, 4 or 6.
-func (p *Place) Address(family int) (netip.Addr, bool) {
+func (p *Station) Address(family int) (netip.Addr, bool) {
 	for _, a := range p.Addresses {
 		if a.Is4() == (family == 4) {
 			return a, true
@@ -54,7 +54,7 @@ func (p *Place) Address(family int) (netip.Addr, bool) {
 }
 
 // Serve answers on a TCP and a UDP port from now on, in both families, with who it is and which caller it saw.
-func (p *Place) Serve(port uint16) error {
+func (p *Station) Serve(port uint16) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.serving[port] != nil {
@@ -79,7 +79,7 @@ func (p *Place) Serve(port uint16) error {
 }
 
 // ServeHTTP answers HTTP at an address until what it returns is closed.
-func (p *Place) ServeHTTP(at string, handler http.Handler) (io.Closer, error) {
+func (p *Station) ServeHTTP(at string, handler http.Handler) (io.Closer, error) {
 	var listener net.Listener
 	err := p.Do(func() (err error) {
 		listener, err = net.Listen("tcp", at)
@@ -93,7 +93,7 @@ func (p *Place) ServeHTTP(at string, handler http.Handler) (io.Closer, error) {
 	return server, nil
 }
 
-func (p *Place) accept(l net.Listener) {
+func (p *Station) accept(l net.Listener) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -107,7 +107,7 @@ func (p *Place) accept(l net.Listener) {
 }
 
 // converse answers lines. "bulk N" is followed by N bytes, and so is its answer.
-func (p *Place) converse(conn net.Conn) error {
+func (p *Station) converse(conn net.Conn) error {
 	in := bufio.NewReader(conn)
 	for {
 		line, err := in.ReadString('\n')
@@ -134,7 +134,7 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-func (p *Place) receive(u net.PacketConn) {
+func (p *Station) receive(u net.PacketConn) {
 	b := make([]byte, 1<<16)
 	for {
 		n, from, err := u.ReadFrom(b)
@@ -147,7 +147,7 @@ func (p *Place) receive(u net.PacketConn) {
 	}
 }
 
-func (p *Place) answer(line string, from net.Addr) string {
+func (p *Station) answer(line string, from net.Addr) string {
 	line = strings.TrimSpace(line)
 	a, _ := netip.ParseAddrPort(from.String())
 	saw := a.Addr().Unmap().WithZone("").String()
@@ -158,7 +158,7 @@ func (p *Place) answer(line string, from net.Addr) string {
 }
 
 // Heard lists what its servers were told, and by which caller.
-func (p *Place) Heard() []string {
+func (p *Station) Heard() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.heard...)
@@ -183,7 +183,7 @@ type Conversation struct {
 }
 
 // Open connects to a server from a port (0: any); network is tcp or udp. It gives up when ctx ends.
-func (p *Place) Open(ctx context.Context, network string, port int, to netip.AddrPort) (*Conversation, error) {
+func (p *Station) Open(ctx context.Context, network string, port int, to netip.AddrPort) (*Conversation, error) {
 	conn, err := p.dial(ctx, network, port, to.String())
 	if err != nil {
 		return nil, silence(err)
@@ -222,7 +222,7 @@ func (c *Conversation) Say(ctx context.Context, line string, bulk int64) (string
 
 // Dial opens, says hello in a message of at least size bytes, and returns the answer. With bulk, so many bytes follow each
 // way.
-func (p *Place) Dial(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (string, error) {
+func (p *Station) Dial(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (string, error) {
 	c, err := p.Open(ctx, network, 0, to)
 	if err != nil {
 		return "", err

@@ -8,8 +8,8 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 )
 
-// entry is one element of ingress, ingressDeny, egress or egressDeny.
-type entry struct {
+// element is one element of ingress, ingressDeny, egress or egressDeny.
+type element struct {
 	scope
 	field   string // spec.ingress[0]
 	path    string // ingress[0]
@@ -21,13 +21,13 @@ type entry struct {
 	icmps          []v2.ICMPRule
 	authentication *v2.Authentication
 
-	closed    bool // something in it is not enforced
-	everybody bool // … of what restricts whom it denies
-	extended  bool // it names protocols without ports
+	closed   bool // something in it is not enforced
+	anyPeer  bool // … of what restricts the peers that it denies
+	extended bool // it names protocols without ports
 }
 
-// lacks notes a part that is not enforced, and closes the entry.
-func (e *entry) lacks(field, why string) {
+// lacks notes a part that is not enforced, and closes the element.
+func (e *element) lacks(field, why string) {
 	e.closed = true
 	effect := "allows nothing"
 	if e.deny {
@@ -36,20 +36,20 @@ func (e *entry) lacks(field, why string) {
 	e.Note(field, "%s; so %s %s", why, e.path, effect)
 }
 
-// terms reads the entry: no term if it chooses no peer or nothing.
-func (e *entry) terms() []policy.Term {
+// terms reads the element: no term if it chooses no peer or nothing.
+func (e *element) terms() []policy.Term {
 	e.checkPeers()
 	if len(e.icmps) > 0 && len(e.ports) > 0 {
 		e.Reject(e.field, "the ICMPs block may only be present without ToPorts. Define a separate rule to use ToPorts")
 	}
-	whom := policy.Term{Path: e.path}
-	e.choose(&whom)
+	peers := policy.Term{Path: e.path}
+	e.choose(&peers)
 	if a := e.authentication; a != nil && a.Mode != v2.AuthenticationDisabled && a.Mode != "" {
 		e.lacks(e.field+".authentication", fmt.Sprintf("mutual authentication (mode %s) is not enforced yet", a.Mode))
 	}
 	var out []policy.Term
 	for _, t := range e.portTerms() {
-		t.AnyPeer, t.Peers, t.Blocks = whom.AnyPeer, whom.Peers, whom.Blocks
+		t.AnyPeer, t.Peers, t.Blocks = peers.AnyPeer, peers.Peers, peers.Blocks
 		t.Extended = e.extended
 		if e.deny {
 			t.Action = policy.ActionDeny
@@ -60,7 +60,7 @@ func (e *entry) terms() []policy.Term {
 		}
 		out = append(out, t)
 	}
-	if e.closed && !e.deny || !whom.AnyPeer && len(whom.Peers)+len(whom.Blocks) == 0 {
+	if e.closed && !e.deny || !peers.AnyPeer && len(peers.Peers)+len(peers.Blocks) == 0 {
 		return nil
 	}
 	return out
@@ -75,14 +75,14 @@ func isExtended(p policy.Port) bool {
 	return false
 }
 
-// choose reads whom the entry is about.
-func (e *entry) choose(t *policy.Term) {
+// choose reads which peers the element is about.
+func (e *element) choose(t *policy.Term) {
 	chooses := false
 	for _, m := range e.peers.members() {
 		if m.count > 0 && m.lacks != "" {
 			e.lacks(e.field+"."+e.peers.prefix+m.name, m.lacks)
 			// The last member restricts the others: ignoring it leaves them.
-			e.everybody = e.everybody || e.deny && (m.name != requires || !chooses)
+			e.anyPeer = e.anyPeer || e.deny && (m.name != requires || !chooses)
 		}
 		chooses = chooses || m.present
 	}
@@ -101,7 +101,7 @@ func (e *entry) choose(t *policy.Term) {
 			t.Peers = append(t.Peers, entities[name]...)
 		}
 	}
-	if !chooses && len(e.ports)+len(e.icmps) > 0 || e.everybody {
+	if !chooses && len(e.ports)+len(e.icmps) > 0 || e.anyPeer {
 		t.AnyPeer = true
 	}
 	if t.AnyPeer {
@@ -111,7 +111,7 @@ func (e *entry) choose(t *policy.Term) {
 
 // portTerms gives a term with ports for each alternative: an element of toPorts, all of icmps, or everything if there are
 // neither.
-func (e *entry) portTerms() []policy.Term {
+func (e *element) portTerms() []policy.Term {
 	if len(e.ports) == 0 && len(e.icmps) == 0 {
 		return []policy.Term{{Ports: []policy.Port{policy.AnyPort}}}
 	}

@@ -9,8 +9,9 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// view is what a derivation needs to know of whole tables. Each derivation has its own: it is used by one goroutine.
-type view struct {
+// memos are what a derivation needs to know of whole tables, computed once for each of their versions. Each derivation has its
+// own: it is used by one goroutine.
+type memos struct {
 	t        *table.Tables
 	configs  *state.Memo[settings.Config]
 	prefixes *state.Memo[map[netip.Prefix]table.Node]
@@ -23,26 +24,26 @@ type network struct {
 	device string
 }
 
-func newView(t *table.Tables) *view {
-	v := &view{t: t}
-	v.configs = state.NewMemo(func(r state.Reader) settings.Config { return t.Config(r) }, t.Configs)
-	v.prefixes = state.NewMemo(v.readOwners, t.Nodes)
-	v.nets = state.NewMemo(v.readNetworks, t.Devices)
-	return v
+func newMemos(t *table.Tables) *memos {
+	m := &memos{t: t}
+	m.configs = state.NewMemo(func(r state.Reader) settings.Config { return t.Config(r) }, t.Configs)
+	m.prefixes = state.NewMemo(m.readOwners, t.Nodes)
+	m.nets = state.NewMemo(m.readNetworks, t.Devices)
+	return m
 }
 
 // config is that of this node.
-func (v *view) config(r state.Reader) settings.Config { return v.configs.Of(r) }
+func (m *memos) config(r state.Reader) settings.Config { return m.configs.Of(r) }
 
 // owner is the node that a pod prefix belongs to: this one if it claims it, else the one with the lowest name.
-func (v *view) owner(r state.Reader, p netip.Prefix) (table.Node, bool) {
-	n, owned := v.prefixes.Of(r)[p]
+func (m *memos) owner(r state.Reader, p netip.Prefix) (table.Node, bool) {
+	n, owned := m.prefixes.Of(r)[p]
 	return n, owned
 }
 
-func (v *view) readOwners(r state.Reader) map[netip.Prefix]table.Node {
+func (m *memos) readOwners(r state.Reader) map[netip.Prefix]table.Node {
 	owners := map[netip.Prefix]table.Node{}
-	for n := range v.t.Nodes.All(r) {
+	for n := range m.t.Nodes.All(r) {
 		for _, p := range n.PodCIDRs {
 			if _, taken := owners[p.Masked()]; !taken || n.Local {
 				owners[p.Masked()] = n
@@ -53,10 +54,10 @@ func (v *view) readOwners(r state.Reader) map[netip.Prefix]table.Node {
 }
 
 // networks are those that devices which are up are on, those of workloads left out.
-func (v *view) networks(r state.Reader) []network { return v.nets.Of(r) }
+func (m *memos) networks(r state.Reader) []network { return m.nets.Of(r) }
 
-func (v *view) readNetworks(r state.Reader) (list []network) {
-	for d := range v.t.Devices.All(r) {
+func (m *memos) readNetworks(r state.Reader) (list []network) {
+	for d := range m.t.Devices.All(r) {
 		for _, p := range d.Addresses {
 			if d.Up && !p.IsSingleIP() && !attach.IsHostName(d.Name) {
 				list = append(list, network{p, d.Name})

@@ -9,42 +9,42 @@ import (
 
 // At is where a field stands: its key, or for an element of a list its first character. A path is names with dots and
 // indices in brackets, spec.ingress[0].toPorts. Of a path that the text does not have, it is the deepest part that it has.
-func (o *Object) At(path string) Place {
-	place, at := o.node, o.node
+func (o *Object) At(path string) Position {
+	last, at := o.node, o.node
 	for path != "" && at != nil {
-		at, place, path = step(at, place, path)
+		at, last, path = step(at, last, path)
 	}
-	return o.place(place)
+	return o.position(last)
 }
 
 // Written is a scalar of a mapping as the text has it, with its key: what JSON makes of `n` and 1.10 is something else. False:
 // there is none, or the object is of no text.
 func (o *Object) Written(path string) (key, value string, ok bool) {
-	place, at := o.node, o.node
+	last, at := o.node, o.node
 	for path != "" && at != nil {
-		at, place, path = step(at, place, path)
+		at, last, path = step(at, last, path)
 	}
-	if at == nil || place == nil || at.Kind != yaml.ScalarNode || at == place {
+	if at == nil || last == nil || at.Kind != yaml.ScalarNode || at == last {
 		return "", "", false
 	}
-	return place.Value, at.Value, true
+	return last.Value, at.Value, true
 }
 
-func (o *Object) place(n *yaml.Node) Place {
+func (o *Object) position(n *yaml.Node) Position {
 	if n == nil {
-		return Place{File: o.File}
+		return Position{File: o.File}
 	}
-	return Place{o.File, o.above + n.Line, n.Column}
+	return Position{o.File, o.above + n.Line, n.Column}
 }
 
 // step follows the first part of a path. Names may have dots in them: the longest key that fits is taken.
-func step(at, place *yaml.Node, path string) (next, here *yaml.Node, rest string) {
+func step(at, last *yaml.Node, path string) (next, here *yaml.Node, rest string) {
 	switch {
 	case at.Kind == yaml.SequenceNode && path[0] == '[':
 		var index int
 		end := strings.IndexByte(path, ']')
 		if _, err := fmt.Sscanf(path, "[%d]", &index); err != nil || end < 0 || index < 0 || index >= len(at.Content) {
-			return nil, place, ""
+			return nil, last, ""
 		}
 		item := at.Content[index]
 		return resolve(item), item, strings.TrimPrefix(path[end+1:], ".")
@@ -62,7 +62,7 @@ func step(at, place *yaml.Node, path string) (next, here *yaml.Node, rest string
 			return next, here, rest
 		}
 	}
-	return nil, place, ""
+	return nil, last, ""
 }
 
 // resolve follows an alias to what it stands for.

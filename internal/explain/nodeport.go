@@ -19,9 +19,9 @@ const (
 	lastNodePort  = 32767
 )
 
-// door is a port of a node behind which another end serves. The node's netfilter leads on from it (kube-proxy, the portmap
-// plugin), so the sender's policies see the node, and those of the end that serves see the sender.
-type door struct {
+// nodePort is a port of a node (node port or hostPort) behind which another end serves. The node's netfilter leads on from it
+// (kube-proxy, the portmap plugin), so the sender's policies see the node, and those of the end that serves see the sender.
+type nodePort struct {
 	node   end
 	at     port
 	leads  string // what makes it one: node port of service shop/web
@@ -34,7 +34,7 @@ type offered func(table.ServicePort) uint16
 func atService(p table.ServicePort) uint16 { return p.Port }
 func atNode(p table.ServicePort) uint16    { return p.NodePort }
 
-// has is the place of a port among those of a service; -1: it has none like it.
+// has is the index of a port among those of a service; -1: it has none like it.
 func has(s table.Service, number offered, p port) int {
 	return slices.IndexFunc(s.Ports, func(sp table.ServicePort) bool {
 		return sp.Protocol == p.protocol && (number(sp) == p.number && p.number != 0 && p.name == "" || sp.Name == p.name && p.name != "")
@@ -127,7 +127,7 @@ func distinct(ends []end, source end) []end {
 	})
 	return slices.CompactFunc(ends, func(a, b end) bool {
 		return a.isItself(source) == b.isItself(source) && a.number == b.number && *a.backend == *b.backend && a.ports.String() == b.ports.String() &&
-			(a.door == nil || a.node == b.node)
+			(a.nodePort == nil || a.node == b.node)
 	})
 }
 
@@ -159,7 +159,7 @@ func (q question) behind(source, node end, p port) ([]end, error) {
 			return ends, err // translated where it is sent, before policies look
 		}
 		for i := range ends {
-			ends[i].door = &door{node: node, at: p, leads: fmt.Sprintf("node port of service %s/%s", s.Namespace, s.Name), spared: known}
+			ends[i].nodePort = &nodePort{node: node, at: p, leads: fmt.Sprintf("node port of service %s/%s", s.Namespace, s.Name), spared: known}
 		}
 		return ends, err
 	}
@@ -195,7 +195,7 @@ func (q question) hostPorts(source, node end, p port, at netip.Addr) (ends []end
 			}
 			e.backend = &port{protocol: p.protocol, number: h.Port}
 			if !source.isNode || source.node != node.node || node.node == "" { // else it is led on where it is sent
-				e.door = &door{node: node, at: p, leads: fmt.Sprintf("hostPort of %s", e.name)}
+				e.nodePort = &nodePort{node: node, at: p, leads: fmt.Sprintf("hostPort of %s", e.name)}
 			}
 			ends = append(ends, e)
 		}
@@ -208,9 +208,9 @@ func isFor(hostIP, a netip.Addr) bool {
 	return !hostIP.IsValid() || !a.IsValid() || hostIP == a || hostIP.IsUnspecified() && hostIP.Is6() == a.Is6()
 }
 
-// enter is what policies make of a connection through a door: those of who sends, of the node, and of who serves.
+// enter is what policies make of a connection through a node port: those of who sends, of the node, and of who serves.
 func (q question) enter(from, to end, p port) agentv1.Explanation {
-	d := to.door
+	d := to.nodePort
 	node, at := d.node, d.at
 	sees, serves := meet(from, node, at)
 	x := q.explain(sees, serves, at)

@@ -1,4 +1,4 @@
-package place
+package netns
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"weftnet.io/weftnet/internal/packet"
 )
 
-// Port is the device of a place that leads to others.
+// Port is the device of a station that leads to others.
 const Port = "eth0"
 
 // dropped is what a sender behind netkit hears of a packet that a program drops (netkit_xmit). Behind veth it hears nothing.
@@ -28,10 +28,10 @@ const dropped = unix.ENOBUFS
 
 // Send puts a frame, as package packet writes them, on the wire of eth0. A line that does not begin with its Ethernet
 // addresses goes from eth0 to the gateway.
-func (p *Place) Send(line string) error { return p.Flood(line, 0, 0) }
+func (p *Station) Send(line string) error { return p.Flood(line, 0, 0) }
 
 // Flood sends a frame for every number of a range, as fast as it can: the number stands where the line says PORT.
-func (p *Place) Flood(line string, from, to int) error {
+func (p *Station) Flood(line string, from, to int) error {
 	return p.Do(func() error {
 		l, err := netlink.LinkByName(Port)
 		if err != nil {
@@ -64,18 +64,18 @@ func (p *Place) Flood(line string, from, to int) error {
 }
 
 // MAC is the Ethernet address of eth0.
-func (p *Place) MAC() (string, error) {
+func (p *Station) MAC() (string, error) {
 	a, err := p.port()
 	return a.HardwareAddr.String(), err
 }
 
 // MTU is that of eth0.
-func (p *Place) MTU() (int, error) {
+func (p *Station) MTU() (int, error) {
 	a, err := p.port()
 	return a.MTU, err
 }
 
-func (p *Place) port() (a netlink.LinkAttrs, err error) {
+func (p *Station) port() (a netlink.LinkAttrs, err error) {
 	err = p.Do(func() error {
 		l, err := netlink.LinkByName(Port)
 		if err == nil {
@@ -100,7 +100,7 @@ func gatewayMAC(l netlink.Link) (net.HardwareAddr, error) {
 }
 
 // Ping sends an ICMP echo request with size bytes of data that must not be fragmented, and waits for the answer.
-func (p *Place) Ping(ctx context.Context, to netip.Addr, size int) error {
+func (p *Station) Ping(ctx context.Context, to netip.Addr, size int) error {
 	network, local, protocol, kind := "ip4:icmp", "0.0.0.0", 1, icmp.Type(ipv4.ICMPTypeEcho)
 	if to.Is6() {
 		network, local, protocol, kind = "ip6:ipv6-icmp", "::", 58, ipv6.ICMPTypeEchoRequest
