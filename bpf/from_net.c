@@ -3,7 +3,7 @@
  * workloads straight in, and names the sender of the rest for the host's stack. */
 #include "lib/masquerade.h"
 #include "lib/node.h"
-#include "lib/route.h"
+#include "lib/path.h"
 #include "lib/service.h"
 #include "lib/vlan.h"
 
@@ -81,7 +81,6 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	struct packet *p = &c->packet;
 	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 	struct flow f = {};
-	__u32 ifindex;
 	int mine, reason, lost = fragment_meet(c), asks = ipcache_is_this_node(h) && node_nic(), action;
 
 	if (ipcache_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
@@ -112,11 +111,10 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	ct_find(c, p, &f);
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
-	ifindex = h->ifindex;
-	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : deliver_local(skb, c, &f, ifindex);
+	action = path_in(skb, c, &f, h);
 	if (action == TC_ACT_OK)
 		action = net_to_stack(skb, c, 0);
-	return deliver_rest(skb, c, action, ifindex);
+	return deliver_rest(skb, c, action, c->hop.ifindex);
 }
 
 SEC("tc")

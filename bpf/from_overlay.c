@@ -2,7 +2,7 @@
 /* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
  * VNI, so the outer source must be a node that the cluster knows, or a VTEP, which vouches for its range alone. */
 #include "lib/node.h"
-#include "lib/route.h"
+#include "lib/path.h"
 #include "lib/vtep.h"
 
 #define PACKET_HOST 0
@@ -82,7 +82,6 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	struct packet *p = &c->packet;
 	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 	struct flow f = {};
-	__u32 ifindex;
 	int reason, action;
 
 	c->destination = ipcache_identity(h, p->v6);
@@ -99,11 +98,10 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	if (reason)
 		return drop(skb, c, reason);
 	ct_find(c, p, &f);
-	ifindex = h->ifindex;
-	action = f.entry && (f.entry->flags & CT_STACK) ? TC_ACT_OK : deliver_local(skb, c, &f, ifindex);
+	action = path_in(skb, c, &f, h);
 	if (action == TC_ACT_OK)
 		action = overlay_to_stack(skb, c);
-	return deliver_rest(skb, c, action, ifindex);
+	return deliver_rest(skb, c, action, c->hop.ifindex);
 }
 
 SEC("tc")

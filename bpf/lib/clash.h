@@ -25,15 +25,24 @@ static __always_inline int clash_owns(const struct context *c, const struct flow
 	return (c->event_flags & EVENT_SERVICE) && e->service_port == c->service_port && addr_equal(&e->service, &c->service);
 }
 
-/* Whether anything is known between the packet's ends if its source has this port. */
-static __always_inline int clash_at(struct context *c, __be16 port, struct flow *f)
-{
-	struct packet *q = &c->quoted;
+#define CLASH_NONE 0
+#define CLASH_OWN 1
+#define CLASH_OTHER 2
 
-	*q = c->packet;
-	q->src_port = port;
-	ct_find(c, q, f);
-	return f->entry != NULL;
+/* What is known between the packet's ends if its source has this port: nothing, its own connection, or another. */
+GLOBAL clash_at(__u32 port)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+
+	if (!c)
+		return CLASH_OTHER;
+	c->quoted = c->packet;
+	c->quoted.src_port = port;
+	ct_find(c, &c->quoted, &f);
+	if (!f.entry)
+		return CLASH_NONE;
+	return clash_owns(c, &f) ? CLASH_OWN : CLASH_OTHER;
 }
 
 static __always_inline __be16 clash_port(__be16 from, __u32 random)
@@ -48,7 +57,6 @@ static __always_inline __be16 clash_port(__be16 from, __u32 random)
 GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 {
 	struct context *c = context_here();
-	struct flow f = {};
 	struct nat_key *key;
 	struct packet *p;
 	struct nat *known;
@@ -78,13 +86,13 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	if (known && known->source_port && !c->client_port) {
 		port = known->source_port;
 		c->client_port = own;
-		taken = clash_at(c, port, &f) && !clash_owns(c, &f);
+		taken = clash_at(port) == CLASH_OTHER;
 	} else if (!taken) {
 		return 0;
 	}
 	for (int try = 0; taken && try < CLASH_TRIES; try++) {
 		port = clash_port(own, bpf_get_prandom_u32());
-		taken = port == own || clash_at(c, port, &f);
+		taken = port == own || clash_at(port) != CLASH_NONE;
 	}
 	if (taken)
 		return -DROP_NAT_NO_MAPPING;

@@ -108,6 +108,13 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 	return action;
 }
 
+/* Takes a packet that has come from elsewhere for a pod of this node; `f` is found already. TC_ACT_OK: it goes by the host's stack. */
+static __always_inline int path_in(struct __sk_buff *skb, struct context *c, struct flow *f, const struct ipcache *h)
+{
+	path_choose(c, h, f->entry ? f->entry->flags : 0);
+	return c->hop.path == PATH_POD ? deliver_local(skb, c, f, c->hop.ifindex) : TC_ACT_OK;
+}
+
 /* Takes the path of an allowed packet that is not for a pod of this node. */
 static __always_inline int path_take(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
