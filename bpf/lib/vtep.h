@@ -51,7 +51,7 @@ static __noinline int vtep_arp(struct __sk_buff *skb, struct context *c, const s
 		return TC_ACT_SHOT;
 	reason = arp_turn(skb, &a, mac);
 	if (!reason)
-		reason = overlay_wrap(skb, end, IDENTITY_WORLD);
+		reason = overlay_encap(skb, end, IDENTITY_WORLD);
 	if (reason)
 		return drop(skb, c, reason);
 	mark_set(skb, 0, MARK_ENCAPSULATED);
