@@ -82,7 +82,7 @@ func Neighbour(index int, name string, a netip.Addr, mac net.HardwareAddr) Chang
 	return Change{What: fmt.Sprintf("neighbour %s on %s", a, name), Request: r}
 }
 
-// Address is one of a workload. It is there at once: nobody else has it.
+// Address is one of a workload. It is there at once: no other machine has it.
 func Address(index int, a netip.Addr) Change {
 	r := nl.NewNetlinkRequest(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	head := nl.NewIfAddrmsg(int(family(a)))

@@ -6,6 +6,7 @@ import (
 	"weftnet.io/weftnet/internal/derive/nic"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/sink/bpfmap/exempt"
 	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/netdev"
 	"weftnet.io/weftnet/internal/state"
@@ -50,12 +51,12 @@ func (n *Node) attached(ifindex uint32) bool {
 
 // exempt keeps what is open on the node when its first policy comes, and says what that is.
 func (n *Node) exempt() error {
-	var list []bpfmap.Connection
+	var list []exempt.Connection
 	err := netdev.Connections(func(protocol uint8, from, to netip.AddrPort) {
-		list = append(list, bpfmap.Connection{Protocol: protocol, Source: from, Destination: to})
+		list = append(list, exempt.Connection{Protocol: protocol, Source: from, Destination: to})
 	})
 	if err == nil {
-		err = bpfmap.Exempt(n.Datapath, list)
+		err = exempt.Open(n.Datapath, list)
 	}
 	if err != nil {
 		return err

@@ -151,7 +151,7 @@ func (w *Wire) Narrow(mtu int) error {
 	return nil
 }
 
-// Advertise has the router send what is for pods of the n-th node there: without it nobody outside knows where a pod is.
+// Advertise has the router send what is for pods of the n-th node there: without it no machine outside knows where a pod is.
 func (w *Wire) Advertise(n int) error {
 	v4, v6 := PodPrefixes(n)
 	via4, via6 := NodeAddresses(n)

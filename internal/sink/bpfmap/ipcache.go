@@ -70,7 +70,7 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheRow) error {
 			key := addressKey(r)
 			known := c.addresses.Lookup(key, &old) == nil && old == value
 			if err := c.addresses.Put(key, value); err != nil {
-				errs = append(errs, fail(r, full("ipcache", err)))
+				errs = append(errs, fail(r, Full("ipcache", err)))
 			} else if !known {
 				changed = append(changed, key)
 			}
@@ -79,7 +79,7 @@ func (c *IPCache) Set(_ context.Context, rows []table.IPCacheRow) error {
 		key := prefixKey(r)
 		known := c.prefixes.Lookup(key, &old) == nil && old == value
 		if err := c.prefixes.Put(key, value); err != nil {
-			errs = append(errs, fail(r, full("prefixes", err)))
+			errs = append(errs, fail(r, Full("prefixes", err)))
 		} else if !known {
 			all = true
 		}
@@ -122,8 +122,8 @@ func fail(r table.IPCacheRow, err error) error {
 	return &reconcile.RowError{Key: state.Join(r.Network, r.Prefix), Err: err}
 }
 
-// full explains the one error that an operator can do something about.
-func full(name string, err error) error {
+// Full explains the one error that an operator can do something about.
+func Full(name string, err error) error {
 	if err != nil && isFull(err) {
 		return fmt.Errorf("map %s is full: raise its size in the configuration: %w", name, err)
 	}

@@ -132,7 +132,7 @@ func (n *NICs) set(r table.NIC) error {
 	}
 	v.Revision = before.Revision
 	if err := n.nics.Put(r.Ifindex, v); err != nil {
-		return full("nics", err)
+		return Full("nics", err)
 	}
 	if isNew || before.Set == v.Set {
 		return nil
@@ -141,7 +141,7 @@ func (n *NICs) set(r table.NIC) error {
 	if v.Revision, err = n.revisions.Next(); err != nil {
 		return err
 	}
-	return full("nics", n.nics.Put(r.Ifindex, v))
+	return Full("nics", n.nics.Put(r.Ifindex, v))
 }
 
 // Unset removes rows.

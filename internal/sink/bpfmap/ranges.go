@@ -58,7 +58,7 @@ func (s *Sets) editRanges(generation uint32, have, want []policy.Range) error {
 	put, gone := rangeSteps(have, want)
 	for i, r := range put {
 		if err := s.maps.Put("ranges", rangeKey(generation, r), uint32(r.Class)); err != nil {
-			return errors.Join(fmt.Errorf("write %s: %w", r, full("ranges", err)), s.takeBack(generation, have, put[:i+1]))
+			return errors.Join(fmt.Errorf("write %s: %w", r, Full("ranges", err)), s.takeBack(generation, have, put[:i+1]))
 		}
 	}
 	return s.removeRanges(generation, gone)

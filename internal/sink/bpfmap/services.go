@@ -234,7 +234,7 @@ func (s *Services) set(r table.Frontend) error {
 	for i, id := range active {
 		if err := s.slots.Put(abi.SlotKey{Service: h.id, Slot: uint32(i)}, id); err != nil {
 			s.release(uses)
-			return fmt.Errorf("write slot %d: %w", i, full("slots", err))
+			return fmt.Errorf("write slot %d: %w", i, Full("slots", err))
 		}
 	}
 	takes := active
@@ -245,7 +245,7 @@ func (s *Services) set(r table.Frontend) error {
 	for _, id := range takes {
 		if err := s.slots.Put(abi.SlotKey{Service: h.id, Slot: abi.SlotTakes | id}, id); err != nil {
 			s.release(uses)
-			return fmt.Errorf("write that backend %d takes connections: %w", id, full("slots", err))
+			return fmt.Errorf("write that backend %d takes connections: %w", id, Full("slots", err))
 		}
 	}
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
@@ -254,7 +254,7 @@ func (s *Services) set(r table.Frontend) error {
 	}
 	if err := s.services.Put(key, v); err != nil {
 		s.release(uses)
-		return fmt.Errorf("write frontend: %w", full("services", err))
+		return fmt.Errorf("write frontend: %w", Full("services", err))
 	}
 	before := *h
 	h.row, h.uses, h.count, h.takes = r, uses, v.Count, takes
@@ -272,7 +272,7 @@ func (s *Services) take(r table.Frontend) (uses []backend, active []uint32, err 
 			n = &numbered{id: s.lastBackend}
 			v := abi.Backend{Addr: abi.From(b.Address), Port: abi.Port(b.Port), Protocol: uint16(r.Protocol), Id: n.id}
 			if err := s.backends.Put(n.id, v); err != nil {
-				return uses, nil, fmt.Errorf("write backend %s: %w", b, full("backends", err))
+				return uses, nil, fmt.Errorf("write backend %s: %w", b, Full("backends", err))
 			}
 			s.ids[p] = n
 		}

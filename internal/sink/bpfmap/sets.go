@@ -303,7 +303,7 @@ func (s *Sets) rules(e policy.Entry) uint32 {
 
 func (s *Sets) put(generation uint32, e policy.Entry) error {
 	if err := s.maps.Put("policies", policyKey(generation, e), s.value(e)); err != nil {
-		return fmt.Errorf("write %s: %w", e, full("policies", err))
+		return fmt.Errorf("write %s: %w", e, Full("policies", err))
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ import (
 	"weftnet.io/weftnet/internal/packet"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/sink/bpfmap/exempt"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/test/oracle"
@@ -36,7 +37,7 @@ import (
 
 // bench is one script's kernel: a network namespace of its own on a thread of its own, and a loaded datapath.
 type bench struct {
-	before  []bpfmap.Connection // open when the firewall comes
+	before  []exempt.Connection // open when the firewall comes
 	work    chan func()
 	dir     string
 	config  datapath.Config

@@ -8,7 +8,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
-	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/sink/bpfmap/exempt"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -29,7 +29,7 @@ func openBefore(b *bench, ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 	to, err := netip.ParseAddrPort(args[2])
 	ts.Check(err)
-	b.before = append(b.before, bpfmap.Connection{Protocol: protocol, Source: from, Destination: to})
+	b.before = append(b.before, exempt.Connection{Protocol: protocol, Source: from, Destination: to})
 }
 
-func (b *bench) exempt() error { return bpfmap.Exempt(b.dp, b.before) }
+func (b *bench) exempt() error { return exempt.Open(b.dp, b.before) }

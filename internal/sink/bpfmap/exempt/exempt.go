@@ -1,4 +1,6 @@
-package bpfmap
+// Package exempt keeps what is open on a node when its first policy comes: rows of connections about which that policy is not
+// asked, until they close. A packet of such a connection may write its row at the same moment, so the kernel marks it.
+package exempt
 
 import (
 	"encoding/binary"
@@ -12,6 +14,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/bpf/ktime"
+	"weftnet.io/weftnet/internal/sink/bpfmap"
 )
 
 // Connection is one of this node itself, or one that its netfilter carries for others: source opened it.
@@ -27,12 +30,12 @@ func (c Connection) String() string {
 // Connections is a loaded datapath: rows of its connections are marked and counted by the kernel, since packets change them
 // meanwhile.
 type Connections interface {
-	Maps
+	bpfmap.Maps
 	Mark(what abi.SweepWhat, keys ...abi.CtKey) (int, error)
 }
 
-// Exempt has this node's policy not asked about connections that are open before it has one, until they close.
-func Exempt(m Connections, list []Connection) error {
+// Open has this node's policy not asked about connections that are open before it has one, until they close.
+func Open(m Connections, list []Connection) error {
 	var made []abi.CtKey
 	var failed error
 	for _, c := range list {
@@ -68,7 +71,7 @@ func exempt(m Connections, protocol uint8, key abi.CtKey, fromB bool) (made bool
 			return true, nil
 		}
 		if !errors.Is(err, ebpf.ErrKeyExist) {
-			return false, full("connections", err)
+			return false, bpfmap.Full("connections", err)
 		}
 		if n, err := m.Mark(abi.SweepExempt, key); n > 0 || err != nil {
 			return false, err
