@@ -68,6 +68,17 @@ func (l *life) settle() error {
 	}
 }
 
+// configured waits until what the API server has told of the configuration is read: an ADD before that is refused, and runtimes repeat it.
+func (l *life) configured(ctx context.Context) {
+	for s := l.db.Snapshot(); l.Settings.IsSynced(s) && !l.Configs.IsSynced(s); s = l.db.Snapshot() {
+		select {
+		case <-l.Configs.WatchAll(s):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func newBench(dir string) (*bench, error) {
 	b := &bench{dir: dir, netns: filepath.Join(dir, "netns"), kernel: newKernel(), api: newAPI(), answers: map[string]chan answer{}, shares: map[string]float64{}}
 	if err := os.WriteFile(b.netns, nil, 0o600); err != nil {

@@ -75,11 +75,12 @@ func add(ts *testscript.TestScript, args []string) error {
 	b := benchOf(ts)
 	done := make(chan answer, 1)
 	b.answers[args[0]] = done
-	server := b.life.cni
+	l := b.life
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		result, err := server.Add(ctx, b.request(args[0]))
+		l.configured(ctx)
+		result, err := l.cni.Add(ctx, b.request(args[0]))
 		done <- answer{result, err}
 	}()
 	return nil
