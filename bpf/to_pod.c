@@ -22,7 +22,7 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *
 		if (c->source == IDENTITY_HOST)
 			p->owner = 0;
 		reason = open_connection(&f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));
-		if (reason)
+		if (!f.entry)
 			return drop(skb, c, reason);
 	}
 	if (f.reply)

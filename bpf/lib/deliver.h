@@ -65,7 +65,7 @@ static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, st
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;
 		reason = open_connection(f, CT_CALLED);
-		if (reason)
+		if (!f->entry)
 			return drop(skb, c, reason);
 	}
 	reason = policy_reason(verdict_at(skb, c, f, n, f->reply));

@@ -105,7 +105,7 @@ GLOBAL node_enforce(struct __sk_buff *skb, int does)
 		if (does == NODE_CARRIES)
 			p->owner = OWNER_CARRIED;
 		reason = open_connection(&f, CT_STACK | (exempt ? CT_EXEMPT : 0) | (does == NODE_SENDS ? 0 : CT_CALLED));
-		if (reason)
+		if (!f.entry)
 			return reason;
 	}
 	reason = exempt ? 0 : policy_reason(node_verdict(skb, c, &f, does == NODE_SENDS));
