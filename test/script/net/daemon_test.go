@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -94,10 +95,13 @@ func daemon(l *line) error {
 	}
 }
 
+// lives counts the programs that were started.
+var lives atomic.Int64
+
 // start runs the program. Its socket has an abstract name: the program may write to it under any user, and it goes with the
-// node.
+// node. Each life has a name of its own, since the former one's is taken until its last read has returned.
 func (s *service) start(l *line, n *nettest.Node, key string, program []string) error {
-	name := "@weft-notify/" + key
+	name := fmt.Sprintf("@weft-notify/%s/%d", key, lives.Add(1))
 	err := n.Do(func() (err error) {
 		s.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 		return err
