@@ -21,25 +21,31 @@ struct lb_call {
 	__u32 net;
 };
 
+/* A node port is offered at every address of every node: one row a family, with the unspecified address. */
+static __always_inline struct service *lb_node_port(const struct lb_call *call)
+{
+	struct service_key key = { .port = call->port, .protocol = call->protocol, .net = call->net };
+	__u16 port = bpf_ntohs(call->port);
+
+	if (port < NODE_PORT_MIN || port > NODE_PORT_MAX)
+		return NULL;
+	if (addr_is4(&call->dst))
+		addr_from4(&key.addr, 0);
+	return bpf_map_lookup_elem(&services, &key);
+}
+
 /* The frontend that is called. NULL: no service. */
 static __always_inline struct service *lb_frontend(const struct lb_call *call)
 {
 	struct service_key key = { .addr = call->dst, .port = call->port, .protocol = call->protocol, .net = call->net };
 	struct service *s = bpf_map_lookup_elem(&services, &key);
 	__u16 port = bpf_ntohs(call->port);
+	struct ipcache *h;
 
 	if (s || port < NODE_PORT_MIN || port > NODE_PORT_MAX)
 		return s;
-	/* A node port is offered at every address of every node: one row a family, with the unspecified address. */
-	struct ipcache *h = ipcache_lookup(&call->dst, call->net);
-
-	if (!h || !(h->flags & IPCACHE_NODE))
-		return NULL;
-	if (addr_is4(&call->dst))
-		addr_from4(&key.addr, 0);
-	else
-		__builtin_memset(&key.addr, 0, sizeof(key.addr));
-	return bpf_map_lookup_elem(&services, &key);
+	h = ipcache_lookup(&call->dst, call->net);
+	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call) : NULL;
 }
 
 /* Whether a call that no frontend is for is of a cluster address: that is nothing but the ports of its service, for all other

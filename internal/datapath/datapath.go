@@ -20,6 +20,7 @@ import (
 	"weftnet.io/weftnet/internal/datapath/layout"
 	"weftnet.io/weftnet/internal/datapath/object"
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/datapath/socket"
 	"weftnet.io/weftnet/internal/datapath/sweep"
 )
 
@@ -37,6 +38,7 @@ type Config struct {
 	Loopback4       netip.Addr
 	Loopback6       netip.Addr
 	EventsPerSecond uint32            // 0: the default
+	Sockets         bool              // programs at sockets are loaded, too
 	Silent          bool              // calls of services without backends are dropped without an answer
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
@@ -44,6 +46,7 @@ type Config struct {
 
 	atNetkit      bool   // from_pod is for netkit pairs
 	callersSeed   uint32 // one for all programs
+	hostNetns     uint64 // cookie of this network namespace
 	hostConntrack bool   // programs can look into the host's connection tracking
 }
 
@@ -91,6 +94,9 @@ func Open(dir string, config Config) (*Datapath, error) {
 	}
 	var err error
 	config.callersSeed = rand.Uint32()
+	if config.hostNetns, err = probe.NetnsCookie(); err != nil {
+		return nil, err
+	}
 	if config.hostConntrack, err = probe.HostConntrack(); err != nil {
 		return nil, err
 	}
@@ -125,6 +131,9 @@ func newDatapath(dir string, config Config) *Datapath {
 
 func (d *Datapath) loadAll() error {
 	for _, object := range object.Names() {
+		if object == socket.Object && !d.config.Sockets {
+			continue
+		}
 		programs, err := d.load(object, d.config)
 		if err != nil {
 			return err
@@ -260,6 +269,11 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 			if err := v.Set(value); err != nil {
 				return fmt.Errorf("set its variable %s: %w", name, err)
 			}
+		}
+	}
+	if v := spec.Variables["host_netns"]; v != nil {
+		if err := v.Set(c.hostNetns); err != nil {
+			return fmt.Errorf("set its variable host_netns: %w", err)
 		}
 	}
 	variable := spec.Variables["config"]

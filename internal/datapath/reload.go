@@ -16,7 +16,7 @@ var ErrMoving = errors.New("entries of the former maps are still moved")
 // after the other, while packets flow. Maps that are to have another size are made anew and filled from the former ones: Follow
 // ends that. If it comes to nothing, all is as it was.
 func (d *Datapath) Reload(config Config) error {
-	config.callersSeed, config.hostConntrack = d.config.callersSeed, d.config.hostConntrack
+	config.callersSeed, config.hostNetns, config.hostConntrack = d.config.callersSeed, d.config.hostNetns, d.config.hostConntrack
 	if !reflect.DeepEqual(config, d.config) {
 		if len(d.Moving()) > 0 {
 			return ErrMoving
@@ -139,5 +139,5 @@ func (d *Datapath) replace() error {
 		}
 		errs = append(errs, d.Attach(a.Program, a.Ifindex))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, d.sockets().Replace(d.programs))...)
 }

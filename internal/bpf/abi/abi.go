@@ -1237,6 +1237,29 @@ type Quota struct {
 	Refused [4]uint64
 }
 
+// SocketConfig is C's struct socket_config, 4 bytes.
+type SocketConfig struct {
+	_        structs.HostLayout
+	HostOnly uint32
+}
+
+// SocketKey is C's struct socket_key, 32 bytes.
+type SocketKey struct {
+	_      structs.HostLayout
+	Cookie uint64
+	Addr   Addr
+	Port   BePort
+	_      [6]uint8
+}
+
+// SocketService is C's struct socket_service, 24 bytes.
+type SocketService struct {
+	_    structs.HostLayout
+	Addr Addr
+	Port BePort
+	_    [6]uint8
+}
+
 // Sweep is C's struct sweep, 20496 bytes.
 type Sweep struct {
 	_       structs.HostLayout

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* abi/socket: what a socket called, where a call of a service was led to a backend before there was a packet. */
+#ifndef WEFT_ABI_SOCKET_H
+#define WEFT_ABI_SOCKET_H
+
+#include "addr.h"
+#include "map.h"
+
+/* What the programs at sockets are told when they are loaded. */
+struct socket_config {
+	__u32 host_only; /* calls of pods are left to from_pod */
+};
+
+/* socket_services: what a socket that speaks with this backend called. socket_backends: the backend that a datagram socket has
+ * at this service, for each message that names its receiver. */
+struct socket_key {
+	__u64 cookie; /* of the socket: bpf_get_socket_cookie() */
+	struct addr addr; /* of the backend, or of the service */
+	__be16 port;
+	__u8 pad[6];
+};
+
+struct socket_service {
+	struct addr addr;
+	__be16 port;
+	__u8 pad[6];
+};
+
+MAP(BPF_MAP_TYPE_LRU_HASH, socket_services, struct socket_key, struct socket_service, 65536, 0);
+MAP(BPF_MAP_TYPE_LRU_HASH, socket_backends, struct socket_key, __u32, 16384, 0);
+
+#endif

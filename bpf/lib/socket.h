@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* socket: a call of a service becomes a call of one of its backends at the socket, so that no packet needs translation. Programs of
+ * control groups are interrupted by those of devices and by each other: what they know is on the stack, never in the context. */
+#ifndef WEFT_SOCKET_H
+#define WEFT_SOCKET_H
+
+#include <linux/in.h>
+#include "abi/socket.h"
+#include "lb.h"
+#include "nic.h"
+
+#define ECONNREFUSED 111
+
+volatile const struct socket_config sockets = {};
+volatile const __u64 host_netns = 0; /* cookie of the node's own network namespace */
+
+/* Whether the calling process is of the node's own network namespace, not of a pod's. */
+static __always_inline int socket_is_host(struct bpf_sock_addr *ctx)
+{
+	return bpf_get_netns_cookie(ctx) == host_netns;
+}
+
+/* The protocol by which services are found; 0: none that is translated at sockets. */
+static __always_inline __u8 socket_protocol(const struct bpf_sock_addr *ctx)
+{
+	switch (ctx->protocol) {
+	case IPPROTO_TCP:
+	case IPPROTO_MPTCP:
+		return IPPROTO_TCP;
+	case IPPROTO_UDP:
+		return IPPROTO_UDP;
+	default:
+		return 0;
+	}
+}
+
+/* Who keeps its backend at a service with affinity: all processes of a network namespace are one client, as a pod is. */
+static __always_inline void socket_client(struct bpf_sock_addr *ctx, struct addr *client)
+{
+	__u64 *w = (__u64 *)client;
+
+	w[0] = 0;
+	w[1] = bpf_get_netns_cookie(ctx);
+}
+
+/* The frontend that is called. A node offers its node ports to itself at the loopback address, too. */
+static __always_inline struct service *socket_frontend(struct bpf_sock_addr *ctx, const struct lb_call *call)
+{
+	if (!addr_is_loopback(&call->dst))
+		return lb_frontend(call);
+	return socket_is_host(ctx) ? lb_node_port(call) : NULL;
+}
+
+/* The backend for a message of a datagram socket: the one that this socket had there before, or a new one that it keeps. */
+static __always_inline struct backend *socket_kept(const struct socket_key *key, const struct lb_call *call, const struct service *s)
+{
+	__u32 *known = bpf_map_lookup_elem(&socket_backends, key);
+	struct backend *b = known ? lb_backend(*known) : NULL;
+
+	if (b)
+		return b;
+	b = lb_select(call, s);
+	if (b)
+		bpf_map_update_elem(&socket_backends, key, &b->id, BPF_ANY);
+	return b;
+}
+
+/* Leads a call of addr:port to a backend of the service that is there. Returns 1 if it did, 0 if the call is none of a service, and -1
+ * if the service has no backend. A message of an unconnected socket is one of many: they go to one backend. */
+static __always_inline int socket_translate(struct bpf_sock_addr *ctx, struct addr *addr, __be16 *port, int message)
+{
+	struct lb_call call = { .dst = *addr, .port = *port, .protocol = socket_protocol(ctx), .net = NET_PODS };
+	struct socket_key key = { .cookie = bpf_get_socket_cookie(ctx), .addr = *addr, .port = *port };
+	struct socket_service called = { .addr = *addr, .port = *port };
+	struct service *s;
+	struct backend *b;
+
+	if (!call.protocol || (sockets.host_only && !socket_is_host(ctx)))
+		return 0;
+	s = socket_frontend(ctx, &call);
+	if (!s)
+		return 0;
+	socket_client(ctx, &call.client);
+	b = message ? socket_kept(&key, &call, s) : lb_select(&call, s);
+	if (!b)
+		return -1;
+	key.addr = b->addr;
+	key.port = b->port;
+	bpf_map_update_elem(&socket_services, &key, &called, BPF_ANY);
+	*addr = b->addr;
+	*port = b->port;
+	return 1;
+}
+
+/* What the socket called that speaks with addr:port, if that was a service: then it is what the process is told. */
+static __always_inline int socket_restore(struct bpf_sock_addr *ctx, struct addr *addr, __be16 *port)
+{
+	struct socket_key key = { .cookie = bpf_get_socket_cookie(ctx), .addr = *addr, .port = *port };
+	struct socket_service *called;
+
+	if (!socket_protocol(ctx))
+		return 0;
+	called = bpf_map_lookup_elem(&socket_services, &key);
+	if (!called)
+		return 0;
+	*addr = called->addr;
+	*port = called->port;
+	return 1;
+}
+
+#endif
