@@ -2,37 +2,34 @@
 /* socket: what processes of a control group say to services, where they connect, send datagrams and ask who their peer is. */
 #include "lib/socket.h"
 
-static __always_inline void read4(const struct bpf_sock_addr *ctx, struct addr *a)
-{
-	addr_from4(a, ctx->user_ip4);
-}
-
-static __always_inline void write4(struct bpf_sock_addr *ctx, const struct addr *a, __be16 port)
-{
-	ctx->user_ip4 = addr_4(a);
-	ctx->user_port = port;
-}
-
 /* A socket of IPv6 that speaks IPv4 names mapped addresses (RFC 4291 2.5.5.2), which is what rows have for IPv4. */
-static __always_inline void read6(const struct bpf_sock_addr *ctx, struct addr *a)
+static __always_inline void peer_read(const struct bpf_sock_addr *ctx, struct addr *a, int v6)
 {
 	__u32 *w = (__u32 *)a;
 
+	if (!v6) {
+		addr_from4(a, ctx->user_ip4);
+		return;
+	}
 	w[0] = ctx->user_ip6[0];
 	w[1] = ctx->user_ip6[1];
 	w[2] = ctx->user_ip6[2];
 	w[3] = ctx->user_ip6[3];
 }
 
-static __always_inline void write6(struct bpf_sock_addr *ctx, const struct addr *a, __be16 port)
+static __always_inline void peer_write(struct bpf_sock_addr *ctx, const struct addr *a, __be16 port, int v6)
 {
 	const __u32 *w = (const __u32 *)a;
 
+	ctx->user_port = port;
+	if (!v6) {
+		ctx->user_ip4 = addr_4(a);
+		return;
+	}
 	ctx->user_ip6[0] = w[0];
 	ctx->user_ip6[1] = w[1];
 	ctx->user_ip6[2] = w[2];
 	ctx->user_ip6[3] = w[3];
-	ctx->user_port = port;
 }
 
 /* A call of a service without backends: processes of the node are refused here, since no program of a device refuses theirs; a
@@ -45,100 +42,76 @@ static __always_inline int refuse(struct bpf_sock_addr *ctx)
 	return 0;
 }
 
-static __always_inline int call4(struct bpf_sock_addr *ctx, int message)
+static __always_inline int call(struct bpf_sock_addr *ctx, int v6, int message)
 {
 	__be16 port = ctx->user_port;
 	struct addr a;
 	int led;
 
-	read4(ctx, &a);
+	peer_read(ctx, &a, v6);
 	led = socket_translate(ctx, &a, &port, message);
 	if (led > 0)
-		write4(ctx, &a, port);
+		peer_write(ctx, &a, port, v6);
 	return led < 0 ? refuse(ctx) : 1;
 }
 
-static __always_inline int call6(struct bpf_sock_addr *ctx, int message)
-{
-	__be16 port = ctx->user_port;
-	struct addr a;
-	int led;
-
-	read6(ctx, &a);
-	led = socket_translate(ctx, &a, &port, message);
-	if (led > 0)
-		write6(ctx, &a, port);
-	return led < 0 ? refuse(ctx) : 1;
-}
-
-static __always_inline int peer4(struct bpf_sock_addr *ctx)
+static __always_inline int answer(struct bpf_sock_addr *ctx, int v6)
 {
 	__be16 port = ctx->user_port;
 	struct addr a;
 
-	read4(ctx, &a);
+	peer_read(ctx, &a, v6);
 	if (socket_restore(ctx, &a, &port))
-		write4(ctx, &a, port);
-	return 1;
-}
-
-static __always_inline int peer6(struct bpf_sock_addr *ctx)
-{
-	__be16 port = ctx->user_port;
-	struct addr a;
-
-	read6(ctx, &a);
-	if (socket_restore(ctx, &a, &port))
-		write6(ctx, &a, port);
+		peer_write(ctx, &a, port, v6);
 	return 1;
 }
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
-	return call4(ctx, 0);
+	return call(ctx, 0, 0);
 }
 
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
-	return call6(ctx, 0);
+	return call(ctx, 1, 0);
 }
 
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
-	return call4(ctx, 1);
+	return call(ctx, 0, 1);
 }
 
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return call6(ctx, 1);
+	return call(ctx, 1, 1);
 }
 
 SEC("cgroup/recvmsg4")
 int recvmsg4(struct bpf_sock_addr *ctx)
 {
-	return peer4(ctx);
+	return answer(ctx, 0);
 }
 
 SEC("cgroup/recvmsg6")
 int recvmsg6(struct bpf_sock_addr *ctx)
 {
-	return peer6(ctx);
+	return answer(ctx, 1);
 }
 
 SEC("cgroup/getpeername4")
 int getpeername4(struct bpf_sock_addr *ctx)
 {
-	return peer4(ctx);
+	return answer(ctx, 0);
 }
 
 SEC("cgroup/getpeername6")
 int getpeername6(struct bpf_sock_addr *ctx)
 {
-	return peer6(ctx);
+	return answer(ctx, 1);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
