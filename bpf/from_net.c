@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_net: what enters the node, at its physical NICs (tcx ingress): undoes masquerade, takes packets for local
  * workloads straight in, and names the sender of the rest for the host's stack. */
-#include "lib/masquerade.h"
-#include "lib/node.h"
-#include "lib/path.h"
-#include "lib/service.h"
+#include "lib/outside.h"
 #include "lib/vlan.h"
 
 /* Where a frame came from, seen from the machine with this address. */
@@ -81,7 +78,8 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	struct packet *p = &c->packet;
 	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 	struct flow f = {};
-	int mine, reason, lost = fragment_meet(c), asks = ipcache_is_this_node(h) && node_nic(), action;
+	__u32 led;
+	int mine = 0, reason, lost = fragment_meet(c), asks = ipcache_is_this_node(h) && node_nic(), action;
 
 	if (ipcache_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
 		return overlay_is_here(&p->dst) ? net_to_stack(skb, c, asks) : drop(skb, c, DROP_ENCAP_PROHIBITED);
@@ -99,13 +97,21 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 		if (mine)
 			h = ipcache_lookup(&p->dst, c->net);
 	}
+	if (!ipcache_is_local_pod(h)) {
+		action = mine ? outside_answer(skb, c) : outside_call(skb, c);
+		if (action != GO_ON)
+			return deliver_rest(skb, c, action, 0);
+		h = ipcache_lookup(&p->dst, c->net);
+	}
 	c->destination = ipcache_identity(h, p->v6);
 	asks = ipcache_is_this_node(h) && node_nic();
-	if (asks && !service_is_called(c)) {
+	led = c->event_flags & EVENT_SERVICE;
+	if (asks && (led || !service_is_called(c)))
 		reason = node_enforce(skb, NODE_GETS);
-		if (reason)
-			return drop(skb, c, reason);
-	}
+	else if (ipcache_is_this_node(h) && led && !p->icmp_error)
+		reason = outside_here();
+	if (reason)
+		return drop(skb, c, reason);
 	if (!ipcache_is_local_pod(h))
 		return net_to_stack(skb, c, asks);
 	ct_find(c, p, &f);

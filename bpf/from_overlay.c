@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
  * VNI, so the outer source must be a node that the cluster knows, or a VTEP, which vouches for its range alone. */
-#include "lib/node.h"
-#include "lib/path.h"
+#include "lib/outside.h"
 #include "lib/vtep.h"
 
 #define PACKET_HOST 0
@@ -87,9 +86,14 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	c->destination = ipcache_identity(h, p->v6);
 	if (!h || !(h->flags & IPCACHE_LOCAL) || !(ipcache_is_local_pod(h) || ipcache_is_this_node(h)))
 		return drop(skb, c, DROP_STALE);
-	if (ipcache_is_this_node(h) && !node_nic())
-		return overlay_to_stack(skb, c);
 	reason = fragment_meet(c);
+	if (ipcache_is_this_node(h)) {
+		action = reason ? GO_ON : outside_back(skb, c);
+		if (action != GO_ON)
+			return deliver_rest(skb, c, action, 0);
+		if (!node_nic())
+			return overlay_to_stack(skb, c);
+	}
 	if (!reason && ipcache_is_this_node(h)) {
 		reason = node_enforce(skb, NODE_GETS);
 		if (!reason)

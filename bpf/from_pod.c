@@ -10,7 +10,7 @@
 
 static __always_inline int create_connection(struct context *c, struct flow *f, int loops)
 {
-	return open_connection(f, (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
+	return open_connection(f, (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
 }
 
 /* An ICMP error goes the way of the connection that it is about. */
@@ -40,8 +40,6 @@ static __noinline int leave_pod(struct __sk_buff *skb, struct context *c, struct
 	return reason ? deliver_refuse(skb, c, f, reason) : path_take(skb, c, f);
 }
 
-#define GO_ON (-1) /* what a step says that is not done with the packet: others give the action */
-
 /* Finds the connection of a packet, or opens it, and its path: by the row of its target, once services are translated. */
 static __always_inline int find_path(struct __sk_buff *skb, struct context *c, struct nic *n, struct flow *f)
 {
@@ -49,7 +47,7 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	struct ipcache *h = ipcache_exact(&p->dst, c->net);
 	int reason = 0, loops = 0;
 
-	if (!ipcache_is_workload(h)) {
+	if (!ipcache_is_workload(h) && !f->reply) {
 		reason = service_translate(skb, c);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
 		if (!reason && loops)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_net: what leaves the node, at its physical NICs (tcx egress): masquerades what workloads say to the outside. */
 #include "lib/identity.h"
-#include "lib/masquerade.h"
-#include "lib/node.h"
+#include "lib/outside.h"
 #include "lib/vlan.h"
 
 /* Whether it is a workload's packet that leaves the cluster and is no answer; or a negated drop reason. */
@@ -43,12 +42,16 @@ static __always_inline int node_sends(struct __sk_buff *skb, struct context *c)
 	int reason;
 
 	if (!node_nic())
-		return TC_ACT_OK;
+		goto reply;
 	to = ipcache_lookup(&c->packet.dst, c->net);
 	c->source = identity_from_stack(skb, c);
 	/* What leaves by a device is not for this node: an address of it is a broadcast's, or belongs to another link. */
 	c->destination = ipcache_identity(ipcache_is_this_node(to) ? NULL : to, c->packet.v6);
 	reason = node_leaves(skb, c);
+	if (reason)
+		return drop(skb, c, reason);
+reply:
+	reason = outside_reply(skb, c);
 	return reason ? drop(skb, c, reason) : TC_ACT_OK;
 }
 
@@ -57,6 +60,7 @@ int to_net(struct __sk_buff *skb)
 {
 	__u32 kind = mark_kind(skb);
 	struct context *c;
+	struct addr as;
 	int reason, out;
 
 	if (kind == MARK_ENCAPSULATED || kind == MARK_DELIVERED) {
@@ -76,6 +80,7 @@ int to_net(struct __sk_buff *skb)
 		return node_nic() ? drop(skb, c, reason) : TC_ACT_OK;
 	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))
 		return TC_ACT_OK;
+	as = config_masquerade(c->packet.v6);
 	out = is_masqueraded(c);
 	if (!out)
 		return node_sends(skb, c);
@@ -84,7 +89,7 @@ int to_net(struct __sk_buff *skb)
 	else if (c->packet.icmp_error)
 		reason = masquerade_error(skb, c);
 	else
-		reason = masquerade_out(skb);
+		reason = masquerade_out(skb, &as);
 	return counted(skb, c, reason ? drop(skb, c, reason) : TC_ACT_OK);
 }
 

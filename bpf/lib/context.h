@@ -34,7 +34,7 @@ struct hop {
 	__u32 path; /* enum path_kind */
 	__u32 ifindex; /* to a pod of this node: of its NIC; else 0 */
 	struct addr tunnel; /* PATH_OVERLAY, PATH_VTEP */
-	__u8 inside; /* the target is in the cluster: its packets are not masqueraded */
+	__u8 plain; /* its packets leave with the source that they have: the target is in the cluster, or to it they come from a service */
 	__u8 node; /* the target is this node */
 	__u8 mac[6]; /* PATH_VTEP */
 };
@@ -80,6 +80,8 @@ struct context {
 	struct fragment fragment;
 	__u8 quote[128] __attribute__((aligned(8)));
 };
+
+#define GO_ON (-1) /* what a step says that is not done with the packet: others give the action */
 
 #define CONTEXT_CLEARED __builtin_offsetof(struct context, question)
 

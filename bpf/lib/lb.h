@@ -9,8 +9,17 @@
 #include "addr.h"
 #include "ipcache.h"
 
-#define NODE_PORT_MIN 30000 /* Kubernetes' --service-node-port-range */
-#define NODE_PORT_MAX 32767
+/* The defaults, for what the agent does not say: Kubernetes' --service-node-port-range. */
+volatile const struct lb_config services_here = {
+	.node_port_min = 30000,
+	.node_port_max = 32767,
+};
+
+/* The source of what goes on to another node, in one family; zero: nothing does. */
+static __always_inline struct addr lb_node(int v6)
+{
+	return v6 ? config_addr(&services_here.node6) : config_addr(&services_here.node4);
+}
 
 /* A call, as its client makes it. */
 struct lb_call {
@@ -18,16 +27,23 @@ struct lb_call {
 	struct addr dst;
 	__be16 port;
 	__u8 protocol;
+	__u8 scope; /* enum service_scope */
 	__u32 net;
 };
+
+static __always_inline int lb_is_node_port(const struct lb_call *call)
+{
+	__u16 port = bpf_ntohs(call->port);
+
+	return port >= services_here.node_port_min && port <= services_here.node_port_max;
+}
 
 /* A node port is offered at every address of every node: one row a family, with the unspecified address. */
 static __always_inline struct service *lb_node_port(const struct lb_call *call)
 {
-	struct service_key key = { .port = call->port, .protocol = call->protocol, .net = call->net };
-	__u16 port = bpf_ntohs(call->port);
+	struct service_key key = { .port = call->port, .protocol = call->protocol, .scope = call->scope, .net = call->net };
 
-	if (port < NODE_PORT_MIN || port > NODE_PORT_MAX)
+	if (!lb_is_node_port(call))
 		return NULL;
 	if (addr_is4(&call->dst))
 		addr_from4(&key.addr, 0);
@@ -37,12 +53,11 @@ static __always_inline struct service *lb_node_port(const struct lb_call *call)
 /* The frontend that is called. NULL: no service. */
 static __always_inline struct service *lb_frontend(const struct lb_call *call)
 {
-	struct service_key key = { .addr = call->dst, .port = call->port, .protocol = call->protocol, .net = call->net };
+	struct service_key key = { .addr = call->dst, .port = call->port, .protocol = call->protocol, .scope = call->scope, .net = call->net };
 	struct service *s = bpf_map_lookup_elem(&services, &key);
-	__u16 port = bpf_ntohs(call->port);
 	struct ipcache *h;
 
-	if (s || port < NODE_PORT_MIN || port > NODE_PORT_MAX)
+	if (s || !lb_is_node_port(call))
 		return s;
 	h = ipcache_lookup(&call->dst, call->net);
 	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call) : NULL;
@@ -55,6 +70,18 @@ static __always_inline int lb_refuses(const struct lb_call *call)
 	struct service_key key = { .addr = call->dst, .net = call->net };
 
 	return bpf_map_lookup_elem(&services, &key) != NULL;
+}
+
+/* Whether the service takes calls of this client. */
+static __always_inline int lb_admits(const struct lb_call *call, const struct service *s)
+{
+	struct source_key key = { .bits = SOURCE_BITS_FIXED + 128, .service = s->id, .addr = call->client };
+	__u32 *may;
+
+	if (!(s->flags & SERVICE_SOURCES))
+		return 1;
+	may = bpf_map_lookup_elem(&service_sources, &key);
+	return may && *may;
 }
 
 /* The backend that a client has at a service with affinity, while that takes new connections; 0: none. */

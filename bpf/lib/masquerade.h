@@ -204,15 +204,15 @@ static __always_inline int masquerade_kept(struct context *c, const struct ct *e
 	return 1;
 }
 
-/* The way out: the node's address for the workload's. */
-GLOBAL masquerade_out(struct __sk_buff *skb)
+/* The way out: an address of the node for the sender's. */
+GLOBAL masquerade_out(struct __sk_buff *skb, const struct addr *as)
 {
 	struct context *c = context_here();
 	struct packet *p;
 	struct nat *known;
 	int reason;
 
-	if (!c)
+	if (!c || !as)
 		return DROP_INVALID;
 	p = &c->packet;
 	if (!masquerade_has_ports(p))
@@ -222,7 +222,7 @@ GLOBAL masquerade_out(struct __sk_buff *skb)
 		return DROP_NAT_NO_MAPPING; /* its first was refused, or it is long ago */
 	if (!known) {
 		__builtin_memset(&c->nat, 0, sizeof(c->nat));
-		c->nat.addr = config_masquerade(p->v6);
+		c->nat.addr = *as;
 		c->nat.opened = bpf_ktime_get_ns(); /* see masquerade_kept */
 		c->nat.owner = p->owner;
 		reason = masquerade_create(skb, c);

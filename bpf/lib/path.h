@@ -27,7 +27,7 @@ static __always_inline void path_choose(struct context *c, const struct ipcache 
 	struct hop *hop = &c->hop;
 
 	hop->path = PATH_DIRECT;
-	hop->inside = h && (h->flags & IPCACHE_CLUSTER);
+	hop->plain = h && (h->flags & IPCACHE_CLUSTER);
 	hop->node = ipcache_is_this_node(h);
 	hop->ifindex = ipcache_is_local_pod(h) ? h->ifindex : 0;
 	if ((flags & CT_STACK) || hop->node) {
@@ -71,7 +71,7 @@ static __always_inline int path_recall(struct context *c, const struct flow *f)
 	c->hop.path = known & 0xff;
 	c->hop.ifindex = way->path.ifindex;
 	c->hop.tunnel = way->path.tunnel;
-	c->hop.inside = 1;
+	c->hop.plain = 1;
 	c->hop.node = 0;
 	c->destination = way->target;
 	return known == *(volatile __u64 *)&way->path.revision_path;
@@ -103,7 +103,7 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 	}
 	mark_set(skb, c->source, MARK_IDENTITY);
 	action = route_out(skb, c);
-	if (action == TC_ACT_REDIRECT && c->hop.inside)
+	if (action == TC_ACT_REDIRECT && c->hop.plain)
 		mark_set(skb, 0, MARK_DELIVERED); /* to_net would only find that nothing is to be masqueraded */
 	return action;
 }
@@ -123,9 +123,13 @@ static __always_inline int path_take(struct __sk_buff *skb, struct context *c, s
 
 	if (reason)
 		return drop(skb, c, reason);
-	switch (c->hop.path) {
-	case PATH_STACK:
+	if (c->hop.path == PATH_STACK)
 		return path_to_stack(skb, c, f);
+	reason = reply_service(skb, c, f);
+	if (reason)
+		return drop(skb, c, reason);
+	c->hop.plain |= f->reply && (f->entry->flags & CT_SERVICE);
+	switch (c->hop.path) {
 	case PATH_OVERLAY:
 	case PATH_VTEP:
 		deliver_report(skb, c, f, EVENT_TO_OVERLAY);

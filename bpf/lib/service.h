@@ -12,7 +12,10 @@ static __always_inline struct lb_call service_call(const struct context *c)
 {
 	const struct packet *p = &c->packet;
 
-	return (struct lb_call){ .client = p->src, .dst = p->dst, .port = p->dst_port, .protocol = p->protocol, .net = c->net };
+	return (struct lb_call){
+		.client = p->src, .dst = p->dst, .port = p->dst_port, .protocol = p->protocol,
+		.scope = services_here.outside && c->hook == HOOK_FROM_NET ? SCOPE_OUTSIDE : SCOPE_CLUSTER, .net = c->net,
+	};
 }
 
 /* Whether the packet calls a service. */
@@ -76,6 +79,13 @@ GLOBAL service_goes_on(void)
 	       addr_equal(&f.entry->service, &c->packet.dst);
 }
 
+/* Whether a packet from outside began its connection before this node translated such calls: another proxy has its state, or none,
+ * and then the node's stack says so to the client. */
+static __always_inline int service_is_anothers(const struct lb_call *call, int opens)
+{
+	return call->scope == SCOPE_OUTSIDE && call->protocol == IPPROTO_TCP && !opens;
+}
+
 /* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
  * c->event_flags tells what was done, c->service what was called. */
 GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
@@ -93,6 +103,8 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 
 	if (!s)
 		return 0;
+	if (call.scope == SCOPE_OUTSIDE)
+		p->owner = OWNER_SERVICE | s->id;
 	known = bpf_map_lookup_elem(&translations, &key);
 	if (known && opens) {
 		c->nat = *known;
@@ -103,7 +115,11 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 		source_port = known->source_port;
 		b = lb_backend(known->backend);
 	}
+	if (!known && service_is_anothers(&call, opens))
+		return 0;
 	if (!b) {
+		if (!lb_admits(&call, s))
+			return DROP_NOT_IN_SOURCES;
 		b = lb_select(&call, s);
 		if (!b)
 			return DROP_NO_BACKEND;

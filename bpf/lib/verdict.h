@@ -14,6 +14,18 @@ static __always_inline __u32 verdict_answerer(const struct context *c)
 	return ipcache_place(c->sender) == PLACE_NODE ? c->sender : c->source;
 }
 
+/* What a node leads on for a machine outside has the node's address: who the caller is, the packet says, but not where. It is of no range
+ * but that of all addresses. */
+static __always_inline void verdict_hide(struct question *q, __u32 at)
+{
+	if (ipcache_place(q->peer) != PLACE_OUTSIDE || ipcache_place(at) != PLACE_NODE)
+		return;
+	if (addr_is4(&q->peer_addr))
+		addr_from4(&q->peer_addr, 0);
+	else
+		__builtin_memset(&q->peer_addr, 0, sizeof(q->peer_addr));
+}
+
 #define ASKED_BY_CALLER 4 /* the NIC's end opened the connection */
 #define ASKED_BACK 8 /* had the other end opened it */
 
@@ -49,6 +61,7 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 		q->of = REMEMBERED_INGRESS;
 		/* Behind the stack the address may have been translated, so the entry's identity counts; else the address' is newer. */
 		q->peer = reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
+		verdict_hide(q, sends ? c->destination : c->sender);
 	}
 	return policy_known(c, q, e);
 }

@@ -2,6 +2,7 @@ package kind
 
 import (
 	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -60,6 +61,8 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 		Labels:        s.Labels,
 		Selector:      s.Spec.Selector,
 		Headless:      s.Spec.ClusterIP == corev1.ClusterIPNone,
+		ExternalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
+		Sources:       sources(s),
 		InternalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 	}
 	if s.Spec.Type == corev1.ServiceTypeExternalName || row.Headless {
@@ -73,9 +76,10 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 	row.ExternalIPs = addresses(s.Spec.ExternalIPs...)
 	for _, in := range s.Status.LoadBalancer.Ingress {
 		if in.IPMode == nil || *in.IPMode == corev1.LoadBalancerIPModeVIP { // a proxy wants to see its packets itself
-			row.ExternalIPs = append(row.ExternalIPs, addresses(in.IP)...)
+			row.LoadBalancerIPs = append(row.LoadBalancerIPs, addresses(in.IP)...)
 		}
 	}
+	row.ExternalIPs = append(row.ExternalIPs, row.LoadBalancerIPs...)
 	if s.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
 		row.AffinitySeconds = uint32(corev1.DefaultClientIPServiceAffinitySeconds)
 		if c := s.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil && *c.ClientIP.TimeoutSeconds > 0 {
@@ -90,6 +94,29 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 		}
 	}
 	return row, true
+}
+
+// sourcesPolicy is an annotation: with "Deny" the source ranges of a Service are who may not call it.
+const sourcesPolicy = "service.cilium.io/src-ranges-policy"
+
+// sources are the clients that spec.loadBalancerSourceRanges, or its older annotation, names. What is no prefix names none.
+func sources(s *corev1.Service) (out []table.Source) {
+	list := s.Spec.LoadBalancerSourceRanges
+	if old := s.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]; len(list) == 0 && strings.TrimSpace(old) != "" {
+		list = strings.Split(old, ",")
+	}
+	deny := strings.EqualFold(s.Annotations[sourcesPolicy], "deny")
+	for _, text := range list {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil {
+			out = append(out, table.Source{Prefix: p.Masked(), Allowed: !deny})
+		}
+	}
+	if len(list) > 0 && deny {
+		out = append(out, table.Source{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Allowed: true}, table.Source{Prefix: netip.PrefixFrom(netip.IPv6Unspecified(), 0), Allowed: true})
+	} else if len(list) > 0 && len(out) == 0 {
+		out = []table.Source{{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}} // none of them is one: closed, as it was meant
+	}
+	return out
 }
 
 func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) {

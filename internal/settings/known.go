@@ -203,8 +203,18 @@ var services = []Key{
 		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, syntax: "true|false|strict|partial|probe|disabled",
 		have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
 	},
-	{Name: "enable-node-port", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
-	{Name: "enable-external-ips", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+	{
+		Name: "enable-node-port", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "calls of node ports that come from outside are translated here; by default as `kube-proxy-replacement` says",
+		read: readOutside(func(o *Outside) *bool { return &o.NodePorts }),
+	},
+	{
+		Name: "enable-external-ips", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "the same for external addresses and those of load balancers",
+		read: readOutside(func(o *Outside) *bool { return &o.ExternalIPs }),
+	},
+	{
+		Name: "node-port-range", Default: "30000,32767", Concern: OfServices, Holds: AtOnce, syntax: ports, Text: "first and last node port, as the API server gives them out",
+		read: readNodePorts,
+	},
 	{Name: "enable-host-port", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
 	{Name: "enable-host-reachable-services", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
 	{Name: "bpf-lb-sock", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},

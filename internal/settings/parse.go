@@ -80,6 +80,29 @@ func setList(to func(*Config) *[]string) read {
 	return func(r *reader, c *Config, key string) { *to(c) = words(r.text(key)) }
 }
 
+// readOutside reads whether calls from outside are translated here.
+func readOutside(to func(*Outside) *bool) read {
+	return func(r *reader, c *Config, key string) {
+		switch *to(&c.Outside) = r.flag(key); r.text("kube-proxy-replacement") {
+		case "true", "strict", "probe":
+			*to(&c.Outside) = *to(&c.Outside) || !r.has(key)
+		}
+	}
+}
+
+// readNodePorts reads the range of node ports.
+func readNodePorts(r *reader, c *Config, key string) {
+	for _, text := range []string{r.text(key), r.keys[key].Default} {
+		low, high, _ := strings.Cut(text, ",")
+		first, _ := strconv.ParseUint(low, 10, 16) // its syntax was checked
+		last, _ := strconv.ParseUint(high, 10, 16)
+		if c.Outside.First, c.Outside.Last = uint16(first), uint16(last); first <= last {
+			return
+		}
+		r.problem(key, text, fmt.Sprintf("ends before it begins; using %q", r.keys[key].Default))
+	}
+}
+
 // byOthers is for a key that is read together with another one.
 func byOthers(*reader, *Config, string) {}
 

@@ -187,7 +187,15 @@ type Datapath struct {
 
 // Services says how calls of services are answered.
 type Services struct {
-	Reject bool // calls of services without backends are answered, not just dropped
+	Reject  bool // calls of services without backends are answered, not just dropped
+	Outside Outside
+}
+
+// Outside says which calls of services that come from outside are translated here, by no other proxy.
+type Outside struct {
+	NodePorts   bool
+	ExternalIPs bool   // and addresses of load balancers
+	First, Last uint16 // range of node ports
 }
 
 // Observation says where flows and metrics are served.

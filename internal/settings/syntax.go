@@ -26,6 +26,7 @@ const (
 	prefixes syntax = "prefixes"
 	patterns syntax = "patterns"
 	address  syntax = "address" // to listen on; empty: not said
+	ports    syntax = "FIRST,LAST"
 
 	addresses4 syntax = "IPv4 addresses"
 	prefixes4  syntax = "IPv4 prefixes"
@@ -99,6 +100,10 @@ func (s syntax) check(value string) error {
 		if _, port, err := net.SplitHostPort(value); err != nil || !isPort(port) {
 			return fmt.Errorf("is not an address to listen on, such as :9962 or 127.0.0.1:9962")
 		}
+	case ports:
+		if low, high, two := strings.Cut(value, ","); !two || !isPort(low) || !isPort(high) {
+			return fmt.Errorf("is not two ports, such as 30000,32767")
+		}
 	default:
 		choices := strings.Split(string(s), "|")
 		if !slices.Contains(choices, value) {
@@ -154,7 +159,7 @@ func (s syntax) String() string {
 		return fmt.Sprintf("%d to %d", minEntries, maxEntries)
 	case life:
 		return "1s to 596h"
-	case prefix, prefixes, patterns, address, addresses4, prefixes4, netmask, macs:
+	case prefix, prefixes, patterns, address, ports, addresses4, prefixes4, netmask, macs:
 		return string(s)
 	}
 	return strings.Join(slices.DeleteFunc(strings.Split(string(s), "|"), func(w string) bool { return w == "" }), ", ")

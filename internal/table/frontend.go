@@ -17,19 +17,53 @@ type Frontend struct {
 	Namespace       string // of the Service
 	Name            string
 	AffinitySeconds uint32
-	Outside         bool // an external address or a node port, not a cluster address
+	Outside         bool     // an external address or a node port, not a cluster address
+	Scope           Scope    // who calls
+	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
 }
 
+// Scope is who calls a Frontend: the same address may be served by others for each.
+type Scope uint8
+
+// Values of Scope.
+const (
+	ScopeCluster Scope = iota // pods and processes of this node
+	ScopeOutside              // machines that reach this node by its devices
+)
+
+func (s Scope) String() string {
+	if s == ScopeOutside {
+		return "outside"
+	}
+	return "cluster"
+}
+
+// Source is a range of clients; of several that hold an address the longest prefix decides.
+type Source struct {
+	Prefix  netip.Prefix
+	Allowed bool
+}
+
+func (s Source) String() string {
+	if s.Allowed {
+		return s.Prefix.String()
+	}
+	return "not " + s.Prefix.String()
+}
+
+// FrontendKey is the key of a row of Frontends.
+func FrontendKey(f Frontend) state.Key { return state.Join(f.Address, f.Port, f.Protocol, f.Scope) }
+
 func (Frontend) Header() []string {
-	return []string{"Address", "Port", "Protocol", "Service", "Affinity", "Outside", "Backends"}
+	return []string{"Address", "Port", "Protocol", "Service", "Scope", "Affinity", "Outside", "Sources", "Backends"}
 }
 
 func (f Frontend) Row() []string {
-	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, fmt.Sprint(f.AffinitySeconds), fmt.Sprint(f.Outside), join(f.Backends)}
+	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, f.Scope.String(), fmt.Sprint(f.AffinitySeconds), fmt.Sprint(f.Outside), join(f.Sources), join(f.Backends)}
 }
 
-var _ = declare(&tables.Frontends, "frontends", func(r Frontend) state.Key { return state.Join(r.Address, r.Port, r.Protocol) },
+var _ = declare(&tables.Frontends, "frontends", FrontendKey,
 	state.Index[Frontend]{Name: ByService, Keys: func(r Frontend) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Name)} }})
 
 // Backend is one place that serves a Frontend.

@@ -13,10 +13,13 @@ type Service struct {
 	Name            string
 	Headless        bool
 	ClusterIPs      []netip.Addr
-	ExternalIPs     []netip.Addr // externalIPs and load-balancer ingress addresses
+	ExternalIPs     []netip.Addr // externalIPs and addresses of load balancers
+	LoadBalancerIPs []netip.Addr // those of ExternalIPs that are a load balancer's
 	Ports           []ServicePort
-	AffinitySeconds uint32 // 0: no session affinity
-	InternalLocal   bool   // internalTrafficPolicy: Local
+	AffinitySeconds uint32   // 0: no session affinity
+	InternalLocal   bool     // internalTrafficPolicy: Local
+	ExternalLocal   bool     // externalTrafficPolicy: Local
+	Sources         []Source // who may call the load balancer's addresses; none: all
 	Labels          map[string]string
 	Selector        map[string]string // labels of the pods that serve it; empty: others say where it is served
 }

@@ -89,6 +89,7 @@ enum drop_reason {
 	DROP_UNKNOWN_SENDER = 172,
 	DROP_FRAGMENT_NOT_FOUND = 175,
 	DROP_FORBIDDEN_ICMP6 = 176,
+	DROP_NOT_IN_SOURCES = 177, /* the service takes calls of some sources alone, and this is none */
 	DROP_POLICY_DENY = 181,
 	DROP_INVALID_VNI = 183,
 	DROP_NIC_NOT_READY = 203,

@@ -9,13 +9,20 @@
 /* services: a frontend. Backends are found through slots (0-based). */
 enum service_flag {
 	SERVICE_AFFINITY = 1, /* one client stays with one backend */
+	SERVICE_SOURCES = 2,  /* no client calls it but those of service_sources */
+};
+
+/* Who calls: the same address may be served by others for each. */
+enum service_scope {
+	SCOPE_CLUSTER = 0, /* pods and processes of this node */
+	SCOPE_OUTSIDE = 1, /* machines that reach this node by its devices */
 };
 
 struct service_key {
 	struct addr addr;
 	__be16 port;
 	__u8 protocol; /* port and protocol 0: whatever else is sent to a cluster address, which is refused */
-	__u8 pad;
+	__u8 scope;    /* enum service_scope */
 	__u32 net;
 };
 
@@ -31,6 +38,14 @@ struct slot_key {
 	__u32 slot;    /* or SLOT_TAKES | backend id: with affinity, that this backend takes new connections */
 };
 #define SLOT_TAKES 0x80000000
+
+/* service_sources: who may call a frontend with SERVICE_SOURCES; the longest prefix answers: 1: may, 0: may not. */
+struct source_key {
+	__u32 bits; /* SOURCE_BITS_FIXED + prefix length of the mapped address, 0..128 */
+	__u32 service;
+	struct addr addr;
+};
+#define SOURCE_BITS_FIXED 32
 
 struct backend {
 	struct addr addr;
@@ -54,6 +69,17 @@ struct affinity {
 MAP(BPF_MAP_TYPE_HASH, services, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, slots, struct slot_key, __u32, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, backends, __u32, struct backend, 131072, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_LPM_TRIE, service_sources, struct source_key, __u32, 65536, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_LRU_HASH, affinities, struct affinity_key, struct affinity, 65536, 0);
+
+/* What programs are told of services when they are loaded. */
+struct lb_config {
+	struct addr node4; /* this node's address: calls from outside that go on to another node leave with it; zero: none do */
+	struct addr node6;
+	__u16 node_port_min; /* host byte order */
+	__u16 node_port_max;
+	__u8 outside; /* calls from outside are translated here, by no other proxy */
+	__u8 pad[3];
+};
 
 #endif

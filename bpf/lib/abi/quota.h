@@ -8,6 +8,7 @@
 /* Key: incarnation of the NIC that opened the connection, or
  * that was called from elsewhere; 0: what concerns no NIC of this node. What it calls and what calls it are held apart, so
  * that a crowd of callers leaves it its own calls. No owner holds more of each than config.*_limit. */
+#define OWNER_SERVICE 0x80000000 /* | its id: a service that is called from outside, which holds what leads on its calls */
 #define OWNER_ALL 0xfffffffe /* not one: what all of them hold together */
 #define OWNER_CARRIED 0xffffffff /* of what the node's netfilter carries for others with the node's address */
 

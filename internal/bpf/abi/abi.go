@@ -20,6 +20,7 @@ const (
 	Callers              = 65536
 	Fragments            = 8192
 	SlotTakes            = 0x80000000
+	SourceBitsFixed      = 32
 	CtTcpOpenSeconds     = 8000
 	CtTcpOpeningSeconds  = 60
 	CtTcpClosingSeconds  = 10
@@ -41,6 +42,7 @@ const (
 	SetHasStaged         = 0x1000000000
 	RangeBitsFixed       = 96
 	RevisionBuckets      = 4096
+	OwnerService         = 0x80000000
 	OwnerAll             = 0xfffffffe
 	OwnerCarried         = 0xffffffff
 	QuotaKinds           = 4
@@ -413,6 +415,7 @@ const (
 	DropUnknownSender     DropReason = 172
 	DropFragmentNotFound  DropReason = 175
 	DropForbiddenIcmp6    DropReason = 176
+	DropNotInSources      DropReason = 177
 	DropPolicyDeny        DropReason = 181
 	DropInvalidVni        DropReason = 183
 	DropNicNotReady       DropReason = 203
@@ -475,6 +478,8 @@ func (v DropReason) String() string {
 		return "fragment_not_found"
 	case DropForbiddenIcmp6:
 		return "forbidden_icmp6"
+	case DropNotInSources:
+		return "not_in_sources"
 	case DropPolicyDeny:
 		return "policy_deny"
 	case DropInvalidVni:
@@ -620,6 +625,7 @@ type ServiceFlag uint32
 // Values of ServiceFlag.
 const (
 	ServiceAffinity ServiceFlag = 1
+	ServiceSources  ServiceFlag = 2
 )
 
 // String names the value as C does, less the prefix SERVICE_.
@@ -629,10 +635,34 @@ func (v ServiceFlag) String() string {
 		text = append(text, "affinity")
 		v &^= ServiceAffinity
 	}
+	if v&ServiceSources != 0 {
+		text = append(text, "sources")
+		v &^= ServiceSources
+	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
 	}
 	return strings.Join(text, ",")
+}
+
+// ServiceScope is C's enum service_scope.
+type ServiceScope uint32
+
+// Values of ServiceScope.
+const (
+	ScopeCluster ServiceScope = 0
+	ScopeOutside ServiceScope = 1
+)
+
+// String names the value as C does, less the prefix SCOPE_.
+func (v ServiceScope) String() string {
+	switch v {
+	case ScopeCluster:
+		return "cluster"
+	case ScopeOutside:
+		return "outside"
+	}
+	return fmt.Sprint(uint32(v))
 }
 
 // MarkKind is C's enum mark_kind.
@@ -1096,7 +1126,7 @@ type ServiceKey struct {
 	Addr     Addr
 	Port     BePort
 	Protocol uint8
-	_        uint8
+	Scope    uint8
 	Net      uint32
 }
 
@@ -1114,6 +1144,14 @@ type SlotKey struct {
 	_       structs.HostLayout
 	Service uint32
 	Slot    uint32
+}
+
+// SourceKey is C's struct source_key, 24 bytes.
+type SourceKey struct {
+	_       structs.HostLayout
+	Bits    uint32
+	Service uint32
+	Addr    Addr
 }
 
 // Backend is C's struct backend, 24 bytes.
@@ -1139,6 +1177,17 @@ type Affinity struct {
 	Backend uint32
 	_       uint32
 	Used    uint64
+}
+
+// LbConfig is C's struct lb_config, 40 bytes.
+type LbConfig struct {
+	_           structs.HostLayout
+	Node4       Addr
+	Node6       Addr
+	NodePortMin uint16
+	NodePortMax uint16
+	Outside     uint8
+	_           [3]uint8
 }
 
 // CtLives is C's struct ct_lives, 36 bytes.

@@ -5,8 +5,11 @@
 // What a workload sends to a Service is translated by our datapath, per packet where it is sent, so that policy sees the
 // backend and not the service address. That holds for cluster addresses and for those that the outside uses too
 // (externalIPs, addresses of a load balancer, node ports): a workload's connection never depends on the translation
-// of the host's netfilter, which keeps to what comes from outside and from the node's own processes. As for kube-proxy,
-// a workload that calls an external address reaches every backend, whatever externalTrafficPolicy says.
+// of the host's netfilter. As for kube-proxy, a workload that calls an external address reaches every backend, whatever
+// externalTrafficPolicy says.
+//
+// What comes from outside is translated where it enters the node, if the configuration says so, by rows of its own scope: there
+// externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers.
 //
 // Internal package lb decides who serves; this package only brings rows to it and back.
 //
@@ -24,17 +27,20 @@
 //
 // Service shop/web with ClusterIP 10.96.0.10, port 80, external IP 192.0.2.7 and one ready pod listening on 8080 makes:
 //
-//	ADDRESS     PORT  PROTOCOL  SERVICE   OUTSIDE  BACKENDS
-//	10.96.0.10  0     0         shop/web  false    -
-//	10.96.0.10  80    6         shop/web  false    10.244.1.7:8080
-//	192.0.2.7   80    6         shop/web  true     10.244.1.7:8080
+//	ADDRESS     PORT  PROTOCOL  SERVICE   SCOPE    OUTSIDE  BACKENDS
+//	10.96.0.10  0     0         shop/web  cluster  false    -
+//	10.96.0.10  80    6         shop/web  cluster  false    10.244.1.7:8080
+//	192.0.2.7   80    6         shop/web  cluster  true     10.244.1.7:8080
+//	192.0.2.7   80    6         shop/web  outside  true     10.244.1.7:8080
 package service
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"weftnet.io/weftnet/internal/lb"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -49,6 +55,15 @@ func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 			state.On(t.Services, func(_ state.Reader, s table.Service) []state.Key { return owners(s.Namespace, s.Name) }),
 			state.On(t.EndpointSlices, func(_ state.Reader, s table.EndpointSlice) []state.Key {
 				return owners(s.Namespace, s.Service)
+			}),
+			state.On(t.Configs, func(r state.Reader, c table.Config) (keys []state.Key) {
+				if c.Concern != settings.OfServices {
+					return nil
+				}
+				for s := range t.Services.All(r) {
+					keys = append(keys, owner(true, s.Namespace, s.Name))
+				}
+				return keys
 			}),
 		},
 		KeyOf:   func(f table.Frontend) state.Key { return owner(f.Outside, f.Namespace, f.Name) },
@@ -78,9 +93,9 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	if !ok {
 		return nil
 	}
-	var slices []lb.Slice
+	var slicesOf []lb.Slice
 	for row := range d.t.EndpointSlices.By(r, table.ByService, table.ObjectKey(service.Namespace, service.Name)) {
-		slices = append(slices, slice(row))
+		slicesOf = append(slicesOf, slice(row))
 	}
 	var out []table.Frontend
 	if !outside {
@@ -88,11 +103,15 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 			out = append(out, table.Frontend{Address: a, Namespace: service.Namespace, Name: service.Name})
 		}
 	}
-	for _, kind := range kinds(service, outside) {
-		for _, f := range lb.Frontends(kind, slices, d.node) {
+	of := kinds(service, outside)
+	if outside {
+		of = append(of, fromOutside(service, of, d.t.Config(r).Outside)...)
+	}
+	for _, k := range of {
+		for _, f := range lb.Frontends(k.Service, slicesOf, d.node) {
 			row := table.Frontend{
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
-				AffinitySeconds: service.AffinitySeconds, Outside: outside,
+				AffinitySeconds: service.AffinitySeconds, Outside: outside, Scope: k.scope, Sources: k.sources,
 			}
 			for _, b := range f.Backends {
 				row.Backends = append(row.Backends, table.Backend(b))
@@ -103,8 +122,33 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	return out
 }
 
+// kind is one of the kinds of addresses that a Service is offered at, to one kind of callers.
+type kind struct {
+	lb.Service
+	scope   table.Scope
+	sources []table.Source
+}
+
+// fromOutside are the kinds that this node offers to the outside: those that pods call by their external addresses and node ports,
+// less what the configuration leaves to others.
+func fromOutside(service table.Service, outside []kind, c settings.Outside) (out []kind) {
+	external, nodePorts := outside[0], outside[1]
+	given := lb.Service{Ports: external.Ports, Addresses: service.LoadBalancerIPs}
+	external.Addresses = slices.DeleteFunc(slices.Clone(external.Addresses), func(a netip.Addr) bool { return slices.Contains(given.Addresses, a) })
+	if c.ExternalIPs {
+		out = append(out, external, kind{Service: given, sources: service.Sources})
+	}
+	if c.NodePorts {
+		out = append(out, nodePorts)
+	}
+	for i := range out {
+		out[i].Local, out[i].scope = service.ExternalLocal, table.ScopeOutside
+	}
+	return out
+}
+
 // kinds lists what a Service is offered at: its cluster addresses, or its external ones and its node ports.
-func kinds(service table.Service, outside bool) []lb.Service {
+func kinds(service table.Service, outside bool) []kind {
 	var ports, nodePorts []lb.Port
 	for _, p := range service.Ports {
 		ports = append(ports, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
@@ -113,7 +157,7 @@ func kinds(service table.Service, outside bool) []lb.Service {
 		}
 	}
 	if !outside {
-		return []lb.Service{{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}}
+		return []kind{{Service: lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}}}
 	}
 	var everyNode []netip.Addr
 	for _, a := range service.ClusterIPs {
@@ -123,7 +167,7 @@ func kinds(service table.Service, outside bool) []lb.Service {
 			everyNode = append(everyNode, netip.IPv6Unspecified())
 		}
 	}
-	return []lb.Service{{Addresses: service.ExternalIPs, Ports: ports}, {Addresses: everyNode, Ports: nodePorts}}
+	return []kind{{Service: lb.Service{Addresses: service.ExternalIPs, Ports: ports}}, {Service: lb.Service{Addresses: everyNode, Ports: nodePorts}}}
 }
 
 func slice(row table.EndpointSlice) lb.Slice {

@@ -22,7 +22,7 @@ import (
 // row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
 // their numbers, which connections refer to, for as long as they exist, across agents too.
 type Services struct {
-	services, slots, backends *ebpf.Map
+	services, slots, backends, sources *ebpf.Map
 
 	heads       map[abi.ServiceKey]*head
 	ids         map[backend]*numbered // backends
@@ -53,7 +53,7 @@ type head struct {
 // NewServices reads which numbers are given out.
 func NewServices(m Maps) (*Services, error) {
 	s := &Services{
-		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"),
+		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"), sources: m.Map("service_sources"),
 		heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{},
 	}
 	known := map[uint32]backend{}
@@ -82,12 +82,16 @@ func NewServices(m Maps) (*Services, error) {
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map slots: %w", err)
 	}
+	sources, err := s.readSources()
+	if err != nil {
+		return nil, err
+	}
 	var key abi.ServiceKey
 	var v abi.Service
 	each = s.services.Iterate()
 	for each.Next(&key, &v) {
 		s.lastService = max(s.lastService, v.Id)
-		s.heads[key] = s.read(key, v, known, takes[v.Id])
+		s.heads[key] = s.read(key, v, known, takes[v.Id], sources[v.Id])
 	}
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map services: %w", err)
@@ -156,11 +160,14 @@ func (s *Services) sweep() error {
 }
 
 // read makes the row again that an earlier agent wrote, less what maps do not hold.
-func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]backend, takes []uint32) *head {
+func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]backend, takes []uint32, sources []table.Source) *head {
 	h := &head{id: v.Id, count: v.Count, takes: takes, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
-		AffinitySeconds: v.AffinitySeconds,
+		AffinitySeconds: v.AffinitySeconds, Scope: table.Scope(key.Scope), Sources: sources,
 	}}
+	if (v.Flags&abi.ServiceSources != 0) != (len(sources) > 0) {
+		h.row.AffinitySeconds = unfinished
+	}
 	var active []uint32
 	for i := range v.Count {
 		var id uint32
@@ -205,7 +212,7 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 
 // Equal leaves out what the maps do not hold: whose it is.
 func (s *Services) Equal(want, have table.Frontend) bool {
-	return want.AffinitySeconds == have.AffinitySeconds && slices.Equal(want.Backends, have.Backends)
+	return want.AffinitySeconds == have.AffinitySeconds && slices.Equal(want.Backends, have.Backends) && sameSources(want.Sources, have.Sources)
 }
 
 // Set writes frontends.
@@ -248,9 +255,16 @@ func (s *Services) set(r table.Frontend) error {
 			return fmt.Errorf("write that backend %d takes connections: %w", id, Full("slots", err))
 		}
 	}
+	if err := s.admit(h.id, r.Sources); err != nil {
+		s.release(uses)
+		return err
+	}
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
 	if r.AffinitySeconds > 0 {
 		v.Flags |= abi.ServiceAffinity
+	}
+	if len(r.Sources) > 0 {
+		v.Flags |= abi.ServiceSources
 	}
 	if err := s.services.Put(key, v); err != nil {
 		s.release(uses)
@@ -259,7 +273,7 @@ func (s *Services) set(r table.Frontend) error {
 	before := *h
 	h.row, h.uses, h.count, h.takes = r, uses, v.Count, takes
 	s.heads[key] = h
-	return errors.Join(s.trim(before, v.Count, takes), s.release(before.uses))
+	return errors.Join(s.trim(before, v.Count, takes), s.release(before.uses), s.dismiss(h.id, before.row.Sources, r.Sources))
 }
 
 // take writes the backends of a row and gives the numbers of those that take new connections.
@@ -345,7 +359,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 			continue
 		}
 		delete(s.heads, key)
-		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses)); err != nil {
+		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses), s.dismiss(h.id, h.row.Sources, nil)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}
@@ -353,7 +367,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 }
 
 func serviceKey(r table.Frontend) abi.ServiceKey {
-	return abi.ServiceKey{Addr: abi.From(r.Address), Port: abi.Port(r.Port), Protocol: r.Protocol, Net: abi.NetPods}
+	return abi.ServiceKey{Addr: abi.From(r.Address), Port: abi.Port(r.Port), Protocol: r.Protocol, Scope: uint8(r.Scope), Net: abi.NetPods}
 }
 
 // frontendAddress turns the all-zero key of a node port back into the unspecified address.
@@ -361,4 +375,4 @@ func frontendAddress(a abi.Addr) netip.Addr {
 	return netip.AddrFrom16(a).Unmap()
 }
 
-func frontendKey(r table.Frontend) state.Key { return state.Join(r.Address, r.Port, r.Protocol) }
+func frontendKey(r table.Frontend) state.Key { return table.FrontendKey(r) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
@@ -111,12 +112,23 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 		case "events": // in a second
 			b.config.EventsPerSecond = uint32(number(v))
 		case "tcp-open":
-			b.config.Constants = map[string]any{"lives": config.LivesOf(settings.Lives{TCP: time.Duration(number(v)) * time.Second})}
+			b.tell("lives", config.LivesOf(settings.Lives{TCP: time.Duration(number(v)) * time.Second}))
 		case "tunnel":
 			b.config.Tunnel = netip.MustParseAddr(v)
 		case "ports": // that masquerade may take
 			first, last, _ := strings.Cut(v, "-")
 			b.config.NATPortMin, b.config.NATPortMax = uint16(number(first)), uint16(number(last))
+		case "outside": // addresses of this node, one a family, with which calls of services from outside go on
+			b.config.NATPortMin, b.config.NATPortMax = 10000, 29999
+			c := abi.LbConfig{Outside: 1, NodePortMin: 30000, NodePortMax: 32767}
+			for _, a := range addrs(v) {
+				if a.Is4() {
+					c.Node4 = abi.From(a)
+				} else {
+					c.Node6 = abi.From(a)
+				}
+			}
+			b.tell("services_here", c)
 		case "masquerade4":
 			b.config.Masquerade4, _ = netip.ParseAddr(v)
 		case "masquerade6":
@@ -125,6 +137,16 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			ts.Fatalf("config has no %s", k)
 		}
 	}
+}
+
+// tell gives programs a constant of a feature.
+func (b *bench) tell(variable string, value any) {
+	all := maps.Clone(b.config.Constants)
+	if all == nil {
+		all = map[string]any{}
+	}
+	all[variable] = value
+	b.config.Constants = all
 }
 
 func putIPCache(b *bench, ts *testscript.TestScript, args []string) {
@@ -207,8 +229,16 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 	if s := o["affinity"]; s != "" {
 		row.AffinitySeconds = number(s)
 	}
+	for _, text := range strings.FieldsFunc(o["sources"], func(r rune) bool { return r == ',' }) {
+		prefix, denied := strings.CutPrefix(text, "!")
+		row.Sources = append(row.Sources, table.Source{Prefix: netip.MustParsePrefix(prefix), Allowed: !denied})
+	}
 	for _, a := range args[1:] {
 		if strings.Contains(a, "=") {
+			continue
+		}
+		if a == "outside" {
+			row.Scope, row.Outside = table.ScopeOutside, true
 			continue
 		}
 		a, leaves := strings.CutSuffix(a, ",terminating")

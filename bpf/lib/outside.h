@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* outside: calls of services by machines outside, at the node that they come to: node ports, external and load-balancer addresses. A pod
+ * here gets the packet as its client sent it, but for the target; to a backend on another node it goes on with this node's address
+ * (SNAT), so that the answer comes back here. Answers leave with the address that was called. docs/packet-path.md draws it. */
+#ifndef WEFT_OUTSIDE_H
+#define WEFT_OUTSIDE_H
+
+#include "clash.h"
+#include "masquerade.h"
+#include "node.h"
+#include "path.h"
+
+/* Out of a device, with addresses that to_net has nothing to do with. */
+static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
+{
+	struct ipcache *h = ipcache_lookup(&c->packet.dst, c->net);
+
+	path_choose(c, h, 0);
+	c->hop.plain = 1;
+	return path_out(skb, c);
+}
+
+/* An error about an answer, for the backend that gave it: it must find what it sent. Returns 0 or a drop reason; c->event_flags tells
+ * what was done. */
+GLOBAL outside_error(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	struct packet *p, *q;
+	struct nat_key *key;
+	struct nat *known;
+	int reason;
+
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
+	q = &c->quoted;
+	key = &c->other_way;
+	__builtin_memset(q, 0, sizeof(*q));
+	__builtin_memset(key, 0, sizeof(*key));
+	if (parse_quoted(skb, p, q) || !addr_equal(&p->dst, &q->src))
+		return 0;
+	nat_key_of_quoted(c, q, key);
+	key->kind = NAT_SERVICE;
+	known = bpf_map_lookup_elem(&translations, key);
+	if (!known)
+		return 0;
+	c->nat = *known;
+	c->event_flags |= EVENT_SERVICE;
+	reason = rewrite_quoted(skb, p, q, SIDE_SOURCE, &c->nat.addr, c->nat.port);
+	if (!reason && c->nat.source_port)
+		reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &q->dst, c->nat.source_port);
+	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, p->dst_port);
+}
+
+/* On to a backend that is not here, with this node's address. */
+static __always_inline int outside_carry(struct __sk_buff *skb, struct context *c, struct flow *f)
+{
+	struct addr as = lb_node(c->packet.v6);
+	int reason;
+
+	if (c->packet.icmp_error) {
+		reason = masquerade_error(skb, c);
+		return reason ? drop(skb, c, reason) : outside_out(skb, c);
+	}
+	if (addr_is_zero(&as))
+		return drop(skb, c, DROP_NAT_NO_MAPPING);
+	reason = f->entry ? 0 : open_connection(f, CT_CALLED);
+	if (!f->entry)
+		return drop(skb, c, reason);
+	reason = ct_update(c, f);
+	if (!reason)
+		deliver_report(skb, c, f, EVENT_TO_OVERLAY);
+	if (!reason)
+		reason = masquerade_out(skb, &as);
+	return reason ? drop(skb, c, reason) : outside_out(skb, c);
+}
+
+/* Leads a call of a service to one of its backends. GO_ON: it is none, or its backend is here, which the packet is for by now. */
+static __always_inline int outside_call(struct __sk_buff *skb, struct context *c)
+{
+	struct flow f = { .key = &c->key };
+	struct ipcache *h;
+	int reason;
+
+	if (!services_here.outside)
+		return GO_ON;
+	reason = c->packet.icmp_error ? outside_error(skb) : service_translate(skb, c);
+	if (!reason && !(c->event_flags & EVENT_SERVICE))
+		return GO_ON;
+	h = ipcache_lookup(&c->packet.dst, c->net);
+	c->destination = ipcache_identity(h, c->packet.v6);
+	if (!reason && !c->packet.icmp_error)
+		reason = clash_find(skb, c, &f, 0);
+	if (reason)
+		return drop(skb, c, reason);
+	return h && (h->flags & IPCACHE_LOCAL) ? GO_ON : outside_carry(skb, c, &f);
+}
+
+/* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Returns
+ * 0 or a drop reason. */
+GLOBAL outside_here(void)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	int reason;
+
+	if (!c)
+		return DROP_INVALID;
+	ct_find(c, &c->packet, &f);
+	reason = f.entry ? 0 : open_connection(&f, CT_STACK | CT_CALLED);
+	return f.entry ? ct_update(c, &f) : reason;
+}
+
+/* An answer to a call that was carried on from here, which has the client's address by now, or an error about one: back to the
+ * client. GO_ON: it is none. */
+static __noinline int outside_answer(struct __sk_buff *skb, struct context *c)
+{
+	struct flow f = {};
+	int reason;
+
+	if (c->packet.icmp_error) {
+		reason = related(skb, 1);
+		return reason ? drop(skb, c, reason) : outside_out(skb, c);
+	}
+	ct_find(c, &c->packet, &f);
+	if (!f.entry || !f.reply || !(f.entry->flags & CT_SERVICE))
+		return GO_ON;
+	reason = ct_update(c, &f);
+	if (!reason)
+		reason = reply_service(skb, c, &f);
+	if (reason)
+		return drop(skb, c, reason);
+	deliver_report(skb, c, &f, EVENT_TO_NETWORK);
+	return outside_out(skb, c);
+}
+
+/* The same for what comes to this node, where it may be such an answer. */
+static __always_inline int outside_back(struct __sk_buff *skb, struct context *c)
+{
+	int mine = services_here.outside ? masquerade_in(skb, c) : 0, action;
+
+	if (mine < 0)
+		return drop(skb, c, -mine);
+	if (!mine)
+		return GO_ON;
+	action = outside_answer(skb, c);
+	return action == GO_ON ? drop(skb, c, DROP_STALE) : action;
+}
+
+/* What the node itself answers as a backend leaves with the address that was called. Returns 0 or a drop reason. */
+static __always_inline int outside_reply(struct __sk_buff *skb, struct context *c)
+{
+	struct flow f = {};
+	int reason;
+
+	if (!services_here.outside || !ipcache_is_this_node(ipcache_lookup(&c->packet.src, c->net)))
+		return 0;
+	ct_find(c, &c->packet, &f);
+	if (!f.entry || !f.reply || !(f.entry->flags & CT_SERVICE))
+		return 0;
+	reason = node_nic() ? 0 : ct_update(c, &f); /* the node's policy has followed it already */
+	return reason ? reason : reply_service(skb, c, &f);
+}
+
+#endif
