@@ -16,6 +16,8 @@ static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
 	struct ipcache *h = ipcache_lookup(&c->packet.dst, c->net);
 
 	path_choose(c, h, 0);
+	if (h && (h->flags & IPCACHE_NODE)) /* from node to node */
+		c->hop.path = PATH_DIRECT;
 	c->hop.plain = 1;
 	return path_out(skb, c);
 }

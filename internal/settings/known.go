@@ -201,7 +201,7 @@ var services = []Key{
 	},
 	{
 		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, syntax: "true|false|strict|partial|probe|disabled",
-		have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
+		read: byOthers, have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
 	},
 	{
 		Name: "enable-node-port", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "calls of node ports that come from outside are translated here; by default as `kube-proxy-replacement` says",
