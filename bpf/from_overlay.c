@@ -89,9 +89,12 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	reason = fragment_meet(c);
 	if (ipcache_is_this_node(h)) {
 		action = reason ? GO_ON : outside_back(skb, c);
+		if (action == GO_ON && !reason)
+			action = outside_enter(skb, c);
 		if (action != GO_ON)
 			return deliver_rest(skb, c, action, 0);
-		if (!node_nic())
+		h = ipcache_lookup(&p->dst, c->net);
+		if (ipcache_is_this_node(h) && !node_nic())
 			return overlay_to_stack(skb, c);
 	}
 	if (!reason && ipcache_is_this_node(h)) {

@@ -38,16 +38,22 @@ static __always_inline int lb_is_node_port(const struct lb_call *call)
 	return port >= services_here.node_port_min && port <= services_here.node_port_max;
 }
 
-/* A node port is offered at every address of every node: one row a family, with the unspecified address. */
-static __always_inline struct service *lb_node_port(const struct lb_call *call)
+/* A row for all addresses of a family: a node port is offered at every address of every node. */
+static __always_inline struct service *lb_everywhere(const struct lb_call *call, __u8 scope)
 {
-	struct service_key key = { .port = call->port, .protocol = call->protocol, .scope = call->scope, .net = call->net };
+	struct service_key key = { .port = call->port, .protocol = call->protocol, .scope = scope, .net = call->net };
 
-	if (!lb_is_node_port(call))
-		return NULL;
 	if (addr_is4(&call->dst))
 		addr_from4(&key.addr, 0);
 	return bpf_map_lookup_elem(&services, &key);
+}
+
+/* What is offered at an address of a node by its port alone; here: of this node. */
+static __always_inline struct service *lb_node_port(const struct lb_call *call, int here)
+{
+	struct service *s = lb_is_node_port(call) ? lb_everywhere(call, call->scope) : NULL;
+
+	return s || !here || !services_here.host_ports ? s : lb_everywhere(call, SCOPE_HERE);
 }
 
 /* The frontend that is called. NULL: no service. */
@@ -57,10 +63,10 @@ static __always_inline struct service *lb_frontend(const struct lb_call *call)
 	struct service *s = bpf_map_lookup_elem(&services, &key);
 	struct ipcache *h;
 
-	if (s || !lb_is_node_port(call))
+	if (s || !(lb_is_node_port(call) || services_here.host_ports))
 		return s;
 	h = ipcache_lookup(&call->dst, call->net);
-	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call) : NULL;
+	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call, ipcache_is_this_node(h)) : NULL;
 }
 
 /* Whether a call that no frontend is for is of a cluster address: that is nothing but the ports of its service, for all other

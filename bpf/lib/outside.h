@@ -98,6 +98,24 @@ static __always_inline int outside_call(struct __sk_buff *skb, struct context *c
 	return h && (h->flags & IPCACHE_LOCAL) ? GO_ON : outside_carry(skb, c, &f);
 }
 
+/* The same for what comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where it lives. */
+static __always_inline int outside_enter(struct __sk_buff *skb, struct context *c)
+{
+	struct ipcache *h;
+	int reason;
+
+	if (!services_here.host_ports || c->packet.icmp_error)
+		return GO_ON;
+	reason = service_translate(skb, c);
+	if (!reason && !(c->event_flags & EVENT_SERVICE))
+		return GO_ON;
+	h = ipcache_lookup(&c->packet.dst, c->net);
+	c->destination = ipcache_identity(h, c->packet.v6);
+	if (!reason && !(h && (h->flags & IPCACHE_LOCAL)))
+		reason = DROP_STALE;
+	return reason ? drop(skb, c, reason) : GO_ON;
+}
+
 /* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Returns
  * 0 or a drop reason. */
 GLOBAL outside_here(void)

@@ -129,7 +129,8 @@ static __always_inline int path_take(struct __sk_buff *skb, struct context *c, s
 		reason = reply_service(skb, c, f);
 		if (reason)
 			return drop(skb, c, reason);
-		c->hop.path = PATH_DIRECT;
+		if (ipcache_place(c->destination) == PLACE_NODE)
+			c->hop.path = PATH_DIRECT;
 		c->hop.plain = 1;
 	}
 	switch (c->hop.path) {

@@ -14,7 +14,7 @@ static __always_inline struct lb_call service_call(const struct context *c)
 
 	return (struct lb_call){
 		.client = p->src, .dst = p->dst, .port = p->dst_port, .protocol = p->protocol,
-		.scope = services_here.outside && c->hook == HOOK_FROM_NET ? SCOPE_OUTSIDE : SCOPE_CLUSTER, .net = c->net,
+		.scope = services_here.outside && c->hook != HOOK_FROM_POD ? SCOPE_OUTSIDE : SCOPE_CLUSTER, .net = c->net,
 	};
 }
 

@@ -43,7 +43,7 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 			proto, known := protocols[port.Protocol]
 			if port.HostPort > 0 && port.HostPort < 1<<16 && known && port.ContainerPort > 0 && port.ContainerPort < 1<<16 {
 				host, _ := netip.ParseAddr(port.HostIP)
-				row.HostPorts = append(row.HostPorts, table.HostPort{HostIP: host, Protocol: proto, HostPort: uint16(port.HostPort), Port: uint16(port.ContainerPort)})
+				row.HostPorts = append(row.HostPorts, table.PodHostPort{HostIP: host, Protocol: proto, HostPort: uint16(port.HostPort), Port: uint16(port.ContainerPort)})
 			}
 			if port.Name != "" && known && port.ContainerPort > 0 && port.ContainerPort < 1<<16 {
 				row.NamedPorts = append(row.NamedPorts, table.NamedPort{

@@ -215,7 +215,10 @@ var services = []Key{
 		Name: "node-port-range", Default: "30000,32767", Concern: OfServices, Holds: AtOnce, syntax: ports, Text: "first and last node port, as the API server gives them out",
 		read: readNodePorts,
 	},
-	{Name: "enable-host-port", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
+	{
+		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
+		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
+	},
 	{Name: "enable-host-reachable-services", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
 	{Name: "bpf-lb-sock", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
 }

@@ -194,6 +194,7 @@ type Services struct {
 // Outside says which calls of services that come from outside are translated here, by no other proxy.
 type Outside struct {
 	NodePorts   bool
+	HostPorts   bool   // of pods
 	ExternalIPs bool   // and addresses of load balancers
 	First, Last uint16 // range of node ports
 }

@@ -7,21 +7,33 @@ import (
 	"weftnet.io/weftnet/internal/state"
 )
 
-// Frontend is an address and port that the datapath translates for workloads, with its backends. The unspecified address
-// (0.0.0.0, ::) stands for every address of every node: a node port. Port and protocol 0, which have no backends, stand for
+// Frontend is an address and port that the datapath translates, with its backends. The unspecified address
+// (0.0.0.0, ::) stands for every address of every node: a node port; in ScopeHere for every address of this node: a hostPort. Port and protocol 0, which have no backends, stand for
 // whatever else is sent to a cluster address: it is refused.
 type Frontend struct {
 	Address         netip.Addr
 	Port            uint16
 	Protocol        uint8
-	Namespace       string // of the Service
+	Namespace       string // of the Service, or of the pod that has the hostPort
 	Name            string
 	AffinitySeconds uint32
-	Outside         bool     // an external address or a node port, not a cluster address
+	Kind            FrontendKind
 	Scope           Scope    // who calls
 	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
 }
+
+// FrontendKind is what makes an address and port a Frontend.
+type FrontendKind string
+
+// Values of FrontendKind. Of two of them that claim one address and port the first in the alphabet has it.
+const (
+	ClusterIP    FrontendKind = "ClusterIP"
+	ExternalIP   FrontendKind = "ExternalIP"
+	HostPort     FrontendKind = "HostPort" // of a pod
+	LoadBalancer FrontendKind = "LoadBalancer"
+	NodePort     FrontendKind = "NodePort"
+)
 
 // Scope is who calls a Frontend: the same address may be served by others for each.
 type Scope uint8
@@ -30,13 +42,11 @@ type Scope uint8
 const (
 	ScopeCluster Scope = iota // pods and processes of this node
 	ScopeOutside              // machines that reach this node by its devices
+	ScopeHere                 // either, at an address of this node
 )
 
 func (s Scope) String() string {
-	if s == ScopeOutside {
-		return "outside"
-	}
-	return "cluster"
+	return []string{"cluster", "outside", "here"}[s]
 }
 
 // Source is a range of clients; of several that hold an address the longest prefix decides.
@@ -56,11 +66,11 @@ func (s Source) String() string {
 func FrontendKey(f Frontend) state.Key { return state.Join(f.Address, f.Port, f.Protocol, f.Scope) }
 
 func (Frontend) Header() []string {
-	return []string{"Address", "Port", "Protocol", "Service", "Scope", "Affinity", "Outside", "Sources", "Backends"}
+	return []string{"Address", "Port", "Protocol", "Service", "Kind", "Scope", "Affinity", "Sources", "Backends"}
 }
 
 func (f Frontend) Row() []string {
-	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, f.Scope.String(), fmt.Sprint(f.AffinitySeconds), fmt.Sprint(f.Outside), join(f.Sources), join(f.Backends)}
+	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, string(f.Kind), f.Scope.String(), fmt.Sprint(f.AffinitySeconds), join(f.Sources), join(f.Backends)}
 }
 
 var _ = declare(&tables.Frontends, "frontends", FrontendKey,

@@ -17,7 +17,7 @@ type Pod struct {
 	Node           string // empty before it is scheduled
 	HostNetwork    bool
 	NamedPorts     []NamedPort
-	HostPorts      []HostPort
+	HostPorts      []PodHostPort
 	Finished       bool // phase Succeeded or Failed
 	Addressed      bool // it has an address, and is not being deleted
 }
@@ -39,8 +39,8 @@ type NamedPort struct {
 	Port     uint16
 }
 
-// HostPort is a port of a pod's node that leads to a port of the pod.
-type HostPort struct {
+// PodHostPort is a port of a pod's node that leads to a port of the pod.
+type PodHostPort struct {
 	HostIP   netip.Addr // address of the node; unspecified: all of its family; zero: all
 	Protocol uint8      // IP protocol number
 	HostPort uint16

@@ -16,6 +16,7 @@ enum service_flag {
 enum service_scope {
 	SCOPE_CLUSTER = 0, /* pods and processes of this node */
 	SCOPE_OUTSIDE = 1, /* machines that reach this node by its devices */
+	SCOPE_HERE = 2,	   /* either, at an address of this node: with the unspecified address, a hostPort */
 };
 
 struct service_key {
@@ -79,7 +80,8 @@ struct lb_config {
 	__u16 node_port_min; /* host byte order */
 	__u16 node_port_max;
 	__u8 outside; /* calls from outside are translated here, by no other proxy */
-	__u8 pad[3];
+	__u8 host_ports; /* pods' hostPorts are led on here, by no other plugin */
+	__u8 pad[2];
 };
 
 #endif

@@ -652,6 +652,7 @@ type ServiceScope uint32
 const (
 	ScopeCluster ServiceScope = 0
 	ScopeOutside ServiceScope = 1
+	ScopeHere    ServiceScope = 2
 )
 
 // String names the value as C does, less the prefix SCOPE_.
@@ -661,6 +662,8 @@ func (v ServiceScope) String() string {
 		return "cluster"
 	case ScopeOutside:
 		return "outside"
+	case ScopeHere:
+		return "here"
 	}
 	return fmt.Sprint(uint32(v))
 }
@@ -1187,7 +1190,8 @@ type LbConfig struct {
 	NodePortMin uint16
 	NodePortMax uint16
 	Outside     uint8
-	_           [3]uint8
+	HostPorts   uint8
+	_           [2]uint8
 }
 
 // CtLives is C's struct ct_lives, 36 bytes.

@@ -183,6 +183,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of lb_config.node_port_min", unsafe.Offsetof(LbConfig{}.NodePortMin), 32},
 		{"offset of lb_config.node_port_max", unsafe.Offsetof(LbConfig{}.NodePortMax), 34},
 		{"offset of lb_config.outside", unsafe.Offsetof(LbConfig{}.Outside), 36},
+		{"offset of lb_config.host_ports", unsafe.Offsetof(LbConfig{}.HostPorts), 37},
 		{"size of ct_lives", unsafe.Sizeof(CtLives{}), 36},
 		{"offset of ct_lives.tcp_open", unsafe.Offsetof(CtLives{}.TcpOpen), 0},
 		{"offset of ct_lives.tcp_closing", unsafe.Offsetof(CtLives{}.TcpClosing), 8},

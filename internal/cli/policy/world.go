@@ -100,7 +100,7 @@ func putWorkloads(tx *state.Tx, t *table.Tables, workloads []manifest.Workload) 
 		if len(w.HostPorts) > 0 {
 			pod := table.Pod{Namespace: w.Namespace, Name: w.Name, Node: w.Node}
 			for _, p := range w.HostPorts {
-				pod.HostPorts = append(pod.HostPorts, table.HostPort(p))
+				pod.HostPorts = append(pod.HostPorts, table.PodHostPort(p))
 			}
 			t.Pods.Put(tx, pod)
 		}

@@ -17,7 +17,10 @@ func Constants(t *table.Tables) (string, []state.Input, func(state.Reader) any) 
 	return "services_here", []state.Input{nodes}, func(r state.Reader) any {
 		c := t.Config(r).Outside
 		v := abi.LbConfig{NodePortMin: c.First, NodePortMax: c.Last}
-		if c.NodePorts || c.ExternalIPs {
+		if c.HostPorts {
+			v.HostPorts = 1
+		}
+		if c.NodePorts || c.ExternalIPs || c.HostPorts {
 			v.Outside = 1
 		}
 		for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {

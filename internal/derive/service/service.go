@@ -1,4 +1,4 @@
-// Package service derives the frontends of this node from Services and EndpointSlices.
+// Package service derives the frontends of this node from Services, EndpointSlices, and hostPorts of pods.
 //
 // # The world it models
 //
@@ -27,11 +27,11 @@
 //
 // Service shop/web with ClusterIP 10.96.0.10, port 80, external IP 192.0.2.7 and one ready pod listening on 8080 makes:
 //
-//	ADDRESS     PORT  PROTOCOL  SERVICE   SCOPE    OUTSIDE  BACKENDS
-//	10.96.0.10  0     0         shop/web  cluster  false    -
-//	10.96.0.10  80    6         shop/web  cluster  false    10.244.1.7:8080
-//	192.0.2.7   80    6         shop/web  cluster  true     10.244.1.7:8080
-//	192.0.2.7   80    6         shop/web  outside  true     10.244.1.7:8080
+//	ADDRESS     PORT  PROTOCOL  SERVICE   KIND        SCOPE    BACKENDS
+//	10.96.0.10  0     0         shop/web  ClusterIP   cluster  -
+//	10.96.0.10  80    6         shop/web  ClusterIP   cluster  10.244.1.7:8080
+//	192.0.2.7   80    6         shop/web  ExternalIP  cluster  10.244.1.7:8080
+//	192.0.2.7   80    6         shop/web  ExternalIP  outside  10.244.1.7:8080
 package service
 
 import (
@@ -61,24 +61,53 @@ func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 					return nil
 				}
 				for s := range t.Services.All(r) {
-					keys = append(keys, owner(true, s.Namespace, s.Name))
+					keys = append(keys, owner(external, s.Namespace, s.Name))
+				}
+				for p := range t.Pods.All(r) {
+					keys = append(keys, owner(hostPorts, p.Namespace, p.Name))
 				}
 				return keys
 			}),
+			state.On(t.Pods, func(_ state.Reader, p table.Pod) []state.Key {
+				if len(p.HostPorts) == 0 {
+					return nil
+				}
+				return []state.Key{owner(hostPorts, p.Namespace, p.Name)}
+			}),
+			state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key {
+				return []state.Key{owner(hostPorts, w.Namespace, w.Pod)}
+			}),
 		},
-		KeyOf:   func(f table.Frontend) state.Key { return owner(f.Outside, f.Namespace, f.Name) },
+		KeyOf:   func(f table.Frontend) state.Key { return owner(groupOf(f.Kind), f.Namespace, f.Name) },
 		Compute: d.compute,
 	}
 }
 
-// owner is the derivation key of the frontends of one kind of one Service: the kind, then the key of the Service. That of
-// cluster addresses is the smaller one, so they win.
-func owner(outside bool, namespace, name string) state.Key {
-	return state.Join(outside) + table.ObjectKey(namespace, name)
+// Groups of frontends that are computed together: of one Service, or one pod. Of two claims to one address and port that of the
+// first in the alphabet wins.
+const (
+	cluster   = "cluster"
+	external  = "external"
+	hostPorts = "host"
+)
+
+func groupOf(kind table.FrontendKind) string {
+	switch kind {
+	case table.ClusterIP:
+		return cluster
+	case table.HostPort:
+		return hostPorts
+	}
+	return external
+}
+
+// owner is the derivation key of a group: its name, then the key of the Service or pod.
+func owner(group, namespace, name string) state.Key {
+	return state.Join(group) + table.ObjectKey(namespace, name)
 }
 
 func owners(namespace, name string) []state.Key {
-	return []state.Key{owner(false, namespace, name), owner(true, namespace, name)}
+	return []state.Key{owner(cluster, namespace, name), owner(external, namespace, name)}
 }
 
 type frontends struct {
@@ -87,8 +116,11 @@ type frontends struct {
 }
 
 func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
-	object, outside := strings.CutPrefix(string(key), string(state.Join(true)))
-	object = strings.TrimPrefix(object, string(state.Join(false)))
+	if pod, of := strings.CutPrefix(string(key), string(state.Join(hostPorts))); of {
+		return d.hostPorts(r, state.Key(pod))
+	}
+	object, outside := strings.CutPrefix(string(key), string(state.Join(external)))
+	object = strings.TrimPrefix(object, string(state.Join(cluster)))
 	service, ok := d.t.Services.One(r, state.Key(object))
 	if !ok {
 		return nil
@@ -100,7 +132,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	var out []table.Frontend
 	if !outside {
 		for _, a := range service.ClusterIPs {
-			out = append(out, table.Frontend{Address: a, Namespace: service.Namespace, Name: service.Name})
+			out = append(out, table.Frontend{Address: a, Namespace: service.Namespace, Name: service.Name, Kind: table.ClusterIP})
 		}
 	}
 	of := kinds(service, outside)
@@ -111,7 +143,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 		for _, f := range lb.Frontends(k.Service, slicesOf, d.node) {
 			row := table.Frontend{
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
-				AffinitySeconds: service.AffinitySeconds, Outside: outside, Scope: k.scope, Sources: k.sources,
+				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources,
 			}
 			for _, b := range f.Backends {
 				row.Backends = append(row.Backends, table.Backend(b))
@@ -125,6 +157,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 // kind is one of the kinds of addresses that a Service is offered at, to one kind of callers.
 type kind struct {
 	lb.Service
+	is      table.FrontendKind
 	scope   table.Scope
 	sources []table.Source
 }
@@ -132,17 +165,14 @@ type kind struct {
 // fromOutside are the kinds that this node offers to the outside: those that pods call by their external addresses and node ports,
 // less what the configuration leaves to others.
 func fromOutside(service table.Service, outside []kind, c settings.Outside) (out []kind) {
-	external, nodePorts := outside[0], outside[1]
-	given := lb.Service{Ports: external.Ports, Addresses: service.LoadBalancerIPs}
-	external.Addresses = slices.DeleteFunc(slices.Clone(external.Addresses), func(a netip.Addr) bool { return slices.Contains(given.Addresses, a) })
-	if c.ExternalIPs {
-		out = append(out, external, kind{Service: given, sources: service.Sources})
-	}
-	if c.NodePorts {
-		out = append(out, nodePorts)
-	}
-	for i := range out {
-		out[i].Local, out[i].scope = service.ExternalLocal, table.ScopeOutside
+	for _, k := range outside {
+		if k.is == table.NodePort && !c.NodePorts || k.is != table.NodePort && !c.ExternalIPs {
+			continue
+		}
+		if k.Local, k.scope = service.ExternalLocal, table.ScopeOutside; k.is == table.LoadBalancer {
+			k.sources = service.Sources
+		}
+		out = append(out, k)
 	}
 	return out
 }
@@ -157,7 +187,7 @@ func kinds(service table.Service, outside bool) []kind {
 		}
 	}
 	if !outside {
-		return []kind{{Service: lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}}}
+		return []kind{{lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}, table.ClusterIP, 0, nil}}
 	}
 	var everyNode []netip.Addr
 	for _, a := range service.ClusterIPs {
@@ -167,7 +197,12 @@ func kinds(service table.Service, outside bool) []kind {
 			everyNode = append(everyNode, netip.IPv6Unspecified())
 		}
 	}
-	return []kind{{Service: lb.Service{Addresses: service.ExternalIPs, Ports: ports}}, {Service: lb.Service{Addresses: everyNode, Ports: nodePorts}}}
+	own := slices.DeleteFunc(slices.Clone(service.ExternalIPs), func(a netip.Addr) bool { return slices.Contains(service.LoadBalancerIPs, a) })
+	return []kind{
+		{Service: lb.Service{Addresses: own, Ports: ports}, is: table.ExternalIP},
+		{Service: lb.Service{Addresses: service.LoadBalancerIPs, Ports: ports}, is: table.LoadBalancer},
+		{Service: lb.Service{Addresses: everyNode, Ports: nodePorts}, is: table.NodePort},
+	}
 }
 
 func slice(row table.EndpointSlice) lb.Slice {

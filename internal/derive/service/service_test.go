@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -58,14 +59,14 @@ func TestAServiceAndItsSliceBecomeFrontends(t *testing.T) {
 		tables.Services.Put(tx, table.Service{Namespace: "shop", Name: "headless", Headless: true, Ports: web().Ports})
 	})
 	d.Step(db)
-	want := `Address      Port   Protocol  Service   Affinity  Outside  Backends
-0.0.0.0      30080  6         shop/web  60        true     10.244.1.7:8080
-10.96.0.10   0      0         shop/web  0         false    -
-10.96.0.10   80     6         shop/web  60        false    10.244.1.7:8080
-192.0.2.7    80     6         shop/web  60        true     10.244.1.7:8080
-::           30080  6         shop/web  60        true     -
-fd00:96::10  0      0         shop/web  0         false    -
-fd00:96::10  80     6         shop/web  60        false    -
+	want := `Address      Port   Protocol  Service   Kind        Scope    Affinity  Sources  Backends
+0.0.0.0      30080  6         shop/web  NodePort    cluster  60        -        10.244.1.7:8080
+10.96.0.10   0      0         shop/web  ClusterIP   cluster  0         -        -
+10.96.0.10   80     6         shop/web  ClusterIP   cluster  60        -        10.244.1.7:8080
+192.0.2.7    80     6         shop/web  ExternalIP  cluster  60        -        10.244.1.7:8080
+::           30080  6         shop/web  NodePort    cluster  60        -        -
+fd00:96::10  0      0         shop/web  ClusterIP   cluster  0         -        -
+fd00:96::10  80     6         shop/web  ClusterIP   cluster  60        -        -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("frontends (-want +have):\n%s", diff)
@@ -77,6 +78,78 @@ fd00:96::10  80     6         shop/web  60        false    -
 	}
 }
 
+// outside puts what the configuration says of calls from outside.
+func outside(t *table.Tables, tx *state.Tx, o settings.Outside) {
+	t.Configs.Put(tx, table.Config{Concern: settings.OfServices, Settings: settings.Config{Services: settings.Services{Outside: o}}})
+}
+
+func TestWhatTheOutsideCallsFollowsTheConfiguration(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n2")
+	w := web()
+	w.AffinitySeconds, w.ExternalLocal = 0, true
+	w.ClusterIPs, w.ExternalIPs, w.LoadBalancerIPs = addrs("10.96.0.10"), addrs("192.0.2.7", "203.0.113.7"), addrs("203.0.113.7")
+	w.Sources = []table.Source{{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Allowed: true}}
+	write(db, func(tx *state.Tx) {
+		tables.Services.Put(tx, w)
+		tables.EndpointSlices.Put(tx, webSlice())
+	})
+	d.Step(db)
+	none := tables.Frontends.Len(db.Snapshot())
+	write(db, func(tx *state.Tx) { outside(tables, tx, settings.Outside{NodePorts: true, ExternalIPs: true}) })
+	d.Step(db)
+	want := `Address      Port   Protocol  Service   Kind          Scope    Affinity  Sources          Backends
+0.0.0.0      30080  6         shop/web  NodePort      cluster  0         -                10.244.1.7:8080
+0.0.0.0      30080  6         shop/web  NodePort      outside  0         -                -
+10.96.0.10   0      0         shop/web  ClusterIP     cluster  0         -                -
+10.96.0.10   80     6         shop/web  ClusterIP     cluster  0         -                10.244.1.7:8080
+192.0.2.7    80     6         shop/web  ExternalIP    cluster  0         -                10.244.1.7:8080
+192.0.2.7    80     6         shop/web  ExternalIP    outside  0         -                -
+203.0.113.7  80     6         shop/web  LoadBalancer  cluster  0         -                10.244.1.7:8080
+203.0.113.7  80     6         shop/web  LoadBalancer  outside  0         198.51.100.0/24  -
+`
+	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
+		t.Errorf("frontends (-want +have):\n%s", diff)
+	}
+	write(db, func(tx *state.Tx) { outside(tables, tx, settings.Outside{}) })
+	d.Step(db)
+	if n := tables.Frontends.Len(db.Snapshot()); n != none {
+		t.Errorf("%d frontends are left, want %d as before", n, none)
+	}
+}
+
+func TestAHostPortIsOfItsPodAlone(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n1")
+	pod := table.Pod{Namespace: "shop", Name: "web-1", UID: "u1", Node: "n1", HostPorts: []table.PodHostPort{
+		{Protocol: 6, HostPort: 8081, Port: 8080},
+		{Protocol: 6, HostPort: 8082, Port: 8080, HostIP: netip.MustParseAddr("172.30.0.1")},
+		{Protocol: 17, HostPort: 53, Port: 53, HostIP: netip.MustParseAddr("0.0.0.0")},
+	}}
+	write(db, func(tx *state.Tx) {
+		outside(tables, tx, settings.Outside{HostPorts: true})
+		tables.Pods.Put(tx, pod)
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "old", Interface: "eth0", Namespace: "shop", Pod: "web-1", UID: "u0", Addresses: addrs("10.244.1.6")})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "new", Interface: "eth0", Namespace: "shop", Pod: "web-1", UID: "u1", Addresses: addrs("10.244.1.7", "fd00::7")})
+	})
+	d.Step(db)
+	want := `Address     Port  Protocol  Service     Kind      Scope    Affinity  Sources  Backends
+0.0.0.0     53    17        shop/web-1  HostPort  here     0         -        10.244.1.7:53
+0.0.0.0     8081  6         shop/web-1  HostPort  here     0         -        10.244.1.7:8080
+172.30.0.1  8082  6         shop/web-1  HostPort  cluster  0         -        10.244.1.7:8080
+172.30.0.1  8082  6         shop/web-1  HostPort  outside  0         -        10.244.1.7:8080
+::          8081  6         shop/web-1  HostPort  here     0         -        [fd00::7]:8080
+`
+	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
+		t.Errorf("frontends (-want +have):\n%s", diff)
+	}
+	write(db, func(tx *state.Tx) { tables.Workloads.Delete(tx, table.AttachmentKey("new", "eth0")) })
+	d.Step(db)
+	if n := tables.Frontends.Len(db.Snapshot()); n != 0 {
+		t.Errorf("%d frontends are left of a pod that is gone", n)
+	}
+}
+
 func TestAClusterAddressBeatsAnExternalOneInAnyOrder(t *testing.T) {
 	tables, db := table.New()
 	d := New(tables, "n1")
@@ -85,8 +158,8 @@ func TestAClusterAddressBeatsAnExternalOneInAnyOrder(t *testing.T) {
 	d.Step(db)
 	write(db, func(tx *state.Tx) { tables.Services.Put(tx, web()) })
 	d.Step(db)
-	f, ok := tables.Frontends.One(db.Snapshot(), state.Join(netip.MustParseAddr("10.96.0.10"), 80, 6))
-	if !ok || f.Name != "web" || f.Outside {
+	f, ok := tables.Frontends.One(db.Snapshot(), table.FrontendKey(table.Frontend{Address: netip.MustParseAddr("10.96.0.10"), Port: 80, Protocol: 6}))
+	if !ok || f.Name != "web" || f.Kind != table.ClusterIP {
 		t.Errorf("10.96.0.10:80 belongs to %s/%s, want shop/web", f.Namespace, f.Name)
 	}
 }
@@ -99,7 +172,12 @@ func TestTheTableIsSyncedWhenItsInputsAre(t *testing.T) {
 	if tables.Frontends.IsSynced(db.Snapshot()) {
 		t.Error("synced although EndpointSlices are not")
 	}
-	write(db, func(tx *state.Tx) { tables.EndpointSlices.MarkSynced(tx) })
+	write(db, func(tx *state.Tx) {
+		tables.EndpointSlices.MarkSynced(tx)
+		tables.Pods.MarkSynced(tx)
+		tables.Configs.MarkSynced(tx)
+		tables.Workloads.MarkSynced(tx)
+	})
 	d.Step(db)
 	if !tables.Frontends.IsSynced(db.Snapshot()) {
 		t.Error("not synced although all inputs are")

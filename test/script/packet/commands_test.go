@@ -120,7 +120,7 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			b.config.NATPortMin, b.config.NATPortMax = uint16(number(first)), uint16(number(last))
 		case "outside": // addresses of this node, one a family, with which calls of services from outside go on
 			b.config.NATPortMin, b.config.NATPortMax = 10000, 29999
-			c := abi.LbConfig{Outside: 1, NodePortMin: 30000, NodePortMax: 32767}
+			c := abi.LbConfig{Outside: 1, HostPorts: 1, NodePortMin: 30000, NodePortMax: 32767}
 			for _, a := range addrs(v) {
 				if a.Is4() {
 					c.Node4 = abi.From(a)
@@ -237,8 +237,8 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 		if strings.Contains(a, "=") {
 			continue
 		}
-		if a == "outside" {
-			row.Scope, row.Outside = table.ScopeOutside, true
+		if scope, ok := map[string]table.Scope{"outside": table.ScopeOutside, "here": table.ScopeHere}[a]; ok {
+			row.Scope = scope
 			continue
 		}
 		a, leaves := strings.CutSuffix(a, ",terminating")

@@ -13,8 +13,8 @@
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
-//	service ADDR:PORT/PROTO [outside] [affinity=S] [sources=[!]PREFIX,…] BACKEND:PORT[,terminating]…
-//	                                          outside: for who calls from outside; with !: not these sources
+//	service ADDR:PORT/PROTO [outside|here] [affinity=S] [sources=[!]PREFIX,…] BACKEND:PORT[,terminating]…
+//	                                          outside: for calls from outside; here: of this node, for all; with !: not these sources
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second),
 //	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls)
