@@ -204,11 +204,11 @@ var services = []Key{
 		read: byOthers, have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
 	},
 	{
-		Name: "enable-node-port", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "calls of node ports that come from outside are translated here; by default as `kube-proxy-replacement` says",
+		Name: "enable-node-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "calls of node ports that come from outside are translated here; by default as `kube-proxy-replacement` says",
 		read: readOutside(func(o *Outside) *bool { return &o.NodePorts }),
 	},
 	{
-		Name: "enable-external-ips", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "the same for external addresses and those of load balancers",
+		Name: "enable-external-ips", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "the same for external addresses and those of load balancers",
 		read: readOutside(func(o *Outside) *bool { return &o.ExternalIPs }),
 	},
 	{
@@ -216,7 +216,7 @@ var services = []Key{
 		read: readNodePorts,
 	},
 	{
-		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: boolean, Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
+		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
 		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
 	},
 	{Name: "enable-host-reachable-services", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},

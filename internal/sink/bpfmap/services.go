@@ -13,6 +13,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/source"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -22,7 +23,8 @@ import (
 // row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
 // their numbers, which connections refer to, for as long as they exist, across agents too.
 type Services struct {
-	services, slots, backends, sources *ebpf.Map
+	services, slots, backends *ebpf.Map
+	sources                   source.Sources
 
 	heads       map[abi.ServiceKey]*head
 	ids         map[backend]*numbered // backends
@@ -53,7 +55,7 @@ type head struct {
 // NewServices reads which numbers are given out.
 func NewServices(m Maps) (*Services, error) {
 	s := &Services{
-		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"), sources: m.Map("service_sources"),
+		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"), sources: source.New(m.Map("service_sources")),
 		heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{},
 	}
 	known := map[uint32]backend{}
@@ -82,7 +84,7 @@ func NewServices(m Maps) (*Services, error) {
 	if err := each.Err(); err != nil {
 		return nil, fmt.Errorf("read map slots: %w", err)
 	}
-	sources, err := s.readSources()
+	sources, err := s.sources.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +214,7 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 
 // Equal leaves out what the maps do not hold: whose it is.
 func (s *Services) Equal(want, have table.Frontend) bool {
-	return want.AffinitySeconds == have.AffinitySeconds && slices.Equal(want.Backends, have.Backends) && sameSources(want.Sources, have.Sources)
+	return want.AffinitySeconds == have.AffinitySeconds && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources)
 }
 
 // Set writes frontends.
@@ -255,9 +257,9 @@ func (s *Services) set(r table.Frontend) error {
 			return fmt.Errorf("write that backend %d takes connections: %w", id, Full("slots", err))
 		}
 	}
-	if err := s.admit(h.id, r.Sources); err != nil {
+	if err := s.sources.Admit(h.id, r.Sources); err != nil {
 		s.release(uses)
-		return err
+		return Full("service_sources", err)
 	}
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
 	if r.AffinitySeconds > 0 {
@@ -273,7 +275,7 @@ func (s *Services) set(r table.Frontend) error {
 	before := *h
 	h.row, h.uses, h.count, h.takes = r, uses, v.Count, takes
 	s.heads[key] = h
-	return errors.Join(s.trim(before, v.Count, takes), s.release(before.uses), s.dismiss(h.id, before.row.Sources, r.Sources))
+	return errors.Join(s.trim(before, v.Count, takes), s.release(before.uses), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
 }
 
 // take writes the backends of a row and gives the numbers of those that take new connections.
@@ -359,7 +361,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 			continue
 		}
 		delete(s.heads, key)
-		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses), s.dismiss(h.id, h.row.Sources, nil)); err != nil {
+		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}
