@@ -200,8 +200,33 @@ var services = []Key{
 		read: setWord(func(c *Config, word string) { c.Reject = word == "reject" }),
 	},
 	{
-		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, syntax: "true|false|strict|partial|probe|disabled",
-		read: byOthers, have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
+		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: "true|false|strict|partial|probe|disabled",
+		Text: "true, strict, probe: services that processes of the node and of pods call are translated at their sockets, whatever `bpf-lb-sock` says; " +
+			"false, partial: as `bpf-lb-sock` says; disabled: never. What comes from outside, and hostPort, have keys of their own",
+		read: setWord(func(c *Config, word string) { c.Replacement = word }),
+	},
+	{
+		Name: "bpf-lb-sock", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: boolean,
+		Text: "services that processes of the node and of pods call are translated at their sockets. What pods' packets call is translated in any case",
+		read: readSockets,
+	},
+	{
+		Name: "bpf-lb-sock-hostns-only", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: boolean,
+		Text: "at sockets of the node's own network namespace alone: what pods call is translated in their packets",
+		read: setFlag(func(c *Config) *bool { return &c.Sockets.HostOnly }),
+	},
+	{
+		Name: "enable-host-reachable-services", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: boolean, newer: "bpf-lb-sock",
+		Text: "older name of `bpf-lb-sock`", read: readSockets,
+	},
+	{
+		Name: "cgroup-root", Concern: OfServices, Holds: NewConnections,
+		Text: "directory of the control group (version 2) whose processes these are; empty, or no such directory: where `/proc/mounts` says that control groups are",
+		read: setText(func(c *Config) *string { return &c.Sockets.Group }),
+	},
+	{
+		Name: "k8s-api-server-urls", Default: "", Concern: OfServices, have: []string{""},
+		Instead: "it is a flag of the agent and of the operator, since they read this ConfigMap from there: value k8s.apiServerURLs of the chart",
 	},
 	{
 		Name: "enable-node-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "calls of node ports that come from outside are translated here; by default as `kube-proxy-replacement` says",
@@ -219,8 +244,6 @@ var services = []Key{
 		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
 		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
 	},
-	{Name: "enable-host-reachable-services", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
-	{Name: "bpf-lb-sock", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
 }
 
 var observation = []Key{

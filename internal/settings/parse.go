@@ -80,12 +80,11 @@ func setList(to func(*Config) *[]string) read {
 	return func(r *reader, c *Config, key string) { *to(c) = words(r.text(key)) }
 }
 
-// readOutside reads whether calls from outside are translated here.
+// readOutside reads whether calls from outside are translated here: by default as kube-proxy-replacement says.
 func readOutside(to func(*Outside) *bool) read {
 	return func(r *reader, c *Config, key string) {
-		switch *to(&c.Outside) = r.flag(key); r.text("kube-proxy-replacement") {
-		case "true", "strict", "probe":
-			*to(&c.Outside) = *to(&c.Outside) || !r.has(key)
+		if *to(&c.Outside) = r.flag(key); r.text(key) == "" {
+			*to(&c.Outside) = c.Replaces()
 		}
 	}
 }
@@ -100,6 +99,20 @@ func readNodePorts(r *reader, c *Config, key string) {
 			return
 		}
 		r.problem(key, text, fmt.Sprintf("ends before it begins; using %q", r.keys[key].Default))
+	}
+}
+
+// readSockets reads whether calls are translated at sockets, where kube-proxy-replacement leaves it open.
+func readSockets(r *reader, c *Config, key string) {
+	switch on := r.flag(key); {
+	case c.Replaces():
+		c.Sockets.On = true
+	case c.Replacement == ReplaceDisabled:
+		if on {
+			r.problem(key, "true", "does nothing: kube-proxy-replacement is \"disabled\"")
+		}
+	default:
+		c.Sockets.On = on
 	}
 }
 

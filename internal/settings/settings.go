@@ -187,8 +187,30 @@ type Datapath struct {
 
 // Services says how calls of services are answered.
 type Services struct {
-	Reject  bool // calls of services without backends are answered, not just dropped
-	Outside Outside
+	Reject      bool   // calls of services without backends are answered, not just dropped
+	Replacement string // of kube-proxy: a value of that key
+	Sockets     Sockets
+	Outside     Outside
+}
+
+// Replaces tells whether kube-proxy is replaced.
+func (s Services) Replaces() bool {
+	return s.Replacement == Replace || s.Replacement == ReplaceStrict || s.Replacement == ReplaceProbe
+}
+
+// Values of key kube-proxy-replacement. "partial" is an older word for "false": each part has a key of its own.
+const (
+	Replace         = "true"
+	ReplaceStrict   = "strict" // older word for "true"
+	ReplaceProbe    = "probe"  // "true", where the kernel can
+	ReplaceDisabled = "disabled"
+)
+
+// Sockets say whose calls of services are translated at their sockets, before there is a packet.
+type Sockets struct {
+	On       bool
+	HostOnly bool   // those of the node's own network namespace alone
+	Group    string // directory of the control group whose processes they are; empty: where control groups are mounted
 }
 
 // Outside says which calls of services that come from outside are translated here, by no other proxy.

@@ -30,7 +30,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 		Routes:      Routes{Routing: Tunnel, TunnelPort: 8472, MasqueradeIPv4: true, MasqueradeIPv6: true},
 		Policy:      Policy{Enforcement: EnforceDefault},
 		Datapath:    Datapath{PodDevice: Veth, Maps: MapSizes{Ratio: 0.0025}},
-		Services:    Services{Reject: true, Outside: Outside{First: 30000, Last: 32767}},
+		Services:    Services{Reject: true, Replacement: "false", Outside: Outside{First: 30000, Last: 32767}},
 		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock"},
 	}
 	have, problems := parse(nil)
@@ -63,6 +63,42 @@ func TestOlderNamesCountUnlessTheNewOneIsSet(t *testing.T) {
 	c, _ = parse(map[string]string{"tunnel": "disabled", "routing-mode": "tunnel"})
 	if c.Routing != Tunnel {
 		t.Errorf("tunnel: disabled beats routing-mode: tunnel")
+	}
+}
+
+func TestSocketsAreForWhoAsksForThem(t *testing.T) {
+	for _, c := range []struct {
+		replacement, sock string
+		on                bool
+		problems          int
+	}{
+		{"", "", false, 0},
+		{"", "true", true, 0},
+		{"true", "", true, 0},
+		{"true", "false", true, 0}, // charts write it beside
+		{"strict", "false", true, 0},
+		{"probe", "", true, 0},
+		{"false", "true", true, 0},
+		{"partial", "true", true, 0},
+		{"partial", "", false, 0},
+		{"disabled", "", false, 0},
+		{"disabled", "true", false, 1},
+		{"yes", "true", true, 1},
+	} {
+		data := map[string]string{}
+		if c.replacement != "" {
+			data["kube-proxy-replacement"] = c.replacement
+		}
+		if c.sock != "" {
+			data["bpf-lb-sock"] = c.sock
+		}
+		if have, problems := parse(data); have.Sockets.On != c.on || len(problems) != c.problems {
+			t.Errorf("%v: %v, %v", data, have.Sockets, problems)
+		}
+	}
+	c, _ := parse(map[string]string{"enable-host-reachable-services": "true", "bpf-lb-sock": "false"})
+	if c.Sockets.On {
+		t.Error("the older name beats bpf-lb-sock")
 	}
 }
 

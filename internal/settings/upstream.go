@@ -14,12 +14,12 @@ bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-
 bpf-filter-priority bpf-lb-acceleration bpf-lb-algorithm bpf-lb-algorithm-annotation
 bpf-lb-dsr-dispatch bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max
 bpf-lb-maglev-table-size bpf-lb-map-max bpf-lb-mode bpf-lb-mode-annotation bpf-lb-proto-diff bpf-lb-rev-nat-map-max
-bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr bpf-lb-service-backend-map-max bpf-lb-service-map-max bpf-lb-sock-hostns-only
+bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr bpf-lb-service-backend-map-max bpf-lb-service-map-max
 bpf-lb-sock-terminate-pod-connections bpf-lb-source-range-all-types bpf-lb-source-range-map-max
 bpf-map-event-buffers bpf-neigh-global-max bpf-node-map-max bpf-policy-map-full-reconciliation-interval
 bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-sock-rev-map-max ces-dynamic-rate-limit-nodes
 ces-dynamic-rate-limit-qps-burst ces-dynamic-rate-limit-qps-limit ces-enable-dynamic-rate-limit ces-max-ciliumendpoints-per-ces
-ces-rate-limits ces-slice-mode ces-write-qps-burst ces-write-qps-limit cflags cgroup-root cilium-endpoint-gc-interval
+ces-rate-limits ces-slice-mode ces-write-qps-burst ces-write-qps-limit cflags cilium-endpoint-gc-interval
 cilium-pod-labels cilium-pod-namespace cluster-health-port cluster-pool-map clustermesh-config
 clustermesh-cache-ttl clustermesh-enable-endpoint-sync clustermesh-enable-mcs-api clustermesh-ip-identities-sync-timeout
 clustermesh-sync-timeout cni-chaining-mode cni-chaining-target cni-exclusive cni-external-routing cni-log-file cni-uninstall
@@ -78,7 +78,7 @@ instance-tags-filter internal-bgp-secrets-namespace ip-masq-agent-config-path ip
 ipam-default-ip-pool ipam-multi-pool-pre-allocation ipsec-key-file ipsec-key-rotation-duration iptables-lock-timeout iptables-random-fully
 ipv4-node ipv4-pod-subnets ipv4-range ipv4-service-loopback-address ipv4-service-range ipv6-cluster-alloc-cidr ipv6-mcast-device ipv6-node
 ipv6-pod-subnets ipv6-range ipv6-service-loopback-address ipv6-service-range join-cluster
-k8s-api-server k8s-api-server-urls k8s-client-burst k8s-client-qps k8s-client-connection-keep-alive k8s-client-connection-timeout
+k8s-api-server k8s-client-burst k8s-client-qps k8s-client-connection-keep-alive k8s-client-connection-timeout
 k8s-heartbeat-timeout k8s-interface-only k8s-kubeconfig-path k8s-namespace k8s-require-ipv4-pod-cidr k8s-require-ipv6-pod-cidr
 k8s-service-cache-size k8s-service-proxy-name k8s-sync-timeout k8s-watcher-endpoint-selector keep-config kube-proxy-replacement-healthz-bind-address
 kvstore kvstore-connectivity-timeout kvstore-lease-ttl kvstore-max-consecutive-quorum-errors kvstore-opt kvstore-periodic-sync
