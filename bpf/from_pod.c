@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_pod: what a workload sends, at the host side of its NIC (ingress). docs/packet-path.md follows a packet. */
 #include "lib/clash.h"
+#include "lib/named.h"
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
 #include "lib/node.h"
@@ -8,9 +9,11 @@
 #include "lib/reject.h"
 #include "lib/workload.h"
 
-static __always_inline int create_connection(struct context *c, struct flow *f, int loops)
+static __always_inline int create_connection(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
 {
-	return open_connection(f, (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
+	__u32 called = c->event_flags & EVENT_SERVICE ? 0 : named_service(skb);
+
+	return open_connection(f, called | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
 }
 
 /* An ICMP error goes the way of the connection that it is about. */
@@ -63,7 +66,7 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 		return pass_error(skb, c, h);
 	reason = clash_find(skb, c, f, loops);
 	if (!reason && !f->entry)
-		reason = !ipcache_is_workload(h) && service_refuses(c) ? DROP_NO_BACKEND : create_connection(c, f, loops);
+		reason = !ipcache_is_workload(h) && service_refuses(c) ? DROP_NO_BACKEND : create_connection(skb, c, f, loops);
 	if (reason || !f->entry)
 		return reject(skb, c, n, reason);
 	if (f->entry->flags & CT_LOOPBACK) {

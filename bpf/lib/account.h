@@ -90,7 +90,7 @@ GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swe
 		x->event.src_port = account_type(key->asks, from_b, x->event.src_port, x->event.dst_port);
 		x->event.dst_port = 0;
 	}
-	if (e->flags & CT_SERVICE) {
+	if (e->flags & (CT_SERVICE | CT_NAMED)) {
 		x->event.flags = EVENT_SERVICE;
 		x->event.service = e->service;
 		x->event.service_port = bpf_ntohs(e->service_port);

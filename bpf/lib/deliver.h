@@ -27,6 +27,7 @@ static __always_inline void deliver_report(struct __sk_buff *skb, struct context
 
 	if (!f->is_new && !c->touched)
 		return;
+	event_name(c, f->entry);
 	c->event_flags |= way | c->touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
 	c->direction = f->reply ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	event_emit(skb, c, EVENT_TRACE, 0);

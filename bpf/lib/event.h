@@ -40,6 +40,16 @@ static __always_inline void event_lost(void)
 		b->lost++;
 }
 
+/* What was called at a socket is what the event of a connection tells. */
+static __always_inline void event_name(struct context *c, const struct ct *e)
+{
+	if (!e || !(e->flags & CT_NAMED))
+		return;
+	c->event_flags |= EVENT_SERVICE;
+	c->service = e->service;
+	c->service_port = e->service_port;
+}
+
 GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 reason)
 {
 	struct event *e;

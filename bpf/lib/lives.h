@@ -23,7 +23,7 @@ static __always_inline int lives_are_over(__u32 flags)
 /* In ns. */
 static __always_inline __u64 lives_for(__u32 protocol, __u32 flags)
 {
-	__u32 service = !!(flags & CT_SERVICE);
+	__u32 service = !!(flags & (CT_SERVICE | CT_NAMED));
 
 	if (protocol != IPPROTO_TCP)
 		return (flags & CT_REPLIED ? lives.datagram[service] : lives.datagram_new[service]) * SECOND;

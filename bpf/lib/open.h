@@ -91,7 +91,7 @@ GLOBAL open_row(__u32 flags, int stale)
 	e->source = c->source;
 	e->destination = c->destination;
 	e->client_port = c->client_port;
-	if (c->event_flags & EVENT_SERVICE) {
+	if (flags & (CT_SERVICE | CT_NAMED)) {
 		e->service = c->service;
 		e->service_port = c->service_port;
 	}

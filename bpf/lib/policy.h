@@ -212,6 +212,7 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 	reason = policy_reason(c->verdict);
 	if (!reason)
 		policy_source(e, q);
+	event_name(c, e);
 	event_emit(skb, c, EVENT_VERDICT, reason);
 	return c->verdict;
 }

@@ -5,13 +5,12 @@
 #define WEFT_SOCKET_H
 
 #include <linux/in.h>
-#include "abi/socket.h"
 #include "lb.h"
 #include "nic.h"
+#include "sockets.h"
 
 #define ECONNREFUSED 111
 
-volatile const struct socket_config sockets = {};
 volatile const __u64 host_netns = 0; /* cookie of the node's own network namespace */
 
 /* Whether the calling process is of the node's own network namespace, not of a pod's. */

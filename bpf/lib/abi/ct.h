@@ -58,6 +58,7 @@ enum ct_flag {
 	CT_FIN_B = 2097152,
 	CT_ENDED = 4194304, /* its end is told, see account.h */
 	CT_PLAIN = 8388608, /* opened by a workload while nothing was masqueraded: it keeps its address to its end */
+	CT_NAMED = 16777216, /* opened to service at the caller's socket: both ends say the backend's address, and events the service's */
 };
 
 /* What has travelled one way of a connection. Counted as Linux' conntrack does: a packet that was not segmented yet is one, and
@@ -101,7 +102,7 @@ struct ct {
 	struct ct_verdict egress;	/* at the source NIC */
 	struct ct_verdict ingress; /* at the target NIC */
 	__u64 expires;		/* ns, CLOCK_MONOTONIC */
-	struct addr service;	/* CT_SERVICE: the address the client called */
+	struct addr service;	/* CT_SERVICE, CT_NAMED: the address the client called */
 	__be16 service_port;
 	__be16 client_port; /* that the client knows, where the one in the key is another; 0: it is not */
 	__u32 flags;	/* enum ct_flag */

@@ -6,8 +6,9 @@
 #include "addr.h"
 #include "map.h"
 
-/* What the programs at sockets are told when they are loaded. */
+/* What programs are told of services at sockets when they are loaded. */
 struct socket_config {
+	__u32 on; /* calls are led to backends there */
 	__u32 host_only; /* calls of pods are left to from_pod */
 };
 

@@ -137,6 +137,7 @@ const (
 	CtFinB     CtFlag = 2097152
 	CtEnded    CtFlag = 4194304
 	CtPlain    CtFlag = 8388608
+	CtNamed    CtFlag = 16777216
 )
 
 // String names the value as C does, less the prefix CT_.
@@ -237,6 +238,10 @@ func (v CtFlag) String() string {
 	if v&CtPlain != 0 {
 		text = append(text, "plain")
 		v &^= CtPlain
+	}
+	if v&CtNamed != 0 {
+		text = append(text, "named")
+		v &^= CtNamed
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -1290,9 +1295,10 @@ type Quota struct {
 	Refused [4]uint64
 }
 
-// SocketConfig is C's struct socket_config, 4 bytes.
+// SocketConfig is C's struct socket_config, 8 bytes.
 type SocketConfig struct {
 	_        structs.HostLayout
+	On       uint32
 	HostOnly uint32
 }
 
