@@ -61,7 +61,7 @@ func (d *Datapath) waysOn(program string, ifindex int) ([]hook, error) {
 	if ways[0].name() != (classic{}).name() || !(pins{d.dir}).any(link.TCXType, ifindex) {
 		return ways, nil
 	}
-	there, err := clsact{d.dir}.there(ifindex)
+	there, err := qdiscs(d.dir).There(ifindex)
 	if err == nil && !there {
 		ways = slices.Clone(ways)
 		slices.Reverse(ways)
@@ -154,7 +154,7 @@ func (d *Datapath) Detach(program string, ifindex int) error {
 			return fmt.Errorf("detach %s from device %d: %w", program, ifindex, err)
 		}
 	}
-	return clsact{d.dir}.release(ifindex)
+	return release(d.dir, ifindex)
 }
 
 // Attachments lists what is attached, by any program.

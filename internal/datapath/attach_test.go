@@ -224,7 +224,7 @@ func (s *stand) replace(t *testing.T, h hook, program string, from int) {
 func (s *stand) detach(t *testing.T, h hook, program string, ifindex int) {
 	t.Helper()
 	check(t, h.detach(program, ifindex))
-	check(t, clsact{s.dir}.release(ifindex))
+	check(t, release(s.dir, ifindex))
 }
 
 // listed wants a program, and no other, to be what a hook says it has attached.

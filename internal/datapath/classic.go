@@ -2,8 +2,10 @@ package datapath
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -20,7 +22,7 @@ type classic struct{ dir string }
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	made, err := clsact(c).configure(ifindex)
+	made, err := qdiscs(c.dir).Configure(ifindex)
 	var there []netlink.Filter
 	if err == nil && !made { // a new one has none
 		there, err = filter.List(ifindex, parent(program))
@@ -77,6 +79,17 @@ func (c classic) list() (list []Attachment, err error) {
 		}
 	}
 	return list, nil
+}
+
+// qdiscs are those of this pin directory's devices.
+func qdiscs(dir string) filter.Clsact { return filter.Clsact{Dir: filepath.Join(dir, linkDir)} }
+
+// release deletes the qdisc of a device that was made here, if nothing is attached to the device any more.
+func release(dir string, ifindex int) error {
+	if (pins{dir}).any(link.TCXType, ifindex) {
+		return nil
+	}
+	return qdiscs(dir).Release(ifindex)
 }
 
 // parent is the side of a clsact qdisc that a program belongs to.

@@ -38,7 +38,6 @@ type Config struct {
 	Loopback4       netip.Addr
 	Loopback6       netip.Addr
 	EventsPerSecond uint32            // 0: the default
-	Sockets         bool              // programs at sockets are loaded, too
 	Silent          bool              // calls of services without backends are dropped without an answer
 	Classic         bool              // attach by cls_bpf also where the kernel has tcx
 	Entries         map[string]uint32 // sizes of maps by name, where not the default
@@ -48,6 +47,7 @@ type Config struct {
 	callersSeed   uint32 // one for all programs
 	hostNetns     uint64 // cookie of this network namespace
 	hostConntrack bool   // programs can look into the host's connection tracking
+	sockets       bool   // programs at sockets are loaded, too: AttachSockets was called
 }
 
 // Programs are the names of those on devices.
@@ -63,6 +63,7 @@ type Datapath struct {
 	hooks    []hook            // the one in use first
 	config   Config
 
+	loading sync.Mutex   // taken before the others; programs are loaded by one at a time
 	swap    sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations and lost, too
 	writing sync.RWMutex // taken before swap; nothing is written while Reload copies what was
 
@@ -131,7 +132,7 @@ func newDatapath(dir string, config Config) *Datapath {
 
 func (d *Datapath) loadAll() error {
 	for _, object := range object.Names() {
-		if object == socket.Object && !d.config.Sockets {
+		if object == socket.Object && !d.config.sockets {
 			continue
 		}
 		programs, err := d.load(object, d.config)

@@ -16,7 +16,9 @@ var ErrMoving = errors.New("entries of the former maps are still moved")
 // after the other, while packets flow. Maps that are to have another size are made anew and filled from the former ones: Follow
 // ends that. If it comes to nothing, all is as it was.
 func (d *Datapath) Reload(config Config) error {
-	config.callersSeed, config.hostNetns, config.hostConntrack = d.config.callersSeed, d.config.hostNetns, d.config.hostConntrack
+	d.loading.Lock()
+	defer d.loading.Unlock()
+	config.callersSeed, config.hostNetns, config.hostConntrack, config.sockets = d.config.callersSeed, d.config.hostNetns, d.config.hostConntrack, d.config.sockets
 	if !reflect.DeepEqual(config, d.config) {
 		if len(d.Moving()) > 0 {
 			return ErrMoving

@@ -6,15 +6,15 @@ import (
 	"os"
 )
 
-// Remove takes all programs of a pin directory off their devices and removes the directory: with the last pin go the maps,
-// and every connection that they know. It tells how many programs there were. No agent may use the directory.
+// Remove takes all programs of a pin directory off their devices and sockets and removes the directory: with the last pin go the maps,
+// and every connection that they know. It tells how many programs there were on devices. No agent may use the directory.
 func Remove(dir string) (programs int, err error) {
 	d := &Datapath{dir: dir, hooks: hooksOf(dir)}
 	list, err := List(dir)
 	if err != nil {
 		return 0, err
 	}
-	var errs []error
+	errs := []error{d.DetachSockets()}
 	for _, a := range list {
 		errs = append(errs, d.Detach(a.Program, a.Ifindex))
 	}

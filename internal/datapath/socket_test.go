@@ -152,7 +152,7 @@ func callDatagrams(to string, connected bool) error {
 // group is a control group of version 2 of its own.
 func group(t *testing.T) string {
 	t.Helper()
-	root, err := socket.Root("/")
+	root, _, err := socket.Find("")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func serve(t *testing.T, d *Datapath, id uint32, at, backend string, protocol ui
 
 func TestProcessesOfAControlGroupSpeakWithServices(t *testing.T) {
 	dir := pinDirectory(t)
-	d, err := Open(dir, Config{Sockets: true})
+	d, err := Open(dir, Config{})
 	check(t, err)
 	t.Cleanup(d.Close)
 	inside, outside := group(t), group(t)
@@ -232,10 +232,10 @@ func TestProcessesOfAControlGroupSpeakWithServices(t *testing.T) {
 		t.Errorf("a process of another control group speaks with the service: %s", said)
 	}
 	t.Run("another configuration takes their places", func(t *testing.T) {
-		check(t, d.Reload(Config{Sockets: true, Silent: true}))
-		group, current, err := d.SocketGroup()
-		if check(t, err); group == 0 || !current {
-			t.Errorf("group %d, current %v", group, current)
+		check(t, d.Reload(Config{Silent: true}))
+		state, err := d.Sockets()
+		if check(t, err); state.Group == 0 || !state.Current {
+			t.Errorf("%+v", state)
 		}
 		if said := calls(t, inside, "tcp 10.96.0.10:80"); !strings.HasPrefix(said, "from 192.0.2.1:8080") {
 			t.Error(said)

@@ -20,7 +20,7 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 	if object.Outwards(program) {
 		side = ebpf.AttachTCXEgress
 	}
-	if _, err := (clsact{t.dir}).configure(ifindex); err != nil { // for the day on which enable-tcx is turned off
+	if _, err := qdiscs(t.dir).Configure(ifindex); err != nil { // for the day on which enable-tcx is turned off
 		return err
 	}
 	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: side})

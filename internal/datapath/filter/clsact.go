@@ -1,4 +1,4 @@
-package datapath
+package filter
 
 import (
 	"errors"
@@ -7,32 +7,29 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"weftnet.io/weftnet/internal/datapath/filter"
 )
 
-// clsact makes the clsact qdisc of a device, and deletes it where it was made here: a folder below the pin directory remembers.
+// Clsact makes the clsact qdisc of a device, and deletes it where it was made here: a folder in Dir remembers.
 //
 // A device that gets or loses the qdisc drops what it is to send until the kernel has started its queues anew (qdisc_graft in
 // net/sched/sch_api.c calls dev_deactivate, which waits for an RCU grace period). So it is made when the first program is
 // attached, also by tcx, and goes with the last: in between programs change the way by which they are attached at no loss.
-type clsact struct{ dir string }
+type Clsact struct{ Dir string }
 
 const clsactSuffix = "-clsact" // of the folder
 
-func (c clsact) qdisc(ifindex int) netlink.Qdisc {
+func (c Clsact) qdisc(ifindex int) netlink.Qdisc {
 	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}
 }
 
-func (c clsact) mark(ifindex int) string {
-	return filepath.Join(c.dir, linkDir, fmt.Sprint(ifindex, clsactSuffix))
+func (c Clsact) mark(ifindex int) string {
+	return filepath.Join(c.Dir, fmt.Sprint(ifindex, clsactSuffix))
 }
 
-// configure makes the qdisc of a device, unless there is one.
-func (c clsact) configure(ifindex int) (made bool, err error) {
+// Configure makes the qdisc of a device, unless there is one.
+func (c Clsact) Configure(ifindex int) (made bool, err error) {
 	err = netlink.QdiscAdd(c.qdisc(ifindex))
 	if errors.Is(err, unix.EEXIST) {
 		return false, nil
@@ -46,31 +43,28 @@ func (c clsact) configure(ifindex int) (made bool, err error) {
 	return true, nil
 }
 
-// there tells whether a device has one.
-func (c clsact) there(ifindex int) (bool, error) {
-	list, err := filter.Steady(func() ([]netlink.Qdisc, error) {
+// There tells whether a device has one.
+func (c Clsact) There(ifindex int) (bool, error) {
+	list, err := Steady(func() ([]netlink.Qdisc, error) {
 		return netlink.QdiscList(&netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: ifindex}})
 	})
-	if err != nil && !filter.Absent(err) {
+	if err != nil && !Absent(err) {
 		return false, fmt.Errorf("list qdiscs: %w", err)
 	}
 	return slices.ContainsFunc(list, func(q netlink.Qdisc) bool { return q.Attrs().Parent == netlink.HANDLE_CLSACT }), nil
 }
 
-// release deletes the qdisc of a device if it was made here and nothing is attached to that device any more.
-func (c clsact) release(ifindex int) error {
+// Release deletes the qdisc of a device if it was made here and no filter of it is left.
+func (c Clsact) Release(ifindex int) error {
 	if _, err := os.Stat(c.mark(ifindex)); err != nil {
 		return nil
 	}
-	if pins(c).any(link.TCXType, ifindex) {
-		return nil
-	}
 	for _, side := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		if left, err := filter.List(ifindex, side); err != nil || len(left) > 0 {
+		if left, err := List(ifindex, side); err != nil || len(left) > 0 {
 			return err
 		}
 	}
-	if err := netlink.QdiscDel(c.qdisc(ifindex)); err != nil && !filter.Absent(err) {
+	if err := netlink.QdiscDel(c.qdisc(ifindex)); err != nil && !Absent(err) {
 		return fmt.Errorf("delete clsact qdisc: %w", err)
 	}
 	if err := os.Remove(c.mark(ifindex)); err != nil && !errors.Is(err, os.ErrNotExist) {

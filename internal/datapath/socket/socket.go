@@ -11,7 +11,7 @@
 //
 //   - What restores addresses is there before what translates them, and goes after it: no process hears of an address that it
 //     never called.
-//   - All programs are on one group. On another one they are put anew.
+//   - All programs are on one group. On another one they are put before they go from the former one.
 //
 // # Example
 //
@@ -68,21 +68,34 @@ type At struct{ Dir string }
 
 func (at At) path(name string) string { return filepath.Join(at.Dir, "socket-"+name) }
 
-// Attach puts programs on the control group of a directory, or into the places of those that are there.
-func (at At) Attach(programs map[string]*ebpf.Program, cgroup string) error {
+// next is where a link is pinned that takes a former one's place.
+func (at At) next(name string) string { return at.path(name) + "-next" }
+
+// Number is that of the control group of a directory: its inode's.
+func Number(cgroup string) (uint64, error) {
 	var dir unix.Stat_t
 	if err := unix.Stat(cgroup, &dir); err != nil {
-		return fmt.Errorf("attach programs at sockets to control group %s: %w", cgroup, err)
+		return 0, fmt.Errorf("control group %s: %w", cgroup, err)
+	}
+	return dir.Ino, nil
+}
+
+// Attach puts programs on the control group of a directory, or into the places of those that are there.
+func (at At) Attach(programs map[string]*ebpf.Program, cgroup string) error {
+	group, err := Number(cgroup)
+	if err != nil {
+		return fmt.Errorf("attach programs at sockets: %w", err)
 	}
 	for _, name := range names {
-		if err := at.attach(name, programs[name], cgroup, dir.Ino); err != nil {
+		if err := at.attach(name, programs[name], cgroup, group); err != nil {
 			return fmt.Errorf("attach %s to control group %s: %w", name, cgroup, err)
 		}
 	}
 	return nil
 }
 
-// attach attaches one. The inode of a group's directory is the group's number.
+// attach attaches one. On another group it is there before it goes from the former one: a process below both meets it twice, and the
+// second has nothing left to do.
 func (at At) attach(name string, p *ebpf.Program, cgroup string, group uint64) error {
 	if p == nil {
 		return errors.New("it is not loaded")
@@ -93,9 +106,6 @@ func (at At) attach(name string, p *ebpf.Program, cgroup string, group uint64) e
 		if is, _, err := of(old); err == nil && is == group {
 			return old.Update(p)
 		}
-		if err := old.Unpin(); err != nil {
-			return fmt.Errorf("remove the pin of another group's link: %w", err)
-		}
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("open its pinned link: %w", err)
 	}
@@ -104,8 +114,21 @@ func (at At) attach(name string, p *ebpf.Program, cgroup string, group uint64) e
 		return err
 	}
 	defer l.Close()
-	if err := l.Pin(at.path(name)); err != nil {
+	if err := remove(at.next(name)); err != nil {
+		return err
+	}
+	if err := l.Pin(at.next(name)); err != nil {
 		return fmt.Errorf("pin its link: %w", err)
+	}
+	if err := os.Rename(at.next(name), at.path(name)); err != nil {
+		return fmt.Errorf("put its pin in place: %w", err)
+	}
+	return nil
+}
+
+func remove(pin string) error {
+	if err := os.Remove(pin); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove a pin: %w", err)
 	}
 	return nil
 }
@@ -126,37 +149,46 @@ func of(l link.Link) (group uint64, program ebpf.ProgramID, err error) {
 func (at At) Detach() error {
 	var errs []error
 	for _, name := range slices.Backward(names) {
-		if err := os.Remove(at.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := errors.Join(remove(at.next(name)), remove(at.path(name))); err != nil {
 			errs = append(errs, fmt.Errorf("detach %s: %w", name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Group is the number of the control group that all programs are on, 0 if there is none; current says whether they are these ones,
-// and not a predecessor's.
-func (at At) Group(programs map[string]*ebpf.Program) (group uint64, current bool, err error) {
-	current = true
+// State is what is attached.
+type State struct {
+	Some    bool   // at least one program
+	Group   uint64 // number of the control group that all programs are on; 0: not all, or not on one
+	Current bool   // they are those that were asked about, not a predecessor's
+}
+
+// State tells what is attached, of an earlier agent, too.
+func (at At) State(programs map[string]*ebpf.Program) (s State, err error) {
+	s.Current = true
 	for i, name := range names {
 		l, err := link.LoadPinnedLink(at.path(name), nil)
 		if errors.Is(err, os.ErrNotExist) {
-			return 0, false, nil
+			s.Group, s.Current = 0, false
+			continue
 		}
 		if err != nil {
-			return 0, false, fmt.Errorf("open the pinned link of %s: %w", name, err)
+			return s, fmt.Errorf("open the pinned link of %s: %w", name, err)
 		}
-		is, id, err := of(l)
+		group, id, err := of(l)
 		l.Close()
 		if err != nil {
-			return 0, false, fmt.Errorf("%s: %w", name, err)
+			return s, fmt.Errorf("%s: %w", name, err)
 		}
-		if is == 0 || i > 0 && is != group {
-			return 0, false, nil
+		s.Current = s.Current && id == idOf(programs[name])
+		if i == 0 {
+			s.Group = group
+		} else if s.Group != group {
+			s.Group = 0
 		}
-		group = is
-		current = current && id == idOf(programs[name])
+		s.Some = true
 	}
-	return group, current, nil
+	return s, nil
 }
 
 func idOf(p *ebpf.Program) ebpf.ProgramID {
@@ -191,18 +223,4 @@ func (at At) Replace(programs map[string]*ebpf.Program) error {
 		}
 	}
 	return nil
-}
-
-// Root finds where control groups of version 2 are mounted, of the directories that are usual: alone, or beside those of version 1.
-func Root(host string) (string, error) {
-	var tried []string
-	for _, dir := range []string{"/run/cilium/cgroupv2", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
-		var fs unix.Statfs_t
-		dir = filepath.Join(host, dir)
-		if unix.Statfs(dir, &fs) == nil && fs.Type == unix.CGROUP2_SUPER_MAGIC {
-			return dir, nil
-		}
-		tried = append(tried, dir)
-	}
-	return "", fmt.Errorf("no control groups of version 2 are mounted at %s", strings.Join(tried, ", "))
 }
