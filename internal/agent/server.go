@@ -100,7 +100,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if stage := a.Stage(); stage != "" {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}
-	doc.Components = append(doc.Components, a.kernel(), a.pods(s), a.mapSizes(s))
+	doc.Components = append(doc.Components, a.kernel(), a.pods(s), a.mapSizes(s), a.node.Sockets(s))
 	for row := range status.Statuses.All(s) {
 		if row.Key != "" {
 			continue

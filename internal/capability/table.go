@@ -29,10 +29,22 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Services that pods call",
-		Text: "cluster addresses, external addresses, node ports, affinity. What comes from outside and from nodes, " +
-			"and hostPort, is kube-proxy's and the portmap plugin's.",
+		Text: "cluster addresses, external addresses, node ports, affinity. What comes from outside, and hostPort, is kube-proxy's and the " +
+			"portmap plugin's.",
 		Keys:    []string{"service-no-backend-response=reject"},
 		Scripts: []string{"a_service_is_reached_by_its_address", "a_node_port_is_offered_to_pods", "a_conversation_moves_when_its_backend_goes"},
+	},
+	{
+		State: Works, Topic: "Services that processes call",
+		Text: "the same at their sockets, for processes of nodes, too, with `kube-proxy-replacement` or `bpf-lb-sock`: TCP and UDP, node ports also at a node's " +
+			"loopback address. The caller hears of no other address than the service's, and flows name it.",
+		Keys: []string{
+			"kube-proxy-replacement=true", "bpf-lb-sock=true", "bpf-lb-sock-hostns-only=true", "enable-host-reachable-services=true", "cgroup-root=/run/cilium/cgroupv2",
+		},
+		Scripts: []string{
+			"a_process_reaches_a_service_from_its_socket", "a_node_calls_node_ports_at_any_address", "flows_name_the_service_that_a_socket_called",
+			"calls_from_sockets_go_on_whatever_happens_to_them",
+		},
 	},
 	{
 		State: Works, Topic: "Policy",
@@ -134,11 +146,8 @@ var Table = []Capability{
 	},
 	{
 		State: Accepted, Topic: "Replacement of kube-proxy",
-		Text: "it, or another service proxy, must run for node ports from outside, for calls of nodes, and for hostPort.",
-		Keys: []string{
-			"kube-proxy-replacement=true", "enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "bpf-lb-sock=true",
-			"enable-host-reachable-services=true",
-		},
+		Text: "it, or another service proxy, must run for node ports from outside and for hostPort, whatever `kube-proxy-replacement` says.",
+		Keys: []string{"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true"},
 	},
 	{
 		State: Accepted, Topic: "Objects",

@@ -10,6 +10,7 @@ import (
 	sinkkube "weftnet.io/weftnet/internal/sink/kube"
 	"weftnet.io/weftnet/internal/source/kube"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -32,7 +33,7 @@ var cluster = Feature{
 const lookAtIdentities = 15 * time.Second
 
 func runCluster(n *Node) ([]Runner, error) {
-	api, err := kube.Connect(n.Kube, "weft-agent")
+	api, err := kube.Connect(n.Kube, "weft-agent", n.Servers)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +66,8 @@ func runCluster(n *Node) ([]Runner, error) {
 	}, nil
 }
 
-// warnUnmet tells, as events of this node, which protections the configuration asks for and does not get, and which maps have
-// not the size that it asks for.
+// warnUnmet tells, as events of this node, which protections the configuration asks for and does not get, which maps have not the
+// size that it asks for, and that services are not translated at sockets where they ought to be.
 func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
 	told := map[string]bool{}
 	warn := func(reason, message string) {
@@ -82,6 +83,10 @@ func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
 	for {
 		s := n.DB.Snapshot()
 		changed, resized := n.Tables.Settings.WatchAll(s), n.Tables.MapSizes.WatchAll(s)
+		_, _, sockets := status.Statuses.WatchOne(s, status.KeyOf(n.Tables.Sockets, table.SocketsKey))
+		if why := n.socketless(s); why != "" {
+			warn("ServicesNotAtSockets", why)
+		}
 		for _, line := range n.Settings() {
 			if message := line.Key + "=" + line.Value + ": " + line.Message; line.Alarm() && !told[message] {
 				n.Log.Warn("a protection that the configuration asks for is not active", "key", line.Key, "value", line.Value, "why", line.Message)
@@ -96,6 +101,7 @@ func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
 		select {
 		case <-changed:
 		case <-resized:
+		case <-sockets:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

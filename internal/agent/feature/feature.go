@@ -28,6 +28,7 @@ func All() []Feature {
 		policies,      // what pods may send and receive
 		ipcache,       // who lives at an address
 		services,      // addresses that are translated
+		sockets,       // the same for processes, before there is a packet
 		programs,      // the datapath's programs on devices
 		attachments,   // when an ADD is answered
 		sweeping,      // finished connections
@@ -61,6 +62,7 @@ type Node struct {
 	Hubble  string // socket of the flow service; empty: as the configuration says
 	Metrics string // address for /metrics where the configuration has none
 	Kube    string // kubeconfig; empty: as a pod does
+	Servers string // URLs of API servers; empty: as that says
 	Alone   bool   // there is no API server
 	Flags   map[string]string
 	Log     *slog.Logger
