@@ -160,7 +160,7 @@ func (n *Node) Reboot() error {
 // Recreate gives the pod a new container, as a kubelet does after the machine was restarted: another network namespace,
 // not attached yet. former is the DEL that a runtime makes for the container before.
 func (p *Pod) Recreate() (former func() error, err error) {
-	ns, err := netns.NewNamespace(p.Station.Name, false)
+	ns, err := p.node.Inside(p.Station.Name)
 	if err != nil {
 		return nil, err
 	}

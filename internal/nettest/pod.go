@@ -56,7 +56,7 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 	if s.Namespace == "" {
 		s.Namespace = corev1.NamespaceDefault
 	}
-	ns, err := netns.NewNamespace(n.Name+"/"+s.Name, false)
+	ns, err := n.Inside(n.Name + "/" + s.Name)
 	if err != nil {
 		return nil, err
 	}

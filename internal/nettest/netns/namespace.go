@@ -33,11 +33,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespace is a network namespace, held by an open file. Some have file systems of their own, too.
+// Namespace is a network namespace, held by an open file. Those of machines have file systems and a control group of their own, too.
 type Namespace struct {
 	Name  string
 	net   *os.File
 	mount *os.File // nil: that of this process
+	group *group   // nil: that of this process
+	owner bool     // the group goes with it
 }
 
 // isolated runs f on a fresh thread, which ends with it: whatever f does to its thread concerns no other.
@@ -50,24 +52,43 @@ func isolated(f func() error) error {
 	return <-done
 }
 
-// NewNamespace makes a namespace with its loopback up. One with bpf has a BPF file system of its own at /sys/fs/bpf.
-func NewNamespace(name string, bpf bool) (*Namespace, error) {
-	n := &Namespace{Name: name}
+// NewNamespace makes a namespace with its loopback up. That of a machine has a BPF file system of its own at /sys/fs/bpf, and a control
+// group of its own, which stands where control groups are mounted.
+func NewNamespace(name string, machine bool) (*Namespace, error) {
+	n := &Namespace{Name: name, owner: machine}
+	if machine {
+		var err error
+		if n.group, err = newGroup(name); err != nil {
+			return nil, err
+		}
+	}
+	return n.open()
+}
+
+// Inside makes a namespace of a container of this machine: what it starts is in this one's control group.
+func (n *Namespace) Inside(name string) (*Namespace, error) {
+	return (&Namespace{Name: name, group: n.group}).open()
+}
+
+func (n *Namespace) open() (*Namespace, error) {
 	err := isolated(func() (err error) {
 		flags := unix.CLONE_NEWNET
-		if bpf {
+		if n.owner {
 			flags |= unix.CLONE_NEWNS | unix.CLONE_FS
 		}
 		if err := unix.Unshare(flags); err != nil {
 			return fmt.Errorf("unshare: %w (are you root?)", err)
 		}
 		task := fmt.Sprintf("/proc/self/task/%d/ns/", unix.Gettid())
-		if bpf {
+		if n.owner {
 			if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 				return fmt.Errorf("keep mounts to itself: %w", err)
 			}
 			if err := unix.Mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"); err != nil {
 				return fmt.Errorf("mount a BPF file system: %w", err)
+			}
+			if err := n.group.show(); err != nil {
+				return err
 			}
 			if n.mount, err = os.Open(task + "mnt"); err != nil {
 				return err
@@ -85,7 +106,7 @@ func NewNamespace(name string, bpf bool) (*Namespace, error) {
 	})
 	if err != nil {
 		n.Close()
-		return nil, fmt.Errorf("make network namespace %s: %w", name, err)
+		return nil, fmt.Errorf("make network namespace %s: %w", n.Name, err)
 	}
 	return n, nil
 }
@@ -103,11 +124,21 @@ func (n *Namespace) Close() {
 			f.Close()
 		}
 	}
+	if n.owner {
+		if err := n.group.close(); err != nil {
+			fmt.Fprintln(os.Stderr, "remove the control group of", n.Name+":", err)
+		}
+	}
 }
 
 // Do runs f inside. Sockets that it opens stay inside.
 func (n *Namespace) Do(f func() error) error {
 	return isolated(func() error {
+		if n.group != nil {
+			if err := n.group.enter(); err != nil {
+				return err
+			}
+		}
 		if n.mount != nil {
 			if err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Setns(int(n.mount.Fd()), unix.CLONE_NEWNS)); err != nil {
 				return fmt.Errorf("enter file systems of %s: %w", n.Name, err)
@@ -180,8 +211,14 @@ func Sysctl(names ...string) error {
 	return nil
 }
 
+// Datagrams is the network of a UDP socket that is not connected: each message names its receiver.
+const Datagrams = "datagrams"
+
 // dial connects from inside, from a port, which others may call from, too; 0: any.
 func (n *Namespace) dial(ctx context.Context, network string, port int, address string) (conn net.Conn, err error) {
+	if network == Datagrams {
+		return n.unconnected(port, address)
+	}
 	dialer := net.Dialer{}
 	if port != 0 {
 		dialer.Control = shared
@@ -198,6 +235,38 @@ func (n *Namespace) dial(ctx context.Context, network string, port int, address 
 		return err
 	})
 	return conn, err
+}
+
+// unconnected opens a socket for messages to an address.
+func (n *Namespace) unconnected(port int, address string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, err
+	}
+	c := &unconnected{to: to}
+	err = n.Do(func() (err error) {
+		c.UDPConn, err = net.ListenUDP("udp", &net.UDPAddr{Port: port})
+		return err
+	})
+	return c, err
+}
+
+// unconnected is a UDP socket that speaks with one address and hears from any.
+type unconnected struct {
+	*net.UDPConn
+	to   netip.AddrPort
+	from netip.AddrPort // who has sent the last message
+}
+
+func (c *unconnected) Write(b []byte) (int, error) { return c.WriteToUDPAddrPort(b, c.to) }
+
+func (c *unconnected) Read(b []byte) (n int, err error) {
+	n, c.from, err = c.ReadFromUDPAddrPort(b)
+	return n, err
+}
+
+func (c *unconnected) RemoteAddr() net.Addr {
+	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(c.from.Addr().Unmap(), c.from.Port()))
 }
 
 // shared lets sockets have one port, if they call different addresses.

@@ -182,7 +182,7 @@ type Conversation struct {
 	in   *bufio.Reader
 }
 
-// Open connects to a server from a port (0: any); network is tcp or udp. It gives up when ctx ends.
+// Open connects to a server from a port (0: any); network is tcp, udp or Datagrams. It gives up when ctx ends.
 func (p *Station) Open(ctx context.Context, network string, port int, to netip.AddrPort) (*Conversation, error) {
 	conn, err := p.dial(ctx, network, port, to.String())
 	if err != nil {
@@ -193,6 +193,9 @@ func (p *Station) Open(ctx context.Context, network string, port int, to netip.A
 
 // Close ends it.
 func (c *Conversation) Close() { c.conn.Close() }
+
+// Peer is who the kernel says that it is with: getpeername(2), or of datagrams recvfrom(2).
+func (c *Conversation) Peer() string { return c.conn.RemoteAddr().String() }
 
 // Say sends a line, and bulk bytes, and returns the answer when as many have come back.
 func (c *Conversation) Say(ctx context.Context, line string, bulk int64) (string, error) {
@@ -223,14 +226,20 @@ func (c *Conversation) Say(ctx context.Context, line string, bulk int64) (string
 // Dial opens, says hello in a message of at least size bytes, and returns the answer. With bulk, so many bytes follow each
 // way.
 func (p *Station) Dial(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (string, error) {
+	answer, _, err := p.Call(ctx, network, to, size, bulk)
+	return answer, err
+}
+
+// Call is Dial, and says with whom it was.
+func (p *Station) Call(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (answer, peer string, err error) {
 	c, err := p.Open(ctx, network, 0, to)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer c.Close()
-	answer, err := c.Say(ctx, fmt.Sprintf("%-*s", size, "hello"), bulk)
+	answer, err = c.Say(ctx, fmt.Sprintf("%-*s", size, "hello"), bulk)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "", ErrSilence
+		return "", "", ErrSilence
 	}
-	return answer, err
+	return answer, c.Peer(), err
 }

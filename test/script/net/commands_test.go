@@ -316,6 +316,17 @@ func (l *line) families() []int {
 	return []int{4, 6}
 }
 
+// network is what kind of socket the line wants.
+func (l *line) network() string {
+	switch {
+	case l.sets["m"]:
+		return netns.Datagrams
+	case l.sets["u"]:
+		return "udp"
+	}
+	return "tcp"
+}
+
 // target gives the addresses of STATION:PORT, svc/NAME:PORT or an address with a port. A station begins to serve there.
 func (l *line) target(name string) (list []netip.AddrPort, err error) {
 	if a, err := netip.ParseAddrPort(name); err == nil {
@@ -402,18 +413,17 @@ func dial(l *line) error {
 	if err != nil {
 		l.ts.Fatalf("%v", err)
 	}
-	network := "tcp"
-	if l.sets["u"] {
-		network = "udp"
-	}
 	bulk, _ := strconv.ParseInt(l.opts["bulk"], 10, 64)
 	size, _ := strconv.Atoi(l.opts["size"])
 	return each(l, targets, func(to netip.AddrPort) error {
 		ctx, cancel := l.patience()
 		defer cancel()
-		answer, err := from.Dial(ctx, network, to, size, bulk)
+		answer, peer, err := from.Call(ctx, l.network(), to, size, bulk)
 		if err != nil {
 			return err
+		}
+		if l.sets["p"] {
+			answer += ", peer " + peer
 		}
 		return l.printf("%s\n", answer)
 	})
@@ -456,12 +466,8 @@ func open(l *line) error {
 	if err != nil {
 		return err
 	}
-	network := "tcp"
-	if l.sets["u"] {
-		network = "udp"
-	}
 	port, _ := strconv.Atoi(l.opts["port"])
-	talk, err := from.Open(l.ctx, network, port, targets[0])
+	talk, err := from.Open(l.ctx, l.network(), port, targets[0])
 	if err != nil {
 		return err
 	}
@@ -546,6 +552,10 @@ func flows(l *line) error {
 			f.SourcePod = []string{v}
 		case "to":
 			f.DestinationPod = []string{v}
+		case "service":
+			f.DestinationService = []string{v}
+		case "answers":
+			f.SourceService = []string{v}
 		case "from-ip":
 			f.SourceIp = []string{v}
 		case "to-ip":

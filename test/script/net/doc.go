@@ -5,7 +5,7 @@
 //
 // Packets go from station to station. A node is called by its name (a), a pod by its node's and its own (a/web), the machine beyond all nodes is outside, and
 // svc/NAME is a service of namespace default. Addresses stand in the environment: $a4, $a6 and $amac of node a, $web4 and
-// $web6 of pod web, $outside4 and $outside6.
+// $web6 of pod web, $outside4 and $outside6. $cgroups is where a node finds its control group.
 //
 // # Commands
 //
@@ -18,23 +18,26 @@
 //	add|del NODE/NAME              only the CNI call, once more
 //	apply|delete FILE…             objects as YAML; returns when that is in all kernels
 //	serve STATION PORT             a TCP and a UDP server that say which address called; dial starts them
-//	dial [-4|-6] [-u] FROM TO:PORT [size=BYTES] [bulk=BYTES]
-//	                               one call, in both families unless told, TCP unless -u; prints the answers. What it
+//	dial [-4|-6] [-u|-m] [-p] FROM TO:PORT [size=BYTES] [bulk=BYTES]
+//	                               one call, in both families unless told, TCP unless -u, or -m: datagrams of a socket that
+//	                               is not connected; prints the answers, with -p and the caller's peer. What it
 //	                               says is size bytes long; with bulk that many follow each way. ! wants silence, or with
 //	                               -e an error such as a refusal
 //	ping [-4|-6] FROM TO [size=BYTES]      ICMP echo, never fragmented
-//	open NAME [-4|-6] [-u] FROM TO:PORT [port=N]
-//	                               a TCP connection (-u: UDP socket), from a certain port
+//	open NAME [-4|-6] [-u|-m] FROM TO:PORT [port=N]
+//	                               a TCP connection (-u, -m: UDP socket), from a certain port
 //	say NAME                               a word on it, and the answer
 //	keep NAME FROM TO              pings, datagrams and words on a connection from now on, in both families
+//	calls NAME [-4|-6] [-u|-m] FROM TO:PORT  calls that each begin anew, from now on
 //	intrude NAME FROM TO           datagrams, each of which is to be denied
 //	kept NAME…                     the end of these; prints what was lost and what arrived, and wants neither
 //	alternate N FILE…              one file after the other is applied, N in all, or fewer on a machine that is slow
 //	send STATION PACKET [ports=FIRST-LAST] a frame (package packet) from its eth0; or as many as there are ports, each of
 //	                                       which stands once where PACKET says PORT
 //	heard STATION                          what its servers were told
-//	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [from-ip=IP] [to-ip=IP] [protocol=P] [last=DURATION]
-//	                               waits for such a flow and prints it, with the policies
+//	flows NODE [verdict=V] [type=verdict] [direction=D] [port=N] [reason=R] [from=NAMESPACE/POD] [to=NAMESPACE/POD] [service=NAMESPACE/NAME] [answers=NAMESPACE/NAME] [from-ip=IP] [to-ip=IP] [protocol=P] [last=DURATION]
+//	                               waits for such a flow and prints it, with the policies; service is what was called, and
+//	                               answers what an answer is of
 //	packets FILE                   lines FROM TO PROTOCOL[/PORT] allow|deny [POLICY]: as many calls, at once, each in both
 //	                               families; what is denied is silent, and a flow names the policy
 //	advertise NODE                 from now on the outside knows where its pods are

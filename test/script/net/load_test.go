@@ -14,7 +14,7 @@ import (
 )
 
 // loadCommands are about traffic that goes on while something happens.
-var loadCommands = map[string]command{"keep": keep, "intrude": intrude, "kept": kept, "alternate": alternate}
+var loadCommands = map[string]command{"keep": keep, "intrude": intrude, "calls": calls, "kept": kept, "alternate": alternate}
 
 // often is the time between two packets of one kind; on a slow machine there are fewer.
 var often = pace.Slow(time.Millisecond)
@@ -35,6 +35,29 @@ func intrude(l *line) error {
 	return l.begin(func(traffic *load.Load, name string, from, to *netns.Station, at netip.Addr) error {
 		return traffic.Intrude("datagrams from "+name, from, to, at, often)
 	})
+}
+
+// calls begins to call a service or a station, anew each time, one call after the other of each family.
+func calls(l *line) error {
+	from, err := l.station(l.arg(1))
+	if err != nil {
+		return err
+	}
+	targets, err := l.target(l.arg(2))
+	if err != nil {
+		return err
+	}
+	traffic, network := load.New(), l.network()
+	l.loads[l.arg(0)] = traffic
+	for _, to := range targets {
+		traffic.Call(fmt.Sprintf("%s calls of %s by %s", network, to, l.arg(1)), 5*often, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, patient)
+			defer cancel()
+			_, err := from.Dial(ctx, network, to, 0, 0)
+			return err
+		})
+	}
+	return nil
 }
 
 // begin makes a load of a name, with lines for each address of its target.

@@ -88,6 +88,11 @@ func setup(e *testscript.Env) error {
 		c.Close()
 	})
 	setAddresses(e.Setenv, c.Outside, "outside")
+	groups, err := netns.Groups()
+	if err != nil {
+		return err
+	}
+	e.Setenv("cgroups", groups[0])
 	if _, why, err := kerneltest.Lacks(kerneltest.VLAN); err == nil {
 		e.Setenv("no_vlan", why)
 	}
