@@ -46,6 +46,7 @@ type Options struct {
 
 	// Kubeconfig says how to reach the API server; empty: as a pod does.
 	Kubeconfig string
+	Servers    string // URLs of API servers that are spoken with instead; empty: none
 	// Alone runs without an API server: facts come from scripts and benchmarks, which write to the tables.
 	Alone bool
 }
@@ -74,7 +75,7 @@ func New(o Options) *Agent {
 	tables, db := table.New()
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
-		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Alone: o.Alone,
+		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Alone: o.Alone,
 		Pins: o.PinDir, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
 	}
 	return a

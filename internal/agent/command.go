@@ -10,6 +10,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/install"
+	"weftnet.io/weftnet/internal/source/kube"
 )
 
 // Command is weft-agent's command line. args are those it was called with: what is no flag of its own is a
@@ -42,6 +43,7 @@ finds things and cannot be in the ConfigMap.`,
 	f := c.Flags()
 	f.StringVar(&o.Node, "node-name", os.Getenv("K8S_NODE_NAME"), "name of this node, as in its Node object")
 	f.StringVar(&o.Kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "how to reach the API server; empty: as a pod does")
+	f.StringVar(&o.Servers, "k8s-api-server-urls", "", kube.ServersUse)
 	f.StringVar(&o.Socket, "socket", agentv1.Socket, "where weft-cni and weft find this agent")
 	f.StringVar(&o.StateDir, "state-dir", "/var/lib/weft", "folder of the journal of attachments")
 	f.StringVar(&o.PinDir, "pin-dir", "/sys/fs/bpf/weft", "folder for pinned maps and programs, below a BPF file system")

@@ -21,5 +21,5 @@ func connect(env *Environment, kubeconfig string) (*rest.Config, error) {
 			return nil, errors.New("which cluster? there is no kubeconfig: give --kubeconfig FILE or set KUBECONFIG")
 		}
 	}
-	return kube.Connect(kubeconfig, "weft")
+	return kube.Connect(kubeconfig, "weft", "")
 }

@@ -13,7 +13,7 @@ import (
 
 // Command is weft-operator's command line.
 func Command(version string) *cobra.Command {
-	var kubeconfig string
+	var kubeconfig, servers string
 	var debug bool
 	c := Config{Name: os.Getenv("POD_NAME")}
 	command := &cobra.Command{
@@ -32,7 +32,7 @@ the chart has them, and until they are there the operator waits and says which a
 				level = slog.LevelDebug
 			}
 			c.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-			if c.API, err = kube.Connect(kubeconfig, "weft-operator"); err != nil {
+			if c.API, err = kube.Connect(kubeconfig, "weft-operator", servers); err != nil {
 				return err
 			}
 			c.Log.Info("starting", "version", version, "api", c.API.Host)
@@ -41,6 +41,7 @@ the chart has them, and until they are there the operator waits and says which a
 	}
 	f := command.Flags()
 	f.StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "how to reach the API server; empty: as a pod does")
+	f.StringVar(&servers, "k8s-api-server-urls", "", kube.ServersUse)
 	f.StringVar(&c.Namespace, "namespace", ownNamespace(), "namespace of the Lease")
 	f.StringVar(&c.HealthAddress, "operator-api-serve-addr", "127.0.0.1:9234", "address of /healthz; empty: none")
 	f.StringVar(&c.MetricsAddress, "operator-prometheus-serve-addr", ":9963", "address of /metrics; empty: none")

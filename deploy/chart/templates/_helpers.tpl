@@ -44,3 +44,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
   value: {{ . | toString | quote }}
 {{- end }}
 {{- end -}}
+
+{{/* Where the API servers are, when there are several addresses. */}}
+{{- define "weftnet.apiserverFlag" -}}
+{{- with .Values.k8s.apiServerURLs -}}
+- {{ printf "--k8s-api-server-urls=%s" . | quote }}
+{{- end }}
+{{- end -}}

@@ -64,9 +64,13 @@ func values(c Config, t topology.Cluster) chart.Values {
 	v := chart.Values{
 		"image":    rootfs.Agent(rootfs.Repository, rootfs.Tag),
 		"operator": chart.Values{"image": rootfs.Operator(rootfs.Repository, rootfs.Tag)},
-		"config":   chart.Values{"enable-ipv4": onOff(topology.V4), "enable-ipv6": onOff(topology.V6)},
+		// The nodes share a machine, and each has a control group of its own.
+		"cgroupRoot": topology.CgroupMount,
 	}
+	config := chart.Values{"enable-ipv4": onOff(topology.V4), "enable-ipv6": onOff(topology.V6), "cgroup-root": topology.CgroupMount}
+	v["config"] = config
 	if c.KubeProxy == "none" { // nothing translates the API server's service address on a node
+		config["kube-proxy-replacement"] = "true"
 		v["k8sServiceHost"], v["k8sServicePort"] = t.APIServer().Addr().String(), fmt.Sprint(t.APIServer().Port())
 	}
 	return v

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/lab/internal/cgroup"
 	"weftnet.io/weftnet/lab/internal/topology"
 )
 
@@ -135,7 +136,21 @@ func (s Spec) showKernel(m *mounter, root string) {
 	m.mount("proc", root+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	m.mount("sysfs", root+"/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	m.mount("/sys/fs/cgroup", root+"/sys/fs/cgroup", "", unix.MS_BIND|unix.MS_REC, "")
+	m.group(s.Name, root+topology.CgroupMount)
 	m.mount("bpf", root+"/sys/fs/bpf", "bpf", 0, "mode=700")
+}
+
+// group shows the node's own control group, where programs that the node attaches see its processes and those of its pods.
+func (m *mounter) group(name, at string) {
+	h, err := cgroup.Detect()
+	if err != nil {
+		if m.err == nil {
+			m.err = err
+		}
+		return
+	}
+	m.dir(at)
+	m.mount(filepath.Join(h.Unified, CgroupRoot(name)), at, "", unix.MS_BIND, "")
 }
 
 // writeEtc gives the node its name, peers and resolver.

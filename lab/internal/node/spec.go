@@ -9,6 +9,7 @@
 //	/run, /tmp, the rest              the node's own, in memory
 //	/sys/fs/bpf                       a bpffs of its own: two nodes never see each other's pins
 //	/sys/fs/cgroup                    the machine's; the node keeps to weftlab/NODE
+//	/run/cilium/cgroupv2              weftlab/NODE: a program that is attached there sees the node's processes alone
 //
 // So nothing a node or its pods do to "their machine" reaches the real one, and when PID 1 dies the kernel takes the whole node
 // down with it: processes, mounts, everything.

@@ -24,7 +24,8 @@ const (
 	Bridge       = "weftlab0"
 	Prefix       = "weftlab-" // of every network namespace and veth of the lab
 	OutsideName  = "outside"
-	CgroupName   = "weftlab" // top-level cgroup, in every hierarchy
+	CgroupName   = "weftlab"              // top-level cgroup, in every hierarchy
+	CgroupMount  = "/run/cilium/cgroupv2" // on a node: its own below that, of cgroup2
 	MaxNodes     = 9
 	outsideIndex = 190
 )

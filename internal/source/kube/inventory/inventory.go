@@ -14,7 +14,7 @@
 //
 // # Example
 //
-//	config, err := kube.Connect(kubeconfig, "weft")
+//	config, err := kube.Connect(kubeconfig, "weft", "")
 //	objects, err := inventory.Read(ctx, config)
 package inventory
 
