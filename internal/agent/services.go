@@ -14,6 +14,10 @@ func (a *Agent) handleServices(mux *http.ServeMux) {
 		filter, err := service.ParseFilter(r.URL.Query())
 		answer(w, a.services().List(filter), err)
 	})
+	mux.HandleFunc("GET "+agentv1.PathServiceTrace, func(w http.ResponseWriter, r *http.Request) {
+		trace, err := a.services().Trace(r.FormValue("from"), r.FormValue("to"), r.FormValue("protocol"))
+		answer(w, trace, err)
+	})
 	mux.HandleFunc("GET "+agentv1.PathServiceShow, func(w http.ResponseWriter, r *http.Request) {
 		detail, err := a.services().Show(r.FormValue("of"))
 		answer(w, detail, err)
@@ -24,7 +28,7 @@ func (a *Agent) handleServices(mux *http.ServeMux) {
 func (a *Agent) services() service.Node {
 	n := service.Node{Tables: a.Tables, Now: func() state.Reader { return a.DB.Snapshot() }}
 	if m := a.maps.Load(); m != nil {
-		n.Maps = *m
+		n.Maps, n.Ways = *m, *m
 	}
 	return n
 }

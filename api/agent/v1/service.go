@@ -5,6 +5,7 @@ package v1
 const (
 	PathServices     = "/v1/services"       // ?namespace=&service=&ip=&port=&protocol=&backend=, each as often as wanted: ServiceList
 	PathServiceShow  = "/v1/services/show"  // ?of=NAMESPACE/NAME: ServiceDetail
+	PathServiceTrace = "/v1/services/trace" // ?from=CALLER&to=ADDRESS:PORT&protocol=: ServiceTrace
 )
 
 // ServiceList are frontends, by service.
@@ -108,4 +109,46 @@ type Side struct {
 	Kernel  string       `json:"kernel,omitempty"`  // address and port in map backends
 	Table   string       `json:"table,omitempty"`   // address and port in table frontends
 	State   BackendState `json:"state,omitempty"`   // as the table has it
+}
+
+// TraceOutcome is what becomes of a packet that a trace is about.
+type TraceOutcome string
+
+// Values of TraceOutcome.
+const (
+	TraceTranslated TraceOutcome = "translated" // it goes to a backend
+	TraceRefused    TraceOutcome = "refused"    // a service is called that has no backend, or no such port
+	TracePlain      TraceOutcome = "plain"      // no service is called: it goes on as it is
+	TraceElsewhere  TraceOutcome = "elsewhere"  // who calls is not translated by this agent
+)
+
+// ServiceTrace says what becomes of the first packet of a call.
+type ServiceTrace struct {
+	From     string         `json:"from"` // shop/web (10.244.1.5)
+	To       string         `json:"to"`   // 10.96.0.10:53/udp
+	Node     string         `json:"node"` // the one whose tables and maps these are
+	Outcome  TraceOutcome   `json:"outcome"`
+	Why      string         `json:"why"`             // the same in a sentence
+	Hears    string         `json:"hears,omitempty"` // what the caller hears if it is refused
+	Service  string         `json:"service,omitempty"`
+	Steps    []TraceStep    `json:"steps"`    // in their order
+	Backends []TraceBackend `json:"backends"` // that the packet may go to: of the service, or the address that was called
+	Notes    []string       `json:"notes,omitempty"`
+	Faults   []string       `json:"faults,omitempty"` // what tables and kernel do not agree about
+}
+
+// TraceStep is one question that programs ask on the way.
+type TraceStep struct {
+	Step   string `json:"step"` // caller, frontend, affinity, backends
+	Table  string `json:"table"`
+	Kernel string `json:"kernel,omitempty"` // absent: the kernel is not asked
+}
+
+// TraceBackend is where the packet may go.
+type TraceBackend struct {
+	Address string       `json:"address"`          // with the port
+	Chance  float64      `json:"chance"`           // 0 to 1
+	Path    string       `json:"path"`             // how it gets there
+	Policy  *Explanation `json:"policy,omitempty"` // what policies say of that; absent: they are not asked
+	Note    string       `json:"note,omitempty"`   // what else keeps it from getting there, or why policies are not asked
 }

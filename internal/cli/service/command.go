@@ -29,11 +29,12 @@ func usage(format string, args ...any) error { return UsageError{fmt.Errorf(form
 func Command(env Environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "service",
-		Short: "Show services, and what the kernel has of them",
+		Short: "Show services, and say what happens to a packet that calls one",
 		Long: `service shows what the services of the cluster are on this node: the addresses and ports that the datapath
 translates (frontends), what they lead to (backends), and what the kernel's maps say of both.`,
 		Example: `  weft service list -n shop
-  weft service show shop/web`,
+  weft service show shop/web
+  weft service trace shop/cart 10.96.0.20:80`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("there is no command %q", args[0])
@@ -42,7 +43,7 @@ translates (frontends), what they lead to (backends), and what the kernel's maps
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(listCommand(env), showCommand(env))
+	c.AddCommand(listCommand(env), showCommand(env), traceCommand(env))
 	return c
 }
 

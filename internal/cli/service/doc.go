@@ -1,7 +1,8 @@
-// Package service is `weft service`: which services there are, and what became of one.
+// Package service is `weft service`: which services there are, what became of one, and what happens to a packet that calls one.
 //
 //	weft service list                 frontends, with their backends
 //	weft service show NAMESPACE/NAME  a service, beside what the kernel has of it
+//	weft service trace POD ADDR:PORT  what happens to a packet that calls it
 //
 // It decides nothing: it asks the agent of the node (package internal/explain/service there), prints, and fails if the answer has a
 // fault: tables and kernel do not agree.

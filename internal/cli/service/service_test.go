@@ -39,6 +39,8 @@ func TestAnswersAreTextOfOneLineForEachThing(t *testing.T) {
 		{"empty.json", "empty.yaml", "", "list -o yaml"},
 		{"show.json", "show.txt", "10.96.0.20:80/tcp: slot 1 leads to backend 9, which map backends does not have", "show shop/web"},
 		{"show.json", "show.json", "10.96.0.20:80/tcp: slot 1 leads to backend 9, which map backends does not have", "show shop/web -o json"},
+		{"trace.json", "trace.txt", "10.96.0.20:80/tcp: slot 1 leads to backend 9, which map backends does not have\n10.96.0.20:80/tcp: no slot leads to 10.244.2.9:8080", "trace shop/cart 10.96.0.20:80"},
+		{"refused.json", "refused.txt", "", "trace shop/cart 10.96.0.10:53 udp"},
 	} {
 		out, _, err := run(t, c.document, strings.Fields(c.args)...)
 		goldentest.Equal(t, filepath.Join("testdata", c.golden), out)
@@ -68,10 +70,13 @@ func TestFiltersAndNamesReachTheAgent(t *testing.T) {
 			t.Errorf("%s: asked %s", args, asked)
 		}
 	}
+	if _, asked, _ := run(t, "refused.json", "trace", "shop/cart", "[fd00::1]:53", "udp"); asked != "/v1/services/trace?from=shop%2Fcart&protocol=udp&to=%5Bfd00%3A%3A1%5D%3A53" {
+		t.Errorf("asked %s", asked)
+	}
 }
 
 func TestALineThatMakesNoSenseAsksNothing(t *testing.T) {
-	for _, args := range []string{"list shop", "list --port http", "list --ip here", "list -o text2", "show", "show a b", "show shop/web -n other", "nothing"} {
+	for _, args := range []string{"list shop", "list --port http", "list --ip here", "list -o text2", "show", "show a b", "show shop/web -n other", "nothing", "trace a/b", "trace a/b 10.0.0.1:80 icmp", "trace a b c d"} {
 		_, asked, err := run(t, "empty.json", strings.Fields(args)...)
 		var usage UsageError
 		if asked != "" || !errors.As(err, &usage) {

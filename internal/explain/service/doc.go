@@ -24,10 +24,13 @@
 //	n := service.Node{Tables: tables, Now: func() state.Reader { return db.Snapshot() }, Maps: maps}
 //	detail, err := n.Show("shop/web")
 //	detail.Faults // 10.96.0.10:80/tcp: slot 1 leads to backend 9, which map backends does not have
+//	trace, err := n.Trace("shop/cart", "10.96.0.10:80", "tcp")
+//	trace.Backends[0].Path // through the tunnel to 192.168.0.2, node b
 package service
 
 import (
 	"net/netip"
+	"time"
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -38,6 +41,7 @@ type Node struct {
 	Tables *table.Tables
 	Now    func() state.Reader // the latest state of the tables
 	Maps   Maps                // nil: programs are not loaded yet
+	Ways   Ways                // the same
 }
 
 // Maps are those of the kernel by which programs translate.
@@ -46,6 +50,14 @@ type Maps interface {
 	Frontend(row table.Frontend) (Held, error)
 	// At are the frontends that the kernel has at these addresses, without backends.
 	At(addresses []netip.Addr) ([]table.Frontend, error)
+}
+
+// Ways are the maps of the kernel by which programs know where a packet goes, and where the last one of a client went.
+type Ways interface {
+	// Place is who lives at an address and how to get there, as map ipcache or else map prefixes has it.
+	Place(a netip.Addr) (row table.IPCacheRow, found bool, err error)
+	// Kept is the backend that a client has at a service with affinity, and when it called last; 0: none.
+	Kept(client netip.Addr, of uint32) (backend uint32, idle time.Duration, err error)
 }
 
 // Held is what the kernel has of a frontend.

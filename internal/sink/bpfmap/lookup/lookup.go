@@ -22,11 +22,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/cilium/ebpf"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/bpf/ktime"
 	"weftnet.io/weftnet/internal/explain/service"
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -71,6 +74,28 @@ func (m Maps) Frontend(row table.Frontend) (held service.Held, err error) {
 	idle, err := m.idle(row, held)
 	held.Backends = append(held.Backends, idle...)
 	return held, err
+}
+
+// Place is who lives at an address and how to get there, as programs find it: by map ipcache, else by map prefixes.
+func (m Maps) Place(a netip.Addr) (row table.IPCacheRow, found bool, err error) {
+	const whole = 32 + 128 // bits of the network's number and of an address
+	var v abi.Ipcache
+	found, err = m.find("ipcache", abi.IpcacheKey{Addr: abi.From(a), Net: abi.NetPods}, &v)
+	if err == nil && !found {
+		found, err = m.find("prefixes", abi.PrefixKey{Bits: whole, Net: abi.NetPods, Addr: abi.From(a)}, &v)
+	}
+	return table.IPCacheRow{
+		Identity: identity.Number(v.Identity), Ifindex: v.Ifindex, Flags: table.IPCacheFlag(v.Flags), Tunnel: v.Tunnel.IP(), MAC: v.Mac,
+	}, found, err
+}
+
+// Kept is the backend that a client has at a service with affinity, and when it called last; 0: none.
+func (m Maps) Kept(client netip.Addr, of uint32) (backend uint32, idle time.Duration, err error) {
+	var v abi.Affinity
+	if found, err := m.find("affinities", abi.AffinityKey{Client: abi.From(client), Service: of, Net: abi.NetPods}, &v); err != nil || !found {
+		return 0, 0, err
+	}
+	return v.Backend, time.Duration(ktime.Now() - int64(v.Used)), nil
 }
 
 // slot is one element of a frontend's list.
