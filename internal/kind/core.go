@@ -60,6 +60,7 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 		Labels:        s.Labels,
 		Selector:      s.Spec.Selector,
 		Headless:      s.Spec.ClusterIP == corev1.ClusterIPNone,
+		ExternalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 		InternalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 	}
 	if s.Spec.Type == corev1.ServiceTypeExternalName || row.Headless {
@@ -69,6 +70,7 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 	if len(clusterIPs) == 0 {
 		clusterIPs = []string{s.Spec.ClusterIP}
 	}
+	row.HealthCheckNodePort = uint16(s.Spec.HealthCheckNodePort)
 	row.ClusterIPs = addresses(clusterIPs...)
 	row.ExternalIPs = addresses(s.Spec.ExternalIPs...)
 	for _, in := range s.Status.LoadBalancer.Ingress {

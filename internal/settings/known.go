@@ -8,7 +8,7 @@ import (
 )
 
 // known are the keys that do something, and those whose absence people must be told of in particular.
-var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, services, observation, encryption)
+var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, services, health, observation, encryption)
 
 var addressing = []Key{
 	{
@@ -200,8 +200,10 @@ var services = []Key{
 		read: setWord(func(c *Config, word string) { c.Reject = word == "reject" }),
 	},
 	{
-		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, syntax: "true|false|strict|partial|probe|disabled",
+		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, Holds: AtOnce, syntax: "true|false|strict|partial|probe|disabled",
+		Text: "true, strict, probe: the node answers health checks of load balancers",
 		have: []string{"false", "disabled"}, Instead: "cluster addresses are translated where pods send; " + kubeProxy + " for the rest",
+		read: setWord(func(c *Config, word string) { c.Replacement = word }),
 	},
 	{Name: "enable-node-port", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},
 	{Name: "enable-external-ips", Default: "false", Concern: OfServices, syntax: boolean, have: off, Instead: kubeProxy},

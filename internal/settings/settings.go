@@ -187,7 +187,9 @@ type Datapath struct {
 
 // Services says how calls of services are answered.
 type Services struct {
-	Reject bool // calls of services without backends are answered, not just dropped
+	Reject      bool   // calls of services without backends are answered, not just dropped
+	Replacement string // of kube-proxy: a value of that key
+	Health      Health
 }
 
 // Observation says where flows and metrics are served.

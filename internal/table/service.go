@@ -17,8 +17,11 @@ type Service struct {
 	Ports           []ServicePort
 	AffinitySeconds uint32 // 0: no session affinity
 	InternalLocal   bool   // internalTrafficPolicy: Local
+	ExternalLocal   bool   // externalTrafficPolicy: Local
 	Labels          map[string]string
 	Selector        map[string]string // labels of the pods that serve it; empty: others say where it is served
+
+	HealthCheckNodePort uint16 // at which nodes say how many endpoints they have; 0: none
 }
 
 func (Service) Header() []string {

@@ -39,6 +39,7 @@ type Tables struct {
 	IPCache        *state.Table[IPCacheRow]
 	Frontends      *state.Table[Frontend]
 	Hooks          *state.Table[Hook]
+	HealthChecks   *state.Table[HealthCheck]
 	// What came of it.
 	SetStatuses *state.Table[SetStatus]
 	NICStatuses *state.Table[NICStatus]

@@ -65,6 +65,8 @@ type ServiceDetail struct {
 	Selector              map[string]string `json:"selector,omitempty"`
 	AffinitySeconds       uint32            `json:"affinitySeconds,omitempty"`
 	InternalTrafficPolicy string            `json:"internalTrafficPolicy"`
+	ExternalTrafficPolicy string            `json:"externalTrafficPolicy"`
+	HealthCheckNodePort   uint16            `json:"healthCheckNodePort,omitempty"`
 	Endpoints             ServiceEndpoints  `json:"endpoints"`
 	Frontends             []FrontendDetail  `json:"frontends"`
 	Notes                 []string          `json:"notes,omitempty"`  // what keeps the kernel from being compared

@@ -52,6 +52,7 @@ func runCluster(n *Node) ([]Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	node.Own = source.OwnNode
 	events, err := sinkkube.NewEvents(api, "weft-agent", n.Name)
 	if err != nil {
 		return nil, err

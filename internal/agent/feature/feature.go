@@ -28,6 +28,7 @@ func All() []Feature {
 		policies,      // what pods may send and receive
 		ipcache,       // who lives at an address
 		services,      // addresses that are translated
+		healthChecks,  // what load balancers ask about them
 		programs,      // the datapath's programs on devices
 		attachments,   // when an ADD is answered
 		sweeping,      // finished connections

@@ -96,6 +96,7 @@ func printDetail(out io.Writer, d agentv1.ServiceDetail) error {
 	line("ports", ports(d.Ports))
 	line("session affinity", affinity(d.AffinitySeconds))
 	line("internalTrafficPolicy", d.InternalTrafficPolicy)
+	line("externalTrafficPolicy", d.ExternalTrafficPolicy+healthChecks(d))
 	line("endpoints", endpoints(d))
 	if err := w.Flush(); err != nil {
 		return err
@@ -109,6 +110,13 @@ func printDetail(out io.Writer, d agentv1.ServiceDetail) error {
 		fmt.Fprintf(out, "\nnote: %s\n", n)
 	}
 	return nil
+}
+
+func healthChecks(d agentv1.ServiceDetail) string {
+	if d.HealthCheckNodePort == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", health checks at port %d of nodes", d.HealthCheckNodePort)
 }
 
 func ports(list []agentv1.ServicePort) string {

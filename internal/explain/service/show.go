@@ -27,6 +27,7 @@ func (n Node) Show(of string) (agentv1.ServiceDetail, error) {
 		Namespace: s.Namespace, Name: s.Name, Headless: len(s.ClusterIPs) == 0,
 		ClusterIPs: texts(s.ClusterIPs), ExternalIPs: texts(s.ExternalIPs), Selector: s.Selector,
 		AffinitySeconds: s.AffinitySeconds, InternalTrafficPolicy: trafficPolicy(s.InternalLocal), Endpoints: n.endpoints(r, s),
+		ExternalTrafficPolicy: trafficPolicy(s.ExternalLocal), HealthCheckNodePort: s.HealthCheckNodePort,
 		Ports: []agentv1.ServicePort{}, Frontends: []agentv1.FrontendDetail{},
 	}
 	for _, p := range s.Ports {
