@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +21,7 @@ import (
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/install"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
+	"weftnet.io/weftnet/internal/sink/bpfmap/lookup"
 	sinklink "weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
@@ -59,6 +61,7 @@ type Agent struct {
 
 	node     *feature.Node // what its features run on
 	datapath *datapath.Datapath
+	maps     atomic.Pointer[lookup.Maps] // of the loaded datapath, for people who ask; nil: not yet
 	cni      *cni.Server
 	started  time.Time
 
@@ -176,6 +179,8 @@ func (a *Agent) runFeatures(run runFunc, phase func(feature.Feature) func(*featu
 // runMaps starts what lives in the maps of a loaded datapath.
 func (a *Agent) runMaps(run runFunc) error {
 	a.node.Datapath, a.node.Revisions = a.datapath, bpfmap.NewRevisions(a.datapath)
+	maps := lookup.New(a.datapath)
+	a.maps.Store(&maps)
 	return a.runFeatures(run, func(f feature.Feature) func(*feature.Node) ([]feature.Runner, error) { return f.Maps })
 }
 

@@ -35,6 +35,7 @@ func (a *Agent) handle(mux *http.ServeMux) {
 		effective, err := explain.Effective(a.DB.Snapshot(), a.Tables, r.FormValue("of"))
 		answer(w, effective, err)
 	})
+	a.handleServices(mux)
 }
 
 // answer writes a document, or why there is none.

@@ -307,7 +307,7 @@ func TestCommandsAreThoseOfTheTable(t *testing.T) {
 	for _, m := range command.FindAllStringSubmatch(help(t), -1) {
 		switch name := m[1]; name {
 		case "help", "completion":
-		case "policy":
+		case "policy", "service":
 			for _, m := range command.FindAllStringSubmatch(help(t, name), -1) {
 				have[name+" "+m[1]] = true
 			}

@@ -110,10 +110,10 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Operations",
-		Text: "`weft status` says of every configuration key whether it is in force; `weft table` shows all that the agent knows, wants and has done; " +
-			"Prometheus metrics, on request by TLS or on the node alone; a Helm chart.",
+		Text: "`weft status` says of every configuration key whether it is in force; `weft table` shows all that the agent knows, wants and has done, " +
+			"`weft service` what the kernel has of services beside it; Prometheus metrics, on request by TLS or on the node alone; a Helm chart.",
 		Keys:     []string{"prometheus-serve-addr=127.0.0.1:9962", "prometheus-enable-tls=true"},
-		Commands: []string{"status", "table", "version", "lab"},
+		Commands: []string{"status", "table", "version", "lab", "service list", "service show", "service trace"},
 	},
 	{
 		State: Works, Topic: "Security",

@@ -4,6 +4,7 @@
 //	weft status    how the agent is, and what of the configuration is in force
 //	weft table     the agent's state, table by table
 //	weft policy    what policies do, and what is wrong with them   (package policy below)
+//	weft service   which services there are, beside what the kernel has of them   (package service below)
 //	weft lab       a cluster on this machine          (runs weft-lab)
 //	weft uninstall takes Weftnet off this node        (package install)
 //

@@ -18,6 +18,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/policy"
+	"weftnet.io/weftnet/internal/cli/service"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/version"
@@ -71,7 +72,8 @@ func Run(ctx context.Context, env Environment, args []string) int {
 	}
 	var usage usageError
 	var policyUsage policy.UsageError
-	if errors.As(err, &usage) || errors.As(err, &policyUsage) {
+	var serviceUsage service.UsageError
+	if errors.As(err, &usage) || errors.As(err, &policyUsage) || errors.As(err, &serviceUsage) {
 		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
 		return 2
 	}
@@ -95,6 +97,7 @@ command line makes no sense.`,
   weft observe -f --namespace shop --verdict DENIED --print-policy-names
   weft table workloads
   weft policy check -f policies/
+  weft service list -n shop
   weft lab up`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -105,7 +108,7 @@ command line makes no sense.`,
 	}
 	root.SetVersionTemplate(version.Line("weft") + "\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), labCommand(env), uninstallCommand(env), versionCommand(env))
+	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstallCommand(env), versionCommand(env))
 	for _, c := range root.Commands() {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {

@@ -72,6 +72,7 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 	if len(clusterIPs) == 0 {
 		clusterIPs = []string{s.Spec.ClusterIP}
 	}
+	row.HealthCheckNodePort = uint16(s.Spec.HealthCheckNodePort)
 	row.ClusterIPs = addresses(clusterIPs...)
 	row.ExternalIPs = addresses(s.Spec.ExternalIPs...)
 	for _, in := range s.Status.LoadBalancer.Ingress {

@@ -3,6 +3,7 @@ package kind
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,6 +23,8 @@ type Rows struct {
 
 	nodes      map[string]table.Node        // what CiliumNodes say
 	nodeLabels map[string]map[string]string // what Nodes say
+	leaving    map[string]bool              // Nodes that are being deleted
+	tainted    bool                         // an autoscaler is about to delete this node
 	pending    map[string]int               // table -> kinds whose first full list is not in
 	listed     map[string]bool              // kinds whose is
 }
@@ -49,7 +52,7 @@ const CIDRGroup = "CiliumCIDRGroup"
 func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 	r := &Rows{
 		t: t, node: nodeName, flags: flags, kinds: map[string]Filler{},
-		nodes: map[string]table.Node{}, nodeLabels: map[string]map[string]string{},
+		nodes: map[string]table.Node{}, nodeLabels: map[string]map[string]string{}, leaving: map[string]bool{},
 		pending: map[string]int{}, listed: map[string]bool{},
 	}
 	for k := range ReadBy(Agent) {
@@ -265,18 +268,26 @@ func (k nodes) fills() marker { return k.t.Nodes }
 func (k nodes) Put(tx *state.Tx, object any) {
 	o := object.(metav1.Object)
 	k.nodeLabels[o.GetName()] = o.GetLabels()
+	delete(k.leaving, o.GetName())
+	if o.GetDeletionTimestamp() != nil {
+		k.leaving[o.GetName()] = true
+	}
+	if whole, ok := object.(*corev1.Node); ok && o.GetName() == k.node {
+		k.tainted = isTainted(whole)
+	}
 	k.join(tx, o.GetName())
 }
 
 func (k nodes) Remove(tx *state.Tx, object any) {
 	name := object.(metav1.Object).GetName()
 	delete(k.nodeLabels, name)
+	delete(k.leaving, name)
 	k.join(tx, name)
 }
 
 func (k nodes) Replace(tx *state.Tx, objects []any) {
 	before := k.nodeLabels
-	k.nodeLabels = map[string]map[string]string{}
+	k.nodeLabels, k.leaving = map[string]map[string]string{}, map[string]bool{}
 	for _, o := range objects {
 		k.Put(tx, o)
 	}
@@ -294,5 +305,22 @@ func (r *Rows) join(tx *state.Tx, name string) {
 		return
 	}
 	row.Labels = r.nodeLabels[name]
+	row.Leaving = name == r.node && (r.leaving[name] || r.tainted)
 	r.t.Nodes.Put(tx, row)
+}
+
+// OwnNode notes what only the whole Node of this node says: of Nodes agents read metadata alone. Nil: there is none.
+func (r *Rows) OwnNode(tx *state.Tx, node *corev1.Node) {
+	if tainted := node != nil && isTainted(node); tainted != r.tainted {
+		r.tainted = tainted
+		r.join(tx, r.node)
+	}
+}
+
+// toBeDeleted is a taint: an autoscaler is about to delete the node
+// (https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/utils/taints/taints.go).
+const toBeDeleted = "ToBeDeletedByClusterAutoscaler"
+
+func isTainted(node *corev1.Node) bool {
+	return slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == toBeDeleted })
 }

@@ -156,3 +156,57 @@ func TestRowsOfKinds(t *testing.T) {
 		})
 	}
 }
+
+func TestThisNodeIsLeavingWhileItIsDeletedOrAnAutoscalerIsAboutTo(t *testing.T) {
+	tables, db := table.New()
+	rows := NewRows(tables, "n1", nil)
+	write := func(fn func(tx *state.Tx)) {
+		if err := db.Write(func(tx *state.Tx) error { fn(tx); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meta := func(name string, deleted bool) *metav1.PartialObjectMetadata {
+		o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if deleted {
+			now := metav1.Now()
+			o.DeletionTimestamp = &now
+		}
+		return o
+	}
+	whole := func(taints ...string) *corev1.Node {
+		o := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
+		for _, key := range taints {
+			o.Spec.Taints = append(o.Spec.Taints, corev1.Taint{Key: key, Effect: corev1.TaintEffectNoSchedule})
+		}
+		return o
+	}
+	for _, name := range []string{"n1", "n2"} {
+		write(func(tx *state.Tx) {
+			rows.Of(Named("CiliumNode")).Put(tx, &v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		})
+	}
+	node := rows.Of(Named("Node"))
+	for i, step := range []struct {
+		do      func(tx *state.Tx)
+		leaving bool
+	}{
+		{func(tx *state.Tx) { node.Put(tx, meta("n1", false)) }, false},
+		{func(tx *state.Tx) { rows.OwnNode(tx, whole("node.kubernetes.io/unschedulable")) }, false},
+		{func(tx *state.Tx) { rows.OwnNode(tx, whole("other", "ToBeDeletedByClusterAutoscaler")) }, true},
+		{func(tx *state.Tx) { node.Put(tx, meta("n1", false)) }, true}, // which says nothing of taints
+		{func(tx *state.Tx) { rows.OwnNode(tx, whole()) }, false},
+		{func(tx *state.Tx) { node.Put(tx, meta("n1", true)) }, true},
+		{func(tx *state.Tx) { node.Replace(tx, []any{meta("n1", false), meta("n2", true)}) }, false},
+		{func(tx *state.Tx) { node.Put(tx, whole("ToBeDeletedByClusterAutoscaler")) }, true}, // where there is no API server
+		{func(tx *state.Tx) { rows.OwnNode(tx, nil) }, false},
+		{func(tx *state.Tx) { node.Put(tx, meta("n1", true)) }, true},
+		{func(tx *state.Tx) { node.Remove(tx, meta("n1", false)) }, false},
+	} {
+		write(step.do)
+		for n := range tables.Nodes.All(db.Snapshot()) {
+			if want := n.Name == "n1" && step.leaving; n.Leaving != want {
+				t.Errorf("step %d: %s leaves: %v", i, n.Name, n.Leaving)
+			}
+		}
+	}
+}

@@ -8,7 +8,7 @@ import (
 )
 
 // known are the keys that do something, and those whose absence people must be told of in particular.
-var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, services, observation, encryption)
+var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, services, health, observation, encryption)
 
 var addressing = []Key{
 	{
@@ -201,8 +201,9 @@ var services = []Key{
 	},
 	{
 		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: "true|false|strict|partial|probe|disabled",
-		Text: "true, strict, probe: services that processes of the node and of pods call are translated at their sockets, whatever `bpf-lb-sock` says; " +
-			"false, partial: as `bpf-lb-sock` says; disabled: never. What comes from outside, and hostPort, have keys of their own",
+		Text: "true, strict, probe: services that processes of the node and of pods call are translated at their sockets, whatever `bpf-lb-sock` says, what comes from " +
+			"outside and to hostPorts where it enters the node, and the node answers health checks of load balancers; false, partial: what `bpf-lb-sock`, " +
+			"`enable-node-port`, `enable-external-ips` and `enable-host-port` say; disabled: the same without `bpf-lb-sock`",
 		read: setWord(func(c *Config, word string) { c.Replacement = word }),
 	},
 	{

@@ -191,6 +191,7 @@ type Services struct {
 	Replacement string // of kube-proxy: a value of that key
 	Sockets     Sockets
 	Outside     Outside
+	Health      Health
 }
 
 // Replaces tells whether kube-proxy is replaced.

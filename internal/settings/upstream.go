@@ -38,7 +38,7 @@ enable-cilium-network-policy enable-cilium-node-crd enable-custom-calls enable-d
 enable-dynamic-lifecycle-manager enable-egress-gateway enable-egress-gateway-ha-socket-termination enable-endpoint-health-checking
 enable-endpoint-lockdown-on-policy-overflow enable-endpoint-routes enable-envoy-config enable-experimental-lb
 enable-external-dns-proxy enable-gateway-api enable-gateway-api-alpn enable-gateway-api-app-protocol enable-gateway-api-proxy-protocol
-enable-gateway-api-secrets-sync enable-gops enable-health-check-loadbalancer-ip enable-health-check-nodeport enable-health-checking
+enable-gateway-api-secrets-sync enable-gops enable-health-check-loadbalancer-ip enable-health-checking
 enable-high-scale-ipcache enable-hubble-open-metrics enable-hubble-recorder-api enable-icmp-rules enable-identity-mark
 enable-ingress-controller enable-ingress-proxy-protocol enable-ingress-secrets-sync enable-internal-traffic-policy enable-ip-masq-agent
 enable-ipip-termination enable-ipsec-encrypted-overlay enable-ipsec-key-watcher enable-ipsec-xfrm-state-caching
@@ -80,7 +80,7 @@ ipv4-node ipv4-pod-subnets ipv4-range ipv4-service-loopback-address ipv4-service
 ipv6-pod-subnets ipv6-range ipv6-service-loopback-address ipv6-service-range join-cluster
 k8s-api-server k8s-client-burst k8s-client-qps k8s-client-connection-keep-alive k8s-client-connection-timeout
 k8s-heartbeat-timeout k8s-interface-only k8s-kubeconfig-path k8s-namespace k8s-require-ipv4-pod-cidr k8s-require-ipv6-pod-cidr
-k8s-service-cache-size k8s-service-proxy-name k8s-sync-timeout k8s-watcher-endpoint-selector keep-config kube-proxy-replacement-healthz-bind-address
+k8s-service-cache-size k8s-service-proxy-name k8s-sync-timeout k8s-watcher-endpoint-selector keep-config
 kvstore kvstore-connectivity-timeout kvstore-lease-ttl kvstore-max-consecutive-quorum-errors kvstore-opt kvstore-periodic-sync
 kvstore-pod-network-support kvstoremesh-enabled l2-announcements-lease-duration l2-announcements-renew-deadline l2-announcements-retry-period
 l2-pod-announcements-interface l2-pod-announcements-interface-pattern label-prefix-file leader-election-lease-duration

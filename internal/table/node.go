@@ -14,6 +14,7 @@ type Node struct {
 	Addresses []netip.Addr   // InternalIPs, IPv4 first
 	PodCIDRs  []netip.Prefix // carved by the operator or taken from node.spec.podCIDRs
 	Labels    map[string]string
+	Leaving   bool // it is being deleted, or an autoscaler is about to; known of the local one
 }
 
 func (Node) Header() []string { return []string{"Name", "Local", "Addresses", "PodCIDRs"} }

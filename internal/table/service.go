@@ -22,6 +22,8 @@ type Service struct {
 	Sources         []Source // who may call the load balancer's addresses; none: all
 	Labels          map[string]string
 	Selector        map[string]string // labels of the pods that serve it; empty: others say where it is served
+
+	HealthCheckNodePort uint16 // at which nodes say how many endpoints they have; 0: none
 }
 
 func (Service) Header() []string {

@@ -40,6 +40,7 @@ type Tables struct {
 	Frontends      *state.Table[Frontend]
 	Hooks          *state.Table[Hook]
 	Sockets        *state.Table[Sockets]
+	HealthChecks   *state.Table[HealthCheck]
 	// What came of it.
 	SetStatuses *state.Table[SetStatus]
 	NICStatuses *state.Table[NICStatus]

@@ -53,6 +53,7 @@ func runCluster(n *Node) ([]Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	node.Own = source.OwnNode
 	events, err := sinkkube.NewEvents(api, "weft-agent", n.Name)
 	if err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ func All() []Feature {
 		ipcache,       // who lives at an address
 		services,      // addresses that are translated
 		sockets,       // the same for processes, before there is a packet
+		healthChecks,  // what load balancers ask about them
 		programs,      // the datapath's programs on devices
 		attachments,   // when an ADD is answered
 		sweeping,      // finished connections

@@ -36,6 +36,9 @@ type Node struct {
 	api  objects[v2.CiliumNode, *v2.CiliumNode]
 	core objects[corev1.Node, *corev1.Node]
 
+	// Own hears of the Node whenever it changes; nil: there is none. Set it before Run, or not at all.
+	Own func(ctx context.Context, node *corev1.Node)
+
 	mu   sync.Mutex
 	node *corev1.Node  // nil: not read yet, or there is none
 	news chan struct{} // has one element when node has changed
@@ -63,7 +66,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	// The cap bounds how long the end takes while the API server is away: the reflector sleeps through that of ctx.
 	backoff := wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 4, Cap: 3 * time.Second}
-	r := cache.NewReflectorWithOptions(own, &corev1.Node{}, ownNode{n}, cache.ReflectorOptions{Name: "own node", Backoff: &backoff})
+	r := cache.NewReflectorWithOptions(own, &corev1.Node{}, ownNode{n, ctx}, cache.ReflectorOptions{Name: "own node", Backoff: &backoff})
 	var reflector sync.WaitGroup
 	defer reflector.Wait()
 	reflector.Go(func() {
@@ -158,12 +161,18 @@ func spec(now v2.NodeSpec, node *corev1.Node, config settings.Config) v2.NodeSpe
 }
 
 // ownNode is the store of the reflector that follows the Node.
-type ownNode struct{ *Node }
+type ownNode struct {
+	*Node
+	ctx context.Context //nolint:containedctx // of the reflector that calls
+}
 
 func (s ownNode) set(node *corev1.Node) error {
 	s.mu.Lock()
 	s.node = node
 	s.mu.Unlock()
+	if s.Own != nil {
+		s.Own(s.ctx, node)
+	}
 	select {
 	case s.news <- struct{}{}:
 	default:

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -70,6 +71,14 @@ func New(c Config, db *state.DB, t *table.Tables) (*Source, error) {
 		return nil, fmt.Errorf("connect to the API server %s: %w", c.API.Host, err)
 	}
 	return s, nil
+}
+
+// OwnNode takes the Node of this node as a whole: of Nodes this source reads metadata alone. Nil: there is none.
+func (s *Source) OwnNode(ctx context.Context, node *corev1.Node) {
+	select {
+	case s.ops <- func(tx *state.Tx) { s.rows.OwnNode(tx, node) }:
+	case <-ctx.Done():
+	}
 }
 
 // resources are those of the kinds that an agent reads, as this node asks for them.

@@ -65,5 +65,7 @@
 //	clock DURATION                 sets the clock on the wall forward, or back, for the whole machine; needs [own-machine]
 //	logged NODE REGEXP             waits until its agent has logged that
 //	weft NODE COMMAND…             the program weft on it
+//	ask STATION ADDRESS:PORT PATH  asks there by HTTP once, and prints the answer
+//	asked STATION ADDRESS:PORT PATH TEXT  asks until the answer has this text
 //	on NODE COMMAND…               any program on it, or on the machine outside
 package net

@@ -99,7 +99,7 @@ func weft(l *line) error {
 	switch args[0] {
 	case "uninstall":
 		args = append(args, n.Where()...)
-	case "status", "table":
+	case "status", "table", "service":
 		args = append(args, n.Where()[5]) // its socket
 	}
 	return n.Do(func() error {

@@ -1,0 +1,49 @@
+package feature
+
+import (
+	"testing"
+	"time"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
+)
+
+func TestANodeWhoseServicesWaitForTheKernelTooLongIsUnhealthy(t *testing.T) {
+	ready := false
+	n := &Node{Ready: func() bool { return ready }}
+	n.Tables, n.DB = table.New()
+	start := time.Now()
+	p := &proxy{n: n, updated: start}
+	want := func(after time.Duration, healthy bool, updated time.Duration) {
+		t.Helper()
+		if s := p.look(start.Add(after)); s.Healthy != healthy || !s.Updated.Equal(start.Add(updated)) {
+			t.Errorf("after %s: healthy %v, updated after %s", after, s.Healthy, s.Updated.Sub(start))
+		}
+	}
+	change := func() {
+		check(t, n.DB.Write(func(tx *state.Tx) error {
+			n.Tables.Frontends.Put(tx, table.Frontend{Port: uint16(n.Tables.Frontends.Len(tx) + 1)})
+			return nil
+		}))
+	}
+	follow := func() {
+		check(t, n.DB.Write(func(tx *state.Tx) error {
+			status.Statuses.Put(tx, status.Status{Table: n.Tables.Frontends.Name(), Rev: n.Tables.Frontends.LastRevision(tx)})
+			return nil
+		}))
+	}
+	want(0, false, 0) // the agent is starting
+	ready = true
+	want(time.Second, true, time.Second)
+	change()
+	want(2*time.Second, true, time.Second) // not late yet
+	want(30*time.Second, true, time.Second)
+	want(62*time.Second, false, time.Second)
+	follow()
+	change()
+	want(63*time.Second, true, time.Second) // another one waits, and not for long
+	want(124*time.Second, false, time.Second)
+	follow()
+	want(125*time.Second, true, 125*time.Second)
+}

@@ -1,0 +1,102 @@
+package service
+
+import (
+	"fmt"
+	"net/netip"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// sides puts what the table and the kernel have of a frontend beside each other, and says what of it does not agree.
+func sides(want table.Frontend, have Held) (list []agentv1.Side, faults []string) {
+	if have.ID == 0 {
+		faults = append(faults, "map services has no row for it")
+	} else if want.AffinitySeconds != have.AffinitySeconds {
+		faults = append(faults, fmt.Sprintf("map services has an affinity of %d seconds, the table %d", have.AffinitySeconds, want.AffinitySeconds))
+	}
+	known, listed, led := map[netip.AddrPort]table.Backend{}, map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
+	for _, b := range want.Backends {
+		known[addressOf(b)] = b
+	}
+	for _, h := range have.Backends {
+		b, wanted := known[h.Address]
+		if text := slotFault(want, h, b, wanted, led[h.Address]); text != "" {
+			faults = append(faults, text)
+		}
+		side := agentv1.Side{Backend: h.ID}
+		if h.Address.IsValid() {
+			side.Kernel = h.Address.String()
+		}
+		if h.Slot >= 0 {
+			slot := uint32(h.Slot)
+			side.Slot, led[h.Address] = &slot, true
+		}
+		if wanted && !listed[h.Address] {
+			side.Table, side.State, listed[h.Address] = h.Address.String(), stateOf(b), true
+		}
+		list = append(list, side)
+	}
+	for _, b := range want.Backends {
+		at := addressOf(b)
+		switch {
+		case have.ID == 0:
+		case b.Terminating && !listed[at]:
+			faults = append(faults, fmt.Sprintf("map backends does not have %s, which is terminating: its connections are cut", at))
+		case !b.Terminating && !led[at]:
+			faults = append(faults, fmt.Sprintf("no slot leads to %s", at))
+		}
+		if !listed[at] {
+			list = append(list, agentv1.Side{Table: at.String(), State: stateOf(b)})
+		}
+	}
+	return list, faults
+}
+
+// slotFault says what is wrong with a slot, or with a backend that has none; empty: nothing. b is the backend as the table has it,
+// if it is wanted; led tells whether a slot before leads to it.
+func slotFault(want table.Frontend, h HeldBackend, b table.Backend, wanted, led bool) string {
+	switch {
+	case h.Slot < 0 && h.Takes && b.Terminating:
+		return fmt.Sprintf("clients that it keeps are led to %s, which is terminating: map slots says that it takes connections", h.Address)
+	case h.Slot < 0:
+		return ""
+	case h.ID == 0:
+		return fmt.Sprintf("map services counts slot %d, which map slots does not have", h.Slot)
+	case !h.Address.IsValid():
+		return fmt.Sprintf("slot %d leads to backend %d, which map backends does not have", h.Slot, h.ID)
+	case h.Protocol != want.Protocol:
+		return fmt.Sprintf("slot %d leads to backend %d, which is for %s", h.Slot, h.ID, protocolName(h.Protocol))
+	case !wanted:
+		return fmt.Sprintf("slot %d leads to %s, which the table does not have", h.Slot, h.Address)
+	case b.Terminating:
+		return fmt.Sprintf("slot %d leads to %s, which is terminating", h.Slot, h.Address)
+	case led:
+		return fmt.Sprintf("slot %d leads to %s, as another one does", h.Slot, h.Address)
+	case want.AffinitySeconds > 0 && !h.Takes:
+		return fmt.Sprintf("no client keeps %s: map slots does not say that it takes connections", h.Address)
+	}
+	return ""
+}
+
+func addressOf(b table.Backend) netip.AddrPort { return netip.AddrPortFrom(b.Address, b.Port) }
+
+// compare says what of a frontend the kernel has, and what of that is a fault. r is the state before the maps were read.
+func (n Node) compare(r state.Reader, row table.Frontend) (have Held, list []agentv1.Side, faults []string, note string, err error) {
+	if have, err = n.Maps.Frontend(row); err != nil {
+		return have, nil, nil, "", err
+	}
+	list, faults = sides(row, have)
+	placed, obstacle := n.placed(r, row)
+	key := n.Tables.Frontends.Key(row)
+	switch {
+	case obstacle != "":
+		return have, list, []string{"the agent cannot write it: " + obstacle}, "", nil
+	case len(faults) == 0:
+		return have, list, nil, "", nil
+	case !placed, n.Tables.Frontends.Revision(n.Now(), key) != n.Tables.Frontends.Revision(r, key):
+		return have, list, nil, nameOf(row) + ": the agent is writing it to the kernel at this moment; ask again", nil
+	}
+	return have, list, faults, "", nil
+}
