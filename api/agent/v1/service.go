@@ -19,19 +19,23 @@ type FrontendKind string
 
 // Values of FrontendKind.
 const (
-	KindClusterIP FrontendKind = "ClusterIP"
-	KindExternal  FrontendKind = "External" // externalIPs and addresses of a load balancer
-	KindNodePort  FrontendKind = "NodePort" // at every address of every node
+	KindClusterIP    FrontendKind = "ClusterIP"
+	KindExternalIP   FrontendKind = "ExternalIP"
+	KindLoadBalancer FrontendKind = "LoadBalancer"
+	KindNodePort     FrontendKind = "NodePort" // at every address of every node
+	KindHostPort     FrontendKind = "HostPort" // of a pod, at its node
 )
 
 // Frontend is an address and port that is translated.
 type Frontend struct {
-	Namespace       string       `json:"namespace"` // of the Service
+	Namespace       string       `json:"namespace"` // of the Service, or of the pod that has a hostPort
 	Name            string       `json:"name"`
 	Address         string       `json:"address"`  // of a node port 0.0.0.0 or ::
 	Port            uint16       `json:"port"`     // 0: whatever else is sent to a cluster address, which is refused
 	Protocol        string       `json:"protocol"` // tcp, udp, sctp
 	Kind            FrontendKind `json:"kind"`
+	Callers         string       `json:"callers"`                   // cluster: pods and processes of the node; outside: machines beyond it; here: either, at an address of this node
+	Sources         []string     `json:"sources,omitempty"`         // who of them may call, or may not; none: all
 	AffinitySeconds uint32       `json:"affinitySeconds,omitempty"` // 0: none
 	Backends        []Backend    `json:"backends"`
 	InPlace         bool         `json:"inPlace"`         // the agent has written it to the kernel as it is

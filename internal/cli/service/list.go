@@ -22,8 +22,10 @@ func listCommand(env Environment) *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the addresses and ports that are translated, with who serves them",
 		Long: `list shows one line for each frontend: an address, a port and a protocol that the datapath of this node
-translates. A NodePort is offered at every address of every node, and stands at 0.0.0.0 and ::. A backend
-that is terminating keeps its connections and gets no new ones.
+translates. A NodePort is offered at every address of every node, and stands at 0.0.0.0 and ::. Callers are
+those of the cluster (pods and processes of the node), or machines outside, which others may serve; a HostPort
+is a pod's, at addresses of this node, for both (here). A backend that is terminating keeps its connections and
+gets no new ones.
 
 Filters of one name add up; those of different names must all hold. Text names the first three backends of
 a frontend, -o wide all of them, and whether the kernel has the frontend as it is.`,
@@ -103,17 +105,17 @@ func printList(out io.Writer, list agentv1.ServiceList, wide bool) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	head := "Service\tFrontend\tKind\tAffinity\tBackends"
+	head := "Service\tFrontend\tKind\tCallers\tAffinity\tBackends"
 	if wide {
-		head = "Service\tFrontend\tKind\tAffinity\tKernel\tBackends"
+		head = "Service\tFrontend\tKind\tCallers\tAffinity\tSources\tKernel\tBackends"
 	}
 	fmt.Fprintln(w, head)
 	for _, f := range list.Frontends {
-		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t", f.Namespace, f.Name, frontendName(f), f.Kind, affinity(f.AffinitySeconds))
+		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\t", f.Namespace, f.Name, frontendName(f), f.Kind, f.Callers, affinity(f.AffinitySeconds))
 		most := few
 		if wide {
 			most = len(f.Backends)
-			fmt.Fprintf(w, "%s\t", kernelState(f))
+			fmt.Fprintf(w, "%s\t%s\t", cmp.Or(strings.Join(f.Sources, ","), "all"), kernelState(f))
 		}
 		fmt.Fprintln(w, backends(f.Backends, most))
 	}

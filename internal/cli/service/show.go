@@ -166,6 +166,12 @@ func printFrontend(out io.Writer, f agentv1.FrontendDetail) error {
 	if f.Port == 0 {
 		what = "refused"
 	}
+	if f.Callers == "outside" {
+		what += " from outside"
+		if len(f.Sources) > 0 {
+			what += ", for " + strings.Join(f.Sources, ", ")
+		}
+	}
 	fmt.Fprintf(out, "\n%s  %s  %s\n", frontendName(f.Frontend), what, kernel)
 	if len(f.Sides) > 0 {
 		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -16,6 +16,9 @@ func sides(want table.Frontend, have Held) (list []agentv1.Side, faults []string
 	} else if want.AffinitySeconds != have.AffinitySeconds {
 		faults = append(faults, fmt.Sprintf("map services has an affinity of %d seconds, the table %d", have.AffinitySeconds, want.AffinitySeconds))
 	}
+	if have.ID != 0 && have.Limited != (len(want.Sources) > 0) {
+		faults = append(faults, fmt.Sprintf("map services says %s, the table has %d sources that may or may not call it", map[bool]string{true: "that not all may call it", false: "that all may call it"}[have.Limited], len(want.Sources)))
+	}
 	known, listed, led := map[netip.AddrPort]table.Backend{}, map[netip.AddrPort]bool{}, map[netip.AddrPort]bool{}
 	for _, b := range want.Backends {
 		known[addressOf(b)] = b

@@ -58,11 +58,14 @@ type Ways interface {
 	Place(a netip.Addr) (row table.IPCacheRow, found bool, err error)
 	// Kept is the backend that a client has at a service with affinity, and when it called last; 0: none.
 	Kept(client netip.Addr, of uint32) (backend uint32, idle time.Duration, err error)
+	// Admits tells whether a client may call a service that is limited to some.
+	Admits(client netip.Addr, of uint32) (bool, error)
 }
 
 // Held is what the kernel has of a frontend.
 type Held struct {
 	ID              uint32 // 0: map services has no row
+	Limited         bool   // map service_sources says who may call it
 	AffinitySeconds uint32
 	Backends        []HeldBackend // one for each slot that the row counts, then those of the table that no slot leads to
 }

@@ -35,7 +35,9 @@ func (n Node) List(f Filter) agentv1.ServiceList {
 
 // order is that in which people look for addresses.
 func order(k agentv1.FrontendKind) int {
-	return slices.Index([]agentv1.FrontendKind{agentv1.KindClusterIP, agentv1.KindExternal, agentv1.KindNodePort}, k)
+	return slices.Index([]agentv1.FrontendKind{
+		agentv1.KindClusterIP, agentv1.KindExternalIP, agentv1.KindLoadBalancer, agentv1.KindNodePort, agentv1.KindHostPort,
+	}, k)
 }
 
 // isRefusal tells whether a row stands for whatever else is sent to a cluster address.
@@ -44,7 +46,10 @@ func isRefusal(f table.Frontend) bool { return f.Port == 0 && f.Protocol == 0 }
 func (n Node) frontendOf(r state.Reader, row table.Frontend) agentv1.Frontend {
 	f := agentv1.Frontend{
 		Namespace: row.Namespace, Name: row.Name, Address: row.Address.String(), Port: row.Port, Protocol: protocolName(row.Protocol), Kind: kindOf(row),
-		AffinitySeconds: row.AffinitySeconds, Backends: []agentv1.Backend{},
+		Callers: row.Scope.String(), AffinitySeconds: row.AffinitySeconds, Backends: []agentv1.Backend{},
+	}
+	for _, s := range row.Sources {
+		f.Sources = append(f.Sources, s.String())
 	}
 	for _, b := range row.Backends {
 		f.Backends = append(f.Backends, agentv1.Backend{Address: b.Address.String(), Port: b.Port, State: stateOf(b)})
@@ -63,15 +68,7 @@ func (n Node) placed(r state.Reader, row table.Frontend) (bool, string) {
 	return false, s.Err
 }
 
-func kindOf(f table.Frontend) agentv1.FrontendKind {
-	switch {
-	case !f.Outside:
-		return agentv1.KindClusterIP
-	case f.Address.IsUnspecified():
-		return agentv1.KindNodePort
-	}
-	return agentv1.KindExternal
-}
+func kindOf(f table.Frontend) agentv1.FrontendKind { return agentv1.FrontendKind(f.Kind) }
 
 func stateOf(b table.Backend) agentv1.BackendState {
 	if b.Terminating {
@@ -95,12 +92,19 @@ func protocolName(number uint8) string {
 	return fmt.Sprint(number)
 }
 
-// nameOf is how people write a frontend: 10.96.0.10:80/tcp.
+// nameOf is how people write a frontend: 10.96.0.10:80/tcp. Where others serve who calls from outside, that is said.
 func nameOf(f table.Frontend) string {
 	if isRefusal(f) {
 		return f.Address.String() + ", whatever is no port of its service"
 	}
-	return netip.AddrPortFrom(f.Address, f.Port).String() + "/" + protocolName(f.Protocol)
+	text := netip.AddrPortFrom(f.Address, f.Port).String() + "/" + protocolName(f.Protocol)
+	switch f.Scope {
+	case table.ScopeOutside:
+		text += " from outside"
+	case table.ScopeHere:
+		text += " at this node"
+	}
+	return text
 }
 
 // Seconds is a duration as people write it: 3h, 1m30s.

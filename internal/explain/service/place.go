@@ -90,9 +90,12 @@ func (t *trace) settledIPCache() bool {
 	return whole.Rev >= t.Tables.IPCache.LastRevision(t.r)
 }
 
-// path says how a packet of a pod gets to an address, as path_choose of bpf/lib/path.h.
-func (t *trace) path(to netip.Addr) string {
+// path says how a packet gets to an address, as path_choose of bpf/lib/path.h.
+func (t *trace) path(to netip.Addr) (way string) {
 	row, found := t.place(to)
+	if t.scope == table.ScopeOutside && row.Flags&table.IPCacheLocal == 0 {
+		defer func() { way += ", with this node's address and a port of its own" }()
+	}
 	node := func(name string) string { return cmp.Or(name, "a node that is not known") }
 	switch {
 	case to == t.from.address && t.from.kind == aPod:
@@ -114,7 +117,7 @@ func (t *trace) path(to netip.Addr) string {
 	case found && row.Flags&table.IPCacheCluster != 0:
 		return "by the node's routes, to node " + node(t.nodeOf(to))
 	}
-	if c := t.Tables.Config(t.r); to.Is4() && c.MasqueradeIPv4 || to.Is6() && c.MasqueradeIPv6 {
+	if c := t.Tables.Config(t.r); t.scope == table.ScopeCluster && (to.Is4() && c.MasqueradeIPv4 || to.Is6() && c.MasqueradeIPv6) {
 		return "out of the cluster by the node's routes, masqueraded"
 	}
 	return "out of the cluster by the node's routes"

@@ -47,7 +47,7 @@ func (k *kernel) At(addresses []netip.Addr) (rows []table.Frontend, err error) {
 
 // written is what the agent writes of a row.
 func written(row table.Frontend, id uint32) Held {
-	h := Held{ID: id, AffinitySeconds: row.AffinitySeconds}
+	h := Held{ID: id, AffinitySeconds: row.AffinitySeconds, Limited: len(row.Sources) > 0}
 	var idle []HeldBackend
 	for i, b := range row.Backends {
 		held := HeldBackend{Slot: len(h.Backends), ID: 100 + uint32(i), Address: addressOf(b), Protocol: row.Protocol, Takes: row.AffinitySeconds > 0}
@@ -85,8 +85,8 @@ func newBench(t *testing.T) *bench {
 		tables.EndpointSlices.Put(tx, table.EndpointSlice{Namespace: "shop", Name: "web-1", Service: "web", Endpoints: []table.SliceEndpoint{
 			{Addresses: addrs("10.244.1.7"), Ready: true}, {Addresses: addrs("10.244.2.9"), Ready: true}, {Addresses: addrs("10.244.2.10"), Serving: true, Terminating: true}, {Addresses: addrs("10.244.2.11")},
 		}})
-		put := func(address string, port uint16, protocol uint8, name string, outside bool, backends ...table.Backend) {
-			row := table.Frontend{Address: addr(address), Port: port, Protocol: protocol, Namespace: "shop", Name: name, Outside: outside, Backends: backends}
+		put := func(address string, port uint16, protocol uint8, name string, kind table.FrontendKind, backends ...table.Backend) {
+			row := table.Frontend{Address: addr(address), Port: port, Protocol: protocol, Namespace: "shop", Name: name, Kind: kind, Backends: backends}
 			if name == "dns" {
 				row.Namespace = "kube-system"
 			} else if port != 0 {
@@ -94,15 +94,15 @@ func newBench(t *testing.T) *bench {
 			}
 			tables.Frontends.Put(tx, row)
 		}
-		put("10.96.0.20", 80, 6, "web", false, one, leaving, two)
-		put("10.96.0.20", 0, 0, "web", false)
-		put("fd00:96::20", 80, 6, "web", false)
-		put("fd00:96::20", 0, 0, "web", false)
-		put("192.0.2.7", 80, 6, "web", true, one, leaving, two)
-		put("0.0.0.0", 30080, 6, "web", true, one, leaving, two)
-		put("::", 30080, 6, "web", true)
-		put("10.96.0.10", 53, 17, "dns", false)
-		put("10.96.0.10", 0, 0, "dns", false)
+		put("10.96.0.20", 80, 6, "web", table.ClusterIP, one, leaving, two)
+		put("10.96.0.20", 0, 0, "web", table.ClusterIP)
+		put("fd00:96::20", 80, 6, "web", table.ClusterIP)
+		put("fd00:96::20", 0, 0, "web", table.ClusterIP)
+		put("192.0.2.7", 80, 6, "web", table.LoadBalancer, one, leaving, two)
+		put("0.0.0.0", 30080, 6, "web", table.NodePort, one, leaving, two)
+		put("::", 30080, 6, "web", table.NodePort)
+		put("10.96.0.10", 53, 17, "dns", table.ClusterIP)
+		put("10.96.0.10", 0, 0, "dns", table.ClusterIP)
 		tables.Frontends.MarkSynced(tx)
 	})
 	b.settle(t)
@@ -144,13 +144,13 @@ func (b *bench) show(t *testing.T) agentv1.ServiceDetail {
 func TestFrontendsAreListedByServiceAndChosenByWhatPeopleKnow(t *testing.T) {
 	b := newBench(t)
 	for query, want := range map[string]string{
-		"":                                  "dns 10.96.0.10:53/udp ClusterIP, web 10.96.0.20:80/tcp ClusterIP, web [fd00:96::20]:80/tcp ClusterIP, web 192.0.2.7:80/tcp External, web 0.0.0.0:30080/tcp NodePort, web [::]:30080/tcp NodePort",
+		"":                                  "dns 10.96.0.10:53/udp ClusterIP, web 10.96.0.20:80/tcp ClusterIP, web [fd00:96::20]:80/tcp ClusterIP, web 192.0.2.7:80/tcp LoadBalancer, web 0.0.0.0:30080/tcp NodePort, web [::]:30080/tcp NodePort",
 		"namespace=kube-system":             "dns 10.96.0.10:53/udp ClusterIP",
 		"namespace=kube-system&port=80":     "",
-		"service=kube-system/d&service=web": "dns 10.96.0.10:53/udp ClusterIP, web 10.96.0.20:80/tcp ClusterIP, web [fd00:96::20]:80/tcp ClusterIP, web 192.0.2.7:80/tcp External, web 0.0.0.0:30080/tcp NodePort, web [::]:30080/tcp NodePort",
+		"service=kube-system/d&service=web": "dns 10.96.0.10:53/udp ClusterIP, web 10.96.0.20:80/tcp ClusterIP, web [fd00:96::20]:80/tcp ClusterIP, web 192.0.2.7:80/tcp LoadBalancer, web 0.0.0.0:30080/tcp NodePort, web [::]:30080/tcp NodePort",
 		"service=shop/dns":                  "",
 		"ip=10.96.0.0/12&protocol=tcp":      "web 10.96.0.20:80/tcp ClusterIP",
-		"ip=::ffff:192.0.2.7":               "web 192.0.2.7:80/tcp External",
+		"ip=::ffff:192.0.2.7":               "web 192.0.2.7:80/tcp LoadBalancer",
 		"backend=10.244.2.0/24&port=30080":  "web 0.0.0.0:30080/tcp NodePort",
 		"protocol=udp&protocol=sctp":        "dns 10.96.0.10:53/udp ClusterIP",
 	} {
@@ -180,7 +180,7 @@ func TestFrontendsAreListedByServiceAndChosenByWhatPeopleKnow(t *testing.T) {
 
 func TestAListSaysWhatTheAgentCannotWrite(t *testing.T) {
 	b := newBench(t)
-	row, _ := b.Tables.Frontends.One(b.db.Snapshot(), state.Join(addr("192.0.2.7"), 80, 6))
+	row, _ := b.Tables.Frontends.One(b.db.Snapshot(), table.FrontendKey(table.Frontend{Address: addr("192.0.2.7"), Port: 80, Protocol: 6}))
 	key := b.Tables.Frontends.Key(row)
 	b.write(t, func(tx *state.Tx) {
 		status.Statuses.Put(tx, status.Status{Table: "frontends", Key: key, Attempts: 3, Err: "map services is full"})
@@ -262,7 +262,7 @@ func TestWhatIsJustBeingWrittenIsNoFault(t *testing.T) {
 	const note = "10.96.0.20:80/tcp: the agent is writing it to the kernel at this moment; ask again"
 	change := func(t *testing.T, b *bench) {
 		b.write(t, func(tx *state.Tx) {
-			row, _ := b.Tables.Frontends.One(tx, state.Join(addr("10.96.0.20"), 80, 6))
+			row, _ := b.Tables.Frontends.One(tx, table.FrontendKey(table.Frontend{Address: addr("10.96.0.20"), Port: 80, Protocol: 6}))
 			row.Backends = row.Backends[:1]
 			b.Tables.Frontends.Put(tx, row)
 		})
@@ -297,7 +297,7 @@ func TestWhatTheKernelHasAtAnAddressBesideTheTableIsAFault(t *testing.T) {
 		t.Errorf("%q", d.Faults)
 	}
 	b.write(t, func(tx *state.Tx) {
-		key := state.Join(addr("10.96.0.20"), uint16(443), uint8(6))
+		key := table.FrontendKey(table.Frontend{Address: addr("10.96.0.20"), Port: 443, Protocol: 6})
 		status.Statuses.Put(tx, status.Status{Table: "frontends", Key: key, Rev: 7, Err: "its removal waits until frontends is synced"})
 	})
 	if d := b.show(t); len(d.Faults) > 0 || len(d.Notes) != 1 {

@@ -38,7 +38,9 @@ func (n Node) Show(of string) (agentv1.ServiceDetail, error) {
 	}
 	var rows []table.Frontend
 	for row := range n.Tables.Frontends.By(r, table.ByService, table.ObjectKey(s.Namespace, s.Name)) {
-		rows = append(rows, row)
+		if row.Kind != table.HostPort { // of a pod of this name
+			rows = append(rows, row)
+		}
 	}
 	slices.SortStableFunc(rows, func(a, b table.Frontend) int { return order(kindOf(a)) - order(kindOf(b)) })
 	for _, row := range rows {

@@ -3,16 +3,15 @@ package service
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/explain"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
-
-// Node ports that programs know as such: NODE_PORT_MIN and NODE_PORT_MAX of bpf/lib/lb.h.
-const firstNodePort, lastNodePort = 30000, 32767
 
 // trace follows a packet.
 type trace struct {
@@ -22,6 +21,8 @@ type trace struct {
 	from caller
 	to   called
 	err  error // the first of the kernel
+
+	scope table.Scope // as which of them the caller calls
 
 	asked map[string]*agentv1.Explanation
 }
@@ -67,7 +68,7 @@ func (t *trace) end(outcome agentv1.TraceOutcome, format string, args ...any) {
 	t.Outcome, t.Why = outcome, fmt.Sprintf(format, args...)
 }
 
-// follow asks what programs ask, in their order: find_path of bpf/from_pod.c.
+// follow asks what programs ask, in their order: find_path of bpf/from_pod.c, outside_call of bpf/lib/outside.h.
 func (t *trace) follow() {
 	translates := t.translated()
 	address := t.to.at.Addr()
@@ -78,21 +79,25 @@ func (t *trace) follow() {
 		return
 	}
 	row, held, found := t.lookUp()
-	switch {
-	case found:
+	if found && row.Kind != table.HostPort {
 		t.Service = row.Namespace + "/" + row.Name
-	case t.refuses():
-		if translates {
-			t.refuse("%s is a cluster address that has no port %d/%s: nothing but the ports of its service is there", address, t.to.at.Port(), protocolName(t.to.protocol))
-		}
-	case translates:
+	}
+	refused := !found && t.scope == table.ScopeCluster && t.refuses()
+	switch {
+	case !translates:
+		t.end(agentv1.TraceElsewhere, "this agent does not translate what %s calls: kube-proxy, or another service proxy, does", t.kindOfCaller())
+	case found && !t.admits(row, held):
+		t.end(agentv1.TraceRefused, "service %s takes calls of some sources alone, and %s is none of them", t.Service, t.from.address)
+		t.Hears = "nothing: the packet is dropped, Denied by LB src range check (177)"
+	case found:
+		t.choose(row, held)
+	case refused:
+		t.refuse("%s is a cluster address that has no port %d/%s: nothing but the ports of its service is there", address, t.to.at.Port(), protocolName(t.to.protocol))
+	case t.scope == table.ScopeOutside:
+		t.end(agentv1.TracePlain, "this node offers no service at this address and port to who calls from outside: the packet goes on as it came")
+	default:
 		t.end(agentv1.TracePlain, "no service has this address and port")
 		t.plain()
-	}
-	if found && translates {
-		t.choose(row, held)
-	} else if !translates {
-		t.end(agentv1.TraceElsewhere, "this agent does not translate what %s calls: kube-proxy, or another service proxy, does", t.kindOfCaller())
 	}
 }
 
@@ -120,26 +125,72 @@ func (t *trace) translated() bool {
 	case aFarNode:
 		t.step("caller", fmt.Sprintf("node %s: what its processes call is translated there by kube-proxy, or another service proxy", t.from.node), "")
 	case aMachine:
+		t.scope = table.ScopeOutside
+		if c := t.Tables.Config(t.r).Outside; c.NodePorts || c.ExternalIPs || c.HostPorts {
+			t.step("caller", "a machine outside: from_net translates its packets where they enter this node", "")
+			return true
+		}
 		t.step("caller", "a machine outside: what it calls is translated by kube-proxy, or another service proxy", "")
 	}
 	return false
 }
 
-// lookUp finds the frontend that is called: that of the address, else a node port of whatever address a node has.
+// lookUp finds the frontend that is called: that of the address, else a node port of whatever address a node has, else a hostPort of
+// this node. As lb_frontend of bpf/lib/lb.h.
 func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
-	row, held, found = t.ask("frontend", t.to.row())
-	port := t.to.at.Port()
-	if found || port < firstNodePort || port > lastNodePort {
-		return row, held, found
+	key := t.to.row()
+	key.Scope = t.scope
+	if row, held, found = t.ask("frontend", key); found {
+		return row, held, true
 	}
-	if place, _ := t.placeOf(t.r, t.to.at.Addr()); place.Flags&table.IPCacheNode == 0 {
+	place, _ := t.placeOf(t.r, t.to.at.Addr())
+	if place.Flags&table.IPCacheNode == 0 {
 		return row, held, false
 	}
-	node := t.to.row()
-	if node.Address = netip.IPv4Unspecified(); t.to.at.Addr().Is6() {
-		node.Address = netip.IPv6Unspecified()
+	if key.Address = netip.IPv4Unspecified(); t.to.at.Addr().Is6() {
+		key.Address = netip.IPv6Unspecified()
 	}
-	return t.ask("node port", node)
+	c := t.Tables.Config(t.r).Outside
+	if c.First <= key.Port && key.Port <= c.Last {
+		if row, held, found = t.ask("node port", key); found {
+			return row, held, true
+		}
+	}
+	if c.HostPorts && isThisNode(place) {
+		key.Scope = table.ScopeHere
+		return t.ask("hostPort", key)
+	}
+	return row, held, false
+}
+
+// admits tells whether a service takes calls of the client: by the longest prefix that holds it, as lb_admits of bpf/lib/lb.h.
+func (t *trace) admits(row table.Frontend, held Held) bool {
+	if len(row.Sources) == 0 {
+		return true
+	}
+	may, longest := false, -1
+	for _, s := range row.Sources {
+		if s.Prefix.Contains(t.from.address) && s.Prefix.Bits() > longest {
+			may, longest = s.Allowed, s.Prefix.Bits()
+		}
+	}
+	words := map[bool]string{true: "this client may call it", false: "this client may not call it"}
+	var sources []string
+	for _, s := range row.Sources {
+		sources = append(sources, s.String())
+	}
+	inTable := words[may] + ": " + strings.Join(sources, ", ")
+	if t.Ways == nil || held.ID == 0 || t.err != nil {
+		t.step("sources", inTable, "")
+		return may
+	}
+	is, err := t.Ways.Admits(t.from.address, held.ID)
+	t.err = err
+	t.step("sources", inTable, words[is])
+	if placed, _ := t.placed(t.r, row); is != may && placed && err == nil {
+		t.fault("%s: %s by map service_sources, and by the table %s", nameOf(row), words[is], words[may])
+	}
+	return may
 }
 
 // refuses tells whether the address is a cluster address, where nothing but the ports of its service is.
@@ -195,7 +246,9 @@ func (t *trace) stray(key table.Frontend) {
 func (t *trace) refuse(format string, args ...any) {
 	t.end(agentv1.TraceRefused, format, args...)
 	t.Hears = "nothing: the packet is dropped, Service backend not found (158), and service-no-backend-response is drop"
-	if t.Tables.Config(t.r).Reject {
+	if t.scope == table.ScopeOutside {
+		t.Hears = "nothing: the packet is dropped, Service backend not found (158)"
+	} else if t.Tables.Config(t.r).Reject {
 		what := "an error of its socket with the next call of it"
 		if t.to.protocol == protocols["tcp"] {
 			what = "connection refused, when it repeats its SYN after a second"
@@ -258,7 +311,7 @@ func (t *trace) kept(row table.Frontend, held Held) (at netip.AddrPort) {
 	}
 	life := time.Duration(row.AffinitySeconds) * time.Second
 	inTable := fmt.Sprintf("a client keeps its backend until %s after its last call", Seconds(row.AffinitySeconds))
-	if t.Ways == nil || held.ID == 0 || t.err != nil || t.from.kind != aPod {
+	if t.Ways == nil || held.ID == 0 || t.err != nil || t.from.kind != aPod && t.scope != table.ScopeOutside {
 		t.step("affinity", inTable, affinityText(held))
 		return at
 	}
@@ -313,9 +366,13 @@ func (t *trace) missing(row table.Frontend) string {
 		return "no EndpointSlice of it names an endpoint"
 	case family == 0:
 		return fmt.Sprintf("none of its %d endpoints has an address of this family", all)
-	case s.InternalLocal && !row.Outside && here == 0:
+	case s.ExternalLocal && row.Scope == table.ScopeOutside && here == 0:
+		return fmt.Sprintf("its externalTrafficPolicy is Local, and none of its %d endpoints is on this node", family)
+	case s.ExternalLocal && row.Scope == table.ScopeOutside:
+		return fmt.Sprintf("its externalTrafficPolicy is Local, and none of its %d endpoints on this node is ready, or has this port", here)
+	case s.InternalLocal && row.Kind == table.ClusterIP && here == 0:
 		return fmt.Sprintf("its internalTrafficPolicy is Local, and none of its %d endpoints is on this node", family)
-	case s.InternalLocal && !row.Outside:
+	case s.InternalLocal && row.Kind == table.ClusterIP:
 		return fmt.Sprintf("its internalTrafficPolicy is Local, and none of its %d endpoints on this node is ready, or has this port", here)
 	}
 	return fmt.Sprintf("none of its %d endpoints is ready, or has this port", family)
@@ -326,6 +383,15 @@ func (t *trace) plain() {
 	one := agentv1.TraceBackend{Address: t.to.at.String(), Chance: 1}
 	t.reach(&one, t.to.at)
 	t.Backends = append(t.Backends, one)
+}
+
+// seenAs is who the caller is to policies of who lives at an address: what comes from outside and goes on natively is this node by
+// then.
+func (t *trace) seenAs(at table.IPCacheRow) string {
+	if t.scope == table.ScopeOutside && at.Flags&table.IPCacheLocal == 0 && t.Tables.Config(t.r).Routing == settings.Native {
+		return "node:" + t.here(t.r)
+	}
+	return t.from.name
 }
 
 // mostAsked bounds how many different ends policies are asked about.
@@ -345,7 +411,7 @@ func (t *trace) reach(b *agentv1.TraceBackend, at netip.AddrPort) {
 		return
 	}
 	if !known {
-		answers, err := explain.Explain(t.r, t.Tables, t.from.name, at.String()+"/"+protocolName(t.to.protocol))
+		answers, err := explain.Explain(t.r, t.Tables, t.seenAs(row), at.String()+"/"+protocolName(t.to.protocol))
 		if err == nil && len(answers) > 0 {
 			x = &answers[0]
 		} else if err != nil {

@@ -23,6 +23,7 @@ type ways struct {
 	places map[netip.Addr]table.IPCacheRow
 	kept   map[uint32]uint32 // backends by service
 	idle   time.Duration
+	admits bool
 }
 
 func (w *ways) Place(a netip.Addr) (table.IPCacheRow, bool, error) {
@@ -32,6 +33,8 @@ func (w *ways) Place(a netip.Addr) (table.IPCacheRow, bool, error) {
 	row, found := w.n.placeOf(w.n.Now(), a)
 	return row, found, nil
 }
+
+func (w *ways) Admits(netip.Addr, uint32) (bool, error) { return w.admits, nil }
 
 func (w *ways) Kept(_ netip.Addr, of uint32) (uint32, time.Duration, error) {
 	return w.kept[of], w.idle, nil
@@ -88,7 +91,12 @@ func newTraceBench(t *testing.T, settings ...table.Setting) (*bench, *ways) {
 			Subject: chosen("web"), DefaultDenyIngress: true,
 			Ingress: []policy.Term{{Path: "ingress[0]", Peers: []identity.Selector{chosen("cart")}, Ports: []policy.Port{{Protocol: policy.TCP, First: 8080, Last: 8080}}}},
 		}}})
-		tables.Frontends.Put(tx, table.Frontend{Address: addr("10.96.0.30"), Port: 9999, Protocol: 132, Namespace: "shop", Name: "phone", Backends: []table.Backend{{Address: addr("10.244.1.7"), Port: 8888}}})
+		one := []table.Backend{{Address: addr("10.244.1.7"), Port: 8080}, {Address: addr("10.244.2.9"), Port: 8080}}
+		sources := []table.Source{{Prefix: netip.MustParsePrefix("203.0.113.0/24"), Allowed: true}, {Prefix: netip.MustParsePrefix("203.0.113.7/32")}}
+		tables.Frontends.Put(tx, table.Frontend{Address: addr("192.0.2.7"), Port: 80, Protocol: 6, Namespace: "shop", Name: "web", Kind: table.LoadBalancer, Scope: table.ScopeOutside, Backends: one, Sources: sources})
+		tables.Frontends.Put(tx, table.Frontend{Address: addr("0.0.0.0"), Port: 30080, Protocol: 6, Namespace: "shop", Name: "web", Kind: table.NodePort, Scope: table.ScopeOutside, Backends: one})
+		tables.Frontends.Put(tx, table.Frontend{Address: addr("0.0.0.0"), Port: 8443, Protocol: 6, Namespace: "shop", Name: "web-1", Kind: table.HostPort, Scope: table.ScopeHere, Backends: one[:1]})
+		tables.Frontends.Put(tx, table.Frontend{Address: addr("10.96.0.30"), Port: 9999, Protocol: 132, Namespace: "shop", Name: "phone", Kind: table.ClusterIP, Backends: []table.Backend{{Address: addr("10.244.1.7"), Port: 8888}}})
 	})
 	config.New(tables).Step(b.db)
 	b.settle(t)
@@ -170,6 +178,45 @@ func TestACallIsFollowedToWhereItEnds(t *testing.T) {
 	goldentest.Equal(t, "testdata/trace.txt", text.String())
 }
 
+func TestACallFromOutsideIsFollowedWhereThisNodeTranslatesIt(t *testing.T) {
+	var text strings.Builder
+	for _, mode := range []string{"tunnel", "native"} {
+		b, w := newTraceBench(t, table.Setting{Name: "kube-proxy-replacement", Value: "true"}, table.Setting{Name: "routing-mode", Value: mode})
+		w.admits = true
+		fmt.Fprintf(&text, "routing-mode: %s\n\n", mode)
+		for _, c := range [][2]string{
+			{"203.0.113.1", "192.0.2.7:80"},      // a load balancer's address
+			{"203.0.113.1", "192.168.0.1:30080"}, // a node port
+			{"203.0.113.1", "192.168.0.1:8443"},  // a hostPort here
+			{"203.0.113.1", "192.168.0.2:8443"},  // the same port of another node
+			{"203.0.113.1", "10.96.0.20:80"},     // a cluster address
+			{"shop/cart", "192.168.0.1:8443"},    // a pod
+		} {
+			text.WriteString(b.trace(t, c[0], c[1]) + "\n")
+		}
+		w.admits = false
+		text.WriteString(b.trace(t, "203.0.113.7", "192.0.2.7:80") + "\n") // not among the sources
+	}
+	goldentest.Equal(t, "testdata/outside.txt", text.String())
+}
+
+func TestWhoMayCallIsComparedToo(t *testing.T) {
+	b, w := newTraceBench(t, table.Setting{Name: "kube-proxy-replacement", Value: "true"})
+	w.admits = false
+	x, err := b.Trace("203.0.113.1", "192.0.2.7:80", "")
+	want := []string{"192.0.2.7:80/tcp from outside: this client may not call it by map service_sources, and by the table this client may call it"}
+	if err != nil || !slices.Equal(x.Faults, want) {
+		t.Errorf("%v, %q", err, x.Faults)
+	}
+	h := b.kernel.held["192.0.2.7:80/tcp from outside"]
+	h.Limited = false
+	b.kernel.held["192.0.2.7:80/tcp from outside"] = h
+	want = []string{"192.0.2.7:80/tcp from outside: map services says that all may call it, the table has 2 sources that may or may not call it"}
+	if d := b.show(t); !slices.Equal(d.Faults, want) {
+		t.Errorf("%q", d.Faults)
+	}
+}
+
 func TestACallerIsToldOfARefusalAsTheConfigurationSays(t *testing.T) {
 	b, _ := newTraceBench(t, table.Setting{Name: "service-no-backend-response", Value: "drop"})
 	if text := b.trace(t, "shop/cart", "10.96.0.10:53/udp"); !strings.Contains(text, "hears: nothing") {
@@ -243,7 +290,7 @@ func TestAddressesThatAreJustBeingWrittenAreNoFault(t *testing.T) {
 func TestEachOfManyBackendsIsToldOf(t *testing.T) {
 	b, _ := newTraceBench(t)
 	b.write(t, func(tx *state.Tx) {
-		row, _ := b.Tables.Frontends.One(tx, state.Join(addr("10.96.0.20"), 80, 6))
+		row, _ := b.Tables.Frontends.One(tx, table.FrontendKey(table.Frontend{Address: addr("10.96.0.20"), Port: 80, Protocol: 6}))
 		row.Backends = nil
 		for i := range 1000 {
 			a := netip.AddrFrom4([4]byte{10, 244, byte(3 + i/250), byte(1 + i%250)})

@@ -18,6 +18,7 @@
 package lookup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -54,7 +55,7 @@ func (m Maps) find(name string, key, value any) (bool, error) {
 }
 
 func keyOf(f table.Frontend) abi.ServiceKey {
-	return abi.ServiceKey{Addr: abi.From(f.Address), Port: abi.Port(f.Port), Protocol: f.Protocol, Net: abi.NetPods}
+	return abi.ServiceKey{Addr: abi.From(f.Address), Port: abi.Port(f.Port), Protocol: f.Protocol, Scope: uint8(f.Scope), Net: abi.NetPods}
 }
 
 // Frontend is what the kernel has of a row of table frontends.
@@ -63,7 +64,7 @@ func (m Maps) Frontend(row table.Frontend) (held service.Held, err error) {
 	if found, err := m.find("services", keyOf(row), &v); err != nil || !found {
 		return held, err
 	}
-	held.ID, held.AffinitySeconds = v.Id, v.AffinitySeconds
+	held.ID, held.AffinitySeconds, held.Limited = v.Id, v.AffinitySeconds, v.Flags&abi.ServiceSources != 0
 	for slot := range v.Count {
 		b, err := m.slot(v.Id, slot)
 		if err != nil {
@@ -96,6 +97,13 @@ func (m Maps) Kept(client netip.Addr, of uint32) (backend uint32, idle time.Dura
 		return 0, 0, err
 	}
 	return v.Backend, time.Duration(ktime.Now() - int64(v.Used)), nil
+}
+
+// Admits tells whether a client may call a service that is limited to some.
+func (m Maps) Admits(client netip.Addr, of uint32) (bool, error) {
+	var may uint32
+	found, err := m.find("service_sources", abi.SourceKey{Bits: abi.SourceBitsFixed + 128, Service: of, Addr: abi.From(client)}, &may)
+	return found && may != 0, err
 }
 
 // slot is one element of a frontend's list.
@@ -163,7 +171,7 @@ func (m Maps) At(addresses []netip.Addr) (rows []table.Frontend, err error) {
 	var v abi.Service
 	each := m.named.Map("services").Iterate()
 	for each.Next(&key, &v) {
-		row := table.Frontend{Address: netip.AddrFrom16(key.Addr).Unmap(), Port: key.Port.Number(), Protocol: key.Protocol}
+		row := table.Frontend{Address: netip.AddrFrom16(key.Addr).Unmap(), Port: key.Port.Number(), Protocol: key.Protocol, Scope: table.Scope(key.Scope)}
 		if slices.Contains(addresses, row.Address) {
 			rows = append(rows, row)
 		}
@@ -172,9 +180,9 @@ func (m Maps) At(addresses []netip.Addr) (rows []table.Frontend, err error) {
 		return nil, fmt.Errorf("read map services: %w", err)
 	}
 	slices.SortFunc(rows, func(a, b table.Frontend) int {
-		return netip.AddrPortFrom(a.Address, a.Port).Compare(netip.AddrPortFrom(b.Address, b.Port))
+		return cmp.Or(netip.AddrPortFrom(a.Address, a.Port).Compare(netip.AddrPortFrom(b.Address, b.Port)), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Scope, b.Scope))
 	})
 	return slices.CompactFunc(rows, func(a, b table.Frontend) bool {
-		return a.Address == b.Address && a.Port == b.Port && a.Protocol == b.Protocol
+		return table.FrontendKey(a) == table.FrontendKey(b)
 	}), nil
 }

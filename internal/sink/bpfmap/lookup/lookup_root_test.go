@@ -25,9 +25,10 @@ func newMaps(t *testing.T) maps {
 	}
 	m := maps{}
 	for name, spec := range map[string]ebpf.MapSpec{
-		"services": {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
-		"slots":    {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
-		"backends": {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
+		"services":        {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
+		"slots":           {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
+		"service_sources": {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.SourceKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
+		"backends":        {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
 	} {
 		made, err := ebpf.NewMap(&spec)
 		if err != nil {
@@ -53,7 +54,11 @@ func TestWhatTheAgentWritesIsFoundAgain(t *testing.T) {
 		Backends: []table.Backend{backend("10.244.1.7", false), backend("10.244.1.8", true), backend("10.244.1.9", false)},
 	}
 	node := table.Frontend{Address: netip.IPv6Unspecified(), Port: 30080, Protocol: 6}
-	if err := sink.Set(t.Context(), []table.Frontend{web, node}); err != nil {
+	outside := table.Frontend{
+		Address: web.Address, Port: 80, Protocol: 6, Scope: table.ScopeOutside, Backends: web.Backends[:1],
+		Sources: []table.Source{{Prefix: netip.MustParsePrefix("203.0.113.0/24"), Allowed: true}, {Prefix: netip.MustParsePrefix("203.0.113.7/32")}},
+	}
+	if err := sink.Set(t.Context(), []table.Frontend{web, node, outside}); err != nil {
 		t.Fatal(err)
 	}
 	maps := lookup.New(m)
@@ -75,8 +80,17 @@ func TestWhatTheAgentWritesIsFoundAgain(t *testing.T) {
 		t.Errorf("%+v, %v", held, err)
 	}
 	rows, err := maps.At([]netip.Addr{web.Address})
-	if err != nil || len(rows) != 1 || rows[0].Port != 80 {
+	if err != nil || len(rows) != 2 || rows[0].Port != 80 || rows[0].Scope != table.ScopeCluster || rows[1].Scope != table.ScopeOutside {
 		t.Errorf("%+v, %v", rows, err)
+	}
+	limited, err := maps.Frontend(outside)
+	if err != nil || !limited.Limited || held.Limited || limited.ID == held.ID || len(limited.Backends) != 1 {
+		t.Errorf("%+v, %v", limited, err)
+	}
+	for client, may := range map[string]bool{"203.0.113.1": true, "203.0.113.7": false, "198.51.100.1": false} {
+		if is, err := maps.Admits(netip.MustParseAddr(client), limited.ID); err != nil || is != may {
+			t.Errorf("%s may call it: %v, %v", client, is, err)
+		}
 	}
 
 	// What others break is told as it is.
