@@ -106,6 +106,8 @@ func (t *trace) path(to netip.Addr) (way string) {
 		return "back into the pod itself, from " + own
 	case isThisNode(row):
 		return "up to this node's own stack"
+	case row.Ifindex != 0 && row.Flags&table.IPCacheLocal != 0 && t.socket:
+		return "into the pod by the host's stack, on this node"
 	case row.Ifindex != 0 && row.Flags&table.IPCacheLocal != 0:
 		return "straight into the pod, on this node"
 	case row.Flags&table.IPCacheLocal != 0:
@@ -117,7 +119,7 @@ func (t *trace) path(to netip.Addr) (way string) {
 	case found && row.Flags&table.IPCacheCluster != 0:
 		return "by the node's routes, to node " + node(t.nodeOf(to))
 	}
-	if c := t.Tables.Config(t.r); t.scope == table.ScopeCluster && (to.Is4() && c.MasqueradeIPv4 || to.Is6() && c.MasqueradeIPv6) {
+	if c := t.Tables.Config(t.r); t.scope == table.ScopeCluster && !t.socket && (to.Is4() && c.MasqueradeIPv4 || to.Is6() && c.MasqueradeIPv6) {
 		return "out of the cluster by the node's routes, masqueraded"
 	}
 	return "out of the cluster by the node's routes"

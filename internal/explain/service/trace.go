@@ -10,6 +10,7 @@ import (
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -22,7 +23,8 @@ type trace struct {
 	to   called
 	err  error // the first of the kernel
 
-	scope table.Scope // as which of them the caller calls
+	scope  table.Scope // as which of them the caller calls
+	socket bool        // a process of this node, whose call is led to a backend before there is a packet
 
 	asked map[string]*agentv1.Explanation
 }
@@ -82,7 +84,7 @@ func (t *trace) follow() {
 	if found && row.Kind != table.HostPort {
 		t.Service = row.Namespace + "/" + row.Name
 	}
-	refused := !found && t.scope == table.ScopeCluster && t.refuses()
+	refused := !found && t.scope == table.ScopeCluster && !t.socket && t.refuses()
 	switch {
 	case !translates:
 		t.end(agentv1.TraceElsewhere, "this agent does not translate what %s calls: kube-proxy, or another service proxy, does", t.kindOfCaller())
@@ -110,6 +112,10 @@ func (t *trace) kindOfCaller() string {
 func (t *trace) translated() bool {
 	switch t.from.kind {
 	case aPod:
+		if t.atSockets() && !t.Tables.Config(t.r).Sockets.HostOnly {
+			t.step("caller", "a pod of this node: its processes call backends from their sockets, what else it sends from_pod translates, before policy sees it", "")
+			return true
+		}
 		t.step("caller", "a pod of this node: from_pod translates its packets, before policy sees them", "")
 		return true
 	case aFarPod:
@@ -121,6 +127,10 @@ func (t *trace) translated() bool {
 		t.note("%s is on %s: what is said here is what this node would do. Affinity, what is local and what the kernel has are its own: ask the agent there", t.from.name, where)
 		return true
 	case thisNode:
+		if t.socket = t.atSockets(); t.socket {
+			t.step("caller", "this node: its processes call backends from their sockets, before there is a packet", "")
+			return true
+		}
 		t.step("caller", "this node: what its processes call is translated by kube-proxy, or another service proxy", "")
 	case aFarNode:
 		t.step("caller", fmt.Sprintf("node %s: what its processes call is translated there by kube-proxy, or another service proxy", t.from.node), "")
@@ -135,16 +145,22 @@ func (t *trace) translated() bool {
 	return false
 }
 
+// atSockets tells whether programs at sockets lead calls to backends.
+func (t *trace) atSockets() bool { return status.Realised(t.r, t.Tables.Sockets, table.SocketsKey) }
+
 // lookUp finds the frontend that is called: that of the address, else a node port of whatever address a node has, else a hostPort of
 // this node. As lb_frontend of bpf/lib/lb.h.
 func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
 	key := t.to.row()
 	key.Scope = t.scope
-	if row, held, found = t.ask("frontend", key); found {
-		return row, held, true
+	itself := t.socket && t.to.at.Addr().IsLoopback() // a node offers its node ports to itself there, too
+	if !itself {
+		if row, held, found = t.ask("frontend", key); found {
+			return row, held, true
+		}
 	}
 	place, _ := t.placeOf(t.r, t.to.at.Addr())
-	if place.Flags&table.IPCacheNode == 0 {
+	if place.Flags&table.IPCacheNode == 0 && !itself {
 		return row, held, false
 	}
 	if key.Address = netip.IPv4Unspecified(); t.to.at.Addr().Is6() {
@@ -156,7 +172,7 @@ func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
 			return row, held, true
 		}
 	}
-	if c.HostPorts && isThisNode(place) {
+	if c.HostPorts && (isThisNode(place) || itself) {
 		key.Scope = table.ScopeHere
 		return t.ask("hostPort", key)
 	}
@@ -248,6 +264,8 @@ func (t *trace) refuse(format string, args ...any) {
 	t.Hears = "nothing: the packet is dropped, Service backend not found (158), and service-no-backend-response is drop"
 	if t.scope == table.ScopeOutside {
 		t.Hears = "nothing: the packet is dropped, Service backend not found (158)"
+	} else if t.socket {
+		t.Hears = "connection refused, at once, from its socket"
 	} else if t.Tables.Config(t.r).Reject {
 		what := "an error of its socket with the next call of it"
 		if t.to.protocol == protocols["tcp"] {
@@ -317,7 +335,11 @@ func (t *trace) kept(row table.Frontend, held Held) (at netip.AddrPort) {
 	}
 	id, idle, err := t.Ways.Kept(t.from.address, held.ID)
 	if t.err = err; id == 0 {
-		t.step("affinity", inTable, affinityText(held)+"; this client has none yet, and keeps the one that it gets")
+		text := "; this client has none yet, and keeps the one that it gets"
+		if t.atSockets() {
+			text = "; its packets have none yet. What its processes call from their sockets has one of its own, by their network namespace"
+		}
+		t.step("affinity", inTable, affinityText(held)+text)
 		return at
 	}
 	for _, b := range held.Backends {

@@ -200,6 +200,29 @@ func TestACallFromOutsideIsFollowedWhereThisNodeTranslatesIt(t *testing.T) {
 	goldentest.Equal(t, "testdata/outside.txt", text.String())
 }
 
+func TestAProcessOfTheNodeIsFollowedFromItsSocket(t *testing.T) {
+	var text strings.Builder
+	for _, attached := range []bool{true, false} {
+		b, _ := newTraceBench(t, table.Setting{Name: "kube-proxy-replacement", Value: "true"})
+		b.write(t, func(tx *state.Tx) { b.Tables.Sockets.Put(tx, table.Sockets{}) })
+		s := b.db.Snapshot()
+		b.write(t, func(tx *state.Tx) {
+			row := status.Status{Table: b.Tables.Sockets.Name(), Key: table.SocketsKey, Done: attached, Err: "no control groups"}
+			if attached {
+				row.Rev, row.Err = b.Tables.Sockets.Revision(s, table.SocketsKey), ""
+			}
+			status.Statuses.Put(tx, row)
+		})
+		fmt.Fprintf(&text, "attached: %v\n\n", attached)
+		for _, c := range [][2]string{
+			{"host", "10.96.0.20:80"}, {"host", "127.0.0.1:30080"}, {"host", "10.96.0.10:53/udp"}, {"host", "10.96.0.20:81"}, {"shop/cart", "10.96.0.20:80"},
+		} {
+			text.WriteString(b.trace(t, c[0], c[1]) + "\n")
+		}
+	}
+	goldentest.Equal(t, "testdata/socket.txt", text.String())
+}
+
 func TestWhoMayCallIsComparedToo(t *testing.T) {
 	b, w := newTraceBench(t, table.Setting{Name: "kube-proxy-replacement", Value: "true"})
 	w.admits = false
