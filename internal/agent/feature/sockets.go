@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
-	attached "weftnet.io/weftnet/internal/datapath/socket"
 	"weftnet.io/weftnet/internal/derive/socket"
 	"weftnet.io/weftnet/internal/reconcile"
 	sink "weftnet.io/weftnet/internal/sink/link/socket"
@@ -34,7 +33,7 @@ func (n *Node) Sockets(s *state.Snapshot) agentv1.Component {
 		c.Health, c.Message = agentv1.HealthDegraded, why
 		return c
 	}
-	dir, instead, err := attached.Find(want.Group)
+	dir, instead, err := sink.Where(want)
 	switch {
 	case err != nil:
 		c.Health, c.Message = agentv1.HealthDegraded, err.Error()

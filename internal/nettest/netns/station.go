@@ -230,7 +230,7 @@ func (p *Station) Dial(ctx context.Context, network string, to netip.AddrPort, s
 	return answer, err
 }
 
-// Call is Dial, and says with whom it was.
+// Call is Dial, and says who the peer was, see Peer.
 func (p *Station) Call(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (answer, peer string, err error) {
 	c, err := p.Open(ctx, network, 0, to)
 	if err != nil {

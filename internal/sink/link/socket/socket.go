@@ -35,6 +35,9 @@ type Sink struct {
 // New attaches programs of a loaded datapath.
 func New(d *datapath.Datapath, log *slog.Logger) *Sink { return &Sink{datapath: d, log: log} }
 
+// Where is the control group that a row means: see socket.Find of the datapath.
+func Where(want table.Sockets) (dir, instead string, err error) { return socket.Find(want.Group) }
+
 // Dump gives what is attached.
 func (s *Sink) Dump(context.Context) (iter.Seq2[state.Key, table.Sockets], error) {
 	is, err := s.datapath.Sockets()
@@ -50,7 +53,7 @@ func (s *Sink) Dump(context.Context) (iter.Seq2[state.Key, table.Sockets], error
 
 // Equal tells whether what is attached is on the group that is wanted now: control groups are mounted and removed by others.
 func (s *Sink) Equal(want, have table.Sockets) bool {
-	dir, _, err := socket.Find(want.Group)
+	dir, _, err := Where(want)
 	if err != nil || have.Old {
 		return false
 	}
@@ -60,7 +63,7 @@ func (s *Sink) Equal(want, have table.Sockets) bool {
 
 // Set attaches programs.
 func (s *Sink) Set(_ context.Context, rows []table.Sockets) error {
-	dir, instead, err := socket.Find(rows[0].Group) // there is one
+	dir, instead, err := Where(rows[0]) // there is one
 	if err != nil {
 		return err
 	}
