@@ -12,6 +12,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/packet"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -117,8 +118,20 @@ func (b *bench) repeat(t testing.TB, hook, device string, d driver, frame []byte
 
 func (b *bench) once(t testing.TB, p *ebpf.Program, device string, frame []byte, n int) {
 	t.Helper()
+	b.timed(t, p, device, frame, n)
+}
+
+func (b *bench) timed(t testing.TB, p *ebpf.Program, device string, frame []byte, n int) (took time.Duration) {
+	t.Helper()
+	ifindex := b.devices[device].Ifindex
+	if device == "tunnel" {
+		ifindex = b.config.OverlayIfindex
+	}
 	if err := b.do(func() error {
-		verdict, err := p.Run(&ebpf.RunOptions{Data: frame, Repeat: uint32(n), Context: skb{Ifindex: b.devices[device].Ifindex, IngressIfindex: b.config.OverlayIfindex}})
+		options := &ebpf.RunOptions{Data: frame, Repeat: uint32(n), Context: skb{Ifindex: ifindex, IngressIfindex: b.config.OverlayIfindex}}
+		start := time.Now()
+		verdict, err := p.Run(options)
+		took = time.Since(start)
 		if err == nil && verdict == 2 {
 			err = fmt.Errorf("%s: dropped", device)
 		}
@@ -126,6 +139,7 @@ func (b *bench) once(t testing.TB, p *ebpf.Program, device string, frame []byte,
 	}); err != nil {
 		t.Fatal(err)
 	}
+	return took
 }
 
 // BenchmarkALonePacket is what from_pod costs once something else has used the caches, by the kernel's own count
@@ -170,7 +184,7 @@ func BenchmarkALonePacket(b *testing.B) {
 func packetOf(b *testing.B, line string) []byte {
 	b.Helper()
 	protocol := "udp "
-	for _, flags := range []string{" S ", " SA ", " A "} {
+	for _, flags := range []string{" S ", " SA ", " A ", " FA "} {
 		if strings.Contains(line, flags) {
 			protocol = "tcp "
 		}
@@ -206,8 +220,12 @@ func newCostBench(b *testing.B) *bench {
 			b.Fatal(err)
 		}
 	}
-	far := table.IPCacheRow{Prefix: netip.MustParsePrefix("10.0.2.6/32"), Identity: 301, Flags: table.IPCacheCluster, Tunnel: netip.MustParseAddr("192.168.0.2")}
-	if err := bench.ipcache.Set(b.Context(), []table.IPCacheRow{far}); err != nil {
+	there := netip.MustParseAddr("192.168.0.2")
+	rows := []table.IPCacheRow{{Prefix: netip.PrefixFrom(there, 32), Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster, Tunnel: there}}
+	for _, pod := range []string{"10.0.2.6/32", "fd00::2:6/128"} {
+		rows = append(rows, table.IPCacheRow{Prefix: netip.MustParsePrefix(pod), Identity: 301, Flags: table.IPCacheCluster, Tunnel: there})
+	}
+	if err := bench.ipcache.Set(b.Context(), rows); err != nil {
 		b.Fatal(err)
 	}
 	return bench
@@ -219,6 +237,7 @@ type driver struct {
 	connections  int
 	port, number int16 // where they stand in the frame; number 0: none moves on
 	from, step   int32
+	tunnelled    bool // it comes from the other node
 }
 
 // driven is a program that makes the next packet and goes on with another; "": with none.
@@ -246,7 +265,7 @@ func (b *bench) driven(d driver, program string) (*ebpf.Program, error) {
 		asm.LoadMem(asm.R2, asm.R6, 76, asm.Word), // data
 		asm.LoadMem(asm.R3, asm.R6, 80, asm.Word), // data_end
 		asm.Mov.Reg(asm.R4, asm.R2),
-		asm.Add.Imm(asm.R4, 80),
+		asm.Add.Imm(asm.R4, max(int32(d.port)+2, int32(d.number)+4)),
 		asm.JGT.Reg(asm.R4, asm.R3, "go"),
 	}
 	if d.connections > 1 {
@@ -268,6 +287,9 @@ func (b *bench) driven(d driver, program string) (*ebpf.Program, error) {
 			asm.StoreMem(asm.R2, d.number, asm.R7, asm.Word),
 		)
 	}
+	if d.tunnelled {
+		steps = append(steps, tunnelled()...)
+	}
 	steps = append(steps,
 		asm.Mov.Reg(asm.R1, asm.R6).WithSymbol("go"),
 		asm.LoadMapPtr(asm.R2, next.FD()),
@@ -285,4 +307,25 @@ func (b *bench) driven(d driver, program string) (*ebpf.Program, error) {
 		return p, nil
 	}
 	return p, next.Put(uint32(0), b.dp.Program(program))
+}
+
+// tunnelled gives a packet the tunnel key of one that the other node has sent: bpf_skb_set_tunnel_key writes what would go there,
+// so that its two ends change places.
+func tunnelled() asm.Instructions {
+	const size = 44 // struct bpf_tunnel_key
+	steps := asm.Instructions{}
+	for at := int16(-48); at < 0; at += 4 {
+		steps = append(steps, asm.StoreImm(asm.R10, at, 0, asm.Word))
+	}
+	return append(steps,
+		asm.StoreImm(asm.R10, -48, 301, asm.Word),                        // tunnel_id
+		asm.StoreImm(asm.R10, -44, 192<<24|168<<16|1-1<<32, asm.Word),    // remote_ipv4: this node
+		asm.StoreImm(asm.R10, -48+28, 192<<24|168<<16|2-1<<32, asm.Word), // local_ipv4: the other
+		asm.Mov.Reg(asm.R1, asm.R6),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, -48),
+		asm.Mov.Imm(asm.R3, size),
+		asm.Mov.Imm(asm.R4, 0),
+		asm.FnSkbSetTunnelKey.Call(),
+	)
 }
