@@ -40,9 +40,10 @@ static __always_inline __u32 account_room(const struct ct *e)
 /* Room for an event. What a packet ends is paid from the budget of what packets tell; a sweep keeps to its room. */
 static __always_inline struct close_event *account_event(const struct ct *e, int swept)
 {
+	struct context *c = swept ? NULL : context_here();
 	struct close_event *x = NULL;
 
-	if (!swept && !event_allowed())
+	if (c && !event_allowed(c->now))
 		return NULL;
 	if (!swept || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < account_room(e))
 		x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);

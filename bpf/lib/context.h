@@ -44,6 +44,7 @@ struct context {
 	struct packet packet;
 	__u64 revision; /* of the node, read before anything that a verdict rests on */
 	__u64 now;	/* ns, CLOCK_MONOTONIC as of the last tick: nothing here lives by less than a second */
+	__u64 exact;	/* the same, as of this packet: see context_time; 0: not read */
 	__u32 source;	   /* identities */
 	__u32 destination;
 	__u32 net; /* in which its addresses are; each hook sets it once, before it asks anything */
@@ -107,6 +108,14 @@ static __always_inline struct context *context_of(__u32 hook)
 	now = bpf_map_lookup_elem(&revision, &zero);
 	c->revision = now ? *(volatile __u64 *)now : 0;
 	return c;
+}
+
+/* When this packet was seen, for what is ordered or told. The exact clock is dear, and most packets need none. */
+static __always_inline __u64 context_time(struct context *c)
+{
+	if (!c->exact)
+		c->exact = bpf_ktime_get_ns();
+	return c->exact;
 }
 
 /* The context that the program on this CPU works on, for a GLOBAL function that wants keys for maps in it. */

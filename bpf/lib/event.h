@@ -7,15 +7,16 @@
 #include "abi/event.h"
 #include "context.h"
 
-static __always_inline int event_allowed(void)
+/* `now`: as of the last tick. Another program may have filled the budget by the exact clock. */
+static __always_inline int event_allowed(__u64 now)
 {
 	__u32 zero = 0;
 	struct event_budget *b = bpf_map_lookup_elem(&event_budget, &zero);
-	__u64 now = bpf_ktime_get_ns(), earned;
+	__u64 earned;
 
 	if (!b)
 		return 0;
-	earned = (now - b->filled) * config.events_per_second / SECOND;
+	earned = now > b->filled ? (now - b->filled) * config.events_per_second / SECOND : 0;
 	if (earned) {
 		b->tokens += earned;
 		if (b->tokens > config.events_per_second)
@@ -54,14 +55,14 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 {
 	struct event *e;
 
-	if (!c || !event_allowed())
+	if (!c || !event_allowed(c->now))
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
 		event_lost();
 		return 0;
 	}
-	e->time = bpf_ktime_get_ns();
+	e->time = context_time(c);
 	e->type = type;
 	e->hook = c->hook;
 	e->direction = c->direction;

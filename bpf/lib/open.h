@@ -100,7 +100,7 @@ GLOBAL open_row(__u32 flags, int stale)
 	reason = open_affords(c);
 	if (reason)
 		return reason;
-	e->opened = bpf_ktime_get_ns();
+	e->opened = context_time(c);
 	e->last = e->opened;
 	if (!bpf_map_update_elem(&connections, &c->key, e, BPF_NOEXIST)) {
 		if ((flags & CT_OPENING) && open_evicts())
