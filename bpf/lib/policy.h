@@ -83,10 +83,10 @@ static __always_inline struct policy *policy_find(struct policy_key *key, __u32 
 }
 
 /* What one tier says; NULL: the generation was flipped away under our eyes, as its any-peer defaults go first. */
-static __always_inline struct policy *policy_tier(struct policy_key *key, __u32 peer, __u32 class)
+static __always_inline struct policy *policy_tier(struct policy_key *key, __u64 generation, __u32 peer, __u32 class)
 {
 	struct policy *any = policy_find(key, 0), *by_class = class ? policy_find(key, class) : NULL;
-	struct policy *one = policy_find(key, peer), *best;
+	struct policy *one = generation & SET_NAMES_NO_PEER ? NULL : policy_find(key, peer), *best;
 
 	if (!any)
 		return NULL;
@@ -115,7 +115,7 @@ GLOBAL policy_view(struct context *c, const struct question *q, __u64 generation
 		if ((order[i] == TIER_ADMIN && !(generation & SET_HAS_ADMIN)) ||
 		    (order[i] == TIER_BASELINE && !(generation & SET_HAS_BASELINE)))
 			continue;
-		best = policy_tier(&key, q->peer, class);
+		best = policy_tier(&key, generation, q->peer, class);
 		if (!best)
 			return 0;
 		if (best->verdict == VERDICT_PASS)

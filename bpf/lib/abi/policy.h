@@ -77,12 +77,13 @@ struct policy {
 	__u8 match;   /* enum match */
 };
 
-/* In set.generation: what the generation has beside its tier NORMAL in force. */
+/* In set.generation: what the generation has beside its tier NORMAL in force, or has not. */
 #define SET_HAS_RANGES 0x100000000
 #define SET_HAS_ADMIN 0x200000000
 #define SET_HAS_BASELINE 0x400000000
 #define SET_HAS_MEANT 0x800000000
 #define SET_HAS_STAGED 0x1000000000
+#define SET_NAMES_NO_PEER 0x2000000000 /* all its entries are for any peer; a former agent's word has it not, and may name none either */
 
 /* ranges: which class the rules of a generation put an address in; a class stands in policy_key.peer beside identities. */
 struct range_key {

@@ -40,6 +40,7 @@ const (
 	SetHasBaseline       = 0x400000000
 	SetHasMeant          = 0x800000000
 	SetHasStaged         = 0x1000000000
+	SetNamesNoPeer       = 0x2000000000
 	RangeBitsFixed       = 96
 	RevisionBuckets      = 4096
 	OwnerService         = 0x80000000

@@ -42,8 +42,13 @@ func named(generation uint32, row table.PolicySet) uint64 {
 	if len(row.Ranges) > 0 {
 		word |= abi.SetHasRanges
 	}
+	peers := false
 	for _, e := range row.Entries {
 		word |= tierFlags[e.Tier] | viewFlags[e.View]
+		peers = peers || e.Peer != 0
+	}
+	if !peers {
+		word |= abi.SetNamesNoPeer
 	}
 	return word
 }
