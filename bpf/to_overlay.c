@@ -7,17 +7,18 @@
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)
 {
-	struct context *c = context_of(HOOK_TO_OVERLAY);
+	struct context *c;
 	struct ipcache *h;
 	int reason;
 
-	if (!c)
-		return TC_ACT_SHOT;
-	c->net = net_of_device();
 	if (mark_kind(skb) == MARK_ENCAPSULATED) {
 		mark_set(skb, 0, MARK_ENCAPSULATED); /* to_net sees it, too */
 		return TC_ACT_OK;
 	}
+	c = context_of(HOOK_TO_OVERLAY);
+	if (!c)
+		return TC_ACT_SHOT;
+	c->net = net_of_device();
 	reason = parse(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);

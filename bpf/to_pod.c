@@ -46,18 +46,20 @@ pass:
 SEC("tc")
 int to_pod(struct __sk_buff *skb)
 {
-	struct context *c = context_of(HOOK_TO_POD);
-	struct nic *n = nic_at(skb->ifindex);
+	struct context *c;
+	struct nic *n;
 	int reason, action;
 
-	if (!c)
-		return TC_ACT_SHOT;
 	if (skb->protocol == bpf_htons(ETH_P_ARP))
 		return TC_ACT_OK;
 	if (mark_kind(skb) == MARK_DELIVERED) {
 		mark_clear(skb);
 		return TC_ACT_OK;
 	}
+	c = context_of(HOOK_TO_POD);
+	n = nic_at(skb->ifindex);
+	if (!c)
+		return TC_ACT_SHOT;
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);
 	c->packet.owner = n->incarnation;
