@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/flow"
 )
 
 // BenchmarkObserver takes records in as the ring gives them: 64 connections between two pods, each type in turn.
@@ -22,4 +23,15 @@ func BenchmarkObserver(b *testing.B) {
 		o.take(records[i%len(records)])
 	}
 	b.ReportMetric(float64(time.Second)/float64(b.Elapsed())*float64(b.N), "events/s")
+}
+
+// BenchmarkAnEnd is what follower connections takes for the end of a connection.
+func BenchmarkAnEnd(b *testing.B) {
+	c := newConnections()
+	f := &Flow{more: flow.Close{Ending: "fin", Duration: time.Millisecond, Sent: flow.Carried{Packets: 5, Bytes: 300}, Received: flow.Carried{Packets: 4, Bytes: 240}}}
+	f.event.Protocol = 6
+	b.ReportAllocs()
+	for b.Loop() {
+		c.take(f)
+	}
 }

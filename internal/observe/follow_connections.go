@@ -14,10 +14,21 @@ type connections struct {
 	closed         *prometheus.CounterVec
 	packets, bytes *prometheus.CounterVec
 	seconds        *prometheus.HistogramVec
+
+	known map[uint8]*counted // by protocol
+}
+
+// counted are the counters of a protocol: finding them by their labels costs more than counting.
+type counted struct {
+	protocol       string
+	closed         map[string]prometheus.Counter // by ending
+	sent, received carried
+	seconds        prometheus.Observer
 }
 
 func newConnections() follower {
 	c := &connections{
+		known: map[uint8]*counted{},
 		closed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "weft_connections_closed_total", Help: "Connections that ended, by how: fin, reset, idle, evicted.",
 		}, []string{"protocol", "ending"}),
@@ -40,13 +51,39 @@ func (c *connections) take(f *Flow) {
 	if !ok {
 		return
 	}
-	protocol := cmp.Or(flow.ProtocolName(f.event.Protocol), "other")
-	c.closed.WithLabelValues(protocol, end.Ending).Inc()
-	for way, n := range map[string]flow.Carried{"sent": end.Sent, "received": end.Received} {
-		c.packets.WithLabelValues(protocol, way).Add(float64(n.Packets))
-		c.bytes.WithLabelValues(protocol, way).Add(float64(n.Bytes))
+	n := c.known[f.event.Protocol]
+	if n == nil {
+		n = c.of(cmp.Or(flow.ProtocolName(f.event.Protocol), "other"))
+		c.known[f.event.Protocol] = n
 	}
-	c.seconds.WithLabelValues(protocol).Observe(end.Duration.Seconds())
+	ended := n.closed[end.Ending]
+	if ended == nil {
+		ended = c.closed.WithLabelValues(n.protocol, end.Ending)
+		n.closed[end.Ending] = ended
+	}
+	ended.Inc()
+	n.sent.add(end.Sent)
+	n.received.add(end.Received)
+	n.seconds.Observe(end.Duration.Seconds())
+}
+
+// of finds the counters of a protocol.
+func (c *connections) of(protocol string) *counted {
+	way := func(name string) carried {
+		return carried{c.packets.WithLabelValues(protocol, name), c.bytes.WithLabelValues(protocol, name)}
+	}
+	return &counted{
+		protocol: protocol, closed: map[string]prometheus.Counter{}, sent: way("sent"), received: way("received"),
+		seconds: c.seconds.WithLabelValues(protocol),
+	}
+}
+
+// carried counts what went one way.
+type carried struct{ packets, bytes prometheus.Counter }
+
+func (c carried) add(n flow.Carried) {
+	c.packets.Add(float64(n.Packets))
+	c.bytes.Add(float64(n.Bytes))
 }
 
 // Describe implements prometheus.Collector.
