@@ -15,14 +15,18 @@ type cached[K comparable, V any] struct {
 	find   func(r state.Reader, key K) V // reads only of the tables
 	tables []versioned
 	asOf   []uint64 // their revisions when known was begun
+	seen   uint64   // revision of the snapshot in which they were that still
 	known  map[K]V
 }
 
 // of is what find says.
-func (m *cached[K, V]) of(r state.Reader, key K) V {
+func (m *cached[K, V]) of(r *state.Snapshot, key K) V {
 	current := len(m.asOf) == len(m.tables) && len(m.known) < cacheSize
-	for i := 0; i < len(m.tables) && current; i++ {
-		current = m.tables[i].LastRevision(r) == m.asOf[i]
+	if r.Revision() != m.seen { // mostly nothing has changed at all
+		for i := 0; i < len(m.tables) && current; i++ {
+			current = m.tables[i].LastRevision(r) == m.asOf[i]
+		}
+		m.seen = r.Revision()
 	}
 	if !current {
 		m.asOf, m.known = m.asOf[:0], map[K]V{}

@@ -42,7 +42,7 @@ func newResolver(t *table.Tables) *resolver {
 }
 
 // resolve fills in what an event means.
-func (n *resolver) resolve(r state.Reader, f *Flow) {
+func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 	e := &f.event
 	f.source = n.ends.of(r, endpoint{e.Src.IP(), identity.Number(e.Source)})
 	f.destination = n.ends.of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination)})
@@ -104,7 +104,7 @@ func (n *resolver) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterfa
 
 // services names the service that the client called: the one that the datapath translated, or one that the packet
 // still has as its address.
-func (n *resolver) services(r state.Reader, f *Flow) {
+func (n *resolver) services(r *state.Snapshot, f *Flow) {
 	e := &f.event
 	f.sourceService = n.service(r, e.Src.IP(), e.SrcPort, e.Protocol)
 	f.destinationService = n.service(r, e.Dst.IP(), e.DstPort, e.Protocol)
@@ -126,7 +126,7 @@ func (n *resolver) offered(r state.Reader, at netip.Addr) bool {
 	return false
 }
 
-func (n *resolver) service(r state.Reader, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
+func (n *resolver) service(r *state.Snapshot, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
 	if !at.IsValid() || port == 0 || !n.offers.of(r, at) {
 		return nil
 	}

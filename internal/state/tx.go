@@ -287,6 +287,9 @@ func (w *tableTx) contents() *contents {
 	}
 }
 
+// Revision is that of the last change to any table: of two snapshots of a database with one revision, all rows are the same.
+func (s *Snapshot) Revision() uint64 { return s.rev }
+
 func (s *Snapshot) of(t *schema) *contents { return s.tables[s.db.position(t)] }
 
 func (s *Snapshot) find(t *schema, key Key) (*object, bool) { return s.of(t).rows.get(key) }
