@@ -52,6 +52,14 @@ static __always_inline __be16 clash_port(__be16 from, __u32 random)
 	return bpf_htons(PORT_PRIVILEGED + random % (65536 - PORT_PRIVILEGED));
 }
 
+/* Whether any connection of this node ever had to take another source port: else none has a row that says so. */
+static __always_inline __u32 *clash_ever(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&clashed, &zero);
+}
+
 /* Gives the packet the source port that its connection has towards the backend, if it has another than the client knows, or
  * takes one: when its own is `taken`. Returns 1 if the packet has another port now, 0 if not, or a negated drop reason. */
 GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
@@ -60,6 +68,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	struct nat_key *key;
 	struct packet *p;
 	struct nat *known;
+	__u32 *ever;
 	__be16 own, port = 0;
 	int reason;
 
@@ -97,6 +106,9 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	if (taken)
 		return -DROP_NAT_NO_MAPPING;
 	c->client_port = own;
+	ever = clash_ever();
+	if (ever)
+		*(volatile __u32 *)ever = 1;
 	if (known) {
 		known->source_port = port;
 		known->opened = c->now;
@@ -119,11 +131,12 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
  * came is in `f`. Returns 0 or a drop reason. */
 static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
 {
+	__u32 *ever = clash_ever();
 	int resolved;
 
 	if (c->event_flags & EVENT_SERVICE)
 		ct_find(c, &c->packet, f);
-	if (f->entry ? clash_owns(c, f) : (c->event_flags & EVENT_SERVICE))
+	if (f->entry ? clash_owns(c, f) : (c->event_flags & EVENT_SERVICE) || (ever && !*(volatile __u32 *)ever))
 		return 0;
 	resolved = clash_resolve(skb, loops, f->entry != NULL);
 	if (resolved > 0)

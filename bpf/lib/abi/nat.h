@@ -35,5 +35,7 @@ struct nat {
 #define TRANSLATIONS 131072
 
 MAP(BPF_MAP_TYPE_HASH, translations, struct nat_key, struct nat, TRANSLATIONS, BPF_F_NO_PREALLOC);
+/* Whether translations has, or had, a row with a source_port: see clash.h. A look at it is cheaper than one for such a row. */
+MAP(BPF_MAP_TYPE_ARRAY, clashed, __u32, __u32, 1, 0);
 
 #endif

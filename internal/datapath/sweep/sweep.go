@@ -97,6 +97,7 @@ func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
 		return err
 	}
 	var err error
+	clashed := false
 	switch kind {
 	case abi.QuotaConnections:
 		err = each(m, func(key *sweepKey, v *abi.Ct) error {
@@ -104,9 +105,11 @@ func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
 		})
 	case abi.QuotaTranslations:
 		err = each(m, func(key *sweepKey, v *abi.Nat) error {
+			clashed = clashed || v.SourcePort != abi.BePort{}
 			// Whether its connection lives only the kernel can tell.
 			return see(key, v.Opened+grace < s.now)
 		})
+		err = errors.Join(err, noteClash(s.maps, clashed))
 	default:
 		err = each(m, func(key *sweepKey, v *abi.Fragment) error {
 			return see(key, v.Expires+grace < s.now)
@@ -214,10 +217,22 @@ func forget(maps map[string]*ebpf.Map, quotas map[uint32]abi.Quota) error {
 	return nil
 }
 
+// noteClash tells programs that there are connections with another source port, if there are: programs of a former version
+// have not told.
+func noteClash(maps map[string]*ebpf.Map, there bool) error {
+	if !there {
+		return nil
+	}
+	if err := maps["clashed"].Put(uint32(0), uint32(1)); err != nil {
+		return fmt.Errorf("write map clashed: %w", err)
+	}
+	return nil
+}
+
 // Recount sets what each owner holds, and each caller has open, to what the tables say. Programs count on meanwhile; the
 // little that they open between counting and writing is lost to the count until the next agent counts anew.
 func Recount(maps map[string]*ebpf.Map) error {
-	held := map[uint32]*[abi.QuotaKinds]int64{}
+	held, clashed := map[uint32]*[abi.QuotaKinds]int64{}, false
 	callers := make([]uint32, abi.Callers)
 	of := func(owner uint32) *[abi.QuotaKinds]int64 {
 		if held[owner] == nil {
@@ -240,11 +255,15 @@ func Recount(maps map[string]*ebpf.Map) error {
 			}
 			return nil
 		}),
-		each(maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error { of(v.Owner)[abi.QuotaTranslations]++; return nil }),
+		each(maps["translations"], func(_ *abi.NatKey, v *abi.Nat) error {
+			of(v.Owner)[abi.QuotaTranslations]++
+			clashed = clashed || v.SourcePort != abi.BePort{}
+			return nil
+		}),
 		each(maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.QuotaFragments]++; return nil }),
 	)
-	if errs != nil {
-		return errs
+	if err := errors.Join(errs, noteClash(maps, clashed)); err != nil {
+		return err
 	}
 	quotas, err := quotasOf(maps)
 	if err != nil {
