@@ -11,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/observe/cache"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -20,10 +21,10 @@ import (
 // concurrent use.
 type resolver struct {
 	tables   *table.Tables
-	ends     cached[endpoint, *flowpb.Endpoint]
-	devices  cached[uint32, *flowpb.NetworkInterface]
-	deciders cached[uint32, *decision] // by number of the list of rules
-	offers   cached[netip.Addr, bool]  // whether it is the address of some service
+	ends     cache.Cache[endpoint, *flowpb.Endpoint]
+	devices  cache.Cache[uint32, *flowpb.NetworkInterface]
+	deciders cache.Cache[uint32, *decision] // by number of the list of rules
+	offers   cache.Cache[netip.Addr, bool]  // whether it is the address of some service
 }
 
 // endpoint is one end of a packet: an address, and the identity that it was seen with; 0: with none.
@@ -34,27 +35,27 @@ type endpoint struct {
 
 func newResolver(t *table.Tables) *resolver {
 	n := &resolver{tables: t}
-	n.ends = cached[endpoint, *flowpb.Endpoint]{find: n.end, tables: []versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs}}
-	n.devices = cached[uint32, *flowpb.NetworkInterface]{find: n.device, tables: []versioned{t.Devices}}
-	n.deciders = cached[uint32, *decision]{find: n.decisionOf, tables: []versioned{t.RuleLists}}
-	n.offers = cached[netip.Addr, bool]{find: n.offered, tables: []versioned{t.Frontends}}
+	n.ends = cache.Cache[endpoint, *flowpb.Endpoint]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs}}
+	n.devices = cache.Cache[uint32, *flowpb.NetworkInterface]{Find: n.device, Tables: []cache.Versioned{t.Devices}}
+	n.deciders = cache.Cache[uint32, *decision]{Find: n.decisionOf, Tables: []cache.Versioned{t.RuleLists}}
+	n.offers = cache.Cache[netip.Addr, bool]{Find: n.offered, Tables: []cache.Versioned{t.Frontends}}
 	return n
 }
 
 // resolve fills in what an event means.
 func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 	e := &f.event
-	f.source = n.ends.of(r, endpoint{e.Src.IP(), identity.Number(e.Source)})
-	f.destination = n.ends.of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination)})
+	f.source = n.ends.Of(r, endpoint{e.Src.IP(), identity.Number(e.Source)})
+	f.destination = n.ends.Of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination)})
 	if e.Ifindex != 0 {
-		f.device = n.devices.of(r, e.Ifindex)
+		f.device = n.devices.Of(r, e.Ifindex)
 	}
 	n.services(r, f)
 	if e.Rules != 0 && f.kind.judge {
-		f.decision = n.deciders.of(r, e.Rules)
+		f.decision = n.deciders.Of(r, e.Rules)
 	}
 	if e.StagedRules != 0 {
-		f.staged = n.deciders.of(r, e.StagedRules)
+		f.staged = n.deciders.Of(r, e.StagedRules)
 	}
 }
 
@@ -127,7 +128,7 @@ func (n *resolver) offered(r state.Reader, at netip.Addr) bool {
 }
 
 func (n *resolver) service(r *state.Snapshot, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
-	if !at.IsValid() || port == 0 || !n.offers.of(r, at) {
+	if !at.IsValid() || port == 0 || !n.offers.Of(r, at) {
 		return nil
 	}
 	front, ok := n.tables.Frontends.One(r, state.Join(at, port, protocol))

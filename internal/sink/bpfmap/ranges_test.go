@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/table"
@@ -109,6 +110,21 @@ func TestASetThatIsTooLargeIsRefusedAndSaysWhatToDo(t *testing.T) {
 	} {
 		if err := fits(row, size[0], size[1]); err == nil || err.Error() != want {
 			t.Errorf("%v entries: %v, want %s", size, err, want)
+		}
+	}
+}
+
+// A first peer is written as a new generation: programs do not look for one in the generation before.
+func TestAGenerationSaysThatItNamesNoPeer(t *testing.T) {
+	all := policy.Entry{Direction: policy.Ingress, Verdict: policy.Allow, Match: policy.MatchAll}
+	one := all
+	one.Peer = 300
+	for _, test := range []struct {
+		entries []policy.Entry
+		says    bool
+	}{{nil, true}, {[]policy.Entry{all}, true}, {[]policy.Entry{all, one}, false}} {
+		if got := named(7, table.PolicySet{Entries: test.entries})&abi.SetNamesNoPeer != 0; got != test.says {
+			t.Errorf("a generation of %v says that it names no peer: %t", test.entries, got)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package observe
+package cache
 
 import (
 	"testing"
@@ -10,9 +10,9 @@ import (
 func TestACacheLooksUpAgainWhatMayHaveChanged(t *testing.T) {
 	tables, db := table.New()
 	asked := 0
-	m := cached[uint32, string]{
-		tables: []versioned{tables.Devices},
-		find: func(r state.Reader, n uint32) string {
+	m := Cache[uint32, string]{
+		Tables: []Versioned{tables.Devices},
+		Find: func(r state.Reader, n uint32) string {
 			asked++
 			d, _ := tables.Devices.One(r, state.Join(n))
 			return d.Name
@@ -20,7 +20,7 @@ func TestACacheLooksUpAgainWhatMayHaveChanged(t *testing.T) {
 	}
 	expect := func(n uint32, name string, questions int) {
 		t.Helper()
-		if have := m.of(db.Snapshot(), n); have != name || asked != questions {
+		if have := m.Of(db.Snapshot(), n); have != name || asked != questions {
 			t.Errorf("device %d is %q after %d questions, want %q after %d", n, have, asked, name, questions)
 		}
 	}
@@ -38,10 +38,10 @@ func TestACacheLooksUpAgainWhatMayHaveChanged(t *testing.T) {
 	expect(2, "", 3)
 	write(func(tx *state.Tx) { tables.Devices.Delete(tx, state.Join(uint32(1))) })
 	expect(1, "", 4)
-	for n := range uint32(3 * cacheSize) {
+	for n := range uint32(3 * size) {
 		expect(n+9, "", asked+1)
 	}
-	if len(m.known) > cacheSize {
-		t.Errorf("%d values are kept, more than %d", len(m.known), cacheSize)
+	if len(m.known) > size {
+		t.Errorf("%d values are kept, more than %d", len(m.known), size)
 	}
 }
