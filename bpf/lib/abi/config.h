@@ -21,9 +21,9 @@ struct node_config {
 	__u32 openings_limit; /* places of openings that are used: at most a quarter of the connections */
 	__u32 translations_limit;
 	__u32 fragments_limit;
-	__u32 callers_seed; /* of the hash that callers are counted by: others cannot choose addresses that collide */
+	__u32 callers_seed; /* of the hash by which callers are counted: random, so that no caller can choose an address that collides */
 	__u32 events_per_second; /* events beyond this are counted as lost */
-	__u32 path_epoch;	 /* another one where packets may take other paths: see path.h */
+	__u32 path_epoch;	 /* differs between configurations that choose other paths: see path.h */
 	__u16 tunnel_port;	 /* UDP, host byte order */
 	__u16 nat_port_min;	 /* masquerade takes ports from here … */
 	__u16 nat_port_max;	 /* … to here, outside the host's ephemeral and reserved ranges */

@@ -36,14 +36,14 @@ struct ct_verdict {
 enum ct_flag {
 	CT_FROM_B = 1,	   /* `b` opened the connection */
 	CT_STACK = 2,	   /* both directions pass the host's netfilter */
-	CT_SERVICE = 4,	   /* opened to service, translated to the other end */
+	CT_SERVICE = 4,	   /* the client called `service`; the key has the backend */
 	CT_CLOSING_A = 8,  /* FIN seen from a */
 	CT_CLOSING_B = 16, /* FIN seen from b */
 	CT_RESET = 32,	   /* a RST that the other end believes; the next packet that is none takes it back */
 	CT_REPLIED = 64,
 	CT_LOOPBACK = 128, /* a workload that reached itself through a service: source is the loopback address */
 	CT_EXEMPT = 256,   /* the node's policy is not asked: carried for others, or open before it had one */
-	CT_CALLED = 512,   /* the owner was called from elsewhere: counts as QUOTA_CALLED */
+	CT_CALLED = 512,   /* others opened it to the owner: counts as QUOTA_CALLED */
 	CT_OPENING = 1024, /* counts for no owner yet: one of `openings`, and the first to go */
 	CT_SYN = 2048,	   /* TCP: its first packet was seen here */
 	CT_ADOPTED = 4096, /* TCP: opened here by a later packet, so judged as if either end had called */
@@ -89,26 +89,26 @@ struct ct_path {
 
 /* What travels one way of a connection. Each has a cache line of its own, since the two ends may be served by two CPUs. */
 struct ct_way {
-	__u32 next;  /* TCP: the number behind what it has sent; until it is open behind its SYN, without one that of its last packet */
+	__u32 next;  /* TCP: the number after what it has sent; until the connection is open: after its SYN, or, if none was seen, that of its last packet */
 	__u32 acked; /* TCP: the last number that it acknowledged */
-	__u32 fin;   /* CT_FIN_A, CT_FIN_B: the number behind it */
-	__u32 target; /* identity of who gets it, as it was when its path was chosen */
+	__u32 fin;   /* CT_FIN_A, CT_FIN_B: the number after it */
+	__u32 target; /* identity of the receiver, as it was when the path was chosen */
 	struct carried carried; /* see account.h */
 	struct ct_path path;
 };
 
-/* An element of the hash has 96 bytes before this: the lines begin at expires, way_a and way_b. */
+/* An element of the hash has 96 bytes before this, so that cache lines begin at expires, way_a, way_b and back_a. */
 struct ct {
 	struct ct_verdict egress;	/* at the source NIC */
 	struct ct_verdict ingress; /* at the target NIC */
 	__u64 expires;		/* ns, CLOCK_MONOTONIC */
 	struct addr service;	/* CT_SERVICE, CT_NAMED: the address the client called */
 	__be16 service_port;
-	__be16 client_port; /* that the client knows, where the one in the key is another; 0: it is not */
+	__be16 client_port; /* the client's own, where the key has another; 0: it is the same */
 	__u32 flags;	/* enum ct_flag */
 	__u32 source;	/* identity of who opened it */
 	__u32 owner;	/* whose quota holds it: key of quota */
-	__u32 caller;	/* its counter in callers, and 1; 0: not counted there */
+	__u32 caller;	/* index of its counter in callers, plus 1; 0: not counted there */
 	__u32 destination; /* identity of what was called, as it was then */
 	__u64 opened; /* ns, CLOCK_MONOTONIC; 0: by a version that did not note it */
 	__u64 last; /* of its last packet, to a second; ns, CLOCK_MONOTONIC */
@@ -120,7 +120,7 @@ struct ct {
 
 #define CONNECTIONS 131072
 
-/* openings: keys of the connections of TCP from elsewhere that are not answered yet, each at a random index. */
+/* openings: keys of the TCP connections from elsewhere that are not open yet, each at a random index. */
 #define OPENINGS 32768
 /* callers: connections that one address has open to one owner, counted at a hash of both. */
 #define CALLERS 65536

@@ -21,7 +21,7 @@ enum event_type {
 	EVENT_NONE = 0,
 	EVENT_DROP = 1,
 	EVENT_VERDICT = 2, /* a policy gave its verdict on a new connection (or anew after a change) */
-	EVENT_TRACE = 3,   /* a connection began, or was answered first */
+	EVENT_TRACE = 3,   /* a connection began, or was answered for the first time */
 	EVENT_CLOSE = 4,   /* a connection ended: struct close_event */
 };
 
@@ -63,7 +63,7 @@ struct event {
 	struct addr service;
 };
 
-/* Why a packet was dropped: Hubble's numbers where it has one. */
+/* Why a packet was dropped: Hubble's numbers where it has one, texts in internal/flow/drop.go. */
 enum drop_reason {
 	DROP_NONE = 0,
 	DROP_INVALID_SOURCE_IP = 132,
@@ -93,7 +93,7 @@ enum drop_reason {
 	DROP_POLICY_DENY = 181,
 	DROP_INVALID_VNI = 183,
 	DROP_NIC_NOT_READY = 203,
-	DROP_FRAGMENT_FROM_WORLD = 207, /* that one came by the wire, which may have put them into another order */
+	DROP_FRAGMENT_FROM_WORLD = 207, /* the same, of one that came by the wire or the tunnel, where pieces may have changed places */
 	/* Our own, where Hubble has none. */
 	DROP_QUOTA = 240,	   /* the workload holds its quota of a table already */
 	DROP_FRAGMENTS_FULL = 241, /* no room to remember a datagram's ports */
@@ -114,7 +114,7 @@ struct counter {
 struct event_budget {
 	__u64 tokens;
 	__u64 filled; /* ns, CLOCK_MONOTONIC */
-	__u64 lost;   /* events that found none */
+	__u64 lost;   /* events that found no token, or no room in the ring */
 };
 
 MAP(BPF_MAP_TYPE_PERCPU_ARRAY, counters, __u32, struct counter, COUNTERS, 0);

@@ -10,7 +10,7 @@ struct fragment_key {
 	struct addr src;
 	struct addr dst;
 	__u32 id;
-	__u8 protocol; /* that the fragment's own header says follows: options, perhaps */
+	__u8 protocol; /* next protocol by the fragment's own header; of IPv6 perhaps options */
 	__u8 pad;
 	__u16 net;
 };
@@ -24,7 +24,7 @@ struct fragment {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 icmp_request;
-	__u16 headers; /* how many bytes of the datagram these are: none of it that comes later begins there */
+	__u16 headers; /* bytes of headers: a later fragment that begins within them is dropped */
 	__u16 pad;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* abi/ipcache: who lives at an address. A hash of exact addresses; prefixes holds true prefixes with the same value. */
+/* abi/ipcache: who lives at an address. Map ipcache is a hash of exact addresses, prefixes a trie of prefixes, with the same value. */
 #ifndef WEFT_ABI_IPCACHE_H
 #define WEFT_ABI_IPCACHE_H
 
@@ -35,19 +35,19 @@ struct prefix_key {
 };
 
 enum ipcache_flag {
-	IPCACHE_LOCAL = 1,	      /* a NIC of this node: ifindex is its host side */
-	IPCACHE_NODE = 2,	      /* an address of a node itself: this one if ifindex is 0 and IPCACHE_LOCAL is set */
+	IPCACHE_LOCAL = 1,	      /* on this node: a NIC (it has an ifindex), an address of the node (IPCACHE_NODE), or its pod prefix */
+	IPCACHE_NODE = 2,	      /* an address of a node itself: of this one if IPCACHE_LOCAL is set, too */
 	IPCACHE_CLUSTER = 4,     /* inside the cluster: never masqueraded */
-	IPCACHE_DIRECT = 8,      /* reached by plain routing, not by the overlay */
-	IPCACHE_VTEP = 16, /* where another's tunnel ends, or, with `tunnel`, what lies behind that: see vtep.h */
+	IPCACHE_DIRECT = 8,      /* reached by native routing, not through the tunnel */
+	IPCACHE_VTEP = 16, /* a VTEP, or, with `tunnel`, addresses behind it: see vtep.h */
 };
 
 struct ipcache {
 	__u32 identity;
 	__u32 ifindex; /* host side of a local NIC, else 0 */
 	__u16 flags;   /* enum ipcache_flag */
-	__u8 mac[6];   /* IPCACHE_VTEP: to which packets in its tunnel go */
-	struct addr tunnel; /* underlay address of the node it lives on, or that of the tunnel's end; zero: none */
+	__u8 mac[6];   /* IPCACHE_VTEP: inner destination of packets to it */
+	struct addr tunnel; /* underlay address of its node, or address of its VTEP; zero: none */
 };
 
 /* What kind of thing has an address. */

@@ -6,7 +6,7 @@
 #include "addr.h"
 #include "map.h"
 
-/* services: a frontend. Backends are found through slots (0-based). */
+/* Map services has frontends. Their backends are found by slots, which begin at 0. */
 enum service_flag {
 	SERVICE_AFFINITY = 1, /* one client stays with one backend */
 	SERVICE_SOURCES = 2,  /* no client calls it but those of service_sources */

@@ -10,7 +10,7 @@
 #define CT_TCP_OPEN_SECONDS 8000
 #define CT_TCP_OPENING_SECONDS 60
 #define CT_TCP_CLOSING_SECONDS 10
-#define CT_TCP_ENDED_SECONDS 60 /* how long packets prolong the row of a connection whose end is told: what then comes is another one */
+#define CT_TCP_ENDED_SECONDS 60 /* how long packets prolong the row of a connection whose end is told; one that comes later opens another */
 #define CT_DATAGRAM_NEW_SECONDS 60
 #define CT_DATAGRAM_SECONDS 120
 

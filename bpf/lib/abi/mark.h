@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* abi/mark: skb->mark across the host's stack. */
+/* abi/mark: bits and kinds of skb->mark; docs/packet-path.md has a table. */
 #ifndef WEFT_ABI_MARK_H
 #define WEFT_ABI_MARK_H
 
@@ -12,7 +12,7 @@ enum mark_kind {
 	MARK_PROXY = 0x200,
 	MARK_ENCRYPT = 0xe00,
 	MARK_HOST = 0xc00,
-	MARK_DELIVERED = 0x100, /* judged by from_pod on its way into a workload or to a node: to_pod and to_net let it pass */
+	MARK_DELIVERED = 0x100, /* judged by from_pod already: to_pod lets it pass into a pod, to_net to another node */
 	MARK_ENCAPSULATED = 0x700, /* tunnel key is set already: to_overlay lets it pass, and to_net what it becomes */
 	MARK_EGRESS_GATEWAY = 0x800,
 	MARK_IDENTITY = 0xf00,

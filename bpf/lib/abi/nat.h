@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* abi/nat: of a connection's addresses, alive as long as it is in conntrack. */
+/* abi/nat: translations of a connection's addresses; a row stays as long as its connection is in conntrack. */
 #ifndef WEFT_ABI_NAT_H
 #define WEFT_ABI_NAT_H
 
@@ -7,15 +7,15 @@
 #include "map.h"
 
 enum nat_kind {
-	NAT_OUT = 0,	 /* masquerade: the workload's tuple gives the node's address and port */
-	NAT_BACK = 1,	 /* its answers, as they come: gives the workload's address and port */
-	NAT_SERVICE = 2, /* what a client called gives the backend that it has */
+	NAT_OUT = 0,	 /* masquerade: key: as the workload sends; value: the node's address and port */
+	NAT_BACK = 1,	 /* key: an answer as it comes; value: the workload's address and port */
+	NAT_SERVICE = 2, /* key: what a client sends to a service; value: its backend */
 };
 
 struct nat_key {
 	struct addr src;
 	struct addr dst;
-	__be16 src_port; /* ICMP echo: the identifier, dst_port 0 */
+	__be16 src_port; /* ICMP: identifier and type of a request, as icmp_ports puts them */
 	__be16 dst_port;
 	__u8 protocol;
 	__u8 kind; /* enum nat_kind */
@@ -26,7 +26,7 @@ struct nat {
 	struct addr addr;
 	__be16 port;
 	__be16 source_port; /* NAT_SERVICE: the client's towards the backend; 0: its own */
-	__u32 backend; /* NAT_SERVICE: its id; 0: what the client called itself */
+	__u32 backend; /* NAT_SERVICE: id of the backend; 0: the client called the backend's own address */
 	__u64 opened;  /* ns, CLOCK_MONOTONIC */
 	__u32 owner;   /* whose quota holds it */
 	__u32 pad2;

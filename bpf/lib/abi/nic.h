@@ -13,7 +13,7 @@ struct nic {
 	__u32 identity;
 	__u32 set;	   /* index into sets */
 	__u32 net;	   /* network id; every key that holds an address names its network */
-	__u64 revision;	   /* since when it has this set: verdicts older than this are asked again */
+	__u64 revision;	   /* since it has this set: policy is asked again where a remembered verdict is older */
 	struct addr ipv4;  /* zero: has none */
 	struct addr ipv6;
 	__u8 mac[6];	   /* of the workload's side */

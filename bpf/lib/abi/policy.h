@@ -35,10 +35,10 @@ enum match {
 
 /* sets: which generation of a policy set is in force, and since which revision. */
 struct set {
-	__u64 generation; /* first half of a policy key, and SET_HAS_...; one store flips it */
+	__u64 generation; /* policy_key.generation in the low 32 bits, SET_HAS_... above; one store flips both */
 	__u64 revision;	  /* verdicts older than this are asked again */
-	__u32 identity;	  /* of its NICs, and */
-	__u32 ports;	  /* FNV-1a of their named ports: the next agent tells by both whose set it is */
+	__u32 identity;	  /* of its NICs */
+	__u32 ports;	  /* FNV-1a of their named ports; by it and identity the next agent knows the set again */
 };
 
 /* A set has entries for its tiers, which are asked one after the other: ADMIN, NORMAL, BASELINE. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* abi/socket: what a socket called, where a call of a service was led to a backend before there was a packet. */
+/* abi/socket: which service a socket called, where the call was turned into one of a backend before there was a packet. */
 #ifndef WEFT_ABI_SOCKET_H
 #define WEFT_ABI_SOCKET_H
 

@@ -7,7 +7,7 @@
 #include "fragment.h"
 #include "nat.h"
 
-#define SWEEP_GRACE_SECONDS 1 /* that an entry is past its time, or a translation old, before it goes: no program holds it any more */
+#define SWEEP_GRACE_SECONDS 1 /* after its time before an entry goes, and a translation's least age: no program holds a pointer to it any more */
 #define SWEEP_KEYS 512 /* that one run of sweep looks at */
 
 union sweep_key {
@@ -19,8 +19,8 @@ union sweep_key {
 /* What is done with what lies at the keys. */
 enum sweep_what {
 	SWEEP_FINISHED = 0, /* it goes, if it is finished */
-	SWEEP_EXEMPT = 1,   /* connections: CT_EXEMPT */
-	SWEEP_MADE = 2,	    /* connections that are no workload's, and that the agent has put there: they are counted */
+	SWEEP_EXEMPT = 1,   /* connections get CT_EXEMPT */
+	SWEEP_MADE = 2,	    /* the agent has put in connections that no workload owns: count them */
 };
 
 /* What to look at: keys of one table. */
