@@ -31,11 +31,11 @@ static __always_inline int pass_error(struct __sk_buff *skb, struct context *c, 
 		mark_set(skb, c->source, MARK_IDENTITY);
 		return TC_ACT_OK;
 	}
-	/* Who it is for was on this node, and is gone: by the node's routes it would leave. */
+	/* Its receiver was a pod of this node, and is gone: by the node's routes the error would leave the node. */
 	return c->hop.path == PATH_POD || c->hop.path == PATH_NONE ? drop(skb, c, DROP_STALE) : path_out(skb, c);
 }
 
-/* The packet leaves the pod's sight: by the node's policy, where it is for the node. */
+/* Takes a packet that is not for a pod of this node; if it is for the node, the node's own policy is asked first. */
 static __noinline int leave_pod(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	int reason = c->hop.node ? policy_reason(node_verdict(skb, c, f, 0)) : 0;
@@ -99,7 +99,7 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context
 	reason = policy_reason(verdict_at(skb, c, &f, n, !f.reply));
 	if (reason)
 		return deliver_refuse(skb, c, &f, reason);
-	/* Not from leave_pod(): its frame would be one too many for kernels that round each up to 32 bytes (before 6.8). */
+	/* Not in leave_pod(): that would be one stack frame too many where the verifier rounds each up to 32 bytes (before 6.8). */
 	return c->hop.path == PATH_POD ? deliver_local(skb, c, &f, c->hop.ifindex) : leave_pod(skb, c, &f);
 }
 

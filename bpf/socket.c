@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* socket: what processes of a control group say to services, where they connect, send datagrams and ask who their peer is. */
+/* socket: translates services for the processes of a control group, at connect, sendmsg, recvmsg and getpeername. */
 #include "lib/socket.h"
 
-/* A socket of IPv6 that speaks IPv4 names mapped addresses (RFC 4291 2.5.5.2), which is what rows have for IPv4. */
+/* An IPv6 socket that speaks IPv4 has mapped addresses (RFC 4291 2.5.5.2), the form in which maps have IPv4, too. */
 static __always_inline void peer_read(const struct bpf_sock_addr *ctx, struct addr *a, int v6)
 {
 	__u32 *w = (__u32 *)a;
@@ -32,8 +32,8 @@ static __always_inline void peer_write(struct bpf_sock_addr *ctx, const struct a
 	ctx->user_ip6[3] = w[3];
 }
 
-/* A call of a service without backends: processes of the node are refused here, since no program of a device refuses theirs; a
- * pod's packet is dropped, told and answered by from_pod. */
+/* A call of a service without backends. A process of the node is refused here, since no program at a device would do it; a pod's call
+ * goes on as a packet, which from_pod drops, tells as a flow and answers. */
 static __always_inline int refuse(struct bpf_sock_addr *ctx)
 {
 	if (!socket_is_host(ctx))

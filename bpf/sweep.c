@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* sweep: no hook, but the removal of finished connections (conntrack GC). The agent names entries that look finished; here they
- * are looked at again, taken out, and given back to their owners' quota, which only the kernel can do without a race. So are flags that
- * the agent sets on connections, while packets set others. */
+/* sweep: run by the agent, at no hook: removes finished connections (conntrack GC). The agent names entries that look finished; here
+ * each is looked at again, removed, and given back to its owner's quota, which only a program can do without a race. The same holds
+ * of flags that the agent sets on connections, while packets set others. */
 #include "lib/sweep.h"
 
 SEC("syscall")

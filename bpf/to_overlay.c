@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* to_overlay: what enters the tunnel device (tcx egress). From from_pod it comes with its tunnel key; what the host's
- * stack routed here gets one now. */
+/* to_overlay: what enters the tunnel device (tcx egress). What comes from from_pod has its tunnel key already; what
+ * the host's stack routed here gets one now. */
 #include "lib/identity.h"
 #include "lib/node.h"
 

@@ -18,7 +18,7 @@ static __always_inline int handle_to_pod(struct __sk_buff *skb, struct context *
 	}
 	ct_find(c, p, &f);
 	if (!f.entry) {
-		/* The node's own calls, its probes among them, are its own to hold. */
+		/* The node's own calls, kubelet's probes among them, count for the node, not for the pod. */
 		if (c->source == IDENTITY_HOST)
 			p->owner = 0;
 		reason = open_connection(&f, CT_STACK | (c->source == IDENTITY_HOST ? 0 : CT_CALLED));

@@ -13,8 +13,8 @@
 #include "icmp.h"
 #include "quota.h"
 
-#define ACCOUNT_ROOM (2 << 20) /* of `events` that ends that a sweep finds may fill: it finds them by the thousand */
-#define ACCOUNT_FEW 1024 /* connections of an owner for whose ends all of it is there, and half of it for others' */
+#define ACCOUNT_ROOM (2 << 20) /* bytes of `events` that ends told by a sweep may fill: it finds them by the thousand */
+#define ACCOUNT_FEW 1024 /* an owner with more connections than this gets half of that room for their ends */
 
 /* Which quota of its owner holds a connection. */
 static __always_inline enum quota_kind account_quota(__u32 flags)
@@ -31,13 +31,13 @@ static __always_inline void account_packet(struct ct *e, const struct packet *p,
 	way->carried.bytes += p->end - p->l3;
 }
 
-/* How much of the ring the ends of an owner's connections may fill: who holds many leaves a part to those who hold few. */
+/* How much of the ring the ends of an owner's connections may fill: an owner of many leaves room for the owners of few. */
 static __always_inline __u32 account_room(const struct ct *e)
 {
 	return quota_held(e->owner, account_quota(e->flags)) > ACCOUNT_FEW ? ACCOUNT_ROOM / 2 : ACCOUNT_ROOM;
 }
 
-/* Room for an event. What a packet ends is paid from the budget of what packets tell; a sweep keeps to its room. */
+/* Room for an event. An end that a packet brings is within the events per second; a sweep keeps to its room. */
 static __always_inline struct close_event *account_event(const struct ct *e, int swept)
 {
 	struct context *c = swept ? NULL : context_here();
@@ -52,7 +52,7 @@ static __always_inline struct close_event *account_event(const struct ct *e, int
 	return x;
 }
 
-/* The type of the ICMP message that opened a conversation, by what stands for its ports: see icmp_ports. */
+/* The type of the ICMP message that opened a connection, read from what stands for its ports: see icmp_ports. */
 static __always_inline __u16 account_type(__u8 asks, int from_b, __u16 src_port, __u16 dst_port)
 {
 	if (asks == CT_TELLS_A || asks == CT_TELLS_B)
@@ -61,7 +61,7 @@ static __always_inline __u16 account_type(__u8 asks, int from_b, __u16 src_port,
 }
 
 /* Emits the event of a connection's end: once, for the CPU that sets the flag, and only if a packet of it has passed. What comes
- * after a FIN of both ends, like its acknowledgement, is in no event. */
+ * after both FINs, like the last acknowledgement, is not counted in it. */
 GLOBAL account_end(const struct ct_key *key, struct ct *e, __u32 ending, int swept)
 {
 	struct close_event *x;

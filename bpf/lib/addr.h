@@ -48,13 +48,13 @@ static __always_inline int addr_is_multicast(const struct addr *a)
 	return a->b[0] == 0xff;
 }
 
-/* To all of a link. Those of subnets are addresses of nodes as any other. */
+/* 255.255.255.255. Broadcast addresses of subnets are rows of ipcache, as addresses of this node. */
 static __always_inline int addr_is_broadcast(const struct addr *a)
 {
 	return addr_is4(a) && addr_4(a) == 0xffffffff;
 }
 
-/* The source of a workload that reached itself through a service: it comes from inside this node's programs alone. */
+/* The source of a workload that reached itself through a service: only programs of this node set it, so from outside it is forged. */
 static __always_inline int addr_is_hairpin(const struct addr *a)
 {
 	struct addr own4 = config_loopback(0), own6 = config_loopback(1);
@@ -62,7 +62,7 @@ static __always_inline int addr_is_hairpin(const struct addr *a)
 	return !addr_is_zero(a) && (addr_equal(a, &own4) || addr_equal(a, &own6));
 }
 
-/* Of a machine to itself: never on a link (RFC 1122 3.2.1.3, RFC 4291 2.5.3). */
+/* 127.0.0.0/8 and ::1, which are never on a link (RFC 1122 3.2.1.3, RFC 4291 2.5.3). */
 static __always_inline int addr_is_loopback(const struct addr *a)
 {
 	const __u64 *p = (const __u64 *)a;
@@ -75,7 +75,7 @@ static __always_inline int addr_is_link_local6(const struct addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
-/* An address and a number, mixed. For one address each number gives another result. */
+/* A hash of an address and a number. For one address different numbers give different results. */
 static __always_inline __u32 addr_mixed(const struct addr *a, __u32 number)
 {
 	const __u32 *w = (const __u32 *)a;

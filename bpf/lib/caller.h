@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* caller: no address holds more than half of what may be open to one workload, so that others reach it too. Counted is
- * what is certainly from there: open connections of TCP, and of workloads, which speak for themselves alone, other protocols, too. */
+/* caller: no address holds more than half of what may be open to one workload, so that others reach it too. Counted is only what
+ * nothing can forge: open TCP connections, and all protocols of workloads, whose sources are checked where they send. */
 #ifndef WEFT_CALLER_H
 #define WEFT_CALLER_H
 
@@ -9,7 +9,7 @@
 #include "ipcache.h"
 
 /* Index of the caller of this packet in `callers`, plus 1; 0: it is not counted. Nodes are not: they bound what their
- * workloads open, and many speak with the address of one. */
+ * workloads open, and many workloads speak with the address of one node. */
 GLOBAL caller_of(const struct context *c, __u32 owner)
 {
 	if (!c)

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* clash: connections of one workload that would be one towards their backend: from the same port to two services, or to a
- * service and to the backend itself. The later one gets another source port. Row NAT_SERVICE of what it called keeps the
- * port, the connection's row the one that the client knows. */
+/* clash: two connections of one workload that would have the same addresses and ports towards a backend: from one port to two
+ * services, or to a service and to the backend itself. The later one gets another source port, which its row of kind NAT_SERVICE
+ * keeps; the connection's row keeps the port that the client knows. */
 #ifndef WEFT_CLASH_H
 #define WEFT_CLASH_H
 
 #include "service.h"
 
 #define CLASH_TRIES 8
-#define PORT_PRIVILEGED 1024 /* some servers ask for a source port below */
+#define PORT_PRIVILEGED 1024 /* some servers take calls from ports below this only (rlogin, NFS) */
 #define PORT_PRIVILEGED_MIN 512
 
-/* Whether this packet belongs to the connection that is known between its ends. */
+/* Whether this packet belongs to the connection that was found between its ends: same service, same port of the client. */
 static __always_inline int clash_owns(const struct context *c, const struct flow *f)
 {
 	const struct ct *e = f->entry;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* config: what one node's programs are told at load time. Set by internal/datapath, constant to the verifier. */
+/* config: what one node's programs are told at load time. Set by Config.apply of internal/datapath; constant to the verifier. */
 #ifndef WEFT_CONFIG_H
 #define WEFT_CONFIG_H
 
@@ -44,7 +44,7 @@ static __always_inline struct addr config_masquerade(int v6)
 	return v6 ? config_addr(&config.masquerade6) : config_addr(&config.masquerade4);
 }
 
-/* CT_PLAIN in a family without masquerade. */
+/* The flag of a new connection: CT_PLAIN in a family without masquerade, else none. */
 static __always_inline __u32 config_plain(int v6)
 {
 	struct addr as = config_masquerade(v6);
@@ -53,7 +53,7 @@ static __always_inline __u32 config_plain(int v6)
 	return words[0] | words[1] ? 0 : CT_PLAIN;
 }
 
-/* The source of a workload that reaches itself through a service. */
+/* The hairpin source: of a workload that reaches itself through a service. Not 127.0.0.1, see addr_is_loopback. */
 static __always_inline struct addr config_loopback(int v6)
 {
 	return v6 ? config_addr(&config.loopback6) : config_addr(&config.loopback4);
@@ -61,9 +61,9 @@ static __always_inline struct addr config_loopback(int v6)
 
 #define SECOND 1000000000ULL
 
-/* A function that the verifier checks once, on its own, whatever its callers know: sums instead of products. Its
- * pointers may be NULL to the verifier (kernels before 6.8 know no better), and what they point to is no key or value for
- * a map (before 6.2): that must be on the stack or in a map. */
+/* A function that the verifier checks once, on its own, and not once for each way by which a caller reaches it: costs add up, and do
+ * not multiply. To the verifier its pointers may be NULL (kernels before 6.8 know no better), and what they point to cannot be a key
+ * or value of a map (before 6.2): that must be on the stack or in a map. */
 #define GLOBAL __attribute__((noinline)) int
 
 #endif

@@ -43,11 +43,11 @@ struct hop {
 struct context {
 	struct packet packet;
 	__u64 revision; /* of the node, read before anything that a verdict rests on */
-	__u64 now;	/* ns, CLOCK_MONOTONIC as of the last tick: nothing here lives by less than a second */
+	__u64 now;	/* ns, CLOCK_MONOTONIC as of the last tick: exact enough, since no life is shorter than a second */
 	__u64 exact;	/* the same, as of this packet: see context_time; 0: not read */
 	__u32 source;	   /* identities */
 	__u32 destination;
-	__u32 net; /* in which its addresses are; each hook sets it once, before it asks anything */
+	__u32 net; /* network of its addresses; each hook sets it once, before any lookup */
 	__u32 incarnation; /* NIC whose policy spoke last */
 	__u32 rules;
 	__u32 event_flags;
@@ -60,9 +60,9 @@ struct context {
 	__u8 pad;
 	__be16 client_port; /* the packet's source port as it came, if it has another now */
 	__u32 staged_rules;
-	__u32 touched; /* enum event_flag: what this packet is to its connection */
-	__u32 sender; /* identity of the source address, where that is not source; 0: not asked */
-	__u32 claimed; /* identity that a packet from behind a router says it has; 0: none */
+	__u32 touched; /* enum event_flag: what of this packet is to be told, like a first answer; 0: nothing */
+	__u32 sender; /* identity of the source address by ipcache, where `source` comes from elsewhere (VNI, mark); 0: not looked up */
+	__u32 claimed; /* identity of the source address where the frame comes from a router: it counts for open connections only; 0: none */
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* ct: connections. One entry for both ways; see struct ct. An entry past its time is as good as none. */
+/* ct: connections. One entry for both directions; see struct ct. An entry past its time does not count. */
 #ifndef WEFT_CT_H
 #define WEFT_CT_H
 
@@ -13,9 +13,9 @@ struct flow {
 	struct ct_key *key; /* in the context: the stack is small */
 	struct ct *entry; /* NULL: none, or expired */
 	__u8 from_b;	  /* this packet's source is key.b */
-	__u8 reply;	  /* against the direction that opened */
+	__u8 reply;	  /* it goes against the direction that opened the connection */
 	__u8 is_new;
-	__u8 stale; /* one that is as good as none lies at the key */
+	__u8 stale; /* a row lies at the key that does not count: expired, closed, or opened by an answer */
 };
 
 #define FLOW_REPLY 1
@@ -67,7 +67,7 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	if (tcp_opens(p) && lives_are_over(e->flags))
 		return;
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
-	/* What an answer opened that nothing was known to have asked for is no leave to ask. */
+	/* An ICMP answer to no known request has opened this one: a request the other way is not its answer, and opens its own. */
 	if (f->reply && icmp_is_request(p)) {
 		f->reply = 0;
 		return;
@@ -76,8 +76,8 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	f->entry = e;
 }
 
-/* The end of what has been silent for all its life, since its last packet: a RST, which a later one would have taken back, or
- * any other. */
+/* Tells the end of a connection that was silent for all its life: by RST, if no later packet showed that it was not believed, else
+ * idle. */
 static __always_inline void ct_silent(const struct ct_key *key, struct ct *e, int swept)
 {
 	if (e)
@@ -118,7 +118,7 @@ static __always_inline void ct_flags(struct ct *e, __u32 before, __u32 flags)
 		__sync_fetch_and_and(&e->flags, ~(before & ~flags));
 }
 
-/* An open connection counts for its owner from now on, once: for the CPU that takes the flag away. Returns 0 or a drop
+/* From now on the connection is open, and counts for its owner: once, by the CPU that clears CT_OPENING. Returns 0 or a drop
  * reason. */
 static __always_inline int ct_settle(struct ct *e)
 {
@@ -172,10 +172,10 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	until = lives_for(p->protocol, flags);
 	if (flags != before)
 		ct_flags(e, before, flags);
-	/* Its end is told: what is still under way may pass, but two ends that go on talk in another connection, which is told of. */
+	/* Its end is told already. What is still under way may pass; if the ends go on after that, they open another connection. */
 	if ((flags & CT_ENDED) && (__s64)(now + until - e->last) > (__s64)(CT_TCP_ENDED_SECONDS * SECOND))
 		return 0;
-	/* Written at most once a second: a shared cache line is dear. */
+	/* Written at most once a second: the cache line is shared by CPUs, and a write takes it from the others. */
 	if (!(flags & CT_ENDED) && (ends || now - e->last > SECOND))
 		e->last = now;
 	if (ends && !(flags & (CT_RESET | CT_ENDED)) && !(how & FLOW_AGAIN))

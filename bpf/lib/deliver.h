@@ -12,7 +12,7 @@
 #include "reply.h"
 #include "verdict.h"
 
-/* Of a connection that may not be nothing is kept. */
+/* Drops a packet that policy refuses. A connection that it has just opened is removed again. */
 static __always_inline int deliver_refuse(struct __sk_buff *skb, struct context *c, struct flow *f, int reason)
 {
 	if (f->is_new)
@@ -20,7 +20,7 @@ static __always_inline int deliver_refuse(struct __sk_buff *skb, struct context 
 	return drop(skb, c, reason);
 }
 
-/* Emits an event for a beginning, a first answer, an end. */
+/* Emits an event for the first packet of a connection and for its first answer, for no other packet. */
 static __always_inline void deliver_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 way)
 {
 	__u32 kept = c->event_flags;
@@ -48,8 +48,8 @@ static __always_inline int deliver_into(struct __sk_buff *skb, const struct nic 
 	return bpf_redirect_peer(ifindex, 0);
 }
 
-/* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. TC_ACT_OK: it is an error
- * about a connection that passes the stack, and goes that way, too. */
+/* Ingress of a local workload for a packet that came past the host's stack. `f` is found already. TC_ACT_OK: it is an ICMP
+ * error about a connection that passes the stack, and has to go there, too. */
 static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 ifindex)
 {
 	struct nic *n = nic_at(ifindex);
@@ -81,7 +81,7 @@ static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, st
 	return deliver_into(skb, n, ifindex);
 }
 
-/* The rest of a datagram follows its first fragment where that may go, at the cost of the NIC it goes to. */
+/* Remembers a first fragment that may pass, so that the rest of its datagram follows; in the quota of the NIC that gets it. */
 GLOBAL deliver_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 {
 	struct context *c = context_here();
@@ -94,7 +94,7 @@ GLOBAL deliver_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 	return reason ? drop(skb, c, reason) : action;
 }
 
-/* 0: it goes to the node. */
+/* The same, if it is a first fragment. ifindex is that of the NIC that gets it; 0: the node gets it. */
 static __always_inline int deliver_rest(struct __sk_buff *skb, struct context *c, int action, __u32 ifindex)
 {
 	return c->packet.first_fragment ? deliver_lead(skb, action, ifindex) : action;

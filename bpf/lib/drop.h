@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* drop: the one way out for a packet that is dropped, and counters of all. */
+/* drop: the one way out for a packet that is dropped, and the counters, of what passes too. */
 #ifndef WEFT_DROP_H
 #define WEFT_DROP_H
 
@@ -28,7 +28,7 @@ GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
 	return TC_ACT_SHOT;
 }
 
-/* What was not dropped counts as forwarded. */
+/* Counts a packet that a hook passes on; what it drops is counted by drop(). */
 static __always_inline int counted(struct __sk_buff *skb, struct context *c, int action)
 {
 	if (action != TC_ACT_SHOT)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* event: what the agent observes. One record per new connection, verdict, close and drop, never one per packet.
+/* event: what the agent observes. One record per new connection, first answer, verdict, end and drop, never one per packet.
  * A budget per CPU keeps a flood from drowning the agent; what it holds back is counted in event_budget.lost. */
 #ifndef WEFT_EVENT_H
 #define WEFT_EVENT_H

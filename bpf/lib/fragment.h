@@ -11,8 +11,8 @@
 
 #define FRAGMENT_LIFE (30 * SECOND) /* RFC 8200 4.5 gives up after 60 s, Linux after 30 s (ip_frag_time) */
 
-/* Gives a later fragment the header of its first one. Of a first one all is noted that fragment_keep needs, since what
- * follows may change its addresses. Returns 0 or a drop reason. */
+/* Gives a later fragment the ports of its first one. Of a first one it notes in the context what fragment_keep needs, since
+ * later steps may change its addresses. Returns 0 or a drop reason. */
 GLOBAL fragment_join(void)
 {
 	struct context *c = context_here();
@@ -55,8 +55,8 @@ GLOBAL fragment_join(void)
 	return 0;
 }
 
-/* Remembers the first fragment that was joined, at the cost of its owner, unless a hook before has done so. Returns 0 or a
- * drop reason. */
+/* Remembers the first fragment that fragment_join has noted, in its owner's quota, unless an earlier hook has done so. Returns 0
+ * or a drop reason. */
 GLOBAL fragment_keep(__u32 owner)
 {
 	struct context *c = context_here();
@@ -67,7 +67,7 @@ GLOBAL fragment_keep(__u32 owner)
 	if (!c || !c->packet.first_fragment)
 		return 0;
 	f = bpf_map_lookup_elem(&fragments, &c->fragment_key);
-	/* Of two first ones the receiver may take either. */
+	/* Of two first fragments the receiver may take either: the longer headers bound what follows. */
 	if (f && f->expires >= c->now && f->headers > c->fragment.headers)
 		c->fragment.headers = f->headers;
 	if (f && f->expires >= c->now && f->headers == c->fragment.headers && f->src_port == c->fragment.src_port && f->dst_port == c->fragment.dst_port &&
@@ -95,8 +95,8 @@ static __always_inline int fragment_meet(const struct context *c)
 	return fragment_is(&c->packet) ? fragment_join() : 0;
 }
 
-/* Both, of a sender that is certain and pays. Others' first fragments are kept once they may pass, at the cost of who gets
- * them. */
+/* Joins and keeps, where the sender is certain and pays from its own quota. Other first fragments are kept once they may pass,
+ * in the quota of the NIC that gets them: deliver_rest. */
 static __always_inline int fragment_learn(const struct context *c, __u32 owner)
 {
 	int reason = fragment_meet(c);

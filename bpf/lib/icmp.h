@@ -42,7 +42,7 @@ static __always_inline __u8 icmp_answer(__u8 request)
 	return request == ICMP_ECHO ? ICMP_ECHOREPLY : request + 1;
 }
 
-/* Who asks in the conversation that a message belongs to: for both orders of its ends, so that nothing need branch for it. */
+/* Which end asks (enum ct_asks), for both orders of the ends in the key: ct_key_of takes the half that it needs. */
 static __always_inline __u8 icmp_asks(const struct packet *p)
 {
 	if (!p->icmp_request)
@@ -56,7 +56,7 @@ static __always_inline int icmp_is_request(const struct packet *p)
 }
 
 /* What stands for ports of ICMP: of a request the identifier on the side that asks and the type on the other, which its
- * answer has the other way round. Any other message has its type where it comes from: it is answered by none. */
+ * answer has the other way round. Any other message has its type, plus 1, at its source, and no answer. */
 static __always_inline void icmp_ports(struct packet *p, __u8 type, __be16 id)
 {
 	__u8 request = icmp_request(p, type);

@@ -10,8 +10,8 @@
 
 #define LOOPBACK_IFINDEX 1 /* include/net/flow.h of the kernel */
 
-/* Who sent what leaves the host's stack: the mark says, or it is a socket of this node, perhaps by way of the loopback
- * device; an address alone never makes anyone `host`. */
+/* The identity of the sender of a packet that leaves the host's stack: what the mark says, else `host` for a socket of this node, also
+ * by way of the loopback device, else that of the source address; but an address alone never makes a sender `host`. */
 static __always_inline __u32 identity_from_stack(struct __sk_buff *skb, const struct context *c)
 {
 	const struct packet *p = &c->packet;

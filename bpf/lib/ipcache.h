@@ -13,7 +13,7 @@ static __always_inline struct ipcache *ipcache_exact(const struct addr *a, __u32
 	return bpf_map_lookup_elem(&ipcache, &key);
 }
 
-/* The row of an address: an exact one first, then the longest prefix. NULL: nothing is known, not even a default. */
+/* The row of an address: an exact one first, then the longest prefix. NULL: not even 0.0.0.0/0 or ::/0 is there yet. */
 static __always_inline struct ipcache *ipcache_lookup(const struct addr *a, __u32 net)
 {
 	struct prefix_key prefix = { .bits = 32 + 128, .net = net, .addr = *a };

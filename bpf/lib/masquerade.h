@@ -10,7 +10,7 @@
 #include "rewrite.h"
 
 #define NAT_TRIES 24
-#define NAT_STRIDE 7919 /* a prime: tries are far apart and none comes twice */
+#define NAT_STRIDE 7919 /* a prime: tries are far apart, and no port is tried twice */
 #define E2BIG 7 /* what a full hash map says */
 #define EEXIST 17
 
@@ -47,7 +47,7 @@ static __always_inline __u32 masquerade_tuple(const struct nat_key *k, struct bp
 	return sizeof(t->ipv6);
 }
 
-/* Whether the host itself waits for packets like `k` (one that comes back). */
+/* Whether the host itself would receive a packet with key `k`, which is that of an answer. */
 static __always_inline int masquerade_taken(struct __sk_buff *skb, const struct nat_key *k)
 {
 	struct bpf_sock_tuple t = {};
@@ -84,9 +84,9 @@ static __always_inline __u16 masquerade_port(__u16 wanted, __u32 random, int try
 	return config.nat_port_min + ((random & 0xffff) + try * NAT_STRIDE) % (span ? span : 1);
 }
 
-/* For how long (seconds, 1 at least) the connection that has the port of way_back would go on, if it has to give way to
- * one of `owner`; 0: it has not. It has when it is over, and when its workload holds more than twice as much: no workload keeps
- * all ports of a destination. */
+/* Whether the connection that has the port of way_back must give way to one of `owner`: 0, or for how many seconds, 1 at least, it
+ * would still live. It must if it is over, or if its owner holds more than twice as many translations: no workload keeps all ports
+ * of a destination. */
 GLOBAL masquerade_yields(__u32 owner)
 {
 	struct context *c = context_here();
@@ -164,7 +164,7 @@ static __noinline int masquerade_create(struct __sk_buff *skb, struct context *c
 	return reason;
 }
 
-/* Whether there is something by which an answer finds its way back: ports, or the identifier of a request. */
+/* Whether an answer can find its way back: by ports, or by the identifier of a request. */
 static __always_inline int masquerade_has_ports(const struct packet *p)
 {
 	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
@@ -188,8 +188,8 @@ static __always_inline struct nat *nat_known(struct context *c)
 	return bpf_map_lookup_elem(&translations, key);
 }
 
-/* Whether a packet of this connection, NULL: none, has a translation already, which it keeps whatever is masqueraded by now. One
- * that is left from an earlier connection is its own only if its address is still the node's, and goes otherwise. */
+/* Whether a packet of connection `e` (NULL: none) has a translation already, which it keeps whatever the configuration says now. One
+ * left by an earlier connection is taken over if its address is still the masquerade address, and removed otherwise. */
 static __always_inline int masquerade_kept(struct context *c, const struct ct *e, const struct addr *as)
 {
 	struct nat *known = nat_known(c);

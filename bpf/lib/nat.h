@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* nat: rows of the map translations. Masquerade writes two for a connection, one for each way, and either names
- * the other. */
+/* nat: rows of the map translations. Masquerade writes two for a connection, one for each direction, and each has the key of the
+ * other in it; a call of a service has one. */
 #ifndef WEFT_NAT_H
 #define WEFT_NAT_H
 
 #include "ct.h"
 #include "icmp.h"
 
-/* Of the row that a packet belongs to which answers the quoted one. */
+/* The key of the row for answers to the quoted packet. */
 static __always_inline void nat_key_of_quoted(const struct context *c, const struct packet *q, struct nat_key *key)
 {
 	key->src = q->dst;
@@ -48,8 +48,8 @@ static __always_inline int nat_answers(const struct nat_key *key, const struct n
 	return n->port == key->dst_port && addr_equal(&n->addr, &key->dst);
 }
 
-/* Takes out a row, and of masquerade the one for the other way, and gives them back to their owners' quota. Returns how
- * many that were. */
+/* Removes a row, and if it is masquerade's the one for the other direction, and gives them back to their owners' quotas. Returns how
+ * many it removed. */
 GLOBAL nat_remove(const struct nat_key *at)
 {
 	struct nat_key key, other;
@@ -74,8 +74,8 @@ GLOBAL nat_remove(const struct nat_key *at)
 	return removed;
 }
 
-/* When the connection between these ends is over if nothing more is said, in seconds of CLOCK_MONOTONIC; 0: there is none.
- * `p` and `key` are room. */
+/* When the connection between these ends expires if no packet follows, in seconds of CLOCK_MONOTONIC; 0: there is none.
+ * `p` and `key` are scratch space. */
 static __always_inline int nat_until(const struct nat_key *k, struct packet *p, struct ct_key *key)
 {
 	struct flow f = { .key = key };

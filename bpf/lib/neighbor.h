@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* neighbor: what a workload and this node say to each other as neighbours on one link. A workload asks for the link-layer
  * address of any neighbour and gets its gateway's (RFC 826, RFC 4861 7.2.4). What is about an address of its own NIC, between the
- * two, passes unjudged; all else is a packet like any other.
+ * two, passes without policy; all else is a packet like any other.
  */
 #ifndef WEFT_NEIGHBOR_H
 #define WEFT_NEIGHBOR_H
@@ -31,7 +31,7 @@ GLOBAL neighbor_arp(struct __sk_buff *skb, struct context *c, const struct nic *
 		return TC_ACT_OK;
 	if (a.operation != bpf_htons(ARP_REQUEST))
 		return drop(skb, c, DROP_UNSUPPORTED_L2);
-	/* Gratuitous requests and address probes (RFC 5227) want silence. */
+	/* A gratuitous request or an address probe (RFC 5227): an answer would say that the address is taken. */
 	if (!__builtin_memcmp(a.target, (__u8 *)&n->ipv4 + 12, 4))
 		return TC_ACT_SHOT;
 	return arp_turn(skb, &a, n->host_mac) ? drop(skb, c, DROP_WRITE) : bpf_redirect(skb->ifindex, 0);
@@ -43,7 +43,7 @@ static __always_inline int neighbor_is_talk(const struct packet *p)
 	       (p->icmp_type >= ICMP6_ND_ROUTER_ADVERT && p->icmp_type <= ICMP6_ND_REDIRECT));
 }
 
-/* What every solicitation and advertisement has to be, or it has crossed a router or hides something (RFC 4861 7.1, RFC 6980). */
+/* Otherwise a solicitation or advertisement has crossed a router, or hides something in a fragment (RFC 4861 7.1, RFC 6980). */
 static __always_inline int neighbor_is_valid(const struct packet *p)
 {
 	return p->ttl == 255 && !p->icmp_code && !p->first_fragment && p->l4 == ETH_HEADER + sizeof(struct ipv6hdr) &&
@@ -94,7 +94,7 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 
 	if (!neighbor_is_valid(p) || bpf_skb_load_bytes(skb, p->l4 + ND_TARGET, body.target, 16) || body.target[0] == 0xff)
 		return drop(skb, c, DROP_FORBIDDEN_ICMP6);
-	/* Duplicate address detection, and looking for itself: no other can have it. */
+	/* Duplicate address detection, and looking for itself: an answer would say that the address is taken. */
 	if (addr_is_zero(&p->src) || !__builtin_memcmp(body.target, n->ipv6.b, 16))
 		return TC_ACT_SHOT;
 	if (!neighbor_is_own(&p->src, n))
@@ -125,7 +125,7 @@ GLOBAL neighbor_solicit(struct __sk_buff *skb, struct context *c, const struct n
 
 #define NEIGHBOR_JUDGE -1 /* a packet like any other */
 
-/* Groups have no members here, and a workload is no router. */
+/* What a workload says as a neighbour: an action, or NEIGHBOR_JUDGE. Multicast groups have no members here, and no workload routes. */
 GLOBAL neighbor_hear(struct __sk_buff *skb, struct context *c, const struct nic *n)
 {
 	if (!c || !n)
@@ -143,7 +143,7 @@ GLOBAL neighbor_hear(struct __sk_buff *skb, struct context *c, const struct nic 
 	return drop(skb, c, DROP_FORBIDDEN_ICMP6);
 }
 
-/* What this node says to the workload: a solicitation or an advertisement of a socket of its own. */
+/* What goes to the workload as a neighbour: of a socket of this node it passes. An action, or NEIGHBOR_JUDGE. */
 GLOBAL neighbor_speak(struct __sk_buff *skb, struct context *c)
 {
 	if (!c)

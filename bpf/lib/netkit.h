@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* netkit: what is different where from_pod runs as the workload's side of a netkit pair transmits. */
+/* netkit: what differs where from_pod runs at the workload's side of a netkit pair, as that transmits. */
 #ifndef WEFT_NETKIT_H
 #define WEFT_NETKIT_H
 
 #include "config.h"
 
-/* A veth device reads the protocol off the frame. At netkit it is what the sender's socket says, and the frame, which goes
- * out as it is, may say otherwise. */
+/* Behind veth skb->protocol is read from the frame (eth_type_trans). At netkit it is what the sender's socket says, and the frame, which
+ * leaves as it is, may say otherwise: then programs would judge another packet than the one that goes out. */
 static __always_inline int netkit_frame_lies(struct __sk_buff *skb)
 {
 	__be16 type;

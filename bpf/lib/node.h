@@ -19,10 +19,10 @@ static __always_inline struct nic *node_nic(void)
 	return nic_at(0);
 }
 
-/* A node asks a server for its addresses and is answered, nothing else: one that serves others needs a rule. DHCPv6 stays on the
- * link, which no router lets a link-local address leave: from such a one a client asks, and there it is answered (RFC 8415 7.1,
- * 18.3.10). A server of DHCP may be far away, behind a relay, and the hop limit says nothing (RFC 2131 4.1, 4.3.2): ports are
- * all that its answer has. */
+/* DHCP of the node as a client; a node that is a server needs a rule. A DHCPv6 client asks from a link-local address, which no router
+ * lets leave the link, and is answered there (RFC 8415 7.1, 18.3.10). A DHCPv4 server may be behind a relay, and the
+ * hop limit of its answer says nothing (RFC 2131 4.1, 4.3.2): ports are all that
+ * there is to check. */
 static __always_inline int host_leases(const struct packet *p, int sends)
 {
 	__u16 client = p->v6 ? PORT_DHCP6_CLIENT : PORT_DHCP_CLIENT, server = p->v6 ? PORT_DHCP6_SERVER : PORT_DHCP_SERVER;
@@ -32,8 +32,8 @@ static __always_inline int host_leases(const struct packet *p, int sends)
 	return !p->v6 || addr_is_link_local6(&p->src) || addr_is_link_local6(&p->dst);
 }
 
-/* What a node and its link need to be one, whatever policies say: neighbours and groups, addresses, routers that stand in for
- * each other. From farther away, and from workloads, it is none of that. */
+/* What a node needs on its link whatever policies say: neighbour discovery, multicast listeners, its own leases of addresses, VRRP.
+ * Only at the node's own devices: from farther away, and from workloads, it is none of that. */
 static __always_inline int node_links(const struct context *c)
 {
 	const struct packet *p = &c->packet;
@@ -54,8 +54,8 @@ static __always_inline int node_links(const struct context *c)
 	}
 }
 
-/* The same, and what nodes do with each other: by what is called, since any peer may call from any port. Answers belong to
- * their connection. */
+/* That, and what nodes say to each other: the tunnel, and calls of the health port. By the port that is called, since any peer may
+ * call from any port; answers belong to their connection. */
 static __always_inline int node_exempt(const struct context *c, const struct addr *peer)
 {
 	const struct packet *p = &c->packet;
@@ -69,7 +69,7 @@ static __always_inline int node_exempt(const struct context *c, const struct add
 	return other && (other->flags & IPCACHE_NODE);
 }
 
-/* The node's verdict on a packet of a connection that is known: one that it gets, or sends. */
+/* The node's verdict on a packet that it gets or sends, whose connection is found already. */
 static __always_inline int node_verdict(struct __sk_buff *skb, struct context *c, struct flow *f, int sends)
 {
 	const struct packet *p = &c->packet;
@@ -82,9 +82,9 @@ static __always_inline int node_verdict(struct __sk_buff *skb, struct context *c
 
 #define NODE_GETS 0
 #define NODE_SENDS 1
-#define NODE_CARRIES 2 /* another's packet with the node's address: its answers come to the node */
+#define NODE_CARRIES 2 /* forwards, with the node's address as source (netfilter's masquerade): the answers come to the node */
 
-/* The same for one at the node's own devices, where its connection is not known yet. */
+/* The same at the node's own devices, where the connection is not found yet. Returns 0 or a drop reason. */
 GLOBAL node_enforce(struct __sk_buff *skb, int does)
 {
 	struct context *c = context_here();
@@ -122,7 +122,7 @@ GLOBAL node_enforce(struct __sk_buff *skb, int does)
 	return 0;
 }
 
-/* What leaves the host's stack: sent by a socket of the node, or carried for another. */
+/* The node's policy for what leaves its stack: sent by one of its sockets, or forwarded with its address. Returns 0 or a drop reason. */
 static __always_inline int node_leaves(struct __sk_buff *skb, struct context *c)
 {
 	int does = c->source == IDENTITY_HOST ? NODE_SENDS : NODE_CARRIES, reason;

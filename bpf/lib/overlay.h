@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* overlay: packets encapsulated between nodes; which of a pod's are, path_choose() says (path.h). The outer addresses are nodes',
- * and what a node says inside is believed: so nothing that a workload sends may look like one. */
+/* overlay: packets in the tunnel between nodes; path_choose() says which packets of a pod go there (path.h). Nodes believe what other
+ * nodes put into it, so nothing that a workload sends may look like a packet of the tunnel. */
 #ifndef WEFT_OVERLAY_H
 #define WEFT_OVERLAY_H
 
@@ -13,8 +13,8 @@ static __always_inline int overlay_is(const struct packet *p)
 	return p->protocol == IPPROTO_UDP && config.tunnel_port && p->dst_port == bpf_htons(config.tunnel_port);
 }
 
-/* Drops a workload's packet to the tunnel port of a node, of a VTEP and of what lies behind it, and of the outside where masquerade would
- * give it a node's address. Between workloads, and unmasqueraded to the outside, it may pass. Returns 0 or a drop reason. */
+/* Refuses a workload's packet to the tunnel port if it goes to a node, to a VTEP or what lies behind it, or to the outside where
+ * masquerade would give it a node's address. To workloads, and to the outside without masquerade, it may pass. Returns 0 or a drop reason. */
 static __always_inline int overlay_check_target(const struct packet *p, const struct ipcache *h)
 {
 	struct addr as = config_masquerade(p->v6);
@@ -36,7 +36,7 @@ static __always_inline int overlay_is_here(const struct addr *dst)
 	return addr_is_zero(&own) || addr_equal(dst, &own);
 }
 
-/* Into the overlay, to where a node's tunnel ends; the identity travels as the VNI. */
+/* Sets the tunnel key: to where a node's tunnel ends, with the identity as VNI. Returns 0 or a drop reason. */
 static __always_inline int overlay_encap(struct __sk_buff *skb, const struct addr *tunnel, __u32 identity)
 {
 	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
@@ -52,7 +52,7 @@ static __always_inline int overlay_encap(struct __sk_buff *skb, const struct add
 	return bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags) ? DROP_TUNNEL_KEY : 0;
 }
 
-/* The same to where another's tunnel ends, which knows no identities and takes frames for its own MAC alone. */
+/* The same to a VTEP, which knows no identities and takes only frames for its own MAC. */
 static __always_inline int overlay_wrap_foreign(struct __sk_buff *skb, const struct addr *tunnel, const __u8 *mac)
 {
 	return bpf_skb_store_bytes(skb, 0, mac, 6, 0) ? DROP_WRITE : overlay_encap(skb, tunnel, IDENTITY_WORLD);

@@ -22,20 +22,20 @@ struct packet {
 	__u8 icmp_code;
 	__u8 v6;
 	__u8 ttl;
-	__u8 first_fragment; /* has one for all of its datagram */
+	__u8 first_fragment; /* has the L4 header of the whole datagram */
 	__u8 later_fragment; /* has no L4 header */
 	__u8 icmp_error;     /* quotes another packet at l4 + 8 */
 	__u8 icmp_request;   /* type of the request that this is or answers; 0: neither */
-	__u8 fragment_protocol; /* what a fragment's own header says follows */
+	__u8 fragment_protocol; /* next protocol by a fragment's own header */
 	__u8 asks;	     /* ICMP: enum ct_asks if its source is a of the key, and << 4 if it is b */
-	__u32 fragment;	     /* of a datagram with this number */
+	__u32 fragment;	     /* number of the datagram that this is a fragment of */
 	__u32 end;	     /* where the packet ends in the frame, as its IP header says */
 	__u32 owner;	     /* whose quota holds what this packet opens: key of quota */
 	__u32 seq;	     /* TCP */
 	__u32 ack;
-	__u32 seq_end;	     /* TCP: the number behind what this packet sends */
-	__u16 offset;	     /* of a later fragment: how many bytes into its datagram it begins */
-	__u16 data;	     /* of a fragment: where what it carries begins in the frame */
+	__u32 seq_end;	     /* TCP: the number after what this packet sends */
+	__u16 offset;	     /* of a later fragment: where in its datagram it begins, in bytes */
+	__u16 data;	     /* of a fragment: where in the frame its payload begins */
 };
 
 #define ETH_HEADER 14

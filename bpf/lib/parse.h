@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* parse: from bytes to one struct packet for both families. The only file beside rewrite.h that knows families.
  *
- * Refuses what would let an address mean two things: IPv4-mapped addresses inside IPv6 (architecture section 5),
- * truncated headers, IPv4 source routes are left to the workload's stack. Follows IPv6 extension headers (RFC 8200 4).
- * Reads nothing behind the end that the IP header names: its receiver cuts that off, and sees another packet. Ports of a
- * later fragment are in fragment.h.
+ * Refuses truncated headers, and IPv4-mapped addresses inside IPv6: rows have IPv4 addresses in that form, so such an address would mean
+ * two things. Follows IPv6 extension headers (RFC 8200 4); IPv4 options are left to the receiver's stack. Reads nothing past the end
+ * that the IP header names: the receiver cuts that off, and would see another packet than was judged. Ports of later fragments:
+ * fragment.h.
  */
 #ifndef WEFT_PARSE_H
 #define WEFT_PARSE_H
@@ -13,8 +13,8 @@
 #include "extension.h"
 #include "icmp.h"
 
-/* Finds the end of a packet whose IP header, of `header` bytes, says that it is `length` bytes long. 0 is said of many
- * segments in one that are longer than can be said (BIG TCP). Returns 0 or a drop reason. */
+/* Finds the end of a packet whose IP header, of `header` bytes, says that it is `length` bytes long. A length of 0
+ * is right if many segments of TCP are one packet that 16 bits cannot count (BIG TCP). Returns 0 or a drop reason. */
 static __always_inline int parse_end(struct __sk_buff *skb, struct packet *p, __u32 header, __u32 length)
 {
 	p->end = length ? p->l3 + length : skb->len;
@@ -23,7 +23,7 @@ static __always_inline int parse_end(struct __sk_buff *skb, struct packet *p, __
 	return p->end > skb->len ? DROP_INVALID : 0;
 }
 
-/* The least that the header of a protocol has, as far as anything here asks about it. */
+/* The least size of a protocol's header, of those that programs read. */
 static __always_inline __u32 parse_least(__u8 protocol)
 {
 	switch (protocol) {
@@ -40,8 +40,8 @@ static __always_inline __u32 parse_least(__u8 protocol)
 	}
 }
 
-/* A fragment that begins within the header would write over what policy was asked about. Where options follow its own
- * header it does not say which that is: see fragment_join. */
+/* A later fragment that begins within the first one's header would overwrite what policy has judged. Behind IPv6 options only the first
+ * one knows where the headers end: fragment_join checks it. */
 static __always_inline int parse_later(struct packet *p)
 {
 	p->first_fragment = 0;
@@ -170,7 +170,7 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 	return p->offset ? parse_later(p) : parse_l4(skb, p);
 }
 
-/* Reads an IP packet behind an Ethernet header. Returns 0 or a drop reason. */
+/* Reads an IP packet after its Ethernet header. Returns 0 or a drop reason. */
 GLOBAL parse(struct __sk_buff *skb, struct packet *p)
 {
 	if (!p)

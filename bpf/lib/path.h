@@ -9,7 +9,7 @@
 #include "overlay.h"
 #include "route.h"
 
-/* What a path is about. A write into a row that another CPU has given to another connection meanwhile does not count there. */
+/* A hash of what a path was chosen for. By it a path that was written as another CPU gave the row to another connection does not count. */
 static __always_inline __u32 path_of(const struct context *c)
 {
 	return addr_mixed(&c->packet.dst, c->net * ADDR_MIX_0 ^ config.path_epoch);
@@ -20,7 +20,7 @@ static __always_inline struct ct_way *path_way(const struct flow *f)
 	return f->from_b ? &f->entry->way_b : &f->entry->way_a;
 }
 
-/* Chooses the path of a packet to `h`, whose connection has these flags. PATH_NONE: an address of this node's range that no pod
+/* Chooses the path of a packet to `h`, whose connection has these flags. PATH_NONE: an address of this node's pod prefix that no pod
  * has. */
 static __always_inline void path_choose(struct context *c, const struct ipcache *h, __u32 flags)
 {
@@ -43,7 +43,7 @@ static __always_inline void path_choose(struct context *c, const struct ipcache 
 	}
 }
 
-/* Remembers the path of a packet to a pod. What is no pod's is looked up for each packet: a service may come to be offered there. */
+/* Remembers the path of a packet to a pod. Other targets are looked up for each packet: a Service may claim such an address later. */
 static __always_inline void path_remember(const struct context *c, const struct flow *f)
 {
 	struct ct_way *way = path_way(f);
@@ -108,7 +108,7 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 	return action;
 }
 
-/* Takes a packet that has come from elsewhere for a pod of this node; `f` is found already. TC_ACT_OK: it goes by the host's stack. */
+/* Delivers a packet from elsewhere to a pod of this node; `f` is found already. TC_ACT_OK: it has to go through the host's stack. */
 static __always_inline int path_in(struct __sk_buff *skb, struct context *c, struct flow *f, const struct ipcache *h)
 {
 	path_choose(c, h, f->entry ? f->entry->flags : 0);
@@ -118,7 +118,7 @@ static __always_inline int path_in(struct __sk_buff *skb, struct context *c, str
 /* Takes the path of an allowed packet that is not for a pod of this node. */
 static __always_inline int path_take(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	/* What the stack brings to a pod of this node is counted there, in to_pod. */
+	/* What goes to a pod of this node by the stack is counted in to_pod. */
 	int again = c->hop.path == PATH_STACK && c->hop.ifindex ? FLOW_AGAIN : 0, reason = ct_follow(c, f->entry, flow_how(f) | again);
 
 	if (reason)

@@ -30,10 +30,10 @@ static __always_inline __u64 revision_needed(const struct context *c, const stru
 	return q->revision > needed ? q->revision : needed;
 }
 
-/* Who asks: the NIC, the connection, and what kind of thing the peer is. A frame of the wire that says it is from a
- * workload, and is not, is from outside: it is asked about anew. A workload that is becoming another is still one, whose
- * address has the revision that tells. A write into a row that another CPU has given to another connection meanwhile does
- * not count there. */
+/* A hash of who asks: the NIC, the connection, and whether the peer is a workload, a node or outside. So a frame with the address of
+ * a workload that is not from there is asked about anew. A workload whose identity changes stays a workload: the revision of its
+ * address tells of that. By the hash a verdict that was written as another CPU gave the row to another connection does not
+ * count. */
 static __always_inline __u32 policy_asker(const struct question *q)
 {
 	__u32 ports = (__u32)q->here_port << 16 | q->there_port;
@@ -82,7 +82,7 @@ static __always_inline struct policy *policy_find(struct policy_key *key, __u32 
 	return bpf_map_lookup_elem(&policies, key);
 }
 
-/* What one tier says; NULL: the generation was flipped away under our eyes, as its any-peer defaults go first. */
+/* What one tier says; NULL: the generation is being removed, and its any-peer rows have gone first. */
 static __always_inline struct policy *policy_tier(struct policy_key *key, __u64 generation, __u32 peer, __u32 class)
 {
 	struct policy *any = policy_find(key, 0), *by_class = class ? policy_find(key, class) : NULL;
@@ -94,7 +94,7 @@ static __always_inline struct policy *policy_tier(struct policy_key *key, __u64 
 	return one && one->precedence >= best->precedence ? one : best;
 }
 
-/* What a view of a generation says: verdict, rules and match of the context, VERDICT_NONE if it is not there any more. */
+/* Leaves in the context what a view of a generation says: verdict, rules and match; VERDICT_NONE if it is not there any more. */
 GLOBAL policy_view(struct context *c, const struct question *q, __u64 generation, __u32 class, __u32 view)
 {
 	static const __u8 order[] = { TIER_ADMIN, TIER_NORMAL, TIER_BASELINE };
@@ -128,8 +128,8 @@ GLOBAL policy_view(struct context *c, const struct question *q, __u64 generation
 	return 0;
 }
 
-/* What is told of policies that are not enforced: audited ones turn what they would deny into VERDICT_AUDIT,
- * of staged ones the event tells what they would do. */
+/* What policies that are not enforced would do: what audited ones would deny becomes VERDICT_AUDIT, what staged ones would do is in
+ * the event. */
 static __always_inline void policy_foresee(struct context *c, const struct question *q, __u64 generation, __u32 class)
 {
 	__u32 rules = c->rules;
@@ -167,15 +167,15 @@ static __always_inline struct ct_verdict *policy_remembered(struct ct *e, __u32 
 	}
 }
 
-/* Who called is remembered with what was said of that. */
+/* The identity of the caller is remembered with the ingress verdict on it. */
 static __always_inline void policy_source(struct ct *e, const struct question *q)
 {
 	if (q->of == REMEMBERED_INGRESS && e->source != q->peer)
 		e->source = q->peer;
 }
 
-/* Asks the set the question of the context, emits an event, and remembers the answer. Returns enum verdict, which is told of in
- * the context, too; VERDICT_NONE: there is no set to ask. */
+/* Asks the set the question of the context, emits an event, and remembers the answer. Returns enum verdict, and
+ * leaves verdict and rules in the context; VERDICT_NONE: there is no set to ask. */
 GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 {
 	if (!c || !e)
@@ -217,8 +217,8 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 	return c->verdict;
 }
 
-/* The verdict that is remembered for this question, while nothing it rests on has changed, else VERDICT_NONE. One that keeps the
- * packet from passing is told of in the context. */
+/* The verdict that is remembered for this question, while nothing it rests on has changed, else VERDICT_NONE. One that denies
+ * is in the context, too, with its rules. */
 static __always_inline int policy_known(struct context *c, const struct question *q, struct ct *e)
 {
 	struct ct_verdict *memory = policy_remembered(e, q->of);

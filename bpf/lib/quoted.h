@@ -7,7 +7,7 @@
 #include "extension.h"
 #include "icmp.h"
 
-/* By the helper alone, whose frame is smaller: errors are rare, and it is a deep place. */
+/* By the helper alone, not by packet_load, whose stack frame is larger: this is deep in the stack, and errors are rare. */
 static __always_inline int quoted_load(struct __sk_buff *skb, const struct packet *q, __u32 at, void *to, __u32 size)
 {
 	return at + size > q->end || bpf_skb_load_bytes(skb, at, to, size);
@@ -37,7 +37,7 @@ GLOBAL parse_quoted(struct __sk_buff *skb, const struct packet *p, struct packet
 		length = bpf_ntohs(h.payload_len);
 		if (length && q->l4 + length < q->end) /* what follows is padding and extensions (RFC 4884); 0: BIG TCP */
 			q->end = q->l4 + length;
-		/* Options, and the fragment header of a large datagram that learns its path's MTU. */
+		/* Extension headers, the fragment header of a datagram that is larger than the path's MTU among them. */
 		if (extension_is(q->protocol) && (extension_walk(skb, q) || q->offset))
 			return DROP_CT_INVALID_HEADER;
 	} else {

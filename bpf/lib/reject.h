@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* reject: a workload that calls a service without backends, or what is no port of a service, hears so at once: port
- * unreachable (RFC 792, RFC 4443 3.1), from the service, about the packet itself. */
+/* reject: a workload that calls a service without backends, or a cluster address at a port that its service has not, is told at once, by
+ * ICMP port unreachable from that address about the packet (RFC 792, RFC 4443 3.1). */
 #ifndef WEFT_REJECT_H
 #define WEFT_REJECT_H
 
@@ -61,7 +61,7 @@ static __always_inline __u32 reject_quotes(const struct packet *p)
 	return least ? least : 8;
 }
 
-/* Turns the packet into the error about itself, behind new headers. Returns 0 if done. */
+/* Turns the packet into the ICMP error about itself: cut, with new headers in front. Returns 0 if done. */
 GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
 {
 	if (!c)
@@ -72,7 +72,7 @@ GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
 
 	if (p->later_fragment || p->l4 < p->l3 || (quoted & 3))
 		return 1;
-	/* Made one comparison of a copy, as compilers do, the bounds are lost on the verifier (seen on 6.1 and 6.12). */
+	/* A compiler makes both bounds one comparison of a copy, and the verifier does not know them then (seen on 6.1 and 6.12). */
 	asm volatile("" : "+r"(quoted));
 	if (quoted < 8)
 		return 1;
@@ -88,8 +88,8 @@ GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
 	return p->v6 ? reject_write6(skb, p, quoted, sum) : reject_write4(skb, p, quoted, sum);
 }
 
-/* A drop, of which the caller hears if it called a service. The packet counts as dropped; what goes back is ours. Errors are
- * not answered (RFC 1122 3.2.2). */
+/* Drops a packet; if it called a service that has no backend, the caller gets an error about it. The packet counts as dropped. ICMP
+ * errors are not answered (RFC 1122 3.2.2). */
 static __always_inline int reject(struct __sk_buff *skb, struct context *c, const struct nic *n, __u32 reason)
 {
 	int action = drop(skb, c, reason);

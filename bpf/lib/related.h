@@ -17,13 +17,13 @@ static __always_inline int icmp_is_special(const struct packet *p)
 	return p->icmp_error || (!p->v6 && p->protocol == IPPROTO_ICMP && (p->icmp_type == ICMP_REDIRECT || p->icmp_type == ICMP_SOURCE_QUENCH));
 }
 
-/* What an error may carry: not more of a packet than makes it so long (RFC 1812 4.3.2.3, RFC 4443 2.4). */
+/* How long an error may be in all: what it quotes of a packet is cut to that (RFC 1812 4.3.2.3, RFC 4443 2.4). */
 #define ERROR_SIZE4 576
 #define ERROR_SIZE6 1280
 
-/* Whether the error may pass. Returns 0 or a drop reason; c->event_flags gets EVENT_TO_STACK if its connection passes the
- * host's stack: then it is to go there, and to_pod sees it once more. Towards a client of a service, which knows no backend, or of a backend that it calls by another port, what
- * it quotes becomes what the client sent. */
+/* Whether the error may pass. Returns 0 or a drop reason; c->event_flags gets EVENT_TO_STACK if its connection passes the host's stack:
+ * then the error has to go there, and to_pod sees it again. On its way to a client that called a service, or that has another source
+ * port towards the backend, the quoted packet becomes the one that the client sent. */
 GLOBAL related(struct __sk_buff *skb, int to_client)
 {
 	struct context *c = context_here();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* reply: what a service gives back (reverse NAT): its address for the backend's, and the source of a workload that called
- * itself. */
+/* reply: reverse NAT of services: replies get the service's address for the backend's, and a hairpin call another source and
+ * back. */
 #ifndef WEFT_REPLY_H
 #define WEFT_REPLY_H
 
 #include "ct.h"
 #include "rewrite.h"
 
-/* Towards the client of a service its replies come from the service, to the port that it called from. */
+/* On the way to the client a reply gets the service's address and port as source, and the client's own port. */
 static __always_inline int reply_service(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	struct packet *p = &c->packet;
@@ -29,7 +29,7 @@ static __always_inline int reply_service(struct __sk_buff *skb, struct context *
 	return rewrite(skb, p, SIDE_SOURCE, &c->service, c->service_port);
 }
 
-/* A workload that called itself through a service must see another address call. */
+/* A workload that calls itself through a service gets another source: its stack would drop a packet with its own. */
 static __always_inline int reply_loopback_source(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
@@ -38,7 +38,7 @@ static __always_inline int reply_loopback_source(struct __sk_buff *skb, struct c
 	return rewrite(skb, p, SIDE_SOURCE, &from, p->src_port);
 }
 
-/* Its answer goes to the workload itself. */
+/* And the answer to that address goes to the workload itself. */
 static __always_inline int reply_loopback(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;

@@ -30,7 +30,7 @@ static __always_inline int checksum_offset(const struct packet *p)
 	}
 }
 
-/* The IPv6 pseudo header changes by 16 bytes at once: hand the helper the difference. */
+/* bpf_l4_csum_replace takes 4 bytes at most, an IPv6 address has 16: it gets the difference of their sums. */
 static __always_inline int rewrite_addr6(struct __sk_buff *skb, struct packet *p, enum side side, const struct addr *to, int sum)
 {
 	struct addr *from = side == SIDE_SOURCE ? &p->src : &p->dst;
@@ -122,9 +122,9 @@ static __always_inline int rewrite(struct __sk_buff *skb, struct packet *p, enum
 	return rewrite_end(skb, p, &to);
 }
 
-/* The same inside the packet that ICMP error `p` quotes. The quoted IPv4 header stays sum-neutral with its own
- * checksum, so ICMP's changes only by the port; ICMPv6 has no such luck. The quoted L4 checksum is left: what
- * is cut off cannot be verified anyway. */
+/* The same inside the packet that ICMP error `p` quotes. A change of the quoted IPv4 header and that of its own
+ * checksum cancel out, so ICMP's checksum changes by the port alone; IPv6 has no header checksum. The quoted L4 checksum is left: the
+ * packet is cut off, so it cannot be verified. */
 GLOBAL rewrite_quoted_end(struct __sk_buff *skb, struct packet *p, struct packet *q, const struct end *end)
 {
 	if (!p || !q || !end)

@@ -9,7 +9,7 @@
 #define AF_INET 2
 #define AF_INET6 10
 
-/* Asks about the way between two addresses; the source may be NULL. */
+/* Fills in the question of bpf_fib_lookup about two addresses; the source may be NULL. */
 static __always_inline void route_ask(struct bpf_fib_lookup *fib, int v6, const struct addr *src, const struct addr *dst)
 {
 	if (v6) {
@@ -31,7 +31,7 @@ static __always_inline int route_ttl(struct __sk_buff *skb, struct packet *p)
 
 	if (p->v6)
 		return bpf_skb_store_bytes(skb, p->l3 + 7, &ttl, 1, 0) ? DROP_WRITE : 0;
-	/* The checksum covers (ttl, protocol) as one big-endian word. */
+	/* TTL and protocol are one 16-bit word of the header's checksum. */
 	__be16 from = bpf_htons(p->ttl << 8 | p->protocol), to = bpf_htons(ttl << 8 | p->protocol);
 
 	if (bpf_l3_csum_replace(skb, p->l3 + 10, from, to, 2) || bpf_skb_store_bytes(skb, p->l3 + 8, &ttl, 1, 0))
@@ -39,7 +39,7 @@ static __always_inline int route_ttl(struct __sk_buff *skb, struct packet *p)
 	return 0;
 }
 
-/* Out of the device that the host's own routes name. What they cannot answer is the stack's to answer (ICMP). */
+/* Sends a packet out of the device that the host's routes name. Returns an action; TC_ACT_OK: the stack has to answer it by ICMP. */
 GLOBAL route_out(struct __sk_buff *skb, struct context *c)
 {
 	if (!c)

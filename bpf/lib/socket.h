@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* socket: a call of a service becomes a call of one of its backends at the socket, so that no packet needs translation. Programs of
- * control groups are interrupted by those of devices and by each other: what they know is on the stack, never in the context. */
+/* socket: a call of a service becomes a call of one of its backends at the socket, so that no packet needs translation. A program at a
+ * socket is interrupted by those at devices and by others at sockets, so it keeps all on its stack and never takes the context. */
 #ifndef WEFT_SOCKET_H
 #define WEFT_SOCKET_H
 
@@ -19,7 +19,7 @@ static __always_inline int socket_is_host(struct bpf_sock_addr *ctx)
 	return bpf_get_netns_cookie(ctx) == host_netns;
 }
 
-/* The protocol by which services are found; 0: none that is translated at sockets. */
+/* The protocol of the service that is looked up; 0: none is translated at sockets. */
 static __always_inline __u8 socket_protocol(const struct bpf_sock_addr *ctx)
 {
 	switch (ctx->protocol) {
@@ -33,7 +33,7 @@ static __always_inline __u8 socket_protocol(const struct bpf_sock_addr *ctx)
 	}
 }
 
-/* Who keeps its backend at a service with affinity: all processes of a network namespace are one client, as a pod is. */
+/* The client, for affinity: all processes of a network namespace are one, as a pod is. */
 static __always_inline void socket_client(struct bpf_sock_addr *ctx, struct addr *client)
 {
 	__u64 *w = (__u64 *)client;
@@ -64,8 +64,8 @@ static __always_inline struct backend *socket_kept(const struct socket_key *key,
 	return b;
 }
 
-/* Leads a call of addr:port to a backend of the service that is there. Returns 1 if it did, 0 if the call is none of a service, and -1
- * if the service has no backend. A message of an unconnected socket is one of many: they go to one backend. */
+/* Makes addr:port, if that is a service, one of its backends. Returns 1 if it did, 0 if it is no service, and -1 if the service has no
+ * backend. `message`: a datagram of an unconnected socket, all of which go to one backend. */
 static __always_inline int socket_translate(struct bpf_sock_addr *ctx, struct addr *addr, __be16 *port, int message)
 {
 	struct lb_call call = { .dst = *addr, .port = *port, .protocol = socket_protocol(ctx), .net = NET_PODS };
@@ -91,7 +91,7 @@ static __always_inline int socket_translate(struct bpf_sock_addr *ctx, struct ad
 	return 1;
 }
 
-/* What the socket called that speaks with addr:port, if that was a service: then it is what the process is told. */
+/* Makes addr:port, if that is a backend that this socket has called by a service, the service that it called. Returns whether it did. */
 static __always_inline int socket_restore(struct bpf_sock_addr *ctx, struct addr *addr, __be16 *port)
 {
 	struct socket_key key = { .cookie = bpf_get_socket_cookie(ctx), .addr = *addr, .port = *port };

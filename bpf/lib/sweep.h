@@ -26,7 +26,7 @@ GLOBAL sweep_connection(const struct ct_key *at)
 	return ct_remove(&key);
 }
 
-/* Counts a connection that no workload owns. */
+/* Counts a connection that the agent has put in, which no workload owns. */
 static __always_inline int sweep_made(void)
 {
 	struct quota *none = quota_of(0), *all = quota_of(OWNER_ALL);
@@ -38,7 +38,7 @@ static __always_inline int sweep_made(void)
 	return 1;
 }
 
-/* What the agent says of a connection: see enum sweep_what. One that is past its time is none, and makes room. */
+/* Does to a connection what the agent asks: see enum sweep_what. One that is past its time goes, and counts as not found. */
 GLOBAL sweep_mark(const struct ct_key *at, __u32 what)
 {
 	struct ct_key key;
@@ -73,7 +73,7 @@ GLOBAL sweep_fragment(const struct fragment_key *at)
 	return f && sweep_is_over(f->expires) ? quota_remove(&fragments, &key, f->owner, QUOTA_FRAGMENTS) : 0;
 }
 
-/* Whether conntrack knows a connection between these ends. */
+/* Whether the connection between these ends still lives. */
 GLOBAL sweep_lives(const struct nat_key *k)
 {
 	struct packet p;
@@ -84,7 +84,7 @@ GLOBAL sweep_lives(const struct nat_key *k)
 	return (nat_until(k, &p, &key) + 2) * SECOND > bpf_ktime_get_ns(); /* whole seconds, and what sweep_is_over() adds */
 }
 
-/* A client's connection runs between it, or who stands for it when it called itself, and the backend. */
+/* The same for a call of a service: its connection is between the client, or the hairpin source, and the backend. */
 static __always_inline int sweep_serves(const struct nat_key *key, const struct addr *backend, __be16 port, __be16 source_port)
 {
 	struct nat_key inside = *key;

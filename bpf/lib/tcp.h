@@ -2,8 +2,8 @@
 /* tcp: what the numbers of TCP prove about a connection (RFC 9293 3.4, 3.10).
  *
  * Any host can send a SYN with a forged source, and the callee answers it. A connection is open once each end has
- * acknowledged the number that the other began with, which takes an end that hears the other. Where the beginning was not
- * seen, the numbers of both directions must fit together. A RST is believed by its exact number (RFC 5961 3.2): what its
+ * acknowledged the number that the other began with: only an end that gets the other's packets knows it. Where the beginning was
+ * not seen, the numbers of both directions must fit together. A RST is believed by its exact number (RFC 5961 3.2): what its
  * receiver has acknowledged, or, for what is still under way, what its sender has sent without a gap.
  */
 #ifndef WEFT_TCP_H
@@ -17,7 +17,7 @@
 #define TCP_ACK 0x10
 
 /* How far numbers of a connection whose beginning was not seen may lie apart: what may be under way (RFC 7323 allows 1 GiB,
- * Linux' tcp_rmem 6 MiB). */
+ * Linux' tcp_rmem 6 MiB). Of two numbers the later one is *behind* the other: tcp_behind(x, y) is x > y. */
 #define TCP_NEAR (16u << 20)
 
 static __always_inline int tcp_behind(__u32 x, __u32 y)
@@ -40,8 +40,8 @@ static __always_inline int tcp_near(__u32 x, __u32 y)
 	return x - y + TCP_NEAR < 2 * TCP_NEAR;
 }
 
-/* Where the next packet of an open connection begins. It follows what comes in order; after a gap what the peer has
- * acknowledged: a forged packet moves neither. */
+/* The number at which the next packet of an open connection should begin: after what came in order, or, after a gap, after what the
+ * peer has acknowledged. A forged packet moves neither. */
 static __always_inline __u32 tcp_next(const struct packet *p, const struct ct_way *own, const struct ct_way *peer)
 {
 	if (p->seq != own->next && tcp_behind(peer->acked, own->next) && tcp_near(peer->acked, own->next))
@@ -91,7 +91,7 @@ static __always_inline __u32 tcp_proves(const struct packet *p, struct ct_way *o
 	return flags;
 }
 
-/* A FIN counts as it comes in order, or else, since a forged one may be any number, once the other end has acknowledged it. */
+/* A FIN in order counts at once. Another one may be forged, with any number: it counts once the other end has acknowledged it. */
 static __always_inline __u32 tcp_closes(const struct packet *p, struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b, int in_order)
 {
 	if ((p->tcp_flags & TCP_ACK) && (flags & (from_b ? CT_FIN_A : CT_FIN_B)) && p->ack == peer->fin)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* verdict: what the NIC on one end of a connection says of it. */
+/* verdict: what the policy of the NIC at one end of a connection says of it. */
 #ifndef WEFT_VERDICT_H
 #define WEFT_VERDICT_H
 
@@ -7,8 +7,8 @@
 #include "ct.h"
 #include "policy.h"
 
-/* Identity of the end that answers. What has a node's address is the node to who called that, whatever the node's netfilter
- * has translated to it. */
+/* Identity of the end that answers. If the answer has a node's address the peer is that node, which was called, whatever the node's
+ * netfilter has translated. */
 static __always_inline __u32 verdict_answerer(const struct context *c)
 {
 	return ipcache_place(c->sender) == PLACE_NODE ? c->sender : c->source;
@@ -27,7 +27,7 @@ static __always_inline void verdict_hide(struct question *q, __u32 at)
 }
 
 #define ASKED_BY_CALLER 4 /* the NIC's end opened the connection */
-#define ASKED_BACK 8 /* had the other end opened it */
+#define ASKED_BACK 8 /* the question is about the other direction, as if the other end had opened it */
 
 /* Makes the question of NIC `n` about a connection, and gives the verdict if that is remembered, else VERDICT_NONE. */
 GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int how)
@@ -59,7 +59,7 @@ GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int h
 	} else {
 		q->direction = DIRECTION_INGRESS;
 		q->of = REMEMBERED_INGRESS;
-		/* Behind the stack the address may have been translated, so the entry's identity counts; else the address' is newer. */
+		/* On the other side of the stack the address may be a translated one: the entry's identity counts. Else that of the address is newer. */
 		q->peer = reply ? !(e->flags & CT_STACK) && c->destination > IDENTITY_RESERVED ? c->destination : e->source : c->source;
 		verdict_hide(q, sends ? c->destination : c->sender);
 	}
@@ -75,8 +75,8 @@ static __always_inline int verdict_one(struct __sk_buff *skb, struct context *c,
 
 /* The verdict of the NIC on one end. A connection is judged once per end, in the direction in which it was opened:
  * egress at the NIC that called, ingress at the NIC that was called; packets of both directions ask the same remembered verdict. Of one
- * that was adopted it is not known who called: each NIC must allow both, and what becomes of the packet is the first one's to say. What
- * the verdict means for a packet: policy_reason. */
+ * that was adopted it is not known which end called, so each NIC is asked about both directions: the first verdict is returned, unless
+ * only the second one denies. policy_reason says what a verdict means for a packet. */
 static __always_inline int verdict_at(struct __sk_buff *skb, struct context *c, struct flow *f, const struct nic *n, int calls)
 {
 	struct ct *e = f->entry;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* vlan: a frame with a tag (IEEE 802.1Q) that is seen at a device belongs to the VLAN device above it, which is another link
- * with programs of its own, or none. Without a number (0) it has but a priority, and is the device's own.
+ * with programs of its own, or none. Number 0 is no VLAN, only a priority: such a frame is the device's own.
  */
 #ifndef WEFT_VLAN_H
 #define WEFT_VLAN_H
@@ -8,9 +8,9 @@
 #include "mark.h"
 #include "packet.h"
 
-/* Whether the frame is another link's. Where its first tag is a priority the kernel looks at the next one, which lies in the
- * frame (__netif_receive_skb_core); two of these would bring the device a packet that no program has seen, so that
- * frame is dropped: -1. */
+/* Whether the frame belongs to a VLAN device. If its first tag is a priority the kernel goes on to the next one, which lies in the
+ * frame (__netif_receive_skb_core). After two priorities it would give the device a packet that no program has seen: -1, for
+ * such a frame is to be dropped. */
 static __always_inline int vlan_is_other(struct __sk_buff *skb)
 {
 	__be16 next;
@@ -24,8 +24,8 @@ static __always_inline int vlan_is_other(struct __sk_buff *skb)
 	return next & bpf_htons(VLAN_NUMBER) ? 1 : -1;
 }
 
-/* Lets another link's frame go on to the host's stack. Its sender is outside, by whatever address: the mark says so to
- * to_pod, and to from_overlay, unless a program of the VLAN device knows better. */
+/* Passes a VLAN's frame on to the host's stack. Whatever its address, its sender is outside: the mark says so to to_pod and to
+ * from_overlay. If the VLAN device has programs, they write the mark anew. */
 static __always_inline int vlan_pass(struct __sk_buff *skb)
 {
 	mark_set(skb, skb->protocol == bpf_htons(ETH_P_IPV6) ? config.world6 : config.world4, MARK_IDENTITY);

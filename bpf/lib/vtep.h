@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* vtep: where the tunnels of others end (keys vtep-* of the configuration): a machine that is no node, and a range of addresses
- * behind it. It speaks with the VNI of the world, for its range alone, to pods alone, and asks who has a pod's address by ARP.
+/* vtep: a machine that is no node and speaks VXLAN, and a range of addresses behind it (keys vtep-* of the configuration). It
+ * sends with the VNI of the world, from its range only, to pods only, and asks by ARP which node has a pod's address.
  */
 #ifndef WEFT_VTEP_H
 #define WEFT_VTEP_H
@@ -19,7 +19,7 @@ static __always_inline struct ipcache *vtep_row(const struct addr *a, const stru
 	return h && (h->flags & IPCACHE_VTEP) && addr_equal(&h->tunnel, end) ? h : NULL;
 }
 
-/* Who sends what the VTEP at `end` has sent. Returns 0 or a drop reason. */
+/* Checks what the VTEP at `end` has sent, and sets the sender's identity. Returns 0 or a drop reason. */
 static __always_inline int vtep_check(struct context *c, const struct addr *end)
 {
 	const struct packet *p = &c->packet;
@@ -32,7 +32,7 @@ static __always_inline int vtep_check(struct context *c, const struct addr *end)
 	return ipcache_is_local_pod(ipcache_lookup(&p->dst, c->net)) ? 0 : DROP_STALE;
 }
 
-/* Answers for the pods of this node, as one machine. VTEPs learn by it which node a MAC is at, so each node has another. */
+/* Answers ARP for the pods of this node, with one MAC for all: VTEPs learn from it at which node a MAC is, so each node has its own. */
 static __noinline int vtep_arp(struct __sk_buff *skb, struct context *c, const struct addr *end)
 {
 	struct addr own = config_addr(&config.tunnel), sender = {}, target = {};
@@ -46,7 +46,7 @@ static __noinline int vtep_arp(struct __sk_buff *skb, struct context *c, const s
 	addr_from4(&target, arp_address(a.target));
 	if (!vtep_row(&sender, end, c->net))
 		return drop(skb, c, DROP_INVALID_SOURCE_IP);
-	/* It asks all nodes: the one that has the pod answers. */
+	/* The VTEP asks all nodes, and only the one that has the pod answers. */
 	if (a.operation != bpf_htons(ARP_REQUEST) || !ipcache_is_local_pod(ipcache_exact(&target, c->net)))
 		return TC_ACT_SHOT;
 	reason = arp_turn(skb, &a, mac);

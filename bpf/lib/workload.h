@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* workload: it speaks for itself alone, from its own addresses, to one place at a time, and no overlay packet to a node. */
+/* workload: what a workload may send: from its own addresses only, to no multicast or loopback address, and nothing that looks like the tunnel. */
 #ifndef WEFT_WORKLOAD_H
 #define WEFT_WORKLOAD_H
 
