@@ -21,21 +21,21 @@ type Attachment struct {
 	Current bool // it is this Datapath's program, not a predecessor's, and where this Datapath puts it
 }
 
-// hook is a way to put programs on devices. What it attaches outlives the process.
+// hook is a way to attach programs to devices: tcx, cls_bpf, netkit. (Elsewhere a hook is a point at which a program sees packets.)
 type hook interface {
 	name() string
 	// attach puts a program on a device, or in the place of the one of that name: no packet in between goes unseen.
 	attach(program string, p *ebpf.Program, ifindex int) error
 	// detach takes the program of that name off a device, and nothing else. It is no error if there is none, or no device.
 	detach(program string, ifindex int) error
-	// list gives what is attached this way, by any program, without Current.
+	// list gives what is attached this way, by any agent, without Current.
 	list() ([]Attachment, error)
 }
 
-// hooksOf are the ways to attach to any device, the newest first. dir is the pin directory.
+// hooksOf are the ways to attach a program to any device, the newest first. dir is the pin directory.
 func hooksOf(dir string) []hook { return []hook{tcx{pins{dir}}, classic{dir}} }
 
-// withNetkit adds that for from_pod at a netkit pair.
+// withNetkit adds the way to attach from_pod to a netkit pair.
 func withNetkit(dir string, hooks []hook) []hook {
 	return append(slices.Clone(hooks), netkit{pins{dir}})
 }
@@ -54,8 +54,8 @@ func (d *Datapath) ways(program string) []hook {
 	return ways
 }
 
-// waysOn are those for a program on a device. One that an agent before attached by tcx alone has no clsact qdisc, and would drop
-// packets while it gets one: it keeps tcx until it is made anew, or loses its programs.
+// waysOn are the hooks for a program on one device. A device on which an earlier agent attached by tcx alone has no clsact qdisc, and
+// would drop packets while it gets one: it keeps tcx until it is made anew, or loses its programs.
 func (d *Datapath) waysOn(program string, ifindex int) ([]hook, error) {
 	ways := d.ways(program)
 	if ways[0].name() != (classic{}).name() || !(pins{d.dir}).any(link.TCXType, ifindex) {
@@ -69,8 +69,8 @@ func (d *Datapath) waysOn(program string, ifindex int) ([]hook, error) {
 	return ways, err
 }
 
-// Attach puts a program on a device, or updates the one that an earlier agent left there in place: no packet in
-// between goes unseen, also when that agent attached it another way. The attachment outlives the process.
+// Attach puts a program on a device. If an earlier agent left one there it takes its place in one step, also when that agent attached
+// it another way: no packet in between goes unseen. What is attached outlives the process.
 func (d *Datapath) Attach(program string, ifindex int) error {
 	d.swap.RLock() // a program that is exchanged meanwhile would stay behind on this device
 	defer d.swap.RUnlock()
@@ -97,7 +97,7 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 	if err := ways[0].attach(program, p, ifindex); err != nil {
 		return fmt.Errorf("attach %s to device %d: %w", program, ifindex, err)
 	}
-	for _, other := range ways[1:] { // while both are there, what tcx decides never reaches cls_bpf
+	for _, other := range ways[1:] { // while both are attached, a packet that tcx has passed or dropped does not reach cls_bpf
 		if err := other.detach(program, ifindex); err != nil {
 			return fmt.Errorf("detach %s of an earlier agent from device %d: %w", program, ifindex, err)
 		}
@@ -128,7 +128,7 @@ func (d *Datapath) loadPaired() error {
 	return nil
 }
 
-// own is the program that this Datapath attaches to a device in a way, nil if it does not.
+// own is the program that this Datapath attaches to a device by a hook of this name; nil: it uses another one there.
 func (d *Datapath) own(program, by string, ifindex int) *ebpf.Program {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -157,7 +157,7 @@ func (d *Datapath) Detach(program string, ifindex int) error {
 	return release(d.dir, ifindex)
 }
 
-// Attachments lists what is attached, by any program.
+// Attachments lists what is attached, by this agent or an earlier one.
 func (d *Datapath) Attachments() ([]Attachment, error) {
 	d.swap.RLock()
 	defer d.swap.RUnlock()

@@ -13,8 +13,8 @@ import (
 	"weftnet.io/weftnet/internal/datapath/object"
 )
 
-// classic attaches by filters of kind bpf below a device's clsact qdisc, as kernels without tcx want it. Nothing is
-// pinned: a filter lives as long as its device, and is known by its name and handle.
+// classic attaches by cls_bpf filters of a device's clsact qdisc, the only way where the kernel has no tcx. Nothing is
+// pinned: a filter lives as long as its device, and is found again by its name and handle.
 //
 // Replacing a filter swaps its program under RCU (cls_bpf_change), so each packet meets the old one or the new one.
 type classic struct{ dir string }

@@ -50,7 +50,7 @@ type Config struct {
 	sockets       bool   // programs at sockets are loaded, too: AttachSockets was called
 }
 
-// Programs are the names of those on devices.
+// Programs are the names of the programs that stand on devices.
 var Programs = object.OnDevices()
 
 // Datapath is one node's loaded program set and its maps.
@@ -59,13 +59,13 @@ type Datapath struct {
 	programs map[string]*ebpf.Program
 	maps     map[string]*ebpf.Map
 	renewed  []string
-	kept     map[string]string // why a map has not the size that is asked for
+	kept     map[string]string // by map that has another size than is asked for: why
 	hooks    []hook            // the one in use first
 	config   Config
 
 	loading sync.Mutex   // taken before the others; programs are loaded by one at a time
 	swap    sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations and lost, too
-	writing sync.RWMutex // taken before swap; nothing is written while Reload copies what was
+	writing sync.RWMutex // taken before swap; held by Reload while it copies maps, so that no entry is written meanwhile
 
 	sweeping sync.Mutex // one at a time
 
@@ -76,19 +76,19 @@ type Datapath struct {
 	closed    bool
 
 	migrations []*migration
-	unpinned   []string      // maps that were made, until settle
-	unread     []*migration  // from maps of a shape that cannot be told, until settle
-	moves      chan struct{} // has one when migrations begin
+	unpinned   []string      // maps that were made and that settle will pin
+	unread     []*migration  // from maps whose shape is not known; settle removes them
+	moves      chan struct{} // gets a value when migrations begin
 	lost       map[string]int
 }
 
 // Open loads the programs with this configuration and takes over, or makes, the maps pinned below dir, a directory of
-// a mounted BPF file system. The entries of a pinned map of another shape are moved into a new one; Follow ends that.
+// a mounted BPF file system. The entries of a pinned map of another shape are moved into a new one: call Follow until that is done.
 func Open(dir string, config Config) (*Datapath, error) {
 	if err := rlimit.RemoveMemlock(); errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("make a BPF map: %w (the agent needs capability BPF, or SYS_ADMIN, which includes it)", err)
 	} else if err != nil {
-		return nil, fmt.Errorf("raise the limit of locked memory, which kernels before 5.11 count BPF memory as: %w", err)
+		return nil, fmt.Errorf("raise the limit of locked memory, which by which kernels before 5.11 bound BPF memory: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, linkDir), 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)
@@ -144,7 +144,7 @@ func (d *Datapath) loadAll() error {
 	return nil
 }
 
-// load loads the programs of an object, by their names, with its maps; those that are there already it shares.
+// load loads an object: its programs, by their names, and those of its maps that no earlier object has brought.
 func (d *Datapath) load(name string, config Config) (map[string]*ebpf.Program, error) {
 	spec, err := object.Spec(name)
 	if err != nil {
@@ -182,7 +182,7 @@ func (d *Datapath) load(name string, config Config) (map[string]*ebpf.Program, e
 	return programs, nil
 }
 
-// takeMaps opens or makes the pinned maps of this program that no earlier one has brought.
+// takeMaps opens or makes the pinned maps of this object that no earlier one has brought.
 func (d *Datapath) takeMaps(spec *ebpf.CollectionSpec) error {
 	list, known, err := layout.OpenList(d.dir)
 	if err != nil {
@@ -218,8 +218,7 @@ func (d *Datapath) Program(name string) *ebpf.Program {
 	return d.programs[name]
 }
 
-// Map is a pinned map by its name in bpf/lib/abi; nil when there is none of that name. One whose size the configuration says may
-// be another after Reload.
+// Map is a pinned map by its name in bpf/lib/abi; nil: none. Do not keep one with a configured size: after Reload it may be another.
 func (d *Datapath) Map(name string) *ebpf.Map {
 	d.swap.RLock()
 	defer d.swap.RUnlock()
@@ -235,7 +234,7 @@ func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Quota, error) {
 	return sweep.Run(d.maps, d.programs["sweep"])
 }
 
-// Mark does with connections what the agent wants of them, and tells with how many; see sweep.Mark.
+// Mark sets flags of connections, or counts them, as `what` says, and tells of how many; see sweep.Mark.
 func (d *Datapath) Mark(what abi.SweepWhat, keys ...abi.CtKey) (int, error) {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
@@ -263,7 +262,7 @@ func (d *Datapath) Close() {
 	}
 }
 
-// apply sets the variables of a program that is to be loaded: those of features, and struct node_config. What is not said stays as bpf/lib/config.h has it.
+// apply sets the variables of an object that is to be loaded; what the configuration does not say keeps the default of bpf/lib/config.h.
 func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	for name, value := range c.Constants {
 		if v := spec.Variables[name]; v != nil {
@@ -279,7 +278,7 @@ func (c Config) apply(spec *ebpf.CollectionSpec) error {
 	}
 	variable := spec.Variables["config"]
 	if variable == nil {
-		return nil // this program asks for nothing
+		return nil // this object does not read it
 	}
 	var n abi.NodeConfig
 	if err := variable.Get(&n); err != nil {

@@ -1,6 +1,6 @@
-// Package datapath is the life of eBPF programs in the kernel: Open makes one node's program set of the compiled ones (package
-// object) with its configuration, maps are pinned by name below one directory and taken over by the next agent, Attach puts a
-// program on a device and replaces its predecessor without a gap.
+// Package datapath loads, attaches and replaces eBPF programs: Open loads one node's programs, compiled ahead (package object), with
+// their configuration; maps are pinned by name below one directory, where the next agent takes them over; Attach puts a program on a
+// device and replaces its predecessor without a gap.
 //
 // Three ways to attach stand behind one interface: tcx links (kernel 6.6) for the node's devices, cls_bpf filters for
 // workloads' and wherever there is no tcx, and for from_pod the netkit pair (6.8) of a workload that has one. Which the

@@ -21,7 +21,7 @@ var former = map[string]string{"ipcache": "hosts", "quota": "shares"}
 // learnt are the maps that programs write: while the former programs run, they go on writing into the former maps.
 var learnt = append([]string{"affinities"}, sweep.Tables...)
 
-// resizes tells whether Reload gives a map of this name another size. The others have the one that they were compiled with.
+// resizes tells whether Reload may give a map of this name another size. Others keep the size that they were compiled with.
 func resizes(name string) bool {
 	return slices.Contains(learnt, name) || slices.Contains(written, name)
 }
@@ -30,13 +30,13 @@ func resizes(name string) bool {
 type migration struct {
 	name, pin string // pin: the path of old
 	old       *ebpf.Map
-	held      *ebpf.Map // what this Datapath has held of old; nil: it was an earlier agent's
+	held      *ebpf.Map // this Datapath's own handle of old, to be closed with it; nil: old is an earlier agent's
 	rows      *layout.Copy
 	back      *layout.Back // to old; of maps that the agent writes
 }
 
-// take gives the pinned map of this name and shape, or makes one, which settle pins. One of another shape is left where it is
-// until then.
+// take puts the pinned map of this name and shape into d.maps, or makes one, which settle pins. Until then a pinned map of another
+// shape stays where it is.
 func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
 	path, want := filepath.Join(d.dir, name), layout.Of(spec)
 	if was, known := former[name]; known {
@@ -80,8 +80,8 @@ func (d *Datapath) take(name string, spec *ebpf.MapSpec, known map[ebpf.MapID]la
 	return nil
 }
 
-// replaceMap makes a map that is filled from a former one. If the kernel does not make it, and they would differ in nothing but
-// size, the former one stays.
+// replaceMap makes a map and has it filled from a former one. If the kernel cannot make it, and only the size would be another, the
+// former one stays in use.
 func (d *Datapath) replaceMap(name, path string, m *ebpf.Map, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
 	err := d.make(name, spec)
 	if err == nil {
@@ -103,16 +103,16 @@ func (d *Datapath) keep(name string, m *ebpf.Map, spec *ebpf.MapSpec, why string
 	d.kept[name] = why
 }
 
-// Kept says of each map that has not the size that is asked for what keeps it from that.
+// Kept says, by map that has another size than is asked for, why.
 func (d *Datapath) Kept() map[string]string {
 	d.swap.RLock()
 	defer d.swap.RUnlock()
 	return maps.Clone(d.kept)
 }
 
-// needed says why a map is left as large as it is, if so: it differs in nothing else, and what it holds would fill more than half
-// of the one that is asked for. An entry that does not fit is a connection cut off. Of what the agent writes none may be left
-// out, whatever else differs; and as no set may have more than a quarter of a map, none outgrows that because the map shrinks.
+// needed says why a map keeps its size; empty: it need not. One that programs write keeps it if nothing but the size would change and what
+// it holds would fill more than half of that: an entry that does not fit is a connection cut off. One that the agent writes keeps it from
+// a quarter on, whatever its shape: no entry of a policy may be left out, and no set may have more than a quarter of a map.
 func needed(m *ebpf.Map, name string, spec *ebpf.MapSpec) string {
 	most, part := spec.MaxEntries/2, "half"
 	if slices.Contains(written, name) {
@@ -124,7 +124,7 @@ func needed(m *ebpf.Map, name string, spec *ebpf.MapSpec) string {
 	return fmt.Sprintf("what it holds would fill more than %s of that", part)
 }
 
-// make makes a map that nothing finds before settle pins it.
+// make makes a map, without a pin: settle pins it once all programs are loaded.
 func (d *Datapath) make(name string, spec *ebpf.MapSpec) error {
 	spec = spec.Copy()
 	spec.Pinning = ebpf.PinNone
@@ -137,7 +137,7 @@ func (d *Datapath) make(name string, spec *ebpf.MapSpec) error {
 	return nil
 }
 
-// migrate has a map filled from a former one; nil: there is none. What cannot be read goes when the others are pinned.
+// migrate has a map filled from a former one, `old`; nil: there is none. One whose shape is not known is removed by settle.
 func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, known map[ebpf.MapID]layout.Layout) error {
 	if old == nil {
 		return nil
@@ -146,7 +146,7 @@ func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, 
 	want := layout.Of(spec)
 	g := &migration{name: name, pin: pin, old: old, rows: layout.NewCopy(old, have, d.maps[name], want), back: layout.NewBack(old, want, have)}
 	if !told || !layout.Moveable(spec.Type) || !layout.Moveable(old.Type()) {
-		// An agent that died here made it, or one that told nothing.
+		// Its agent died before it had noted the shape, or was of a version that noted none.
 		d.renewed, d.unread = append(d.renewed, name), append(d.unread, g)
 		return nil
 	}
@@ -154,7 +154,7 @@ func (d *Datapath) migrate(name, pin string, old *ebpf.Map, spec *ebpf.MapSpec, 
 	return nil
 }
 
-// Moves has one when entries begin to move. Follow them then.
+// Moves gets a value when entries begin to move. Call Follow then.
 func (d *Datapath) Moves() <-chan struct{} { return d.moves }
 
 func (d *Datapath) tellMoves() {
@@ -166,7 +166,7 @@ func (d *Datapath) tellMoves() {
 	}
 }
 
-// Moving names the maps whose former shape is still written by former programs.
+// Moving names the maps that have a former one beside them, whose entries are still moved.
 func (d *Datapath) Moving() []string {
 	d.swap.RLock()
 	defer d.swap.RUnlock()
@@ -184,8 +184,8 @@ func (g *migration) close() {
 	}
 }
 
-// Follow copies what former programs have learnt since into the new maps. Once none of them is attached any
-// more, and it has copied the last of it, it takes the former maps away and returns true. Call it until it does.
+// Follow copies into the new maps what former programs have written since the last call. Once none of these programs is attached, and
+// the last entries are copied, it removes the former maps and returns true. Call it until it does.
 func (d *Datapath) Follow() (done bool, err error) {
 	d.following.Lock()
 	defer d.following.Unlock()
@@ -235,7 +235,7 @@ func (d *Datapath) Follow() (done bool, err error) {
 	return true, sweep.Recount(d.maps)
 }
 
-// Lost counts, by map, the entries that were not moved since the map in which they belong was full.
+// Lost counts, by map, the entries that were not moved because the new map was full.
 func (d *Datapath) Lost() map[string]int {
 	d.swap.RLock()
 	defer d.swap.RUnlock()

@@ -7,9 +7,9 @@ import (
 	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
-// netkit attaches from_pod where the far side of a netkit pair transmits (Linux 6.8), which the kernel offers at the near
-// side: nothing that the workload's namespace does to its device takes the program away. What the host sends into the pair
-// is seen at its near side as on any other device.
+// netkit attaches from_pod where the workload's side of a netkit pair transmits (Linux 6.8). The kernel attaches it at the host side, so
+// nothing that the workload's namespace does to its own device takes the program away. What the host sends into the pair is seen at
+// the host side, by to_pod as on any other device.
 type netkit struct{ pins }
 
 func (netkit) name() string { return "netkit" }
@@ -31,7 +31,7 @@ func (k netkit) detach(program string, ifindex int) error {
 
 func (k netkit) list() ([]Attachment, error) { return k.links(link.NetkitType, k.name()) }
 
-// isNetkit tells whether a device is the near side of a netkit pair.
+// isNetkit tells whether a device is the host side of a netkit pair.
 func isNetkit(ifindex int) (bool, error) {
 	s, err := rtnetlink.Open()
 	if err != nil {

@@ -10,18 +10,18 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// linkDir holds what stands for attachments, below the pin directory.
+// linkDir, below the pin directory, has the pins of links, and a folder for each clsact qdisc that an agent has made.
 const linkDir = "links"
 
-// pins are BPF links pinned by device and program. A link goes with its device; its pin stays, and says that the device is gone.
+// pins are BPF links pinned by device and program. When a device goes the pin stays, and its link says that the device is gone.
 type pins struct{ dir string }
 
 func (s pins) path(ifindex int, program string) string {
 	return filepath.Join(s.dir, linkDir, fmt.Sprintf("%d-%s", ifindex, program))
 }
 
-// update puts a program into the link that is pinned for a device. False: there is none, or it is of an earlier device of
-// that number and its pin has been removed.
+// update puts a program into the link that is pinned for a device. False: there is none, or it was of an earlier device with that
+// ifindex, and its pin is removed now.
 func (s pins) update(program string, p *ebpf.Program, ifindex int) (bool, error) {
 	old, err := link.LoadPinnedLink(s.path(ifindex, program), nil)
 	if errors.Is(err, os.ErrNotExist) {
@@ -118,11 +118,11 @@ func (s pins) links(kind link.Type, by string) (list []Attachment, err error) {
 	return list, nil
 }
 
-// isOf tells whether a link that is pinned for a device is on it, and not what is left of an earlier one of that number.
+// isOf tells whether a pinned link is on the device of this ifindex, and not left from an earlier device that had it.
 func isOf(info *link.Info, ifindex int) bool {
 	if i := info.TCX(); i != nil {
 		return int(i.Ifindex) == ifindex
 	}
-	i := info.Netkit() // which tells the number of the far side, in whatever namespace that is, and 0 once the pair is gone
+	i := info.Netkit() // its ifindex is that of the workload's side, in another namespace; 0 once the pair is gone
 	return i != nil && i.Ifindex != 0
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// ErrMoving says that entries of former maps are on their way, and that another configuration has to wait for them.
+// ErrMoving says that entries of former maps are still moved; another configuration has to wait for that.
 var ErrMoving = errors.New("entries of the former maps are still moved")
 
 // Reload loads the programs with another configuration and puts them in the place of the former ones on every device, one
-// after the other, while packets flow. Maps that are to have another size are made anew and filled from the former ones: Follow
-// ends that. If it comes to nothing, all is as it was.
+// after the other, while packets flow. Maps that get another size are made anew and filled from the former ones: call Follow until
+// that is done. If Reload fails before programs are exchanged, nothing has changed.
 func (d *Datapath) Reload(config Config) error {
 	d.loading.Lock()
 	defer d.loading.Unlock()
@@ -40,7 +40,7 @@ func (d *Datapath) Reload(config Config) error {
 	return d.replace()
 }
 
-// settleInto copies what maps hold and takes the successor's, and nothing is written in between.
+// settleInto fills and pins the successor's maps and takes it over, with no entry written in between. It returns the former programs.
 func (d *Datapath) settleInto(next *Datapath) ([]*ebpf.Program, error) {
 	d.writing.Lock()
 	defer d.writing.Unlock()
@@ -50,8 +50,8 @@ func (d *Datapath) settleInto(next *Datapath) ([]*ebpf.Program, error) {
 	return d.exchange(next), nil
 }
 
-// successor has the programs with another configuration, and the same maps but for those that get another size, which are not
-// pinned yet: if it comes to nothing, nothing has changed.
+// successor loads the programs with another configuration. It has the same maps, but for those that get another size: these are not
+// pinned yet, so a failure changes nothing.
 func (d *Datapath) successor(config Config) (*Datapath, error) {
 	next := newDatapath(d.dir, config)
 	for name, m := range d.maps {
@@ -74,7 +74,7 @@ func (d *Datapath) successor(config Config) (*Datapath, error) {
 	return nil, err
 }
 
-// discard lets go of what a successor has and this Datapath has not.
+// discard closes what a successor has and d has not.
 func (next *Datapath) discard(d *Datapath) {
 	for name, m := range next.maps {
 		if d.maps[name] != m {
@@ -89,7 +89,7 @@ func (next *Datapath) discard(d *Datapath) {
 	}
 }
 
-// exchange takes over what the successor has, and returns the former programs.
+// exchange takes over the successor's programs and maps, and returns the former programs.
 func (d *Datapath) exchange(next *Datapath) []*ebpf.Program {
 	d.swap.Lock()
 	defer d.swap.Unlock()
@@ -125,7 +125,7 @@ func (d *Datapath) all() (list []*ebpf.Program) {
 	return list
 }
 
-// replace puts this Datapath's programs in the place of all others of this pin directory.
+// replace puts this Datapath's programs in the place of those that earlier ones have attached.
 func (d *Datapath) replace() error {
 	list, err := d.Attachments()
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"weftnet.io/weftnet/internal/datapath/shelf"
 )
 
-// settle pins what was made, in the place of what programs have used so far, once all programs are loaded. Entries are copied
-// right before: they change while programs are loaded. If it fails, every pin is what it was. After it, an agent that finds
-// these pins takes the entries of both maps, whichever of them the programs on devices use.
+// settle pins the maps that were made, once all programs are loaded; the pins of former maps are renamed. Entries are copied right before
+// that, since they change while programs are loaded. If it fails, every pin is what it was. If the agent dies after it, the next one
+// finds both pins and moves the entries, whichever map the programs on devices use.
 func (d *Datapath) settle() (err error) {
 	if err := d.pruneLayouts(); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (d *Datapath) settle() (err error) {
 	return nil
 }
 
-// settled follows the pins that settle has put elsewhere, and takes those away that cannot be read.
+// settled notes the new names of pins that settle has renamed, and removes former maps whose shape is not known.
 func (d *Datapath) settled() {
 	for _, g := range slices.Concat(d.migrations, d.unread) {
 		if slices.Contains(d.unpinned, g.name) {

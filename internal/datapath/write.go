@@ -7,8 +7,8 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// written are the maps by which the agent says what policy is. Programs only read them: what Put and Delete do is done in the
-// former maps, too, while programs of before read those. So each packet meets the same policy, whichever program it meets.
+// written are the maps of policies, which the agent writes and programs only read. While former programs still read the former maps, Put
+// and Delete change these, too: so each packet meets the same policy, whichever program it meets.
 var written = []string{"sets", "policies", "ranges"}
 
 // Put writes an entry of one of the maps that the agent writes.
@@ -26,14 +26,14 @@ func (d *Datapath) Delete(name string, key any) error {
 	}, func(m *ebpf.Map) error { return m.Delete(key) })
 }
 
-// Read gives one of these maps as it is, which stays the one in use meanwhile. do must neither write nor read by this Datapath.
+// Read calls do with one of these maps, which stays the one in use meanwhile. do must not call Put, Delete or Read, or all may hang.
 func (d *Datapath) Read(name string, do func(m *ebpf.Map) error) error {
 	d.writing.RLock()
 	defer d.writing.RUnlock()
 	return do(d.Map(name))
 }
 
-// write changes a map and the former ones of its name: none of them while entries are copied from one to the other.
+// write changes a map and its former ones, but not while entries are copied from one to the other.
 func (d *Datapath) write(name string, before func(*migration) error, now func(*ebpf.Map) error) error {
 	d.writing.RLock()
 	defer d.writing.RUnlock()
