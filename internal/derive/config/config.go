@@ -1,12 +1,12 @@
-// Package config makes table Configs of table Settings: what cilium-config says, read once, a row for each concern. A key
-// that changes nothing in what its concern reads changes no row, and nothing that follows from one.
+// Package config derives table Configs from table Settings: ConfigMap cilium-config, read once, with a row for each concern. A key that
+// changes nothing in its concern changes no row, and nothing that follows from the row.
 //
 //	Settings                  Configs
 //	routing-mode = native  →  routing {Routing:native …}
 //	mtu = 9000
 //	labels = k8s:app       →  identity {Labels:[k8s:app] …}
 //
-// Of that, this node's addresses and its tunnel device follows what the programs of its datapath are told, in table Programs.
+// From Configs, this node's addresses and its tunnel device follows table Programs: what programs are told when they are loaded.
 package config
 
 import (

@@ -5,11 +5,12 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Source is what one feature tells programs: which variable of theirs, the tables that its value depends on beside Configs, whose
-// rows name table.ProgramsKey, and the value, a struct of internal/bpf/abi. Programs are not loaded while it is nil: not known.
+// Source is what one feature tells programs: the name of a variable of theirs, the tables beside Configs that its value depends on (a
+// change in them names table.ProgramsKey), and the value, a struct of internal/bpf/abi. A value of nil is not known yet, and no program
+// is loaded before it is.
 type Source func(t *table.Tables) (variable string, inputs []state.Input, value func(r state.Reader) any)
 
-// join makes one function of all sources, which knows nothing before it knows all.
+// join makes one function of all sources. It gives no value before it has all.
 func join(t *table.Tables, sources []Source) (inputs []state.Input, constants func(r state.Reader) (map[string]any, bool)) {
 	values := map[string]func(r state.Reader) any{}
 	for _, source := range sources {

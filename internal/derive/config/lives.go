@@ -14,7 +14,7 @@ func Lives(t *table.Tables) (string, []state.Input, func(state.Reader) any) {
 	return "lives", nil, func(r state.Reader) any { return LivesOf(t.Config(r).Lives) }
 }
 
-// LivesOf are the lives that keys say, and the defaults for the rest. One for datagrams is for those that are not answered, too.
+// LivesOf are the lives that the configuration gives, else the defaults. A life of datagrams also counts for those without an answer.
 func LivesOf(l settings.Lives) abi.CtLives {
 	or := func(d time.Duration, otherwise uint32) uint32 {
 		if d > 0 {

@@ -17,8 +17,8 @@ var (
 	loopback6 = netip.MustParseAddr("fd57:4546:54::1")
 )
 
-// NewPrograms makes the derivation that fills t.Programs: what programs are told, of the configuration, this node's addresses,
-// its tunnel device and the constants of features. There is no row before all of these are known.
+// NewPrograms makes the derivation that fills t.Programs, what programs are told when they are loaded: of the configuration, this node's
+// addresses, its tunnel device and the constants of features. There is no row before all of these are known.
 func NewPrograms(t *table.Tables, sources ...Source) *state.Derivation[table.Programs] {
 	only := []state.Key{table.ProgramsKey}
 	tunnel := state.Join(attach.TunnelDevice)
@@ -58,8 +58,8 @@ func NewPrograms(t *table.Tables, sources ...Source) *state.Derivation[table.Pro
 	}
 }
 
-// overlay is the index of the tunnel device. A node in native mode has one as well, for what nodes in tunnel mode send; but
-// where it cannot be made there, the node goes without: 0.
+// overlay is the ifindex of the tunnel device. A node in native mode has one, too, for packets of nodes in tunnel mode; if it cannot be
+// made there, the node goes without it: 0.
 func overlay(r state.Reader, t *table.Tables, mode settings.RoutingMode) (index uint32, known bool) {
 	s, _ := status.Statuses.One(r, status.KeyOf(t.Tunnels, state.Join(attach.TunnelDevice)))
 	if s.Err != "" && mode == settings.Native {

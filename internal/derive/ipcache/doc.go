@@ -11,22 +11,22 @@
 //	2  a NIC of this node, once its device is there            local,cluster       identity of the workload, ifindex
 //	3  an address of another node                              node,cluster        identity remote-node, underlay
 //	4  a CiliumEndpoint of another node                        cluster             its identity, underlay of its node
-//	5  where all of a link or subnet hear: this node, too      local,node,cluster  identity host
+//	5  broadcast addresses of this node's links and subnets    local,node,cluster  identity host
 //	6  a pod prefix of this node: no pod has it yet            local,cluster       identity unmanaged
 //	7  a pod prefix of another node                            cluster             identity unmanaged, underlay
-//	8  where a tunnel of others ends (vtep-endpoint)           vtep                identity world
-//	   and what lies behind it (vtep-cidr), but no part of     vtep                identity world, that end and its MAC
+//	8  a VTEP (vtep-endpoint)                                  vtep                identity world
+//	   and what lies behind it (vtep-cidr), but no part of     vtep                identity world, address and MAC of the VTEP
 //	   a node's pod prefix
 //	9  a natively routed prefix (…-native-routing-cidr)        cluster             identity world
 //	10 everything else, 0.0.0.0/0 and ::/0                     -                   identity world
 //
-// Between claims of one strength: of two NICs the one attached later (a replaced container whose DEL has not come yet),
+// Between claims of one strength: of two NICs the one attached later (the DEL of a replaced container may not have come yet),
 // of two nodes the one with the lower name, of two endpoints the one whose node gives out the address, else the one with the
 // higher UID. An endpoint that a node has written about an address of another node makes no claim: a node speaks for itself
 // alone. None of that depends on the order of events.
 //
-// With tunnel routing, addresses on other nodes carry the underlay address of their node; with native routing they carry the
-// flag direct instead. With both families in use, world is world-ipv4 or world-ipv6.
+// Addresses on other nodes carry the underlay address of their node; with native routing they have the flag direct as
+// well. With both families in use, world is world-ipv4 or world-ipv6.
 //
 // # Invariants
 //

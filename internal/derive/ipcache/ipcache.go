@@ -121,7 +121,7 @@ func newCache(t *table.Tables) *cache {
 	return d
 }
 
-// claim says what is this node's about an address.
+// claim says whether an address is this node's own.
 type claim int
 
 const (
@@ -130,11 +130,11 @@ const (
 	own
 )
 
-// toAll is sent to this node and to all others of a link.
+// toAll is the broadcast address of every link: what is sent there is sent to this node, too.
 var toAll = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
-// addressesOf lists the addresses of a device by which this node may be called: by other machines, by its workloads. Those of
-// one link, or that each node has, are among them: here they are this node's, and no other node learns of them.
+// addressesOf lists the addresses of a device at which other machines and workloads may call this node. Link-local ones, and those that
+// every node has, are among them: here they are this node's, and no other node learns of them.
 func addressesOf(d table.Device) map[netip.Addr]claim {
 	if len(d.Addresses) == 0 {
 		return nil // most are those of workloads
@@ -199,7 +199,7 @@ func (d *cache) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 	return out
 }
 
-// ofConfig names everything when what every row depends on has changed.
+// ofConfig names all keys if the change is of a concern that all rows depend on.
 func (d *cache) ofConfig(r state.Reader, changed table.Config) []state.Key {
 	out := []state.Key{key(0, allIPv4), key(0, allIPv6), key(0, single(toAll))}
 	if changed.Concern != settings.OfAddressing && changed.Concern != settings.OfRouting {
@@ -250,7 +250,7 @@ func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheRow {
 	return nil
 }
 
-// ofVTEPs names the ends of the tunnels of others, and what lies behind them.
+// ofVTEPs names the addresses of VTEPs, and what lies behind them.
 func ofVTEPs(c settings.Config) (out []state.Key) {
 	for _, v := range c.VTEPs {
 		out = append(out, key(0, single(v.Endpoint)), key(0, v.Prefix))
@@ -258,8 +258,8 @@ func ofVTEPs(c settings.Config) (out []state.Key) {
 	return out
 }
 
-// vtep is the claim of a tunnel of others: to its end, from which packets come, and to what lies behind it. What is within a pod
-// prefix of a node is that node's.
+// vtep is the claim of a VTEP: to its own address, from which packets come, and to what lies behind it. A prefix within a pod prefix of
+// a node is that node's.
 func (d *cache) vtep(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) {
 	c := d.config.Of(r)
 	for _, v := range c.VTEPs {
@@ -275,7 +275,7 @@ func (d *cache) vtep(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) {
 	return table.IPCacheRow{}, false
 }
 
-// give tells whether a prefix is part of one that a node gives its pods.
+// give tells whether a prefix is part of a node's pod prefix.
 func (p nodeIndex) give(part netip.Prefix) bool {
 	for whole := range p.byPrefix {
 		if whole.Bits() <= part.Bits() && whole.Contains(part.Addr()) {
@@ -298,12 +298,12 @@ func thisNode(p netip.Prefix) table.IPCacheRow {
 	return table.IPCacheRow{Prefix: p, Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster}
 }
 
-// knows tells whether there is a node to speak of yet.
+// knows tells whether this node or any configuration is known yet.
 func (d *cache) knows(r state.Reader) bool {
 	return len(d.nodes.Of(r).local) > 0 || d.t.Configs.Len(r) > 0
 }
 
-// attached is the claim of the NIC attached here last.
+// attached is the claim of a NIC of this node: of several, the one attached last.
 func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h table.IPCacheRow, ok bool) {
 	latest := uint32(0)
 	for w := range d.t.Workloads.By(r, table.ByAddress, state.Join(p.Addr())) {
@@ -351,7 +351,7 @@ func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheRow, boo
 	return d.reach(r, table.IPCacheRow{Prefix: p, Identity: winner.Identity, Flags: table.IPCacheCluster}, underlay), true
 }
 
-// speaks tells whether an endpoint is not one that a node has written about another's address.
+// speaks tells whether an endpoint was written by the node that it names, as far as that node is known: it alone says who its pods are.
 func (p nodeIndex) speaks(e table.Endpoint) bool {
 	there := p.byAddress[e.Node]
 	return len(there) == 0 || slices.ContainsFunc(there, func(n table.Node) bool { return wrote(n, e) })
@@ -364,14 +364,14 @@ func (p nodeIndex) atHome(e table.Endpoint, a netip.Addr) bool {
 	})
 }
 
-// longest is the length of the longest name that a label holds; a longer one stands in it as a digest.
+// longest is the length of the longest value of a label. A longer node name is in the label as a digest, which cannot be compared.
 const longest = 63
 
 func wrote(n table.Node, e table.Endpoint) bool {
 	return e.NodeName == "" || e.NodeName == n.Name || len(n.Name) > longest
 }
 
-// prefix is the claim of the configuration and of the prefixes of nodes.
+// prefix is the claim to a prefix: of nodes that have it as a pod prefix, of a VTEP, of the configuration.
 func (d *cache) prefix(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) {
 	c := d.config.Of(r)
 	nodes := d.nodes.Of(r)
@@ -393,8 +393,8 @@ func (d *cache) prefix(r state.Reader, p netip.Prefix) (table.IPCacheRow, bool) 
 	return table.IPCacheRow{}, false
 }
 
-// reach says how packets get to an address on another node. The node is named in native mode, too: a packet that the host's
-// routes lead into the tunnel, as they do for a moment when the mode changes, gets there all the same.
+// reach says how packets get to an address on another node. In native mode the row has the tunnel's address, too: when the mode changes
+// the host's routes still lead packets into the tunnel for a moment, and they have to get there.
 func (d *cache) reach(r state.Reader, h table.IPCacheRow, underlay netip.Addr) table.IPCacheRow {
 	if h.Tunnel = underlay; d.config.Of(r).Routing == settings.Native {
 		h.Flags |= table.IPCacheDirect

@@ -2,8 +2,8 @@
 //
 // # The world it models
 //
-// Every attachment wants a veth pair. How much a workload may send at once depends on the device that carries packets
-// between nodes (the underlay): the one that holds the node's first address, else one with a default route. Packets for
+// Every attachment wants a veth pair. Its MTU depends on the device that carries packets between nodes
+// (the underlay): the one that holds the node's first address, else one with a default route. Packets for
 // workloads travel by routes of the node's own table; the programs on devices shortcut most of them, but what the node
 // itself sends, and what netfilter has to see, follows routes:
 //

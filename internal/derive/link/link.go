@@ -87,7 +87,7 @@ func tunnels(t *table.Tables) state.AnyDerivation {
 	}
 }
 
-// when gives the keys of which only if it is so.
+// when gives keys only if a change matters.
 func when(so bool, which func(state.Reader) []state.Key, r state.Reader) []state.Key {
 	if !so {
 		return nil
@@ -95,7 +95,7 @@ func when(so bool, which func(state.Reader) []state.Key, r state.Reader) []state
 	return which(r)
 }
 
-// matters tells whether a part of the configuration has a say in devices or routes.
+// matters tells whether devices or routes depend on a part of the configuration.
 func matters(c table.Config) bool {
 	return c.Concern == settings.OfRouting || c.Concern == settings.OfDatapath
 }
@@ -108,7 +108,7 @@ func local(t *table.Tables, r state.Reader) (table.Node, bool) {
 	return table.Node{}, false
 }
 
-// mtu is what workloads may send at once, through the tunnel or plainly; 0 while it is not known.
+// mtu is the MTU of workloads, through the tunnel or without; 0 while it is not known.
 func (m *memos) mtu(r state.Reader, tunnel bool) int {
 	config := m.config(r)
 	n, _ := local(m.t, r)

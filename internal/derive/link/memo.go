@@ -18,7 +18,7 @@ type memos struct {
 	nets     *state.Memo[[]network]
 }
 
-// network is one that a device of the node is on.
+// network is an IP network on which a device of the node is.
 type network struct {
 	prefix netip.Prefix
 	device string
@@ -53,7 +53,7 @@ func (m *memos) readOwners(r state.Reader) map[netip.Prefix]table.Node {
 	return owners
 }
 
-// networks are those that devices which are up are on, those of workloads left out.
+// networks are the networks of devices that are up, without those of workloads.
 func (m *memos) networks(r state.Reader) []network { return m.nets.Of(r) }
 
 func (m *memos) readNetworks(r state.Reader) (list []network) {

@@ -32,11 +32,11 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Source is what one feature needs of an attachment: the tables that this depends on beside Attachments, whose rows name
-// keys of attachments, and the needs. It fills in What, Table, Key, Lacks and Advice.
+// Source is what one feature says that an attachment needs: the tables beside Attachments that this depends on (a change in them names
+// keys of attachments), and the needs, with What, Table, Key, Lacks and Advice filled in.
 type Source func(t *table.Tables) (inputs []state.Input, of func(r state.Reader, a table.Attachment) []table.Need)
 
-// Needs makes the derivation that fills t.Needs. Needs are told in the order of the sources.
+// Needs makes the derivation that fills t.Needs, in the order of the sources.
 func Needs(t *table.Tables, sources ...Source) state.AnyDerivation {
 	inputs := []state.Input{state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} })}
 	var all []func(state.Reader, table.Attachment) []table.Need

@@ -9,7 +9,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// hostNIC is the key of the row by which programs find this node's own policy set: that of no device.
+// hostNIC is the key of the row by which programs find this node's own policy set. Other rows have the name of a device as key.
 var hostNIC = state.Join("")
 
 func ofHost(set state.Key) []state.Key {
@@ -19,8 +19,8 @@ func ofHost(set state.Key) []state.Key {
 	return nil
 }
 
-// host is there as long as a policy selects this node. The set is there before and after: it goes from allowing all to
-// what the policy says, and back, while no program looks at it.
+// host is the node's row, which is there as long as a policy selects the node. Its set is there before and after that, so that it
+// changes from allowing all to what the policy says, and back, while no program reads it.
 func host(t *table.Tables, r state.Reader) []table.NIC {
 	set, ok := t.PolicySets.One(r, table.HostSet)
 	there, enforced := t.SetStatuses.One(r, table.HostSet)
@@ -28,7 +28,7 @@ func host(t *table.Tables, r state.Reader) []table.NIC {
 		return nil
 	}
 	return []table.NIC{{
-		Incarnation: math.MaxUint32, // that of no attachment
+		Incarnation: math.MaxUint32, // no attachment has it; OWNER_CARRIED of abi/quota.h is the same number
 		Identity:    identity.Host, SetIndex: there.Index, MAC: noMAC, HostMAC: noMAC,
 	}}
 }

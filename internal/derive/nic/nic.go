@@ -1,4 +1,4 @@
-// Package nic derives the last steps of a NIC's way into service, each of which waits for the one before:
+// Package nic derives the last steps until a NIC is in service. Each waits for the one before:
 //
 //	policy set in force -> NIC row in the kernel -> programs on its device
 //

@@ -26,7 +26,7 @@ func newDependencies() dependencies {
 	}
 }
 
-// portNaming says for which peers an egress rule names a port.
+// portNaming says for which peers a set has an egress rule that names a port.
 type portNaming int
 
 const (
@@ -34,14 +34,15 @@ const (
 	ofAny                    // for any
 )
 
-// asking is what a set's rules ask of others.
+// asking is what a set's rules depend on beside the rules themselves.
 type asking struct {
 	peers       []identity.Selector // distinct
 	references  []engine.Reference
-	named, open bool
+	named, open bool // an egress rule names a port; it does so for any peer
 }
 
-// asks reads rules: as they are written for what they refer to, resolved and for a subject for the peers that they choose.
+// asks reads rules: `written`, for the objects that they refer to; `resolved`, those with references resolved and selectors bound to the
+// subject, for the peers that they choose.
 func asks(written, resolved []engine.Rule) (a asking) {
 	seen := map[string]bool{}
 	for _, rule := range written {
@@ -71,7 +72,7 @@ func asks(written, resolved []engine.Rule) (a asking) {
 	return a
 }
 
-// file files a set.
+// file puts a set under what it depends on.
 func (d *dependencies) file(set state.Key, k *known) {
 	d.subjects.Set(set, labelindex.Selecting(k.subject.Labels)...)
 	for _, s := range k.ask.peers {
@@ -140,7 +141,7 @@ func (f filed[V]) remove(at string, v V, set state.Key) {
 	}
 }
 
-// askers appends the sets that ask for a value which a function says yes to.
+// askers appends the sets that ask for a value of which yes is true.
 func (f filed[V]) askers(at string, yes func(V) bool, keys []state.Key) []state.Key {
 	for _, a := range f[at] {
 		if yes(a.value) {

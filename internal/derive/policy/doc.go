@@ -3,27 +3,30 @@
 //
 // # The world it models
 //
-// Workloads with the same identity and the same named ports share a set. Internal package policy says what is in a set;
-// this package says when to ask it again, and brings rows to it and back:
+// Workloads with the same identity and the same named ports share a set. The engine, internal/policy, says what is in a set;
+// this package says when to ask it again, gives it rows, and makes rows of its answers:
 //
 //	Workloads                      which sets there are, and of which workloads (PolicySet)
 //	Policies                       rules; a changed object touches the sets whose labels one of its rules selects
 //	Identities                     peers; one that comes or goes touches the sets with a rule that asks for its labels
 //	Endpoints, Workloads           named ports of peers, for the sets with egress rules that name ports
-//	Configs                        concern policy
+//	CIDRGroups, Services,          what rules refer to by name or by labels: the sets with such a rule
+//	EndpointSlices, Nodes
+//	Configs, Namespaces            concern policy; audited namespaces
 //	PolicySets                     lists of rules behind entries (SetList) get numbers, which events carry (RuleList)
-//	Policies, Settings             what people should know of their policies (Finding)
+//	Policies, Configs, and what    what people should know of their policies (Finding)
+//	policies refer to
 //
 // # What a change costs
 //
-// What it touches, and nothing else. A set finds its rules by its labels in an index of Policies by what their subjects
-// must have (package labelindex), and its peers by what its selectors ask for in one of Identities. Sets that have been
-// computed are filed under what they depend on: a change asks there. Of a set that only peers touched, their entries are
-// computed and put among the others.
+// What it touches, and nothing else. A set finds its rules in an index of Policies by the labels that their subjects must have
+// (package labelindex), and its peers in an index of Identities by the labels that its selectors ask for. Sets that have been
+// computed are filed under what they depend on, and a change finds them there. If a change touched only peers of a set, the
+// entries of these peers alone are computed, and merged with the others.
 //
 // # Invariants
 //
-//   - What is remembered of a set spares work and says nothing new: Compute gives the same without it.
+//   - What is remembered of a set only spares work: Compute gives the same without it.
 //   - A set is there as long as a workload is in it, whatever Policies hold: without rules it allows everything.
 //   - A rule list's number depends on which lists there are, and on no order in which they came.
 //

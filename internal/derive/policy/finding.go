@@ -46,7 +46,7 @@ type findings struct {
 	naming  *state.Memo[naming]
 }
 
-// all names all policies, if what has changed matters.
+// all are the keys of all policies, if a change matters to them.
 func (f *findings) all(r state.Reader, matters bool) (keys []state.Key) {
 	if matters {
 		for p := range f.t.Policies.All(r) {

@@ -7,7 +7,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// host is this node as one who has policies (host firewall); nil: it has none, or is not known yet.
+// host is this node as a member of its set (host firewall); nil: the host firewall is off, or the node is not known yet.
 func (d *sets) host(r state.Reader) *member {
 	config := d.options.Of(r).Config
 	if !config.HostFirewall {

@@ -48,8 +48,8 @@ func newLists(t *table.Tables) state.AnyDerivation {
 	}
 }
 
-// distinct gives the rule lists of entries with the numbers that they want. Most entries share theirs with others, down to
-// the memory.
+// distinct gives the rule lists of entries with the numbers that they want. Most entries share one
+// list in memory, so its address tells them apart.
 func distinct(entries []engine.Entry) (lists []table.RuleList) {
 	seen := map[*engine.Origin]bool{}
 	for _, e := range entries {

@@ -7,7 +7,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// refer has all sets computed anew that have a reference, by this name or by labels, which a function says yes to.
+// refer marks the sets to compute anew that refer to an object: by its name, or by labels, if yes says so of the reference.
 func (d *sets) refer(kind engine.ReferenceKind, name string, yes func(engine.Reference) bool) []state.Key {
 	keys := d.references.askers(referenceAt(kind, ""), yes, nil)
 	if name != "" {

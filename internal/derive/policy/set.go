@@ -67,7 +67,7 @@ func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 
 func (d *sets) begin() { d.known, d.dependencies = map[state.Key]*known{}, newDependencies() }
 
-// anew has all of these sets computed.
+// anew marks these sets to be computed as a whole.
 func (d *sets) anew(keys []state.Key) []state.Key {
 	for _, set := range keys {
 		if k := d.known[set]; k != nil {
@@ -77,7 +77,7 @@ func (d *sets) anew(keys []state.Key) []state.Key {
 	return keys
 }
 
-// peer has these sets compute one peer. One that is not known yet, or is computed anew, has all of them anyway.
+// peer marks one peer of these sets to be computed. A set that is computed as a whole has all of its peers anyway.
 func (d *sets) peer(n identity.Number, keys []state.Key) []state.Key {
 	for _, set := range keys {
 		if k := d.known[set]; k != nil {
@@ -121,7 +121,7 @@ func (d *sets) ofPolicy(_ state.Reader, p table.PolicyObject) (keys []state.Key)
 	return d.anew(keys)
 }
 
-// ofNamespace: it may be audited.
+// ofNamespace names the sets of workloads in a namespace: its annotation may have audited them, or no longer.
 func (d *sets) ofNamespace(_ state.Reader, n table.Namespace) []state.Key {
 	in := identity.Requirement{Key: identity.SourceK8s + ":" + identity.LabelNamespace, Operator: identity.In, Values: []string{n.Name}}
 	return d.anew(d.selected(identity.NewSelector(in), nil))
@@ -139,7 +139,8 @@ func (d *sets) ofEndpoint(r state.Reader, e table.Endpoint) []state.Key {
 	return d.ofHolder(r, e.Identity, e.NamedPorts)
 }
 
-// ofHolder: a workload of an identity comes or goes. It matters to names of ports if it, or another one, has any.
+// ofHolder names the sets with a rule that names a port, when a workload of an identity comes or goes, if any workload of that identity
+// names ports.
 func (d *sets) ofHolder(r state.Reader, n identity.Number, ports []table.NamedPort) []state.Key {
 	if d.ports.Len() == 0 || len(ports) == 0 && !policyinput.HasNames(r, d.t, n) {
 		return nil
@@ -197,7 +198,8 @@ func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
 	return k
 }
 
-// bound gives rules as they are to a subject with these labels: their peers are those of identity.Selector.For.
+// bound gives rules with their selectors bound to a subject: those that compare a peer with the subject become plain ones
+// (identity.Selector.For).
 func bound(rules []engine.Rule, subject identity.Labels) []engine.Rule {
 	rules = slices.Clone(rules)
 	for i, r := range rules {
@@ -206,7 +208,7 @@ func bound(rules []engine.Rule, subject identity.Labels) []engine.Rule {
 	return rules
 }
 
-// boundTerms are those themselves if nothing in them depends on the subject.
+// boundTerms gives the same slice if no term depends on the subject.
 func boundTerms(terms []engine.Term, subject identity.Labels) []engine.Term {
 	own := terms
 	for i, t := range terms {
@@ -242,7 +244,7 @@ func (d *sets) patch(r state.Reader, k *known) {
 	clear(k.touched)
 }
 
-// differ tells whether one of the peers that were touched has workloads that mean different ports by a name.
+// differ tells whether workloads of one touched peer mean different ports by one name: then the set has to be computed as a whole.
 func (d *sets) differ(r state.Reader, k *known) bool {
 	for n := range k.touched {
 		i, _ := d.t.Identities.One(r, state.Join(uint32(n)))
@@ -253,7 +255,7 @@ func (d *sets) differ(r state.Reader, k *known) bool {
 	return false
 }
 
-// enforcement is the daemon's configuration, as it is for a set.
+// enforcement are the options under which a set is computed: those of the configuration, of the node's own set, of audited namespaces.
 func (d *sets) enforcement(r state.Reader, set state.Key, subject identity.Labels) options {
 	o := d.options.Of(r)
 	if set == table.HostSet {
@@ -281,7 +283,7 @@ func (d *sets) rules(r state.Reader, subject identity.Labels) (rules []engine.Ru
 	return rules
 }
 
-// member is the workload that a set is for; nil: none of this node.
+// member is a workload that a set is for.
 type member struct {
 	number  identity.Number
 	subject engine.Subject

@@ -2,8 +2,8 @@
 //
 // # The world it models
 //
-// What a workload sends to a Service is translated by our datapath, per packet where it is sent, so that policy sees the
-// backend and not the service address. That holds for cluster addresses and for those that the outside uses too
+// What a workload sends to a Service is translated by the program at its NIC, packet by packet, so that policy sees the
+// backend and not the service address. That holds for cluster addresses and for those that the outside uses, too
 // (externalIPs, addresses of a load balancer, node ports): a workload's connection never depends on the translation
 // of the host's netfilter. As for kube-proxy, a workload that calls an external address reaches every backend, whatever
 // externalTrafficPolicy says.
@@ -11,15 +11,15 @@
 // What comes from outside is translated where it enters the node, if the configuration says so, by rows of its own scope: there
 // externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers.
 //
-// Internal package lb decides who serves; this package only brings rows to it and back.
+// The engine, internal/lb, chooses the backends; this package gives it rows and makes rows of its answers.
 //
 // # Invariants
 //
 //   - Cluster addresses are unique in a cluster, external ones are whatever users write. When two Services claim one
 //     address and port, a cluster address beats an external one, then the lower namespace and name wins.
 //   - A headless Service, or one of type ExternalName, has no addresses and so no frontends.
-//   - A cluster address is nothing but the ports of its Service: it has one frontend more, without port, protocol and
-//     backends, by which the datapath refuses all other. External addresses and nodes may be more than that, and have none.
+//   - A cluster address is nothing but the ports of its Service: it has one more frontend, without port, protocol and
+//     backends, by which programs refuse every other port and protocol. External addresses and nodes may be more than that, and have none.
 //   - One key is one Service and one of its two kinds of address: a change of an EndpointSlice recomputes that Service
 //     and no other.
 //

@@ -2,13 +2,12 @@
 //
 // # The world it models
 //
-// A CNI ADD leaves an Attachment: a NIC of some pod. What the pod is called there is known at once, what it is labelled
-// only when Kubernetes has told us of the pod and of its namespace. From then on the NIC is a workload with labels; and
-// once the cluster has agreed on a number for those labels, it has an identity and a policy set, and the cluster may know
-// where it is:
+// A CNI ADD leaves an Attachment: a NIC of some pod. The pod's name is known at once, its labels only when pod and namespace have
+// come from the API server. From then on the NIC is a workload with labels; and once the cluster has agreed on a number for
+// these labels, it has an identity and a policy set, and other nodes may know where it is:
 //
-//	Attachments + Pods + Namespaces + Settings -> labels      Workloads
-//	those of Policies and Services that ask    -> more labels Workloads
+//	Attachments + Pods + Namespaces + Configs  -> labels      Workloads
+//	Policies, Services that ask for a label    -> that label  Workloads
 //	labels without a number                    -> a claim     IdentityClaims   (sink/kube makes a CiliumIdentity)
 //	labels + Identities                        -> identity    Workloads        (Identity, Set)
 //	workloads of a pod with an identity        -> endpoint    Published        (sink/kube makes a CiliumEndpoint)

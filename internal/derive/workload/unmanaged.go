@@ -5,8 +5,8 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// newUnmanaged computes Unmanaged: pods that have an address and no NIC of ours. What it finds while a CNI DEL is done and the
-// API server does not know yet is gone a moment later.
+// newUnmanaged computes Unmanaged: pods that have an address and no NIC of ours. A pod whose DEL
+// is done and that the API server still has is among them for a moment.
 func newUnmanaged(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[table.UnmanagedPod]{
 		Name:  "unmanaged-pods",

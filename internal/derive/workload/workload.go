@@ -25,7 +25,7 @@ type workloads struct {
 	asked  *dependent.Keys[string]          // by the labels of their pods that the filter leaves out
 }
 
-// config is what settings say of labels.
+// config is what the configuration says of labels.
 type config struct {
 	cluster string
 	filter  identity.Filter
@@ -133,7 +133,7 @@ func (w *workloads) begin() {
 	w.having, w.asked = dependent.New[identity.Labels](), dependent.New[string]()
 }
 
-// identify gives a NIC its labels, and files it under them and under those that the filter leaves out.
+// identify gives a NIC the labels of its identity, and files it under them and under the labels that the filter leaves out.
 func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, namespace table.Namespace) identity.Labels {
 	c := w.config.Of(r)
 	labels, left := identity.Identify(c.filter, identity.Pod{
@@ -174,8 +174,8 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 	return []table.Workload{row}
 }
 
-// subjects are what a workload is to the kernel, and what it will be or was. It keeps its identity until the policy set of its
-// next one is in the kernel, and the set of its last one stays until the kernel has taken the next.
+// subjects are the identity that a workload has, and the one that it will get or had. It keeps its identity until the policy set of its
+// next one is in the kernel, and the set of the former one stays until the kernel's NIC row has the next.
 func (w *workloads) subjects(r state.Reader, incarnation uint32, ports []table.NamedPort, labels identity.Labels) (is, second table.Subject) {
 	want := subject(labels, numberOf(w.t, r, labels), ports)
 	there, _ := w.t.NICStatuses.One(r, state.Join(incarnation))
