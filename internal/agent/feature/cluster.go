@@ -29,7 +29,8 @@ var cluster = Feature{
 	},
 }
 
-// lookAtIdentities is how often identities are compared: they are few, and one that was deleted while in use hurts at once.
+// lookAtIdentities is how often identities are compared with the API server: they are few, and one that was deleted while in use
+// hurts at once.
 const lookAtIdentities = 15 * time.Second
 
 func runCluster(n *Node) ([]Runner, error) {

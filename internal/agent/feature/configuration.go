@@ -38,8 +38,8 @@ func tellProblems(ctx context.Context, n *Node) error {
 	}
 }
 
-// configured runs what the configuration has a say in, and runs it anew when that changes. It fails only if it cannot start
-// with what it finds first: what a later change of the configuration does wrong is in the log.
+// configured runs serve with a part of the configuration, and runs it anew when that part changes. It fails only if serve fails with
+// the configuration that it finds first; if it fails after a later change, the log says so.
 func configured[C any](ctx context.Context, n *Node, of func(settings.Observation) C, serve func(context.Context, C) error) error {
 	for first := true; ; first = false {
 		s := n.DB.Snapshot()

@@ -39,7 +39,7 @@ func newPrograms(n *Node) *sinklink.Programs {
 	})
 }
 
-// tellSizes says what maps have got of what they are to have.
+// tellSizes writes table MapSizes: the sizes that maps have, beside those that the configuration asks for.
 func (n *Node) tellSizes(sizes []table.MapSize) error {
 	return n.DB.Write(func(tx *state.Tx) error {
 		is := map[state.Key]bool{}

@@ -3,15 +3,15 @@
 //
 // # The world it models
 //
-// A feature's loops start in one of two phases. Early ones need no program: sources of facts, sinks that make devices and
-// routes. Those of Maps live in the datapath's maps, or watch them, and start when the node's programs are loaded. In
-// both, a loop waits for its facts by itself, so the order of the list decides nothing but in which order people read it,
-// and in which order an ADD that waits in vain names what it lacks.
+// A feature's loops start in one of two phases. Those of Early need no program: sources of facts, sinks that make devices and
+// routes. Those of Maps write the datapath's maps, or read them, and start when the node's programs are loaded. In both
+// phases a loop waits for its facts by itself, so the order of the list decides nothing but the order in which people read it
+// and the order of an attachment's needs.
 //
 // # A new feature
 //
 // Write its tables (package table, a file each), its derivation (internal/derive), its sink (internal/sink), and a file
-// here that names them; add it to All. Nothing else has to know of it.
+// here that names them; add it to All, and its tables to table.Tables. Nothing else has to know of it.
 //
 // # Example
 //

@@ -39,7 +39,7 @@ func All() []Feature {
 	}
 }
 
-// Feature is one thing that a node does. What it has not is nil.
+// Feature is one thing that a node does. A field that it does not need is nil.
 type Feature struct {
 	Name string
 	Does string // in a line, for people
@@ -58,9 +58,9 @@ type Node struct {
 	Name    string // of the node
 	Version string // of the agent
 	Root    string // where files of the host are seen; empty: at /
-	Proc    string // a proc file system in which the host's network settings may be written; empty: /proc
+	Proc    string // a proc file system in which the host's kernel settings may be written; empty: /proc
 	Pins    string // where programs and maps are pinned
-	Hubble  string // socket of the flow service; empty: as the configuration says
+	Hubble  string // socket of the flow service, empty: the configured one
 	Metrics string // address for /metrics where the configuration has none
 	Kube    string // kubeconfig; empty: as a pod does
 	Servers string // URLs of API servers; empty: as that says
@@ -70,7 +70,7 @@ type Node struct {
 	Tables  *table.Tables
 	DB      *state.DB
 
-	Settings func() []settings.Line // what becomes of each key
+	Settings func() []settings.Line // each key, and whether it is in force
 	Ready    func() bool            // the node takes workloads
 
 	// Known when the phase of Maps begins.
@@ -84,7 +84,8 @@ type Node struct {
 	collectors []prometheus.Collector // of features before metrics
 }
 
-// Derivations are those of all features, and those that join what they say: to programs, and when an attachment has all it needs.
+// Derivations are those of all features, and the three that join what features say: Programs of their Constants, Needs of their
+// Needs, and Ready.
 func Derivations(n *Node) (list []state.AnyDerivation) {
 	var needs []need.Source
 	var constants []config.Source

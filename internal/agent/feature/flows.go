@@ -31,7 +31,7 @@ var flows = Feature{
 	},
 }
 
-// flowSocket is where flows are served; empty: nowhere.
+// flowSocket is the socket on which flows are served; empty: they are not served.
 func (n *Node) flowSocket(c settings.Observation) string {
 	if !c.Hubble {
 		return ""

@@ -49,7 +49,7 @@ func serveMetrics(ctx context.Context, n *Node, c settings.Metrics, registry *pr
 	return Serve(mux, l)(ctx)
 }
 
-// collector gives metrics of the agent itself, read from its tables when asked.
+// collector gives metrics of the agent itself, read from its tables at each scrape.
 type collector struct {
 	n         *Node
 	endpoints *prometheus.Desc

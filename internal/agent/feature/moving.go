@@ -19,14 +19,14 @@ var moving = Feature{
 	},
 }
 
-// mover moves what former programs learn into maps of another shape or size, until the last of these programs is replaced.
+// mover copies entries that former programs write into maps of another shape or size, until the last of these programs is replaced.
 type mover struct {
 	n    *Node
 	busy atomic.Bool
 	lost map[string]int // so far
 }
 
-// followEvery is how long what a former program learns may be unknown to the programs of this agent, while both are there.
+// followEvery bounds for how long an entry that a former program has written is unknown to this agent's programs.
 const followEvery = 20 * time.Millisecond
 
 func (m *mover) run(ctx context.Context) error {
@@ -68,7 +68,7 @@ func (m *mover) follow(ctx context.Context) error {
 	}
 }
 
-// tell says what became of it.
+// tell logs that all is moved, or which entries are lost.
 func (m *mover) tell() {
 	lost := m.n.Datapath.Lost()
 	for _, name := range slices.Sorted(maps.Keys(lost)) {

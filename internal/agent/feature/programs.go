@@ -30,13 +30,13 @@ var programs = Feature{
 	},
 }
 
-// served tells whether a device has a NIC row in the kernel.
+// served tells whether map nics has a row for a device: as long as it has, the programs stay on the device.
 func (n *Node) served(ifindex uint32) bool {
 	var value [128]byte
 	return n.Datapath.Map("nics").Lookup(ifindex, value[:n.Datapath.Map("nics").ValueSize()]) == nil
 }
 
-// attached tells whether an attachment stands for a device.
+// attached tells whether there is an attachment for a device, or may be: tables that are not synced do not say.
 func (n *Node) attached(ifindex uint32) bool {
 	s := n.DB.Snapshot()
 	d, ok := n.Tables.Devices.One(s, state.Join(ifindex))
@@ -49,7 +49,8 @@ func (n *Node) attached(ifindex uint32) bool {
 	return !n.Tables.Attachments.IsSynced(s)
 }
 
-// exempt keeps what is open on the node when its first policy comes, and says what that is.
+// exempt marks the connections that are open on the node when its first policy comes, so that the policy does not cut them, and logs
+// which they are.
 func (n *Node) exempt() error {
 	var list []exempt.Connection
 	err := netdev.Connections(func(protocol uint8, from, to netip.AddrPort) {

@@ -17,7 +17,7 @@ type Runner struct {
 	Name string
 	Run  func(ctx context.Context) error // until ctx ends
 
-	// Behind says what of a snapshot it has not done yet, empty: nothing. Nil: it follows no table.
+	// Behind says which work on a snapshot it has not done yet; empty: none. Nil: it follows no table.
 	Behind func(s *state.Snapshot) string
 }
 
