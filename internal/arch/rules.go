@@ -105,7 +105,7 @@ const (
 
 const (
 	whyLayers   = "imports run downward only (words < engines < state < languages < edges < assembly < mains), so that a lower layer is understood and tested without the higher"
-	whyNoLayer  = "every package has a layer: add it to layers in internal/arch/rules.go and to section 3 of docs/architecture.md, or put the code where it belongs"
+	whyNoLayer  = "every package has a layer: add it to layers in internal/arch/rules.go and to section Folders and layers of docs/architecture.md, or put the code where it belongs"
 	whySideways = "an edge never imports another edge (sinks may use reconcile, sink/link may use datapath): edges meet in tables, so each can be replaced or faked alone"
 	whyTesting  = "test packages are imported by test files only, or they end up in the binaries"
 	whyPure     = "words, engines and languages are pure: no I/O, goroutines, clock, randomness or logging, and words and engines no Kubernetes types, so the same input gives the same output in every test"

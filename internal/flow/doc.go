@@ -4,7 +4,7 @@
 // connection passed a point on its way. Flows are Hubble's own protobuf messages (flow.Flow of cilium/cilium
 // api/v1), so that every Hubble client reads them; this package adds what the messages leave to their readers: texts,
 // the lines that `hubble observe` prints, and field masks. It makes no flows (internal/observe does) and keeps none.
-// The tables follow docs/compatibility.md, C10.
+// docs/compatibility.md, section Hubble, says which of them occur.
 //
 // Invariants: numbers and texts are those of upstream, also where the two disagree with each other (drop reason 136
 // is CT_MISSING_TCP_ACK_FLAG and prints "Fragmentation needed"); a number without a text prints as digits; no text
