@@ -123,7 +123,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	if err := install.TellManagers(a.RunDir); err != nil {
-		a.Log.Warn("network managers", "error", err) // what they change is put back
+		a.Log.Warn("network managers of this node are not told to leave the agent's devices alone", "error", err) // what they change is put back
 	}
 	// What came of rows is known from now on, and nothing of it from an earlier life: these are complete as they are.
 	if err := a.DB.Write(func(tx *state.Tx) error {

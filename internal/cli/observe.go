@@ -67,7 +67,7 @@ WHICH FLOWS  The agent keeps the last few thousand. Without --last, --first, --s
 --follow, the last ` + fmt.Sprint(usualLast) + ` that match are shown.
 
 observe fails if the agent does not answer, or a filter makes no sense. It prints "EVENTS LOST" where the node
-had more to tell than it could keep.`,
+had more events than it could keep.`,
 		Example: `  # what is denied in namespace shop, as it happens, and by which policies
   weft observe -f -n shop --verdict DENIED --print-policy-names
 

@@ -18,15 +18,15 @@ import (
 func statusCommand(env *Environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show how this node's agent is, and what of its configuration is in force",
-		Long: `status asks the agent of this node how it is.
+		Short: "Show the state of this node's agent, and which of its configuration is in force",
+		Long: `status shows what the agent of this node says of itself.
 
 Components are the parts of the agent that can fail by themselves. Protections are what keeps
 attackers out: whether the configuration asks for each, and whether it is active. Settings lists every
 key of ConfigMap kube-system/cilium-config as
   effective          it does what it says
   not implemented    it is known, and this value does nothing here yet; the note says what happens instead
-  unknown            no key of this version: a spelling mistake, or of another
+  unknown            no key of this version: a spelling mistake, or a key of another version
   invalid            its value makes no sense; the default is in use
 
 status fails while a protection that the configuration asks for is not active, while a component has

@@ -15,12 +15,12 @@ func uninstallCommand(env *Environment) *cobra.Command {
 	n, sockets, stay, check := install.Node{}, []string(nil), false, false
 	c := &cobra.Command{
 		Use:   "uninstall",
-		Short: "Take Weftnet off this node",
+		Short: "Remove Weftnet from this node",
 		Long: `uninstall leaves this node as it was before Weftnet: it removes the CNI configuration and plugins
 (and puts back plugins of others that had their names), programs and maps, devices and routes, gives
 the kernel its settings back, and deletes the journal and the sockets.
 
-The agent must not run: delete the DaemonSet first, or let its pods not come to this node. Pods that
+The agent must not run: delete the DaemonSet first, or keep its pods off this node. Pods that
 are connected by Weftnet lose their network at once, and do not get another by themselves: without
 --with-pods the command refuses while there are any, so drain the node first; with it, delete them
 afterwards. Objects of the cluster (CiliumNode, CiliumEndpoint, CRDs) are not touched. It may be repeated.`,

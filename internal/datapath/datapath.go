@@ -88,7 +88,7 @@ func Open(dir string, config Config) (*Datapath, error) {
 	if err := rlimit.RemoveMemlock(); errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("make a BPF map: %w (the agent needs capability BPF, or SYS_ADMIN, which includes it)", err)
 	} else if err != nil {
-		return nil, fmt.Errorf("raise the limit of locked memory, which by which kernels before 5.11 bound BPF memory: %w", err)
+		return nil, fmt.Errorf("raise the limit of locked memory, by which kernels before 5.11 bound BPF memory: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, linkDir), 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w (is a BPF file system mounted there? mount -t bpf bpf /sys/fs/bpf)", err)

@@ -208,7 +208,7 @@ func (d *Datapath) Follow() (done bool, err error) {
 			continue // the agent writes both
 		}
 		if err := g.rows.Next(); err != nil {
-			return false, fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
+			return false, fmt.Errorf("move entries of the former map %s into the new one: %w", g.name, err)
 		}
 	}
 	if !over {

@@ -19,7 +19,7 @@ func (d *Datapath) settle() (err error) {
 	}
 	for _, g := range d.migrations {
 		if err := g.rows.First(); err != nil {
-			return fmt.Errorf("move entries of map %s into its new shape: %w", g.name, err)
+			return fmt.Errorf("move entries of the former map %s into the new one: %w", g.name, err)
 		}
 		if n := g.rows.Left(); n > 0 && slices.Contains(written, g.name) {
 			return fmt.Errorf("move entries of map %s into one of %d: %d of them do not fit, and no policy may be left out", g.name, d.maps[g.name].MaxEntries(), n)

@@ -73,7 +73,7 @@ func (m *mover) tell() {
 	lost := m.n.Datapath.Lost()
 	for _, name := range slices.Sorted(maps.Keys(lost)) {
 		if more := lost[name] - m.lost[name]; more > 0 {
-			m.n.Log.Warn("a map is full, and entries that did not fit are lost, with the connections that they are of: give it more by its key in cilium-config", "map", name, "lost", more)
+			m.n.Log.Warn("a map is full, and entries that did not fit are lost, with the connections that they are of: make it larger by its key in cilium-config", "map", name, "lost", more)
 		}
 	}
 	if maps.Equal(lost, m.lost) {

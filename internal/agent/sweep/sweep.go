@@ -220,7 +220,7 @@ func (s *Sweeper) crowding(kind abi.QuotaKind, t sweep.Swept) string {
 		}
 		what := "%s holds %d of the %d that one may hold now"
 		if h.of == abi.QuotaCalled {
-			what = "to %s are open %d from elsewhere of the %d that may be now"
+			what = "%[2]d connections from elsewhere are open to %[1]s, of the %[3]d that may be now"
 		}
 		fmt.Fprintf(&text, "; "+what, s.name(h.owner), h.held, t.Limit)
 	}

@@ -21,8 +21,8 @@ func effectiveCommand(env Environment) *cobra.Command {
 		Long: `effective lists, for a pod, a virtual machine or a node, who may reach it and what it may reach, on which ports, and
 which rules say so. It is the sum of all policies, as the kernel enforces it.
 
-Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With
---kubeconfig it is the API server, with -f files: Pods (or what makes them), Namespaces, Nodes and policies.`,
+It asks the agent of this node, which knows the workloads and policies of the whole cluster; with
+--kubeconfig the API server; with -f it reads files: Pods (or what makes them), Namespaces, Nodes and policies.`,
 		Example: `  weft policy effective shop/db-0
   weft policy effective node:worker-3
   weft policy effective -f deploy/ shop/db

@@ -27,17 +27,17 @@ An end is NAMESPACE/NAME of a pod, a virtual machine or a service (with the serv
 address, or an entity: host (the node that the other end is on), remote-node, world, kube-apiserver, …. A pod on
 the host network is its node. Nodes have policies too (nodeSelector), where enable-host-firewall is true.
 
-Where a service is called, or a node at a node port or at a pod's hostPort, the answer is about who serves, one
-for each kind of backend: policies see traffic after translation.
+If a service is called, or a node at a node port or at a pod's hostPort, the answer is about the backends, one
+for each kind of them: policies see traffic after translation.
 
 A port is a number or a container port's name, tcp unless it says otherwise: 80, 53/udp, http; icmp for ping, and
 icmp/TYPE or icmpv6/TYPE for other messages (icmp/13, icmpv6/128). Errors about a connection that is allowed pass
 with it, whatever is said of them here. IPv6 addresses stand in brackets where their last group may be a port:
 [fd00::7]:80.
 
-Asked is the agent of this node, which knows the workloads and policies of the whole cluster. With
---kubeconfig it is the API server, from wherever that works. With -f it is files: Pods (or what makes them),
-Namespaces, Services, Nodes and policies, and no cluster is needed.
+It asks the agent of this node, which knows the workloads and policies of the whole cluster; with --kubeconfig
+the API server, from any machine that reaches it. With -f it reads files, and needs no cluster: Pods (or what makes
+them), Namespaces, Services, Nodes and policies.
 
 Exit status: 0 if there is an answer; 1 if there is none, or it is not what --expect says.`,
 		Example: `  weft policy explain --from shop/web-7d4b --to shop/db-0:5432
