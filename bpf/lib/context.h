@@ -71,7 +71,7 @@ struct context {
 	struct packet quoted;
 	struct nat nat;
 	struct nat nat_back;
-	struct nat_key way_out; /* of masquerade */
+	struct nat_key way_out; /* of masquerade; clash.h has the row of a call of a service here */
 	struct nat_key way_back;
 	struct nat_key other_way;
 	struct ct_key key;
