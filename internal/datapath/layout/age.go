@@ -6,8 +6,8 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 )
 
-// Age is where the values of a map tell how old they are: fields `opened` and `expires` (ns, CLOCK_MONOTONIC), and of connections
-// `flags` and those that count packets.
+// Age finds the fields of a map's values that tell how old a value is: `opened` and `expires` (ns, CLOCK_MONOTONIC), and of connections
+// `flags` and the counters of packets.
 type Age struct {
 	opened, expires *Field
 	flags           *Field // of connections
@@ -36,12 +36,15 @@ func AgeOf(value []Field) (a Age) {
 
 func (a Age) known() bool { return a.opened != nil }
 
-// ends tells whether values say until when they are good, too.
+// ends tells whether values also say when they expire.
 func (a Age) ends() bool { return a.opened != nil && a.expires != nil }
 
-// Counts tells whether a value counts, and not another one of the same key. Of two of one connection it is the one that was
-// opened first: the other one's program has taken an answer for a call. Of two that were one, it is the one that has
-// seen more since, but if the end of one is told already, that one: it is told once. One that had ended when the other was opened is of an earlier connection.
+// Counts tells which of two values of one key, one in each map, counts: value, or else other.
+//
+//   - Opened at the same time they are copies of one: the one whose end is told already counts, since it must not be told again; else
+//     the one that has counted more packets.
+//   - Else the one that was opened first: the program that opened the later one took an answer for a call. But if the first one had
+//     expired by then, it is of an earlier connection, and the later one counts.
 func (a Age) Counts(value, other []byte) bool {
 	at, otherAt := a.at(a.opened, value), a.at(a.opened, other)
 	switch {

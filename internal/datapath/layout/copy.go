@@ -30,14 +30,14 @@ func NewCopy(from *ebpf.Map, have Layout, to *ebpf.Map, want Layout) *Copy {
 	}
 }
 
-// First copies what is there before the programs of the other map run. An agent that died over this may have copied entries
-// already, and programs gone on with them: what the other map has stays, unless its age tells that it is the later one.
+// First copies all entries before any program uses the new map. If an earlier agent has died while it copied, the new map has entries
+// that programs may have changed since: they stay, unless their age says that they are the later ones (Age.Counts).
 func (c *Copy) First() error {
 	return c.run(c.to.Type() == ebpf.Array) // whose entries are always there
 }
 
-// Next copies what former programs have learnt or changed since. Where the programs of the other map have learnt of it too,
-// the one that was opened first counts.
+// Next copies what former programs have added or changed since. If the new map has an entry of that key, too, Age.Counts says which one
+// stays.
 func (c *Copy) Next() error { return c.run(true) }
 
 // Left counts the entries that did not fit when the last round ended.
@@ -57,7 +57,7 @@ func (c *Copy) run(wins bool) error {
 		Apply(c.key, from.key, key)
 		Apply(c.value, from.value, value)
 		is.to = maphash.Bytes(c.seed, value)
-		counts := func(has []byte) bool { // if it is not known yet, but there
+		counts := func(has []byte) bool { // for an entry that was not copied yet, but is there
 			if c.age.known() && (wins || c.age.ends()) {
 				return c.age.Counts(value, has)
 			}
@@ -87,7 +87,7 @@ func (c *Copy) run(wins bool) error {
 	return nil
 }
 
-// merge writes a value over the one that is there, if it is to. What is gone from the other map meanwhile has ended.
+// merge writes a value over the one that is there, if counts says so. An entry that is gone from the new map has ended.
 func (c *Copy) merge(key, value []byte, counts func(has []byte) bool) error {
 	has := make([]byte, len(value))
 	err := c.to.Lookup(key, &has)

@@ -10,8 +10,9 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 )
 
-// Mark has the kernel do something with connections, and tells with how many of them: packets change their rows meanwhile, and
-// nothing of that is lost. SweepMade counts rows that the agent has put there, whatever the keys are.
+// Mark has the program sweep set a flag of connections, or count them, and tells of how many. A program does it, since packets change
+// the same rows meanwhile and nothing of that may be lost. With SweepMade the keys do not matter: as many rows, which the agent has put
+// there, are counted for no workload.
 func Mark(maps map[string]*ebpf.Map, program *ebpf.Program, what abi.SweepWhat, keys []abi.CtKey) (int, error) {
 	s, marked := sweeper{maps: maps, program: program}, 0
 	s.batch.What = what
