@@ -2,7 +2,7 @@
 // programs; nothing else names them.
 //
 // Objects are the same wherever they are made: the compiler runs beside the folder and sees no path above it. They keep lines of
-// source, by which the verifier says what it does not like.
+// source, by which the verifier says what it does not like: so a comment that moves lines, or that ends a line of code, changes them.
 //
 //	bpfgen -sources bpf -out internal/datapath/object
 package main
@@ -20,9 +20,9 @@ import (
 
 func main() {
 	clang := flag.String("clang", "clang-19", "compiler; another version makes other objects")
-	strip := flag.String("strip", "llvm-strip-19", "what takes lines of source out of an object")
+	strip := flag.String("strip", "llvm-strip-19", "what takes debug information out of an object; lines of source stay")
 	sources := flag.String("sources", "bpf", "folder of the programs, with lib and include below it")
-	out := flag.String("out", "internal/datapath/object", "folder that gets the objects, and keeps no others")
+	out := flag.String("out", "internal/datapath/object", "folder that gets the objects; others in it are removed")
 	flag.Parse()
 	if err := run(*clang, *strip, *sources, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "bpfgen:", err)

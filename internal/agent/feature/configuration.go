@@ -26,7 +26,7 @@ func tellProblems(ctx context.Context, n *Node) error {
 		s, now := n.DB.Snapshot(), map[settings.Problem]bool{}
 		for _, p := range config.Problems(n.Tables, s) {
 			if now[p] = true; !told[p] {
-				n.Log.Warn("configuration", "key", p.Key, "value", p.Value, "problem", p.Message)
+				n.Log.Warn("a key of cilium-config has a value that makes no sense", "key", p.Key, "value", p.Value, "problem", p.Message)
 			}
 		}
 		told = now
