@@ -223,7 +223,7 @@ func TestAProcessOfTheNodeIsFollowedFromItsSocket(t *testing.T) {
 	goldentest.Equal(t, "testdata/socket.txt", text.String())
 }
 
-func TestWhoMayCallIsComparedToo(t *testing.T) {
+func TestTheSourcesOfAServiceAreComparedToo(t *testing.T) {
 	b, w := newTraceBench(t, table.Setting{Name: "kube-proxy-replacement", Value: "true"})
 	w.admits = false
 	x, err := b.Trace("203.0.113.1", "192.0.2.7:80", "")

@@ -1,4 +1,4 @@
-package feature
+package health
 
 import (
 	"testing"
@@ -11,27 +11,32 @@ import (
 
 func TestANodeWhoseServicesWaitForTheKernelTooLongIsUnhealthy(t *testing.T) {
 	ready := false
-	n := &Node{Ready: func() bool { return ready }}
-	n.Tables, n.DB = table.New()
+	tables, db := table.New()
 	start := time.Now()
-	p := &proxy{n: n, updated: start}
+	p := &proxy{t: tables, db: db, ready: func() bool { return ready }, updated: start}
 	want := func(after time.Duration, healthy bool, updated time.Duration) {
 		t.Helper()
 		if s := p.look(start.Add(after)); s.Healthy != healthy || !s.Updated.Equal(start.Add(updated)) {
 			t.Errorf("after %s: healthy %v, updated after %s", after, s.Healthy, s.Updated.Sub(start))
 		}
 	}
+	write := func(do func(tx *state.Tx) error) {
+		t.Helper()
+		if err := db.Write(do); err != nil {
+			t.Fatal(err)
+		}
+	}
 	change := func() {
-		check(t, n.DB.Write(func(tx *state.Tx) error {
-			n.Tables.Frontends.Put(tx, table.Frontend{Port: uint16(n.Tables.Frontends.Len(tx) + 1)})
+		write(func(tx *state.Tx) error {
+			tables.Frontends.Put(tx, table.Frontend{Port: uint16(tables.Frontends.Len(tx) + 1)})
 			return nil
-		}))
+		})
 	}
 	follow := func() {
-		check(t, n.DB.Write(func(tx *state.Tx) error {
-			status.Statuses.Put(tx, status.Status{Table: n.Tables.Frontends.Name(), Rev: n.Tables.Frontends.LastRevision(tx)})
+		write(func(tx *state.Tx) error {
+			status.Statuses.Put(tx, status.Status{Table: tables.Frontends.Name(), Rev: tables.Frontends.LastRevision(tx)})
 			return nil
-		}))
+		})
 	}
 	want(0, false, 0) // the agent is starting
 	ready = true
