@@ -194,6 +194,36 @@ func TestMetricsAreServedAtTheAddressAndToTheClientsThatValuesName(t *testing.T)
 	}
 }
 
+func TestTheAgentSeesTheControlGroupsOfItsNodeToReadOnly(t *testing.T) {
+	for values, want := range map[string]string{"": "/host/sys/fs/cgroup", "{cgroupRoot: /run/cilium/cgroupv2}": "/host/run/cilium/cgroupv2", "{cgroupRoot: ''}": ""} {
+		at := ""
+		for _, m := range agentContainer(t, mustRender(t, values)).VolumeMounts {
+			if m.Name != "cgroup" {
+				continue
+			}
+			if at = m.MountPath; !m.ReadOnly {
+				t.Errorf("%s: it may write to %s", values, at)
+			}
+		}
+		if at != want {
+			t.Errorf("%s: it sees them at %q, want %q", values, at, want)
+		}
+	}
+}
+
+func TestAgentsAndOperatorKnowAllAPIServers(t *testing.T) {
+	const flag = "--k8s-api-server-urls=https://192.0.2.10:6443 https://192.0.2.11:6443"
+	for values, want := range map[string]bool{"": false, "{k8s: {apiServerURLs: 'https://192.0.2.10:6443 https://192.0.2.11:6443'}}": true} {
+		objects := mustRender(t, values)
+		operator := find[*appsv1.Deployment](t, objects, "Deployment/cilium-operator").Spec.Template.Spec.Containers[0]
+		for name, has := range map[string][]string{"agent": agentContainer(t, objects).Command, "operator": operator.Args} {
+			if slices.Contains(has, flag) != want {
+				t.Errorf("%s of %s: %q", name, values, has)
+			}
+		}
+	}
+}
+
 func TestEveryMountHasAVolumeAndEveryVolumeAMount(t *testing.T) {
 	pod := find[*appsv1.DaemonSet](t, mustRender(t, ""), "DaemonSet/cilium").Spec.Template.Spec
 	used := map[string]bool{}
@@ -403,7 +433,7 @@ func TestREADMENamesEveryValueAndConfigurationKey(t *testing.T) {
 	for key, value := range c.Values {
 		nested, ok := value.(map[string]any)
 		switch {
-		case ok && (key == "operator" || key == "cni" || key == "webhook"):
+		case ok && (key == "operator" || key == "cni" || key == "webhook" || key == "k8s"):
 			for sub := range nested {
 				names = append(names, key+"."+sub)
 			}
