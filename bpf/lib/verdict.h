@@ -26,8 +26,8 @@ static __always_inline void verdict_hide(struct question *q, __u32 at)
 		__builtin_memset(&q->peer_addr, 0, sizeof(q->peer_addr));
 }
 
-#define ASKED_BY_CALLER 4 /* the NIC's end opened the connection */
-#define ASKED_BACK 8 /* the question is about the other direction, as if the other end had opened it */
+#define ASKED_BY_CALLER 8 /* the NIC's end opened the connection */
+#define ASKED_BACK 16 /* the question is about the other direction, as if the other end had opened it */
 
 /* Makes the question of NIC `n` about a connection, and gives the verdict if that is remembered, else VERDICT_NONE. */
 GLOBAL verdict_known(struct context *c, struct ct *e, const struct nic *n, int how)

@@ -29,8 +29,7 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Services that pods call",
-		Text: "cluster addresses, external addresses, node ports, affinity. What comes from outside, and hostPort, is kube-proxy's and the " +
-			"portmap plugin's.",
+		Text:    "cluster addresses, external addresses, node ports, affinity.",
 		Keys:    []string{"service-no-backend-response=reject"},
 		Scripts: []string{"a_service_is_reached_by_its_address", "a_node_port_is_offered_to_pods", "a_conversation_moves_when_its_backend_goes"},
 	},
@@ -44,6 +43,17 @@ var Table = []Capability{
 		Scripts: []string{
 			"a_process_reaches_a_service_from_its_socket", "a_node_calls_node_ports_at_any_address", "flows_name_the_service_that_a_socket_called",
 			"calls_from_sockets_go_on_whatever_happens_to_them",
+		},
+	},
+	{
+		State: Works, Topic: "Services that the outside calls",
+		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`; " +
+			"backends on other nodes see the address of that node (SNAT). `externalTrafficPolicy`, `loadBalancerSourceRanges`, health checks of load balancers. " +
+			"No kube-proxy has to run; without the key it, or another service proxy, must.",
+		Keys: []string{"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767"},
+		Scripts: []string{
+			"the_outside_calls_services_at_any_node", "the_outside_calls_services_without_a_tunnel", "who_calls_from_outside_is_judged_by_the_backend",
+			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
 		},
 	},
 	{
@@ -143,11 +153,6 @@ var Table = []Capability{
 			"fromGroups", "toGroups", "authentication", "fromRequires", "toRequires",
 		},
 		Keys: []string{"enable-l7-proxy=true", "mesh-auth-enabled=true"},
-	},
-	{
-		State: Accepted, Topic: "Replacement of kube-proxy",
-		Text: "it, or another service proxy, must run for node ports from outside and for hostPort, whatever `kube-proxy-replacement` says.",
-		Keys: []string{"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true"},
 	},
 	{
 		State: Accepted, Topic: "Objects",

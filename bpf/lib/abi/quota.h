@@ -10,7 +10,7 @@
  * that a crowd of callers leaves it its own calls. No owner holds more of each than config.*_limit. */
 #define OWNER_SERVICE 0x80000000 /* | its id: a service that is called from outside, which holds what leads on its calls */
 #define OWNER_ALL 0xfffffffe /* not one: what all of them hold together */
-#define OWNER_CARRIED 0xffffffff /* of what the node's netfilter carries for others with the node's address */
+#define OWNER_CARRIED 0xfffffffd /* of what the node's netfilter carries for others with the node's address */
 
 enum quota_kind {
 	QUOTA_CONNECTIONS = 0, /* that the owner opened */

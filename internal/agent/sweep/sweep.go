@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -149,11 +151,15 @@ func (s *Sweeper) complainOf(owner uint32, quota abi.Quota, kind abi.QuotaKind, 
 
 // name is the pod whose NIC has this incarnation.
 func (s *Sweeper) name(owner uint32) string {
-	if owner == abi.OwnerCarried {
+	switch {
+	case owner == abi.OwnerCarried:
 		return "what this node carries for others"
-	}
-	if owner == 0 {
+	case owner == 0:
 		return "traffic of no workload of this node"
+	case owner == math.MaxUint32: // the incarnation of its NIC, see derive/nic
+		return "this node itself"
+	case owner&abi.OwnerService != 0:
+		return "calls from outside of " + s.service(owner&^abi.OwnerService)
 	}
 	for row := range s.tables.Attachments.All(s.db.Snapshot()) {
 		if row.Incarnation == owner {
@@ -161,6 +167,24 @@ func (s *Sweeper) name(owner uint32) string {
 		}
 	}
 	return fmt.Sprintf("a workload that is gone (incarnation %d)", owner)
+}
+
+// service is the frontend that has this number in the kernel.
+func (s *Sweeper) service(id uint32) string {
+	var key abi.ServiceKey
+	var value abi.Service
+	each := s.datapath.Map("services").Iterate()
+	for each.Next(&key, &value) {
+		if value.Id != id {
+			continue
+		}
+		f := table.Frontend{Address: key.Addr.IP(), Port: key.Port.Number(), Protocol: key.Protocol, Scope: table.Scope(key.Scope)}
+		if row, ok := s.tables.Frontends.One(s.db.Snapshot(), table.FrontendKey(f)); ok {
+			return row.Namespace + "/" + row.Name
+		}
+		return netip.AddrPortFrom(f.Address, f.Port).String()
+	}
+	return fmt.Sprintf("a service that is gone (%d)", id)
 }
 
 // Pressure is how full each table is.

@@ -45,7 +45,7 @@ const (
 	RevisionBuckets      = 4096
 	OwnerService         = 0x80000000
 	OwnerAll             = 0xfffffffe
-	OwnerCarried         = 0xffffffff
+	OwnerCarried         = 0xfffffffd
 	QuotaKinds           = 4
 	QuotaParts           = 4
 	QuotaKept            = 8

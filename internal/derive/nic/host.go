@@ -28,7 +28,7 @@ func host(t *table.Tables, r state.Reader) []table.NIC {
 		return nil
 	}
 	return []table.NIC{{
-		Incarnation: math.MaxUint32, // no attachment has it; OWNER_CARRIED of abi/quota.h is the same number
+		Incarnation: math.MaxUint32, // no attachment has it, and no other owner of abi/quota.h
 		Identity:    identity.Host, SetIndex: there.Index, MAC: noMAC, HostMAC: noMAC,
 	}}
 }

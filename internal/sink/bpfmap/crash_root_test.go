@@ -33,15 +33,16 @@ func newMaps(t *testing.T) maps {
 	}
 	m := maps{}
 	for name, spec := range map[string]ebpf.MapSpec{
-		"sets":           {Type: ebpf.Array, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Set{})), MaxEntries: 64},
-		"policies":       {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.PolicyKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Policy{})), MaxEntries: 64, Flags: 1},
-		"ranges":         {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.RangeKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
-		"nics":           {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Nic{})), MaxEntries: 64},
-		"revision":       {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
-		"peer_revisions": {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 4096},
-		"services":       {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
-		"slots":          {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
-		"backends":       {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
+		"sets":            {Type: ebpf.Array, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Set{})), MaxEntries: 64},
+		"policies":        {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.PolicyKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Policy{})), MaxEntries: 64, Flags: 1},
+		"ranges":          {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.RangeKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
+		"nics":            {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Nic{})), MaxEntries: 64},
+		"revision":        {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1},
+		"peer_revisions":  {Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 4096},
+		"services":        {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
+		"slots":           {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
+		"service_sources": {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.SourceKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
+		"backends":        {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
 	} {
 		made, err := ebpf.NewMap(&spec)
 		if err != nil {
