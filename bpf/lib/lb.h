@@ -53,6 +53,8 @@ static __always_inline struct service *lb_node_port(const struct lb_call *call, 
 {
 	struct service *s = lb_is_node_port(call) ? lb_everywhere(call, call->scope) : NULL;
 
+	if (s && !here && (s->flags & SERVICE_BY_NODE))
+		return NULL;
 	return s || !here || !services_here.host_ports ? s : lb_everywhere(call, SCOPE_HERE);
 }
 

@@ -19,6 +19,7 @@ type Frontend struct {
 	AffinitySeconds uint32
 	Kind            FrontendKind
 	Scope           Scope    // who calls
+	ByNode          bool     // a node port: each node leads to backends of its own, another node as it says itself
 	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
 }

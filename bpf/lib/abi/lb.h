@@ -9,6 +9,7 @@
 /* Map services has frontends. Their backends are found by slots, which begin at 0. */
 enum service_flag {
 	SERVICE_AFFINITY = 1, /* one client stays with one backend */
+	SERVICE_BY_NODE = 4, /* a node port that each node leads to backends of its own: at another node it is that node's to say which */
 	SERVICE_SOURCES = 2,  /* no client calls it but those of service_sources */
 };
 

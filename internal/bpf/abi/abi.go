@@ -631,6 +631,7 @@ type ServiceFlag uint32
 // Values of ServiceFlag.
 const (
 	ServiceAffinity ServiceFlag = 1
+	ServiceByNode   ServiceFlag = 4
 	ServiceSources  ServiceFlag = 2
 )
 
@@ -640,6 +641,10 @@ func (v ServiceFlag) String() string {
 	if v&ServiceAffinity != 0 {
 		text = append(text, "affinity")
 		v &^= ServiceAffinity
+	}
+	if v&ServiceByNode != 0 {
+		text = append(text, "by_node")
+		v &^= ServiceByNode
 	}
 	if v&ServiceSources != 0 {
 		text = append(text, "sources")

@@ -6,7 +6,7 @@
 // backend and not the service address. That holds for cluster addresses and for those that the outside uses, too
 // (externalIPs, addresses of a load balancer, node ports): a workload's connection never depends on the translation
 // of the host's netfilter. As for kube-proxy, a workload that calls an external address reaches every backend, whatever
-// externalTrafficPolicy says.
+// externalTrafficPolicy says; but a node port of another node leads to what that node says, where nodes translate what comes from outside.
 //
 // What comes from outside is translated where it enters the node, if the configuration says so, by rows of its own scope: there
 // externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers.
@@ -137,13 +137,14 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	}
 	of := kinds(service, outside)
 	if outside {
+		of[len(of)-1].byNode = service.ExternalLocal && d.t.Config(r).Outside.NodePorts // the node ports, see kinds
 		of = append(of, fromOutside(service, of, d.t.Config(r).Outside)...)
 	}
 	for _, k := range of {
 		for _, f := range lb.Frontends(k.Service, slicesOf, d.node) {
 			row := table.Frontend{
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
-				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources,
+				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources, ByNode: k.byNode,
 			}
 			for _, b := range f.Backends {
 				row.Backends = append(row.Backends, table.Backend(b))
@@ -160,6 +161,7 @@ type kind struct {
 	is      table.FrontendKind
 	scope   table.Scope
 	sources []table.Source
+	byNode  bool
 }
 
 // fromOutside are the kinds that this node offers to the outside: those that pods call by their external addresses and node ports,
@@ -169,6 +171,7 @@ func fromOutside(service table.Service, outside []kind, c settings.Outside) (out
 		if k.is == table.NodePort && !c.NodePorts || k.is != table.NodePort && !c.ExternalIPs {
 			continue
 		}
+		k.byNode = false
 		if k.Local, k.scope = service.ExternalLocal, table.ScopeOutside; k.is == table.LoadBalancer {
 			k.sources = service.Sources
 		}
@@ -187,7 +190,7 @@ func kinds(service table.Service, outside bool) []kind {
 		}
 	}
 	if !outside {
-		return []kind{{lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}, table.ClusterIP, 0, nil}}
+		return []kind{{lb.Service{Addresses: service.ClusterIPs, Local: service.InternalLocal, Ports: ports}, table.ClusterIP, 0, nil, false}}
 	}
 	var everyNode []netip.Addr
 	for _, a := range service.ClusterIPs {
