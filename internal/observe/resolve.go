@@ -112,7 +112,7 @@ func (n *resolver) services(r *state.Snapshot, f *Flow) {
 	if e.Flags&abi.EventService == 0 {
 		return
 	}
-	called := n.service(r, e.Service.IP(), e.ServicePort, e.Protocol)
+	called := n.called(r, e.Service.IP(), e.ServicePort, e.Protocol)
 	if e.Flags&abi.EventReply != 0 {
 		f.sourceService = cmp.Or(f.sourceService, called)
 	} else {
@@ -131,11 +131,29 @@ func (n *resolver) service(r *state.Snapshot, at netip.Addr, port uint16, protoc
 	if !at.IsValid() || port == 0 || !n.offers.Of(r, at) {
 		return nil
 	}
-	front, ok := n.tables.Frontends.One(r, state.Join(at, port, protocol))
-	if !ok {
-		return nil
+	return n.frontend(r, table.Frontend{Address: at, Port: port, Protocol: protocol})
+}
+
+// frontend is the Service that has an address and port, for callers of either kind. A hostPort is no Service's.
+func (n *resolver) frontend(r *state.Snapshot, f table.Frontend) *flowpb.Service {
+	for _, f.Scope = range []table.Scope{table.ScopeCluster, table.ScopeOutside} {
+		if front, ok := n.tables.Frontends.One(r, table.FrontendKey(f)); ok && front.Kind != table.HostPort {
+			return &flowpb.Service{Name: front.Name, Namespace: front.Namespace}
+		}
 	}
-	return &flowpb.Service{Name: front.Name, Namespace: front.Namespace}
+	return nil
+}
+
+// called is the Service that was translated at an address and port, which may be a node port.
+func (n *resolver) called(r *state.Snapshot, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
+	if s := n.service(r, at, port, protocol); s != nil || !at.IsValid() {
+		return s
+	}
+	everywhere := netip.IPv4Unspecified()
+	if at.Is6() {
+		everywhere = netip.IPv6Unspecified()
+	}
+	return n.frontend(r, table.Frontend{Address: everywhere, Port: port, Protocol: protocol})
 }
 
 // decision is what flows say of the rules that decided.
