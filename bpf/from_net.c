@@ -98,7 +98,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 			h = ipcache_lookup(&p->dst, c->net);
 	}
 	if (!ipcache_is_local_pod(h)) {
-		action = mine ? outside_answer(skb, c) : outside_call(skb, c);
+		action = mine ? outside_answer(skb, c) : outside_call(skb, c, &f);
 		if (action != GO_ON)
 			return deliver_rest(skb, c, action, 0);
 		h = ipcache_lookup(&p->dst, c->net);

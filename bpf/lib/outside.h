@@ -77,10 +77,9 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	return reason ? drop(skb, c, reason) : outside_out(skb, c);
 }
 
-/* Leads a call of a service to one of its backends. GO_ON: it is none, or its backend is here, which the packet is for by now. */
-static __always_inline int outside_call(struct __sk_buff *skb, struct context *c)
+/* Leads a call of a service to one of its backends; `f` is room. GO_ON: it is none, or its backend is here, which the packet is for by now. */
+static __always_inline int outside_call(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	struct flow f = { .key = &c->key };
 	struct ipcache *h;
 	int reason;
 
@@ -92,10 +91,10 @@ static __always_inline int outside_call(struct __sk_buff *skb, struct context *c
 	h = ipcache_lookup(&c->packet.dst, c->net);
 	c->destination = ipcache_identity(h, c->packet.v6);
 	if (!reason && !c->packet.icmp_error)
-		reason = clash_find(skb, c, &f, 0);
+		reason = clash_find(skb, c, f, 0);
 	if (reason)
 		return drop(skb, c, reason);
-	return h && (h->flags & IPCACHE_LOCAL) ? GO_ON : outside_carry(skb, c, &f);
+	return h && (h->flags & IPCACHE_LOCAL) ? GO_ON : outside_carry(skb, c, f);
 }
 
 /* The same for what comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where it lives. */

@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/observe/cache"
+	"weftnet.io/weftnet/internal/observe/offer"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -24,7 +25,7 @@ type resolver struct {
 	ends     cache.Cache[endpoint, *flowpb.Endpoint]
 	devices  cache.Cache[uint32, *flowpb.NetworkInterface]
 	deciders cache.Cache[uint32, *decision] // by number of the list of rules
-	offers   cache.Cache[netip.Addr, bool]  // whether it is the address of some service
+	offers   *offer.Names
 }
 
 // endpoint is one end of a packet: an address, and the identity that it was seen with; 0: with none.
@@ -38,7 +39,7 @@ func newResolver(t *table.Tables) *resolver {
 	n.ends = cache.Cache[endpoint, *flowpb.Endpoint]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs}}
 	n.devices = cache.Cache[uint32, *flowpb.NetworkInterface]{Find: n.device, Tables: []cache.Versioned{t.Devices}}
 	n.deciders = cache.Cache[uint32, *decision]{Find: n.decisionOf, Tables: []cache.Versioned{t.RuleLists}}
-	n.offers = cache.Cache[netip.Addr, bool]{Find: n.offered, Tables: []cache.Versioned{t.Frontends}}
+	n.offers = offer.New(t)
 	return n
 }
 
@@ -107,53 +108,17 @@ func (n *resolver) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterfa
 // still has as its address.
 func (n *resolver) services(r *state.Snapshot, f *Flow) {
 	e := &f.event
-	f.sourceService = n.service(r, e.Src.IP(), e.SrcPort, e.Protocol)
-	f.destinationService = n.service(r, e.Dst.IP(), e.DstPort, e.Protocol)
+	f.sourceService = n.offers.At(r, e.Src.IP(), e.SrcPort, e.Protocol)
+	f.destinationService = n.offers.At(r, e.Dst.IP(), e.DstPort, e.Protocol)
 	if e.Flags&abi.EventService == 0 {
 		return
 	}
-	called := n.called(r, e.Service.IP(), e.ServicePort, e.Protocol)
+	called := n.offers.Called(r, e.Service.IP(), e.ServicePort, e.Protocol)
 	if e.Flags&abi.EventReply != 0 {
 		f.sourceService = cmp.Or(f.sourceService, called)
 	} else {
 		f.destinationService = cmp.Or(f.destinationService, called)
 	}
-}
-
-func (n *resolver) offered(r state.Reader, at netip.Addr) bool {
-	for range n.tables.Frontends.Prefix(r, state.Join(at)) {
-		return true
-	}
-	return false
-}
-
-func (n *resolver) service(r *state.Snapshot, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
-	if !at.IsValid() || port == 0 || !n.offers.Of(r, at) {
-		return nil
-	}
-	return n.frontend(r, table.Frontend{Address: at, Port: port, Protocol: protocol})
-}
-
-// frontend is the Service that has an address and port, for callers of either kind. A hostPort is no Service's.
-func (n *resolver) frontend(r *state.Snapshot, f table.Frontend) *flowpb.Service {
-	for _, f.Scope = range []table.Scope{table.ScopeCluster, table.ScopeOutside} {
-		if front, ok := n.tables.Frontends.One(r, table.FrontendKey(f)); ok && front.Kind != table.HostPort {
-			return &flowpb.Service{Name: front.Name, Namespace: front.Namespace}
-		}
-	}
-	return nil
-}
-
-// called is the Service that was translated at an address and port, which may be a node port.
-func (n *resolver) called(r *state.Snapshot, at netip.Addr, port uint16, protocol uint8) *flowpb.Service {
-	if s := n.service(r, at, port, protocol); s != nil || !at.IsValid() {
-		return s
-	}
-	everywhere := netip.IPv4Unspecified()
-	if at.Is6() {
-		everywhere = netip.IPv6Unspecified()
-	}
-	return n.frontend(r, table.Frontend{Address: everywhere, Port: port, Protocol: protocol})
 }
 
 // decision is what flows say of the rules that decided.

@@ -9,21 +9,20 @@ import (
 
 // Service is a Kubernetes Service, what a datapath needs of it.
 type Service struct {
-	Namespace       string
-	Name            string
-	Headless        bool
-	ClusterIPs      []netip.Addr
-	ExternalIPs     []netip.Addr // externalIPs and addresses of load balancers
-	LoadBalancerIPs []netip.Addr // those of ExternalIPs that are a load balancer's
-	Ports           []ServicePort
-	AffinitySeconds uint32   // 0: no session affinity
-	InternalLocal   bool     // internalTrafficPolicy: Local
-	ExternalLocal   bool     // externalTrafficPolicy: Local
-	Sources         []Source // who may call the load balancer's addresses; none: all
-	Labels          map[string]string
-	Selector        map[string]string // labels of the pods that serve it; empty: others say where it is served
-
-	HealthCheckNodePort uint16 // at which nodes say how many endpoints they have; 0: none
+	Namespace           string
+	Name                string
+	Headless            bool
+	ClusterIPs          []netip.Addr
+	ExternalIPs         []netip.Addr // externalIPs and addresses of load balancers
+	LoadBalancerIPs     []netip.Addr // those of ExternalIPs that are a load balancer's
+	Ports               []ServicePort
+	AffinitySeconds     uint32   // 0: no session affinity
+	InternalLocal       bool     // internalTrafficPolicy: Local
+	ExternalLocal       bool     // externalTrafficPolicy: Local
+	Sources             []Source // who may call the load balancer's addresses; none: all
+	Labels              map[string]string
+	Selector            map[string]string // labels of the pods that serve it; empty: others say where it is served
+	HealthCheckNodePort uint16            // at which nodes say how many endpoints they have; 0: none
 }
 
 func (Service) Header() []string {
