@@ -85,6 +85,7 @@ static __always_inline int outside_call(struct __sk_buff *skb, struct context *c
 
 	if (!services_here.outside)
 		return GO_ON;
+	f->key = &c->key; /* the verifier does not see that clash_find sets it */
 	reason = c->packet.icmp_error ? outside_error(skb) : service_translate(skb, c);
 	if (!reason && !(c->event_flags & EVENT_SERVICE))
 		return GO_ON;

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/kerneltest"
 )
@@ -30,6 +31,18 @@ var verifierConfigs = map[string]Config{
 		OverlayIfindex: 2, TunnelPort: 8472, NATPortMin: 10000, NATPortMax: 29999,
 		Masquerade4: netip.MustParseAddr("10.0.0.1"), Masquerade6: netip.MustParseAddr("fd00::1"),
 		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57::1"),
+	},
+	"proxy": { // in place of kube-proxy, too
+		OverlayIfindex: 2, TunnelPort: 8472, NATPortMin: 10000, NATPortMax: 29999,
+		Masquerade4: netip.MustParseAddr("10.0.0.1"), Masquerade6: netip.MustParseAddr("fd00::1"),
+		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57::1"),
+		Constants: map[string]any{
+			"services_here": abi.LbConfig{
+				Node4: abi.From(netip.MustParseAddr("10.0.0.1")), Node6: abi.From(netip.MustParseAddr("fd00::1")),
+				NodePortMin: 30000, NodePortMax: 32767, Outside: 1, HostPorts: 1,
+			},
+			"sockets": abi.SocketConfig{On: 1},
+		},
 	},
 	"native": {
 		NATPortMin: 10000, NATPortMax: 29999, Masquerade4: netip.MustParseAddr("10.0.0.1"),
@@ -110,7 +123,7 @@ func writeVerifier(t *testing.T, file, kernel string, have map[string]work) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "# Instructions that the verifier of kernel %s walks for each program, on a node with and without a tunnel,\n# and bytes that its functions have on the stack at once, each frame rounded up to %d.\n", kernel, stackFrame)
+	fmt.Fprintf(&text, "# Instructions that the verifier of kernel %s walks for each program, on a node with and without a tunnel, and in place of kube-proxy,\n# and bytes that its functions have on the stack at once, each frame rounded up to %d.\n", kernel, stackFrame)
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, key := range slices.Sorted(maps.Keys(have)) {
 		program, node, _ := strings.Cut(key, " ")
