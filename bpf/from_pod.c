@@ -50,8 +50,8 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	struct ipcache *h = ipcache_exact(&p->dst, c->net);
 	int reason = 0, loops = 0;
 
-	if (!ipcache_is_workload(h) && !f->reply) {
-		reason = service_translate(skb, c);
+	if (!ipcache_is_workload(h)) {
+		reason = f->reply ? 0 : service_translate(skb, c);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
 		if (!reason && loops)
 			reason = reply_loopback_source(skb, c);
