@@ -98,7 +98,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 			h = ipcache_lookup(&p->dst, c->net);
 	}
 	if (!ipcache_is_local_pod(h)) {
-		action = mine ? outside_answer(skb, c) : outside_call(skb, c, &f);
+		action = mine ? outside_answer(skb) : outside_call(skb);
 		if (action != GO_ON)
 			return deliver_rest(skb, c, action, 0);
 		h = ipcache_lookup(&p->dst, c->net);
@@ -106,7 +106,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	c->destination = ipcache_identity(h, p->v6);
 	asks = ipcache_is_this_node(h) && node_nic();
 	led = c->event_flags & EVENT_SERVICE;
-	if (asks && (led || !service_is_called(c)))
+	if (asks && (led || !service_is_called()))
 		reason = node_enforce(skb, NODE_GETS);
 	else if (ipcache_is_this_node(h) && led && !p->icmp_error)
 		reason = outside_here();

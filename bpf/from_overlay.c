@@ -60,12 +60,17 @@ static __always_inline int check_source(struct context *c, const struct addr *no
 
 /* To the host's stack. While this node routes plainly to who sends through the tunnel, the packet arrives there as if by
  * the device that the routes name: the stack would not expect it from a device without an address (fib_validate_source). */
-static __always_inline int overlay_to_stack(struct __sk_buff *skb, struct context *c)
+GLOBAL overlay_to_stack(struct __sk_buff *skb)
 {
-	struct packet *p = &c->packet;
-	struct ipcache *from = ipcache_lookup(&p->src, c->net);
+	struct context *c = context_here();
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
+	struct ipcache *from;
+	struct packet *p;
 
+	if (!c)
+		return TC_ACT_SHOT;
+	p = &c->packet;
+	from = ipcache_lookup(&p->src, c->net);
 	if (from && (from->flags & IPCACHE_DIRECT)) {
 		route_ask(&fib, p->v6, NULL, &p->src);
 		if (!bpf_fib_lookup(skb, &fib, sizeof(fib), 0) && !rewrite_macs(skb, fib.smac, fib.dmac))
@@ -90,24 +95,24 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	if (ipcache_is_this_node(h)) {
 		action = reason ? GO_ON : outside_back(skb, c);
 		if (action == GO_ON && !reason)
-			action = outside_enter(skb, c);
+			action = outside_enter(skb);
 		if (action != GO_ON)
 			return deliver_rest(skb, c, action, 0);
 		h = ipcache_lookup(&p->dst, c->net);
 		if (ipcache_is_this_node(h) && !node_nic())
-			return overlay_to_stack(skb, c);
+			return overlay_to_stack(skb);
 	}
 	if (!reason && ipcache_is_this_node(h)) {
 		reason = node_enforce(skb, NODE_GETS);
 		if (!reason)
-			return deliver_rest(skb, c, overlay_to_stack(skb, c), 0);
+			return deliver_rest(skb, c, overlay_to_stack(skb), 0);
 	}
 	if (reason)
 		return drop(skb, c, reason);
 	ct_find(c, p, &f);
 	action = path_in(skb, c, &f, h);
 	if (action == TC_ACT_OK)
-		action = overlay_to_stack(skb, c);
+		action = overlay_to_stack(skb);
 	return deliver_rest(skb, c, action, c->hop.ifindex);
 }
 

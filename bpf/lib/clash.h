@@ -119,7 +119,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 		c->nat.source_port = port;
 		c->nat.opened = c->now;
 		c->nat.owner = p->owner;
-		reason = service_keep(key, &c->nat);
+		reason = service_keep();
 		if (reason)
 			return -reason;
 	}

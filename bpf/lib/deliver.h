@@ -81,7 +81,8 @@ static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, st
 	return deliver_into(skb, n, ifindex);
 }
 
-/* Remembers a first fragment that may pass, so that the rest of its datagram follows; in the quota of the NIC that gets it. */
+/* Remembers a first fragment that may pass, so that the rest of its datagram follows; in the quota of the NIC that gets it, else of
+ * its packet's owner: the service that it calls, or the node. */
 GLOBAL deliver_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 {
 	struct context *c = context_here();
@@ -90,11 +91,11 @@ GLOBAL deliver_lead(struct __sk_buff *skb, int action, __u32 ifindex)
 
 	if (!c || action == TC_ACT_SHOT)
 		return TC_ACT_SHOT;
-	reason = fragment_keep(n ? n->incarnation : 0);
+	reason = fragment_keep(n ? n->incarnation : c->packet.owner);
 	return reason ? drop(skb, c, reason) : action;
 }
 
-/* The same, if it is a first fragment. ifindex is that of the NIC that gets it; 0: the node gets it. */
+/* The same, if it is a first fragment. ifindex is that of the NIC that gets it; 0: none of this node. */
 static __always_inline int deliver_rest(struct __sk_buff *skb, struct context *c, int action, __u32 ifindex)
 {
 	return c->packet.first_fragment ? deliver_lead(skb, action, ifindex) : action;

@@ -48,12 +48,15 @@ static __always_inline __u32 masquerade_tuple(const struct nat_key *k, struct bp
 }
 
 /* Whether the host itself would receive a packet with key `k`, which is that of an answer. */
-static __always_inline int masquerade_taken(struct __sk_buff *skb, const struct nat_key *k)
+GLOBAL masquerade_taken(struct __sk_buff *skb, const struct nat_key *k)
 {
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *socket = NULL;
-	__u32 size = masquerade_tuple(k, &t);
+	__u32 size;
 
+	if (!k)
+		return 1;
+	size = masquerade_tuple(k, &t);
 	if (k->protocol == IPPROTO_TCP)
 		socket = bpf_sk_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
 	else if (k->protocol == IPPROTO_UDP)

@@ -31,9 +31,6 @@ GLOBAL open_evicts(void)
 	return 1;
 }
 
-#define OPEN_NEW 0
-#define OPEN_THERE (-1) /* another CPU was faster, or there is no room */
-
 /* Takes a new connection, c->fresh, from its owner's quota and counts it for its caller; says how long it lives until it is
  * answered. Returns 0 or a drop reason. */
 GLOBAL open_affords(struct context *c)

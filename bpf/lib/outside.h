@@ -10,8 +10,8 @@
 #include "node.h"
 #include "path.h"
 
-/* Out of a device, with addresses that to_net has nothing to do with. */
-static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
+/* How it goes on, out of a device: with addresses that to_net has nothing to do with. */
+static __always_inline void outside_way(struct context *c)
 {
 	struct ipcache *h = ipcache_lookup(&c->packet.dst, c->net);
 
@@ -19,6 +19,11 @@ static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
 	if (h && (h->flags & IPCACHE_NODE)) /* from node to node */
 		c->hop.path = PATH_DIRECT;
 	c->hop.plain = 1;
+}
+
+static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
+{
+	outside_way(c);
 	return path_out(skb, c);
 }
 
@@ -70,50 +75,58 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	if (!f->entry)
 		return drop(skb, c, reason);
 	reason = ct_update(c, f);
-	if (!reason)
-		deliver_report(skb, c, f, EVENT_TO_OVERLAY);
-	if (!reason)
-		reason = masquerade_out(skb, &as);
-	return reason ? drop(skb, c, reason) : outside_out(skb, c);
-}
-
-/* Leads a call of a service to one of its backends; `f` is room. GO_ON: it is none, or its backend is here, which the packet is for by now. */
-static __always_inline int outside_call(struct __sk_buff *skb, struct context *c, struct flow *f)
-{
-	struct ipcache *h;
-	int reason;
-
-	if (!services_here.outside)
-		return GO_ON;
-	f->key = &c->key; /* the verifier does not see that clash_find sets it */
-	reason = c->packet.icmp_error ? outside_error(skb) : service_translate(skb, c);
-	if (!reason && !(c->event_flags & EVENT_SERVICE))
-		return GO_ON;
-	h = ipcache_lookup(&c->packet.dst, c->net);
-	c->destination = ipcache_identity(h, c->packet.v6);
-	if (!reason && !c->packet.icmp_error)
-		reason = clash_find(skb, c, f, 0);
 	if (reason)
 		return drop(skb, c, reason);
-	return h && (h->flags & IPCACHE_LOCAL) ? GO_ON : outside_carry(skb, c, f);
+	outside_way(c);
+	deliver_report(skb, c, f, c->hop.path == PATH_DIRECT ? EVENT_TO_NETWORK : EVENT_TO_OVERLAY);
+	reason = masquerade_out(skb, &as);
+	return reason ? drop(skb, c, reason) : path_out(skb, c);
 }
 
-/* The same for what comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where it lives. */
-static __always_inline int outside_enter(struct __sk_buff *skb, struct context *c)
+/* Makes a call of a service one of a backend, and finds its connection. GO_ON: it is none, or its backend is here, which the packet is
+ * for by now. 0: its backend is elsewhere. Else a drop reason. */
+static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
+	int error = c->packet.icmp_error, reason = error ? outside_error(skb) : service_translate(skb, c);
 	struct ipcache *h;
-	int reason;
 
-	if (!services_here.host_ports || c->packet.icmp_error)
-		return GO_ON;
-	reason = service_translate(skb, c);
 	if (!reason && !(c->event_flags & EVENT_SERVICE))
 		return GO_ON;
 	h = ipcache_lookup(&c->packet.dst, c->net);
 	c->destination = ipcache_identity(h, c->packet.v6);
-	if (!reason && !(h && (h->flags & IPCACHE_LOCAL)))
-		reason = DROP_STALE;
-	return reason ? drop(skb, c, reason) : GO_ON;
+	f->key = &c->key; /* the verifier does not see that clash_find sets it */
+	if (!reason && !error)
+		reason = clash_find(skb, c, f, 0);
+	return !reason && h && (h->flags & IPCACHE_LOCAL) ? GO_ON : reason;
+}
+
+/* A call that comes by a device of the node, or an error about the answer to one. GO_ON: others give the action. */
+GLOBAL outside_call(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	int reason;
+
+	if (!c || !services_here.outside)
+		return GO_ON;
+	reason = outside_lead(skb, c, &f);
+	if (reason == GO_ON)
+		return GO_ON;
+	return reason ? drop(skb, c, reason) : outside_carry(skb, c, &f);
+}
+
+/* A call that comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where the caller lives. GO_ON:
+ * others give the action. */
+GLOBAL outside_enter(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	int reason;
+
+	if (!c || !services_here.host_ports || c->packet.icmp_error)
+		return GO_ON;
+	reason = outside_lead(skb, c, &f);
+	return reason == GO_ON ? GO_ON : drop(skb, c, reason ? reason : DROP_STALE);
 }
 
 /* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Returns
@@ -131,19 +144,28 @@ GLOBAL outside_here(void)
 	return f.entry ? ct_update(c, &f) : reason;
 }
 
+/* Whether the packet answers a call of a service. Its connection is in `f`. */
+static __always_inline int outside_is_answer(struct context *c, struct flow *f)
+{
+	ct_find(c, &c->packet, f);
+	return f->entry && f->reply && (f->entry->flags & CT_SERVICE);
+}
+
 /* An answer to a call that was carried on from here, which has the client's address by now, or an error about one: back to the
  * client. GO_ON: it is none. */
-static __noinline int outside_answer(struct __sk_buff *skb, struct context *c)
+GLOBAL outside_answer(struct __sk_buff *skb)
 {
+	struct context *c = context_here();
 	struct flow f = {};
 	int reason;
 
+	if (!c)
+		return TC_ACT_SHOT;
 	if (c->packet.icmp_error) {
 		reason = related(skb, 1);
 		return reason ? drop(skb, c, reason) : outside_out(skb, c);
 	}
-	ct_find(c, &c->packet, &f);
-	if (!f.entry || !f.reply || !(f.entry->flags & CT_SERVICE))
+	if (!outside_is_answer(c, &f))
 		return GO_ON;
 	reason = ct_update(c, &f);
 	if (!reason)
@@ -163,7 +185,7 @@ static __always_inline int outside_back(struct __sk_buff *skb, struct context *c
 		return drop(skb, c, -mine);
 	if (!mine)
 		return GO_ON;
-	action = outside_answer(skb, c);
+	action = outside_answer(skb);
 	return action == GO_ON ? drop(skb, c, DROP_STALE) : action;
 }
 
@@ -175,8 +197,7 @@ static __always_inline int outside_reply(struct __sk_buff *skb, struct context *
 
 	if (!services_here.outside || !ipcache_is_this_node(ipcache_lookup(&c->packet.src, c->net)))
 		return 0;
-	ct_find(c, &c->packet, &f);
-	if (!f.entry || !f.reply || !(f.entry->flags & CT_SERVICE))
+	if (!outside_is_answer(c, &f))
 		return 0;
 	reason = node_nic() ? 0 : ct_update(c, &f); /* the node's policy has followed it already */
 	return reason ? reason : reply_service(skb, c, &f);

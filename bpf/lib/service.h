@@ -19,10 +19,14 @@ static __always_inline struct lb_call service_call(const struct context *c)
 }
 
 /* Whether the packet calls a service. */
-static __always_inline int service_is_called(const struct context *c)
+GLOBAL service_is_called(void)
 {
-	struct lb_call call = service_call(c);
+	struct context *c = context_here();
+	struct lb_call call;
 
+	if (!c)
+		return 0;
+	call = service_call(c);
 	return lb_frontend(&call) != NULL;
 }
 
@@ -37,24 +41,22 @@ static __always_inline int service_refuses(const struct context *c)
 	return lb_refuses(&call);
 }
 
-/* Keeps the backend of a connection for its later packets, at the cost of the client. Returns 0 or a drop reason. */
-GLOBAL service_keep(const struct nat_key *at, const struct nat *what)
+/* Keeps the choice in c->nat for a connection's later packets, at c->way_out. Returns 0 or a drop reason. */
+GLOBAL service_keep(void)
 {
-	struct nat_key key;
-	struct nat *old, to;
+	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
+	struct nat *old;
 	int reason;
 
-	if (!at || !what)
+	if (!c)
 		return DROP_NAT_FULL;
-	key = *at;
-	to = *what;
-	old = bpf_map_lookup_elem(&translations, &key);
+	old = bpf_map_lookup_elem(&translations, &c->way_out);
 	if (old)
-		quota_remove(&translations, &key, old->owner, QUOTA_TRANSLATIONS);
-	reason = quota_take(to.owner, QUOTA_TRANSLATIONS, config.translations_limit, NULL);
+		quota_remove(&translations, &c->way_out, old->owner, QUOTA_TRANSLATIONS);
+	reason = quota_take(c->nat.owner, QUOTA_TRANSLATIONS, config.translations_limit, NULL);
 	if (reason)
 		return reason;
-	return quota_insert(&translations, &key, &to, to.owner, QUOTA_TRANSLATIONS) ? DROP_NAT_FULL : 0;
+	return quota_insert(&translations, &c->way_out, &c->nat, c->nat.owner, QUOTA_TRANSLATIONS) ? DROP_NAT_FULL : 0;
 }
 
 /* Whether a call to a service goes on that was opened with this choice, in c->nat: its caller may repeat itself. */
@@ -86,6 +88,47 @@ static __always_inline int service_is_anothers(const struct lb_call *call, int o
 	return call->scope == SCOPE_OUTSIDE && call->protocol == IPPROTO_TCP && !opens;
 }
 
+/* Chooses a backend of the service for a new connection, into c->nat. Returns 0 or a drop reason. */
+GLOBAL service_choose(const struct service *s)
+{
+	struct context *c = context_here();
+	struct lb_call call;
+	struct backend *b;
+
+	if (!c || !s)
+		return DROP_NO_BACKEND;
+	call = service_call(c);
+	if (!lb_admits(&call, s))
+		return DROP_NOT_IN_SOURCES;
+	b = lb_select(&call, s);
+	if (!b)
+		return DROP_NO_BACKEND;
+	__builtin_memset(&c->nat, 0, sizeof(c->nat));
+	c->nat.addr = b->addr;
+	c->nat.port = b->port;
+	c->nat.backend = b->id;
+	c->nat.opened = c->now;
+	c->nat.owner = c->packet.owner;
+	return 0;
+}
+
+/* Where the row of a call is that has been chosen for. */
+static __always_inline struct nat_key *service_key_of(struct context *c)
+{
+	const struct packet *p = &c->packet;
+	struct nat_key *key = &c->way_out;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = p->src;
+	key->dst = p->dst;
+	key->src_port = p->src_port;
+	key->dst_port = p->dst_port;
+	key->protocol = p->protocol;
+	key->kind = NAT_SERVICE;
+	key->net = c->net;
+	return key;
+}
+
 /* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
  * c->event_flags tells what was done, c->service what was called. */
 GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
@@ -93,61 +136,50 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 	if (!c)
 		return DROP_INVALID;
 	struct packet *p = &c->packet;
-	struct nat_key key = { .src = p->src, .dst = p->dst, .src_port = p->src_port, .dst_port = p->dst_port, .protocol = p->protocol, .kind = NAT_SERVICE, .net = c->net };
 	struct lb_call call = service_call(c);
 	struct service *s = lb_frontend(&call);
 	struct backend *b = NULL;
+	struct nat_key *key;
 	struct nat *known;
-	__be16 source_port = 0;
-	int opens = tcp_opens(p);
+	int opens = tcp_opens(p), reason;
+	__be16 client_port = p->src_port;
 
 	if (!s)
 		return 0;
-	if (call.scope == SCOPE_OUTSIDE)
-		p->owner = OWNER_SERVICE | s->id;
-	known = bpf_map_lookup_elem(&translations, &key);
+	key = service_key_of(c);
+	known = bpf_map_lookup_elem(&translations, key);
 	if (known && opens) {
 		c->nat = *known;
 		if (!service_goes_on())
 			known = NULL;
 	}
-	if (known) {
-		source_port = known->source_port;
-		b = lb_backend(known->backend);
-	}
 	if (!known && service_is_anothers(&call, opens))
 		return 0;
-	if (!b) {
-		if (!lb_admits(&call, s))
-			return DROP_NOT_IN_SOURCES;
-		b = lb_select(&call, s);
-		if (!b)
-			return DROP_NO_BACKEND;
-		source_port = 0;
-		struct nat *to = &c->nat;
-		int reason;
-
-		__builtin_memset(to, 0, sizeof(*to));
-		to->addr = b->addr;
-		to->port = b->port;
-		to->backend = b->id;
-		to->opened = c->now;
-		to->owner = p->owner;
-		reason = service_keep(&key, to);
+	if (call.scope == SCOPE_OUTSIDE)
+		p->owner = OWNER_SERVICE | s->id;
+	if (known)
+		b = lb_backend(known->backend);
+	if (b) {
+		c->nat = *known;
+		c->nat.addr = b->addr; /* of a row that was made anew under the same id, too */
+		c->nat.port = b->port;
+	} else {
+		reason = service_choose(s);
+		if (!reason)
+			reason = service_keep();
 		if (reason)
 			return reason;
 	}
 	c->event_flags |= EVENT_SERVICE;
 	c->service = p->dst;
 	c->service_port = p->dst_port;
-	if (source_port) {
-		int reason = rewrite(skb, p, SIDE_SOURCE, &p->src, source_port);
-
+	if (c->nat.source_port) {
+		reason = rewrite(skb, p, SIDE_SOURCE, &p->src, c->nat.source_port);
 		if (reason)
 			return reason;
-		c->client_port = key.src_port;
+		c->client_port = client_port;
 	}
-	return rewrite(skb, p, SIDE_DESTINATION, &b->addr, b->port);
+	return rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, c->nat.port);
 }
 
 #endif
