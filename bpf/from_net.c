@@ -114,7 +114,9 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 		return drop(skb, c, reason);
 	if (!ipcache_is_local_pod(h))
 		return net_to_stack(skb, c, asks);
-	ct_find(c, p, &f);
+	reason = clash_meet(skb, c, &f);
+	if (reason)
+		return drop(skb, c, reason);
 	if (f.entry && c->claimed)
 		c->source = c->claimed;
 	action = path_in(skb, c, &f, h);

@@ -109,7 +109,9 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	}
 	if (reason)
 		return drop(skb, c, reason);
-	ct_find(c, p, &f);
+	reason = clash_meet(skb, c, &f);
+	if (reason)
+		return drop(skb, c, reason);
 	action = path_in(skb, c, &f, h);
 	if (action == TC_ACT_OK)
 		action = overlay_to_stack(skb);

@@ -20,8 +20,10 @@ static __always_inline int create_connection(struct __sk_buff *skb, struct conte
 static __always_inline int pass_error(struct __sk_buff *skb, struct context *c, const struct ipcache *h)
 {
 	struct nic *to = ipcache_is_local_pod(h) ? nic_at(h->ifindex) : NULL;
-	int reason = related(skb, !!to), by_stack = c->event_flags & EVENT_TO_STACK;
+	int reason = related(skb, 1), by_stack = c->event_flags & EVENT_TO_STACK;
 
+	if (!reason && !to && (c->event_flags & EVENT_SERVICE))
+		reason = rewrite(skb, &c->packet, SIDE_SOURCE, &c->service, c->packet.src_port); /* the client knows no other */
 	if (reason)
 		return drop(skb, c, reason);
 	if (to && !by_stack)

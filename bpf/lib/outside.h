@@ -94,9 +94,9 @@ static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c
 		return GO_ON;
 	h = ipcache_lookup(&c->packet.dst, c->net);
 	c->destination = ipcache_identity(h, c->packet.v6);
-	f->key = &c->key; /* the verifier does not see that clash_find sets it */
+	f->key = &c->key; /* the verifier does not see that an error opens no connection */
 	if (!reason && !error)
-		reason = clash_find(skb, c, f, 0);
+		reason = clash_meet(skb, c, f);
 	return !reason && h && (h->flags & IPCACHE_LOCAL) ? GO_ON : reason;
 }
 

@@ -125,10 +125,10 @@ static __always_inline int path_take(struct __sk_buff *skb, struct context *c, s
 		return drop(skb, c, reason);
 	if (c->hop.path == PATH_STACK)
 		return path_to_stack(skb, c, f);
+	reason = reply_service(skb, c, f);
+	if (reason)
+		return drop(skb, c, reason);
 	if (f->reply && (f->entry->flags & CT_SERVICE)) { /* to a client outside, which has called by this node's devices */
-		reason = reply_service(skb, c, f);
-		if (reason)
-			return drop(skb, c, reason);
 		if (ipcache_place(c->destination) == PLACE_NODE)
 			c->hop.path = PATH_DIRECT;
 		c->hop.plain = 1;

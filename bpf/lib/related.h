@@ -23,7 +23,8 @@ static __always_inline int icmp_is_special(const struct packet *p)
 
 /* Whether the error may pass. Returns 0 or a drop reason; c->event_flags gets EVENT_TO_STACK if its connection passes the host's stack:
  * then the error has to go there, and to_pod sees it again. On its way to a client that called a service, or that has another source
- * port towards the backend, the quoted packet becomes the one that the client sent. */
+ * port towards the backend, the quoted packet becomes the one that the client sent, and c->service is what it called; EVENT_SERVICE: it is
+ * the backend that complains. */
 GLOBAL related(struct __sk_buff *skb, int to_client)
 {
 	struct context *c = context_here();
@@ -51,8 +52,11 @@ GLOBAL related(struct __sk_buff *skb, int to_client)
 	}
 	if (!to_client || f.reply)
 		return 0;
-	if (f.entry->flags & CT_SERVICE)
+	if (f.entry->flags & CT_SERVICE) {
+		c->event_flags |= addr_equal(&p->src, &q->dst) ? EVENT_SERVICE : 0;
+		c->service = f.entry->service;
 		rewrite_quoted(skb, p, q, SIDE_DESTINATION, &f.entry->service, f.entry->service_port);
+	}
 	if (f.entry->client_port)
 		rewrite_quoted(skb, p, q, SIDE_SOURCE, &q->src, f.entry->client_port);
 	return 0;
