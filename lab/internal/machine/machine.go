@@ -33,6 +33,7 @@ var programs = []struct{ program, pkg string }{
 	{"pkg-config", "pkg-config"},
 	{"socat", "socat"},
 	{"ss", "iproute2"},
+	{"wget", "wget"},
 }
 
 // files of packages that have no program.
