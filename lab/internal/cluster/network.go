@@ -71,6 +71,7 @@ func values(c Config, t topology.Cluster) chart.Values {
 	v["config"] = config
 	if c.KubeProxy == "none" { // nothing translates the API server's service address on a node
 		config["kube-proxy-replacement"] = "true"
+		config["kube-proxy-replacement-healthz-bind-address"] = "0.0.0.0:10256" // where kube-proxy has it
 		v["k8sServiceHost"], v["k8sServicePort"] = t.APIServer().Addr().String(), fmt.Sprint(t.APIServer().Port())
 	}
 	return v

@@ -183,6 +183,7 @@ func (k Kitchen) agnhost(applets []string) (Recipe, error) {
 	t.Text("/etc/nsswitch.conf", "hosts: files dns\n")
 	t.File("/agnhost", filepath.Join(k.Bin, "agnhost"), 0o755)
 	t.Link("/agnhost-2", "agnhost")
+	t.File("/coredns", filepath.Join(k.Bin, "coredns"), 0o755) // a server of names of a test's own
 	t.File("/localhost.crt", filepath.Join(k.Porter, "localhost.crt"), 0o644)
 	t.File("/localhost.key", filepath.Join(k.Porter, "localhost.key"), 0o644)
 	for _, d := range []string{"/uploads", "/proc", "/sys", "/dev", "/usr/local/bin", "/usr/sbin", "/sbin"} {
