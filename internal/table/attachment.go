@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Attachment is a NIC that a CNI ADD asked for and that no DEL has taken away. source/cni journals it.
@@ -29,7 +30,7 @@ func (Attachment) Header() []string {
 }
 
 func (a Attachment) Row() []string {
-	return []string{a.ContainerID, a.Interface, a.Namespace + "/" + a.Pod, join(a.Addresses), a.MAC, a.HostName, fmt.Sprint(a.Incarnation)}
+	return []string{a.ContainerID, a.Interface, a.Namespace + "/" + a.Pod, column.List(a.Addresses), a.MAC, a.HostName, fmt.Sprint(a.Incarnation)}
 }
 
 // Indexes of Attachments.

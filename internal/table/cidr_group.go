@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // CIDRGroup is a CiliumCIDRGroup object: prefixes that policies name together.
@@ -18,7 +19,7 @@ type CIDRGroup struct {
 func (CIDRGroup) Header() []string { return []string{"Name", "Labels", "Prefixes", "Problems"} }
 
 func (g CIDRGroup) Row() []string {
-	return []string{g.Name, labels(g.Labels), join(g.Prefixes), strings.Join(g.Problems, "; ")}
+	return []string{g.Name, column.Labels(g.Labels), column.List(g.Prefixes), strings.Join(g.Problems, "; ")}
 }
 
 var _ = declare(&tables.CIDRGroups, "cidr-groups", func(r CIDRGroup) state.Key { return state.Join(r.Name) })

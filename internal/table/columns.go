@@ -1,11 +1,7 @@
 package table
 
 import (
-	"fmt"
 	"net/netip"
-	"slices"
-	"sort"
-	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/identity/labelindex"
@@ -23,37 +19,8 @@ const (
 	BySelector = "selector" // Identities: keys by which selectors find them; Policies: keys of the selectors of their subjects (labelindex)
 )
 
-func join[T fmt.Stringer](list []T) string {
-	text := make([]string, len(list))
-	for i, v := range list {
-		text[i] = v.String()
-	}
-	return strings.Join(text, ",")
-}
-
-func labels(m map[string]string) string {
-	text := make([]string, 0, len(m))
-	for k, v := range m {
-		text = append(text, k+"="+v)
-	}
-	sort.Strings(text)
-	return strings.Join(text, ",")
-}
-
 // ObjectKey is the key of a namespaced Kubernetes object.
 func ObjectKey(namespace, name string) state.Key { return state.Join(namespace, name) }
-
-func address(a netip.Addr) string {
-	if !a.IsValid() {
-		return "-"
-	}
-	return a.String()
-}
-
-// equal spares the look where both are the same memory.
-func equal[E any](a, b []E, same func(a, b E) bool) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.EqualFunc(a, b, same))
-}
 
 func byAddress[R state.Row](of func(R) []netip.Addr) state.Index[R] {
 	return state.Index[R]{Name: ByAddress, Keys: func(r R) []state.Key {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Device is a network device of the host's namespace.
@@ -25,7 +26,7 @@ func (Device) Header() []string {
 }
 
 func (d Device) Row() []string {
-	return []string{fmt.Sprint(d.Index), d.Name, d.Kind, d.MAC, fmt.Sprint(d.MTU), fmt.Sprint(d.Up), join(d.Addresses), fmt.Sprint(d.Default)}
+	return []string{fmt.Sprint(d.Index), d.Name, d.Kind, d.MAC, fmt.Sprint(d.MTU), fmt.Sprint(d.Up), column.List(d.Addresses), fmt.Sprint(d.Default)}
 }
 
 // ByName is an index of Devices: name.

@@ -6,6 +6,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Endpoint is a CiliumEndpoint object, of any node: the addresses of a workload and its identity.
@@ -25,7 +26,7 @@ func (Endpoint) Header() []string {
 }
 
 func (e Endpoint) Row() []string {
-	return []string{e.Namespace, e.Name, fmt.Sprint(e.Identity), join(e.Addresses), e.Node.String()}
+	return []string{e.Namespace, e.Name, fmt.Sprint(e.Identity), column.List(e.Addresses), e.Node.String()}
 }
 
 var _ = declare(&tables.Endpoints, "endpoints", func(r Endpoint) state.Key { return ObjectKey(r.Namespace, r.Name) },

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // EndpointSlice is a Kubernetes EndpointSlice.
@@ -28,7 +29,7 @@ func (s EndpointSlice) Row() []string {
 			not = append(not, e.Addresses...)
 		}
 	}
-	return []string{s.Namespace, s.Name, s.Service, join(s.Ports), join(ready), join(not)}
+	return []string{s.Namespace, s.Name, s.Service, column.List(s.Ports), column.List(ready), column.List(not)}
 }
 
 var _ = declare(&tables.EndpointSlices, "endpointslices", func(r EndpointSlice) state.Key { return ObjectKey(r.Namespace, r.Name) },

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Frontend is an address and port that the datapath translates, with its backends. The unspecified address
@@ -20,6 +21,7 @@ type Frontend struct {
 	Kind            FrontendKind
 	Scope           Scope    // who calls
 	ByNode          bool     // a node port: each node leads to backends of its own, another node as it says itself
+	Direct          bool     // of ScopeOutside: backends on other nodes answer straight to the client (DSR), not by this node (SNAT)
 	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
 }
@@ -71,7 +73,7 @@ func (Frontend) Header() []string {
 }
 
 func (f Frontend) Row() []string {
-	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, string(f.Kind), f.Scope.String(), fmt.Sprint(f.AffinitySeconds), join(f.Sources), join(f.Backends)}
+	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, string(f.Kind), f.Scope.String(), fmt.Sprint(f.AffinitySeconds), column.List(f.Sources), column.List(f.Backends)}
 }
 
 var _ = declare(&tables.Frontends, "frontends", FrontendKey,

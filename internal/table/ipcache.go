@@ -8,6 +8,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // IPCacheRow is who lives at an address or prefix and how to get there. The kernel has a map of single addresses and one of
@@ -33,9 +34,9 @@ func (e IPCacheRow) Row() []string {
 // through is where the tunnel to it ends.
 func (e IPCacheRow) through() string {
 	if e.MAC == (settings.MAC{}) {
-		return address(e.Tunnel)
+		return column.Address(e.Tunnel)
 	}
-	return address(e.Tunnel) + "," + e.MAC.String()
+	return column.Address(e.Tunnel) + "," + e.MAC.String()
 }
 
 var _ = declare(&tables.IPCache, "ipcache", func(r IPCacheRow) state.Key { return state.Join(r.Network, r.Prefix) })

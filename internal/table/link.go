@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Link is a veth pair: its host side here, its other side configured inside a workload's network namespace.
@@ -26,7 +27,7 @@ func (Link) Header() []string {
 }
 
 func (l Link) Row() []string {
-	return []string{l.HostName, l.Kind, l.ContainerID, l.Interface, l.MAC, l.HostMAC, fmt.Sprint(l.MTU), join(l.Addresses)}
+	return []string{l.HostName, l.Kind, l.ContainerID, l.Interface, l.MAC, l.HostMAC, fmt.Sprint(l.MTU), column.List(l.Addresses)}
 }
 
 var _ = declare(&tables.Links, "links", func(r Link) state.Key { return state.Join(r.HostName) })

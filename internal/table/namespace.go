@@ -2,6 +2,7 @@ package table
 
 import (
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Namespace is a Kubernetes namespace.
@@ -13,6 +14,6 @@ type Namespace struct {
 
 func (Namespace) Header() []string { return []string{"Name", "Labels"} }
 
-func (n Namespace) Row() []string { return []string{n.Name, labels(n.Labels)} }
+func (n Namespace) Row() []string { return []string{n.Name, column.Labels(n.Labels)} }
 
 var _ = declare(&tables.Namespaces, "namespaces", func(r Namespace) state.Key { return state.Join(r.Name) })

@@ -6,6 +6,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // NIC is a row of the kernel's map nics.
@@ -27,7 +28,7 @@ func (NIC) Header() []string {
 }
 
 func (n NIC) Row() []string {
-	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.SetIndex), address(n.IPv4), address(n.IPv6), n.MAC}
+	return []string{n.Device, fmt.Sprint(n.Ifindex), fmt.Sprint(n.Incarnation), fmt.Sprint(n.Identity), fmt.Sprint(n.SetIndex), column.Address(n.IPv4), column.Address(n.IPv6), n.MAC}
 }
 
 var _ = declare(&tables.NICs, "nics", func(r NIC) state.Key { return state.Join(r.Ifindex) })

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Node is a member of the cluster, from its CiliumNode object.
@@ -20,7 +21,7 @@ type Node struct {
 func (Node) Header() []string { return []string{"Name", "Local", "Addresses", "PodCIDRs"} }
 
 func (n Node) Row() []string {
-	return []string{n.Name, fmt.Sprint(n.Local), join(n.Addresses), join(n.PodCIDRs)}
+	return []string{n.Name, fmt.Sprint(n.Local), column.List(n.Addresses), column.List(n.PodCIDRs)}
 }
 
 // ByLocal is an index of Nodes: "true" for the local one.

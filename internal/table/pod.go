@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Pod is a pod of this node.
@@ -27,7 +28,7 @@ func (Pod) Header() []string {
 }
 
 func (p Pod) Row() []string {
-	return []string{p.Namespace, p.Name, p.UID, p.ServiceAccount, fmt.Sprint(p.HostNetwork), join(p.NamedPorts), labels(p.Labels)}
+	return []string{p.Namespace, p.Name, p.UID, p.ServiceAccount, fmt.Sprint(p.HostNetwork), column.List(p.NamedPorts), column.Labels(p.Labels)}
 }
 
 var _ = declare(&tables.Pods, "pods", func(r Pod) state.Key { return ObjectKey(r.Namespace, r.Name) })

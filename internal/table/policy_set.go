@@ -7,6 +7,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // PolicySet is what the NICs of one identity (and one set of named ports) may send and receive.
@@ -24,7 +25,7 @@ func (s PolicySet) Row() []string {
 	for i, e := range s.Entries {
 		text[i] = e.String()
 	}
-	return []string{fmt.Sprint(s.Identity), s.NamedPorts, strings.Join(text, " | "), join(s.Ranges)}
+	return []string{fmt.Sprint(s.Identity), s.NamedPorts, strings.Join(text, " | "), column.List(s.Ranges)}
 }
 
 var _ = declare(&tables.PolicySets, "policy-sets", func(r PolicySet) state.Key { return SetKey(r.Identity, r.NamedPorts) },
@@ -33,11 +34,11 @@ var _ = declare(&tables.PolicySets, "policy-sets", func(r PolicySet) state.Key {
 // Equal compares sets. Thousands of entries make the usual comparison, by reflection, slow.
 func (s PolicySet) Equal(o PolicySet) bool {
 	return s.Identity == o.Identity && s.NamedPorts == o.NamedPorts &&
-		equal(s.Entries, o.Entries, sameEntry) && equal(s.Ranges, o.Ranges, func(a, b policy.Range) bool { return a == b })
+		column.Equal(s.Entries, o.Entries, sameEntry) && column.Equal(s.Ranges, o.Ranges, func(a, b policy.Range) bool { return a == b })
 }
 
 func sameEntry(a, b policy.Entry) bool {
-	return a.Compare(b) == 0 && a.Verdict == b.Verdict && a.Match == b.Match && a.Precedence == b.Precedence && equal(a.Rules, b.Rules, sameOrigin)
+	return a.Compare(b) == 0 && a.Verdict == b.Verdict && a.Match == b.Match && a.Precedence == b.Precedence && column.Equal(a.Rules, b.Rules, sameOrigin)
 }
 
 // HostSet is the key of the policy set of this node itself.

@@ -7,6 +7,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Programs are those of this node's datapath: what they are told when they are loaded. There is one row, once the agent knows
@@ -37,7 +38,7 @@ func (Programs) Header() []string {
 
 func (p Programs) Row() []string {
 	return []string{
-		fmt.Sprint(p.Overlay), fmt.Sprint(p.TunnelPort), address(p.Tunnel), fmt.Sprint(p.World4, ",", p.World6), address(p.Masquerade4) + "," + address(p.Masquerade6),
+		fmt.Sprint(p.Overlay), fmt.Sprint(p.TunnelPort), column.Address(p.Tunnel), fmt.Sprint(p.World4, ",", p.World6), column.Address(p.Masquerade4) + "," + column.Address(p.Masquerade6),
 		fmt.Sprint(p.Reject), fmt.Sprint(p.Classic), fmt.Sprintf("%+v", p.Sizes), fmt.Sprintf("%+v", p.Constants),
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // PublishedEndpoint is the CiliumEndpoint object that this node owes the cluster for a local pod.
@@ -25,7 +26,7 @@ func (PublishedEndpoint) Header() []string {
 }
 
 func (e PublishedEndpoint) Row() []string {
-	return []string{e.Namespace, e.Name, fmt.Sprint(e.Identity), join(e.Addresses), e.Node.String()}
+	return []string{e.Namespace, e.Name, fmt.Sprint(e.Identity), column.List(e.Addresses), e.Node.String()}
 }
 
 var _ = declare(&tables.Published, "published-endpoints", func(r PublishedEndpoint) state.Key { return ObjectKey(r.Namespace, r.Name) })

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Route is a route of this node's own table.
@@ -19,7 +20,7 @@ type Route struct {
 func (Route) Header() []string { return []string{"Prefix", "Device", "Gateway", "Source", "MTU"} }
 
 func (r Route) Row() []string {
-	return []string{r.Prefix.String(), r.Device, address(r.Gateway), address(r.Source), fmt.Sprint(r.MTU)}
+	return []string{r.Prefix.String(), r.Device, column.Address(r.Gateway), column.Address(r.Source), fmt.Sprint(r.MTU)}
 }
 
 var _ = declare(&tables.Routes, "routes", func(r Route) state.Key { return state.Join(r.Prefix) })

@@ -5,6 +5,7 @@ import (
 
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // RuleList is a numbered list of the rules that made an entry; events carry the number.
@@ -15,7 +16,7 @@ type RuleList struct {
 
 func (RuleList) Header() []string { return []string{"Number", "Rules"} }
 
-func (r RuleList) Row() []string { return []string{fmt.Sprint(r.Number), join(r.Rules)} }
+func (r RuleList) Row() []string { return []string{fmt.Sprint(r.Number), column.List(r.Rules)} }
 
 var _ = declare(&tables.RuleLists, "rule-lists", func(r RuleList) state.Key { return state.Join(r.Number) })
 
@@ -23,5 +24,5 @@ func sameOrigin(a, b policy.Origin) bool { return a == b }
 
 // Equal compares numbers and rules.
 func (l RuleList) Equal(o RuleList) bool {
-	return l.Number == o.Number && equal(l.Rules, o.Rules, sameOrigin)
+	return l.Number == o.Number && column.Equal(l.Rules, o.Rules, sameOrigin)
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Service is a Kubernetes Service, what a datapath needs of it.
@@ -19,6 +20,7 @@ type Service struct {
 	AffinitySeconds     uint32   // 0: no session affinity
 	InternalLocal       bool     // internalTrafficPolicy: Local
 	ExternalLocal       bool     // externalTrafficPolicy: Local
+	Forwarding          string   // snat, dsr, as an annotation says; else empty
 	Sources             []Source // who may call the load balancer's addresses; none: all
 	Labels              map[string]string
 	Selector            map[string]string // labels of the pods that serve it; empty: others say where it is served
@@ -30,7 +32,7 @@ func (Service) Header() []string {
 }
 
 func (s Service) Row() []string {
-	return []string{s.Namespace, s.Name, join(s.ClusterIPs), join(s.ExternalIPs), join(s.Ports), fmt.Sprint(s.AffinitySeconds)}
+	return []string{s.Namespace, s.Name, column.List(s.ClusterIPs), column.List(s.ExternalIPs), column.List(s.Ports), fmt.Sprint(s.AffinitySeconds)}
 }
 
 var _ = declare(&tables.Services, "services", func(r Service) state.Key { return ObjectKey(r.Namespace, r.Name) },

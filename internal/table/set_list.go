@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // SetList is the distinct lists of rules behind the entries of a policy set, each with the number that it wants.
@@ -24,7 +25,7 @@ var _ = declare(&tables.SetLists, "set-lists", func(r SetList) state.Key { retur
 
 // Equal compares lists of a set.
 func (l SetList) Equal(o SetList) bool {
-	return l.Set == o.Set && equal(l.Lists, o.Lists, RuleList.Equal)
+	return l.Set == o.Set && column.Equal(l.Lists, o.Lists, RuleList.Equal)
 }
 
 // BucketMask is what tells numbers of a bucket apart.

@@ -6,6 +6,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/column"
 )
 
 // Workload is an Attachment joined with what Kubernetes says of its pod.
@@ -27,7 +28,7 @@ func (Workload) Header() []string {
 }
 
 func (w Workload) Row() []string {
-	return []string{w.ContainerID, w.Interface, w.Namespace + "/" + w.Pod, join(w.Addresses), fmt.Sprint(w.Identity), w.Labels.String()}
+	return []string{w.ContainerID, w.Interface, w.Namespace + "/" + w.Pod, column.List(w.Addresses), fmt.Sprint(w.Identity), w.Labels.String()}
 }
 
 // BySet is an index of Workloads: keys of the policy sets.
