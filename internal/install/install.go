@@ -100,6 +100,12 @@ func Remove(ctx context.Context, n Node) (did []string, err error) {
 			say("removed %d routes", n)
 		}
 	}
+	neighbors, err := route.NewNeighbors()
+	step("neighbours", err)
+	if err == nil {
+		_, err := neighbors.Clear(ctx)
+		step("neighbours", err)
+	}
 	for _, name := range slices.Concat(workloads, tunnels) {
 		err := link.Delete([]string{name})
 		step("devices", err)

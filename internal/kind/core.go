@@ -63,6 +63,7 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 		Headless:      s.Spec.ClusterIP == corev1.ClusterIPNone,
 		ExternalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 		Sources:       sources(s),
+		Forwarding:    forwarding(s),
 		InternalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 	}
 	if s.Spec.Type == corev1.ServiceTypeExternalName || row.Headless {
@@ -97,6 +98,14 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 	return row, true
 }
 
+// forwarding is how calls from outside reach backends on other nodes, as an annotation of Cilium's says; else empty.
+func forwarding(s *corev1.Service) string {
+	if mode := strings.ToLower(s.Annotations["service.cilium.io/forwarding-mode"]); mode == "snat" || mode == "dsr" {
+		return mode
+	}
+	return ""
+}
+
 // sourcesPolicy is an annotation: with "Deny" the source ranges of a Service are who may not call it.
 const sourcesPolicy = "service.cilium.io/src-ranges-policy"
 
@@ -106,11 +115,16 @@ func sources(s *corev1.Service) (out []table.Source) {
 	if old := s.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]; len(list) == 0 && strings.TrimSpace(old) != "" {
 		list = strings.Split(old, ",")
 	}
-	deny := strings.EqualFold(s.Annotations[sourcesPolicy], "deny")
+	deny, closed := strings.EqualFold(s.Annotations[sourcesPolicy], "deny"), false
 	for _, text := range list {
 		if p, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil {
 			out = append(out, table.Source{Prefix: p.Masked(), Allowed: !deny})
+		} else {
+			closed = deny // it is not known which clients were meant, so none may call
 		}
+	}
+	if closed {
+		return []table.Source{{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}}
 	}
 	if len(list) > 0 && deny {
 		out = append(out, table.Source{Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0), Allowed: true}, table.Source{Prefix: netip.PrefixFrom(netip.IPv6Unspecified(), 0), Allowed: true})

@@ -242,6 +242,21 @@ var services = []Key{
 		read: readNodePorts,
 	},
 	{
+		Name: "bpf-lb-mode", Default: "snat", Concern: OfServices, Holds: NewConnections, syntax: "snat|dsr|hybrid",
+		Text: "how what the outside calls reaches a backend on another node: snat: with the address of the node that was called, which the answer comes back to; " +
+			"dsr: with the client's address, and the answer leaves there; hybrid: dsr for TCP, snat for the rest",
+		read: setWord(func(c *Config, word string) { c.Outside.Mode = word }),
+	},
+	{
+		Name: "bpf-lb-mode-annotation", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: boolean,
+		Text: "the annotation `service.cilium.io/forwarding-mode` of a Service (snat, dsr) says it for that Service",
+		read: setFlag(func(c *Config) *bool { return &c.Outside.ByService }),
+	},
+	{
+		Name: "bpf-lb-dsr-dispatch", Default: "opt", Concern: OfServices, have: []string{"opt"},
+		Instead: "a node says what was called in an option of the packet itself, inside the tunnel, too",
+	},
+	{
 		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
 		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
 	},

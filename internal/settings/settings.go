@@ -220,7 +220,12 @@ type Outside struct {
 	HostPorts   bool   // of pods
 	ExternalIPs bool   // and addresses of load balancers
 	First, Last uint16 // range of node ports
+	Mode        string // how what is called reaches a backend on another node: snat, dsr, hybrid
+	ByService   bool   // an annotation of the service says so before that
 }
+
+// Any says whether anything that comes from outside is translated here.
+func (o Outside) Any() bool { return o.NodePorts || o.HostPorts || o.ExternalIPs }
 
 // Observation says where flows and metrics are served.
 type Observation struct {

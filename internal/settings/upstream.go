@@ -12,8 +12,8 @@ bpf-auth-map-max bpf-conntrack-accounting
 bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
 bpf-filter-priority bpf-lb-acceleration bpf-lb-algorithm bpf-lb-algorithm-annotation
-bpf-lb-dsr-dispatch bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max
-bpf-lb-maglev-table-size bpf-lb-map-max bpf-lb-mode bpf-lb-mode-annotation bpf-lb-proto-diff bpf-lb-rev-nat-map-max
+bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max
+bpf-lb-maglev-table-size bpf-lb-map-max bpf-lb-proto-diff bpf-lb-rev-nat-map-max
 bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr bpf-lb-service-backend-map-max bpf-lb-service-map-max
 bpf-lb-sock-terminate-pod-connections bpf-lb-source-range-all-types bpf-lb-source-range-map-max
 bpf-map-event-buffers bpf-neigh-global-max bpf-node-map-max bpf-policy-map-full-reconciliation-interval

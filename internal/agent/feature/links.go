@@ -11,9 +11,9 @@ import (
 )
 
 var links = Feature{
-	Name: "links", Does: "makes devices of pods, the tunnel device and the node's routes",
+	Name: "links", Does: "makes devices of pods, the tunnel device, the node's routes and what it knows of other nodes' links",
 	Fills: func(t *table.Tables) []state.AnyTable {
-		return []state.AnyTable{t.Devices, t.Links, t.Tunnels, t.Routes}
+		return []state.AnyTable{t.Devices, t.Links, t.Tunnels, t.Routes, link.Neighbors}
 	},
 	Derivations: func(n *Node) []state.AnyDerivation { return link.Derivations(n.Tables) },
 	Needs:       link.Needs,
@@ -31,6 +31,10 @@ var links = Feature{
 		if err != nil {
 			return nil, err
 		}
+		neighbors, err := route.NewNeighbors()
+		if err != nil {
+			return nil, err
+		}
 		devices, err := netdev.New(n.Tables.Devices, n.DB, n.Log)
 		if err != nil {
 			return nil, err
@@ -41,6 +45,7 @@ var links = Feature{
 			keep(n, &reconcile.Loop[table.Link]{Table: n.Tables.Links, Sink: pairs}),
 			keep(n, &reconcile.Loop[table.Tunnel]{Table: n.Tables.Tunnels, Sink: tunnels}),
 			keep(n, &reconcile.Loop[table.Route]{Table: n.Tables.Routes, Sink: routes}),
+			keep(n, neighbors.Loop()),
 		}, nil
 	},
 }

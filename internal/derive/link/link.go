@@ -10,9 +10,9 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Derivations keeps Links, Tunnels and Routes of a node.
+// Derivations keeps Links, Tunnels, Routes and neighbors of a node.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{links(t), tunnels(t), routes(t)}
+	return []state.AnyDerivation{links(t), tunnels(t), routes(t), neighbors(t)}
 }
 
 // Needs of an attachment: its link, and the node's routes to it.

@@ -136,7 +136,7 @@ func (t *trace) translated() bool {
 		t.step("caller", fmt.Sprintf("node %s: what its processes call is translated there by kube-proxy, or another service proxy", t.from.node), "")
 	case aMachine:
 		t.scope = table.ScopeOutside
-		if c := t.Tables.Config(t.r).Outside; c.NodePorts || c.ExternalIPs || c.HostPorts {
+		if c := t.Tables.Config(t.r).Outside; c.Any() {
 			t.step("caller", "a machine outside: from_net translates its packets where they enter this node", "")
 			return true
 		}

@@ -1,4 +1,4 @@
-// Package route makes the node's routes equal to table.Routes.
+// Package route makes the node's routes equal to table.Routes, and its neighbour entries of other nodes to neighbor.Table.
 //
 // # The world it models
 //
