@@ -4,33 +4,6 @@
 #include "lib/outside.h"
 #include "lib/vlan.h"
 
-/* Where a frame came from, seen from the machine with this address. */
-enum sender {
-	SENDER_OTHER = 0,   /* another machine of the link */
-	SENDER_MACHINE = 1, /* the machine: the host's routes reach it on the frame's device, and the frame has its MAC address */
-	SENDER_ROUTER = 2,  /* the router that they name on the way there */
-};
-
-GLOBAL sender_of(struct __sk_buff *skb, const struct addr *machine)
-{
-	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
-	__u8 mac[6];
-	int same;
-
-	if (!machine)
-		return SENDER_OTHER;
-	route_ask(&fib, !addr_is4(machine), NULL, machine);
-	if (bpf_fib_lookup(skb, &fib, sizeof(fib), BPF_FIB_LOOKUP_OUTPUT) || fib.ifindex != skb->ifindex ||
-	    bpf_skb_load_bytes(skb, 6, mac, sizeof(mac)) || __builtin_memcmp(mac, fib.dmac, sizeof(mac)))
-		return SENDER_OTHER;
-	/* With a router between, the lookup has put the router's address here. */
-	if (addr_is4(machine))
-		same = fib.ipv4_dst == addr_4(machine);
-	else
-		same = !__builtin_memcmp(fib.ipv6_dst, machine, 16);
-	return same ? SENDER_MACHINE : SENDER_ROUTER;
-}
-
 /* Who a packet off the wire is from. Workloads that this node reaches by the overlay come by the overlay, or plainly from
  * their node if that sends natively already, or still; from behind a router they are the world's, but for connections
  * that are open. Where all that workloads say to the outside is masqueraded, none of them comes by any other way, nor do
@@ -91,7 +64,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	if (lost) /* the host may be collecting its own */
 		return net_to_stack(skb, c, 0);
 	if (ipcache_is_this_node(h)) {
-		mine = masquerade_in(skb, c);
+		mine = c->told ? 0 : masquerade_in(skb, c);
 		if (mine < 0)
 			return drop(skb, c, -mine);
 		if (mine)
@@ -108,7 +81,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	led = c->event_flags & EVENT_SERVICE;
 	if (asks && (led || !service_is_called()))
 		reason = node_enforce(skb, NODE_GETS);
-	else if (ipcache_is_this_node(h) && led && !p->icmp_error)
+	else if (ipcache_is_this_node(h) && services_here.outside && !p->icmp_error)
 		reason = outside_here();
 	if (reason)
 		return drop(skb, c, reason);
@@ -139,6 +112,8 @@ int from_net(struct __sk_buff *skb)
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);
+	if (!reason && dsr_may_be(&c->packet))
+		reason = dsr_take(skb);
 	if (reason)
 		return drop(skb, c, reason);
 	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))

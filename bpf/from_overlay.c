@@ -133,6 +133,8 @@ int from_overlay(struct __sk_buff *skb)
 		return vtep_arp(skb, c, &node);
 	if (!reason)
 		reason = parse(skb, &c->packet);
+	if (!reason && dsr_may_be(&c->packet))
+		reason = foreign ? dsr_refuse(skb) : dsr_take(skb);
 	if (!reason)
 		reason = foreign ? vtep_check(c, &node) : check_source(c, &node);
 	if (reason)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_pod: what a workload sends, at the host side of its NIC (ingress). docs/packet-path.md follows a packet. */
 #include "lib/clash.h"
+#include "lib/dsr.h"
 #include "lib/named.h"
 #include "lib/neighbor.h"
 #include "lib/netkit.h"
@@ -129,6 +130,8 @@ int from_pod(struct __sk_buff *skb)
 		if (action != NEIGHBOR_JUDGE)
 			return action;
 	}
+	if (!reason)
+		reason = dsr_forged(skb, &c->packet);
 	if (!reason)
 		reason = workload_check_source(&c->packet, n);
 	if (!reason)

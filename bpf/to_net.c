@@ -78,6 +78,9 @@ int to_net(struct __sk_buff *skb)
 	reason = parse(skb, &c->packet);
 	if (reason) /* nothing but what a process of the node makes up */
 		return node_nic() ? drop(skb, c, reason) : TC_ACT_OK;
+	reason = dsr_forged(skb, &c->packet);
+	if (reason)
+		return drop(skb, c, reason);
 	if (addr_is_multicast(&c->packet.dst) && !addr_is_broadcast(&c->packet.dst))
 		return TC_ACT_OK;
 	as = config_masquerade(c->packet.v6);

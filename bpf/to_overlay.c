@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_overlay: what enters the tunnel device (tcx egress). What comes from from_pod has its tunnel key already; what
  * the host's stack routed here gets one now. */
+#include "lib/dsr.h"
 #include "lib/identity.h"
 #include "lib/node.h"
 
@@ -20,6 +21,8 @@ int to_overlay(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	c->net = net_of_device();
 	reason = parse(skb, &c->packet);
+	if (!reason)
+		reason = dsr_forged(skb, &c->packet);
 	if (reason)
 		return drop(skb, c, reason);
 	c->source = identity_from_stack(skb, c);

@@ -18,6 +18,8 @@ static __always_inline int clash_owns(const struct context *c, const struct flow
 
 	if (f->reply)
 		return !(c->event_flags & EVENT_SERVICE);
+	if ((e->flags & CT_TOLD) && !(c->event_flags & EVENT_SERVICE))
+		return 1; /* its later packets do not say what was called */
 	if (e->client_port != c->client_port)
 		return 0;
 	if (!(e->flags & CT_SERVICE))
@@ -151,7 +153,10 @@ static __always_inline int clash_meet(struct __sk_buff *skb, struct context *c, 
 		ct_find(c, &c->packet, f);
 	else
 		f->key = &c->key; /* the verifier does not see that clash_find sets it */
-	return clash_find(skb, c, f, 0);
+	if (!c->told)
+		return clash_find(skb, c, f, 0);
+	ct_find(c, &c->packet, f);
+	return f->entry && !clash_owns(c, f) ? DROP_NAT_NO_MAPPING : 0; /* the client waits for the answer at this port */
 }
 
 #endif

@@ -57,12 +57,14 @@ struct context {
 	__u8 match;
 	__u8 verdict;
 	__u8 staged; /* enum verdict */
-	__u8 pad;
+	__u8 told; /* what was called is known from the node that led the packet here, see dsr.h */
 	__be16 client_port; /* the packet's source port as it came, if it has another now */
 	__u32 staged_rules;
 	__u32 touched; /* enum event_flag: what of this packet is to be told, like a first answer; 0: nothing */
 	__u32 sender; /* identity of the source address by ipcache, where `source` comes from elsewhere (VNI, mark); 0: not looked up */
 	__u32 claimed; /* identity of the source address where the frame comes from a router: it counts for open connections only; 0: none */
+	__u32 service_flags; /* enum service_flag, of what a packet of this hook calls */
+	__u32 pad;
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;

@@ -181,7 +181,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	if (ends && !(flags & (CT_RESET | CT_ENDED)) && !(how & FLOW_AGAIN))
 		account_end(&c->key, e, ENDING_FIN, 0);
 	if (e->expires < now + until - SECOND || e->expires > now + until)
-		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) ? until : quota_life(e->owner, account_quota(flags), config.connections_limit, until));
+		e->expires = now + (!ends && (flags & (CT_OPEN | CT_OPENING)) && !(flags & CT_ONE_WAY) ? until : quota_life(e->owner, account_quota(flags), config.connections_limit, until));
 	return 0;
 }
 

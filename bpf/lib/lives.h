@@ -15,9 +15,12 @@ volatile const struct ct_lives lives = {
 	.tcp_opening = CT_TCP_OPENING_SECONDS,
 };
 
+/* Where one way alone is seen, its end is the end. */
 static __always_inline int lives_are_over(__u32 flags)
 {
-	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
+	__u32 closing = flags & (CT_CLOSING_A | CT_CLOSING_B);
+
+	return (flags & CT_RESET) || closing == (CT_CLOSING_A | CT_CLOSING_B) || (closing && (flags & CT_ONE_WAY));
 }
 
 /* In ns. */

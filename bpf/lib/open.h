@@ -79,7 +79,7 @@ GLOBAL open_row(__u32 flags, int stale)
 		ct_silent(&c->key, bpf_map_lookup_elem(&connections, &c->key), 0);
 		ct_remove(&c->key);
 	}
-	flags |= c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0;
+	flags |= (c->event_flags & EVENT_SERVICE ? CT_SERVICE : 0) | (c->told ? CT_TOLD : 0);
 	if (p->protocol == IPPROTO_TCP)
 		flags |= (tcp_opens(p) ? CT_SYN : answers ? 0 : CT_ADOPTED) | (flags & CT_CALLED ? CT_OPENING : 0);
 	__builtin_memset(e, 0, sizeof(*e));

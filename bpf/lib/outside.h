@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* outside: calls of services by machines outside, at the node that they come to: node ports, external and load-balancer addresses. A pod
  * here gets the packet as its client sent it, but for the target; to a backend on another node it goes on with this node's address
- * (SNAT), so that the answer comes back here. Answers leave with the address that was called. docs/packet-path.md draws it. */
+ * (SNAT), so that the answer comes back here, or with the client's, so that it need not (dsr.h). Answers leave with the address that was
+ * called. docs/packet-path.md draws it. */
 #ifndef WEFT_OUTSIDE_H
 #define WEFT_OUTSIDE_H
 
 #include "clash.h"
+#include "dsr.h"
 #include "masquerade.h"
 #include "node.h"
 #include "path.h"
@@ -59,27 +61,63 @@ GLOBAL outside_error(struct __sk_buff *skb)
 	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, p->dst_port);
 }
 
-/* On to a backend that is not here, with this node's address. */
+/* An error about an answer, on to the backend that is not here. */
+static __always_inline int outside_carry_error(struct __sk_buff *skb, struct context *c)
+{
+	struct flow f = {};
+	int reason;
+
+	ct_find(c, &c->quoted, &f);
+	reason = f.entry && (f.entry->flags & CT_ONE_WAY) ? 0 : masquerade_error(skb, c);
+	return reason ? drop(skb, c, reason) : outside_out(skb, c);
+}
+
+/* Whether the backend of a new call answers straight to the client. What could not carry the option goes on by SNAT, as what has
+ * another source port than the client knows. */
+static __always_inline int outside_is_direct(struct __sk_buff *skb, struct context *c)
+{
+	if (!(c->service_flags & SERVICE_DIRECT) || c->client_port || skb->gso_size || dsr_may_be(&c->packet))
+		return 0;
+	return c->hop.path != PATH_DIRECT || dsr_reaches(skb);
+}
+
+#define DSR_ALWAYS_FITS 1200 /* bytes of an IP packet: with the option it is no longer than each link of IPv6 takes (RFC 8200 5) */
+
+/* Whether a packet of a connection whose backend answers straight to the client says what was called. Of UDP a later one that has no room
+ * need not: the backend's node knows it by then. */
+static __always_inline int outside_tells(struct __sk_buff *skb, struct context *c, const struct flow *f)
+{
+	const struct packet *p = &c->packet;
+
+	if (p->later_fragment || (p->protocol == IPPROTO_TCP && !tcp_opens(p)))
+		return 0;
+	return f->is_new || c->hop.path != PATH_DIRECT || p->end - p->l3 < DSR_ALWAYS_FITS || dsr_reaches(skb);
+}
+
+/* On to a backend that is not here: with this node's address, or with the client's where the answer need not come by here. */
 static __always_inline int outside_carry(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	struct addr as = lb_node(c->packet.v6);
-	int reason;
+	int reason = 0, direct;
 
-	if (c->packet.icmp_error) {
-		reason = masquerade_error(skb, c);
-		return reason ? drop(skb, c, reason) : outside_out(skb, c);
-	}
 	if (addr_is_zero(&as))
 		return drop(skb, c, DROP_NAT_NO_MAPPING);
-	reason = f->entry ? 0 : open_connection(f, CT_CALLED);
+	outside_way(c);
+	if (!f->entry) {
+		direct = outside_is_direct(skb, c);
+		reason = open_connection(f, CT_CALLED | (direct ? CT_ONE_WAY : 0));
+	}
 	if (!f->entry)
 		return drop(skb, c, reason);
 	reason = ct_update(c, f);
 	if (reason)
 		return drop(skb, c, reason);
-	outside_way(c);
+	direct = f->entry->flags & CT_ONE_WAY;
 	deliver_report(skb, c, f, c->hop.path == PATH_DIRECT ? EVENT_TO_NETWORK : EVENT_TO_OVERLAY);
-	reason = masquerade_out(skb, &as);
+	if (!direct)
+		reason = masquerade_out(skb, &as);
+	else if (outside_tells(skb, c, f))
+		reason = dsr_write(skb);
 	return reason ? drop(skb, c, reason) : path_out(skb, c);
 }
 
@@ -107,12 +145,14 @@ GLOBAL outside_call(struct __sk_buff *skb)
 	struct flow f = {};
 	int reason;
 
-	if (!c || !services_here.outside)
+	if (!c || !services_here.outside || c->told)
 		return GO_ON;
 	reason = outside_lead(skb, c, &f);
 	if (reason == GO_ON)
 		return GO_ON;
-	return reason ? drop(skb, c, reason) : outside_carry(skb, c, &f);
+	if (reason)
+		return drop(skb, c, reason);
+	return c->packet.icmp_error ? outside_carry_error(skb, c) : outside_carry(skb, c, &f);
 }
 
 /* A call that comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where the caller lives. GO_ON:
@@ -123,14 +163,14 @@ GLOBAL outside_enter(struct __sk_buff *skb)
 	struct flow f = {};
 	int reason;
 
-	if (!c || !services_here.host_ports || c->packet.icmp_error)
+	if (!c || !services_here.host_ports || c->packet.icmp_error || c->told)
 		return GO_ON;
 	reason = outside_lead(skb, c, &f);
 	return reason == GO_ON ? GO_ON : drop(skb, c, reason ? reason : DROP_STALE);
 }
 
-/* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Returns
- * 0 or a drop reason. */
+/* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Where
+ * another node led it here, its later packets do not say that they are one's. Returns 0 or a drop reason. */
 GLOBAL outside_here(void)
 {
 	struct context *c = context_here();
@@ -140,6 +180,8 @@ GLOBAL outside_here(void)
 	if (!c)
 		return DROP_INVALID;
 	ct_find(c, &c->packet, &f);
+	if (!(c->event_flags & EVENT_SERVICE) && !(f.entry && (f.entry->flags & CT_TOLD)))
+		return 0;
 	reason = f.entry ? 0 : open_connection(&f, CT_STACK | CT_CALLED);
 	return f.entry ? ct_update(c, &f) : reason;
 }
@@ -179,7 +221,7 @@ GLOBAL outside_answer(struct __sk_buff *skb)
 /* The same for what comes to this node, where it may be such an answer. */
 static __always_inline int outside_back(struct __sk_buff *skb, struct context *c)
 {
-	int mine = services_here.outside ? masquerade_in(skb, c) : 0, action;
+	int mine = services_here.outside && !c->told ? masquerade_in(skb, c) : 0, action;
 
 	if (mine < 0)
 		return drop(skb, c, -mine);

@@ -173,6 +173,7 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 	c->event_flags |= EVENT_SERVICE;
 	c->service = p->dst;
 	c->service_port = p->dst_port;
+	c->service_flags = s->flags;
 	if (c->nat.source_port) {
 		reason = rewrite(skb, p, SIDE_SOURCE, &p->src, c->nat.source_port);
 		if (reason)

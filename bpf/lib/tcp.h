@@ -115,6 +115,8 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 	flags &= ~CT_RESET;
 	if (!(flags & CT_OPEN))
 		flags = tcp_proves(p, own, peer, flags, from_b, reply);
+	if ((flags & CT_ONE_WAY) && !(p->tcp_flags & TCP_SYN))
+		flags |= CT_OPEN; /* as far as one way can tell: see ct_follow */
 	if ((flags & CT_OPEN) && !(p->tcp_flags & TCP_SYN)) {
 		__u32 next = tcp_next(p, own, peer);
 

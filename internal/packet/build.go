@@ -19,6 +19,7 @@ const (
 	protoICMP, protoTCP, protoUDP, protoICMPv6, protoSCTP = 1, 6, 17, 58, 132
 
 	extFragment = 44
+	extOptions  = 60
 )
 
 var (
@@ -170,8 +171,8 @@ func (l *line) hops() int {
 }
 
 func (l *line) ipv4(proto byte, body []byte) ([]byte, error) {
-	if l.has("flow") || l.has("ext") {
-		return nil, errors.New("flow and ext are IPv6 only")
+	if l.has("flow") || l.has("ext") || l.has("dstopts") {
+		return nil, errors.New("flow, ext and dstopts are IPv6 only")
 	}
 	opts, err := l.bytes("ipopts")
 	if err != nil {
@@ -224,10 +225,20 @@ func (l *line) ipv6(proto byte, body []byte) ([]byte, error) {
 	return append(append(out, chain...), body...), nil
 }
 
-// extensions makes the chain of extension headers: those of ext, each with 6 bytes of padding, then the fragment
+// extensions makes the chain of extension headers: destination options, those of ext, each with 6 bytes of padding, then the fragment
 // header if the line speaks of one. It also gives the number of the first.
 func (l *line) extensions(proto byte) (chain []byte, first byte, err error) {
 	var numbers []byte
+	opts, err := l.bytes("dstopts")
+	if err != nil {
+		return nil, 0, err
+	}
+	if l.has("dstopts") {
+		if len(opts)%8 != 6 {
+			return nil, 0, fmt.Errorf("dstopts: %d bytes, must be 6 more than a multiple of 8", len(opts))
+		}
+		numbers = append(numbers, extOptions)
+	}
 	if word, ok := l.opt["ext"]; ok {
 		for text := range strings.SplitSeq(word, ",") {
 			n, err := number(text, 255)
@@ -256,6 +267,10 @@ func (l *line) extensions(proto byte) (chain []byte, first byte, err error) {
 				offset |= 1
 			}
 			chain = be.AppendUint32(be.AppendUint16(append(chain, numbers[i+1], 0), offset), uint32(f[1]))
+			continue
+		}
+		if i == 0 && l.has("dstopts") {
+			chain = append(append(chain, numbers[i+1], byte(len(opts)/8)), opts...)
 			continue
 		}
 		chain = append(chain, numbers[i+1], 0, 1, 4, 0, 0, 0, 0)

@@ -26,7 +26,8 @@
 // Words that may follow, in any order:
 //
 //	any IP     ttl N  tos N  id N  frag BYTES  mf  df  flow N (IPv6 flow label)  ext N,N (IPv6 extension headers of
-//	           8 bytes)  ipopts HEX  iplen N  ipsum N  cut N (only the first N bytes of the IP packet exist)
+//	           8 bytes)  dstopts HEX (an IPv6 destination options header before these, what follows its
+//	           length)  ipopts HEX  iplen N  ipsum N  cut N (only the first N bytes of the IP packet exist)
 //	payload    len N (bytes 0, 1, 2, …) or hex HEX
 //	tcp        flags from FSRPAUEC, "-" for none  seq N  ack N  win N  urg N  opts HEX  sum N
 //	udp        udplen N  sum N

@@ -196,6 +196,11 @@ func (d *description) ipv6(b []byte) bool {
 	d.ip.not("iplen", uint64(be.Uint16(b[4:])), uint64(len(b)-40))
 	next, rest := b[6], b[40:]
 	var ext []string
+	if next == extOptions && len(rest) >= 8 && len(rest) >= int(rest[1])*8+8 && !bytes.Equal(rest[1:8], []byte{0, 1, 4, 0, 0, 0, 0}) {
+		size := int(rest[1])*8 + 8
+		d.ip.add("dstopts %s", hex.EncodeToString(rest[2:size]))
+		next, rest = rest[0], rest[size:]
+	}
 	for slices.Contains([]byte{0, 43, 60}, next) && len(rest) >= 8 {
 		ext = append(ext, fmt.Sprint(next))
 		next, rest = rest[0], rest[8:]

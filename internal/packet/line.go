@@ -41,7 +41,7 @@ type line struct {
 
 // options lists, per kind, the words that a value follows; flags those that stand alone.
 var (
-	ipOptions = []string{"ttl", "tos", "id", "frag", "flow", "ext", "ipopts", "iplen", "ipsum", "cut", "len", "hex"}
+	ipOptions = []string{"ttl", "tos", "id", "frag", "flow", "ext", "dstopts", "ipopts", "iplen", "ipsum", "cut", "len", "hex"}
 	options   = map[string][]string{
 		"tcp": {"seq", "ack", "win", "urg", "opts", "sum"}, "udp": {"udplen", "sum"}, "sctp": {"tag", "sum"},
 		"icmp": {"sum"}, "ns": {"target", "slla", "tlla", "sum"}, "na": {"target", "slla", "tlla", "sum"},

@@ -18,6 +18,8 @@ const (
 	Connections          = 131072
 	Openings             = 32768
 	Callers              = 65536
+	Dsr4Type             = 0x9a
+	Dsr6Type             = 0x1b
 	Fragments            = 8192
 	SlotTakes            = 0x80000000
 	SourceBitsFixed      = 32
@@ -138,6 +140,8 @@ const (
 	CtFinB     CtFlag = 2097152
 	CtEnded    CtFlag = 4194304
 	CtPlain    CtFlag = 8388608
+	CtOneWay   CtFlag = 33554432
+	CtTold     CtFlag = 67108864
 	CtNamed    CtFlag = 16777216
 )
 
@@ -239,6 +243,14 @@ func (v CtFlag) String() string {
 	if v&CtPlain != 0 {
 		text = append(text, "plain")
 		v &^= CtPlain
+	}
+	if v&CtOneWay != 0 {
+		text = append(text, "one_way")
+		v &^= CtOneWay
+	}
+	if v&CtTold != 0 {
+		text = append(text, "told")
+		v &^= CtTold
 	}
 	if v&CtNamed != 0 {
 		text = append(text, "named")
@@ -633,6 +645,7 @@ const (
 	ServiceAffinity ServiceFlag = 1
 	ServiceByNode   ServiceFlag = 4
 	ServiceSources  ServiceFlag = 2
+	ServiceDirect   ServiceFlag = 8
 )
 
 // String names the value as C does, less the prefix SERVICE_.
@@ -649,6 +662,10 @@ func (v ServiceFlag) String() string {
 	if v&ServiceSources != 0 {
 		text = append(text, "sources")
 		v &^= ServiceSources
+	}
+	if v&ServiceDirect != 0 {
+		text = append(text, "direct")
+		v &^= ServiceDirect
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -1035,6 +1052,29 @@ type Ct struct {
 	WayB        CtWay
 	BackA       CtVerdict
 	BackB       CtVerdict
+}
+
+// Dsr4 is C's struct dsr4, 12 bytes.
+type Dsr4 struct {
+	_       structs.HostLayout
+	Type    uint8
+	Size    uint8
+	Port    BePort
+	Service uint32
+	Node    uint32
+}
+
+// Dsr6 is C's struct dsr6, 40 bytes.
+type Dsr6 struct {
+	_       structs.HostLayout
+	Next    uint8
+	Length  uint8
+	Type    uint8
+	Size    uint8
+	Port    BePort
+	_       uint16
+	Service [16]uint8
+	Node    [16]uint8
 }
 
 // Event is C's struct event, 104 bytes.

@@ -20,7 +20,7 @@ func Constants(t *table.Tables) (string, []state.Input, func(state.Reader) any) 
 		if c.HostPorts {
 			v.HostPorts = 1
 		}
-		if c.NodePorts || c.ExternalIPs || c.HostPorts {
+		if c.Any() {
 			v.Outside = 1
 		}
 		for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {

@@ -39,6 +39,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -145,6 +147,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 			row := table.Frontend{
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
 				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources, ByNode: k.byNode,
+				Direct: k.scope == table.ScopeOutside && direct(service, f.Protocol, d.t.Config(r).Outside),
 			}
 			for _, b := range f.Backends {
 				row.Backends = append(row.Backends, table.Backend(b))
@@ -178,6 +181,14 @@ func fromOutside(service table.Service, outside []kind, c settings.Outside) (out
 		out = append(out, k)
 	}
 	return out
+}
+
+// direct is whether backends of the Service on other nodes answer straight to the client.
+func direct(service table.Service, protocol uint8, c settings.Outside) bool {
+	if c.ByService && service.Forwarding != "" {
+		return service.Forwarding == "dsr"
+	}
+	return c.Mode == "dsr" || c.Mode == "hybrid" && protocol == unix.IPPROTO_TCP
 }
 
 // kinds lists what a Service is offered at: its cluster addresses, or its external ones and its node ports.

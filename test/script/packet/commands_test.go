@@ -52,6 +52,7 @@ func commands() map[string]command {
 			ts.Check(err)
 			b.devices[args[0]] = table.NIC{Ifindex: ifindex}
 		}),
+		"wire":    opened(wire),
 		"ipcache": opened(putIPCache),
 		"policy":  opened(policyEntry),
 		"range":   opened(policyRange),
@@ -239,6 +240,10 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 		}
 		if scope, ok := map[string]table.Scope{"outside": table.ScopeOutside, "here": table.ScopeHere}[a]; ok {
 			row.Scope = scope
+			continue
+		}
+		if a == "direct" {
+			row.Direct = true
 			continue
 		}
 		a, leaves := strings.CutSuffix(a, ",terminating")
