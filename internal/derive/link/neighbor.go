@@ -45,7 +45,9 @@ func neighbors(t *table.Tables) state.AnyDerivation {
 				}
 				return keys
 			}),
-			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return when(c.Concern == settings.OfServices, all, r) }),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
+				return when(c.Concern == settings.OfServices, all, r)
+			}),
 			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(!attach.IsHostName(d.Name), all, r) }),
 		},
 		Compute: func(r state.Reader, key state.Key) []neighbor.Neighbor {

@@ -162,7 +162,7 @@ func (k Kitchen) agnhost(applets []string) (Recipe, error) {
 	for name, host := range map[string]string{
 		"/bin/sh": "/bin/dash", "/bin/bash": "/bin/bash", "/bin/ip": "/sbin/ip", "/usr/bin/curl": "/usr/bin/curl",
 		"/usr/bin/wget": "/usr/bin/wget", // a static busybox that resolves a name loads the libraries of dig, and crashes
-		"/usr/bin/nc": "/usr/bin/nc.openbsd", "/usr/bin/dig": "/usr/bin/dig", "/usr/bin/ss": "/usr/bin/ss",
+		"/usr/bin/nc":   "/usr/bin/nc.openbsd", "/usr/bin/dig": "/usr/bin/dig", "/usr/bin/ss": "/usr/bin/ss",
 		"/usr/bin/iperf": "/usr/bin/iperf", "/usr/bin/getent": "/usr/bin/getent",
 	} {
 		if err := program(t, name, host); err != nil {
