@@ -14,8 +14,12 @@
 //
 // A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes have
 // policies if enable-host-firewall says so, and let pass what bpf/lib/node.h exempts; what is outside has none. To what is
-// on it a node is host, to all others remote-node, whichever node answers. Where a node's netfilter leads on, the policies of three
-// decide: of who sends, about the node; of the node; of who serves, about who sends. A workload always reaches itself.
+// on it a node is host, to all others remote-node, whichever node answers. A workload always reaches itself.
+//
+// Who calls a service is led to a backend where it sends, if programs of its node do that, and policies see nothing but the backend. Where
+// another node leads on, the policies of three decide: of who sends, about the node; of the node, if its netfilter leads on by what
+// programs do not take for a service; of who serves, about who sends. A client from outside is itself to a backend on the node that it
+// called; on another one it comes by the tunnel without its address, natively as the node that it called.
 //
 // # Invariants
 //

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/notation"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
@@ -128,7 +129,7 @@ func merge(spans []span) (out []string) {
 		for i++; i < len(spans) && spans[i].protocol == s.protocol && uint32(spans[i].first) <= uint32(s.last)+1 && s.protocol != policy.ICMP && s.protocol != policy.ICMPv6; i++ {
 			s.last = max(s.last, spans[i].last)
 		}
-		out = append(out, portText(s.protocol, s.first, s.last))
+		out = append(out, notation.Text(s.protocol, s.first, s.last))
 	}
 	return out
 }

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/notation"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
@@ -28,8 +28,10 @@ type end struct {
 	backend  *port     // of a service: where it ends up
 	idle     bool      // … which is not ready
 	servesOn string    // … the only node whose callers it serves; empty: it serves all
+	on       string    // … the node that its slice says it is on
+	enters   bool      // … and where the call enters the cluster is not known
 	carried  bool      // it has come through a node port
-	nodePort *nodePort // where the netfilter of a node leads on from; nil: policies see none but who serves
+	nodePort *nodePort // where a node leads on from; nil: policies see none but who serves
 }
 
 func (e end) party() agentv1.Party {
@@ -78,8 +80,8 @@ func meet(from, to end, p port) (end, end) {
 	}
 	for _, known := range []netip.Addr{to.address, from.address, firstOf(to.owns), firstOf(from.owns)} {
 		switch {
-		case p.protocol == policy.ICMP || p.protocol == policy.ICMPv6:
-			return only(from, p.protocol == policy.ICMPv6), only(to, p.protocol == policy.ICMPv6)
+		case p.Protocol == policy.ICMP || p.Protocol == policy.ICMPv6:
+			return only(from, p.Protocol == policy.ICMPv6), only(to, p.Protocol == policy.ICMPv6)
 		case known.IsValid() && known.Zone() == "":
 			return only(from, known.Is6()), only(to, known.Is6())
 		}
@@ -88,148 +90,31 @@ func meet(from, to end, p port) (end, end) {
 }
 
 // port is what is asked for of the end that serves.
-type port struct {
-	protocol uint8
-	number   uint16 // ICMP: type<<8
-	name     string // of a container port, or of a port of a service
-	ping     bool   // an echo request, of the family that the end has
-}
+type port = notation.Port
 
-var protocols = map[string]uint8{"": policy.TCP, "tcp": policy.TCP, "udp": policy.UDP, "sctp": policy.SCTP}
-
-// cut takes the port off an end: shop/db:5432/tcp, [fd00::1]:53/udp, shop/web:icmp, node:a:22. Without a colon there is none.
-// An IPv6 address needs brackets only where its last group may be its own or a port.
-func cut(text string) (name, port string) {
-	if rest, ok := strings.CutPrefix(text, "["); ok {
-		name, port, _ = strings.Cut(rest, "]")
-		return name, strings.TrimPrefix(port, ":")
-	}
-	if rest, ok := strings.CutPrefix(text, prefixNode); ok {
-		name, port = cut(rest)
-		return prefixNode + name, port
-	}
-	at := strings.LastIndexByte(text, ':')
-	if at < 0 || isAddress(text) {
-		return text, ""
-	}
-	if isAddress(text[:at]) || strings.Count(text, ":") == 1 {
-		return text[:at], text[at+1:]
-	}
-	return text, ""
-}
-
-func isAddress(text string) bool {
-	_, err := netip.ParseAddr(text)
-	return err == nil
-}
-
-// noPort says what is missing, and how to write it.
-func noPort(to string) error {
-	rest := strings.TrimPrefix(to, prefixNode)
-	prefix := to[:len(to)-len(rest)]
-	if at := strings.LastIndexByte(rest, ':'); at > 0 && isAddress(rest) && isAddress(rest[:at]) {
-		return fmt.Errorf("to: %q is an address without a port; of %s port %s write %s[%s]:%s", to, rest[:at], rest[at+1:], prefix, rest[:at], rest[at+1:])
-	}
-	full := to
-	if isAddress(rest) && strings.Contains(rest, ":") {
-		full = prefix + "[" + rest + "]"
-	}
-	return fmt.Errorf("to: %q has no port; write %s:80, %s:53/udp or %s:icmp", to, full, full, full)
-}
-
-// messages are the protocols whose port is the type of a message, with the type of an echo request.
-var messages = map[string]port{
-	"icmp": {protocol: policy.ICMP, number: 8 << 8}, "ping": {protocol: policy.ICMP, number: 8 << 8},
-	"icmpv6": {protocol: policy.ICMPv6, number: 128 << 8}, "icmp6": {protocol: policy.ICMPv6, number: 128 << 8},
-}
-
-func parsePort(text string) (port, error) {
-	number, protocol, _ := strings.Cut(strings.ToLower(text), "/")
-	if p, ok := messages[number]; ok {
-		if protocol == "" {
-			p.ping = p.protocol == policy.ICMP
-			return p, nil
-		}
-		kind, err := strconv.ParseUint(protocol, 10, 8)
-		if err != nil {
-			return port{}, fmt.Errorf("%q is no type of an ICMP message: write %s/N, N from 0 to 255 (ping is %s/%d)", protocol, number, number, p.number>>8)
-		}
-		return port{protocol: p.protocol, number: uint16(kind) << 8}, nil
-	}
-	if n, known := policy.Extended[strings.ToUpper(number)]; known && protocol == "" {
-		return port{protocol: n}, nil
-	}
-	if _, swapped := protocols[number]; swapped && number != "" && protocol != "" {
-		number, protocol = protocol, number // as answers write it
-	}
-	p, known := protocols[protocol]
-	if !known {
-		return port{}, fmt.Errorf("protocol %q is not one of tcp, udp, sctp (ping is :icmp, other ICMP messages :icmp/TYPE and :icmpv6/TYPE)", protocol)
-	}
-	n, err := strconv.ParseUint(number, 10, 16)
-	switch {
-	case err == nil && n > 0:
-		return port{protocol: p, number: uint16(n)}, nil
-	case err == nil || number == "" || number[0] >= '0' && number[0] <= '9':
-		return port{}, fmt.Errorf("port %q is neither a number from 1 to 65535 nor the name of a port", number)
-	}
-	return port{protocol: p, name: number}, nil
-}
-
-// of is the port as a number: a name is that of a container port of the end, and ping of the family in which the two speak.
-func (p port) of(from, e end) (port, error) {
+// portOf is a port as a number: a name is that of a container port of the end, and ping of the family in which the two speak.
+func portOf(p port, from, e end) (port, error) {
 	_, met := meet(from, e, port{})
-	if first := firstOf(met.owns); p.ping && first.Is6() && first.Zone() == "" {
-		p = messages["icmpv6"]
+	if first := firstOf(met.owns); p.Ping && first.Is6() && first.Zone() == "" {
+		p = port{Protocol: policy.ICMPv6, Number: 128 << 8}
 	}
 	for _, a := range []netip.Addr{from.address, e.address} {
 		switch {
-		case p.protocol == policy.ICMP && a.Is6() && a.Zone() == "":
+		case p.Protocol == policy.ICMP && a.Is6() && a.Zone() == "":
 			return port{}, fmt.Errorf("to: %s has ICMP messages of IPv6: write icmpv6/TYPE, or icmp for ping", a)
-		case p.protocol == policy.ICMPv6 && a.Is4():
+		case p.Protocol == policy.ICMPv6 && a.Is4():
 			return port{}, fmt.Errorf("to: %s has ICMP messages of IPv4: write icmp/TYPE, or icmp for ping", a)
 		}
 	}
-	if p.name == "" {
+	if p.Name == "" {
 		return p, nil
 	}
 	for _, n := range e.ports {
-		if n.Name == p.name && n.Protocol == p.protocol {
-			return port{protocol: n.Protocol, number: n.Port}, nil
+		if n.Name == p.Name && n.Protocol == p.Protocol {
+			return port{Protocol: n.Protocol, Number: n.Port}, nil
 		}
 	}
 	return port{}, fmt.Errorf("to: %s has no container port %s", e.name, p)
-}
-
-func (p port) String() string {
-	if p.name != "" {
-		return portText(p.protocol, 0, 0) + "/" + p.name
-	}
-	return portText(p.protocol, p.number, p.number)
-}
-
-// portText is tcp/80, tcp/80-90, tcp (all of it), icmp/8, any.
-func portText(protocol uint8, first, last uint16) string {
-	name := map[uint8]string{0: "any", policy.TCP: "tcp", policy.UDP: "udp", policy.SCTP: "sctp", policy.ICMP: "icmp", policy.ICMPv6: "icmp6"}[protocol]
-	for extended, n := range policy.Extended {
-		if n == protocol {
-			name = strings.ToLower(extended)
-		}
-	}
-	if name == "" {
-		name = fmt.Sprint(protocol)
-	}
-	switch {
-	case protocol == 0 || first == 0 && last == 0xffff:
-		return name
-	case protocol == policy.ICMP || protocol == policy.ICMPv6:
-		return fmt.Sprintf("%s/%d", name, first>>8)
-	case first == 0 && last == 0:
-		return name
-	case first == last:
-		return fmt.Sprintf("%s/%d", name, first)
-	}
-	return fmt.Sprintf("%s/%d-%d", name, first, last)
 }
 
 // find gives the ends that a name stands for: one, or all backends of a service. The port is that of the service.
@@ -240,7 +125,7 @@ func (q question) find(name string, p port) ([]end, error) {
 	if n, ok := reserved(name); ok {
 		return []end{ofNumber(n)}, nil
 	}
-	if node, ok := strings.CutPrefix(name, prefixNode); ok {
+	if node, ok := strings.CutPrefix(name, notation.Node); ok {
 		if a, err := netip.ParseAddr(node); err == nil && q.nodeAt(a.Unmap()) != "" {
 			return q.byAddress(a.Unmap(), p)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/notation"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
@@ -66,7 +67,7 @@ func (a Answers) Connection(from, to Known, protocol uint8, number uint16) agent
 			}
 		}
 	}
-	return a.q.explain(ends[0], ends[1], port{protocol: protocol, number: number})
+	return a.q.explain(ends[0], ends[1], port{Protocol: protocol, Number: number})
 }
 
 // asked gives labels of a pod that were seen those that identities have only where a policy asks for them: as the tables
@@ -88,16 +89,16 @@ func (a Answers) NodeAt(address netip.Addr) string { return a.q.nodeAt(address) 
 // for each kind of backend.
 func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explanation, error) {
 	q := ask(r, t)
-	fromName, _ := cut(from)
+	fromName, _ := notation.Cut(from)
 	sources, err := q.find(fromName, port{})
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	toName, portText := cut(to)
-	if portText == "" {
-		return nil, noPort(to)
+	toName, asked := notation.Cut(to)
+	if asked == "" {
+		return nil, notation.NoPort(to)
 	}
-	p, err := parsePort(portText)
+	p, err := notation.Parse(asked)
 	if err != nil {
 		return nil, fmt.Errorf("to: %w", err)
 	}
@@ -112,6 +113,9 @@ func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explan
 		}
 	}
 	if targets[0].backend != nil {
+		if targets, err = q.entered(sources[0], toName, p, targets); err != nil {
+			return nil, err
+		}
 		if targets, err = serving(targets, q.hostOf(sources[0], end{}), toName); err != nil {
 			return nil, err
 		}
@@ -135,7 +139,7 @@ func (q question) one(source, target end, p port) (x agentv1.Explanation, err er
 	if isOther(source.address, target.address) {
 		return x, fmt.Errorf("to: %s is of another family than %s: no packet goes from one to the other", target.address, source.address)
 	}
-	if p, err = p.of(source, target); err != nil {
+	if p, err = portOf(p, source, target); err != nil {
 		return x, err
 	}
 	source, target = q.hostOf(source, target), q.hostOf(target, source)
@@ -146,7 +150,7 @@ func (q question) one(source, target end, p port) (x agentv1.Explanation, err er
 		return q.enter(source, target, p), nil
 	}
 	x = q.explain(source, target, p)
-	x.Notes = append(x.Notes, q.unknown(target)...)
+	x.Notes = append(append(x.Notes, q.unknown(target)...), q.elsewhere(source, target, p, x)...)
 	return x, nil
 }
 
@@ -155,8 +159,8 @@ func (q question) explain(from, to end, p port) agentv1.Explanation {
 	from.governed, _ = q.governs(from)
 	to.governed, _ = q.governs(to)
 	x := agentv1.Explanation{From: from.party(), To: to.party(), Port: p.String()}
-	x.Egress = q.side(from, to, policy.Packet{Direction: policy.Egress, Protocol: p.protocol, Port: p.number})
-	x.Ingress = q.side(to, from, policy.Packet{Direction: policy.Ingress, Protocol: p.protocol, Port: p.number})
+	x.Egress = q.side(from, to, policy.Packet{Direction: policy.Egress, Protocol: p.Protocol, Port: p.Number})
+	x.Ingress = q.side(to, from, policy.Packet{Direction: policy.Ingress, Protocol: p.Protocol, Port: p.Number})
 	x.Allowed = passes(x.Egress) && passes(x.Ingress)
 	if from.name == to.name && from.isSeveral() {
 		x.Notes = append(x.Notes, "this is about two pods of it; what a pod says to itself always passes")
@@ -281,10 +285,10 @@ func portsText(ports []policy.Port) string {
 	var text []string
 	for _, p := range ports {
 		if p.Name != "" {
-			text = append(text, port{protocol: p.Protocol, name: p.Name}.String())
+			text = append(text, port{Protocol: p.Protocol, Name: p.Name}.String())
 			continue
 		}
-		text = append(text, portText(p.Protocol, p.First, p.Last))
+		text = append(text, notation.Text(p.Protocol, p.First, p.Last))
 	}
 	return strings.Join(text, ", ")
 }

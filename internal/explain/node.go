@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/notation"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policyinput"
@@ -14,9 +15,6 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
-
-// prefixNode begins the name of a node where a person says who an end is.
-const prefixNode = "node:"
 
 // Ports that nodes reach each other on whatever their policies say, and those of DHCP: as in bpf/lib/node.h.
 const (
@@ -121,7 +119,7 @@ func (q question) which(e end) error {
 		who := policyinput.NodeSubject(n, q.config).Labels
 		for _, rule := range q.rules {
 			if rule.Subject.Matches(who) {
-				return fmt.Errorf("which %s? %s is for node %s: write %s%s%s", e.name, rule.Origin, n.Name, prefixNode, n.Name, q.nodeNames("; nodes are "))
+				return fmt.Errorf("which %s? %s is for node %s: write %s%s%s", e.name, rule.Origin, n.Name, notation.Node, n.Name, q.nodeNames("; nodes are "))
 			}
 		}
 	}
@@ -185,7 +183,7 @@ func (q question) exempt(node, peer end, p policy.Packet) string {
 // exemptions are those that effective lists: who passes whatever policies say, on which ports, and why.
 func (q question) exemptions(e end) (list []agentv1.EffectivePeer) {
 	if !e.isNode {
-		return []agentv1.EffectivePeer{{Verdict: policy.Allow.String(), Names: []string{"itself"}, Ports: []string{portText(0, 0, 0)}, Reason: "a workload always reaches itself"}}
+		return []agentv1.EffectivePeer{{Verdict: policy.Allow.String(), Names: []string{"itself"}, Ports: []string{notation.Text(0, 0, 0)}, Reason: "a workload always reaches itself"}}
 	}
 	ports := []span{{policy.TCP, portHealth, portHealth}}
 	if q.config.Routing == settings.Tunnel {

@@ -13,19 +13,14 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Node ports that the datapath translates where a workload sends: as in bpf/lib/lb.h.
-const (
-	firstNodePort = 30000
-	lastNodePort  = 32767
-)
-
-// nodePort is a port of a node (node port or hostPort) behind which another end serves. The node's netfilter leads on from it
-// (kube-proxy, the portmap plugin), so the sender's policies see the node, and those of the end that serves see the sender.
+// nodePort is a port of a node (node port, hostPort, that of an external address) behind which another end serves. The node leads on from it,
+// by its programs or in its netfilter (kube-proxy, the portmap plugin), so the sender's policies see the node, and those of the end that
+// serves see the sender.
 type nodePort struct {
 	node   end
 	at     port
 	leads  string // what makes it one: node port of service shop/web
-	spared bool   // the node's own policies are not asked
+	spared string // why the node's own policies are not asked; empty: they are
 }
 
 // offered is which number of a port of a service is meant.
@@ -37,7 +32,7 @@ func atNode(p table.ServicePort) uint16    { return p.NodePort }
 // has is the index of a port among those of a service; -1: it has none like it.
 func has(s table.Service, number offered, p port) int {
 	return slices.IndexFunc(s.Ports, func(sp table.ServicePort) bool {
-		return sp.Protocol == p.protocol && (number(sp) == p.number && p.number != 0 && p.name == "" || sp.Name == p.name && p.name != "")
+		return sp.Protocol == p.Protocol && (number(sp) == p.Number && p.Number != 0 && p.Name == "" || sp.Name == p.Name && p.Name != "")
 	})
 }
 
@@ -71,7 +66,7 @@ func (q question) backends(s table.Service, number offered, p port, at netip.Add
 	}
 	for slice := range q.t.EndpointSlices.By(q.r, table.ByService, table.ObjectKey(s.Namespace, s.Name)) {
 		for _, target := range slice.Ports {
-			if target.Name != s.Ports[i].Name || target.Protocol != p.protocol {
+			if target.Name != s.Ports[i].Name || target.Protocol != p.Protocol {
 				continue
 			}
 			for _, backend := range slice.Endpoints {
@@ -79,9 +74,9 @@ func (q question) backends(s table.Service, number offered, p port, at netip.Add
 					if isOther(a, at) {
 						continue
 					}
-					served := port{protocol: target.Protocol, number: target.Port}
+					served := port{Protocol: target.Protocol, Number: target.Port}
 					found := q.who(a)
-					found.address, found.backend, found.idle = a, &served, !backend.Ready
+					found.address, found.backend, found.idle, found.on = a, &served, !backend.Ready, backend.Node
 					if s.InternalLocal && !slices.Contains(s.ExternalIPs, at) && number(s.Ports[i]) == s.Ports[i].Port {
 						found.servesOn = cmp.Or(backend.Node, "no node")
 						if a.Zone() != "" {
@@ -121,7 +116,7 @@ func isOther(a, b netip.Addr) bool {
 func distinct(ends []end, source end) []end {
 	slices.SortStableFunc(ends, func(a, b end) int {
 		return cmp.Or(
-			order(!a.isItself(source), !b.isItself(source)), cmp.Compare(a.number, b.number), cmp.Compare(a.backend.number, b.backend.number),
+			order(!a.isItself(source), !b.isItself(source)), cmp.Compare(a.number, b.number), cmp.Compare(a.backend.Number, b.backend.Number),
 			cmp.Compare(a.name, b.name), a.address.Compare(b.address),
 		)
 	})
@@ -146,22 +141,21 @@ func order(a, b bool) int {
 func (q question) behind(source, node end, p port) ([]end, error) {
 	_, met := meet(source, node, p)
 	at := firstOf(met.owns)
-	if s, offers, _ := q.serviceAt(at, p); offers && p.name == "" {
-		return some(q.backends(s, atService, p, at), s, p, node)
+	if p.Name != "" {
+		return []end{node}, nil
+	}
+	if s, offers, _ := q.serviceAt(at, p); offers {
+		return q.led(q.backends(s, atService, p, at), s, source, nodePort{node, p, "address of", "who calls a service's address calls the service, not the node"})
 	}
 	for s := range q.t.Services.All(q.r) {
-		if !hasFamily(s, at) || p.name != "" || has(s, atNode, p) < 0 {
+		if !hasFamily(s, at) || has(s, atNode, p) < 0 || q.config.Outside.NodePorts && !q.isNodePort(p) {
 			continue
 		}
-		ends, err := some(q.backends(s, atNode, p, at), s, p, node)
-		known := p.number >= firstNodePort && p.number <= lastNodePort
-		if own := source.isNode && source.node == node.node && node.node != ""; own || known && source.governed && !source.isNode {
-			return ends, err // translated where it is sent, before policies look
+		door := nodePort{node: node, at: p, leads: "node port of"}
+		if q.isNodePort(p) {
+			door.spared = "who calls a node port calls the service, not the node"
 		}
-		for i := range ends {
-			ends[i].nodePort = &nodePort{node: node, at: p, leads: fmt.Sprintf("node port of service %s/%s", s.Namespace, s.Name), spared: known}
-		}
-		return ends, err
+		return q.led(q.backends(s, atNode, p, at), s, source, door)
 	}
 	if ends := q.hostPorts(source, node, p, at); len(ends) > 0 {
 		return ends, nil
@@ -169,12 +163,45 @@ func (q question) behind(source, node end, p port) ([]end, error) {
 	return []end{node}, nil
 }
 
-// some are backends, if there are any.
-func some(ends []end, s table.Service, p port, node end) ([]end, error) {
+// isNodePort tells whether programs take a port for a node port, if a service has it.
+func (q question) isNodePort(p port) bool {
+	return p.Number >= q.config.Outside.First && p.Number <= q.config.Outside.Last
+}
+
+// led are the backends of a service that a source gets which calls it at a node: straight, if they are chosen where it sends, else by way of
+// the node.
+func (q question) led(ends []end, s table.Service, source end, door nodePort) ([]end, error) {
+	name := fmt.Sprintf("service %s/%s", s.Namespace, s.Name)
+	straight := q.isLed(source, door, s)
+	if door.leads += " " + name; !straight && s.ExternalLocal {
+		ends = slices.DeleteFunc(ends, func(e end) bool { return e.on != door.node.node && e.address.Zone() == "" })
+		name += " with externalTrafficPolicy Local"
+	}
 	if len(ends) == 0 {
-		return nil, fmt.Errorf("to: port %s of %s is that of service %s/%s, which has no backend", p, node.name, s.Namespace, s.Name)
+		return nil, fmt.Errorf("to: port %s of %s is that of %s, which has no backend%s", door.at, door.node.name, name, map[bool]string{true: " there"}[!straight && s.ExternalLocal])
+	}
+	for i := range ends {
+		if !straight {
+			ends[i].nodePort = &door
+		}
 	}
 	return ends, nil
+}
+
+// isLed tells whether a call is led to a backend where it is sent, before policies look. The node port of another node is not, if that alone
+// knows what it offers.
+func (q question) isLed(source end, door nodePort, s table.Service) bool {
+	isPod := source.governed && !source.isNode
+	byNode := s.ExternalLocal && q.config.Outside.NodePorts && source.node != door.node.node
+	switch {
+	case source.isNode && source.node == door.node.node && source.node != "":
+		return true
+	case has(s, atNode, door.at) < 0: // an address of the service
+		return isPod || source.isNode
+	case isPod, source.isNode && q.config.Sockets.On:
+		return q.isNodePort(door.at) && !byNode
+	}
+	return false
 }
 
 // hasFamily tells whether a service has the family of an address, in which its node ports are offered.
@@ -190,12 +217,16 @@ func (q question) hostPorts(source, node end, p port, at netip.Addr) (ends []end
 		}
 		for _, h := range pod.HostPorts {
 			e, ok := q.pod(pod.Namespace, pod.Name)
-			if !ok || p.name != "" || h.Protocol != p.protocol || h.HostPort != p.number || !isFor(h.HostIP, at) {
+			if !ok || p.Name != "" || h.Protocol != p.Protocol || h.HostPort != p.Number || !isFor(h.HostIP, at) {
 				continue
 			}
-			e.backend = &port{protocol: p.protocol, number: h.Port}
-			if !source.isNode || source.node != node.node || node.node == "" { // else it is led on where it is sent
-				e.nodePort = &nodePort{node: node, at: p, leads: fmt.Sprintf("hostPort of %s", e.name)}
+			e.backend = &port{Protocol: p.Protocol, Number: h.Port}
+			sent := source.node == node.node && node.node != "" && (source.isNode || source.governed && q.config.Outside.HostPorts)
+			if door := (nodePort{node: node, at: p, leads: fmt.Sprintf("hostPort of %s", e.name)}); !sent { // else it is led on where it is sent
+				if q.config.Outside.HostPorts {
+					door.spared = "who calls a hostPort calls the pod, not the node"
+				}
+				e.nodePort = &door
 			}
 			ends = append(ends, e)
 		}
@@ -215,8 +246,8 @@ func (q question) enter(from, to end, p port) agentv1.Explanation {
 	sees, serves := meet(from, node, at)
 	x := q.explain(sees, serves, at)
 	via := agentv1.Via{Party: x.To, Port: x.Port, Leads: d.leads, Ingress: x.Ingress}
-	if d.spared {
-		via.Ingress = agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: "who calls a node port calls the service, not the node"}
+	if d.spared != "" {
+		via.Ingress = agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: d.spared}
 	}
 	behind := q.explain(q.carried(from, node, to), to, p)
 	x.Via, x.To, x.Port, x.Ingress = &via, behind.To, behind.Port, behind.Ingress
@@ -224,18 +255,75 @@ func (q question) enter(from, to end, p port) agentv1.Explanation {
 	return x
 }
 
-// carried is the sender as the end that serves sees it: never as itself, and with native routing on another node as the node that
-// has led on, whose address the sender has got. A node that calls another one is a remote one by then to its own pods, too.
+// carried is the sender as the end that serves sees it: never as itself, and on another node than the one that has led on with that node's
+// address. By the tunnel who it is comes with it; with native routing, and to a node, it is the node that has led on. A node that calls
+// another one is a remote one by then to its own pods, too.
 func (q question) carried(from, node, to end) end {
-	if q.config.Routing == settings.Native && to.node != node.node && to.node != "" {
+	elsewhere := to.node != node.node && to.node != ""
+	switch {
+	case elsewhere && (q.config.Routing == settings.Native || to.isNode):
 		from = ofNumber(identity.RemoteNode)
 		from.owns, from.address = node.owns, node.address
+	case elsewhere && from.isOutside():
+		from.owns, from.address = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, netip.Addr{}
 	}
 	if from.isNode {
 		from.node = ""
 	}
 	from.carried = true
 	return from
+}
+
+// isOutside tells whether an end is outside the cluster.
+func (e end) isOutside() bool {
+	return !e.isNode && !e.governed && policy.PlaceOf(e.number) == policy.Outside
+}
+
+// entered are the backends that an end gets which calls a service at an address of its own. Where a call from outside enters the cluster is
+// not known, if any node may lead it on.
+func (q question) entered(source end, called string, p port, ends []end) ([]end, error) {
+	at, err := netip.ParseAddr(called)
+	s, offers, _ := q.serviceAt(at.Unmap(), p)
+	if err != nil || !offers || !source.isOutside() {
+		return ends, nil
+	}
+	if slices.Contains(s.ClusterIPs, at.Unmap()) && q.config.Replaces() {
+		return nil, fmt.Errorf("to: %s is a cluster address, of service %s/%s: without kube-proxy no machine outside the cluster reaches it", at, s.Namespace, s.Name)
+	}
+	if slices.Contains(s.LoadBalancerIPs, at.Unmap()) && source.address.IsValid() && !admits(s, source.address) {
+		return nil, fmt.Errorf("to: %s is an address of service %s/%s, and %s is in none of its loadBalancerSourceRanges", at, s.Namespace, s.Name, source.address)
+	}
+	for i := range ends {
+		ends[i].enters = !s.ExternalLocal
+	}
+	return ends, nil
+}
+
+// admits tells whether a service takes calls of a client at addresses of load balancers: as its longest range that has it says.
+func admits(s table.Service, client netip.Addr) bool {
+	bits, allowed := -1, len(s.Sources) == 0
+	for _, one := range s.Sources {
+		if one.Prefix.Contains(client) && one.Prefix.Bits() > bits {
+			bits, allowed = one.Prefix.Bits(), one.Allowed
+		}
+	}
+	return allowed
+}
+
+// elsewhere says what becomes of a call that enters the cluster at another node than that of who serves, if that is something else.
+func (q question) elsewhere(from, to end, p port, x agentv1.Explanation) []string {
+	if !to.enters || to.node == "" {
+		return nil
+	}
+	other := q.explain(q.carried(from, end{}, to), to, p)
+	if other.Ingress.Verdict == x.Ingress.Verdict {
+		return nil
+	}
+	as := "without the address of its client"
+	if q.config.Routing == settings.Native || to.isNode {
+		as = "from that node (" + identity.RemoteNode.Name() + ")"
+	}
+	return []string{fmt.Sprintf("a call that enters the cluster at another node than %s comes %s: %s", to.node, as, other.Ingress.Verdict)}
 }
 
 // unknown says what an agent cannot know of another node: the hostPorts of its pods.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -127,6 +129,66 @@ func TestANodePortIsAnsweredByWhoServesIt(t *testing.T) {
 		"explain --from node:two --to shop/near:80",
 		"explain --from node:two --to 10.96.0.10:80",
 	)
+}
+
+// withSettings gives a folder with the files of testdata/calls and testdata/outside.yaml, and these settings more.
+func withSettings(t *testing.T, more string) string {
+	t.Helper()
+	calls, err := os.ReadFile("testdata/calls/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	services, err := os.ReadFile("testdata/outside.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(calls), "\ndata: {", "\ndata: {"+more+", ", 1) + "---\n" + string(services)
+	policies, err := filepath.Glob("testdata/calls/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	for _, file := range policies {
+		content, err := os.ReadFile(file)
+		if filepath.Base(file) == "cluster.yaml" {
+			content = []byte(text)
+		}
+		if err := errors.Join(err, os.WriteFile(filepath.Join(to, filepath.Base(file)), content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func TestWithoutKubeProxyAClientIsItselfWhereItCalls(t *testing.T) {
+	for name, more := range map[string]string{
+		"outside-tunnel.txt": `kube-proxy-replacement: "true"`,
+		"outside-native.txt": `kube-proxy-replacement: "true", routing-mode: native`,
+		"outside-proxy.txt":  `routing-mode: native`, // kube-proxy is there
+	} {
+		session(t, name, withSettings(t, more),
+			"explain --from shop/cli --to node:two:31847",
+			"explain --from node:one --to node:two:31847",
+			"explain --from 198.51.100.7 --to node:two:31849",
+			"explain --from 198.51.100.7 --to node:one:31849",
+			"explain --from 198.51.100.7 --to node:one:443",
+			"explain --from node:one --to node:one:31849",
+			"explain --from shop/cli --to node:two:20080",
+			"explain --from shop/cli --to node:one:31848",
+			"explain --from shop/cli --to node:two:31848",
+			"explain --from 198.51.100.7 --to node:two:31848",
+			"explain --from shop/cli --to node:two:8089",
+			"explain --from shop/web --to node:two:8089",
+			"explain --from 198.51.100.7 --to node:two:8089",
+			"explain --from node:one --to node:two:8089",
+			"explain --from 198.51.100.7 --to 203.0.113.12:443",
+			"explain --from 198.51.100.7 --to 203.0.113.11:443",
+			"explain --from 192.0.2.1 --to 203.0.113.11:443",
+			"explain --from shop/cli --to 203.0.113.11:443",
+			"explain --from 192.0.2.1 --to 10.96.0.12:443",
+			"explain --from node:one --to 10.96.0.12:443",
+		)
+	}
 }
 
 func TestAPodReachesItselfAndNotItsTwin(t *testing.T) {
