@@ -25,13 +25,13 @@ type end struct {
 	labels   identity.Labels
 	ports    policy.NamedPorts
 	governed bool
-	backend  *port     // of a service: where it ends up
-	idle     bool      // … which is not ready
-	servesOn string    // … the only node whose callers it serves; empty: it serves all
-	on       string    // … the node that its slice says it is on
-	enters   bool      // … and where the call enters the cluster is not known
-	carried  bool      // it has come through a node port
-	nodePort *nodePort // where a node leads on from; nil: policies see none but who serves
+	backend  *port          // of a service: where it ends up
+	idle     bool           // … which is not ready
+	servesOn string         // … the only node whose callers it serves; empty: it serves all
+	on       string         // … the node that its slice says it is on
+	enters   *table.Service // … that is called from outside, at a node that is not known
+	carried  bool           // it has come through a node port
+	nodePort *nodePort      // where a node leads on from; nil: policies see none but who serves
 }
 
 func (e end) party() agentv1.Party {

@@ -293,8 +293,14 @@ func (q question) entered(source end, called string, p port, ends []end) ([]end,
 	if slices.Contains(s.LoadBalancerIPs, at.Unmap()) && source.address.IsValid() && !admits(s, source.address) {
 		return nil, fmt.Errorf("to: %s is an address of service %s/%s, and %s is in none of its loadBalancerSourceRanges", at, s.Namespace, s.Name, source.address)
 	}
+	if s.ExternalLocal {
+		ends = slices.DeleteFunc(ends, func(e end) bool { return e.on == "" && e.address.Zone() == "" })
+	}
+	if len(ends) == 0 {
+		return nil, fmt.Errorf("to: %s is service %s/%s, which has no backend on any node, and its externalTrafficPolicy is Local", at, s.Namespace, s.Name)
+	}
 	for i := range ends {
-		ends[i].enters = !s.ExternalLocal
+		ends[i].enters = &s
 	}
 	return ends, nil
 }
@@ -312,8 +318,11 @@ func admits(s table.Service, client netip.Addr) bool {
 
 // elsewhere says what becomes of a call that enters the cluster at another node than that of who serves, if that is something else.
 func (q question) elsewhere(from, to end, p port, x agentv1.Explanation) []string {
-	if !to.enters || to.node == "" {
+	switch {
+	case to.enters == nil || to.node == "":
 		return nil
+	case to.enters.ExternalLocal:
+		return []string{fmt.Sprintf("the call must enter the cluster at node %s: the service's externalTrafficPolicy is Local", to.node)}
 	}
 	other := q.explain(q.carried(from, end{}, to), to, p)
 	if other.Ingress.Verdict == x.Ingress.Verdict {

@@ -148,4 +148,3 @@ func Text(protocol uint8, first, last uint16) string {
 	}
 	return fmt.Sprintf("%s/%d-%d", name, first, last)
 }
-

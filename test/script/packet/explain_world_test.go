@@ -53,6 +53,7 @@ type stage struct {
 	ipcache   []table.IPCacheRow
 	frontends []table.Frontend
 	wire      uint32          // device of what comes from elsewhere
+	replaces  bool            // programs translate what the outside calls; else kube-proxy does
 	used      map[string]bool // rows of connections that have no port to tell them apart
 }
 
@@ -165,7 +166,8 @@ func (s *stage) attach() error {
 		list = append(list, nic{w, row})
 	}
 	return s.p.DB().Write(func(tx *state.Tx) error {
-		for name, value := range map[string]string{"routing-mode": "native", "enable-ipv4": "true", "enable-ipv6": "true"} {
+		said := map[string]string{"routing-mode": "native", "enable-ipv4": "true", "enable-ipv6": "true", "kube-proxy-replacement": fmt.Sprint(s.replaces)}
+		for name, value := range said {
 			s.p.Settings.Put(tx, table.Setting{Name: name, Value: value})
 		}
 		for _, one := range list {
@@ -269,7 +271,7 @@ func (s *stage) endsOf() map[string][]end {
 		both("world", "", "", netip.MustParseAddr(pair[0]), netip.MustParseAddr(pair[1]))
 	}
 	for _, f := range s.frontends {
-		if f.Namespace != "front" || f.Port == 0 { // not a port of it
+		if f.Namespace != "front" || f.Port == 0 || f.Scope != table.ScopeCluster { // not a port of it
 			continue
 		}
 		port := fmt.Sprintf("%d/%s", f.Port, protocolNames[f.Protocol])
