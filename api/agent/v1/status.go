@@ -39,6 +39,13 @@ type Component struct {
 	Message string `json:"message,omitempty"` // what is wrong, on which object, and what to do
 }
 
+// ComponentProxy is the name of the component that is there where kube-proxy is replaced, and says what there is of one nevertheless. Its
+// message begins with ProxyRuns while one runs.
+const (
+	ComponentProxy = "kube-proxy"
+	ProxyRuns      = "kube-proxy runs on this node"
+)
+
 // Protection is something that keeps attackers out and that the configuration may ask for.
 type Protection struct {
 	Name      string `json:"name"` // encryption, policy, …

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,11 +97,11 @@ func weft(l *line) error {
 	env := cli.System()
 	env.Out, env.Err, env.Terminal = l.ts.Stdout(), &complaint, false
 	args := l.raw[1:]
-	switch args[0] {
-	case "uninstall":
+	switch socket := n.Where()[5]; {
+	case slices.Contains([]string{"status", "table", "service"}, args[0]), strings.HasPrefix(strings.Join(args, " "), "uninstall kube-proxy"):
+		args = append(args, socket)
+	case args[0] == "uninstall":
 		args = append(args, n.Where()...)
-	case "status", "table", "service":
-		args = append(args, n.Where()[5]) // its socket
 	}
 	return n.Do(func() error {
 		if code := cli.Run(l.ctx, env, args); code != 0 {

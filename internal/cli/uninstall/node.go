@@ -1,4 +1,4 @@
-package cli
+package uninstall
 
 import (
 	"fmt"
@@ -11,7 +11,8 @@ import (
 	"weftnet.io/weftnet/internal/install"
 )
 
-func uninstallCommand(env *Environment) *cobra.Command {
+// Command is weft uninstall with all that is below it.
+func Command(env Environment) *cobra.Command {
 	n, sockets, stay, check := install.Node{}, []string(nil), false, false
 	c := &cobra.Command{
 		Use:   "uninstall",
@@ -59,6 +60,7 @@ afterwards. Objects of the cluster (CiliumNode, CiliumEndpoint, CRDs) are not to
 	f.StringVar(&n.Plugins, "cni-bin-dir", "/opt/cni/bin", "folder of CNI plugins")
 	f.StringVar(&n.Run, "run-dir", "/run", "the host's folder /run, where its network managers have been told of Weftnet's devices")
 	f.StringVar(&n.Proc, "proc", hostProc(), "a proc file system in which the host's network settings may be written")
+	c.AddCommand(proxyCommand(env))
 	f.StringSliceVar(&sockets, "socket", []string{agentv1.Socket, strings.Replace(agentv1.Socket, "weft.sock", "hubble.sock", 1)}, "sockets of the agent")
 	return c
 }
