@@ -78,7 +78,7 @@ func New(o Options) *Agent {
 	tables, db := table.New()
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
-		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Alone: o.Alone,
+		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone,
 		Pins: o.PinDir, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
 	}
 	return a

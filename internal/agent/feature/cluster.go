@@ -34,7 +34,7 @@ var cluster = Feature{
 const lookAtIdentities = 15 * time.Second
 
 func runCluster(n *Node) ([]Runner, error) {
-	api, err := kube.Connect(n.Kube, "weft-agent", n.Servers)
+	api, servers, err := kube.ConnectAndKeep(n.Kube, "weft-agent", n.Servers, n.Kept, n.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,12 @@ func runCluster(n *Node) ([]Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	follow := func(ctx context.Context) error { return servers.Follow(ctx, n.DB, n.Tables) }
+	if servers == nil {
+		follow = func(context.Context) error { return nil }
+	}
 	return []Runner{
+		{Name: "API servers", Run: follow},
 		{Name: "source/kube", Run: func(ctx context.Context) error { return source.Run(ctx) }},
 		{Name: "CiliumNode", Run: node.Run},
 		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},

@@ -64,6 +64,7 @@ type Node struct {
 	Metrics string // address for /metrics where the configuration has none
 	Kube    string // kubeconfig; empty: as a pod does
 	Servers string // URLs of API servers; empty: as that says
+	Kept    string // file of the API servers that were known last
 	Alone   bool   // there is no API server
 	Flags   map[string]string
 	Log     *slog.Logger
