@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* socket: translates services for the processes of a control group, at connect, sendmsg, recvmsg and getpeername. */
+/* socket: translates services for the processes of a control group, at connect, sendmsg, recvmsg and getpeername, and keeps their ports free at bind. */
+#include "lib/bind.h"
 #include "lib/socket.h"
 
 /* An IPv6 socket that speaks IPv4 has mapped addresses (RFC 4291 2.5.5.2), the form in which maps have IPv4, too. */
@@ -112,6 +113,23 @@ SEC("cgroup/getpeername6")
 int getpeername6(struct bpf_sock_addr *ctx)
 {
 	return answer(ctx, 1);
+}
+
+SEC("cgroup/post_bind4")
+int post_bind4(struct bpf_sock *ctx)
+{
+	struct addr a;
+
+	addr_from4(&a, ctx->src_ip4);
+	return bind_may(ctx, &a);
+}
+
+SEC("cgroup/post_bind6")
+int post_bind6(struct bpf_sock *ctx)
+{
+	__u32 w[4] = { ctx->src_ip6[0], ctx->src_ip6[1], ctx->src_ip6[2], ctx->src_ip6[3] };
+
+	return bind_may(ctx, (const struct addr *)w);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

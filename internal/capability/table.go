@@ -51,12 +51,15 @@ var Table = []Capability{
 			"backends on other nodes see the address of that node (SNAT), or the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges`, health checks of load balancers. " +
 			"No kube-proxy has to run; without the key it, or another service proxy, must. `weft uninstall kube-proxy` removes what one has left.",
 		Commands: []string{"uninstall kube-proxy"},
-		Keys:     []string{"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-mode=dsr", "bpf-lb-mode-annotation=true"},
+		Keys: []string{
+			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-mode=dsr",
+			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true",
+		},
 		Scripts: []string{
 			"the_outside_calls_services_at_any_node", "the_outside_calls_services_without_a_tunnel", "who_calls_from_outside_is_judged_by_the_backend",
 			"backends_elsewhere_answer_the_outside_themselves", "backends_elsewhere_answer_without_a_tunnel",
 			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
-			"what_a_kube_proxy_has_left_is_named_and_removed",
+			"what_a_kube_proxy_has_left_is_named_and_removed", "a_node_port_is_no_port_of_a_process", "a_nodes_loopback_is_its_own_whatever_route_localnet_says",
 		},
 	},
 	{

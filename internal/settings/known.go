@@ -257,6 +257,12 @@ var services = []Key{
 		Instead: "a node says what was called in an option of the packet itself, inside the tunnel, too",
 	},
 	{
+		Name: "node-port-bind-protection", Default: "true", Concern: OfServices, Holds: AtOnce, syntax: boolean,
+		Text: "a process of the node cannot bind to a node port of a service, or to an external address of one, which would never lead to it: bind fails with EPERM. " +
+			"It takes what `kube-proxy-replacement` or `bpf-lb-sock` puts at sockets, and `enable-node-port`",
+		read: setFlag(func(c *Config) *bool { return &c.Sockets.HoldPorts }),
+	},
+	{
 		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
 		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
 	},

@@ -209,9 +209,10 @@ const (
 
 // Sockets say whose calls of services are translated at their sockets, before there is a packet.
 type Sockets struct {
-	On       bool
-	HostOnly bool   // those of the node's own network namespace alone
-	Group    string // directory of the control group whose processes they are; empty: where control groups are mounted
+	On        bool
+	HostOnly  bool   // those of the node's own network namespace alone
+	HoldPorts bool   // no process of the node binds to a port at which a service is offered to the outside
+	Group     string // directory of the control group whose processes they are; empty: where control groups are mounted
 }
 
 // Outside says which calls of services that come from outside are translated here, by no other proxy.

@@ -1341,11 +1341,12 @@ type Quota struct {
 	Refused [4]uint64
 }
 
-// SocketConfig is C's struct socket_config, 8 bytes.
+// SocketConfig is C's struct socket_config, 12 bytes.
 type SocketConfig struct {
-	_        structs.HostLayout
-	On       uint32
-	HostOnly uint32
+	_         structs.HostLayout
+	On        uint32
+	HostOnly  uint32
+	HoldPorts uint32
 }
 
 // SocketKey is C's struct socket_key, 32 bytes.

@@ -3,7 +3,7 @@
 //
 // # The world it models
 //
-// A control group of version 2 has a place for each kind of call: connect, sendmsg, recvmsg, getpeername, for both families. A
+// A control group of version 2 has a place for each kind of call: connect, sendmsg, recvmsg, getpeername, bind, for both families. A
 // program there is asked for each call of a process of the group or of one below it, in whatever network namespace it is. It is held by a
 // BPF link, pinned by the program's name: it outlives the agent, and another program takes its place in one step.
 //
@@ -46,6 +46,8 @@ var kinds = map[string]ebpf.AttachType{
 	"recvmsg6":     ebpf.AttachCGroupUDP6Recvmsg,
 	"getpeername4": ebpf.AttachCgroupInet4GetPeername,
 	"getpeername6": ebpf.AttachCgroupInet6GetPeername,
+	"post_bind4":   ebpf.AttachCGroupInet4PostBind,
+	"post_bind6":   ebpf.AttachCGroupInet6PostBind,
 }
 
 // names are those of the programs, the ones that restore addresses first.

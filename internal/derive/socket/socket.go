@@ -51,7 +51,11 @@ func New(t *table.Tables) *state.Derivation[table.Sockets] {
 // Constants is what programs are told: variable sockets of bpf/lib/sockets.h.
 func Constants(t *table.Tables) (string, []state.Input, func(state.Reader) any) {
 	return "sockets", nil, func(r state.Reader) any {
-		c, told := t.Config(r).Sockets, abi.SocketConfig{}
+		of := t.Config(r).Services
+		c, told := of.Sockets, abi.SocketConfig{}
+		if of.Outside.NodePorts && of.Sockets.HoldPorts {
+			told.HoldPorts = 1
+		}
 		if c.On {
 			told.On = 1
 		}

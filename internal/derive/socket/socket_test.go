@@ -14,10 +14,12 @@ func TestSocketsFollowTheConfiguration(t *testing.T) {
 		keys map[string]string
 		want table.Sockets
 		is   bool
+		hold bool
 	}{
 		{keys: nil},
-		{keys: map[string]string{"kube-proxy-replacement": "true"}, is: true},
-		{keys: map[string]string{"kube-proxy-replacement": "strict", "bpf-lb-sock": "false"}, is: true},
+		{keys: map[string]string{"kube-proxy-replacement": "true"}, is: true, hold: true},
+		{keys: map[string]string{"kube-proxy-replacement": "true", "node-port-bind-protection": "false"}, is: true},
+		{keys: map[string]string{"kube-proxy-replacement": "strict", "bpf-lb-sock": "false"}, is: true, hold: true},
 		{keys: map[string]string{"kube-proxy-replacement": "partial", "bpf-lb-sock": "true"}, is: true},
 		{keys: map[string]string{"kube-proxy-replacement": "disabled", "bpf-lb-sock": "true"}},
 		{keys: map[string]string{"enable-host-reachable-services": "true", "cgroup-root": "/g"}, is: true, want: table.Sockets{Group: "/g"}},
@@ -49,6 +51,9 @@ func TestSocketsFollowTheConfiguration(t *testing.T) {
 		}
 		if c.want.HostOnly {
 			told.HostOnly = 1
+		}
+		if c.hold {
+			told.HoldPorts = 1
 		}
 		if _, _, value := Constants(tables); value(db.Snapshot()) != told {
 			t.Errorf("%v: programs are told %+v", c.keys, value(db.Snapshot()))
