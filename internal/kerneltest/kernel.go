@@ -38,9 +38,10 @@ type Feature struct {
 
 // Features that tests need.
 var (
-	TCX    = Feature{Name: "tcx", Major: 6, Minor: 6, Option: "CONFIG_NET_XGRESS"}
-	Netkit = Feature{Name: "netkit", Major: 6, Minor: 8, Option: "CONFIG_NETKIT"}
-	VLAN   = Feature{Name: "VLAN devices", Major: 2, Minor: 6, Option: "CONFIG_VLAN_8021Q"}
+	TCX     = Feature{Name: "tcx", Major: 6, Minor: 6, Option: "CONFIG_NET_XGRESS"}
+	Netkit  = Feature{Name: "netkit", Major: 6, Minor: 8, Option: "CONFIG_NETKIT"}
+	VLAN    = Feature{Name: "VLAN devices", Major: 2, Minor: 6, Option: "CONFIG_VLAN_8021Q"}
+	Destroy = Feature{Name: "an end for sockets of others", Major: 4, Minor: 9, Option: "CONFIG_INET_DIAG_DESTROY"}
 )
 
 // Needs goes on where the kernel has a feature. Where it cannot have it the test is left out, else it fails.
