@@ -70,7 +70,7 @@ static __always_inline int socket_translate(struct bpf_sock_addr *ctx, struct ad
 {
 	struct lb_call call = { .dst = *addr, .port = *port, .protocol = socket_protocol(ctx), .net = NET_PODS };
 	struct socket_key key = { .cookie = bpf_get_socket_cookie(ctx), .addr = *addr, .port = *port };
-	struct socket_service called = { .addr = *addr, .port = *port };
+	struct socket_service called = { .addr = *addr, .port = *port, .protocol = socket_protocol(ctx) };
 	struct service *s;
 	struct backend *b;
 

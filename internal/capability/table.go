@@ -36,13 +36,15 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Services that processes call",
 		Text: "the same at their sockets, for processes of nodes, too, with `kube-proxy-replacement` or `bpf-lb-sock`: TCP and UDP, node ports also at a node's " +
-			"loopback address. The caller hears of no other address than the service's, and flows name it.",
+			"loopback address. The caller hears of no other address than the service's, and flows name it. A connected UDP socket whose backend is gone is ended, " +
+			"so that its process calls again; one of TCP with `lb-sock-terminate-all-protos`.",
 		Keys: []string{
 			"kube-proxy-replacement=true", "bpf-lb-sock=true", "bpf-lb-sock-hostns-only=true", "enable-host-reachable-services=true", "cgroup-root=/run/cilium/cgroupv2",
+			"bpf-lb-sock-terminate-pod-connections=true", "lb-sock-terminate-all-protos=true",
 		},
 		Scripts: []string{
 			"a_process_reaches_a_service_from_its_socket", "a_node_calls_node_ports_at_any_address", "flows_name_the_service_that_a_socket_called",
-			"calls_from_sockets_go_on_whatever_happens_to_them",
+			"calls_from_sockets_go_on_whatever_happens_to_them", "a_socket_hears_that_its_backend_is_gone",
 		},
 	},
 	{

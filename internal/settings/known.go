@@ -226,6 +226,16 @@ var services = []Key{
 		read: setText(func(c *Config) *string { return &c.Sockets.Group }),
 	},
 	{
+		Name: "bpf-lb-sock-terminate-pod-connections", Default: "true", Concern: OfServices, Holds: AtOnce, syntax: boolean,
+		Text: "where calls are translated at sockets: a connected UDP socket of a pod is ended when no service offers its backend any more, so that its process calls again; one of the node's own processes is in any case",
+		read: setFlag(func(c *Config) *bool { return &c.Sockets.EndOfPods }),
+	},
+	{
+		Name: "lb-sock-terminate-all-protos", Default: "false", Concern: OfServices, Holds: AtOnce, syntax: boolean,
+		Text: "the same for sockets of TCP: their peers get a reset",
+		read: setFlag(func(c *Config) *bool { return &c.Sockets.EndTCP }),
+	},
+	{
 		Name: "k8s-api-server-urls", Default: "", Concern: OfServices, have: []string{""},
 		Instead: "it is a flag of the agent and of the operator, since they read this ConfigMap from there: value k8s.apiServerURLs of the chart",
 	},

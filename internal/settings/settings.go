@@ -213,6 +213,10 @@ type Sockets struct {
 	HostOnly  bool   // those of the node's own network namespace alone
 	HoldPorts bool   // no process of the node binds to a port at which a service is offered to the outside
 	Group     string // directory of the control group whose processes they are; empty: where control groups are mounted
+
+	// Sockets whose backend is gone are ended: those of UDP, of the node's own network namespace.
+	EndOfPods bool // … and those of pods
+	EndTCP    bool // … and those of TCP
 }
 
 // Outside says which calls of services that come from outside are translated here, by no other proxy.

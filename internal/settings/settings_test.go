@@ -30,7 +30,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 		Routes:      Routes{Routing: Tunnel, TunnelPort: 8472, MasqueradeIPv4: true, MasqueradeIPv6: true},
 		Policy:      Policy{Enforcement: EnforceDefault},
 		Datapath:    Datapath{PodDevice: Veth, Maps: MapSizes{Ratio: 0.0025}},
-		Services:    Services{Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat"}, Health: Health{Services: true}},
+		Services:    Services{Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat"}, Health: Health{Services: true}},
 		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock"},
 	}
 	have, problems := parse(nil)

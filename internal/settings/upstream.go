@@ -15,7 +15,7 @@ bpf-filter-priority bpf-lb-acceleration bpf-lb-algorithm bpf-lb-algorithm-annota
 bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max
 bpf-lb-maglev-table-size bpf-lb-map-max bpf-lb-proto-diff bpf-lb-rev-nat-map-max
 bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr bpf-lb-service-backend-map-max bpf-lb-service-map-max
-bpf-lb-sock-terminate-pod-connections bpf-lb-source-range-all-types bpf-lb-source-range-map-max
+bpf-lb-source-range-all-types bpf-lb-source-range-map-max
 bpf-map-event-buffers bpf-neigh-global-max bpf-node-map-max bpf-policy-map-full-reconciliation-interval
 bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-sock-rev-map-max ces-dynamic-rate-limit-nodes
 ces-dynamic-rate-limit-qps-burst ces-dynamic-rate-limit-qps-limit ces-enable-dynamic-rate-limit ces-max-ciliumendpoints-per-ces

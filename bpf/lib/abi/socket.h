@@ -25,7 +25,8 @@ struct socket_key {
 struct socket_service {
 	struct addr addr;
 	__be16 port;
-	__u8 pad[6];
+	__u8 protocol; /* of the service; 0: not known, an earlier version wrote it */
+	__u8 pad[5];
 };
 
 MAP(BPF_MAP_TYPE_LRU_HASH, socket_services, struct socket_key, struct socket_service, 65536, 0);

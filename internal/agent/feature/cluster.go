@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"weftnet.io/weftnet/internal/agent/socket"
 	"weftnet.io/weftnet/internal/reconcile"
 	sinkkube "weftnet.io/weftnet/internal/sink/kube"
 	"weftnet.io/weftnet/internal/source/kube"
@@ -91,7 +92,7 @@ func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
 		s := n.DB.Snapshot()
 		changed, resized := n.Tables.Settings.WatchAll(s), n.Tables.MapSizes.WatchAll(s)
 		_, _, sockets := status.Statuses.WatchOne(s, status.KeyOf(n.Tables.Sockets, table.SocketsKey))
-		if why := n.socketless(s); why != "" {
+		if why := socket.Missing(s, n.Tables); why != "" {
 			warn("ServicesNotAtSockets", why)
 		}
 		for _, line := range n.Settings() {

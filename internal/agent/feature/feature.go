@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weftnet.io/weftnet/internal/agent/socket"
 	"weftnet.io/weftnet/internal/agent/sweep"
 	dp "weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/derive/config"
@@ -81,6 +82,7 @@ type Node struct {
 	Programs *sinklink.Programs // of feature datapath
 	Links    *sinklink.Links    // of feature links; CHECK asks it
 	Sweeper  atomic.Pointer[sweep.Sweeper]
+	orphans  atomic.Pointer[socket.Orphans] // of feature sockets
 
 	collectors []prometheus.Collector // of features before metrics
 }

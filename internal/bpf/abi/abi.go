@@ -1360,10 +1360,11 @@ type SocketKey struct {
 
 // SocketService is C's struct socket_service, 24 bytes.
 type SocketService struct {
-	_    structs.HostLayout
-	Addr Addr
-	Port BePort
-	_    [6]uint8
+	_        structs.HostLayout
+	Addr     Addr
+	Port     BePort
+	Protocol uint8
+	_        [5]uint8
 }
 
 // Sweep is C's struct sweep, 20496 bytes.

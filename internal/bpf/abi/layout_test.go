@@ -266,6 +266,7 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"size of socket_service", unsafe.Sizeof(SocketService{}), 24},
 		{"offset of socket_service.addr", unsafe.Offsetof(SocketService{}.Addr), 0},
 		{"offset of socket_service.port", unsafe.Offsetof(SocketService{}.Port), 16},
+		{"offset of socket_service.protocol", unsafe.Offsetof(SocketService{}.Protocol), 18},
 		{"size of sweep", unsafe.Sizeof(Sweep{}), 20496},
 		{"offset of sweep.table", unsafe.Offsetof(Sweep{}.Table), 0},
 		{"offset of sweep.count", unsafe.Offsetof(Sweep{}.Count), 4},

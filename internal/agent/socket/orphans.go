@@ -1,0 +1,257 @@
+package socket
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/lb/orphan"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/sink/bpfmap/called"
+	"weftnet.io/weftnet/internal/sink/link/diag"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
+)
+
+const (
+	every = 5 * time.Minute // between passes that look at everything anew
+	pause = time.Second     // between passes that look at sockets
+	most  = 4096            // sockets of one pass; the rest has the next one
+)
+
+// Orphans ends sockets of one node that speak with a backend that no service offers any more.
+type Orphans struct {
+	tables *table.Tables
+	db     *state.DB
+	log    *slog.Logger
+	root   string                          // where paths of the host are seen
+	read   func() ([]orphan.Socket, error) // all that were led to backends
+	end    func(string, []orphan.Socket) (int, error)
+
+	offers  orphan.Offers
+	settled map[orphan.Backend]map[uint64]bool // cookies of orphans that a pass has seen: closed, ended, or not connected
+	looked  time.Time                          // when sockets were looked at last
+
+	mu      sync.Mutex
+	done    uint64 // revision of the frontends that the last pass knew
+	asked   settings.Sockets
+	trouble string
+}
+
+// NewOrphans looks at the sockets that programs of a loaded datapath led to backends. Root is where paths of the host are seen.
+func NewOrphans(d *datapath.Datapath, t *table.Tables, db *state.DB, log *slog.Logger, root string) *Orphans {
+	return &Orphans{
+		tables: t, db: db, log: log, root: root, end: diag.End, settled: map[orphan.Backend]map[uint64]bool{},
+		read: func() ([]orphan.Socket, error) { return called.Read(d.Map("socket_services")) },
+	}
+}
+
+// Run works until ctx ends.
+func (o *Orphans) Run(ctx context.Context) error {
+	feed := o.tables.Frontends.Feed(o.db)
+	defer feed.Close()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	due, all := true, true // a pass is; one that looks at everything anew
+	for config := o.config(o.db.Snapshot()); ; {
+		changes, s, more := feed.Next()
+		for _, c := range changes {
+			due = o.note(c) || due
+		}
+		if o.config(s) != config {
+			config, due, all = o.config(s), true, true
+		}
+		var later <-chan time.Time
+		if o.ready(s) {
+			rev := o.tables.Frontends.LastRevision(s)
+			if due {
+				if o.caughtUp(ctx, rev) != nil {
+					return nil
+				}
+				if all {
+					clear(o.settled)
+				}
+				rest := o.pass(s, config)
+				if due, all = rest > 0, false; due {
+					later = time.After(rest)
+				}
+			}
+			if !due {
+				o.tell(rev, config)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-more:
+		case <-o.tables.Configs.WatchAll(s):
+		case <-later:
+		case <-tick.C:
+			due, all = true, true
+		}
+	}
+}
+
+// ready tells whether all frontends are known, and what is asked for.
+func (o *Orphans) ready(s *state.Snapshot) bool {
+	return o.tables.Frontends.IsSynced(s) && o.tables.Configs.IsSynced(s)
+}
+
+// note tells whether a change lets go of a backend. What was settled of one that is there is not any more: its sockets may call it anew.
+func (o *Orphans) note(c state.Change[table.Frontend]) bool {
+	var backends []orphan.Backend
+	if !c.Deleted {
+		for _, b := range c.Row.Backends {
+			at := orphan.Backend{At: netip.AddrPortFrom(b.Address, b.Port), Protocol: c.Row.Protocol}
+			backends = append(backends, at)
+			delete(o.settled, at)
+		}
+	}
+	return o.offers.Put(string(c.Key), backends)
+}
+
+// caughtUp waits until the kernel has what frontends are as of a revision: before that programs lead calls to what is gone. A frontend
+// that the kernel does not take is not waited for.
+func (o *Orphans) caughtUp(ctx context.Context, rev uint64) error {
+	for {
+		whole, _, changed := status.Statuses.WatchOne(o.db.Snapshot(), status.KeyOf(o.tables.Frontends, ""))
+		if whole.Rev >= rev {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// pass ends orphans that no earlier pass has seen. Rest is when there is to be another one for those that are left; 0: none is left.
+func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets) (rest time.Duration) {
+	if !c.On {
+		return 0
+	}
+	sockets, err := o.read()
+	if err != nil {
+		o.tellTrouble(err)
+		return 0
+	}
+	protocols := []uint8{unix.IPPROTO_UDP}
+	if c.EndTCP {
+		protocols = append(protocols, unix.IPPROTO_TCP)
+	}
+	orphans := o.fresh(o.offers.Orphans(sockets, protocols...))
+	if len(orphans) == 0 {
+		return 0
+	}
+	if rest = time.Until(o.looked.Add(pause)); rest > 0 {
+		return rest
+	}
+	if len(orphans) > most {
+		orphans, rest = orphans[:most], pause
+	}
+	o.looked = time.Now()
+	ended := 0
+	var trouble error // the first one: where there are more, they are alike
+	for _, path := range o.namespaces(s, c) {
+		n, err := o.end(path, orphans)
+		ended, trouble = ended+n, cmp.Or(trouble, err)
+	}
+	for _, is := range orphans {
+		of := o.settled[is.Backend]
+		if of == nil {
+			of = map[uint64]bool{}
+			o.settled[is.Backend] = of
+		}
+		of[is.Cookie] = true
+	}
+	o.tellEnded(ended, trouble)
+	return max(rest, 0)
+}
+
+// fresh are those that no pass has seen, each once. What the kernel has forgotten is forgotten here, too.
+func (o *Orphans) fresh(orphans []orphan.Socket) (list []orphan.Socket) {
+	seen := make(map[orphan.Socket]bool, len(orphans))
+	for _, is := range orphans {
+		if !seen[is] && !o.settled[is.Backend][is.Cookie] {
+			list = append(list, is)
+		}
+		seen[is] = true
+	}
+	for b, of := range o.settled {
+		maps.DeleteFunc(of, func(cookie uint64, _ bool) bool { return !seen[orphan.Socket{Cookie: cookie, Backend: b}] })
+		if len(of) == 0 {
+			delete(o.settled, b)
+		}
+	}
+	return list
+}
+
+// namespaces are the network namespaces whose sockets are led to backends: the node's own, and those of its pods.
+func (o *Orphans) namespaces(s *state.Snapshot, c settings.Sockets) []string {
+	paths := []string{""}
+	if !c.EndOfPods {
+		return paths
+	}
+	for a := range o.tables.Attachments.All(s) {
+		paths = append(paths, o.root+a.Netns)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+func (o *Orphans) config(r state.Reader) settings.Sockets { return o.tables.Config(r).Sockets }
+
+func (o *Orphans) tell(rev uint64, c settings.Sockets) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.done, o.asked = rev, c
+}
+
+func (o *Orphans) tellEnded(ended int, err error) {
+	if ended > 0 {
+		o.log.Info("sockets are ended whose backends no service offers any more: their processes call again", "sockets", ended)
+	}
+	o.tellTrouble(err)
+}
+
+// tellTrouble logs what is wrong, once while it stays the same.
+func (o *Orphans) tellTrouble(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	o.mu.Lock()
+	before := o.trouble
+	o.trouble = text
+	o.mu.Unlock()
+	if text != "" && text != before {
+		o.log.Warn("processes are not told that the backend of their connected sockets is gone", "error", text)
+	}
+}
+
+// Trouble says why sockets are not ended that should be; empty: they are.
+func (o *Orphans) Trouble() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.trouble
+}
+
+// Behind says what of a snapshot has not been looked at; empty: nothing.
+func (o *Orphans) Behind(s *state.Snapshot) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ready(s) && (o.done < o.tables.Frontends.LastRevision(s) || o.asked != o.config(s)) {
+		return "sockets of backends that are gone"
+	}
+	return ""
+}
