@@ -11,6 +11,7 @@
 #include "masquerade.h"
 #include "node.h"
 #include "path.h"
+#include "reject.h"
 
 /* How it goes on, out of a device: with addresses that to_net has nothing to do with. */
 static __always_inline void outside_way(struct context *c)
@@ -150,9 +151,10 @@ GLOBAL outside_call(struct __sk_buff *skb)
 	reason = outside_lead(skb, c, &f);
 	if (reason == GO_ON)
 		return GO_ON;
-	if (reason)
-		return drop(skb, c, reason);
-	return c->packet.icmp_error ? outside_carry_error(skb, c) : outside_carry(skb, c, &f);
+	if (!reason)
+		return c->packet.icmp_error ? outside_carry_error(skb, c) : outside_carry(skb, c, &f);
+	drop(skb, c, reason);
+	return reason == DROP_NO_BACKEND ? reject_outside(skb) : TC_ACT_SHOT;
 }
 
 /* A call that comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where the caller lives. GO_ON:

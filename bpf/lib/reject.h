@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* reject: a workload that calls a service without backends, or a cluster address at a port that its service has not, is told at once, by
- * ICMP port unreachable from that address about the packet (RFC 792, RFC 4443 3.1). */
+ * ICMP port unreachable from that address about the packet (RFC 792, RFC 4443 3.1); so is a machine outside, as long as few call. */
 #ifndef WEFT_REJECT_H
 #define WEFT_REJECT_H
 
+#include "abi/reject.h"
 #include "deliver.h"
 
 #define ICMP_CODE_PORT_UNREACH 3
@@ -11,6 +12,8 @@
 #define ICMP6_CODE_PORT_UNREACH 4
 #define ICMP_HEADER 8
 #define REJECT_TTL 64
+#define PACKET_BROADCAST 1
+#define PACKET_MULTICAST 2
 
 static __always_inline __be16 reject_fold(__s64 sum)
 {
@@ -97,6 +100,46 @@ static __always_inline int reject(struct __sk_buff *skb, struct context *c, cons
 	if (reason != DROP_NO_BACKEND || !config.reject || c->packet.icmp_error || reject_turn(skb, c))
 		return action;
 	return deliver_into(skb, n, skb->ifindex);
+}
+
+/* Whether one more call from outside may be answered. `now`: as of the last tick. */
+static __always_inline int reject_affords(__u64 now)
+{
+	__u32 zero = 0;
+	struct refusals *r = bpf_map_lookup_elem(&refusals, &zero);
+	__u64 earned;
+
+	if (!r)
+		return 0;
+	earned = now > r->filled ? (now - r->filled) * REFUSALS_PER_SECOND / SECOND : 0;
+	if (earned) {
+		r->tokens += earned;
+		if (r->tokens > REFUSALS_AT_ONCE)
+			r->tokens = REFUSALS_AT_ONCE;
+		r->filled = now;
+	}
+	if (!r->tokens)
+		return 0;
+	r->tokens--;
+	return 1;
+}
+
+/* Answers a call from outside that is dropped for want of a backend, by the device and from the machine that it came from. No answer
+ * goes to many, nor about what was sent to many (RFC 1122 3.2.2). */
+GLOBAL reject_outside(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	__u8 macs[12];
+
+	if (!c || !config.reject || (c->service_flags & SERVICE_SILENT) || c->packet.icmp_error || c->packet.later_fragment)
+		return TC_ACT_SHOT;
+	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST || addr_is_multicast(&c->packet.src))
+		return TC_ACT_SHOT;
+	if (!reject_affords(c->now) || bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) || reject_turn(skb, c) || rewrite_macs(skb, macs + 6, macs))
+		return TC_ACT_SHOT;
+	c->packet.first_fragment = 0; /* nothing of its datagram is to follow */
+	mark_set(skb, 0, MARK_DELIVERED); /* to_net has nothing to do with it */
+	return bpf_redirect(skb->ifindex, 0);
 }
 
 #endif

@@ -101,6 +101,7 @@ GLOBAL service_choose(const struct service *s)
 	if (!lb_admits(&call, s))
 		return DROP_NOT_IN_SOURCES;
 	b = lb_select(&call, s);
+	c->service_flags = s->flags;
 	if (!b)
 		return DROP_NO_BACKEND;
 	__builtin_memset(&c->nat, 0, sizeof(c->nat));

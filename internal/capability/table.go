@@ -51,7 +51,8 @@ var Table = []Capability{
 		State: Works, Topic: "Services that the outside calls",
 		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`; " +
 			"backends on other nodes see the address of that node (SNAT), or the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges`, health checks of load balancers. " +
-			"No kube-proxy has to run; without the key it, or another service proxy, must. `weft uninstall kube-proxy` removes what one has left.",
+			"Who calls a service without backends is told. No kube-proxy has to run; without the key it, or another service proxy, must. " +
+			"`weft uninstall kube-proxy` removes what one has left.",
 		Commands: []string{"uninstall kube-proxy"},
 		Keys: []string{
 			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-mode=dsr",
@@ -62,6 +63,7 @@ var Table = []Capability{
 			"backends_elsewhere_answer_the_outside_themselves", "backends_elsewhere_answer_without_a_tunnel",
 			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
 			"what_a_kube_proxy_has_left_is_named_and_removed", "a_node_port_is_no_port_of_a_process", "a_nodes_loopback_is_its_own_whatever_route_localnet_says",
+			"the_outside_hears_that_a_service_has_no_backend",
 		},
 	},
 	{

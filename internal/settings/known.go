@@ -196,7 +196,7 @@ var datapath = []Key{
 
 var services = []Key{
 	{
-		Name: "service-no-backend-response", Default: "reject", Concern: OfServices, Holds: AtOnce, syntax: "reject|drop", Text: "what a pod hears that calls a service without backends",
+		Name: "service-no-backend-response", Default: "reject", Concern: OfServices, Holds: AtOnce, syntax: "reject|drop", Text: "what a pod or a machine outside hears that calls a service without backends: ICMP port unreachable, or nothing",
 		read: setWord(func(c *Config, word string) { c.Reject = word == "reject" }),
 	},
 	{

@@ -22,6 +22,7 @@ type Frontend struct {
 	Scope           Scope    // who calls
 	ByNode          bool     // a node port: each node leads to backends of its own, another node as it says itself
 	Direct          bool     // of ScopeOutside: backends on other nodes answer straight to the client (DSR), not by this node (SNAT)
+	Silent          bool     // of ScopeOutside: without backends it answers nothing, since other nodes have some
 	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
 }

@@ -12,6 +12,7 @@ enum service_flag {
 	SERVICE_BY_NODE = 4, /* a node port that each node leads to backends of its own: at another node it is that node's to say which */
 	SERVICE_SOURCES = 2,  /* no client calls it but those of service_sources */
 	SERVICE_DIRECT = 8,   /* backends on other nodes answer straight to the client: see dsr.h */
+	SERVICE_SILENT = 16, /* without a backend here its callers are not told: there are some on other nodes */
 };
 
 /* Who calls: the same address may be served by others for each. */

@@ -9,7 +9,8 @@
 // externalTrafficPolicy says; but a node port of another node leads to what that node says, where nodes translate what comes from outside.
 //
 // What comes from outside is translated where it enters the node, if the configuration says so, by rows of its own scope: there
-// externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers.
+// externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers. A frontend without backends
+// answers, as kube-proxy does, unless other nodes have some: then it is Silent.
 //
 // The engine, internal/lb, chooses the backends; this package gives it rows and makes rows of its answers.
 //
@@ -152,10 +153,19 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 			for _, b := range f.Backends {
 				row.Backends = append(row.Backends, table.Backend(b))
 			}
+			row.Silent = k.scope == table.ScopeOutside && k.Local && len(f.Backends) == 0 && anywhere(k.Service, f, slicesOf)
 			out = append(out, row)
 		}
 	}
 	return out
+}
+
+// anywhere tells whether any node has a backend for a frontend that has none here.
+func anywhere(s lb.Service, f lb.Frontend, of []lb.Slice) bool {
+	s.Local = false
+	return slices.ContainsFunc(lb.Frontends(s, of, ""), func(g lb.Frontend) bool {
+		return g.Address == f.Address && g.Port == f.Port && g.Protocol == f.Protocol && len(g.Backends) > 0
+	})
 }
 
 // kind is one of the kinds of addresses that a Service is offered at, to one kind of callers.

@@ -118,6 +118,47 @@ func TestWhatTheOutsideCallsFollowsTheConfiguration(t *testing.T) {
 	}
 }
 
+func TestANodeIsSilentOnlyWhereOthersHaveBackends(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n2")
+	silent := func() (list []string) {
+		d.Step(db)
+		for f := range tables.Frontends.All(db.Snapshot()) {
+			if f.Silent {
+				list = append(list, fmt.Sprintf("%s:%d %s", f.Address, f.Port, f.Scope))
+			}
+		}
+		return list
+	}
+	w := web()
+	w.ExternalLocal = true
+	write(db, func(tx *state.Tx) {
+		outside(tables, tx, settings.Outside{NodePorts: true, ExternalIPs: true})
+		tables.Services.Put(tx, w)
+	})
+	if have := silent(); have != nil {
+		t.Errorf("without any backend it is silent: %q", have)
+	}
+	write(db, func(tx *state.Tx) { tables.EndpointSlices.Put(tx, webSlice()) }) // on n1, of IPv4
+	if diff := cmp.Diff([]string{"0.0.0.0:30080 outside", "192.0.2.7:80 outside"}, silent()); diff != "" {
+		t.Errorf("with one on another node (-want +have):\n%s", diff)
+	}
+	here := webSlice()
+	here.Endpoints[0].Node = "n2"
+	write(db, func(tx *state.Tx) { tables.EndpointSlices.Put(tx, here) })
+	if have := silent(); have != nil {
+		t.Errorf("with one here it is silent: %q", have)
+	}
+	w.ExternalLocal = false
+	write(db, func(tx *state.Tx) {
+		tables.Services.Put(tx, w)
+		tables.EndpointSlices.Delete(tx, tables.EndpointSlices.Key(here))
+	})
+	if have := silent(); have != nil {
+		t.Errorf("of the policy Cluster it is silent: %q", have)
+	}
+}
+
 func TestAHostPortIsOfItsPodAlone(t *testing.T) {
 	tables, db := table.New()
 	d := New(tables, "n1")

@@ -94,7 +94,7 @@ func (t *trace) follow() {
 	case found:
 		t.choose(row, held)
 	case refused:
-		t.refuse("%s is a cluster address that has no port %d/%s: nothing but the ports of its service is there", address, t.to.at.Port(), protocolName(t.to.protocol))
+		t.refuse(false, "%s is a cluster address that has no port %d/%s: nothing but the ports of its service is there", address, t.to.at.Port(), protocolName(t.to.protocol))
 	case t.scope == table.ScopeOutside:
 		t.end(agentv1.TracePlain, "this node offers no service at this address and port to who calls from outside: the packet goes on as it came")
 	default:
@@ -258,17 +258,21 @@ func (t *trace) stray(key table.Frontend) {
 	t.fault("%s is in map services, and the table does not have it: packets are translated that should not be", nameOf(key))
 }
 
-// refuse is the end of a packet that a service does not take.
-func (t *trace) refuse(format string, args ...any) {
+// refuse is the end of a packet that a service does not take. Silent: nor does it say so.
+func (t *trace) refuse(silent bool, format string, args ...any) {
 	t.end(agentv1.TraceRefused, format, args...)
-	t.Hears = "nothing: the packet is dropped, Service backend not found (158), and service-no-backend-response is drop"
-	if t.scope == table.ScopeOutside {
-		t.Hears = "nothing: the packet is dropped, Service backend not found (158)"
-	} else if t.socket {
+	switch {
+	case t.socket:
 		t.Hears = "connection refused, at once, from its socket"
-	} else if t.Tables.Config(t.r).Reject {
+	case silent:
+		t.Hears = "nothing: the packet is dropped, Service backend not found (158), since other nodes have backends"
+	case !t.Tables.Config(t.r).Reject:
+		t.Hears = "nothing: the packet is dropped, Service backend not found (158), and service-no-backend-response is drop"
+	default:
 		what := "an error of its socket with the next call of it"
-		if t.to.protocol == protocols["tcp"] {
+		if t.to.protocol == protocols["tcp"] && t.scope == table.ScopeOutside {
+			what = "connection refused"
+		} else if t.to.protocol == protocols["tcp"] {
 			what = "connection refused, when it repeats its SYN after a second"
 		}
 		t.Hears = fmt.Sprintf("ICMP port unreachable from %s, which is %s; the packet is dropped, Service backend not found (158)", t.to.at.Addr(), what)
@@ -286,7 +290,7 @@ func (t *trace) choose(row table.Frontend, held Held) {
 	}
 	t.step("backends", fmt.Sprintf("%d active, %d terminating", len(active), len(row.Backends)-len(active)), slotsText(held))
 	if len(active) == 0 {
-		t.refuse("service %s has no backend: %s", t.Service, t.missing(row))
+		t.refuse(row.Silent, "service %s has no backend: %s", t.Service, t.missing(row))
 		return
 	}
 	t.end(agentv1.TraceTranslated, "it becomes a packet to one of %d backends, by chance; the connection keeps it", len(active))

@@ -166,7 +166,7 @@ func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]back
 	h := &head{id: v.Id, count: v.Count, takes: takes, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
 		AffinitySeconds: v.AffinitySeconds, Scope: table.Scope(key.Scope), Sources: sources,
-		ByNode: v.Flags&abi.ServiceByNode != 0, Direct: v.Flags&abi.ServiceDirect != 0,
+		ByNode: v.Flags&abi.ServiceByNode != 0, Direct: v.Flags&abi.ServiceDirect != 0, Silent: v.Flags&abi.ServiceSilent != 0,
 	}}
 	if (v.Flags&abi.ServiceSources != 0) != (len(sources) > 0) {
 		h.row.AffinitySeconds = unfinished
@@ -215,7 +215,7 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 
 // Equal leaves out what the maps do not hold: whose it is.
 func (s *Services) Equal(want, have table.Frontend) bool {
-	return want.AffinitySeconds == have.AffinitySeconds && want.ByNode == have.ByNode && want.Direct == have.Direct && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources)
+	return want.AffinitySeconds == have.AffinitySeconds && want.ByNode == have.ByNode && want.Direct == have.Direct && want.Silent == have.Silent && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources)
 }
 
 // Set writes frontends.
@@ -274,6 +274,9 @@ func (s *Services) set(r table.Frontend) error {
 	}
 	if r.Direct {
 		v.Flags |= abi.ServiceDirect
+	}
+	if r.Silent {
+		v.Flags |= abi.ServiceSilent
 	}
 	if err := s.services.Put(key, v); err != nil {
 		s.release(uses)

@@ -73,6 +73,7 @@ func commands() map[string]command {
 		"age":      opened(age),
 		"ends":     opened(ended),
 		"pass":     opened(pass),
+		"refusals": opened(refusals),
 		"counters": opened(counters),
 
 		"connections": opened(connections),
@@ -130,6 +131,8 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 				}
 			}
 			b.tell("services_here", c)
+		case "silent": // calls of services without backends are not answered
+			b.config.Silent = true
 		case "masquerade4":
 			b.config.Masquerade4, _ = netip.ParseAddr(v)
 		case "masquerade6":
@@ -242,8 +245,8 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 			row.Scope = scope
 			continue
 		}
-		if a == "direct" {
-			row.Direct = true
+		if a == "direct" || a == "silent" {
+			row.Direct, row.Silent = row.Direct || a == "direct", row.Silent || a == "silent"
 			continue
 		}
 		a, leaves := strings.CutSuffix(a, ",terminating")

@@ -13,11 +13,12 @@
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
-//	service ADDR:PORT/PROTO [outside|here] [affinity=S] [sources=[!]PREFIX,…] BACKEND:PORT[,terminating]…
+//	service ADDR:PORT/PROTO [outside|here] [silent] [affinity=S] [sources=[!]PREFIX,…] BACKEND:PORT[,terminating]…
 //	                                          outside: for calls from outside; here: of this node, for all; with !: not these sources
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second),
-//	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls)
+//	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls),
+//	                                          silent (no call of a service without backends is answered)
 //	reload KEY=VALUE…                         another configuration while packets flow; masquerade4= turns it off
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
 //	                                          pods, policies and all that these speak of, as YAML: the pods are NICs of
@@ -34,6 +35,7 @@
 //	events                                    the events that no command has printed yet
 //	counters                                  how many packets were counted at which hook, and for what
 //	pass SECONDS                              time passes for all connections
+//	refusals [N|earned]                       how many calls from outside each CPU may still answer; prints what is left
 //	ends                                      of how many ends of connections the kernel has told since the last ends
 //	connections                               how many rows of conntrack are remembered how: open, answered (what is no
 //	                                          TCP), opening, closing, and called from elsewhere or adopted
