@@ -233,6 +233,33 @@ static __always_inline int outside_back(struct __sk_buff *skb, struct context *c
 	return action == GO_ON ? drop(skb, c, DROP_STALE) : action;
 }
 
+/* An error of the node itself about a call whose backend it is: the client hears of what it sent, from what it called. Returns 0 or a
+ * drop reason. */
+GLOBAL outside_complaint(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+	struct packet *p, *q;
+	int reason, backends;
+
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
+	q = &c->quoted;
+	__builtin_memset(q, 0, sizeof(*q));
+	if (parse_quoted(skb, p, q) || !addr_equal(&p->dst, &q->src))
+		return 0;
+	ct_find(c, q, &f);
+	if (!f.entry || f.reply || !(f.entry->flags & CT_SERVICE))
+		return 0;
+	backends = addr_equal(&p->src, &q->dst);
+	c->service = f.entry->service;
+	reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &c->service, f.entry->service_port);
+	if (!reason && f.entry->client_port)
+		reason = rewrite_quoted(skb, p, q, SIDE_SOURCE, &q->src, f.entry->client_port);
+	return reason || !backends ? reason : rewrite(skb, p, SIDE_SOURCE, &c->service, p->src_port);
+}
+
 /* What the node itself answers as a backend leaves with the address that was called. Returns 0 or a drop reason. */
 static __always_inline int outside_reply(struct __sk_buff *skb, struct context *c)
 {
@@ -241,6 +268,8 @@ static __always_inline int outside_reply(struct __sk_buff *skb, struct context *
 
 	if (!services_here.outside || !ipcache_is_this_node(ipcache_lookup(&c->packet.src, c->net)))
 		return 0;
+	if (c->packet.icmp_error)
+		return outside_complaint(skb);
 	if (!outside_is_answer(c, &f))
 		return 0;
 	reason = node_nic() ? 0 : ct_update(c, &f); /* the node's policy has followed it already */
