@@ -157,8 +157,8 @@ GLOBAL outside_call(struct __sk_buff *skb)
 	return reason == DROP_NO_BACKEND ? reject_outside(skb) : TC_ACT_SHOT;
 }
 
-/* A call that comes by the overlay: a pod of another node calls a hostPort here. Node ports are translated where the caller lives. GO_ON:
- * others give the action. */
+/* A call that comes by the overlay: a pod of another node calls a hostPort here, or a node port that each node leads to backends of its
+ * own; others are translated where the caller lives. GO_ON: others give the action. */
 GLOBAL outside_enter(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
@@ -168,7 +168,10 @@ GLOBAL outside_enter(struct __sk_buff *skb)
 	if (!c || !services_here.host_ports || c->packet.icmp_error || c->told)
 		return GO_ON;
 	reason = outside_lead(skb, c, &f);
-	return reason == GO_ON ? GO_ON : drop(skb, c, reason ? reason : DROP_STALE);
+	if (reason == GO_ON)
+		return GO_ON;
+	drop(skb, c, reason ? reason : DROP_STALE);
+	return reason == DROP_NO_BACKEND && !reject_call(skb) ? outside_out(skb, c) : TC_ACT_SHOT;
 }
 
 /* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Where

@@ -124,20 +124,38 @@ static __always_inline int reject_affords(__u64 now)
 	return 1;
 }
 
-/* Answers a call from outside that is dropped for want of a backend, by the device and from the machine that it came from. No answer
- * goes to many, nor about what was sent to many (RFC 1122 3.2.2). */
-GLOBAL reject_outside(struct __sk_buff *skb)
+/* Makes a call from elsewhere that is dropped for want of a backend the answer to it. No answer goes to many, nor about what was sent to
+ * many (RFC 1122 3.2.2). Returns 0 if done. */
+GLOBAL reject_call(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
-	__u8 macs[12];
+	struct packet *p;
+	struct addr client;
 
 	if (!c || !config.reject || (c->service_flags & SERVICE_SILENT) || c->packet.icmp_error || c->packet.later_fragment)
+		return 1;
+	p = &c->packet;
+	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST || addr_is_multicast(&p->src))
+		return 1;
+	if (!reject_affords(c->now) || reject_turn(skb, c))
+		return 1;
+	client = p->src;
+	p->src = p->dst;
+	p->dst = client;
+	p->protocol = p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	p->ttl = REJECT_TTL;
+	p->first_fragment = 0; /* nothing of its datagram is to follow */
+	c->source = IDENTITY_HOST;
+	return 0;
+}
+
+/* Answers a call that came by a device of the node, by that device, to the machine that it came from. */
+static __always_inline int reject_outside(struct __sk_buff *skb)
+{
+	__u8 macs[12];
+
+	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) || reject_call(skb) || rewrite_macs(skb, macs + 6, macs))
 		return TC_ACT_SHOT;
-	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST || addr_is_multicast(&c->packet.src))
-		return TC_ACT_SHOT;
-	if (!reject_affords(c->now) || bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) || reject_turn(skb, c) || rewrite_macs(skb, macs + 6, macs))
-		return TC_ACT_SHOT;
-	c->packet.first_fragment = 0; /* nothing of its datagram is to follow */
 	mark_set(skb, 0, MARK_DELIVERED); /* to_net has nothing to do with it */
 	return bpf_redirect(skb->ifindex, 0);
 }

@@ -217,6 +217,27 @@ func TestASocketThatCallsABackendAnewIsEndedAnew(t *testing.T) {
 	})
 }
 
+func TestReadingTakesASmallPartOfTheTime(t *testing.T) {
+	run(t, func(n *node) {
+		reads := 0
+		n.orphans.read = func() ([]orphan.Socket, error) {
+			reads++
+			time.Sleep(10 * time.Millisecond)
+			return nil, nil
+		}
+		n.synced()
+		n.follow()
+		for began := time.Now(); time.Since(began) < 10*time.Second; time.Sleep(time.Millisecond) {
+			n.offer(53, one)
+			n.offer(53)
+			n.follow()
+		}
+		if reads < 40 || reads > 60 {
+			t.Errorf("it has read %d times in ten seconds, each of which took 10 ms", reads)
+		}
+	})
+}
+
 func TestManySocketsAreEndedASecondApart(t *testing.T) {
 	run(t, func(n *node) {
 		for i := range uint64(most + 2) {
