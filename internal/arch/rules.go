@@ -31,7 +31,7 @@ func (l layer) String() string {
 var layers = map[string]layer{
 	"internal/identity": words, "internal/flow": words, "internal/packet": words, "internal/bpf/abi": words, "internal/settings": words, "internal/capability": words, "internal/version": words,
 
-	"internal/policy": engines, "internal/lb": engines, "internal/ipam": engines, "internal/attach": engines,
+	"internal/policy": engines, "internal/lb": engines, "internal/maglev": engines, "internal/ipam": engines, "internal/attach": engines,
 
 	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/rtnetlink": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful,
 
