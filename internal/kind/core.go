@@ -64,6 +64,7 @@ func serviceRow(s *corev1.Service) (table.Service, bool) {
 		ExternalLocal: s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal,
 		Sources:       sources(s),
 		Forwarding:    forwarding(s),
+		Algorithm:     strings.ToLower(strings.TrimSpace(s.Annotations[algorithm])),
 		InternalLocal: s.Spec.InternalTrafficPolicy != nil && *s.Spec.InternalTrafficPolicy == corev1.ServiceInternalTrafficPolicyLocal,
 	}
 	if s.Spec.Type == corev1.ServiceTypeExternalName || row.Headless {
@@ -105,6 +106,9 @@ func forwarding(s *corev1.Service) string {
 	}
 	return ""
 }
+
+// algorithm is an annotation: how a backend is chosen for what calls from outside.
+const algorithm = "service.cilium.io/lb-algorithm"
 
 // sourcesPolicy is an annotation: with "Deny" the source ranges of a Service are who may not call it.
 const sourcesPolicy = "service.cilium.io/src-ranges-policy"
@@ -165,6 +169,14 @@ func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) 
 		end.Terminating = e.Conditions.Terminating != nil && *e.Conditions.Terminating
 		if e.NodeName != nil {
 			end.Node = *e.NodeName
+		}
+		if e.Hints != nil {
+			for _, n := range e.Hints.ForNodes {
+				end.ForNodes = append(end.ForNodes, n.Name)
+			}
+			for _, z := range e.Hints.ForZones {
+				end.ForZones = append(end.ForZones, z.Name)
+			}
 		}
 		row.Endpoints = append(row.Endpoints, end)
 	}

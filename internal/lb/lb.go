@@ -15,9 +15,11 @@
 //   - when none is ready, endpoints that terminate but still serve do, so that a rolling update that empties a Service
 //     loses no connection;
 //   - otherwise a terminating endpoint that still serves keeps the connections it has and gets no new ones;
-//   - only the first address of an endpoint counts, and only if it is of the frontend's family.
+//   - only the first address of an endpoint counts, and only if it is of the frontend's family;
+//   - where endpoints have hints, those that are meant for this node, else those for its zone, get the new connections
+//     that are made here (near.go); the others keep those that they have.
 //
-// With internalTrafficPolicy Local all of that is asked of the endpoints of this node alone; there may then be no
+// With internalTrafficPolicy Local all of that but the hints is asked of the endpoints of this node alone; there may then be no
 // backend although the Service has some elsewhere, which is what the user asked for.
 //
 // # Invariants
@@ -33,7 +35,7 @@
 //		Ports:     []lb.Port{{Name: "dns", Protocol: 17, Port: 5353}},
 //		Endpoints: []lb.Endpoint{{Address: addr("10.244.1.7"), Ready: true, Serving: true, Node: "n1"}},
 //	}
-//	lb.Frontends(svc, []lb.Slice{slice}, "n1") // 10.96.0.10:53/17 -> 10.244.1.7:5353
+//	lb.Frontends(svc, []lb.Slice{slice}, lb.Place{Node: "n1"}) // 10.96.0.10:53/17 -> 10.244.1.7:5353
 package lb
 
 import (
@@ -47,6 +49,7 @@ type Service struct {
 	Addresses []netip.Addr // to translate, of any family
 	Ports     []Port
 	Local     bool // only endpoints of this node (internalTrafficPolicy: Local)
+	Hints     bool // hints of endpoints count, unless Local
 }
 
 // Port is a named port of a Service or of a Slice.
@@ -69,6 +72,8 @@ type Endpoint struct {
 	Ready       bool
 	Serving     bool
 	Terminating bool
+	ForNodes    []string // hints: the nodes, and the zones, whose calls it is meant for
+	ForZones    []string
 }
 
 // Frontend is an address and port that is translated.
@@ -84,16 +89,35 @@ type Backend struct {
 	Address     netip.Addr
 	Port        uint16
 	Terminating bool // keeps its connections, takes no new ones
+	Far         bool // the same: others are nearer
 }
 
-// Frontends gives every address and port of a Service with the backends that the slices name. node is the name of this
-// node; it matters to Services that want local endpoints only.
-func Frontends(s Service, of []Slice, node string) []Frontend {
+// Takes tells whether it takes new connections.
+func (b Backend) Takes() bool { return !b.Terminating && !b.Far }
+
+func (b Backend) String() string {
+	text := netip.AddrPortFrom(b.Address, b.Port).String()
+	if b.Terminating {
+		text += "(terminating)"
+	}
+	if b.Far {
+		text += "(far)"
+	}
+	return text
+}
+
+// Frontends gives every address and port of a Service with the backends that the slices name, as they are seen from here.
+func Frontends(s Service, of []Slice, here Place) []Frontend {
 	var out []Frontend
 	for _, address := range s.Addresses {
 		for _, p := range s.Ports {
 			f := Frontend{Address: address, Port: p.Port, Protocol: p.Protocol}
-			f.Backends = backends(p, address.Is4(), of, func(e Endpoint) bool { return !s.Local || e.Node == node })
+			ready, leaving := serving(p, address.Is4(), of, func(e Endpoint) bool { return !s.Local || e.Node == here.Node })
+			near := everywhere
+			if s.Hints && !s.Local {
+				near = nearest(ready, here)
+			}
+			f.Backends = backends(ready, leaving, near)
 			out = append(out, f)
 		}
 	}
@@ -105,48 +129,58 @@ func Frontends(s Service, of []Slice, node string) []Frontend {
 	})
 }
 
-// backends picks who serves one port in one family.
-func backends(p Port, ipv4 bool, of []Slice, may func(Endpoint) bool) []Backend {
-	var ready, leaving []Backend
+// candidate is an endpoint, and the port that it serves at.
+type candidate struct {
+	Endpoint
+	port uint16
+}
+
+// serving lists who may serve one port in one family: endpoints that are ready, and those that terminate but still serve.
+func serving(p Port, ipv4 bool, of []Slice, may func(Endpoint) bool) (ready, leaving []candidate) {
 	for _, s := range of {
 		for _, sp := range s.Ports {
 			if sp.Name != p.Name || sp.Protocol != p.Protocol || sp.Port == 0 {
 				continue
 			}
 			for _, e := range s.Endpoints {
-				b := Backend{Address: e.Address, Port: sp.Port}
 				switch {
 				case !e.Address.IsValid() || e.Address.Is4() != ipv4 || !may(e):
 				case e.Ready:
-					ready = append(ready, b)
+					ready = append(ready, candidate{e, sp.Port})
 				case e.Serving && e.Terminating:
-					leaving = append(leaving, b)
+					leaving = append(leaving, candidate{e, sp.Port})
 				}
 			}
 		}
 	}
-	if len(ready) == 0 {
-		return unique(leaving)
+	return ready, leaving
+}
+
+// backends are those of one frontend. Endpoints that terminate get new connections only where none is ready, wherever that one is.
+func backends(ready, leaving []candidate, near func(Endpoint) bool) (list []Backend) {
+	for _, c := range ready {
+		list = append(list, Backend{Address: c.Address, Port: c.port, Far: !near(c.Endpoint)})
 	}
-	for _, b := range leaving {
-		b.Terminating = true
-		ready = append(ready, b)
+	for _, c := range leaving {
+		list = append(list, Backend{Address: c.Address, Port: c.port, Terminating: len(ready) > 0})
 	}
-	return unique(ready)
+	return unique(list)
 }
 
 // unique sorts and keeps one of each address and port. While an endpoint moves from one slice to another it is in both,
 // maybe in different conditions: the one that takes connections stays.
 func unique(b []Backend) []Backend {
+	last := func(b Backend) int {
+		switch {
+		case b.Terminating:
+			return 2
+		case b.Far:
+			return 1
+		}
+		return 0
+	}
 	slices.SortFunc(b, func(a, b Backend) int {
-		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), last(a.Terminating)-last(b.Terminating))
+		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Port, b.Port), last(a)-last(b))
 	})
 	return slices.CompactFunc(b, func(a, b Backend) bool { return a.Address == b.Address && a.Port == b.Port })
-}
-
-func last(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }

@@ -20,11 +20,11 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // A case in testdata/*.txt is a description of one Service and of its slices, a line "---", and the frontends.
 //
-//	node n1
-//	service 10.96.0.1 fd00::1 local
+//	node n1 zone-a
+//	service 10.96.0.1 fd00::1 local hints
 //	port http tcp 80
 //	slice http tcp 8080, metrics tcp 9090
-//	endpoint 10.244.0.1 n1 ready serving
+//	endpoint 10.244.0.1 n1 ready serving node=n1 zone=zone-a
 func TestFrontendsAreWhatTheGoldenFilesSay(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -37,8 +37,8 @@ func TestFrontendsAreWhatTheGoldenFilesSay(t *testing.T) {
 				t.Fatal(err)
 			}
 			given, want, _ := strings.Cut(string(text), "---\n")
-			svc, of, node := parse(t, given)
-			have := print(Frontends(svc, of, node))
+			svc, of, here := parse(t, given)
+			have := print(Frontends(svc, of, here))
 			if *update {
 				if err := os.WriteFile(file, []byte(given+"---\n"+have), 0o644); err != nil {
 					t.Fatal(err)
@@ -50,7 +50,7 @@ func TestFrontendsAreWhatTheGoldenFilesSay(t *testing.T) {
 			}
 			for range 20 {
 				shuffle(&svc, of)
-				if diff := cmp.Diff(want, print(Frontends(svc, of, node))); diff != "" {
+				if diff := cmp.Diff(want, print(Frontends(svc, of, here))); diff != "" {
 					t.Fatalf("another order of the same facts gives another result (-want +have):\n%s", diff)
 				}
 			}
@@ -72,7 +72,7 @@ func mix[T any](list []T) {
 	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
 
-func parse(t *testing.T, text string) (s Service, of []Slice, node string) {
+func parse(t *testing.T, text string) (s Service, of []Slice, here Place) {
 	t.Helper()
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for lines.Scan() {
@@ -82,12 +82,17 @@ func parse(t *testing.T, text string) (s Service, of []Slice, node string) {
 		}
 		switch f[0] {
 		case "node":
-			node = f[1]
+			if here.Node = f[1]; len(f) > 2 {
+				here.Zone = f[2]
+			}
 		case "service":
 			for _, word := range f[1:] {
-				if word == "local" {
+				switch word {
+				case "local":
 					s.Local = true
-				} else {
+				case "hints":
+					s.Hints = true
+				default:
 					s.Addresses = append(s.Addresses, netip.MustParseAddr(word))
 				}
 			}
@@ -104,12 +109,20 @@ func parse(t *testing.T, text string) (s Service, of []Slice, node string) {
 				Address: netip.MustParseAddr(f[1]), Node: f[2], Ready: slices.Contains(f, "ready"),
 				Serving: slices.Contains(f, "serving"), Terminating: slices.Contains(f, "terminating"),
 			}
+			for _, word := range f[3:] {
+				if n, ok := strings.CutPrefix(word, "node="); ok {
+					e.ForNodes = append(e.ForNodes, n)
+				}
+				if z, ok := strings.CutPrefix(word, "zone="); ok {
+					e.ForZones = append(e.ForZones, z)
+				}
+			}
 			of[len(of)-1].Endpoints = append(of[len(of)-1].Endpoints, e)
 		default:
 			t.Fatalf("unknown line %q", lines.Text())
 		}
 	}
-	return s, of, node
+	return s, of, here
 }
 
 var protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
@@ -132,10 +145,7 @@ func print(list []Frontend) string {
 	for _, f := range list {
 		fmt.Fprintf(&b, "%s/%d", netip.AddrPortFrom(f.Address, f.Port), f.Protocol)
 		for _, be := range f.Backends {
-			fmt.Fprintf(&b, " %s", netip.AddrPortFrom(be.Address, be.Port))
-			if be.Terminating {
-				b.WriteString("(terminating)")
-			}
+			fmt.Fprintf(&b, " %s", be)
 		}
 		b.WriteString("\n")
 	}

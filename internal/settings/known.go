@@ -8,7 +8,7 @@ import (
 )
 
 // known are the keys that do something, and those whose absence people must be told of in particular.
-var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, services, health, observation, encryption)
+var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, serviceMaps, services, choice, health, observation, encryption)
 
 var addressing = []Key{
 	{
@@ -180,7 +180,6 @@ var datapath = []Key{
 	{Name: "bpf-ct-global-any-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "other connections", read: setEntries(func(m *MapSizes) *int { return &m.CTAny })},
 	{Name: "bpf-nat-global-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "translations", read: setEntries(func(m *MapSizes) *int { return &m.NAT })},
 	{Name: "bpf-fragments-map-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "fragmented packets at once", read: setEntries(func(m *MapSizes) *int { return &m.Fragments })},
-	{Name: "bpf-lb-affinity-map-max", Concern: OfDatapath, Holds: AtOnce, syntax: count, Text: "clients of services with affinity", read: setEntries(func(m *MapSizes) *int { return &m.ServiceAffinity })},
 	{Name: "bpf-ct-timeout-regular-tcp", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "how long an open connection of TCP is remembered after its last packet: 8000s", read: setLife(func(l *Lives) *time.Duration { return &l.TCP })},
 	{Name: "bpf-ct-timeout-regular-tcp-syn", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "… until it is open: 60s", read: setLife(func(l *Lives) *time.Duration { return &l.TCPOpening })},
 	{Name: "bpf-ct-timeout-regular-tcp-fin", Concern: OfDatapath, Holds: AtOnce, syntax: life, Text: "… after its end: 10s", read: setLife(func(l *Lives) *time.Duration { return &l.TCPClosing })},

@@ -192,6 +192,7 @@ type Services struct {
 	Sockets     Sockets
 	Outside     Outside
 	Health      Health
+	Choice      Choice
 }
 
 // Replaces tells whether kube-proxy is replaced.
@@ -253,7 +254,12 @@ type MapSizes struct {
 	CTTCP, CTAny    int     // connections, of both kinds together
 	NAT             int     // translations
 	Fragments       int
+	LB              int // each of those of services that has no size of its own
+	Services        int // frontends, and slots in proportion
+	ServiceBackends int
+	ServiceSources  int // ranges of clients
 	ServiceAffinity int
+	Maglev          int // parts of tables
 }
 
 // Lives say how long connections are remembered after their last packet. 0: not said.

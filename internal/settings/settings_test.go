@@ -30,7 +30,10 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 		Routes:      Routes{Routing: Tunnel, TunnelPort: 8472, MasqueradeIPv4: true, MasqueradeIPv6: true},
 		Policy:      Policy{Enforcement: EnforceDefault},
 		Datapath:    Datapath{PodDevice: Veth, Maps: MapSizes{Ratio: 0.0025}},
-		Services:    Services{Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat"}, Health: Health{Services: true}},
+		Services: Services{
+			Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat"},
+			Health: Health{Services: true}, Choice: Choice{Hints: true, Annotated: true, TableSize: 65521},
+		},
 		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock"},
 	}
 	have, problems := parse(nil)
@@ -206,7 +209,7 @@ func TestTheConcernsTogetherAreTheWholeConfiguration(t *testing.T) {
 func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
 	values := map[syntax]string{
 		boolean: "true", integer: "7", fraction: "0.5", count: "4096", life: "77s", prefix: "10.7.0.0/16", prefixes: "10.7.0.0/16", patterns: "a", address: ":7777", anything: "x", ports: "20000,22767",
-		addresses4: "10.7.0.1 10.7.0.2", prefixes4: "10.7.0.0/16 10.8.0.0/16", netmask: "255.0.0.0", macs: "02:00:00:00:00:01 02:00:00:00:00:02",
+		addresses4: "10.7.0.1 10.7.0.2", prefixes4: "10.7.0.0/16 10.8.0.0/16", netmask: "255.0.0.0", macs: "02:00:00:00:00:01 02:00:00:00:00:02", seed: "AQIDBAUGBwgJCgsM",
 	}
 	for _, k := range Keys() {
 		if k.read == nil {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/netip"
@@ -27,6 +28,7 @@ const (
 	patterns syntax = "patterns"
 	address  syntax = "address" // to listen on; empty: not said
 	ports    syntax = "FIRST,LAST"
+	seed     syntax = "12 bytes in base64" // empty: not said
 
 	addresses4 syntax = "IPv4 addresses"
 	prefixes4  syntax = "IPv4 prefixes"
@@ -104,6 +106,10 @@ func (s syntax) check(value string) error {
 		if low, high, two := strings.Cut(value, ","); !two || !isPort(low) || !isPort(high) {
 			return fmt.Errorf("is not two ports, such as 30000,32767")
 		}
+	case seed:
+		if b, err := base64.StdEncoding.DecodeString(value); err != nil || value != "" && len(b) != len(Seed{}) {
+			return fmt.Errorf("is not 12 bytes in base64, as `head -c12 /dev/urandom | base64` prints them")
+		}
 	default:
 		choices := strings.Split(string(s), "|")
 		if !slices.Contains(choices, value) {
@@ -159,7 +165,7 @@ func (s syntax) String() string {
 		return fmt.Sprintf("%d to %d", minEntries, maxEntries)
 	case life:
 		return "1s to 596h"
-	case prefix, prefixes, patterns, address, ports, addresses4, prefixes4, netmask, macs:
+	case prefix, prefixes, patterns, address, ports, seed, addresses4, prefixes4, netmask, macs:
 		return string(s)
 	}
 	return strings.Join(slices.DeleteFunc(strings.Split(string(s), "|"), func(w string) bool { return w == "" }), ", ")

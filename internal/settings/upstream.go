@@ -11,11 +11,11 @@ bpf-auth-map-max bpf-conntrack-accounting
 
 bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
-bpf-filter-priority bpf-lb-acceleration bpf-lb-algorithm bpf-lb-algorithm-annotation
-bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip bpf-lb-maglev-hash-seed bpf-lb-maglev-map-max
-bpf-lb-maglev-table-size bpf-lb-map-max bpf-lb-proto-diff bpf-lb-rev-nat-map-max
-bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr bpf-lb-service-backend-map-max bpf-lb-service-map-max
-bpf-lb-source-range-all-types bpf-lb-source-range-map-max
+bpf-filter-priority bpf-lb-acceleration
+bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip
+bpf-lb-proto-diff bpf-lb-rev-nat-map-max
+bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr
+bpf-lb-source-range-all-types
 bpf-map-event-buffers bpf-neigh-global-max bpf-node-map-max bpf-policy-map-full-reconciliation-interval
 bpf-policy-map-pressure-metrics-threshold bpf-policy-stats-map-max bpf-root bpf-sock-rev-map-max ces-dynamic-rate-limit-nodes
 ces-dynamic-rate-limit-qps-burst ces-dynamic-rate-limit-qps-limit ces-enable-dynamic-rate-limit ces-max-ciliumendpoints-per-ces
@@ -49,7 +49,7 @@ enable-l7-traffic-shift enable-lb-ipam enable-legacy-vtep enable-local-node-rout
 enable-metrics enable-mke enable-monitor enable-multi-network enable-nat46x64-gateway enable-network-policy
 enable-no-service-endpoints-routable enable-node-ipam enable-node-port-bind-protection enable-non-default-deny-policies
 enable-packetization-layer-pmtud enable-pmtu-discovery enable-policy-secrets-sync enable-policy-accounting enable-recorder enable-remote-node-identity
-enable-remote-node-masquerade enable-route-mtu-for-cni-chaining enable-runtime-device-detection enable-sctp enable-service-topology
+enable-remote-node-masquerade enable-route-mtu-for-cni-chaining enable-runtime-device-detection enable-sctp
 enable-session-affinity enable-skip-cilium-ports-no-conntrack enable-socket-lb-pod-connection-termination enable-socket-lb-tracing
 enable-source-ip-verification enable-srv6 enable-standalone-dns-proxy enable-stale-cilium-endpoint-cleanup enable-svc-source-range-check
 enable-tracing enable-tunnel-big-tcp enable-unreachable-routes enable-well-known-identities enable-wireguard-userspace-fallback
@@ -91,7 +91,7 @@ mesh-auth-mutual-connect-timeout mesh-auth-mutual-enabled mesh-auth-mutual-liste
 mesh-auth-signal-backoff-duration mesh-auth-spiffe-trust-domain mesh-auth-spire-admin-socket mesh-auth-spire-agent-socket
 mesh-auth-spire-server-address mesh-auth-spire-server-connection-timeout metrics metrics-sampling-interval monitor-aggregation
 monitor-aggregation-flags monitor-aggregation-interval monitor-queue-size multicast-enabled nat-map-stats-entries nat-map-stats-interval
-node-encryption-opt-out-labels node-labels node-port-acceleration node-port-algorithm node-port-mode
+node-encryption-opt-out-labels node-labels node-port-acceleration node-port-mode
 nodeport-addresses nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
 parallel-alloc-workers pod-cidr-release-timeout policy-accounting policy-default-local-cluster policy-deny-response
 policy-queue-size policy-restore-timeout policy-secrets-namespace policy-secrets-only-from-secrets-namespace policy-trigger-interval pprof

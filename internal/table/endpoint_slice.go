@@ -39,9 +39,10 @@ var _ = declare(&tables.EndpointSlices, "endpointslices", func(r EndpointSlice) 
 
 // SliceEndpoint is one backend of an EndpointSlice.
 type SliceEndpoint struct {
-	Addresses   []netip.Addr
-	Ready       bool
-	Serving     bool
-	Terminating bool
-	Node        string
+	Addresses          []netip.Addr
+	Ready              bool
+	Serving            bool
+	Terminating        bool
+	Node               string
+	ForNodes, ForZones []string // hints: whose calls it is meant for
 }

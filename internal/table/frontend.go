@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"weftnet.io/weftnet/internal/lb"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table/column"
 )
@@ -25,6 +27,7 @@ type Frontend struct {
 	Silent          bool     // of ScopeOutside: without backends it answers nothing, since other nodes have some
 	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
+	Maglev          maglev.Shape // of the table in which calls find a backend; zero: it is chosen by chance
 }
 
 // FrontendKind is what makes an address and port a Frontend.
@@ -70,27 +73,15 @@ func (s Source) String() string {
 func FrontendKey(f Frontend) state.Key { return state.Join(f.Address, f.Port, f.Protocol, f.Scope) }
 
 func (Frontend) Header() []string {
-	return []string{"Address", "Port", "Protocol", "Service", "Kind", "Scope", "Affinity", "Sources", "Backends"}
+	return []string{"Address", "Port", "Protocol", "Service", "Kind", "Scope", "Affinity", "Maglev", "Sources", "Backends"}
 }
 
 func (f Frontend) Row() []string {
-	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, string(f.Kind), f.Scope.String(), fmt.Sprint(f.AffinitySeconds), column.List(f.Sources), column.List(f.Backends)}
+	return []string{f.Address.String(), fmt.Sprint(f.Port), fmt.Sprint(f.Protocol), f.Namespace + "/" + f.Name, string(f.Kind), f.Scope.String(), fmt.Sprint(f.AffinitySeconds), fmt.Sprint(f.Maglev.Size), column.List(f.Sources), column.List(f.Backends)}
 }
 
 var _ = declare(&tables.Frontends, "frontends", FrontendKey,
 	state.Index[Frontend]{Name: ByService, Keys: func(r Frontend) []state.Key { return []state.Key{ObjectKey(r.Namespace, r.Name)} }})
 
 // Backend is one place that serves a Frontend.
-type Backend struct {
-	Address     netip.Addr
-	Port        uint16
-	Terminating bool // keeps its connections, takes no new ones
-}
-
-func (b Backend) String() string {
-	text := netip.AddrPortFrom(b.Address, b.Port).String()
-	if b.Terminating {
-		text += "(terminating)"
-	}
-	return text
-}
+type Backend = lb.Backend

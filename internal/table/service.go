@@ -21,6 +21,7 @@ type Service struct {
 	InternalLocal       bool     // internalTrafficPolicy: Local
 	ExternalLocal       bool     // externalTrafficPolicy: Local
 	Forwarding          string   // snat, dsr, as an annotation says; else empty
+	Algorithm           string   // that an annotation asks for; empty: none does
 	Sources             []Source // who may call the load balancer's addresses; none: all
 	Labels              map[string]string
 	Selector            map[string]string // labels of the pods that serve it; empty: others say where it is served

@@ -37,6 +37,8 @@ type Frontend struct {
 	Callers         string       `json:"callers"`                   // cluster: pods and processes of the node; outside: machines beyond it; here: either, at an address of this node
 	Sources         []string     `json:"sources,omitempty"`         // who of them may call, or may not; none: all
 	AffinitySeconds uint32       `json:"affinitySeconds,omitempty"` // 0: none
+	Algorithm       string       `json:"algorithm,omitempty"`       // how a backend is chosen: maglev; absent: by chance
+	TableSize       uint32       `json:"tableSize,omitempty"`       // elements of the Maglev table
 	Backends        []Backend    `json:"backends"`
 	InPlace         bool         `json:"inPlace"`         // the agent has written it to the kernel as it is
 	Error           string       `json:"error,omitempty"` // why not; empty: it is about to
@@ -49,6 +51,7 @@ type BackendState string
 const (
 	BackendActive      BackendState = "active"
 	BackendTerminating BackendState = "terminating" // keeps its connections and gets no new ones
+	BackendFar         BackendState = "far"         // the same, since hints say that others are nearer to this node
 )
 
 // Backend is one place that serves a Frontend.
@@ -106,6 +109,7 @@ type KernelFrontend struct {
 	Service         uint32 `json:"service"` // its number, under which map slots has its slots
 	Slots           int    `json:"slots"`   // that it counts
 	AffinitySeconds uint32 `json:"affinitySeconds,omitempty"`
+	TableSize       int    `json:"tableSize,omitempty"` // elements of the Maglev table that it names; absent: calls find their backend by chance
 }
 
 // Side is one backend, in the table and in the kernel.

@@ -161,6 +161,9 @@ func printFrontend(out io.Writer, f agentv1.FrontendDetail) error {
 		if k.AffinitySeconds > 0 {
 			kernel += ", affinity " + affinity(k.AffinitySeconds)
 		}
+		if k.TableSize > 0 {
+			kernel += fmt.Sprintf(", a Maglev table of %d elements", k.TableSize)
+		}
 	}
 	what := string(f.Kind)
 	if f.Port == 0 {
@@ -171,6 +174,9 @@ func printFrontend(out io.Writer, f agentv1.FrontendDetail) error {
 		if len(f.Sources) > 0 {
 			what += ", for " + strings.Join(f.Sources, ", ")
 		}
+	}
+	if f.TableSize > 0 {
+		what += fmt.Sprintf(", by %s in a table of %d elements", f.Algorithm, f.TableSize)
 	}
 	fmt.Fprintf(out, "\n%s  %s  %s\n", frontendName(f.Frontend), what, kernel)
 	if len(f.Sides) > 0 {

@@ -12,6 +12,12 @@
 // externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers. A frontend without backends
 // answers, as kube-proxy does, unless other nodes have some: then it is Silent.
 //
+// Where endpoints have hints, and the configuration lets them count, new calls go to those that are near: of this node, or of its zone, which
+// is a label of the node and may change at any time.
+//
+// What calls from outside finds its backend in a table that is the same on every node (internal/maglev), if the configuration or an annotation of the
+// Service says so; all others by chance, since no other node sees their packets.
+//
 // The engine, internal/lb, chooses the backends; this package gives it rows and makes rows of its answers.
 //
 // # Invariants
@@ -43,6 +49,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/lb"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -64,10 +71,21 @@ func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 					return nil
 				}
 				for s := range t.Services.All(r) {
-					keys = append(keys, owner(external, s.Namespace, s.Name))
+					keys = append(keys, owners(s.Namespace, s.Name)...)
 				}
 				for p := range t.Pods.All(r) {
 					keys = append(keys, owner(hostPorts, p.Namespace, p.Name))
+				}
+				return keys
+			}),
+			state.On(t.Nodes, func(r state.Reader, n table.Node) (keys []state.Key) {
+				if !n.Local {
+					return nil
+				}
+				for s := range t.EndpointSlices.All(r) {
+					if slices.ContainsFunc(s.Endpoints, func(e table.SliceEndpoint) bool { return len(e.ForZones) > 0 }) {
+						keys = append(keys, owners(s.Namespace, s.Service)...)
+					}
 				}
 				return keys
 			}),
@@ -143,15 +161,18 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 		of[len(of)-1].byNode = service.ExternalLocal && d.t.Config(r).Outside.NodePorts // the node ports, see kinds
 		of = append(of, fromOutside(service, of, d.t.Config(r).Outside)...)
 	}
+	here, choice := d.place(r), d.t.Config(r).Choice
 	for _, k := range of {
-		for _, f := range lb.Frontends(k.Service, slicesOf, d.node) {
+		k.Hints = choice.Hints
+		for _, f := range lb.Frontends(k.Service, slicesOf, here) {
 			row := table.Frontend{
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
 				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources, ByNode: k.byNode,
-				Direct: k.scope == table.ScopeOutside && direct(service, f.Protocol, d.t.Config(r).Outside),
+				Backends: f.Backends,
+				Direct:   k.scope == table.ScopeOutside && direct(service, f.Protocol, d.t.Config(r).Outside),
 			}
-			for _, b := range f.Backends {
-				row.Backends = append(row.Backends, table.Backend(b))
+			if k.scope == table.ScopeOutside && byTable(choice, service) {
+				row.Maglev = shape(choice, f.Backends)
 			}
 			row.Silent = k.scope == table.ScopeOutside && k.Local && len(f.Backends) == 0 && anywhere(k.Service, f, slicesOf)
 			out = append(out, row)
@@ -163,9 +184,49 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 // anywhere tells whether any node has a backend for a frontend that has none here.
 func anywhere(s lb.Service, f lb.Frontend, of []lb.Slice) bool {
 	s.Local = false
-	return slices.ContainsFunc(lb.Frontends(s, of, ""), func(g lb.Frontend) bool {
+	return slices.ContainsFunc(lb.Frontends(s, of, lb.Place{}), func(g lb.Frontend) bool {
 		return g.Address == f.Address && g.Port == f.Port && g.Protocol == f.Protocol && len(g.Backends) > 0
 	})
+}
+
+// byTable tells whether calls of a Service from outside find their backend in a table.
+func byTable(c settings.Choice, s table.Service) bool {
+	if c.Annotated && (s.Algorithm == algorithmMaglev || s.Algorithm == algorithmRandom) {
+		return s.Algorithm == algorithmMaglev
+	}
+	return c.Maglev
+}
+
+// Values of the annotation by which a Service says it.
+const (
+	algorithmMaglev = "maglev"
+	algorithmRandom = "random"
+)
+
+// shape is that of the table of these backends; none, where there is nothing to choose.
+func shape(c settings.Choice, backends []table.Backend) maglev.Shape {
+	n := 0
+	for _, b := range backends {
+		if b.Takes() {
+			n++
+		}
+	}
+	if n < 2 {
+		return maglev.Shape{}
+	}
+	return maglev.Shape{Size: maglev.Size(n, c.TableSize), Seed: maglev.Seed(c.Seed)}
+}
+
+// zoneLabel is that of a node, by which hints name it.
+const zoneLabel = "topology.kubernetes.io/zone"
+
+// place is where this node's callers are.
+func (d frontends) place(r state.Reader) lb.Place {
+	here := lb.Place{Node: d.node}
+	for n := range d.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
+		here.Zone = n.Labels[zoneLabel]
+	}
+	return here
 }
 
 // kind is one of the kinds of addresses that a Service is offered at, to one kind of callers.
@@ -238,6 +299,7 @@ func slice(row table.EndpointSlice) lb.Slice {
 		if len(e.Addresses) > 0 {
 			s.Endpoints = append(s.Endpoints, lb.Endpoint{
 				Address: e.Addresses[0], Node: e.Node, Ready: e.Ready, Serving: e.Serving, Terminating: e.Terminating,
+				ForNodes: e.ForNodes, ForZones: e.ForZones,
 			})
 		}
 	}

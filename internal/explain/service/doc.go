@@ -68,6 +68,7 @@ type Held struct {
 	Limited         bool   // map service_sources says who may call it
 	AffinitySeconds uint32
 	Backends        []HeldBackend // one for each slot that the row counts, then those of the table that no slot leads to
+	Elements        []uint32      // of the Maglev table: the ID of its backend; 0: map maglev has none. None: calls find their backend by chance
 }
 
 // HeldBackend is a slot with what it leads to, or a backend without a slot.

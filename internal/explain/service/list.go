@@ -48,6 +48,9 @@ func (n Node) frontendOf(r state.Reader, row table.Frontend) agentv1.Frontend {
 		Namespace: row.Namespace, Name: row.Name, Address: row.Address.String(), Port: row.Port, Protocol: protocolName(row.Protocol), Kind: kindOf(row),
 		Callers: row.Scope.String(), AffinitySeconds: row.AffinitySeconds, Backends: []agentv1.Backend{},
 	}
+	if row.Maglev.Size > 0 {
+		f.Algorithm, f.TableSize = "maglev", row.Maglev.Size
+	}
 	for _, s := range row.Sources {
 		f.Sources = append(f.Sources, s.String())
 	}
@@ -73,6 +76,9 @@ func kindOf(f table.Frontend) agentv1.FrontendKind { return agentv1.FrontendKind
 func stateOf(b table.Backend) agentv1.BackendState {
 	if b.Terminating {
 		return agentv1.BackendTerminating
+	}
+	if b.Far {
+		return agentv1.BackendFar
 	}
 	return agentv1.BackendActive
 }

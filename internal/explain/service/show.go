@@ -133,7 +133,7 @@ func (n Node) add(r state.Reader, d *agentv1.ServiceDetail, row table.Frontend) 
 }
 
 func kernelFrontend(have Held) *agentv1.KernelFrontend {
-	k := &agentv1.KernelFrontend{Service: have.ID, AffinitySeconds: have.AffinitySeconds}
+	k := &agentv1.KernelFrontend{Service: have.ID, AffinitySeconds: have.AffinitySeconds, TableSize: len(have.Elements)}
 	for _, b := range have.Backends {
 		if b.Slot >= 0 {
 			k.Slots++

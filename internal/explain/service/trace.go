@@ -8,6 +8,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/explain"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -283,17 +284,25 @@ func (t *trace) refuse(silent bool, format string, args ...any) {
 func (t *trace) choose(row table.Frontend, held Held) {
 	kept := t.kept(row, held)
 	var active []table.Backend
+	count := map[agentv1.BackendState]int{}
 	for _, b := range row.Backends {
-		if !b.Terminating {
+		if count[stateOf(b)]++; b.Takes() {
 			active = append(active, b)
 		}
 	}
-	t.step("backends", fmt.Sprintf("%d active, %d terminating", len(active), len(row.Backends)-len(active)), slotsText(held))
+	inTable := fmt.Sprintf("%d active, %d terminating", len(active), count[agentv1.BackendTerminating])
+	if far := count[agentv1.BackendFar]; far > 0 {
+		inTable += fmt.Sprintf(", %d far: hints say that the others are nearer to this node", far)
+	}
+	t.step("backends", inTable, slotsText(held))
 	if len(active) == 0 {
 		t.refuse(row.Silent, "service %s has no backend: %s", t.Service, t.missing(row))
 		return
 	}
 	t.end(agentv1.TraceTranslated, "it becomes a packet to one of %d backends, by chance; the connection keeps it", len(active))
+	if row.Maglev.Size > 0 {
+		kept = t.hashed(row, kept)
+	}
 	if len(active) == 1 {
 		t.end(agentv1.TraceTranslated, "it becomes a packet to the one backend")
 	}
@@ -312,6 +321,20 @@ func (t *trace) choose(row table.Frontend, held Held) {
 		}
 		t.Backends = append(t.Backends, one)
 	}
+}
+
+// hashed tells of a choice that every node makes alike. If the client's address is all that counts, it is known.
+func (t *trace) hashed(row table.Frontend, kept netip.AddrPort) netip.AddrPort {
+	in := fmt.Sprintf("in a Maglev table of %d elements, which is the same on every node that has these backends", row.Maglev.Size)
+	if row.AffinitySeconds == 0 || kept.IsValid() {
+		t.step("choice", "by the addresses and ports of the call, "+in, "")
+		t.end(agentv1.TraceTranslated, "it becomes a packet to one of %d backends, by its addresses and ports; the connection keeps it", len(members(row)))
+		return kept
+	}
+	t.step("choice", "by the client's address, "+in, "")
+	element := maglev.KeyOf(row.Maglev.Seed).Hash(maglev.Call{Client: netip.AddrPortFrom(t.from.address, 0)}, true) % row.Maglev.Size
+	m := members(row)[row.Maglev.Table(members(row))[element]]
+	return netip.AddrPortFrom(m.Address, m.Port)
 }
 
 func slotsText(held Held) string {
