@@ -13,7 +13,7 @@ static __always_inline struct lb_call service_call(const struct context *c)
 	const struct packet *p = &c->packet;
 
 	return (struct lb_call){
-		.client = p->src, .dst = p->dst, .port = p->dst_port, .protocol = p->protocol,
+		.client = p->src, .dst = p->dst, .port = p->dst_port, .client_port = p->src_port, .protocol = p->protocol,
 		.scope = services_here.outside && c->hook != HOOK_FROM_POD ? SCOPE_OUTSIDE : SCOPE_CLUSTER, .net = c->net,
 	};
 }
@@ -88,7 +88,20 @@ static __always_inline int service_is_anothers(const struct lb_call *call, int o
 	return call->scope == SCOPE_OUTSIDE && call->protocol == IPPROTO_TCP && !opens;
 }
 
-/* Chooses a backend of the service for a new connection, into c->nat. Returns 0 or a drop reason. */
+/* Puts the backend that the service's table has for the call into c->nat; 0: none. On its own, for the stack of service_choose is full. */
+GLOBAL service_hash(const struct service *s)
+{
+	struct context *c = context_here();
+	struct lb_call call;
+
+	if (!c || !s)
+		return 0;
+	call = service_call(c);
+	c->nat.backend = lb_hashed(&call, s);
+	return 0;
+}
+
+/* Chooses a backend of the service for a new connection, into c->nat, which has what service_hash says. Returns 0 or a drop reason. */
 GLOBAL service_choose(const struct service *s)
 {
 	struct context *c = context_here();
@@ -100,7 +113,7 @@ GLOBAL service_choose(const struct service *s)
 	call = service_call(c);
 	if (!lb_admits(&call, s))
 		return DROP_NOT_IN_SOURCES;
-	b = lb_select(&call, s);
+	b = lb_choose(&call, s, c->nat.backend);
 	c->service_flags = s->flags;
 	if (!b)
 		return DROP_NO_BACKEND;
@@ -143,7 +156,6 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 	struct nat_key *key;
 	struct nat *known;
 	int opens = tcp_opens(p), reason;
-	__be16 client_port = p->src_port;
 
 	if (!s)
 		return 0;
@@ -165,6 +177,7 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 		c->nat.addr = b->addr; /* of a row that was made anew under the same id, too */
 		c->nat.port = b->port;
 	} else {
+		service_hash(s);
 		reason = service_choose(s);
 		if (!reason)
 			reason = service_keep();
@@ -176,6 +189,8 @@ GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
 	c->service_port = p->dst_port;
 	c->service_flags = s->flags;
 	if (c->nat.source_port) {
+		__be16 client_port = p->src_port;
+
 		reason = rewrite(skb, p, SIDE_SOURCE, &p->src, c->nat.source_port);
 		if (reason)
 			return reason;

@@ -45,9 +45,11 @@ static __always_inline void socket_client(struct bpf_sock_addr *ctx, struct addr
 /* The frontend that is called. A node offers its node ports to itself at the loopback address, too. */
 static __always_inline struct service *socket_frontend(struct bpf_sock_addr *ctx, const struct lb_call *call)
 {
+	struct service_key key = lb_key(call);
+
 	if (!addr_is_loopback(&call->dst))
 		return lb_frontend(call);
-	return socket_is_host(ctx) ? lb_node_port(call, 1) : NULL;
+	return socket_is_host(ctx) ? lb_node_port(call, &key, 1) : NULL;
 }
 
 /* The backend for a message of a datagram socket: the one that this socket had there before, or a new one that it keeps. */

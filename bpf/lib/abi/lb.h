@@ -35,6 +35,9 @@ struct service {
 	__u32 count; /* backends that take new connections */
 	__u32 flags; /* enum service_flag */
 	__u32 affinity_seconds;
+	__u64 table;	  /* of map maglev, in which calls are hashed to a backend */
+	__u32 table_size; /* 0: it has none, the choice is by chance */
+	__u32 pad;
 };
 
 struct slot_key {
@@ -42,6 +45,20 @@ struct slot_key {
 	__u32 slot;    /* or SLOT_TAKES | backend id: with affinity, that this backend takes new connections */
 };
 #define SLOT_TAKES 0x80000000
+
+/* maglev: part of a table. Its number is a digest of all that it is computed from: one number never names two tables, a table is never
+ * changed, and frontends with the same backends share it. So what a packet reads of it goes with the row of services that named it. */
+struct maglev_key {
+	__u64 table;
+	__u32 part; /* element / MAGLEV_ELEMENTS */
+	__u32 pad;
+};
+
+/* As much as fits into 512 bytes together with the key and what the kernel keeps beside an entry of a hash. */
+#define MAGLEV_ELEMENTS 110
+struct maglev_part {
+	__u32 backend[MAGLEV_ELEMENTS]; /* backend ids */
+};
 
 /* service_sources: who may call a frontend with SERVICE_SOURCES; the longest prefix answers: 1: may, 0: may not. */
 struct source_key {
@@ -72,6 +89,7 @@ struct affinity {
 
 MAP(BPF_MAP_TYPE_HASH, services, struct service_key, struct service, 65536, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, slots, struct slot_key, __u32, 262144, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_HASH, maglev, struct maglev_key, struct maglev_part, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_HASH, backends, __u32, struct backend, 131072, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_LPM_TRIE, service_sources, struct source_key, __u32, 65536, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_LRU_HASH, affinities, struct affinity_key, struct affinity, 65536, 0);
@@ -85,6 +103,7 @@ struct lb_config {
 	__u8 outside; /* calls from outside are translated here, by no other proxy */
 	__u8 host_ports; /* pods' hostPorts are led on here, by no other plugin */
 	__u8 pad[2];
+	__u32 call_key[10]; /* what calls are hashed with to choose an element of a table */
 };
 
 #endif

@@ -22,6 +22,7 @@ const (
 	Dsr6Type             = 0x1b
 	Fragments            = 8192
 	SlotTakes            = 0x80000000
+	MaglevElements       = 110
 	SourceBitsFixed      = 32
 	CtTcpOpenSeconds     = 8000
 	CtTcpOpeningSeconds  = 60
@@ -1184,13 +1185,16 @@ type ServiceKey struct {
 	Net      uint32
 }
 
-// Service is C's struct service, 16 bytes.
+// Service is C's struct service, 32 bytes.
 type Service struct {
 	_               structs.HostLayout
 	Id              uint32
 	Count           uint32
 	Flags           ServiceFlag
 	AffinitySeconds uint32
+	Table           uint64
+	TableSize       uint32
+	_               uint32
 }
 
 // SlotKey is C's struct slot_key, 8 bytes.
@@ -1198,6 +1202,20 @@ type SlotKey struct {
 	_       structs.HostLayout
 	Service uint32
 	Slot    uint32
+}
+
+// MaglevKey is C's struct maglev_key, 16 bytes.
+type MaglevKey struct {
+	_     structs.HostLayout
+	Table uint64
+	Part  uint32
+	_     uint32
+}
+
+// MaglevPart is C's struct maglev_part, 440 bytes.
+type MaglevPart struct {
+	_       structs.HostLayout
+	Backend [110]uint32
 }
 
 // SourceKey is C's struct source_key, 24 bytes.
@@ -1233,7 +1251,7 @@ type Affinity struct {
 	Used    uint64
 }
 
-// LbConfig is C's struct lb_config, 40 bytes.
+// LbConfig is C's struct lb_config, 80 bytes.
 type LbConfig struct {
 	_           structs.HostLayout
 	Node4       Addr
@@ -1243,6 +1261,7 @@ type LbConfig struct {
 	Outside     uint8
 	HostPorts   uint8
 	_           [2]uint8
+	CallKey     [10]uint32
 }
 
 // CtLives is C's struct ct_lives, 36 bytes.

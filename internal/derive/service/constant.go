@@ -2,6 +2,7 @@ package service
 
 import (
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -15,8 +16,8 @@ func Constants(t *table.Tables) (string, []state.Input, func(state.Reader) any) 
 		return []state.Key{table.ProgramsKey}
 	})
 	return "services_here", []state.Input{nodes}, func(r state.Reader) any {
-		c := t.Config(r).Outside
-		v := abi.LbConfig{NodePortMin: c.First, NodePortMax: c.Last}
+		c, choice := t.Config(r).Outside, t.Config(r).Choice
+		v := abi.LbConfig{NodePortMin: c.First, NodePortMax: c.Last, CallKey: maglev.KeyOf(maglev.Seed(choice.Seed))}
 		if c.HostPorts {
 			v.HostPorts = 1
 		}

@@ -42,6 +42,7 @@ func newMaps(t *testing.T) maps {
 		"services":        {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
 		"slots":           {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
 		"service_sources": {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.SourceKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
+		"maglev":          {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.MaglevKey{})), ValueSize: uint32(unsafe.Sizeof(abi.MaglevPart{})), MaxEntries: 64},
 		"backends":        {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
 	} {
 		made, err := ebpf.NewMap(&spec)

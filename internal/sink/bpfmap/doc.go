@@ -20,7 +20,7 @@ import (
 // Maps finds pinned maps by name; datapath.Datapath is one.
 type Maps interface{ Map(name string) *ebpf.Map }
 
-// Written are the maps sets, policies and ranges; datapath.Datapath is one. While programs of before read former maps of these
+// Written are the maps that the agent writes and programs read; datapath.Datapath is one. While programs of before read former maps of these
 // names, what is written goes into those, too.
 type Written interface {
 	Put(name string, key, value any) error

@@ -9,22 +9,23 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/cilium/ebpf"
-
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/element"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Services keeps the maps services, slots and backends equal to table.Frontends. One row is composite and written in
-// order: backends, slots, head; removed the other way round. Map slots has of a frontend with affinity, beside its list, a
+// Services keeps the maps services, slots, backends and maglev equal to table.Frontends. One row is composite and written in
+// order: backends, slots and table, head; removed the other way round. Map slots has of a frontend with affinity, beside its list, a
 // row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
 // their numbers, which connections refer to, for as long as they exist, across agents too.
 type Services struct {
-	services, slots, backends *ebpf.Map
-	sources                   source.Sources
+	maps    element.Written
+	sources source.Sources
+	tables  *element.Tables
 
 	heads       map[abi.ServiceKey]*head
 	ids         map[backend]*numbered // backends
@@ -50,18 +51,20 @@ type head struct {
 	row   table.Frontend
 	uses  []backend
 	takes []uint32 // backends that have a row for affinity
+	table uint64   // in which calls find their backend; 0: none
 }
 
 // NewServices reads which numbers are given out.
-func NewServices(m Maps) (*Services, error) {
-	s := &Services{
-		services: m.Map("services"), slots: m.Map("slots"), backends: m.Map("backends"), sources: source.New(m.Map("service_sources")),
-		heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{},
+func NewServices(m element.Written) (*Services, error) {
+	s := &Services{maps: m, sources: source.New(m), heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{}}
+	var err error
+	if s.tables, err = element.New(m); err != nil {
+		return nil, err
 	}
 	known := map[uint32]backend{}
 	var id uint32
 	var b abi.Backend
-	each := s.backends.Iterate()
+	each := m.Map("backends").Iterate()
 	for each.Next(&id, &b) {
 		p := backend{b.Addr.IP(), b.Port.Number(), uint8(b.Protocol)}
 		known[id] = p
@@ -74,7 +77,7 @@ func NewServices(m Maps) (*Services, error) {
 	var slot abi.SlotKey
 	var all []abi.SlotKey
 	takes := map[uint32][]uint32{}
-	each = s.slots.Iterate()
+	each = m.Map("slots").Iterate()
 	for each.Next(&slot, &id) {
 		all = append(all, slot)
 		if slot.Slot&abi.SlotTakes != 0 {
@@ -90,7 +93,7 @@ func NewServices(m Maps) (*Services, error) {
 	}
 	var key abi.ServiceKey
 	var v abi.Service
-	each = s.services.Iterate()
+	each = m.Map("services").Iterate()
 	for each.Next(&key, &v) {
 		s.lastService = max(s.lastService, v.Id)
 		s.heads[key] = s.read(key, v, known, takes[v.Id], sources[v.Id])
@@ -105,7 +108,7 @@ func NewServices(m Maps) (*Services, error) {
 			s.lastService = max(s.lastService, slot.Service)
 		}
 	}
-	return s, nil
+	return s, s.tables.Clean()
 }
 
 // owned tells which slots belong to a frontend.
@@ -143,7 +146,7 @@ func (s *Services) sweep() error {
 		if owned(k) {
 			continue // it has become one
 		}
-		if err := s.slots.Delete(k); err != nil && !missing(err) {
+		if err := s.maps.Delete("slots", k); err != nil && !missing(err) {
 			return fmt.Errorf("remove slot %d of no frontend: %w", k.Slot, err)
 		}
 	}
@@ -152,7 +155,7 @@ func (s *Services) sweep() error {
 		if n.uses > 0 {
 			continue
 		}
-		if err := s.backends.Delete(n.id); err != nil && !missing(err) {
+		if err := s.maps.Delete("backends", n.id); err != nil && !missing(err) {
 			errs = append(errs, fmt.Errorf("remove backend %d of no frontend: %w", n.id, err))
 			continue
 		}
@@ -163,18 +166,18 @@ func (s *Services) sweep() error {
 
 // read makes the row again that an earlier agent wrote, less what maps do not hold.
 func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]backend, takes []uint32, sources []table.Source) *head {
-	h := &head{id: v.Id, count: v.Count, takes: takes, row: table.Frontend{
+	h := &head{id: v.Id, count: v.Count, takes: takes, table: v.Table, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
 		AffinitySeconds: v.AffinitySeconds, Scope: table.Scope(key.Scope), Sources: sources,
 		ByNode: v.Flags&abi.ServiceByNode != 0, Direct: v.Flags&abi.ServiceDirect != 0, Silent: v.Flags&abi.ServiceSilent != 0,
 	}}
-	if (v.Flags&abi.ServiceSources != 0) != (len(sources) > 0) {
+	if (v.Flags&abi.ServiceSources != 0) != (len(sources) > 0) || !s.tables.Adopt(v.Table, v.TableSize) {
 		h.row.AffinitySeconds = unfinished
 	}
 	var active []uint32
 	for i := range v.Count {
 		var id uint32
-		if s.slots.Lookup(abi.SlotKey{Service: v.Id, Slot: i}, &id) != nil {
+		if s.maps.Map("slots").Lookup(abi.SlotKey{Service: v.Id, Slot: i}, &id) != nil {
 			continue
 		}
 		active = append(active, id)
@@ -215,7 +218,20 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 
 // Equal leaves out what the maps do not hold: whose it is.
 func (s *Services) Equal(want, have table.Frontend) bool {
-	return want.AffinitySeconds == have.AffinitySeconds && want.ByNode == have.ByNode && want.Direct == have.Direct && want.Silent == have.Silent && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources)
+	h := s.heads[serviceKey(have)]
+	return want.AffinitySeconds == have.AffinitySeconds && want.ByNode == have.ByNode && want.Direct == have.Direct && want.Silent == have.Silent && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources) &&
+		h != nil && s.tableOf(want) == h.table
+}
+
+// tableOf is the number of the table that a row is to have, whose backends are known.
+func (s *Services) tableOf(r table.Frontend) uint64 {
+	var ids []uint32
+	for _, m := range members(r) {
+		if n := s.ids[backend{m.Address, m.Port, r.Protocol}]; n != nil {
+			ids = append(ids, n.id)
+		}
+	}
+	return element.Number(r.Maglev, members(r), ids)
 }
 
 // Set writes frontends.
@@ -226,7 +242,7 @@ func (s *Services) Set(_ context.Context, rows []table.Frontend) error {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.tables.Clean())...)
 }
 
 func (s *Services) set(r table.Frontend) error {
@@ -236,56 +252,104 @@ func (s *Services) set(r table.Frontend) error {
 		s.lastService++
 		h = &head{id: s.lastService}
 	}
+	takes := func(active []uint32) []uint32 {
+		if r.AffinitySeconds == 0 {
+			return nil
+		}
+		return active
+	}
 	uses, active, err := s.take(r)
+	if err == nil {
+		err = Full("service_sources", s.sources.Admit(h.id, r.Sources))
+	}
+	if err == nil {
+		err = s.list(h, active, takes(active))
+	}
+	undo := func(err error) error {
+		return errors.Join(err, s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.release(uses))
+	}
 	if err != nil {
-		s.release(uses)
-		return err
+		return undo(err)
 	}
-	for i, id := range active {
-		if err := s.slots.Put(abi.SlotKey{Service: h.id, Slot: uint32(i)}, id); err != nil {
-			s.release(uses)
-			return fmt.Errorf("write slot %d: %w", i, Full("slots", err))
-		}
+	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds, Flags: flagsOf(r)}
+	// Without its table a frontend goes on by chance: what is wrong is told, and tried again.
+	var tableErr error
+	if v.Table, tableErr = s.tables.Take(r.Maglev, members(r), active); v.Table != 0 {
+		v.TableSize = r.Maglev.Size
 	}
-	takes := active
-	if r.AffinitySeconds == 0 {
-		takes = nil
-	}
-	h.takes = slices.Concat(h.takes, takes)
-	for _, id := range takes {
-		if err := s.slots.Put(abi.SlotKey{Service: h.id, Slot: abi.SlotTakes | id}, id); err != nil {
-			s.release(uses)
-			return fmt.Errorf("write that backend %d takes connections: %w", id, Full("slots", err))
-		}
-	}
-	if err := s.sources.Admit(h.id, r.Sources); err != nil {
-		s.release(uses)
-		return Full("service_sources", err)
-	}
-	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds}
-	if r.AffinitySeconds > 0 {
-		v.Flags |= abi.ServiceAffinity
-	}
-	if len(r.Sources) > 0 {
-		v.Flags |= abi.ServiceSources
-	}
-	if r.ByNode {
-		v.Flags |= abi.ServiceByNode
-	}
-	if r.Direct {
-		v.Flags |= abi.ServiceDirect
-	}
-	if r.Silent {
-		v.Flags |= abi.ServiceSilent
-	}
-	if err := s.services.Put(key, v); err != nil {
-		s.release(uses)
-		return fmt.Errorf("write frontend: %w", Full("services", err))
+	if err := s.maps.Put("services", key, v); err != nil {
+		s.tables.Release(v.Table)
+		err = errors.Join(fmt.Errorf("write frontend: %w", Full("services", err)), s.trim(head{id: h.id, count: v.Count, takes: takes(active)}, h.count, h.takes))
+		return undo(err)
 	}
 	before := *h
-	h.row, h.uses, h.count, h.takes = r, uses, v.Count, takes
+	h.row, h.uses, h.count, h.takes, h.table = r, uses, v.Count, takes(active), v.Table
 	s.heads[key] = h
-	return errors.Join(s.trim(before, v.Count, takes), s.release(before.uses), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
+	s.tables.Release(before.table)
+	return errors.Join(Full("maglev", tableErr), s.trim(before, v.Count, h.takes), s.release(before.uses), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
+}
+
+func flagsOf(r table.Frontend) (f abi.ServiceFlag) {
+	if r.AffinitySeconds > 0 {
+		f |= abi.ServiceAffinity
+	}
+	if len(r.Sources) > 0 {
+		f |= abi.ServiceSources
+	}
+	if r.ByNode {
+		f |= abi.ServiceByNode
+	}
+	if r.Direct {
+		f |= abi.ServiceDirect
+	}
+	if r.Silent {
+		f |= abi.ServiceSilent
+	}
+	return f
+}
+
+// list writes the slots of a frontend: first those that are new, which may not fit. Then none of them stays.
+func (s *Services) list(h *head, active, takes []uint32) error {
+	var list []abi.SlotKey
+	ids := map[abi.SlotKey]uint32{}
+	add := func(slot, id uint32) {
+		k := abi.SlotKey{Service: h.id, Slot: slot}
+		list, ids[k] = append(list, k), id
+	}
+	for i := h.count; i < uint32(len(active)); i++ {
+		add(i, active[i])
+	}
+	for _, id := range takes {
+		if !slices.Contains(h.takes, id) {
+			add(abi.SlotTakes|id, id)
+		}
+	}
+	fresh := len(list)
+	for i := range min(h.count, uint32(len(active))) {
+		add(i, active[i])
+	}
+	for i, k := range list {
+		err := s.maps.Put("slots", k, ids[k])
+		if err == nil {
+			continue
+		}
+		errs := []error{fmt.Errorf("write slot %#x: %w", k.Slot, Full("slots", err))}
+		for _, k := range list[:min(i, fresh)] {
+			errs = append(errs, s.maps.Delete("slots", k))
+		}
+		return errors.Join(errs...)
+	}
+	return nil
+}
+
+// members are the backends of a row that take new connections.
+func members(r table.Frontend) (list []maglev.Member) {
+	for _, b := range r.Backends {
+		if b.Takes() {
+			list = append(list, maglev.Member{Address: b.Address, Port: b.Port, Protocol: r.Protocol})
+		}
+	}
+	return list
 }
 
 // take writes the backends of a row and gives the numbers of those that take new connections.
@@ -297,14 +361,14 @@ func (s *Services) take(r table.Frontend) (uses []backend, active []uint32, err 
 			s.lastBackend++
 			n = &numbered{id: s.lastBackend}
 			v := abi.Backend{Addr: abi.From(b.Address), Port: abi.Port(b.Port), Protocol: uint16(r.Protocol), Id: n.id}
-			if err := s.backends.Put(n.id, v); err != nil {
+			if err := s.maps.Put("backends", n.id, v); err != nil {
 				return uses, nil, fmt.Errorf("write backend %s: %w", b, Full("backends", err))
 			}
 			s.ids[p] = n
 		}
 		n.uses++
 		uses = append(uses, p)
-		if !b.Terminating {
+		if b.Takes() {
 			active = append(active, n.id)
 		}
 	}
@@ -323,7 +387,7 @@ func (s *Services) release(uses []backend) error {
 			continue
 		}
 		delete(s.ids, p)
-		if err := s.backends.Delete(n.id); err != nil && !missing(err) {
+		if err := s.maps.Delete("backends", n.id); err != nil && !missing(err) {
 			errs = append(errs, fmt.Errorf("remove backend %d: %w", n.id, err))
 		}
 	}
@@ -343,7 +407,7 @@ func (s *Services) trim(had head, count uint32, takes []uint32) error {
 	}
 	var errs []error
 	for _, i := range gone {
-		if err := s.slots.Delete(abi.SlotKey{Service: had.id, Slot: i}); err != nil && !missing(err) {
+		if err := s.maps.Delete("slots", abi.SlotKey{Service: had.id, Slot: i}); err != nil && !missing(err) {
 			errs = append(errs, fmt.Errorf("remove slot %#x: %w", i, err))
 		}
 	}
@@ -365,17 +429,18 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 		if h == nil {
 			continue
 		}
-		err := s.services.Delete(key)
+		err := s.maps.Delete("services", key)
 		if err != nil && !missing(err) {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 			continue
 		}
 		delete(s.heads, key)
+		s.tables.Release(h.table)
 		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.tables.Clean())...)
 }
 
 func serviceKey(r table.Frontend) abi.ServiceKey {

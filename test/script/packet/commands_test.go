@@ -17,6 +17,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/table"
@@ -122,7 +123,7 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			b.config.NATPortMin, b.config.NATPortMax = uint16(number(first)), uint16(number(last))
 		case "outside": // addresses of this node, one a family, with which calls of services from outside go on
 			b.config.NATPortMin, b.config.NATPortMax = 10000, 29999
-			c := abi.LbConfig{Outside: 1, HostPorts: 1, NodePortMin: 30000, NodePortMax: 32767}
+			c := abi.LbConfig{Outside: 1, HostPorts: 1, NodePortMin: 30000, NodePortMax: 32767, CallKey: maglev.KeyOf(maglev.Seed{})}
 			for _, a := range addrs(v) {
 				if a.Is4() {
 					c.Node4 = abi.From(a)
@@ -233,6 +234,9 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 	if s := o["affinity"]; s != "" {
 		row.AffinitySeconds = number(s)
 	}
+	if size := o["maglev"]; size != "" {
+		row.Maglev = maglev.Shape{Size: number(size)}
+	}
 	for _, text := range strings.FieldsFunc(o["sources"], func(r rune) bool { return r == ',' }) {
 		prefix, denied := strings.CutPrefix(text, "!")
 		row.Sources = append(row.Sources, table.Source{Prefix: netip.MustParsePrefix(prefix), Allowed: !denied})
@@ -250,8 +254,9 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 			continue
 		}
 		a, leaves := strings.CutSuffix(a, ",terminating")
+		a, far := strings.CutSuffix(a, ",far")
 		back := netip.MustParseAddrPort(a)
-		row.Backends = append(row.Backends, table.Backend{Address: back.Addr(), Port: back.Port(), Terminating: leaves})
+		row.Backends = append(row.Backends, table.Backend{Address: back.Addr(), Port: back.Port(), Terminating: leaves, Far: far})
 	}
 	ts.Check(b.lb.Set(context.Background(), []table.Frontend{row}))
 }

@@ -13,8 +13,10 @@
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
-//	service ADDR:PORT/PROTO [outside|here] [silent] [affinity=S] [sources=[!]PREFIX,…] BACKEND:PORT[,terminating]…
-//	                                          outside: for calls from outside; here: of this node, for all; with !: not these sources
+//	service ADDR:PORT/PROTO [outside|here] [direct] [silent] [affinity=S] [sources=[!]PREFIX,…] [maglev=SIZE] BACKEND:PORT[,terminating][,far]…
+//	                                          outside: for calls from outside; here: of this node, for all; with !: not these sources;
+//	                                          direct: by DSR; maglev: calls find their backend in a table of that size
+//	wire DEVICE ADDR/BITS… ADDR=MAC…          makes a device one of a link, with neighbours
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second),
 //	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls),

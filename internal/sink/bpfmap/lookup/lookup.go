@@ -72,9 +72,24 @@ func (m Maps) Frontend(row table.Frontend) (held service.Held, err error) {
 		}
 		held.Backends = append(held.Backends, b)
 	}
+	if held.Elements, err = m.elements(v); err != nil {
+		return held, err
+	}
 	idle, err := m.idle(row, held)
 	held.Backends = append(held.Backends, idle...)
 	return held, err
+}
+
+// elements are those of a frontend's table.
+func (m Maps) elements(v abi.Service) (ids []uint32, err error) {
+	for key := (abi.MaglevKey{Table: v.Table}); uint32(len(ids)) < v.TableSize; key.Part++ {
+		var part abi.MaglevPart
+		if _, err := m.find("maglev", key, &part); err != nil {
+			return nil, err
+		}
+		ids = append(ids, part.Backend[:min(uint32(len(part.Backend)), v.TableSize-uint32(len(ids)))]...)
+	}
+	return ids, nil
 }
 
 // Place is who lives at an address and how to get there, as programs find it: by map ipcache, else by map prefixes.

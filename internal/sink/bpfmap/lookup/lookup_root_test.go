@@ -10,6 +10,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/explain/service"
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
 	"weftnet.io/weftnet/internal/sink/bpfmap/lookup"
 	"weftnet.io/weftnet/internal/table"
@@ -17,7 +18,9 @@ import (
 
 type maps map[string]*ebpf.Map
 
-func (m maps) Map(name string) *ebpf.Map { return m[name] }
+func (m maps) Map(name string) *ebpf.Map             { return m[name] }
+func (m maps) Put(name string, key, value any) error { return m[name].Put(key, value) }
+func (m maps) Delete(name string, key any) error     { return m[name].Delete(key) }
 
 func newMaps(t *testing.T) maps {
 	if os.Geteuid() != 0 {
@@ -28,6 +31,7 @@ func newMaps(t *testing.T) maps {
 		"services":        {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.ServiceKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Service{})), MaxEntries: 64},
 		"slots":           {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.SlotKey{})), ValueSize: 4, MaxEntries: 64},
 		"service_sources": {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.SourceKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
+		"maglev":          {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.MaglevKey{})), ValueSize: uint32(unsafe.Sizeof(abi.MaglevPart{})), MaxEntries: 64},
 		"backends":        {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
 	} {
 		made, err := ebpf.NewMap(&spec)
@@ -58,7 +62,9 @@ func TestWhatTheAgentWritesIsFoundAgain(t *testing.T) {
 		Address: web.Address, Port: 80, Protocol: 6, Scope: table.ScopeOutside, Backends: web.Backends[:1],
 		Sources: []table.Source{{Prefix: netip.MustParsePrefix("203.0.113.0/24"), Allowed: true}, {Prefix: netip.MustParsePrefix("203.0.113.7/32")}},
 	}
-	if err := sink.Set(t.Context(), []table.Frontend{web, node, outside}); err != nil {
+	hashed := web
+	hashed.Address, hashed.Maglev = netip.MustParseAddr("203.0.113.9"), maglev.Shape{Size: 251, Seed: maglev.Seed{7}}
+	if err := sink.Set(t.Context(), []table.Frontend{web, node, outside, hashed}); err != nil {
 		t.Fatal(err)
 	}
 	maps := lookup.New(m)
@@ -90,6 +96,17 @@ func TestWhatTheAgentWritesIsFoundAgain(t *testing.T) {
 	for client, may := range map[string]bool{"203.0.113.1": true, "203.0.113.7": false, "198.51.100.1": false} {
 		if is, err := maps.Admits(netip.MustParseAddr(client), limited.ID); err != nil || is != may {
 			t.Errorf("%s may call it: %v, %v", client, is, err)
+		}
+	}
+
+	far, err := maps.Frontend(hashed)
+	if err != nil || len(held.Elements) != 0 || len(far.Elements) != 251 {
+		t.Fatalf("%d and %d elements, %v; want none and 251", len(held.Elements), len(far.Elements), err)
+	}
+	members := []maglev.Member{{Address: web.Backends[0].Address, Port: 8080, Protocol: 6}, {Address: web.Backends[2].Address, Port: 8080, Protocol: 6}}
+	for i, member := range hashed.Maglev.Table(members) {
+		if far.Elements[i] != far.Backends[member].ID {
+			t.Errorf("element %d leads to backend %d, want %d", i, far.Elements[i], far.Backends[member].ID)
 		}
 	}
 

@@ -7,7 +7,7 @@
 //
 // # Example
 //
-//	s, err := source.New(maps.Map("service_sources"))
+//	s, err := source.New(datapath)
 //	err = s.Admit(7, []table.Source{{Prefix: netip.MustParsePrefix("198.51.100.0/24"), Allowed: true}})
 //	err = s.Dismiss(7, had, nil)
 package source
@@ -26,10 +26,19 @@ import (
 )
 
 // Sources is the map.
-type Sources struct{ rows *ebpf.Map }
+type Sources struct{ maps Written }
+
+// Written writes maps by name; datapath.Datapath does.
+type Written interface {
+	Map(name string) *ebpf.Map
+	Put(name string, key, value any) error
+	Delete(name string, key any) error
+}
+
+const mapName = "service_sources"
 
 // New takes the map over.
-func New(rows *ebpf.Map) Sources { return Sources{rows} }
+func New(m Written) Sources { return Sources{m} }
 
 func keyOf(service uint32, p netip.Prefix) abi.SourceKey {
 	bits := p.Bits()
@@ -44,7 +53,7 @@ func (s Sources) Read() (map[uint32][]table.Source, error) {
 	of := map[uint32][]table.Source{}
 	var key abi.SourceKey
 	var may uint32
-	each := s.rows.Iterate()
+	each := s.maps.Map(mapName).Iterate()
 	for each.Next(&key, &may) {
 		bits, a := int(key.Bits)-abi.SourceBitsFixed, key.Addr.IP()
 		if a.Is4() {
@@ -65,7 +74,7 @@ func (s Sources) Admit(service uint32, sources []table.Source) error {
 		if source.Allowed {
 			may = 1
 		}
-		if err := s.rows.Put(keyOf(service, source.Prefix), may); err != nil {
+		if err := s.maps.Put(mapName, keyOf(service, source.Prefix), may); err != nil {
 			return fmt.Errorf("write source %s: %w", source.Prefix, err)
 		}
 	}
@@ -79,7 +88,7 @@ func (s Sources) Dismiss(service uint32, had, has []table.Source) error {
 		if slices.ContainsFunc(has, func(now table.Source) bool { return now.Prefix == source.Prefix }) {
 			continue
 		}
-		if err := s.rows.Delete(keyOf(service, source.Prefix)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := s.maps.Delete(mapName, keyOf(service, source.Prefix)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			errs = append(errs, fmt.Errorf("remove source %s: %w", source.Prefix, err))
 		}
 	}
