@@ -111,11 +111,11 @@ func (d *Datapath) Kept() map[string]string {
 }
 
 // needed says why a map keeps its size; empty: it need not. One that programs write keeps it if nothing but the size would change and what
-// it holds would fill more than half of that: an entry that does not fit is a connection cut off. One that the agent writes keeps it from
-// a quarter on, whatever its shape: no entry of a policy may be left out, and no set may have more than a quarter of a map.
+// it holds would fill more than half of that: an entry that does not fit is a connection cut off. One that the agent writes keeps it whatever
+// its shape: no entry may be left out; one of policies from a quarter on, since a set may have as much of a map.
 func needed(m *ebpf.Map, name string, spec *ebpf.MapSpec) string {
 	most, part := spec.MaxEntries/2, "half"
-	if slices.Contains(written, name) {
+	if slices.Contains(ofPolicies, name) {
 		most, part = spec.MaxEntries/4, "a quarter"
 	}
 	if !slices.Contains(written, name) && !layout.SameButSize(m, spec) || !layout.Outgrows(m, spec, most) {

@@ -22,7 +22,7 @@ func (d *Datapath) settle() (err error) {
 			return fmt.Errorf("move entries of the former map %s into the new one: %w", g.name, err)
 		}
 		if n := g.rows.Left(); n > 0 && slices.Contains(written, g.name) {
-			return fmt.Errorf("move entries of map %s into one of %d: %d of them do not fit, and no policy may be left out", g.name, d.maps[g.name].MaxEntries(), n)
+			return fmt.Errorf("move entries of map %s into one of %d: %d of them do not fit, and none may be left out", g.name, d.maps[g.name].MaxEntries(), n)
 		}
 	}
 	var undo []func() error

@@ -18,7 +18,7 @@ func open(t *testing.T, dir, name string, size uint32) *Datapath {
 }
 
 func TestAMapOfAnotherSizeKeepsWhatItHolds(t *testing.T) {
-	for _, name := range []string{"connections", "affinities"} {
+	for _, name := range []string{"connections", "affinities", "services", "slots", "backends", "maglev"} {
 		t.Run(name, func(t *testing.T) {
 			r, dir := rand.New(rand.NewPCG(3, 4)), pinDirectory(t)
 			spec, held := mapSpec(t, name), map[string]string{}

@@ -3,13 +3,18 @@ package datapath
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 )
 
-// written are the maps of policies, which the agent writes and programs only read. While former programs still read the former maps, Put
-// and Delete change these, too: so each packet meets the same policy, whichever program it meets.
-var written = []string{"sets", "policies", "ranges"}
+// written are the maps of policies and of services, which the agent writes and programs only read. While former programs still read the former
+// maps, Put and Delete change these, too: so each packet meets the same policies and services, whichever program it meets.
+var (
+	written    = slices.Concat(ofPolicies, ofServices)
+	ofPolicies = []string{"sets", "policies", "ranges"}
+	ofServices = []string{"services", "slots", "backends", "service_sources", "maglev"}
+)
 
 // Put writes an entry of one of the maps that the agent writes.
 func (d *Datapath) Put(name string, key, value any) error {

@@ -29,6 +29,8 @@ func (m MapSize) Text() string {
 var sizeKeys = map[string]string{
 	"connections": "bpf-ct-global-tcp-max and bpf-ct-global-any-max, or bpf-map-dynamic-size-ratio", "translations": "bpf-nat-global-max, or bpf-map-dynamic-size-ratio",
 	"policies": "bpf-map-dynamic-size-ratio", "ranges": "bpf-map-dynamic-size-ratio", "fragments": "bpf-fragments-map-max", "affinities": "bpf-lb-affinity-map-max",
+	"services": "bpf-lb-service-map-max", "slots": "bpf-lb-service-map-max", "backends": "bpf-lb-service-backend-map-max", "service_sources": "bpf-lb-source-range-map-max",
+	"maglev": "bpf-lb-maglev-map-max",
 }
 
 var _ = declare(&tables.MapSizes, "map-sizes", func(r MapSize) state.Key { return state.Join(r.Map) })

@@ -6,6 +6,7 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,9 @@ const (
 	ruleBytes   = 384
 	fewestRules = 256 << 10
 	mostRules   = 4 << 20
+	// entries for each frontend, where no key of their own says how many, in the proportion of the defaults. Cilium keeps slots in the map of
+	// frontends.
+	slotsEach, backendsEach, partsEach = 4, 2, 4
 	// sizes are multiples of this: a kernel that keeps a page more for itself changes nothing.
 	grain = 4 << 10
 )
@@ -50,9 +54,13 @@ func Entries(c settings.MapSizes, memory uint64) map[string]uint32 {
 		}
 		sizes["connections"] = uint32(min(tcp+other, most))
 	}
-	for name, n := range map[string]int{"translations": c.NAT, "fragments": c.Fragments, "affinities": c.ServiceAffinity} {
+	services := cmp.Or(c.Services, c.LB)
+	for name, n := range map[string]int{
+		"translations": c.NAT, "fragments": c.Fragments, "affinities": cmp.Or(c.ServiceAffinity, c.LB), "services": services, "slots": slotsEach * services,
+		"backends": cmp.Or(c.ServiceBackends, backendsEach*c.LB), "service_sources": cmp.Or(c.ServiceSources, c.LB), "maglev": cmp.Or(c.Maglev, partsEach*c.LB),
+	} {
 		if n > 0 {
-			sizes[name] = uint32(n)
+			sizes[name] = uint32(min(n, most))
 		}
 	}
 	return sizes

@@ -24,6 +24,8 @@ func TestMapsAreSizedByTheMachinesMemoryUnlessAKeySaysHow(t *testing.T) {
 		{"the rest alone", settings.MapSizes{CTAny: 5000}, 60 * gib, map[string]uint32{"connections": 15000}},
 		{"too many", settings.MapSizes{CTTCP: 1 << 24, CTAny: 1 << 24}, gib, map[string]uint32{"connections": 1 << 24}},
 		{"the others", settings.MapSizes{NAT: 2048, Fragments: 4096, ServiceAffinity: 1024}, gib, map[string]uint32{"translations": 2048, "fragments": 4096, "affinities": 1024}},
+		{"maps of services", settings.MapSizes{LB: 65536}, gib, map[string]uint32{"services": 65536, "slots": 262144, "backends": 131072, "service_sources": 65536, "affinities": 65536, "maglev": 262144}},
+		{"one of them apart", settings.MapSizes{LB: 65536, Services: 2048, Maglev: 4096}, gib, map[string]uint32{"services": 2048, "slots": 8192, "backends": 131072, "service_sources": 65536, "affinities": 65536, "maglev": 4096}},
 	} {
 		if got := Entries(c.sizes, c.memory); !maps.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

@@ -2,6 +2,8 @@ package feature
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,6 +71,7 @@ func runCluster(n *Node) ([]Runner, error) {
 		{Name: "source/kube", Run: func(ctx context.Context) error { return source.Run(ctx) }},
 		{Name: "CiliumNode", Run: node.Run},
 		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},
+		{Name: "warnings of full maps", Run: func(ctx context.Context) error { return warnFull(ctx, n, events) }},
 		keep(n, &reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),
 		keep(n, &reconcile.Loop[table.PublishedEndpoint]{Table: n.Tables.Published, Sink: endpoints, WaitSynced: true}),
 	}, nil
@@ -110,6 +113,37 @@ func warnUnmet(ctx context.Context, n *Node, events *sinkkube.Events) error {
 		case <-changed:
 		case <-resized:
 		case <-sockets:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+var fullMap = regexp.MustCompile(`map \w+ is full`)
+
+// warnFull tells, as events of this node, which maps have no room for what is wanted of services: once, until all of it is in place.
+func warnFull(ctx context.Context, n *Node, events *sinkkube.Events) error {
+	told := map[string]bool{}
+	for {
+		s := n.DB.Snapshot()
+		whole, _, changed := status.Statuses.WatchOne(s, status.KeyOf(n.Tables.Frontends, ""))
+		if whole.Done {
+			clear(told)
+		} else {
+			for row := range status.Statuses.Prefix(s, state.Join(n.Tables.Frontends.Name())) {
+				name := fullMap.FindString(row.Err)
+				if name == "" || told[name] {
+					continue
+				}
+				told[name] = true
+				about := corev1.ObjectReference{Kind: "Node", Name: n.Name, APIVersion: "v1"}
+				if err := events.Warn(ctx, about, "MapFull", fmt.Sprintf("service frontend %s is not as it should be: %s", row.Key, row.Err)); err != nil {
+					n.Log.Warn("tell as an event of this node that a map is full", "map", name, "error", err)
+				}
+			}
+		}
+		select {
+		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weftnet.io/weftnet/internal/agent/scrape"
+	"weftnet.io/weftnet/internal/derive/service"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -116,9 +117,9 @@ func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
 		ranges += set.Ranges
 	}
 	full := c.n.Sweeper.Load().Pressure()
-	for name, held := range map[string]int{
-		"ipcache": t.IPCache.Len(s), "nics": t.NICs.Len(s), "services": t.Frontends.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
-	} {
+	for name, held := range service.Entries(t.Frontends.All(s), map[string]int{
+		"ipcache": t.IPCache.Len(s), "nics": t.NICs.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
+	}) {
 		full[name] = float64(held) / float64(c.n.Datapath.Map(name).MaxEntries())
 	}
 	for name, n := range c.n.Datapath.Lost() {

@@ -3,12 +3,14 @@ package service
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -59,14 +61,14 @@ func TestAServiceAndItsSliceBecomeFrontends(t *testing.T) {
 		tables.Services.Put(tx, table.Service{Namespace: "shop", Name: "headless", Headless: true, Ports: web().Ports})
 	})
 	d.Step(db)
-	want := `Address      Port   Protocol  Service   Kind        Scope    Affinity  Sources  Backends
-0.0.0.0      30080  6         shop/web  NodePort    cluster  60        -        10.244.1.7:8080
-10.96.0.10   0      0         shop/web  ClusterIP   cluster  0         -        -
-10.96.0.10   80     6         shop/web  ClusterIP   cluster  60        -        10.244.1.7:8080
-192.0.2.7    80     6         shop/web  ExternalIP  cluster  60        -        10.244.1.7:8080
-::           30080  6         shop/web  NodePort    cluster  60        -        -
-fd00:96::10  0      0         shop/web  ClusterIP   cluster  0         -        -
-fd00:96::10  80     6         shop/web  ClusterIP   cluster  60        -        -
+	want := `Address      Port   Protocol  Service   Kind        Scope    Affinity  Maglev  Sources  Backends
+0.0.0.0      30080  6         shop/web  NodePort    cluster  60        0       -        10.244.1.7:8080
+10.96.0.10   0      0         shop/web  ClusterIP   cluster  0         0       -        -
+10.96.0.10   80     6         shop/web  ClusterIP   cluster  60        0       -        10.244.1.7:8080
+192.0.2.7    80     6         shop/web  ExternalIP  cluster  60        0       -        10.244.1.7:8080
+::           30080  6         shop/web  NodePort    cluster  60        0       -        -
+fd00:96::10  0      0         shop/web  ClusterIP   cluster  0         0       -        -
+fd00:96::10  80     6         shop/web  ClusterIP   cluster  60        0       -        -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("frontends (-want +have):\n%s", diff)
@@ -98,15 +100,15 @@ func TestWhatTheOutsideCallsFollowsTheConfiguration(t *testing.T) {
 	none := tables.Frontends.Len(db.Snapshot())
 	write(db, func(tx *state.Tx) { outside(tables, tx, settings.Outside{NodePorts: true, ExternalIPs: true}) })
 	d.Step(db)
-	want := `Address      Port   Protocol  Service   Kind          Scope    Affinity  Sources          Backends
-0.0.0.0      30080  6         shop/web  NodePort      cluster  0         -                10.244.1.7:8080
-0.0.0.0      30080  6         shop/web  NodePort      outside  0         -                -
-10.96.0.10   0      0         shop/web  ClusterIP     cluster  0         -                -
-10.96.0.10   80     6         shop/web  ClusterIP     cluster  0         -                10.244.1.7:8080
-192.0.2.7    80     6         shop/web  ExternalIP    cluster  0         -                10.244.1.7:8080
-192.0.2.7    80     6         shop/web  ExternalIP    outside  0         -                -
-203.0.113.7  80     6         shop/web  LoadBalancer  cluster  0         -                10.244.1.7:8080
-203.0.113.7  80     6         shop/web  LoadBalancer  outside  0         198.51.100.0/24  -
+	want := `Address      Port   Protocol  Service   Kind          Scope    Affinity  Maglev  Sources          Backends
+0.0.0.0      30080  6         shop/web  NodePort      cluster  0         0       -                10.244.1.7:8080
+0.0.0.0      30080  6         shop/web  NodePort      outside  0         0       -                -
+10.96.0.10   0      0         shop/web  ClusterIP     cluster  0         0       -                -
+10.96.0.10   80     6         shop/web  ClusterIP     cluster  0         0       -                10.244.1.7:8080
+192.0.2.7    80     6         shop/web  ExternalIP    cluster  0         0       -                10.244.1.7:8080
+192.0.2.7    80     6         shop/web  ExternalIP    outside  0         0       -                -
+203.0.113.7  80     6         shop/web  LoadBalancer  cluster  0         0       -                10.244.1.7:8080
+203.0.113.7  80     6         shop/web  LoadBalancer  outside  0         0       198.51.100.0/24  -
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("frontends (-want +have):\n%s", diff)
@@ -159,6 +161,105 @@ func TestANodeIsSilentOnlyWhereOthersHaveBackends(t *testing.T) {
 	}
 }
 
+// choosing puts how backends are chosen.
+func choosing(t *table.Tables, tx *state.Tx, c settings.Choice) {
+	o := settings.Outside{NodePorts: true, ExternalIPs: true}
+	t.Configs.Put(tx, table.Config{Concern: settings.OfServices, Settings: settings.Config{Services: settings.Services{Outside: o, Choice: c}}})
+}
+
+func TestTheZoneOfTheNodeChoosesAmongHints(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n1")
+	near := func() string {
+		d.Step(db)
+		f, _ := tables.Frontends.One(db.Snapshot(), table.FrontendKey(table.Frontend{Address: netip.MustParseAddr("10.96.0.10"), Port: 80, Protocol: 6}))
+		return fmt.Sprint(f.Backends)
+	}
+	node := func(zone string) {
+		write(db, func(tx *state.Tx) {
+			tables.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Labels: map[string]string{"topology.kubernetes.io/zone": zone}})
+		})
+	}
+	s := webSlice()
+	s.Endpoints = nil
+	for i, zone := range []string{"a", "b", "b"} {
+		s.Endpoints = append(s.Endpoints, table.SliceEndpoint{Addresses: addrs(fmt.Sprint("10.244.1.", i)), Ready: true, Serving: true, ForZones: []string{zone}})
+	}
+	write(db, func(tx *state.Tx) {
+		choosing(tables, tx, settings.Choice{Hints: true})
+		tables.Services.Put(tx, web())
+		tables.EndpointSlices.Put(tx, s)
+	})
+	all := "[10.244.1.0:8080 10.244.1.1:8080 10.244.1.2:8080]"
+	for _, step := range []struct {
+		do   func()
+		want string
+	}{
+		{func() {}, all},
+		{func() { node("a") }, "[10.244.1.0:8080 10.244.1.1:8080(far) 10.244.1.2:8080(far)]"},
+		{func() { node("b") }, "[10.244.1.0:8080(far) 10.244.1.1:8080 10.244.1.2:8080]"},
+		{func() { node("c") }, all},
+		{func() { node("b") }, "[10.244.1.0:8080(far) 10.244.1.1:8080 10.244.1.2:8080]"},
+		{func() { write(db, func(tx *state.Tx) { choosing(tables, tx, settings.Choice{}) }) }, all},
+	} {
+		step.do()
+		if have := near(); have != step.want {
+			t.Errorf("backends %s, want %s", have, step.want)
+		}
+	}
+}
+
+func TestOnlyCallsFromOutsideFindTheirBackendInATable(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n1")
+	w := web()
+	w.ClusterIPs, w.AffinitySeconds = addrs("10.96.0.10"), 0
+	s := webSlice()
+	s.Endpoints = []table.SliceEndpoint{{Addresses: addrs("10.244.1.7"), Ready: true, Serving: true}, {Addresses: addrs("10.244.1.8"), Ready: true, Serving: true}}
+	sizes := func(annotation string, c settings.Choice) string {
+		w.Algorithm, c.TableSize = annotation, 65521
+		write(db, func(tx *state.Tx) {
+			choosing(tables, tx, c)
+			tables.Services.Put(tx, w)
+			tables.EndpointSlices.Put(tx, s)
+		})
+		d.Step(db)
+		var text []string
+		for f := range tables.Frontends.All(db.Snapshot()) {
+			if f.Maglev.Size > 0 {
+				text = append(text, fmt.Sprintf("%s %s %d", f.Kind, f.Scope, f.Maglev.Size))
+			}
+		}
+		return strings.Join(text, ", ")
+	}
+	const two = "NodePort outside 251, ExternalIP outside 251"
+	for _, c := range []struct {
+		annotation string
+		choice     settings.Choice
+		want       string
+	}{
+		{"", settings.Choice{}, ""},
+		{"", settings.Choice{Maglev: true}, two},
+		{"random", settings.Choice{Maglev: true}, two},
+		{"random", settings.Choice{Maglev: true, Annotated: true}, ""},
+		{"maglev", settings.Choice{Annotated: true}, two},
+		{"maglev", settings.Choice{}, ""},
+		{"fastest", settings.Choice{Annotated: true}, ""},
+	} {
+		if have := sizes(c.annotation, c.choice); have != c.want {
+			t.Errorf("annotation %q, %+v: tables for %q, want %q", c.annotation, c.choice, have, c.want)
+		}
+	}
+	s.Endpoints = append(s.Endpoints, table.SliceEndpoint{Addresses: addrs("10.244.1.9"), Ready: true, Serving: true})
+	if have := sizes("", settings.Choice{Maglev: true}); have != strings.ReplaceAll(two, "251", "509") {
+		t.Errorf("of three backends: %q", have)
+	}
+	s.Endpoints = s.Endpoints[:1]
+	if have := sizes("", settings.Choice{Maglev: true}); have != "" {
+		t.Errorf("of one backend there is nothing to choose: %q", have)
+	}
+}
+
 func TestAHostPortIsOfItsPodAlone(t *testing.T) {
 	tables, db := table.New()
 	d := New(tables, "n1")
@@ -174,12 +275,12 @@ func TestAHostPortIsOfItsPodAlone(t *testing.T) {
 		tables.Workloads.Put(tx, table.Workload{ContainerID: "new", Interface: "eth0", Namespace: "shop", Pod: "web-1", UID: "u1", Addresses: addrs("10.244.1.7", "fd00::7")})
 	})
 	d.Step(db)
-	want := `Address     Port  Protocol  Service     Kind      Scope    Affinity  Sources  Backends
-0.0.0.0     53    17        shop/web-1  HostPort  here     0         -        10.244.1.7:53
-0.0.0.0     8081  6         shop/web-1  HostPort  here     0         -        10.244.1.7:8080
-172.30.0.1  8082  6         shop/web-1  HostPort  cluster  0         -        10.244.1.7:8080
-172.30.0.1  8082  6         shop/web-1  HostPort  outside  0         -        10.244.1.7:8080
-::          8081  6         shop/web-1  HostPort  here     0         -        [fd00::7]:8080
+	want := `Address     Port  Protocol  Service     Kind      Scope    Affinity  Maglev  Sources  Backends
+0.0.0.0     53    17        shop/web-1  HostPort  here     0         0       -        10.244.1.7:53
+0.0.0.0     8081  6         shop/web-1  HostPort  here     0         0       -        10.244.1.7:8080
+172.30.0.1  8082  6         shop/web-1  HostPort  cluster  0         0       -        10.244.1.7:8080
+172.30.0.1  8082  6         shop/web-1  HostPort  outside  0         0       -        10.244.1.7:8080
+::          8081  6         shop/web-1  HostPort  here     0         0       -        [fd00::7]:8080
 `
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("frontends (-want +have):\n%s", diff)
@@ -217,6 +318,7 @@ func TestTheTableIsSyncedWhenItsInputsAre(t *testing.T) {
 		tables.EndpointSlices.MarkSynced(tx)
 		tables.Pods.MarkSynced(tx)
 		tables.Configs.MarkSynced(tx)
+		tables.Nodes.MarkSynced(tx)
 		tables.Workloads.MarkSynced(tx)
 	})
 	d.Step(db)
@@ -272,4 +374,17 @@ func TestFrontendsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 			rt.Fatalf("the path matters (-from scratch +along the path):\n%s", diff)
 		}
 	})
+}
+
+func TestEntriesAreWhatMapsHold(t *testing.T) {
+	b := []table.Backend{{Address: addrs("10.0.0.1")[0], Port: 80}, {Address: addrs("10.0.0.2")[0], Port: 80}, {Address: addrs("10.0.0.3")[0], Port: 80, Far: true}}
+	rows := []table.Frontend{
+		{Port: 1, Protocol: 6, Backends: b, Maglev: maglev.Shape{Size: 251}, Sources: []table.Source{{}, {}}},
+		{Port: 2, Protocol: 6, Backends: b, Maglev: maglev.Shape{Size: 251}, AffinitySeconds: 60},
+		{Port: 3, Protocol: 17, Backends: b[:1]},
+	}
+	want := map[string]int{"services": 3, "slots": 2 + 4 + 1, "backends": 4, "maglev": 3, "service_sources": 2, "nics": 7}
+	if diff := cmp.Diff(want, Entries(slices.Values(rows), map[string]int{"nics": 7})); diff != "" {
+		t.Errorf("entries (-want +have):\n%s", diff)
+	}
 }
