@@ -29,9 +29,11 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Services that pods call",
-		Text:    "cluster addresses, external addresses, node ports, affinity.",
-		Keys:    []string{"service-no-backend-response=reject"},
-		Scripts: []string{"a_service_is_reached_by_its_address", "a_node_port_is_offered_to_pods", "a_conversation_moves_when_its_backend_goes"},
+		Text: "cluster addresses, external addresses, node ports, affinity; calls stay in the caller's zone or on its node where a service asks for that.",
+		Keys: []string{"service-no-backend-response=reject", "enable-service-topology=true"},
+		Scripts: []string{
+			"a_service_is_reached_by_its_address", "a_node_port_is_offered_to_pods", "a_conversation_moves_when_its_backend_goes", "calls_stay_near_where_hints_say_so",
+		},
 	},
 	{
 		State: Works, Topic: "Services that processes call",
@@ -51,12 +53,13 @@ var Table = []Capability{
 		State: Works, Topic: "Services that the outside calls",
 		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`; " +
 			"backends on other nodes see the address of that node (SNAT), or the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges`, health checks of load balancers. " +
-			"Who calls a service without backends is told. No kube-proxy has to run; without the key it, or another service proxy, must. " +
-			"`weft uninstall kube-proxy` removes what one has left.",
+			"By Maglev, on demand, all nodes lead a call to the same backend. Who calls a service without backends is told. No kube-proxy has to run; without the key it, " +
+			"or another service proxy, must. `weft uninstall kube-proxy` removes what one has left.",
 		Commands: []string{"uninstall kube-proxy"},
 		Keys: []string{
 			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-mode=dsr",
-			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true",
+			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true", "bpf-lb-algorithm=maglev",
+			"bpf-lb-algorithm-annotation=true", "bpf-lb-maglev-table-size=65521", "bpf-lb-maglev-hash-seed=AQIDBAUGBwgJCgsM",
 		},
 		Scripts: []string{
 			"the_outside_calls_services_at_any_node", "the_outside_calls_services_without_a_tunnel", "who_calls_from_outside_is_judged_by_the_backend",
@@ -64,6 +67,7 @@ var Table = []Capability{
 			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
 			"what_a_kube_proxy_has_left_is_named_and_removed", "a_node_port_is_no_port_of_a_process", "a_nodes_loopback_is_its_own_whatever_route_localnet_says",
 			"the_outside_hears_that_a_service_has_no_backend",
+			"every_node_leads_a_client_to_the_same_backend",
 		},
 	},
 	{
