@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	every = 5 * time.Minute // between passes that look at everything anew
+	every = 5 * time.Minute // between passes that look a second time, too
 	pause = time.Second     // between passes that look at sockets
 	most  = 4096            // sockets of one pass; the rest has the next one
 	share = 20              // one part of so many of the time goes into reading what was led where, which takes 10 ms of a full map
@@ -39,9 +39,9 @@ type Orphans struct {
 	end    func(string, []orphan.Socket) (int, error)
 
 	offers  orphan.Offers
-	settled map[orphan.Backend]map[uint64]bool // cookies of orphans that a pass has seen: closed, ended, or not connected
-	looked  time.Time                          // when sockets were looked at last
-	again   time.Time                          // when what was led where may be read again
+	settled map[orphan.Backend]map[uint64]int // cookies of orphans, and how often they were looked at: they are closed, ended, or not connected
+	looked  time.Time                         // when sockets were looked at last
+	again   time.Time                         // when what was led where may be read again
 
 	mu      sync.Mutex
 	done    uint64 // revision of the frontends that the last pass knew
@@ -52,7 +52,7 @@ type Orphans struct {
 // NewOrphans looks at the sockets that programs of a loaded datapath led to backends. Root is where paths of the host are seen.
 func NewOrphans(d *datapath.Datapath, t *table.Tables, db *state.DB, log *slog.Logger, root string) *Orphans {
 	return &Orphans{
-		tables: t, db: db, log: log, root: root, end: diag.End, settled: map[orphan.Backend]map[uint64]bool{},
+		tables: t, db: db, log: log, root: root, end: diag.End, settled: map[orphan.Backend]map[uint64]int{},
 		read: func() ([]orphan.Socket, error) { return called.Read(d.Map("socket_services")) },
 	}
 }
@@ -63,14 +63,15 @@ func (o *Orphans) Run(ctx context.Context) error {
 	defer feed.Close()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	due, all := true, true // a pass is; one that looks at everything anew
+	due, twice := true, false // a pass is; one that looks a second time, too
 	for config := o.config(o.db.Snapshot()); ; {
 		changes, s, more := feed.Next()
 		for _, c := range changes {
 			due = o.note(c) || due
 		}
 		if o.config(s) != config {
-			config, due, all = o.config(s), true, true
+			config, due = o.config(s), true
+			clear(o.settled)
 		}
 		var later <-chan time.Time
 		if o.ready(s) {
@@ -79,12 +80,11 @@ func (o *Orphans) Run(ctx context.Context) error {
 				if o.caughtUp(ctx, rev) != nil {
 					return nil
 				}
-				if all {
-					clear(o.settled)
-				}
-				rest := o.pass(s, config)
-				if due, all = rest > 0, false; due {
+				rest := o.pass(s, config, twice)
+				if due = rest > 0; due {
 					later = time.After(rest)
+				} else {
+					twice = false
 				}
 			}
 			if !due {
@@ -98,7 +98,7 @@ func (o *Orphans) Run(ctx context.Context) error {
 		case <-o.tables.Configs.WatchAll(s):
 		case <-later:
 		case <-tick.C:
-			due, all = true, true
+			due, twice = true, true
 		}
 	}
 }
@@ -137,8 +137,9 @@ func (o *Orphans) caughtUp(ctx context.Context, rev uint64) error {
 	}
 }
 
-// pass ends orphans that no earlier pass has seen. Rest is when there is to be another one for those that are left; 0: none is left.
-func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets) (rest time.Duration) {
+// pass ends orphans that no earlier pass has seen, or, if it is to look twice, one alone: they may have been connecting then. Rest is
+// when there is to be another one for those that are left; 0: none is left.
+func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets, twice bool) (rest time.Duration) {
 	if !c.On {
 		return 0
 	}
@@ -156,8 +157,11 @@ func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets) (rest time.Duratio
 	if c.EndTCP {
 		protocols = append(protocols, unix.IPPROTO_TCP)
 	}
-	orphans := o.fresh(o.offers.Orphans(sockets, protocols...))
+	orphans := o.fresh(o.offers.Orphans(sockets, protocols...), twice)
 	if len(orphans) == 0 {
+		if twice {
+			o.tellTrouble(nil) // what met any is no more
+		}
 		return 0
 	}
 	if rest = time.Until(o.looked.Add(pause)); rest > 0 {
@@ -176,26 +180,31 @@ func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets) (rest time.Duratio
 	for _, is := range orphans {
 		of := o.settled[is.Backend]
 		if of == nil {
-			of = map[uint64]bool{}
+			of = map[uint64]int{}
 			o.settled[is.Backend] = of
 		}
-		of[is.Cookie] = true
+		if of[is.Cookie]++; trouble != nil {
+			of[is.Cookie] = 1 // it is looked at again
+		}
 	}
 	o.tellEnded(ended, trouble)
+	if trouble != nil {
+		return 0 // what is left would meet the same: the next look is soon enough
+	}
 	return max(rest, 0)
 }
 
-// fresh are those that no pass has seen, each once. What the kernel has forgotten is forgotten here, too.
-func (o *Orphans) fresh(orphans []orphan.Socket) (list []orphan.Socket) {
+// fresh are those that no pass has seen, or one alone, each once. What the kernel has forgotten is forgotten here, too.
+func (o *Orphans) fresh(orphans []orphan.Socket, twice bool) (list []orphan.Socket) {
 	seen := make(map[orphan.Socket]bool, len(orphans))
 	for _, is := range orphans {
-		if !seen[is] && !o.settled[is.Backend][is.Cookie] {
+		if looked := o.settled[is.Backend][is.Cookie]; !seen[is] && (looked == 0 || looked == 1 && twice) {
 			list = append(list, is)
 		}
 		seen[is] = true
 	}
 	for b, of := range o.settled {
-		maps.DeleteFunc(of, func(cookie uint64, _ bool) bool { return !seen[orphan.Socket{Cookie: cookie, Backend: b}] })
+		maps.DeleteFunc(of, func(cookie uint64, _ int) bool { return !seen[orphan.Socket{Cookie: cookie, Backend: b}] })
 		if len(of) == 0 {
 			delete(o.settled, b)
 		}
