@@ -9,12 +9,13 @@
 static __always_inline int bind_is_offered(const struct bpf_sock *ctx, const struct addr *at)
 {
 	struct lb_call call = { .dst = *at, .port = bpf_htons(ctx->src_port), .protocol = ctx->protocol, .net = NET_PODS }; /* of MPTCP that of TCP */
-	struct service_key key = { .addr = *at, .port = call.port, .protocol = call.protocol, .net = NET_PODS };
+	struct service_key key = lb_key(&call);
 
-	if (lb_is_node_port(&call) && lb_everywhere(&call, SCOPE_CLUSTER))
+	if (lb_is_node_port(&call) && lb_everywhere(&key, addr_is4(at), SCOPE_CLUSTER))
 		return 1;
 	if (addr_is_zero(at) || (addr_is4(at) && !addr_4(at))) /* the row of a node port that is in no range is not asked for */
 		return 0;
+	key = lb_key(&call);
 	return bpf_map_lookup_elem(&services, &key) != NULL;
 }
 

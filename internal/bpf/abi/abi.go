@@ -53,6 +53,8 @@ const (
 	QuotaParts           = 4
 	QuotaKept            = 8
 	QuotaLeast           = 1024
+	RefusalsPerSecond    = 1000
+	RefusalsAtOnce       = 50
 	SweepGraceSeconds    = 1
 	SweepKeys            = 512
 )
@@ -647,6 +649,7 @@ const (
 	ServiceByNode   ServiceFlag = 4
 	ServiceSources  ServiceFlag = 2
 	ServiceDirect   ServiceFlag = 8
+	ServiceSilent   ServiceFlag = 16
 )
 
 // String names the value as C does, less the prefix SERVICE_.
@@ -667,6 +670,10 @@ func (v ServiceFlag) String() string {
 	if v&ServiceDirect != 0 {
 		text = append(text, "direct")
 		v &^= ServiceDirect
+	}
+	if v&ServiceSilent != 0 {
+		text = append(text, "silent")
+		v &^= ServiceSilent
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -1358,6 +1365,13 @@ type Quota struct {
 	_       structs.HostLayout
 	Held    [4]int64
 	Refused [4]uint64
+}
+
+// Refusals is C's struct refusals, 16 bytes.
+type Refusals struct {
+	_      structs.HostLayout
+	Tokens uint64
+	Filled uint64
 }
 
 // SocketConfig is C's struct socket_config, 12 bytes.

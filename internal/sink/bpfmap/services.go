@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
-	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/bpfmap/element"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
@@ -226,12 +225,12 @@ func (s *Services) Equal(want, have table.Frontend) bool {
 // tableOf is the number of the table that a row is to have, whose backends are known.
 func (s *Services) tableOf(r table.Frontend) uint64 {
 	var ids []uint32
-	for _, m := range members(r) {
+	for _, m := range element.Members(r) {
 		if n := s.ids[backend{m.Address, m.Port, r.Protocol}]; n != nil {
 			ids = append(ids, n.id)
 		}
 	}
-	return element.Number(r.Maglev, members(r), ids)
+	return element.Number(r.Maglev, element.Members(r), ids)
 }
 
 // Set writes frontends.
@@ -274,7 +273,7 @@ func (s *Services) set(r table.Frontend) error {
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds, Flags: flagsOf(r)}
 	// Without its table a frontend goes on by chance: what is wrong is told, and tried again.
 	var tableErr error
-	if v.Table, tableErr = s.tables.Take(r.Maglev, members(r), active); v.Table != 0 {
+	if v.Table, tableErr = s.tables.Take(r.Maglev, element.Members(r), active); v.Table != 0 {
 		v.TableSize = r.Maglev.Size
 	}
 	if err := s.maps.Put("services", key, v); err != nil {
@@ -340,16 +339,6 @@ func (s *Services) list(h *head, active, takes []uint32) error {
 		return errors.Join(errs...)
 	}
 	return nil
-}
-
-// members are the backends of a row that take new connections.
-func members(r table.Frontend) (list []maglev.Member) {
-	for _, b := range r.Backends {
-		if b.Takes() {
-			list = append(list, maglev.Member{Address: b.Address, Port: b.Port, Protocol: r.Protocol})
-		}
-	}
-	return list
 }
 
 // take writes the backends of a row and gives the numbers of those that take new connections.

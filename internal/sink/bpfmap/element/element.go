@@ -36,6 +36,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/maglev"
+	"weftnet.io/weftnet/internal/table"
 )
 
 const mapName = "maglev"
@@ -201,4 +202,14 @@ func (t *Tables) remove(number uint64) error {
 func settle() {
 	const global = 1
 	_, _, _ = unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0)
+}
+
+// Members are the backends of a row that take new connections.
+func Members(r table.Frontend) (list []maglev.Member) {
+	for _, b := range r.Backends {
+		if b.Takes() {
+			list = append(list, maglev.Member{Address: b.Address, Port: b.Port, Protocol: r.Protocol})
+		}
+	}
+	return list
 }
