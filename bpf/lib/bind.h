@@ -11,12 +11,14 @@ static __always_inline int bind_is_offered(const struct bpf_sock *ctx, const str
 	struct lb_call call = { .dst = *at, .port = bpf_htons(ctx->src_port), .protocol = ctx->protocol, .net = NET_PODS }; /* of MPTCP that of TCP */
 	struct service_key key = lb_key(&call);
 
-	if (lb_is_node_port(&call) && lb_everywhere(&key, addr_is4(at), SCOPE_CLUSTER))
+	struct ipcache *h = ipcache_lookup(at, NET_PODS);
+	int any = addr_is_zero(at) || (addr_is4(at) && !addr_4(at));
+	int portless = addr_is_loopback(at) ? sockets.portless & (addr_is4(at) ? 1 : 2) : h && (h->flags & IPCACHE_PORTLESS);
+
+	if (lb_is_node_port(&call) && (any || !portless) && lb_everywhere(&key, addr_is4(at), SCOPE_CLUSTER))
 		return 1;
-	if (addr_is_zero(at) || (addr_is4(at) && !addr_4(at))) /* the row of a node port that is in no range is not asked for */
-		return 0;
 	key = lb_key(&call);
-	return bpf_map_lookup_elem(&services, &key) != NULL;
+	return !any && bpf_map_lookup_elem(&services, &key); /* the row of a node port that is in no range is not asked for */
 }
 
 /* Whether a socket may have the address that it has got; 0: bind() fails with EPERM. At :: it speaks IPv4, too, if nothing else was said,

@@ -40,8 +40,8 @@ static __always_inline int lb_is_node_port(const struct lb_call *call)
 	return port >= services_here.node_port_min && port <= services_here.node_port_max;
 }
 
-/* A row for all addresses of a family: a node port is offered at every address of every node. `key` is of the call, and is changed: one on the
- * stack is all that there is room for. */
+/* A row for all addresses of a family: a node port is offered at every address of every node, but for those that are portless. `key` is of the
+ * call, and is changed: one on the stack is all that there is room for. */
 static __always_inline struct service *lb_everywhere(struct service_key *key, int v4, __u8 scope)
 {
 	__builtin_memset(&key->addr, 0, sizeof(key->addr));
@@ -56,11 +56,11 @@ static __always_inline struct service_key lb_key(const struct lb_call *call)
 	return (struct service_key){ .addr = call->dst, .port = call->port, .protocol = call->protocol, .scope = call->scope, .net = call->net };
 }
 
-/* What is offered at an address of a node by its port alone; here: of this node. */
-static __always_inline struct service *lb_node_port(const struct lb_call *call, struct service_key *key, int here)
+/* What is offered at an address of a node by its port alone; here: of this node; portless: it has no node ports. */
+static __always_inline struct service *lb_node_port(const struct lb_call *call, struct service_key *key, int here, int portless)
 {
 	int v4 = addr_is4(&call->dst);
-	struct service *s = lb_is_node_port(call) ? lb_everywhere(key, v4, call->scope) : NULL;
+	struct service *s = lb_is_node_port(call) && !portless ? lb_everywhere(key, v4, call->scope) : NULL;
 
 	if (s && !here && (s->flags & SERVICE_BY_NODE))
 		return NULL;
@@ -77,7 +77,7 @@ static __always_inline struct service *lb_frontend(const struct lb_call *call)
 	if (s || !(lb_is_node_port(call) || services_here.host_ports))
 		return s;
 	h = ipcache_lookup(&call->dst, call->net);
-	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call, &key, ipcache_is_this_node(h)) : NULL;
+	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call, &key, ipcache_is_this_node(h), h->flags & IPCACHE_PORTLESS) : NULL;
 }
 
 /* Whether a call that no frontend is for is of a cluster address: that is nothing but the ports of its service, for all other

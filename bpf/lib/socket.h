@@ -49,7 +49,7 @@ static __always_inline struct service *socket_frontend(struct bpf_sock_addr *ctx
 
 	if (!addr_is_loopback(&call->dst))
 		return lb_frontend(call);
-	return socket_is_host(ctx) ? lb_node_port(call, &key, 1) : NULL;
+	return socket_is_host(ctx) ? lb_node_port(call, &key, 1, sockets.portless & (addr_is4(&call->dst) ? 1 : 2)) : NULL;
 }
 
 /* The backend for a message of a datagram socket: the one that this socket had there before, or a new one that it keeps. */

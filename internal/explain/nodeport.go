@@ -10,6 +10,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -148,7 +149,7 @@ func (q question) behind(source, node end, p port) ([]end, error) {
 		return q.led(q.backends(s, atService, p, at), s, source, nodePort{node, p, "address of", "who calls a service's address calls the service, not the node"})
 	}
 	for s := range q.t.Services.All(q.r) {
-		if !hasFamily(s, at) || has(s, atNode, p) < 0 || q.config.Outside.NodePorts && !q.isNodePort(p) {
+		if !hasFamily(s, at) || !q.offers(node, at) || has(s, atNode, p) < 0 || q.config.Outside.NodePorts && !q.isNodePort(p) {
 			continue
 		}
 		door := nodePort{node: node, at: p, leads: "node port of"}
@@ -166,6 +167,12 @@ func (q question) behind(source, node end, p port) ([]end, error) {
 // isNodePort tells whether programs take a port for a node port, if a service has it.
 func (q question) isNodePort(p port) bool {
 	return p.Number >= q.config.Outside.First && p.Number <= q.config.Outside.Last
+}
+
+// offers tells whether a node offers node ports at an address of it. What kube-proxy does is not known here.
+func (q question) offers(node end, at netip.Addr) bool {
+	n, known := q.t.Nodes.One(q.r, state.Join(node.node))
+	return !known || !at.IsValid() || !q.config.Outside.NodePorts || q.config.Outside.At.Has(at, n.Addresses)
 }
 
 // led are the backends of a service that a source gets which calls it at a node: straight, if they are chosen where it sends, else by way of

@@ -266,6 +266,10 @@ var services = []Key{
 		Instead: "a node says what was called in an option of the packet itself, inside the tunnel, too",
 	},
 	{
+		Name: "nodeport-addresses", Concern: OfServices, Holds: AtOnce, syntax: portAddresses,
+		Text: "ranges of the addresses of nodes at which node ports are offered, or `primary`: a node's first address of each family; empty: all", read: readPortAddresses,
+	},
+	{
 		Name: "node-port-bind-protection", Default: "true", Concern: OfServices, Holds: AtOnce, syntax: boolean,
 		Text: "a process of the node cannot bind to a node port of a service, or to an external address of one, which would never lead to it: bind fails with EPERM. " +
 			"It takes what `kube-proxy-replacement` or `bpf-lb-sock` puts at sockets, and `enable-node-port`",

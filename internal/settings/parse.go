@@ -102,6 +102,17 @@ func readNodePorts(r *reader, c *Config, key string) {
 	}
 }
 
+// readPortAddresses reads where node ports are offered.
+func readPortAddresses(r *reader, c *Config, key string) {
+	for _, w := range words(r.text(key)) {
+		if w == primary {
+			c.Outside.At.Primary = true
+			continue
+		}
+		c.Outside.At.Ranges = append(c.Outside.At.Ranges, netip.MustParsePrefix(w).Masked()) // its syntax was checked
+	}
+}
+
 // readSockets reads whether calls are translated at sockets, where kube-proxy-replacement leaves it open.
 func readSockets(r *reader, c *Config, key string) {
 	switch on := r.flag(key); {

@@ -31,6 +31,7 @@ package settings
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -228,6 +229,22 @@ type Outside struct {
 	First, Last uint16 // range of node ports
 	Mode        string // how what is called reaches a backend on another node: snat, dsr, hybrid
 	ByService   bool   // an annotation of the service says so before that
+	At          PortAddresses
+}
+
+// PortAddresses say at which addresses a node offers node ports: all, if they say nothing.
+type PortAddresses struct {
+	Primary bool           // the node's first one of each family
+	Ranges  []netip.Prefix // those of these ranges
+}
+
+// Has tells whether node ports are offered at an address of a node that has these first.
+func (p PortAddresses) Has(a netip.Addr, node []netip.Addr) bool {
+	if p.Primary {
+		i := slices.IndexFunc(node, func(one netip.Addr) bool { return one.Is4() == a.Is4() })
+		return i >= 0 && node[i] == a
+	}
+	return len(p.Ranges) == 0 || slices.ContainsFunc(p.Ranges, func(r netip.Prefix) bool { return r.Contains(a) })
 }
 
 // Any says whether anything that comes from outside is translated here.

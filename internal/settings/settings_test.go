@@ -190,6 +190,32 @@ func TestAKeyThatDoesSomethingIsReadAndSaysWhenItTakesHold(t *testing.T) {
 	}
 }
 
+func TestNodePortsAreOfferedWhereTheirAddressesSay(t *testing.T) {
+	node := []netip.Addr{netip.MustParseAddr("192.168.0.1"), netip.MustParseAddr("fd00::1"), netip.MustParseAddr("192.168.0.9")}
+	for _, c := range []struct{ value, at string }{
+		{"", "192.168.0.1 192.168.0.9 10.7.0.1 fd00::1 127.0.0.1"},
+		{"primary", "192.168.0.1 fd00::1"},
+		{"192.168.0.0/29 fd00::/64", "192.168.0.1 fd00::1"},
+		{"192.168.0.7/24,127.0.0.0/8", "192.168.0.1 192.168.0.9 127.0.0.1"},
+	} {
+		config, problems := parse(map[string]string{"nodeport-addresses": c.value})
+		var at []string
+		for _, a := range []string{"192.168.0.1", "192.168.0.9", "10.7.0.1", "fd00::1", "127.0.0.1"} {
+			if config.Outside.At.Has(netip.MustParseAddr(a), node) {
+				at = append(at, a)
+			}
+		}
+		if have := strings.Join(at, " "); have != c.at || len(problems) > 0 {
+			t.Errorf("%q: at %s, want %s, %v", c.value, have, c.at, problems)
+		}
+	}
+	for _, value := range []string{"secondary", "primary,10.0.0.0/8", "192.168.0.1"} {
+		if config, problems := parse(map[string]string{"nodeport-addresses": value}); len(problems) != 1 || config.Outside.At.Primary || len(config.Outside.At.Ranges) > 0 {
+			t.Errorf("%q is taken: %v", value, problems)
+		}
+	}
+}
+
 func TestTheConcernsTogetherAreTheWholeConfiguration(t *testing.T) {
 	whole, _ := parse(nil)
 	var sum Config
@@ -210,6 +236,7 @@ func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
 	values := map[syntax]string{
 		boolean: "true", integer: "7", fraction: "0.5", count: "4096", life: "77s", prefix: "10.7.0.0/16", prefixes: "10.7.0.0/16", patterns: "a", address: ":7777", anything: "x", ports: "20000,22767",
 		addresses4: "10.7.0.1 10.7.0.2", prefixes4: "10.7.0.0/16 10.8.0.0/16", netmask: "255.0.0.0", macs: "02:00:00:00:00:01 02:00:00:00:00:02", seed: "AQIDBAUGBwgJCgsM",
+		portAddresses: "10.7.0.0/16, fd00::/64",
 	}
 	for _, k := range Keys() {
 		if k.read == nil {

@@ -25,10 +25,13 @@ const (
 	life     syntax = "life"  // a time; empty or 0: not said
 	prefix   syntax = "prefix"
 	prefixes syntax = "prefixes"
-	patterns syntax = "patterns"
-	address  syntax = "address" // to listen on; empty: not said
-	ports    syntax = "FIRST,LAST"
-	seed     syntax = "12 bytes in base64" // empty: not said
+
+	portAddresses syntax = "prefixes, or primary"
+	primary              = "primary" // the word of kube-proxy's --nodeport-addresses
+	patterns      syntax = "patterns"
+	address       syntax = "address" // to listen on; empty: not said
+	ports         syntax = "FIRST,LAST"
+	seed          syntax = "12 bytes in base64" // empty: not said
 
 	addresses4 syntax = "IPv4 addresses"
 	prefixes4  syntax = "IPv4 prefixes"
@@ -75,6 +78,11 @@ func (s syntax) check(value string) error {
 			return nil
 		}
 		return checkPrefix(value)
+	case portAddresses:
+		if value == primary {
+			return nil
+		}
+		return prefixes.check(value)
 	case prefixes:
 		for _, w := range words(value) {
 			if err := checkPrefix(w); err != nil {
@@ -165,7 +173,7 @@ func (s syntax) String() string {
 		return fmt.Sprintf("%d to %d", minEntries, maxEntries)
 	case life:
 		return "1s to 596h"
-	case prefix, prefixes, patterns, address, ports, seed, addresses4, prefixes4, netmask, macs:
+	case prefix, prefixes, portAddresses, patterns, address, ports, seed, addresses4, prefixes4, netmask, macs:
 		return string(s)
 	}
 	return strings.Join(slices.DeleteFunc(strings.Split(string(s), "|"), func(w string) bool { return w == "" }), ", ")

@@ -92,7 +92,7 @@ mesh-auth-signal-backoff-duration mesh-auth-spiffe-trust-domain mesh-auth-spire-
 mesh-auth-spire-server-address mesh-auth-spire-server-connection-timeout metrics metrics-sampling-interval monitor-aggregation
 monitor-aggregation-flags monitor-aggregation-interval monitor-queue-size multicast-enabled nat-map-stats-entries nat-map-stats-interval
 node-encryption-opt-out-labels node-labels node-port-acceleration node-port-mode
-nodeport-addresses nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
+nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
 parallel-alloc-workers pod-cidr-release-timeout policy-accounting policy-default-local-cluster policy-deny-response
 policy-queue-size policy-restore-timeout policy-secrets-namespace policy-secrets-only-from-secrets-namespace policy-trigger-interval pprof
 pprof-address pprof-block-profile-rate pprof-mutex-profile-fraction pprof-port preallocate-bpf-maps procfs

@@ -11,8 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/table/column"
 )
 
-// IPCacheRow is who lives at an address or prefix and how to get there. The kernel has a map of single addresses and one of
-// prefixes.
+// IPCacheRow is who lives at an address or prefix and how to get there. The kernel has a map of single addresses, and one of prefixes.
 type IPCacheRow struct {
 	Network  uint32
 	Prefix   netip.Prefix
@@ -46,17 +45,18 @@ type IPCacheFlag uint32
 
 // Values of IPCacheFlag.
 const (
-	IPCacheLocal   IPCacheFlag = 1
-	IPCacheNode    IPCacheFlag = 2
-	IPCacheCluster IPCacheFlag = 4
-	IPCacheDirect  IPCacheFlag = 8
-	IPCacheVTEP    IPCacheFlag = 16
+	IPCacheLocal    IPCacheFlag = 1
+	IPCacheNode     IPCacheFlag = 2
+	IPCacheCluster  IPCacheFlag = 4
+	IPCacheDirect   IPCacheFlag = 8
+	IPCacheVTEP     IPCacheFlag = 16
+	IPCachePortless IPCacheFlag = 32
 )
 
 // String lists the set flags.
 func (f IPCacheFlag) String() string {
 	var text []string
-	for i, name := range []string{"local", "node", "cluster", "direct", "vtep"} {
+	for i, name := range []string{"local", "node", "cluster", "direct", "vtep", "portless"} {
 		if f&(1<<i) != 0 {
 			text = append(text, name)
 		}

@@ -40,6 +40,7 @@ enum ipcache_flag {
 	IPCACHE_CLUSTER = 4,     /* inside the cluster: never masqueraded */
 	IPCACHE_DIRECT = 8,      /* reached by native routing, not through the tunnel */
 	IPCACHE_VTEP = 16, /* a VTEP, or, with `tunnel`, addresses behind it: see vtep.h */
+	IPCACHE_PORTLESS = 32, /* an address of a node at which it offers no node ports */
 };
 
 struct ipcache {

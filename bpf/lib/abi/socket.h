@@ -10,6 +10,7 @@
 struct socket_config {
 	__u32 on; /* calls are led to backends there */
 	__u32 host_only; /* calls of pods are left to from_pod */
+	__u32 portless; /* a node offers itself no node ports at its loopback address: 1 of IPv4, 2 of IPv6 */
 	__u32 hold_ports; /* no process of the node binds to a port at which a service is offered */
 };
 

@@ -202,6 +202,12 @@ func (d *cache) living(r state.Reader, node []netip.Addr) (out []state.Key) {
 // ofConfig names all keys if the change is of a concern that all rows depend on.
 func (d *cache) ofConfig(r state.Reader, changed table.Config) []state.Key {
 	out := []state.Key{key(0, allIPv4), key(0, allIPv6), key(0, single(toAll))}
+	if changed.Concern == settings.OfServices {
+		for n := range d.t.Nodes.All(r) {
+			out = append(out, keys(0, n.Addresses)...)
+		}
+		return append(out, keys(0, slices.Collect(maps.Keys(d.devices.Of(r))))...)
+	}
 	if changed.Concern != settings.OfAddressing && changed.Concern != settings.OfRouting {
 		return out
 	}
@@ -227,7 +233,7 @@ func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheRow {
 	}
 	if p.IsSingleIP() {
 		if network == 0 && d.isOwn(r, p.Addr()) {
-			return []table.IPCacheRow{thisNode(p)}
+			return []table.IPCacheRow{d.portless(r, thisNode(p), d.nodes.Of(r).local)}
 		}
 		if h, ok := d.attached(r, network, p); ok {
 			return []table.IPCacheRow{h}
@@ -241,7 +247,7 @@ func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheRow {
 			return []table.IPCacheRow{h}
 		}
 		if d.devices.Of(r)[p.Addr()] == broadcast || p.Addr() == toAll && d.knows(r) {
-			return []table.IPCacheRow{thisNode(p)}
+			return []table.IPCacheRow{d.portless(r, thisNode(p), d.nodes.Of(r).local)}
 		}
 	}
 	if h, ok := d.prefix(r, p); ok {
@@ -298,6 +304,18 @@ func thisNode(p netip.Prefix) table.IPCacheRow {
 	return table.IPCacheRow{Prefix: p, Identity: identity.Host, Flags: table.IPCacheLocal | table.IPCacheNode | table.IPCacheCluster}
 }
 
+// portless says so of the row of an address of a node at which it offers no node ports.
+func (d *cache) portless(r state.Reader, h table.IPCacheRow, of []table.Node) table.IPCacheRow {
+	var first []netip.Addr
+	if len(of) > 0 {
+		first = of[0].Addresses
+	}
+	if !d.config.Of(r).Outside.At.Has(h.Prefix.Addr(), first) {
+		h.Flags |= table.IPCachePortless
+	}
+	return h
+}
+
 // knows tells whether this node or any configuration is known yet.
 func (d *cache) knows(r state.Reader) bool {
 	return len(d.nodes.Of(r).local) > 0 || d.t.Configs.Len(r) > 0
@@ -329,7 +347,7 @@ func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheRow, boo
 	nodes := d.nodes.Of(r)
 	if n := nodes.byAddress[p.Addr()]; len(n) > 0 {
 		h := table.IPCacheRow{Prefix: p, Identity: identity.RemoteNode, Flags: table.IPCacheNode | table.IPCacheCluster}
-		return d.reach(r, h, n[0].Underlay()), true
+		return d.portless(r, d.reach(r, h, n[0].Underlay()), n), true
 	}
 	var winner table.Endpoint
 	home := false

@@ -128,6 +128,35 @@ func host(t *testing.T, tables *table.Tables, db *state.DB, prefix string) table
 	return h
 }
 
+func TestNodesOfferPortsAtSomeOfTheirAddresses(t *testing.T) {
+	tables, db := table.New()
+	d := both(tables)
+	write(db, func(tx *state.Tx) { cluster(tables, tx) })
+	portless := func(value string) string {
+		write(db, func(tx *state.Tx) { tables.Settings.Put(tx, table.Setting{Name: "nodeport-addresses", Value: value}) })
+		for d.Step(db) {
+			continue
+		}
+		var list []string
+		for h := range tables.IPCache.All(db.Snapshot()) {
+			if h.Flags&table.IPCachePortless != 0 {
+				list = append(list, h.Prefix.Addr().String())
+			}
+		}
+		return strings.Join(list, " ")
+	}
+	for _, c := range [][2]string{
+		{"", ""},
+		{"primary", "172.16.0.1 172.16.255.255 192.168.0.255 255.255.255.255 fe80::1"},
+		{"172.16.0.0/16", "192.168.0.1 192.168.0.2 192.168.0.255 255.255.255.255 fd00::2 fe80::1"},
+		{"", ""},
+	} {
+		if have := portless(c[0]); have != c[1] {
+			t.Errorf("%q: no ports at %s, want %s", c[0], have, c[1])
+		}
+	}
+}
+
 func TestALocalNICBeatsAnEndpointAndTheLatestAttachmentBeatsAll(t *testing.T) {
 	tables, db := table.New()
 	d := both(tables)

@@ -20,6 +20,8 @@
 package socket
 
 import (
+	"net/netip"
+
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -55,6 +57,11 @@ func Constants(t *table.Tables) (string, []state.Input, func(state.Reader) any) 
 		c, told := of.Sockets, abi.SocketConfig{}
 		if of.Outside.NodePorts && of.Sockets.HoldPorts {
 			told.HoldPorts = 1
+		}
+		for bit, a := range []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()} {
+			if !of.Outside.At.Has(a, nil) {
+				told.Portless |= 1 << bit
+			}
 		}
 		if c.On {
 			told.On = 1

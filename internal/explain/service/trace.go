@@ -168,7 +168,8 @@ func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
 		key.Address = netip.IPv6Unspecified()
 	}
 	c := t.Tables.Config(t.r).Outside
-	if c.First <= key.Port && key.Port <= c.Last {
+	portless := place.Flags&table.IPCachePortless != 0 || itself && !c.At.Has(t.to.at.Addr(), nil)
+	if c.First <= key.Port && key.Port <= c.Last && !portless {
 		if row, held, found = t.ask("node port", key); found {
 			return row, held, true
 		}

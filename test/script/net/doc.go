@@ -67,5 +67,6 @@
 //	weft NODE COMMAND…             the program weft on it
 //	ask STATION ADDRESS:PORT PATH  asks there by HTTP once, and prints the answer
 //	asked STATION ADDRESS:PORT PATH TEXT  asks until the answer has this text
+//	bind [-u] NODE ADDRESS:PORT    takes a port there for a moment, TCP unless -u
 //	on NODE COMMAND…               any program on it, or on the machine outside
 package net

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -18,7 +20,7 @@ import (
 
 // hostCommands are about nodes as machines.
 var hostCommands = map[string]command{
-	"machine": machine, "plugins": plugins, "trace": trace, "weft": weft, "on": on, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle,
+	"machine": machine, "plugins": plugins, "trace": trace, "weft": weft, "on": on, "bind": bind, "confine": confine, "call": call, "trouble": trouble, "rouse": rouse, "settle": settle,
 	"clock": clock,
 }
 
@@ -108,6 +110,33 @@ func weft(l *line) error {
 			return fmt.Errorf("exit status %d: %s", code, complaint.String())
 		}
 		return nil
+	})
+}
+
+// bind takes a port of an address on a node, and gives it back.
+func bind(l *line) error {
+	n, err := l.node(l.arg(0))
+	if err != nil {
+		return err
+	}
+	at, err := netip.ParseAddrPort(l.arg(1))
+	if err != nil {
+		return err
+	}
+	family := map[bool]string{true: "4", false: "6"}[at.Addr().Is4()]
+	return n.Do(func() error {
+		if l.sets["u"] {
+			c, err := net.ListenPacket("udp"+family, at.String())
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		}
+		c, err := net.Listen("tcp"+family, at.String())
+		if err != nil {
+			return err
+		}
+		return c.Close()
 	})
 }
 

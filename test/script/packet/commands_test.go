@@ -163,7 +163,7 @@ func putIPCache(b *bench, ts *testscript.TestScript, args []string) {
 	}
 	row := table.IPCacheRow{Prefix: prefix, Identity: identity.Number(number(cmp.Or(o["identity"], "0")))}
 	for _, f := range strings.Split(o["flags"], ",") {
-		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect, "vtep": table.IPCacheVTEP}[f]
+		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect, "vtep": table.IPCacheVTEP, "portless": table.IPCachePortless}[f]
 	}
 	if t := o["tunnel"]; t != "" {
 		row.Tunnel = netip.MustParseAddr(t)
