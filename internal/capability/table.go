@@ -58,7 +58,7 @@ var Table = []Capability{
 		Commands: []string{"uninstall kube-proxy"},
 		Keys: []string{
 			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-mode=dsr",
-			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true", "nodeport-addresses=primary", "bpf-lb-algorithm=maglev",
+			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true", "nodeport-addresses=primary", "devices=eth0", "bpf-lb-algorithm=maglev",
 			"bpf-lb-algorithm-annotation=true", "bpf-lb-maglev-table-size=65521", "bpf-lb-maglev-hash-seed=AQIDBAUGBwgJCgsM",
 		},
 		Scripts: []string{
@@ -66,7 +66,7 @@ var Table = []Capability{
 			"backends_elsewhere_answer_the_outside_themselves", "backends_elsewhere_answer_without_a_tunnel",
 			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
 			"what_a_kube_proxy_has_left_is_named_and_removed", "a_node_port_is_no_port_of_a_process", "a_node_port_is_offered_where_its_addresses_say",
-			"a_nodes_loopback_is_its_own_whatever_route_localnet_says", "the_outside_hears_that_a_service_has_no_backend", "every_node_leads_a_client_to_the_same_backend",
+			"a_device_that_is_named_leads_out", "a_nodes_loopback_is_its_own_whatever_route_localnet_says", "the_outside_hears_that_a_service_has_no_backend", "every_node_leads_a_client_to_the_same_backend",
 		},
 	},
 	{

@@ -169,6 +169,11 @@ var datapath = []Key{
 		}),
 	},
 	{
+		Name: "devices", Concern: OfDatapath, Holds: AtOnce,
+		Text: "devices that lead out of the node, by name or, as `eth+`, by how it begins: instead of those with a default route. Those that hold the node's address always do",
+		read: setList(func(c *Config) *[]string { return &c.Devices }),
+	},
+	{
 		Name: "enable-tcx", Default: "true", Concern: OfDatapath, Holds: AtOnce, syntax: boolean, Text: "programs are attached by tcx links where the kernel has them, else by cls_bpf",
 		Needs: "true: Linux 6.6", read: func(r *reader, c *Config, key string) { c.Classic = !r.flag(key) },
 	},

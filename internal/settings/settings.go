@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -180,10 +181,22 @@ type Policy struct {
 
 // Datapath says how pods are connected, and what is remembered of their connections.
 type Datapath struct {
-	PodDevice string // kind of the device pairs that connect pods
-	Classic   bool   // programs are attached by cls_bpf filters, also where the kernel has tcx
+	PodDevice string   // kind of the device pairs that connect pods
+	Devices   []string // that lead out of the node, beside those with its address: names, or with a + what they begin with; none: those with a default route
+	Classic   bool     // programs are attached by cls_bpf filters, also where the kernel has tcx
 	Maps      MapSizes
 	Lives     Lives
+}
+
+// LeadsOut tells whether a device leads out of the node, of those that do not hold its address.
+func (d Datapath) LeadsOut(name string, hasDefault bool) bool {
+	if len(d.Devices) == 0 {
+		return hasDefault
+	}
+	return name != "lo" && slices.ContainsFunc(d.Devices, func(one string) bool {
+		prefix, wild := strings.CutSuffix(one, "+")
+		return one == name || wild && strings.HasPrefix(name, prefix)
+	})
 }
 
 // Services says how calls of services are answered.

@@ -25,7 +25,7 @@ clustermesh-cache-ttl clustermesh-enable-endpoint-sync clustermesh-enable-mcs-ap
 clustermesh-sync-timeout cni-chaining-mode cni-chaining-target cni-exclusive cni-external-routing cni-log-file cni-uninstall
 config config-dir config-sources config-sources-overrides connectivity-probe-frequency-ratio conntrack-gc-interval
 conntrack-gc-max-interval container-ip-local-reserved-ports controller-group-metrics
-crd-wait-timeout custom-cni-conf debug-verbose default-lb-service-ipam derive-masq-ip-addr-from-device devices
+crd-wait-timeout custom-cni-conf debug-verbose default-lb-service-ipam derive-masq-ip-addr-from-device
 direct-routing-device direct-routing-skip-unreachable disable-cnp-status-updates disable-endpoint-crd disable-envoy-version-check
 disable-external-ip-mitigation disable-iptables-feeder-rules dns-max-ips-per-restored-rule dns-policy-unload-on-shutdown
 dnsproxy-concurrency-limit dnsproxy-concurrency-processing-grace-period dnsproxy-enable-transparent-mode

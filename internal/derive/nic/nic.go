@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
@@ -88,7 +89,10 @@ func hooks(t *table.Tables) state.AnyDerivation {
 			state.On(t.Devices, device),
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{state.Join(a.HostName)} }),
 			state.On(t.Tunnels, func(_ state.Reader, n table.Tunnel) []state.Key { return []state.Key{state.Join(n.Name)} }),
-			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return allDevices(t, r, n) }),
+			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return allDevices(t, r, n.Local) }),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
+				return allDevices(t, r, c.Concern == settings.OfDatapath)
+			}),
 			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return devicesOfNIC(t, r, s) }),
 		},
 		Compute: func(r state.Reader, key state.Key) []table.Hook { return hooksOf(t, r, key) },
@@ -130,9 +134,9 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	return nil
 }
 
-// outward tells whether a device connects the node with others: it holds the node's address or a default route.
+// outward tells whether a device connects the node with others: it holds the node's address, or leads out as the configuration has it.
 func outward(t *table.Tables, r state.Reader, d table.Device) bool {
-	if d.Default {
+	if t.Config(r).LeadsOut(d.Name, d.Default) {
 		return true
 	}
 	for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
@@ -175,8 +179,8 @@ func attachmentsOn(t *table.Tables, r state.Reader, d table.Device) []state.Key 
 	return keys
 }
 
-func allDevices(t *table.Tables, r state.Reader, n table.Node) []state.Key {
-	if !n.Local {
+func allDevices(t *table.Tables, r state.Reader, all bool) []state.Key {
+	if !all {
 		return nil
 	}
 	var keys []state.Key

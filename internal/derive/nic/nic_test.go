@@ -2,9 +2,12 @@ package nic
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"weftnet.io/weftnet/internal/derive/need"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
@@ -92,17 +95,25 @@ func TestTheNodesOwnDevicesGetTheirPrograms(t *testing.T) {
 		b.t.Devices.Put(tx, table.Device{Index: 4, Name: "eth1", Default: true})
 		b.t.Devices.Put(tx, table.Device{Index: 5, Name: "docker0", Kind: "bridge"})
 	})
-	got := map[string]bool{}
-	for h := range b.t.Hooks.All(b.db.Snapshot()) {
-		got[h.Device+" "+h.Program] = true
-	}
-	for _, want := range []string{"eth0 from_net", "eth0 to_net", "eth1 from_net", "eth1 to_net", "weft_vxlan from_overlay", "weft_vxlan to_overlay"} {
-		if !got[want] {
-			t.Errorf("%s is missing", want)
+	both := func(device, of string) []string { return []string{device + " from_" + of, device + " to_" + of} }
+	for _, c := range []struct {
+		devices string
+		want    []string
+	}{
+		{"", slices.Concat(both("eth0", "net"), both("eth1", "net"), both("weft_vxlan", "overlay"))},
+		{"dock+", slices.Concat(both("docker0", "net"), both("eth0", "net"), both("weft_vxlan", "overlay"))}, // that with the node's address, too
+		{"eth1 docker", slices.Concat(both("eth0", "net"), both("eth1", "net"), both("weft_vxlan", "overlay"))},
+		{"+", slices.Concat(both("docker0", "net"), both("eth0", "net"), both("eth1", "net"), both("weft_vxlan", "overlay"))}, // never lo
+	} {
+		b.write(func(tx *state.Tx) {
+			b.t.Configs.Put(tx, table.Config{Concern: settings.OfDatapath, Settings: settings.Config{Datapath: settings.Datapath{Devices: strings.Fields(c.devices)}}})
+		})
+		var have []string
+		for h := range b.t.Hooks.All(b.db.Snapshot()) {
+			have = append(have, h.Device+" "+h.Program)
 		}
-		delete(got, want)
-	}
-	if len(got) != 0 {
-		t.Errorf("too much: %v", got)
+		if slices.Sort(have); !slices.Equal(have, c.want) {
+			t.Errorf("%q: %v, want %v", c.devices, have, c.want)
+		}
 	}
 }
