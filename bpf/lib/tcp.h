@@ -41,10 +41,10 @@ static __always_inline int tcp_near(__u32 x, __u32 y)
 }
 
 /* The number at which the next packet of an open connection should begin: after what came in order, or, after a gap, after what the
- * peer has acknowledged. A forged packet moves neither. */
-static __always_inline __u32 tcp_next(const struct packet *p, const struct ct_way *own, const struct ct_way *peer)
+ * peer has acknowledged, if its packets come by here. A forged packet moves neither. */
+static __always_inline __u32 tcp_next(const struct packet *p, const struct ct_way *own, const struct ct_way *peer, __u32 flags)
 {
-	if (p->seq != own->next && tcp_behind(peer->acked, own->next) && tcp_near(peer->acked, own->next))
+	if (!(flags & CT_ONE_WAY) && p->seq != own->next && tcp_behind(peer->acked, own->next) && tcp_near(peer->acked, own->next))
 		return peer->acked;
 	return own->next;
 }
@@ -52,7 +52,7 @@ static __always_inline __u32 tcp_next(const struct packet *p, const struct ct_wa
 /* Whether a RST of the one end, whose other end is `peer`, ends the connection. */
 static __always_inline int tcp_resets(const struct packet *p, const struct ct_way *own, const struct ct_way *peer, __u32 flags, int from_b)
 {
-	if ((flags & CT_OPEN) && p->seq == tcp_next(p, own, peer))
+	if ((flags & CT_OPEN) && p->seq == tcp_next(p, own, peer, flags))
 		return 1;
 	if ((flags & (from_b ? CT_ACKED_A : CT_ACKED_B)) && p->seq == peer->acked)
 		return 1;
@@ -118,7 +118,7 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 	if ((flags & CT_ONE_WAY) && !(p->tcp_flags & TCP_SYN))
 		flags |= CT_OPEN; /* as far as one way can tell: see ct_follow */
 	if ((flags & CT_OPEN) && !(p->tcp_flags & TCP_SYN)) {
-		__u32 next = tcp_next(p, own, peer);
+		__u32 next = tcp_next(p, own, peer, flags);
 
 		if (p->seq == next) {
 			in_order = 1;
