@@ -18,7 +18,7 @@ static __always_inline int clash_owns(const struct context *c, const struct flow
 
 	if (f->reply)
 		return !(c->event_flags & EVENT_SERVICE);
-	if ((e->flags & CT_TOLD) && !(c->event_flags & EVENT_SERVICE))
+	if ((e->flags & CT_TOLD) && !(c->event_flags & EVENT_SERVICE) && !tcp_opens(&c->packet))
 		return 1; /* its later packets do not say what was called */
 	if (e->client_port != c->client_port)
 		return 0;
@@ -129,6 +129,17 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	return reason ? -reason : 1;
 }
 
+/* A call meets another connection, and can have no other port: its client waits for the answer at this one. What is still opening gives
+ * way, for it may be forged, and would keep the call out for all its life. Returns 0 or a drop reason. */
+static __always_inline int clash_gives_way(const struct context *c, struct flow *f)
+{
+	if (!tcp_opens(&c->packet) || !(f->entry->flags & CT_OPENING))
+		return DROP_NAT_NO_MAPPING;
+	f->entry = NULL;
+	f->stale = 1;
+	return 0;
+}
+
 /* Finds the packet's connection among those that a workload may have with one backend; what was found for the packet as it
  * came is in `f`. Returns 0 or a drop reason. */
 static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
@@ -153,10 +164,10 @@ static __always_inline int clash_meet(struct __sk_buff *skb, struct context *c, 
 		ct_find(c, &c->packet, f);
 	else
 		f->key = &c->key; /* the verifier does not see that clash_find sets it */
-	if (!c->told)
+	if (!c->told && !(f->entry && (f->entry->flags & CT_TOLD)))
 		return clash_find(skb, c, f, 0);
 	ct_find(c, &c->packet, f);
-	return f->entry && !clash_owns(c, f) ? DROP_NAT_NO_MAPPING : 0; /* the client waits for the answer at this port */
+	return f->entry && !clash_owns(c, f) ? clash_gives_way(c, f) : 0;
 }
 
 #endif
