@@ -84,13 +84,13 @@ static __always_inline int outside_is_direct(struct __sk_buff *skb, struct conte
 
 #define DSR_ALWAYS_FITS 1200 /* bytes of an IP packet: with the option it is no longer than each link of IPv6 takes (RFC 8200 5) */
 
-/* Whether a packet of a connection whose backend answers straight to the client says what was called. Of UDP a later one that has no room
- * need not: the backend's node knows it by then. */
+/* Whether a packet of a connection whose backend answers straight to the client says what was called. Of UDP a later one that could not
+ * carry it need not: the backend's node knows it by then. */
 static __always_inline int outside_tells(struct __sk_buff *skb, struct context *c, const struct flow *f)
 {
 	const struct packet *p = &c->packet;
 
-	if (p->later_fragment || (p->protocol == IPPROTO_TCP && !tcp_opens(p)))
+	if (p->later_fragment || skb->gso_size || dsr_may_be(p) || (p->protocol == IPPROTO_TCP && !tcp_opens(p)))
 		return 0;
 	return f->is_new || c->hop.path != PATH_DIRECT || p->end - p->l3 < DSR_ALWAYS_FITS || dsr_reaches(skb);
 }
@@ -119,6 +119,8 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 		reason = masquerade_out(skb, &as);
 	else if (outside_tells(skb, c, f))
 		reason = dsr_write(skb);
+	else if (tcp_opens(&c->packet)) /* its backend would answer it as a call of its own */
+		reason = DROP_NAT_NO_MAPPING;
 	return reason ? drop(skb, c, reason) : path_out(skb, c);
 }
 
