@@ -74,9 +74,14 @@ static __always_inline int outside_carry_error(struct __sk_buff *skb, struct con
 }
 
 /* Whether the backend of a new call answers straight to the client. What could not carry the option goes on by SNAT, as what has
- * another source port than the client knows. */
+ * another source port than the client knows, and calls of nodes, pods and what lies behind a VTEP: their packets come from their own
+ * nodes alone, and not to themselves. */
 static __always_inline int outside_is_direct(struct __sk_buff *skb, struct context *c)
 {
+	struct ipcache *client = ipcache_lookup(&c->packet.src, c->net);
+
+	if (client && ((client->flags & (IPCACHE_LOCAL | IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) || !addr_is_zero(&client->tunnel)))
+		return 0;
 	if (!(c->service_flags & SERVICE_DIRECT) || c->client_port || skb->gso_size || dsr_may_be(&c->packet))
 		return 0;
 	return c->hop.path != PATH_DIRECT || dsr_reaches(skb);
