@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"strings"
+
+	"weftnet.io/weftnet/internal/settings/upstream"
+)
 
 var catalogue = func() map[string]Key {
 	all := map[string]Key{}
@@ -13,7 +17,7 @@ var catalogue = func() map[string]Key {
 	for _, k := range known {
 		add(k)
 	}
-	for name := range strings.FieldsSeq(notYet) {
+	for name := range strings.FieldsSeq(upstream.NotYet) {
 		add(Key{Name: name, none: true})
 	}
 	return all

@@ -578,11 +578,12 @@ type IpcacheFlag uint16
 
 // Values of IpcacheFlag.
 const (
-	IpcacheLocal   IpcacheFlag = 1
-	IpcacheNode    IpcacheFlag = 2
-	IpcacheCluster IpcacheFlag = 4
-	IpcacheDirect  IpcacheFlag = 8
-	IpcacheVtep    IpcacheFlag = 16
+	IpcacheLocal    IpcacheFlag = 1
+	IpcacheNode     IpcacheFlag = 2
+	IpcacheCluster  IpcacheFlag = 4
+	IpcacheDirect   IpcacheFlag = 8
+	IpcacheVtep     IpcacheFlag = 16
+	IpcachePortless IpcacheFlag = 32
 )
 
 // String names the value as C does, less the prefix IPCACHE_.
@@ -607,6 +608,10 @@ func (v IpcacheFlag) String() string {
 	if v&IpcacheVtep != 0 {
 		text = append(text, "vtep")
 		v &^= IpcacheVtep
+	}
+	if v&IpcachePortless != 0 {
+		text = append(text, "portless")
+		v &^= IpcachePortless
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint16(v)))
@@ -1374,11 +1379,12 @@ type Refusals struct {
 	Filled uint64
 }
 
-// SocketConfig is C's struct socket_config, 12 bytes.
+// SocketConfig is C's struct socket_config, 16 bytes.
 type SocketConfig struct {
 	_         structs.HostLayout
 	On        uint32
 	HostOnly  uint32
+	Portless  uint32
 	HoldPorts uint32
 }
 

@@ -1,13 +1,14 @@
-package settings
+// Package upstream names the keys that Cilium has and this project has not.
+package upstream
 
-// notYet are the keys of the versions that people come from which do nothing here yet, and endanger no pod by it.
-const notYet = `
+// NotYet are the keys of the versions that people come from which do nothing here yet, and endanger no pod by it.
+const NotYet = `
 agent-health-port agent-health-require-k8s-connectivity agent-labels agent-liveness-update-interval agent-not-ready-taint-key
 allocator-list-timeout allow-icmp-frag-needed annotate-k8s-node api-rate-limit arping-refresh-period
 auto-create-cilium-node-resource auto-create-default-pod-network auto-create-network-policy
 bgp-announce-lb-ip bgp-announce-pod-cidr bgp-config-path bgp-router-id-allocation-ip-pool bgp-router-id-allocation-mode
 bgp-secrets-namespace blacklist-conflicting-routes
-bpf-auth-map-max bpf-conntrack-accounting 
+bpf-auth-map-max bpf-conntrack-accounting
 
 bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
