@@ -82,7 +82,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	if (asks && (led || !service_is_called()))
 		reason = node_enforce(skb, NODE_GETS);
 	else if (ipcache_is_this_node(h) && services_here.outside && !p->icmp_error)
-		reason = outside_here();
+		reason = outside_here(skb);
 	if (reason)
 		return drop(skb, c, reason);
 	if (!ipcache_is_local_pod(h))

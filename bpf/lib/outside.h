@@ -129,6 +129,31 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	return reason ? drop(skb, c, reason) : path_out(skb, c);
 }
 
+/* Whether a socket of this node has the connection that a call would be towards it. It has no row, for it called the backend itself, and
+ * its answers would get the address of a service. */
+GLOBAL outside_meets(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *socket;
+	struct nat_key *key;
+	int met;
+
+	if (!c || !tcp_opens(&c->packet) || !ipcache_is_this_node(ipcache_lookup(&c->packet.dst, c->net)))
+		return 0;
+	key = &c->other_way;
+	key->src = c->packet.src;
+	key->dst = c->packet.dst;
+	key->src_port = c->packet.src_port;
+	key->dst_port = c->packet.dst_port;
+	socket = bpf_sk_lookup_tcp(skb, &t, masquerade_tuple(key, &t), BPF_F_CURRENT_NETNS, 0);
+	if (!socket)
+		return 0;
+	met = socket->state != BPF_TCP_LISTEN;
+	bpf_sk_release(socket);
+	return met;
+}
+
 /* Makes a call of a service one of a backend, and finds its connection. GO_ON: it is none, or its backend is here, which the packet is
  * for by now. 0: its backend is elsewhere. Else a drop reason. */
 static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c, struct flow *f)
@@ -143,6 +168,11 @@ static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c
 	f->key = &c->key; /* the verifier does not see that an error opens no connection */
 	if (!reason && !error)
 		reason = clash_meet(skb, c, f);
+	if (!reason && !error && !f->entry && outside_meets(skb)) {
+		int resolved = clash_resolve(skb, 0, 1);
+
+		reason = resolved < 0 ? -resolved : 0;
+	}
 	return !reason && h && (h->flags & IPCACHE_LOCAL) ? GO_ON : reason;
 }
 
@@ -182,8 +212,9 @@ GLOBAL outside_enter(struct __sk_buff *skb)
 }
 
 /* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Where
- * another node led it here, its later packets do not say that they are one's. Returns 0 or a drop reason. */
-GLOBAL outside_here(void)
+ * another node led it here, its later packets do not say that they are one's. A call of the node itself ends what is still opening between
+ * these ends: it may be forged. Returns 0 or a drop reason. */
+GLOBAL outside_here(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
 	struct flow f = {};
@@ -192,8 +223,17 @@ GLOBAL outside_here(void)
 	if (!c)
 		return DROP_INVALID;
 	ct_find(c, &c->packet, &f);
-	if (!(c->event_flags & EVENT_SERVICE) && !(f.entry && (f.entry->flags & CT_TOLD)))
-		return 0;
+	if (!(c->event_flags & EVENT_SERVICE)) {
+		if (f.entry && tcp_opens(&c->packet) && (f.entry->flags & CT_OPENING) && (f.entry->flags & CT_SERVICE)) {
+			ct_silent(f.key, f.entry, 0);
+			ct_remove(f.key);
+			return 0;
+		}
+		if (!f.entry || !(f.entry->flags & CT_TOLD))
+			return 0;
+	}
+	if (!f.entry && c->told && outside_meets(skb))
+		return DROP_NAT_NO_MAPPING;
 	reason = f.entry ? 0 : open_connection(&f, CT_STACK | CT_CALLED);
 	return f.entry ? ct_update(c, &f) : reason;
 }
