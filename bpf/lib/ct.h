@@ -64,7 +64,7 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	if (e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
-	if (tcp_opens(p) && lives_are_over(e->flags))
+	if (tcp_opens(p) && (lives_are_over(e->flags) || lives_half(e->flags)))
 		return;
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 	/* An ICMP answer to no known request has opened this one: a request the other way is not its answer, and opens its own. */

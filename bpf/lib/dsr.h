@@ -145,6 +145,25 @@ static __always_inline int dsr_forged(struct __sk_buff *skb, const struct packet
 	return dsr_may_be(p) ? dsr_refuse(skb) : 0;
 }
 
+/* The quota of what a packet opens that is led here: that of the service, as this node numbers it; one for all that are not offered here. */
+GLOBAL dsr_owner(void)
+{
+	struct context *c = context_here();
+	struct lb_call call = {};
+	struct service *s;
+
+	if (!c)
+		return 0;
+	call.dst = c->service;
+	call.port = c->service_port;
+	call.protocol = c->packet.protocol;
+	call.scope = SCOPE_OUTSIDE;
+	call.net = c->net;
+	s = lb_frontend(&call);
+	c->packet.owner = OWNER_SERVICE | (s ? s->id : 0);
+	return 0;
+}
+
 /* Takes the option out of a packet that another node has sent; what it says is in the context then. Off the wire, a frame must have
  * come straight from the node that it names; out of the overlay the node is known already. Returns 0 or a drop reason. */
 GLOBAL dsr_take(struct __sk_buff *skb)
@@ -185,7 +204,7 @@ GLOBAL dsr_take(struct __sk_buff *skb)
 		return reason;
 	c->told = 1;
 	c->event_flags |= EVENT_SERVICE;
-	return 0;
+	return dsr_owner();
 }
 
 static __always_inline int dsr_size(const struct packet *p)

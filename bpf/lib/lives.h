@@ -15,12 +15,15 @@ volatile const struct ct_lives lives = {
 	.tcp_opening = CT_TCP_OPENING_SECONDS,
 };
 
-/* Where one way alone is seen, its end is the end. */
 static __always_inline int lives_are_over(__u32 flags)
 {
-	__u32 closing = flags & (CT_CLOSING_A | CT_CLOSING_B);
+	return (flags & CT_RESET) || (flags & (CT_CLOSING_A | CT_CLOSING_B)) == (CT_CLOSING_A | CT_CLOSING_B);
+}
 
-	return (flags & CT_RESET) || closing == (CT_CLOSING_A | CT_CLOSING_B) || (closing && (flags & CT_ONE_WAY));
+/* Whether one way alone is seen, and its end has closed it: the other may still send for long. */
+static __always_inline int lives_half(__u32 flags)
+{
+	return (flags & CT_ONE_WAY) && (flags & (CT_CLOSING_A | CT_CLOSING_B));
 }
 
 /* In ns. */
@@ -32,7 +35,7 @@ static __always_inline __u64 lives_for(__u32 protocol, __u32 flags)
 		return (flags & CT_REPLIED ? lives.datagram[service] : lives.datagram_new[service]) * SECOND;
 	if (lives_are_over(flags))
 		return lives.tcp_closing[service] * SECOND;
-	return (flags & CT_OPEN ? lives.tcp_open[service] : lives.tcp_opening) * SECOND;
+	return ((flags & CT_OPEN) && !lives_half(flags) ? lives.tcp_open[service] : lives.tcp_opening) * SECOND;
 }
 
 #endif

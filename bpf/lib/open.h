@@ -92,7 +92,7 @@ GLOBAL open_row(__u32 flags, int stale)
 		e->service = c->service;
 		e->service_port = c->service_port;
 	}
-	if (flags & CT_CALLED)
+	if ((flags & CT_CALLED) && !(flags & CT_ONE_WAY)) /* one way proves no caller: who forges one must not count as it */
 		e->caller = caller_of(c, p->owner);
 	reason = open_affords(c);
 	if (reason)

@@ -10,6 +10,7 @@
 #include "dsr.h"
 #include "masquerade.h"
 #include "node.h"
+#include "outside_error.h"
 #include "path.h"
 #include "reject.h"
 
@@ -28,38 +29,6 @@ static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
 {
 	outside_way(c);
 	return path_out(skb, c);
-}
-
-/* An error about an answer, for the backend that gave it: it must find what it sent. Returns 0 or a drop reason; c->event_flags tells
- * what was done. */
-GLOBAL outside_error(struct __sk_buff *skb)
-{
-	struct context *c = context_here();
-	struct packet *p, *q;
-	struct nat_key *key;
-	struct nat *known;
-	int reason;
-
-	if (!c)
-		return DROP_INVALID;
-	p = &c->packet;
-	q = &c->quoted;
-	key = &c->other_way;
-	__builtin_memset(q, 0, sizeof(*q));
-	__builtin_memset(key, 0, sizeof(*key));
-	if (parse_quoted(skb, p, q) || !addr_equal(&p->dst, &q->src))
-		return 0;
-	nat_key_of_quoted(c, q, key);
-	key->kind = NAT_SERVICE;
-	known = bpf_map_lookup_elem(&translations, key);
-	if (!known)
-		return 0;
-	c->nat = *known;
-	c->event_flags |= EVENT_SERVICE;
-	reason = rewrite_quoted(skb, p, q, SIDE_SOURCE, &c->nat.addr, c->nat.port);
-	if (!reason && c->nat.source_port)
-		reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &q->dst, c->nat.source_port);
-	return reason ? reason : rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, p->dst_port);
 }
 
 /* An error about an answer, on to the backend that is not here. */
@@ -154,6 +123,14 @@ GLOBAL outside_meets(struct __sk_buff *skb)
 	return met;
 }
 
+/* Such a call takes another source port. Returns 0 or a drop reason. */
+GLOBAL outside_part(struct __sk_buff *skb)
+{
+	int resolved = outside_meets(skb) ? clash_resolve(skb, 0, 1) : 0;
+
+	return resolved < 0 ? -resolved : 0;
+}
+
 /* Makes a call of a service one of a backend, and finds its connection. GO_ON: it is none, or its backend is here, which the packet is
  * for by now. 0: its backend is elsewhere. Else a drop reason. */
 static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c, struct flow *f)
@@ -168,11 +145,8 @@ static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c
 	f->key = &c->key; /* the verifier does not see that an error opens no connection */
 	if (!reason && !error)
 		reason = clash_meet(skb, c, f);
-	if (!reason && !error && !f->entry && outside_meets(skb)) {
-		int resolved = clash_resolve(skb, 0, 1);
-
-		reason = resolved < 0 ? -resolved : 0;
-	}
+	if (!reason && !error && !f->entry)
+		reason = outside_part(skb);
 	return !reason && h && (h->flags & IPCACHE_LOCAL) ? GO_ON : reason;
 }
 
@@ -281,33 +255,6 @@ static __always_inline int outside_back(struct __sk_buff *skb, struct context *c
 		return GO_ON;
 	action = outside_answer(skb);
 	return action == GO_ON ? drop(skb, c, DROP_STALE) : action;
-}
-
-/* An error of the node itself about a call whose backend it is: the client hears of what it sent, from what it called. Returns 0 or a
- * drop reason. */
-GLOBAL outside_complaint(struct __sk_buff *skb)
-{
-	struct context *c = context_here();
-	struct flow f = {};
-	struct packet *p, *q;
-	int reason, backends;
-
-	if (!c)
-		return DROP_INVALID;
-	p = &c->packet;
-	q = &c->quoted;
-	__builtin_memset(q, 0, sizeof(*q));
-	if (parse_quoted(skb, p, q) || !addr_equal(&p->dst, &q->src))
-		return 0;
-	ct_find(c, q, &f);
-	if (!f.entry || f.reply || !(f.entry->flags & CT_SERVICE))
-		return 0;
-	backends = addr_equal(&p->src, &q->dst);
-	c->service = f.entry->service;
-	reason = rewrite_quoted(skb, p, q, SIDE_DESTINATION, &c->service, f.entry->service_port);
-	if (!reason && f.entry->client_port)
-		reason = rewrite_quoted(skb, p, q, SIDE_SOURCE, &q->src, f.entry->client_port);
-	return reason || !backends ? reason : rewrite(skb, p, SIDE_SOURCE, &c->service, p->src_port);
 }
 
 /* What the node itself answers as a backend leaves with the address that was called. Returns 0 or a drop reason. */

@@ -120,7 +120,8 @@ static __always_inline __u32 tcp_follow(const struct packet *p, struct ct *e, __
 	if ((flags & CT_OPEN) && !(p->tcp_flags & TCP_SYN)) {
 		__u32 next = tcp_next(p, own, peer, flags);
 
-		if (p->seq == next) {
+		/* Where one way alone is seen, nothing tells of what filled a gap. */
+		if (p->seq == next || ((flags & CT_ONE_WAY) && tcp_behind(p->seq_end, next))) {
 			in_order = 1;
 			next = p->seq_end;
 		}
