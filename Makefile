@@ -40,7 +40,7 @@ check: fresh ## format, generated files, vet, lint, unit tests and control scrip
 	@$(MAKE) --no-print-directory -j2 --output-sync=target fmt vet unit lint check-modules check-lab
 
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
-	go test ./test/script/... ./test/soak
+	go test -timeout 30m ./test/script/... ./test/soak
 	$(MAKE) test-vm KERNEL=6.1,6.12 ARGS=-quick
 	$(WEFT_LAB) smoke --set webhook.enabled=true --set config.enable-host-firewall=true -- go test -count=1 -tags e2e ./test/e2e
 

@@ -54,7 +54,7 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	int reason = 0, loops = 0;
 
 	if (!ipcache_is_workload(h)) {
-		reason = f->reply ? 0 : service_translate(skb, c);
+		reason = f->reply ? 0 : service_translate(skb);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
 		if (!reason && loops)
 			reason = reply_loopback_source(skb, c);

@@ -135,7 +135,7 @@ GLOBAL outside_part(struct __sk_buff *skb)
  * for by now. 0: its backend is elsewhere. Else a drop reason. */
 static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	int error = c->packet.icmp_error, reason = error ? outside_error(skb) : service_translate(skb, c);
+	int error = c->packet.icmp_error, reason = error ? outside_error(skb) : service_translate(skb);
 	struct ipcache *h;
 
 	if (!reason && !(c->event_flags & EVENT_SERVICE))

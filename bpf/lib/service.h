@@ -145,8 +145,10 @@ static __always_inline struct nat_key *service_key_of(struct context *c)
 
 /* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
  * c->event_flags tells what was done, c->service what was called. */
-GLOBAL service_translate(struct __sk_buff *skb, struct context *c)
+GLOBAL service_translate(struct __sk_buff *skb)
 {
+	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
+
 	if (!c)
 		return DROP_INVALID;
 	struct packet *p = &c->packet;

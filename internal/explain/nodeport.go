@@ -22,6 +22,7 @@ type nodePort struct {
 	at     port
 	leads  string // what makes it one: node port of service shop/web
 	spared string // why the node's own policies are not asked; empty: they are
+	direct bool   // an end on another node answers who is outside itself (DSR)
 }
 
 // offered is which number of a port of a service is meant.
@@ -146,7 +147,7 @@ func (q question) behind(source, node end, p port) ([]end, error) {
 		return []end{node}, nil
 	}
 	if s, offers, _ := q.serviceAt(at, p); offers {
-		return q.led(q.backends(s, atService, p, at), s, source, nodePort{node, p, "address of", "who calls a service's address calls the service, not the node"})
+		return q.led(q.backends(s, atService, p, at), s, source, nodePort{node: node, at: p, leads: "address of", spared: "who calls a service's address calls the service, not the node"})
 	}
 	for s := range q.t.Services.All(q.r) {
 		if !hasFamily(s, at) || !q.offers(node, at) || has(s, atNode, p) < 0 || q.config.Outside.NodePorts && !q.isNodePort(p) {
@@ -180,6 +181,7 @@ func (q question) offers(node end, at netip.Addr) bool {
 func (q question) led(ends []end, s table.Service, source end, door nodePort) ([]end, error) {
 	name := fmt.Sprintf("service %s/%s", s.Namespace, s.Name)
 	straight := q.isLed(source, door, s)
+	door.direct = q.isDirect(s, door.at)
 	if door.leads += " " + name; !straight && s.ExternalLocal {
 		ends = slices.DeleteFunc(ends, func(e end) bool { return e.on != door.node.node && e.address.Zone() == "" })
 		name += " with externalTrafficPolicy Local"
@@ -256,18 +258,24 @@ func (q question) enter(from, to end, p port) agentv1.Explanation {
 	if d.spared != "" {
 		via.Ingress = agentv1.PolicySide{Verdict: policy.Allow.String(), Reason: d.spared}
 	}
-	behind := q.explain(q.carried(from, node, to), to, p)
+	behind := q.explain(q.carried(from, node, to, d.direct), to, p)
 	x.Via, x.To, x.Port, x.Ingress = &via, behind.To, behind.Port, behind.Ingress
 	x.Allowed = passes(x.Egress) && passes(via.Ingress) && passes(x.Ingress)
 	return x
 }
 
+// isDirect tells whether backends of a service on other nodes answer who is outside themselves.
+func (q question) isDirect(s table.Service, p port) bool {
+	return q.config.Outside.Any() && q.config.Outside.Direct(s.Forwarding, p.Protocol == policy.TCP)
+}
+
 // carried is the sender as the end that serves sees it: never as itself, and on another node than the one that has led on with that node's
 // address. By the tunnel who it is comes with it; with native routing, and to a node, it is the node that has led on. A node that calls
-// another one is a remote one by then to its own pods, too.
-func (q question) carried(from, node, to end) end {
+// another one is a remote one by then to its own pods, too. Direct: who is outside comes with its own address.
+func (q question) carried(from, node, to end, direct bool) end {
 	elsewhere := to.node != node.node && to.node != ""
 	switch {
+	case direct && from.isOutside():
 	case elsewhere && (q.config.Routing == settings.Native || to.isNode):
 		from = ofNumber(identity.RemoteNode)
 		from.owns, from.address = node.owns, node.address
@@ -331,7 +339,7 @@ func (q question) elsewhere(from, to end, p port, x agentv1.Explanation) []strin
 	case to.enters.ExternalLocal:
 		return []string{fmt.Sprintf("the call must enter the cluster at node %s: the service's externalTrafficPolicy is Local", to.node)}
 	}
-	other := q.explain(q.carried(from, end{}, to), to, p)
+	other := q.explain(q.carried(from, end{}, to, q.isDirect(*to.enters, p)), to, p)
 	if other.Ingress.Verdict == x.Ingress.Verdict {
 		return nil
 	}

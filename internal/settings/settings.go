@@ -263,6 +263,15 @@ func (p PortAddresses) Has(a netip.Addr, node []netip.Addr) bool {
 // Any says whether anything that comes from outside is translated here.
 func (o Outside) Any() bool { return o.NodePorts || o.HostPorts || o.ExternalIPs }
 
+// Direct says whether backends on other nodes answer a client outside themselves (DSR); forwarding is what the service itself says of it: dsr,
+// snat, or nothing.
+func (o Outside) Direct(forwarding string, tcp bool) bool {
+	if o.ByService && forwarding != "" {
+		return forwarding == "dsr"
+	}
+	return o.Mode == "dsr" || o.Mode == "hybrid" && tcp
+}
+
 // Observation says where flows and metrics are served.
 type Observation struct {
 	Hubble       bool

@@ -169,7 +169,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
 				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources, ByNode: k.byNode,
 				Backends: f.Backends,
-				Direct:   k.scope == table.ScopeOutside && direct(service, f.Protocol, d.t.Config(r).Outside),
+				Direct:   k.scope == table.ScopeOutside && d.t.Config(r).Outside.Direct(service.Forwarding, f.Protocol == unix.IPPROTO_TCP),
 			}
 			if k.scope == table.ScopeOutside && byTable(choice, service) {
 				row.Maglev = shape(choice, f.Backends)
@@ -252,14 +252,6 @@ func fromOutside(service table.Service, outside []kind, c settings.Outside) (out
 		out = append(out, k)
 	}
 	return out
-}
-
-// direct is whether backends of the Service on other nodes answer straight to the client.
-func direct(service table.Service, protocol uint8, c settings.Outside) bool {
-	if c.ByService && service.Forwarding != "" {
-		return service.Forwarding == "dsr"
-	}
-	return c.Mode == "dsr" || c.Mode == "hybrid" && protocol == unix.IPPROTO_TCP
 }
 
 // kinds lists what a Service is offered at: its cluster addresses, or its external ones and its node ports.
