@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* dsr (direct server return): a call from outside goes to its backend's node with the client's address, and an option that says what was
  * called; the answer leaves there for the client, from that address, and does not come by here. The first packet of a TCP connection
- * has the option, and each of UDP. Only nodes are believed: what others send with it is dropped. */
+ * has the option, and each of UDP that has room for it. Only nodes are believed: what others send with it is dropped. */
 #ifndef WEFT_DSR_H
 #define WEFT_DSR_H
 

@@ -176,7 +176,7 @@ GLOBAL outside_enter(struct __sk_buff *skb)
 	struct flow f = {};
 	int reason;
 
-	if (!c || !services_here.host_ports || c->packet.icmp_error || c->told)
+	if (!c || !services_here.outside || c->packet.icmp_error || c->told)
 		return GO_ON;
 	reason = outside_lead(skb, c, &f);
 	if (reason == GO_ON)
