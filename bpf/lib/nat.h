@@ -74,6 +74,48 @@ GLOBAL nat_remove(const struct nat_key *at)
 	return removed;
 }
 
+/* The key of the row that a call of a service has, whose connection is at c->evicted; in c->other_way. */
+static __always_inline struct nat_key *nat_key_of_call(struct context *c, const struct ct *e)
+{
+	struct nat_key *key = &c->other_way;
+	int from_b = e->flags & CT_FROM_B;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = from_b ? c->evicted.b : c->evicted.a;
+	key->src_port = e->client_port;
+	if (!e->client_port)
+		key->src_port = from_b ? c->evicted.b_port : c->evicted.a_port;
+	key->dst = e->service;
+	key->dst_port = e->service_port;
+	key->protocol = c->evicted.protocol;
+	key->kind = NAT_SERVICE;
+	key->net = c->evicted.net;
+	return key;
+}
+
+/* Removes the rows of a call of a service, whose connection is at c->evicted and goes before it is open. Returns how many. */
+GLOBAL nat_forget(void)
+{
+	struct context *c = context_here();
+	struct nat_key *key;
+	struct ct *e;
+	int removed, from_b;
+
+	if (!c)
+		return 0;
+	e = bpf_map_lookup_elem(&connections, &c->evicted);
+	if (!e || !(e->flags & CT_SERVICE))
+		return 0;
+	from_b = e->flags & CT_FROM_B;
+	key = nat_key_of_call(c, e);
+	removed = nat_remove(key);
+	key->kind = NAT_OUT;
+	key->src_port = from_b ? c->evicted.b_port : c->evicted.a_port;
+	key->dst = from_b ? c->evicted.a : c->evicted.b;
+	key->dst_port = from_b ? c->evicted.a_port : c->evicted.b_port;
+	return removed + nat_remove(key);
+}
+
 /* When the connection between these ends expires if no packet follows, in seconds of CLOCK_MONOTONIC; 0: there is none.
  * `p` and `key` are scratch space. */
 static __always_inline int nat_until(const struct nat_key *k, struct packet *p, struct ct_key *key)

@@ -5,6 +5,7 @@
 #define WEFT_OPEN_H
 
 #include "ct.h"
+#include "nat.h"
 
 /* A connection that a forged SYN may have opened takes a random index of openings, and what is still opening there goes: a flood
  * mostly evicts its own, and a caller that answers within the time of some thousand calls stays. Returns whether
@@ -27,8 +28,43 @@ GLOBAL open_evicts(void)
 	e = bpf_map_lookup_elem(&connections, &c->evicted);
 	if (!e || !(e->flags & CT_OPENING) || !__builtin_memcmp(&c->evicted, &c->key, sizeof(c->key)))
 		return 0;
+	if (e->flags & CT_SERVICE)
+		nat_forget();
 	account_end(&c->evicted, e, ENDING_EVICTED, 0);
 	return 1;
+}
+
+#define OPEN_YIELDS 16
+
+/* Where an owner's share of `translations` is used up, a call of a service that it pays for and that is still opening gives way to a new one: a
+ * flood of forged calls mostly takes the place of its own. Returns whether there is room now. */
+GLOBAL open_yields(__u32 owner)
+{
+	struct context *c = context_here();
+	__u32 limit = config.openings_limit, at;
+	struct ct_key *opening;
+	struct nat *n;
+	struct ct *e;
+
+	if (!c)
+		return 0;
+	for (int i = 0; i < OPEN_YIELDS; i++) {
+		at = bpf_get_prandom_u32() % (limit ? limit : 1);
+		opening = bpf_map_lookup_elem(&openings, &at);
+		if (!opening)
+			return 0;
+		c->evicted = *opening;
+		e = bpf_map_lookup_elem(&connections, &c->evicted);
+		if (!e || (e->flags & (CT_OPENING | CT_SERVICE)) != (CT_OPENING | CT_SERVICE))
+			continue;
+		n = bpf_map_lookup_elem(&translations, nat_key_of_call(c, e));
+		if (!n || n->owner != owner || !nat_forget())
+			continue;
+		account_end(&c->evicted, e, ENDING_EVICTED, 0);
+		ct_remove(&c->evicted);
+		return 1;
+	}
+	return 0;
 }
 
 /* Takes a new connection, c->fresh, from its owner's quota and counts it for its caller; says how long it lives until it is

@@ -89,12 +89,15 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 		return drop(skb, c, reason);
 	direct = f->entry->flags & CT_ONE_WAY;
 	deliver_report(skb, c, f, c->hop.path == PATH_DIRECT ? EVENT_TO_NETWORK : EVENT_TO_OVERLAY);
-	if (!direct)
+	if (!direct) {
 		reason = masquerade_out(skb, &as);
-	else if (outside_tells(skb, c, f))
+		if (reason == DROP_QUOTA && open_yields(c->packet.owner))
+			reason = masquerade_out(skb, &as);
+	} else if (outside_tells(skb, c, f)) {
 		reason = dsr_write(skb);
-	else if (tcp_opens(&c->packet)) /* its backend would answer it as a call of its own */
+	} else if (tcp_opens(&c->packet)) { /* its backend would answer it as a call of its own */
 		reason = DROP_NAT_NO_MAPPING;
+	}
 	return reason ? drop(skb, c, reason) : path_out(skb, c);
 }
 
@@ -138,6 +141,8 @@ static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c
 	int error = c->packet.icmp_error, reason = error ? outside_error(skb) : service_translate(skb);
 	struct ipcache *h;
 
+	if (reason == DROP_QUOTA && open_yields(c->packet.owner))
+		reason = service_translate(skb);
 	if (!reason && !(c->event_flags & EVENT_SERVICE))
 		return GO_ON;
 	h = ipcache_lookup(&c->packet.dst, c->net);
