@@ -32,7 +32,7 @@ func main() {
 	flag.StringVar(&o.series, "kernel", "6.12", "series of kernels: the first two numbers of versions, with commas between")
 	flag.BoolVar(&o.quick, "quick", false, "of each suite only what says most about a kernel")
 	flag.StringVar(&o.cache, "cache", "/var/tmp/weft-vm", "folder for kernels and test binaries")
-	flag.DurationVar(&o.timeout, "timeout", 20*time.Minute, "of one machine, which counts as hung after it")
+	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "of one machine, which counts as hung after it")
 	flag.BoolVar(&o.update, "update", false, "tests write their golden files anew")
 	flag.BoolVar(&o.verbose, "v", false, "show what passes, too")
 	flag.StringVar(&o.settings, "settings", "", "configuration of all nodes of the suite net: KEY=VALUE,KEY=VALUE")
