@@ -85,7 +85,7 @@ func (s *Neighbors) Set(_ context.Context, rows []neighbor.Neighbor) error {
 			elsewhere[address(n.IP)] = n
 		}
 	}
-	return eachNeighbor(rows, func(r neighbor.Neighbor) error {
+	return each(rows, neighbor.Table.Key, func(r neighbor.Neighbor) error {
 		link, err := s.handle.LinkByName(r.Device)
 		if err != nil {
 			return fmt.Errorf("find device %s: %w", r.Device, err)
@@ -117,7 +117,7 @@ func (s *Neighbors) Unset(_ context.Context, rows []neighbor.Neighbor) error {
 			have[address(n.IP)] = n
 		}
 	}
-	return eachNeighbor(rows, func(r neighbor.Neighbor) error {
+	return each(rows, neighbor.Table.Key, func(r neighbor.Neighbor) error {
 		n, there := have[r.Address]
 		if !there {
 			return nil
@@ -140,14 +140,4 @@ func (s *Neighbors) Clear(ctx context.Context) (int, error) {
 		rows = append(rows, r)
 	}
 	return len(rows), s.Unset(ctx, rows)
-}
-
-func eachNeighbor(rows []neighbor.Neighbor, do func(neighbor.Neighbor) error) error {
-	var errs []error
-	for _, r := range rows {
-		if err := do(r); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: neighbor.Table.Key(r), Err: err})
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -160,7 +160,7 @@ func request(row table.Route, device int) *nl.NetlinkRequest {
 
 // Unset removes routes.
 func (s *Routes) Unset(_ context.Context, rows []table.Route) error {
-	return each(rows, func(r table.Route) error {
+	return each(rows, routeKey, func(r table.Route) error {
 		gone := marked(r.Prefix)
 		gone.Scope = netlink.SCOPE_NOWHERE // whatever it has
 		if err := s.handle.RouteDel(gone); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -183,18 +183,21 @@ func (s *Routes) Clear(ctx context.Context) (n int, err error) {
 	return len(rows), s.Unset(ctx, rows)
 }
 
-func each(rows []table.Route, do func(table.Route) error) error {
+// each does something with each row, and names those where it failed.
+func each[R any](rows []R, key func(R) state.Key, do func(R) error) error {
 	var errs []error
 	for _, r := range rows {
 		if err := do(r); err != nil {
-			errs = append(errs, failed(r, err))
+			errs = append(errs, &reconcile.RowError{Key: key(r), Err: err})
 		}
 	}
 	return errors.Join(errs...)
 }
 
+func routeKey(r table.Route) state.Key { return state.Join(r.Prefix) }
+
 func failed(r table.Route, err error) error {
-	return &reconcile.RowError{Key: state.Join(r.Prefix), Err: err}
+	return &reconcile.RowError{Key: routeKey(r), Err: err}
 }
 
 func marked(p netip.Prefix) *netlink.Route {
