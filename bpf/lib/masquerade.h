@@ -178,17 +178,7 @@ static __always_inline int masquerade_has_ports(const struct packet *p)
 /* The translation of a packet on its way out; NULL: none yet. */
 static __always_inline struct nat *nat_known(struct context *c)
 {
-	struct nat_key *key = &c->way_out;
-	struct packet *p = &c->packet;
-
-	__builtin_memset(key, 0, sizeof(*key));
-	key->src = p->src;
-	key->dst = p->dst;
-	key->src_port = p->src_port;
-	key->dst_port = p->dst_port;
-	key->protocol = p->protocol;
-	key->net = c->net;
-	return bpf_map_lookup_elem(&translations, key);
+	return bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_OUT));
 }
 
 /* Whether a packet of connection `e` (NULL: none) has a translation already, which it keeps whatever the configuration says now. One

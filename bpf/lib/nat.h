@@ -18,6 +18,23 @@ static __always_inline void nat_key_of_quoted(const struct context *c, const str
 	key->net = c->net;
 }
 
+/* The key of the row of this packet, of one kind, in c->way_out. */
+static __always_inline struct nat_key *nat_key_of(struct context *c, __u8 kind)
+{
+	const struct packet *p = &c->packet;
+	struct nat_key *key = &c->way_out;
+
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = p->src;
+	key->dst = p->dst;
+	key->src_port = p->src_port;
+	key->dst_port = p->dst_port;
+	key->protocol = p->protocol;
+	key->kind = kind;
+	key->net = c->net;
+	return key;
+}
+
 /* The key of the row for the other way. */
 static __always_inline void nat_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)
 {

@@ -7,20 +7,26 @@
 #include "ct.h"
 #include "nat.h"
 
+/* A random place of openings. */
+static __always_inline struct ct_key *open_place(void)
+{
+	__u32 limit = config.openings_limit, at = bpf_get_prandom_u32() % (limit ? limit : 1);
+
+	return bpf_map_lookup_elem(&openings, &at);
+}
+
 /* A connection that a forged SYN may have opened takes a random index of openings, and what is still opening there goes: a flood
  * mostly evicts its own, and a caller that answers within the time of some thousand calls stays. Returns whether
  * one has to go: its key is in c->evicted. */
 GLOBAL open_evicts(void)
 {
 	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
-	__u32 limit = config.openings_limit, at;
 	struct ct_key *opening;
 	struct ct *e;
 
 	if (!c)
 		return 0;
-	at = bpf_get_prandom_u32() % (limit ? limit : 1);
-	opening = bpf_map_lookup_elem(&openings, &at);
+	opening = open_place();
 	if (!opening)
 		return 0;
 	c->evicted = *opening;
@@ -41,7 +47,6 @@ GLOBAL open_evicts(void)
 GLOBAL open_yields(__u32 owner)
 {
 	struct context *c = context_here();
-	__u32 limit = config.openings_limit, at;
 	struct ct_key *opening;
 	struct nat *n;
 	struct ct *e;
@@ -49,8 +54,7 @@ GLOBAL open_yields(__u32 owner)
 	if (!c)
 		return 0;
 	for (int i = 0; i < OPEN_YIELDS; i++) {
-		at = bpf_get_prandom_u32() % (limit ? limit : 1);
-		opening = bpf_map_lookup_elem(&openings, &at);
+		opening = open_place();
 		if (!opening)
 			return 0;
 		c->evicted = *opening;

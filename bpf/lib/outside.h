@@ -47,11 +47,12 @@ static __always_inline int outside_carry_error(struct __sk_buff *skb, struct con
  * nodes alone, and not to themselves. */
 static __always_inline int outside_is_direct(struct __sk_buff *skb, struct context *c)
 {
-	struct ipcache *client = ipcache_lookup(&c->packet.src, c->net);
+	struct ipcache *client;
 
-	if (client && ((client->flags & (IPCACHE_LOCAL | IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) || !addr_is_zero(&client->tunnel)))
-		return 0;
 	if (!(c->service_flags & SERVICE_DIRECT) || c->client_port || skb->gso_size || dsr_may_be(&c->packet))
+		return 0;
+	client = ipcache_lookup(&c->packet.src, c->net);
+	if (client && ((client->flags & (IPCACHE_LOCAL | IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) || !addr_is_zero(&client->tunnel)))
 		return 0;
 	return c->hop.path != PATH_DIRECT || dsr_reaches(skb);
 }

@@ -5,6 +5,7 @@
 
 #include "ct.h"
 #include "lb.h"
+#include "nat.h"
 #include "rewrite.h"
 
 /* What the packet calls. */
@@ -126,23 +127,6 @@ GLOBAL service_choose(const struct service *s)
 	return 0;
 }
 
-/* Where the row of a call is that has been chosen for. */
-static __always_inline struct nat_key *service_key_of(struct context *c)
-{
-	const struct packet *p = &c->packet;
-	struct nat_key *key = &c->way_out;
-
-	__builtin_memset(key, 0, sizeof(*key));
-	key->src = p->src;
-	key->dst = p->dst;
-	key->src_port = p->src_port;
-	key->dst_port = p->dst_port;
-	key->protocol = p->protocol;
-	key->kind = NAT_SERVICE;
-	key->net = c->net;
-	return key;
-}
-
 /* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
  * c->event_flags tells what was done, c->service what was called. */
 GLOBAL service_translate(struct __sk_buff *skb)
@@ -161,7 +145,7 @@ GLOBAL service_translate(struct __sk_buff *skb)
 
 	if (!s)
 		return 0;
-	key = service_key_of(c);
+	key = nat_key_of(c, NAT_SERVICE);
 	known = bpf_map_lookup_elem(&translations, key);
 	if (known && opens) {
 		c->nat = *known;
