@@ -8,7 +8,7 @@
  * their node if that sends natively already, or still; from behind a router they are the world's, but for connections
  * that are open. Where all that workloads say to the outside is masqueraded, none of them comes by any other way, nor do
  * this node's own. Returns 0 or a drop reason. */
-static __always_inline int source_of(struct __sk_buff *skb, struct context *c)
+static __noinline int source_of(struct __sk_buff *skb, struct context *c)
 {
 	struct packet *p = &c->packet;
 	struct ipcache *from = ipcache_lookup(&p->src, c->net);
@@ -51,7 +51,6 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	struct packet *p = &c->packet;
 	struct ipcache *h = ipcache_lookup(&p->dst, c->net);
 	struct flow f = {};
-	__u32 led;
 	int mine = 0, reason, lost = fragment_meet(c), asks = ipcache_is_this_node(h) && node_nic(), action;
 
 	if (ipcache_is_this_node(h) && overlay_is(p)) /* from_overlay sees what is inside */
@@ -77,12 +76,13 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 		h = ipcache_lookup(&p->dst, c->net);
 	}
 	c->destination = ipcache_identity(h, p->v6);
-	asks = ipcache_is_this_node(h) && node_nic();
-	led = c->event_flags & EVENT_SERVICE;
-	if (asks && (led || !service_is_called()))
-		reason = node_enforce(skb, NODE_GETS);
-	else if (ipcache_is_this_node(h) && services_here.outside && !p->icmp_error)
+	asks = 0;
+	if (ipcache_is_this_node(h)) {
 		reason = outside_here(skb);
+		asks = node_nic() != NULL;
+		if (!reason && asks && !service_is_anothers())
+			reason = node_enforce(skb, NODE_GETS);
+	}
 	if (reason)
 		return drop(skb, c, reason);
 	if (!ipcache_is_local_pod(h))

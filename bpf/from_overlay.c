@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_overlay: what comes out of the tunnel device (tcx ingress). The sender's node vouches for the identity in the
  * VNI, so the outer source must be a node that the cluster knows, or a VTEP, which vouches for its range alone. */
+#include <linux/if_packet.h>
 #include "lib/outside.h"
 #include "lib/vtep.h"
-
-#define PACKET_HOST 0
 
 /* Reads the tunnel's header; `node` becomes the address that the sender's overlay packets are sent from and to. What is sent
  * to another address of this node is no node's: nodes know where its tunnel ends. `foreign`: it is a VTEP's. Returns 0 or a drop reason. */

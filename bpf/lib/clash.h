@@ -157,16 +157,15 @@ static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, 
 	return resolved < 0 ? -resolved : 0;
 }
 
-/* The same for a packet that comes from elsewhere, and whose connection is not looked for yet. */
+/* The same for a packet that comes from elsewhere, and whose connection is not looked for yet: `f` is empty. */
 static __always_inline int clash_meet(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
-	if (!(c->event_flags & EVENT_SERVICE))
+	if (c->told || !(c->event_flags & EVENT_SERVICE))
 		ct_find(c, &c->packet, f);
 	else
 		f->key = &c->key; /* the verifier does not see that clash_find sets it */
 	if (!c->told && !(f->entry && (f->entry->flags & CT_TOLD)))
 		return clash_find(skb, c, f, 0);
-	ct_find(c, &c->packet, f);
 	return f->entry && !clash_owns(c, f) ? clash_gives_way(c, f) : 0;
 }
 

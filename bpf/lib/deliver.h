@@ -20,6 +20,12 @@ static __always_inline int deliver_refuse(struct __sk_buff *skb, struct context 
 	return drop(skb, c, reason);
 }
 
+/* What is to be told of how a call from outside goes on. */
+static __always_inline __u32 deliver_led(const struct ct *e)
+{
+	return e ? (e->flags & CT_CARRIED ? EVENT_SNAT : 0) | (e->flags & (CT_ONE_WAY | CT_TOLD) ? EVENT_DSR : 0) : 0;
+}
+
 /* Emits an event for the first packet of a connection and for its first answer, for no other packet. */
 static __always_inline void deliver_report(struct __sk_buff *skb, struct context *c, struct flow *f, __u32 way)
 {
@@ -28,7 +34,7 @@ static __always_inline void deliver_report(struct __sk_buff *skb, struct context
 	if (!f->is_new && !c->touched)
 		return;
 	event_name(c, f->entry);
-	c->event_flags |= way | c->touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
+	c->event_flags |= way | deliver_led(f->entry) | c->touched | (f->is_new ? EVENT_NEW : 0) | (f->reply ? EVENT_REPLY : 0);
 	c->direction = f->reply ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	event_emit(skb, c, EVENT_TRACE, 0);
 	c->event_flags = kept;

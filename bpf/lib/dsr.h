@@ -9,6 +9,8 @@
 #include "lb.h"
 #include "sender.h"
 
+#define DSR_ALWAYS_FITS 1200 /* bytes of an IP packet: with the option it is no longer than each link of IPv6 takes (RFC 8200 5) */
+
 /* struct dsr6 in whole words */
 _Static_assert(sizeof(struct dsr4) == 12 && sizeof(struct dsr6) == 40, "options are read in whole words");
 
@@ -177,7 +179,7 @@ GLOBAL dsr_take(struct __sk_buff *skb)
 	if (!c || !dsr_read(skb, c, &next))
 		return 0;
 	p = &c->packet;
-	if (!c->told || !services_here.outside)
+	if (!c->told || !lb_leads())
 		return DROP_INVALID;
 	c->told = 0;
 	if (c->hook == HOOK_FROM_NET) {

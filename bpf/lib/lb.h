@@ -6,6 +6,7 @@
 #define WEFT_LB_H
 
 #include "abi/lb.h"
+#include "abi/outside.h"
 #include "addr.h"
 #include "ipcache.h"
 
@@ -19,6 +20,28 @@ volatile const struct lb_config services_here = {
 static __always_inline struct addr lb_node(int v6)
 {
 	return v6 ? config_addr(&services_here.node6) : config_addr(&services_here.node4);
+}
+
+/* Bits of enum led_what. Not inline, for the stacks of those that ask are full. */
+static __noinline __u32 lb_led(void)
+{
+	__u32 zero = 0, *is = bpf_map_lookup_elem(&led, &zero);
+
+	return is ? *(volatile __u32 *)is : 0;
+}
+
+static __noinline void lb_note(__u32 what)
+{
+	__u32 zero = 0, *is = bpf_map_lookup_elem(&led, &zero);
+
+	if (is && (*(volatile __u32 *)is & what) != what)
+		__sync_fetch_and_or(is, what);
+}
+
+/* Whether calls from outside are led on here, or were: what is open goes on. */
+static __always_inline int lb_leads(void)
+{
+	return services_here.outside || (lb_led() & LED_ON);
 }
 
 /* A call, as its client makes it. */

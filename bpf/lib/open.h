@@ -4,6 +4,7 @@
 #ifndef WEFT_OPEN_H
 #define WEFT_OPEN_H
 
+#include "abi/outside.h"
 #include "ct.h"
 #include "nat.h"
 
@@ -96,6 +97,19 @@ GLOBAL open_affords(struct context *c)
 	return DROP_QUOTA;
 }
 
+/* Counts a connection that a call from outside has opened, by how it is led on. */
+static __always_inline void open_counts(__u32 hook, __u32 flags)
+{
+	__u32 way = flags & CT_ONE_WAY ? OUTSIDE_DSR : flags & CT_CARRIED ? OUTSIDE_SNAT : flags & CT_TOLD ? OUTSIDE_TOLD : OUTSIDE_LOCAL;
+	__u64 *calls;
+
+	if (!(flags & CT_SERVICE) || (hook != HOOK_FROM_NET && hook != HOOK_FROM_OVERLAY))
+		return;
+	calls = bpf_map_lookup_elem(&outside_calls, &way);
+	if (calls)
+		(*calls)++;
+}
+
 #define OPEN_NEW 0
 #define OPEN_THERE (-1) /* another CPU was faster, or there is no room */
 
@@ -142,6 +156,7 @@ GLOBAL open_row(__u32 flags, int stale)
 	if (!bpf_map_update_elem(&connections, &c->key, e, BPF_NOEXIST)) {
 		if ((flags & CT_OPENING) && open_evicts())
 			ct_remove(&c->evicted);
+		open_counts(c->hook, flags);
 		return OPEN_NEW;
 	}
 	if (!(flags & CT_OPENING)) {

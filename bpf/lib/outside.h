@@ -9,8 +9,8 @@
 #include "clash.h"
 #include "dsr.h"
 #include "masquerade.h"
-#include "node.h"
 #include "outside_error.h"
+#include "outside_here.h"
 #include "path.h"
 #include "reject.h"
 
@@ -57,8 +57,6 @@ static __always_inline int outside_is_direct(struct __sk_buff *skb, struct conte
 	return c->hop.path != PATH_DIRECT || dsr_reaches(skb);
 }
 
-#define DSR_ALWAYS_FITS 1200 /* bytes of an IP packet: with the option it is no longer than each link of IPv6 takes (RFC 8200 5) */
-
 /* Whether a packet of a connection whose backend answers straight to the client says what was called. Of UDP a later one that could not
  * carry it need not: the backend's node knows it by then. */
 static __always_inline int outside_tells(struct __sk_buff *skb, struct context *c, const struct flow *f)
@@ -81,7 +79,7 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	outside_way(c);
 	if (!f->entry) {
 		direct = outside_is_direct(skb, c);
-		reason = open_connection(f, CT_CALLED | (direct ? CT_ONE_WAY : 0));
+		reason = open_connection(f, CT_CALLED | (direct ? CT_ONE_WAY : CT_CARRIED));
 	}
 	if (!f->entry)
 		return drop(skb, c, reason);
@@ -102,41 +100,8 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	return reason ? drop(skb, c, reason) : path_out(skb, c);
 }
 
-/* Whether a socket of this node has the connection that a call would be towards it. It has no row, for it called the backend itself, and
- * its answers would get the address of a service. */
-GLOBAL outside_meets(struct __sk_buff *skb)
-{
-	struct context *c = context_here();
-	struct bpf_sock_tuple t = {};
-	struct bpf_sock *socket;
-	struct nat_key *key;
-	int met;
-
-	if (!c || !tcp_opens(&c->packet) || !ipcache_is_this_node(ipcache_lookup(&c->packet.dst, c->net)))
-		return 0;
-	key = &c->other_way;
-	key->src = c->packet.src;
-	key->dst = c->packet.dst;
-	key->src_port = c->packet.src_port;
-	key->dst_port = c->packet.dst_port;
-	socket = bpf_sk_lookup_tcp(skb, &t, masquerade_tuple(key, &t), BPF_F_CURRENT_NETNS, 0);
-	if (!socket)
-		return 0;
-	met = socket->state != BPF_TCP_LISTEN;
-	bpf_sk_release(socket);
-	return met;
-}
-
-/* Such a call takes another source port. Returns 0 or a drop reason. */
-GLOBAL outside_part(struct __sk_buff *skb)
-{
-	int resolved = outside_meets(skb) ? clash_resolve(skb, 0, 1) : 0;
-
-	return resolved < 0 ? -resolved : 0;
-}
-
-/* Makes a call of a service one of a backend, and finds its connection. GO_ON: it is none, or its backend is here, which the packet is
- * for by now. 0: its backend is elsewhere. Else a drop reason. */
+/* Makes a call of a service one of a backend, and finds its connection. GO_ON: it is none, or its backend is a pod of this node, where its
+ * connection is found. 0: its backend is elsewhere, or this node itself. Else a drop reason. */
 static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
 	int error = c->packet.icmp_error, reason = error ? outside_error(skb) : service_translate(skb);
@@ -149,11 +114,17 @@ static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c
 	h = ipcache_lookup(&c->packet.dst, c->net);
 	c->destination = ipcache_identity(h, c->packet.v6);
 	f->key = &c->key; /* the verifier does not see that an error opens no connection */
+	if (!reason && h && (h->flags & IPCACHE_LOCAL) && (error || !ipcache_is_this_node(h)))
+		return GO_ON;
 	if (!reason && !error)
 		reason = clash_meet(skb, c, f);
-	if (!reason && !error && !f->entry)
-		reason = outside_part(skb);
-	return !reason && h && (h->flags & IPCACHE_LOCAL) ? GO_ON : reason;
+	if (reason || error || f->entry)
+		return reason;
+	reason = outside_part(skb);
+	ct_key_of(&c->packet, c->net, f); /* a port that it has taken is free: nothing lies there */
+	if (reason > 0)
+		f->stale = 0;
+	return reason < 0 ? -reason : 0;
 }
 
 /* A call that comes by a device of the node, or an error about the answer to one. GO_ON: others give the action. */
@@ -163,13 +134,22 @@ GLOBAL outside_call(struct __sk_buff *skb)
 	struct flow f = {};
 	int reason;
 
-	if (!c || !services_here.outside || c->told)
+	if (!c || !lb_leads())
 		return GO_ON;
-	reason = outside_lead(skb, c, &f);
-	if (reason == GO_ON)
-		return GO_ON;
-	if (!reason)
+	reason = c->told ? GO_ON : outside_lead(skb, c, &f);
+	if (reason == GO_ON) {
+		if (c->packet.protocol != IPPROTO_UDP || (!c->told && (c->event_flags & EVENT_SERVICE)))
+			return GO_ON;
+		reason = outside_apart(skb);
+		if (!reason)
+			return GO_ON;
+	} else if (!reason && outside_is_here(c)) {
+		reason = outside_stay(c, &f);
+		if (!reason)
+			return GO_ON;
+	} else if (!reason) {
 		return c->packet.icmp_error ? outside_carry_error(skb, c) : outside_carry(skb, c, &f);
+	}
 	drop(skb, c, reason);
 	return reason == DROP_NO_BACKEND ? reject_outside(skb) : TC_ACT_SHOT;
 }
@@ -182,40 +162,13 @@ GLOBAL outside_enter(struct __sk_buff *skb)
 	struct flow f = {};
 	int reason;
 
-	if (!c || !services_here.outside || c->packet.icmp_error || c->told)
+	if (!c || !lb_leads() || c->packet.icmp_error || c->told)
 		return GO_ON;
 	reason = outside_lead(skb, c, &f);
-	if (reason == GO_ON)
+	if (reason == GO_ON || (!reason && outside_is_here(c)))
 		return GO_ON;
 	drop(skb, c, reason ? reason : DROP_STALE);
 	return reason == DROP_NO_BACKEND && !reject_call(skb) ? outside_out(skb, c) : TC_ACT_SHOT;
-}
-
-/* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Where
- * another node led it here, its later packets do not say that they are one's. A call of the node itself ends what is still opening between
- * these ends: it may be forged. Returns 0 or a drop reason. */
-GLOBAL outside_here(struct __sk_buff *skb)
-{
-	struct context *c = context_here();
-	struct flow f = {};
-	int reason;
-
-	if (!c)
-		return DROP_INVALID;
-	ct_find(c, &c->packet, &f);
-	if (!(c->event_flags & EVENT_SERVICE)) {
-		if (f.entry && tcp_opens(&c->packet) && (f.entry->flags & CT_OPENING) && (f.entry->flags & CT_SERVICE)) {
-			ct_silent(f.key, f.entry, 0);
-			ct_remove(f.key);
-			return 0;
-		}
-		if (!f.entry || !(f.entry->flags & CT_TOLD))
-			return 0;
-	}
-	if (!f.entry && c->told && outside_meets(skb))
-		return DROP_NAT_NO_MAPPING;
-	reason = f.entry ? 0 : open_connection(&f, CT_STACK | CT_CALLED);
-	return f.entry ? ct_update(c, &f) : reason;
 }
 
 /* Whether the packet answers a call of a service. Its connection is in `f`. */
@@ -253,7 +206,7 @@ GLOBAL outside_answer(struct __sk_buff *skb)
 /* The same for what comes to this node, where it may be such an answer. */
 static __always_inline int outside_back(struct __sk_buff *skb, struct context *c)
 {
-	int mine = services_here.outside && !c->told ? masquerade_in(skb, c) : 0, action;
+	int mine = lb_leads() && !c->told ? masquerade_in(skb, c) : 0, action;
 
 	if (mine < 0)
 		return drop(skb, c, -mine);
@@ -269,12 +222,13 @@ static __always_inline int outside_reply(struct __sk_buff *skb, struct context *
 	struct flow f = {};
 	int reason;
 
-	if (!services_here.outside || !ipcache_is_this_node(ipcache_lookup(&c->packet.src, c->net)))
+	if (!lb_leads() || !ipcache_is_this_node(ipcache_lookup(&c->packet.src, c->net)))
 		return 0;
 	if (c->packet.icmp_error)
 		return outside_complaint(skb);
 	if (!outside_is_answer(c, &f))
 		return 0;
+	lb_note(LED_HERE); /* a former version has opened it */
 	reason = node_nic() ? 0 : ct_update(c, &f); /* the node's policy has followed it already */
 	return reason ? reason : reply_service(skb, c, &f);
 }

@@ -4,6 +4,7 @@
 #ifndef WEFT_REJECT_H
 #define WEFT_REJECT_H
 
+#include <linux/if_packet.h>
 #include "abi/reject.h"
 #include "deliver.h"
 
@@ -12,8 +13,6 @@
 #define ICMP6_CODE_PORT_UNREACH 4
 #define ICMP_HEADER 8
 #define REJECT_TTL 64
-#define PACKET_BROADCAST 1
-#define PACKET_MULTICAST 2
 
 static __always_inline __be16 reject_fold(__s64 sum)
 {

@@ -19,14 +19,17 @@ static __always_inline struct lb_call service_call(const struct context *c)
 	};
 }
 
-/* Whether the packet calls a service. */
-GLOBAL service_is_called(void)
+/* Whether a packet that comes from elsewhere calls a service, and is left to another proxy. Where this node leads calls on, service_translate
+ * has looked already. */
+GLOBAL service_is_anothers(void)
 {
 	struct context *c = context_here();
 	struct lb_call call;
 
-	if (!c)
+	if (!c || (c->event_flags & EVENT_SERVICE))
 		return 0;
+	if (services_here.outside)
+		return c->called;
 	call = service_call(c);
 	return lb_frontend(&call) != NULL;
 }
@@ -84,9 +87,28 @@ GLOBAL service_goes_on(void)
 
 /* Whether a packet from outside began its connection before this node translated such calls: another proxy has its state, or none,
  * and then the node's stack says so to the client. */
-static __always_inline int service_is_anothers(const struct lb_call *call, int opens)
+static __always_inline int service_began_before(const struct lb_call *call, int opens)
 {
 	return call->scope == SCOPE_OUTSIDE && call->protocol == IPPROTO_TCP && !opens;
+}
+
+/* The frontend of a call; of one that comes from elsewhere there is none while this node leads none on. */
+static __always_inline struct service *service_of(const struct context *c, const struct lb_call *call)
+{
+	return c->hook == HOOK_FROM_POD || services_here.outside ? lb_frontend(call) : NULL;
+}
+
+/* Whether a call that is open, with the choice in c->nat, goes on although what offered its service is turned off, or the Service is
+ * gone: while its backend is a place that is known. */
+GLOBAL service_outlives(void)
+{
+	struct context *c = context_here();
+	struct backend *b;
+
+	if (!c || !service_goes_on())
+		return 0;
+	b = lb_backend(c->nat.backend);
+	return (b && b->port == c->nat.port && addr_equal(&b->addr, &c->nat.addr)) || ipcache_exact(&c->nat.addr, c->net);
 }
 
 /* Puts the backend that the service's table has for the call into c->nat; 0: none. On its own, for the stack of service_choose is full. */
@@ -137,32 +159,36 @@ GLOBAL service_translate(struct __sk_buff *skb)
 		return DROP_INVALID;
 	struct packet *p = &c->packet;
 	struct lb_call call = service_call(c);
-	struct service *s = lb_frontend(&call);
+	struct service *s = service_of(c, &call);
 	struct backend *b = NULL;
 	struct nat_key *key;
 	struct nat *known;
 	int opens = tcp_opens(p), reason;
 
-	if (!s)
+	c->called = s != NULL;
+	if (!s && (c->hook == HOOK_FROM_POD || !(lb_led() & LED_ON)))
 		return 0;
 	key = nat_key_of(c, NAT_SERVICE);
 	known = bpf_map_lookup_elem(&translations, key);
-	if (known && opens) {
+	if (known && (opens || !s)) {
 		c->nat = *known;
-		if (!service_goes_on())
+		if (!(s ? service_goes_on() : service_outlives()))
 			known = NULL;
 	}
-	if (!known && service_is_anothers(&call, opens))
+	if (!known && (!s || service_began_before(&call, opens)))
 		return 0;
-	if (call.scope == SCOPE_OUTSIDE)
-		p->owner = OWNER_SERVICE | s->id;
-	if (known)
+	if (c->hook != HOOK_FROM_POD) {
+		p->owner = s ? OWNER_SERVICE | s->id : known->owner;
+		lb_note(LED_ON);
+	}
+	if (known && s)
 		b = lb_backend(known->backend);
-	if (b) {
+	if (known && (b || !s))
 		c->nat = *known;
+	if (b) {
 		c->nat.addr = b->addr; /* of a row that was made anew under the same id, too */
 		c->nat.port = b->port;
-	} else {
+	} else if (s) {
 		service_hash(s);
 		reason = service_choose(s);
 		if (!reason)
@@ -173,7 +199,7 @@ GLOBAL service_translate(struct __sk_buff *skb)
 	c->event_flags |= EVENT_SERVICE;
 	c->service = p->dst;
 	c->service_port = p->dst_port;
-	c->service_flags = s->flags;
+	c->service_flags = s ? s->flags : 0;
 	if (c->nat.source_port) {
 		__be16 client_port = p->src_port;
 

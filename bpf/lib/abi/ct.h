@@ -60,6 +60,7 @@ enum ct_flag {
 	CT_PLAIN = 8388608, /* opened by a workload while nothing was masqueraded: it keeps its address to its end */
 	CT_ONE_WAY = 33554432, /* led on to a backend that answers straight to the client: nothing comes back by here */
 	CT_TOLD = 67108864, /* the node that led it here has said what was called */
+	CT_CARRIED = 134217728, /* led on to another node with this node's address: its answers come by here */
 	CT_NAMED = 16777216, /* opened to service at the caller's socket: both ends say the backend's address, and events the service's */
 };
 

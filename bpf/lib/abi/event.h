@@ -32,6 +32,8 @@ enum event_flag {
 	EVENT_TO_NETWORK = 8,
 	EVENT_SERVICE = 16, /* service holds what the client called */
 	EVENT_NEW = 64,
+	EVENT_SNAT = 128, /* a call from outside that goes on to another node with this node's address */
+	EVENT_DSR = 256,  /* one whose backend, on another node, answers straight to the client; seen at either node */
 };
 
 /* One record of the ring buffer `events`. Ports are host byte order; ICMP: type and code in the ports. */

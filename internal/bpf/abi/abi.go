@@ -35,6 +35,7 @@ const (
 	MarkSign             = 0x5746
 	Translations         = 131072
 	NetPods              = 0
+	OutsideWays          = 4
 	LayerTier            = 2
 	LayerView            = 4
 	PolicyBitsFixed      = 72
@@ -145,6 +146,7 @@ const (
 	CtPlain    CtFlag = 8388608
 	CtOneWay   CtFlag = 33554432
 	CtTold     CtFlag = 67108864
+	CtCarried  CtFlag = 134217728
 	CtNamed    CtFlag = 16777216
 )
 
@@ -254,6 +256,10 @@ func (v CtFlag) String() string {
 	if v&CtTold != 0 {
 		text = append(text, "told")
 		v &^= CtTold
+	}
+	if v&CtCarried != 0 {
+		text = append(text, "carried")
+		v &^= CtCarried
 	}
 	if v&CtNamed != 0 {
 		text = append(text, "named")
@@ -372,6 +378,8 @@ const (
 	EventToNetwork EventFlag = 8
 	EventService   EventFlag = 16
 	EventNew       EventFlag = 64
+	EventSnat      EventFlag = 128
+	EventDsr       EventFlag = 256
 )
 
 // String names the value as C does, less the prefix EVENT_.
@@ -400,6 +408,14 @@ func (v EventFlag) String() string {
 	if v&EventNew != 0 {
 		text = append(text, "new")
 		v &^= EventNew
+	}
+	if v&EventSnat != 0 {
+		text = append(text, "snat")
+		v &^= EventSnat
+	}
+	if v&EventDsr != 0 {
+		text = append(text, "dsr")
+		v &^= EventDsr
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
@@ -766,6 +782,52 @@ func (v NatKind) String() string {
 		return "back"
 	case NatService:
 		return "service"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// OutsideWay is C's enum outside_way.
+type OutsideWay uint32
+
+// Values of OutsideWay.
+const (
+	OutsideLocal OutsideWay = 0
+	OutsideSnat  OutsideWay = 1
+	OutsideDsr   OutsideWay = 2
+	OutsideTold  OutsideWay = 3
+)
+
+// String names the value as C does, less the prefix OUTSIDE_.
+func (v OutsideWay) String() string {
+	switch v {
+	case OutsideLocal:
+		return "local"
+	case OutsideSnat:
+		return "snat"
+	case OutsideDsr:
+		return "dsr"
+	case OutsideTold:
+		return "told"
+	}
+	return fmt.Sprint(uint32(v))
+}
+
+// LedWhat is C's enum led_what.
+type LedWhat uint32
+
+// Values of LedWhat.
+const (
+	LedOn   LedWhat = 1
+	LedHere LedWhat = 2
+)
+
+// String names the value as C does, less the prefix LED_.
+func (v LedWhat) String() string {
+	switch v {
+	case LedOn:
+		return "on"
+	case LedHere:
+		return "here"
 	}
 	return fmt.Sprint(uint32(v))
 }

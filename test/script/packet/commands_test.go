@@ -122,6 +122,12 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 			first, last, _ := strings.Cut(v, "-")
 			b.config.NATPortMin, b.config.NATPortMax = uint16(number(first)), uint16(number(last))
 		case "outside": // addresses of this node, one a family, with which calls of services from outside go on
+			if v == "off" { // as if no key asked for it
+				c, _ := b.config.Constants["services_here"].(abi.LbConfig)
+				c.Outside, c.HostPorts = 0, 0
+				b.tell("services_here", c)
+				continue
+			}
 			b.config.NATPortMin, b.config.NATPortMax = 10000, 29999
 			c := abi.LbConfig{Outside: 1, HostPorts: 1, NodePortMin: 30000, NodePortMax: 32767, CallKey: maglev.KeyOf(maglev.Seed{})}
 			for _, a := range addrs(v) {
@@ -248,6 +254,10 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 		if scope, ok := map[string]table.Scope{"outside": table.ScopeOutside, "here": table.ScopeHere}[a]; ok {
 			row.Scope = scope
 			continue
+		}
+		if a == "gone" {
+			ts.Check(b.lb.Unset(context.Background(), []table.Frontend{row}))
+			return
 		}
 		if a == "direct" || a == "silent" {
 			row.Direct, row.Silent = row.Direct || a == "direct", row.Silent || a == "silent"

@@ -15,11 +15,11 @@
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
 //	service ADDR:PORT/PROTO [outside|here] [direct] [silent] [affinity=S] [sources=[!]PREFIX,…] [maglev=SIZE] BACKEND:PORT[,terminating][,far]…
 //	                                          outside: for calls from outside; here: of this node, for all; with !: not these sources;
-//	                                          direct: by DSR; maglev: calls find their backend in a table of that size
+//	                                          gone, last: it is not offered any more; direct: by DSR; maglev: calls find their backend in a table of that size
 //	wire DEVICE ADDR/BITS… ADDR=MAC…          makes a device one of a link, with neighbours
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second),
-//	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls),
+//	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls; off: not any more),
 //	                                          silent (no call of a service without backends is answered)
 //	reload KEY=VALUE…                         another configuration while packets flow; masquerade4= turns it off
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
