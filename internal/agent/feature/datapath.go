@@ -29,7 +29,8 @@ func newPrograms(n *Node) *sinklink.Programs {
 	return sinklink.NewPrograms(sinklink.ProgramOptions{
 		Dir: n.Pins, Log: n.Log,
 		Ports: func() (low, high uint16) {
-			return natPorts(n.proc("net/ipv4/ip_local_port_range"), n.proc("net/ipv4/ip_local_reserved_ports"))
+			services := n.Tables.Config(n.DB.Snapshot()).Outside // another range of node ports is another row of table programs
+			return natPorts(n.proc("net/ipv4/ip_local_port_range"), n.proc("net/ipv4/ip_local_reserved_ports"), services.First, services.Last)
 		},
 		Sizes: func(s settings.MapSizes) (map[string]uint32, error) {
 			bytes, err := capacity.Memory()
@@ -67,7 +68,7 @@ func (n *Node) proc(name string) string {
 
 // natPorts is the largest range of unprivileged ports that the host does not give out: neither to its own sockets
 // (ip_local_port_range), nor by reservation (ip_local_reserved_ports), nor to node ports.
-func natPorts(local, reserved string) (low, high uint16) {
+func natPorts(local, reserved string, firstNodePort, lastNodePort uint16) (low, high uint16) {
 	taken := [1 << 16]bool{}
 	mark := func(from, to int) {
 		for p := max(from, 0); p <= to && p < len(taken); p++ {
@@ -75,7 +76,7 @@ func natPorts(local, reserved string) (low, high uint16) {
 		}
 	}
 	mark(0, 1023)
-	mark(30000, 32767)
+	mark(int(firstNodePort), int(lastNodePort))
 	from, to := 32768, 60999
 	if f := strings.Fields(local); len(f) == 2 {
 		if x, err := strconv.Atoi(f[0]); err == nil {
