@@ -41,8 +41,35 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	if err := a.open(ctx); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	a.keepConf(ctx)
 	return nil
+}
+
+// leadsHostPorts tells whether this node leads hostPorts on by its programs, so that no other plugin is to.
+func (a *Agent) leadsHostPorts(s *state.Snapshot) bool {
+	c := a.Tables.Config(s)
+	return c.Outside.HostPorts && c.Replaces()
+}
+
+// writeConf tells the container runtime that the node has a network, and which plugins serve it.
+func (a *Agent) writeConf(s *state.Snapshot) error {
+	return cni.WriteConf(a.CNIConf, cni.Conf{Socket: a.Socket, HostPorts: a.leadsHostPorts(s)})
+}
+
+// keepConf writes the CNI configuration anew when another one leads hostPorts on, until ctx ends.
+func (a *Agent) keepConf(ctx context.Context) {
+	for a.CNIConf != "" {
+		s := a.DB.Snapshot()
+		if err := a.writeConf(s); err != nil { // an equal one is left alone
+			a.Log.Error("new pods are served by the plugins of before until the configuration of services changes again", "error", err)
+		}
+		select {
+		case <-a.Tables.Configs.WatchAll(s):
+		case <-ctx.Done():
+			return
+		}
+	}
+	<-ctx.Done()
 }
 
 // loaded waits for the programs and says meanwhile what they wait for.
@@ -106,7 +133,7 @@ func (a *Agent) open(ctx context.Context) error {
 		}
 	}
 	if a.CNIConf != "" {
-		if err := cni.WriteConf(a.CNIConf, cni.Conf{Socket: a.Socket}); err != nil {
+		if err := a.writeConf(a.DB.Snapshot()); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,8 @@ type Conf struct {
 	Type    string // weft-cni or cilium-cni; empty: weft-cni
 	Socket  string
 	LogFile string
+	// The node's programs lead hostPorts on (enable-host-port), so the portmap plugin is not chained.
+	HostPorts bool
 }
 
 // WriteConf makes the node's CNI configuration, whole, and lets it take the place of one that is there: from then on the
@@ -29,7 +31,8 @@ type Conf struct {
 // Its version is 1.0.0, not 1.1.0, on purpose: from 1.1.0 on runtimes ask for STATUS every few seconds and report the whole
 // node as not ready when it fails, so each restart of the agent would take the node's pods out of their services.
 //
-// The chained portmap plugin serves hostPort; its snat lets a pod reach itself through its own hostPort.
+// The chained portmap plugin serves hostPort; its snat lets a pod reach itself through its own hostPort. Where the node's programs do that it
+// is left out, and weft-cni hears of hostPorts instead: what portmap did for a pod before has to go with the pod (package plugin).
 func WriteConf(dir string, c Conf) error {
 	weft := map[string]any{"type": "weft-cni"}
 	for key, value := range map[string]string{"type": c.Type, "socket": c.Socket, "log-file": c.LogFile} {
@@ -37,8 +40,14 @@ func WriteConf(dir string, c Conf) error {
 			weft[key] = value
 		}
 	}
-	portmap := map[string]any{"type": "portmap", "snat": true, "capabilities": map[string]bool{"portMappings": true}}
-	data, err := json.MarshalIndent(map[string]any{"cniVersion": "1.0.0", "name": "weft", "plugins": []any{weft, portmap}}, "", "  ")
+	capabilities := map[string]bool{"portMappings": true}
+	plugins := []any{weft}
+	if c.HostPorts {
+		weft["capabilities"] = capabilities
+	} else {
+		plugins = append(plugins, map[string]any{"type": "portmap", "snat": true, "capabilities": capabilities})
+	}
+	data, err := json.MarshalIndent(map[string]any{"cniVersion": "1.0.0", "name": "weft", "plugins": plugins}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode CNI configuration: %w", err)
 	}

@@ -46,6 +46,30 @@ func TestTheConfigurationIsOneThatRuntimesRead(t *testing.T) {
 	}
 }
 
+func TestPortmapIsLeftOutWhereTheNodesProgramsLeadHostPortsOn(t *testing.T) {
+	dir := t.TempDir()
+	read := func(c cni.Conf) (list types.NetConfList) {
+		t.Helper()
+		if err := cni.WriteConf(dir, c); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, cni.ConfName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &list); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if list := read(cni.Conf{HostPorts: true}); len(list.Plugins) != 1 || list.Plugins[0].Type != "weft-cni" || !list.Plugins[0].Capabilities["portMappings"] {
+		t.Errorf("programs lead hostPorts on: %+v", list.Plugins)
+	}
+	if list := read(cni.Conf{}); len(list.Plugins) != 2 || list.Plugins[0].Capabilities["portMappings"] || list.Plugins[1].Type != "portmap" {
+		t.Errorf("they do not any more: %+v", list.Plugins)
+	}
+}
+
 func TestAConfigurationThatIsRightIsLeftAloneAndOthersAreToo(t *testing.T) {
 	dir := t.TempDir()
 	other := filepath.Join(dir, "10-other.conflist")

@@ -8,7 +8,8 @@
 //
 //	ADD, CHECK  fail with code 11 (try again later); the runtime repeats them
 //	DEL         is written to a queue on disk and succeeds: runtimes give up on a DEL, and what they forget leaks. The
-//	            agent empties the queue when it starts and later
+//	            agent empties the queue when it starts and later. Where the configuration leaves the portmap plugin out, its
+//	            DEL is called, for pods that it has served before
 //	STATUS      fails with code 50 (the plugin is not available)
 //	GC          fails with code 11; what it would have found is found by the next one
 //	VERSION     never needs the agent
@@ -22,12 +23,15 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -56,8 +60,13 @@ type Plugin struct {
 
 // settings are the keys of the network configuration that the program itself reads; the agent reads the others.
 type settings struct {
+	Version string `json:"cniVersion"`
+	Name    string `json:"name"`
 	Socket  string `json:"socket"`
 	LogFile string `json:"log-file"`
+	Runtime struct {
+		HostPorts []json.RawMessage `json:"portMappings"`
+	} `json:"runtimeConfig"`
 }
 
 // Run makes the call that the environment and standard input describe and returns the exit code. about is printed when
@@ -106,6 +115,9 @@ func (p Plugin) relay(args *skel.CmdArgs, command, path string, patience time.Du
 
 func (p Plugin) del(args *skel.CmdArgs) error {
 	return logged(args, "DEL", func(s settings) error {
+		if err := unmap(args, s); err != nil {
+			fmt.Fprintf(os.Stderr, "%v\n", err) // a pod whose node leads its hostPorts on by programs must not wait for it
+		}
 		_, err := p.call(args, s, agent.PathDel, quick)
 		away := (*agent.UnreachableError)(nil)
 		if !errors.As(err, &away) {
@@ -121,6 +133,37 @@ func (p Plugin) del(args *skel.CmdArgs) error {
 		return nil
 	})
 }
+
+// unmap lets the portmap plugin take away what it has for the hostPorts of a pod: it was chained when the pod was attached, perhaps. The
+// runtime tells this program of hostPorts only where portmap is not chained (cni.Conf). Where there is no such plugin there is nothing.
+func unmap(args *skel.CmdArgs, s settings) error {
+	if len(s.Runtime.HostPorts) == 0 {
+		return nil
+	}
+	config, err := json.Marshal(map[string]any{
+		"cniVersion": s.Version, "name": s.Name, "type": portmap, "snat": true, "runtimeConfig": map[string]any{"portMappings": s.Runtime.HostPorts},
+	})
+	if err != nil {
+		return fmt.Errorf("encode configuration of %s: %w", portmap, err)
+	}
+	for _, dir := range filepath.SplitList(args.Path) {
+		path := filepath.Join(dir, portmap)
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), short)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, path) // the environment has the call
+		cmd.Stdin = bytes.NewReader(config)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: rules for hostPorts of container %s may be left in the node's netfilter: %w: %s", path, args.ContainerID, err, bytes.TrimSpace(out))
+		}
+		return nil
+	}
+	return nil
+}
+
+const portmap = "portmap"
 
 func (p Plugin) call(args *skel.CmdArgs, s settings, path string, patience time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -46,7 +46,7 @@ func (r runtime) call(t *testing.T, command, version string) (exit int, out map[
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = []string{
-		"WEFT_TEST_STATE=" + r.dir, "CNI_COMMAND=" + command, "CNI_PATH=/opt/cni/bin", "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0",
+		"WEFT_TEST_STATE=" + r.dir, "CNI_COMMAND=" + command, "CNI_PATH=/opt/cni/bin:" + r.dir, "CNI_CONTAINERID=c1", "CNI_IFNAME=eth0",
 		"CNI_NETNS=/var/run/netns/none", "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAME=web",
 	}
 	cmd.Stdin = strings.NewReader(`{"cniVersion":"` + version + `","name":"weft","type":"weft-cni","socket":"` + r.socket + `"` + r.keys + `}`)
@@ -281,5 +281,30 @@ func TestAnAnswerThatIsNoneIsAnError(t *testing.T) {
 			t.Errorf("%q: %q, %v", answer, body, err)
 		}
 		l.Close()
+	}
+}
+
+func TestADELTakesAwayWhatPortmapHasForHostPorts(t *testing.T) {
+	r := newRuntime(t)
+	r.serve(t, http.StatusOK, "{}")
+	heard := filepath.Join(r.dir, "heard")
+	if err := os.WriteFile(filepath.Join(r.dir, "portmap"), []byte("#!/bin/sh\n{ echo $CNI_COMMAND $CNI_CONTAINERID; cat; } >"+heard+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if exit, out := r.call(t, "DEL", "1.0.0"); exit != 0 {
+		t.Fatal(out)
+	}
+	if _, err := os.Stat(heard); err == nil {
+		t.Error("portmap is called for a pod without hostPorts, or where it is chained")
+	}
+	r.keys = `,"runtimeConfig":{"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]}`
+	if exit, out := r.call(t, "DEL", "1.0.0"); exit != 0 {
+		t.Fatal(out)
+	}
+	got, _ := os.ReadFile(heard)
+	for _, want := range []string{"DEL c1\n", `"hostPort":8080`, `"type":"portmap"`, `"name":"weft"`} {
+		if !strings.Contains(string(got), want) {
+			t.Errorf("portmap hears %s, want %s", got, want)
+		}
 	}
 }
