@@ -52,7 +52,7 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Services that the outside calls",
 		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`; " +
-			"backends on other nodes see the address of that node (SNAT), or, with `bpf-lb-mode`, the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges`, health checks of load balancers. " +
+			"backends on other nodes see the address of that node (SNAT), or, with `bpf-lb-mode`, the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges` (of calls of load balancers' addresses), health checks of load balancers. " +
 			"By Maglev, on demand, all nodes lead a call to the same backend. Who calls a service without backends is told, within a budget. No kube-proxy has to run; without the key it, " +
 			"or another service proxy, must. `weft uninstall kube-proxy` removes what one has left.",
 		Commands: []string{"uninstall kube-proxy"},

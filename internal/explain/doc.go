@@ -10,7 +10,8 @@
 //	node:worker             a node; pods on the host network are theirs
 //	host, world, …          what has no labels of its own; host is the node that the other end is on
 //	shop/db:5432            … with a port, and a protocol: shop/dns:53/udp, shop/web:http, shop/db:icmp, shop/db:icmp/13
-//	node:worker:31847       a node port: each backend of its service; a hostPort likewise
+//	node:worker:31847       a node port: each backend of its service
+//	node:worker:8080        a hostPort: the pod of that node that has it
 //
 // A connection is allowed if the egress policies of one end and the ingress policies of the other allow it. Nodes have
 // policies if enable-host-firewall says so, and let pass what bpf/lib/node.h exempts; what is outside has none. To what is

@@ -205,9 +205,8 @@ var services = []Key{
 	},
 	{
 		Name: "kube-proxy-replacement", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: "true|false|strict|partial|probe|disabled",
-		Text: "true, strict, probe: services that processes of the node and of pods call are translated at their sockets, whatever `bpf-lb-sock` says, what comes from " +
-			"outside and to hostPorts where it enters the node, and the node answers health checks of load balancers; false, partial: what `bpf-lb-sock`, " +
-			"`enable-node-port`, `enable-external-ips` and `enable-host-port` say; disabled: the same without `bpf-lb-sock`",
+		Text: "true, strict, probe: there is no kube-proxy, and this node does what it did, at sockets and where packets enter it; false, partial: what `bpf-lb-sock`, " +
+			"`enable-node-port`, `enable-external-ips` and `enable-host-port` say; disabled: as false, without `bpf-lb-sock`",
 		read: setWord(func(c *Config, word string) { c.Replacement = word }),
 	},
 	{
@@ -236,7 +235,7 @@ var services = []Key{
 	},
 	{
 		Name: "lb-sock-terminate-all-protos", Default: "false", Concern: OfServices, Holds: AtOnce, syntax: boolean,
-		Text: "the same for sockets of TCP: their peers get a reset",
+		Text: "sockets of TCP whose backend is gone are ended as those of UDP are (`bpf-lb-sock-terminate-pod-connections`): their peers get a reset",
 		read: setFlag(func(c *Config) *bool { return &c.Sockets.EndTCP }),
 	},
 	{
@@ -248,11 +247,11 @@ var services = []Key{
 		read: readOutside(func(o *Outside) *bool { return &o.NodePorts }),
 	},
 	{
-		Name: "enable-external-ips", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "the same for external addresses and those of load balancers",
+		Name: "enable-external-ips", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "calls of external addresses, those of load balancers among them, that come from outside are translated here; by default as `kube-proxy-replacement` says",
 		read: readOutside(func(o *Outside) *bool { return &o.ExternalIPs }),
 	},
 	{
-		Name: "node-port-range", Default: "30000,32767", Concern: OfServices, Holds: AtOnce, syntax: ports, Text: "first and last node port, as the API server gives them out",
+		Name: "node-port-range", Default: "30000,32767", Concern: OfServices, Holds: AtOnce, syntax: ports, Text: "first and last node port. It has to equal the API server's `--service-node-port-range`: a node port beyond it leads nowhere",
 		read: readNodePorts,
 	},
 	{
@@ -281,7 +280,7 @@ var services = []Key{
 		read: setFlag(func(c *Config) *bool { return &c.Sockets.HoldPorts }),
 	},
 	{
-		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. The portmap plugin stays, and has nothing to do then",
+		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. Where kube-proxy is replaced, too, the portmap plugin is not called for new pods",
 		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
 	},
 }

@@ -134,7 +134,11 @@ func (t *trace) translated() bool {
 		}
 		t.step("caller", "this node: what its processes call is translated by kube-proxy, or another service proxy", "")
 	case aFarNode:
-		t.step("caller", fmt.Sprintf("node %s: what its processes call is translated there by kube-proxy, or another service proxy", t.from.node), "")
+		by := "by kube-proxy, or another service proxy"
+		if t.Tables.Config(t.r).Sockets.On {
+			by = "at their sockets, if its agent is configured as this one"
+		}
+		t.step("caller", fmt.Sprintf("node %s: what its processes call is translated there %s", t.from.node, by), "")
 	case aMachine:
 		t.scope = table.ScopeOutside
 		if c := t.Tables.Config(t.r).Outside; c.Any() {
