@@ -101,7 +101,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if stage := a.Stage(); stage != "" {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}
-	doc.Components = append(doc.Components, a.kernel(), a.pods(s), a.mapSizes(s), a.node.Sockets(s))
+	doc.Components = append(doc.Components, a.kernel(), a.pods(s), a.mapSizes(s), a.node.Sockets(s), a.fromOutside(s))
 	if c, replaced := a.proxy(s); replaced {
 		doc.Components = append(doc.Components, c)
 	}

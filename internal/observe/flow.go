@@ -29,6 +29,7 @@ type Flow struct {
 	device                            *flowpb.NetworkInterface // nil: none
 	sourceService, destinationService *flowpb.Service          // nil: none
 	decision, staged                  *decision                // of the rules; of staged ones. nil: none
+	translated                        netip.Addr               // the source that its packets go on with, if that is another
 
 	once    sync.Once
 	message *flowpb.Flow
@@ -78,6 +79,9 @@ func (f *Flow) tell() *flowpb.Flow {
 		DestinationService: f.destinationService,
 		Interface:          f.device,
 		EventType:          &flowpb.CiliumEventType{},
+	}
+	if f.translated.IsValid() {
+		out.IP.SourceXlated = f.translated.String()
 	}
 	//lint:ignore SA1019 clients before 1.15 read it
 	out.Summary = flow.Summary(out.GetL4())

@@ -52,6 +52,9 @@ func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 		f.device = n.devices.Of(r, e.Ifindex)
 	}
 	n.services(r, f)
+	if e.Flags&abi.EventSnat != 0 && e.Flags&abi.EventReply == 0 {
+		f.translated = n.nodeAddress(r, e.Dst.IP())
+	}
 	if e.Rules != 0 && f.kind.judge {
 		f.decision = n.deciders.Of(r, e.Rules)
 	}
@@ -119,6 +122,16 @@ func (n *resolver) services(r *state.Snapshot, f *Flow) {
 	} else {
 		f.destinationService = cmp.Or(f.destinationService, called)
 	}
+}
+
+// nodeAddress is the one with which calls from outside go on to a backend of another node.
+func (n *resolver) nodeAddress(r state.Reader, backend netip.Addr) netip.Addr {
+	programs, _ := n.tables.Programs.One(r, table.ProgramsKey)
+	told, _ := programs.Constants["services_here"].(abi.LbConfig)
+	if backend.Is4() {
+		return told.Node4.IP()
+	}
+	return told.Node6.IP()
 }
 
 // decision is what flows say of the rules that decided.

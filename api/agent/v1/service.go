@@ -37,6 +37,7 @@ type Frontend struct {
 	Callers         string       `json:"callers"`                   // cluster: pods and processes of the node; outside: machines beyond it; here: either, at an address of this node
 	Sources         []string     `json:"sources,omitempty"`         // who of them may call, or may not; none: all
 	AffinitySeconds uint32       `json:"affinitySeconds,omitempty"` // 0: none
+	Mode            string       `json:"mode,omitempty"`            // how a call from outside reaches a backend of another node: snat, dsr; absent: none comes from outside, or there is no such backend
 	Algorithm       string       `json:"algorithm,omitempty"`       // how a backend is chosen: maglev; absent: by chance
 	TableSize       uint32       `json:"tableSize,omitempty"`       // elements of the Maglev table
 	Backends        []Backend    `json:"backends"`

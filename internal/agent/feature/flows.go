@@ -21,7 +21,8 @@ var flows = Feature{
 		o := observe.New(n.Tables, n.DB, observe.Options{
 			Node: n.Name, Version: n.Version, Log: n.Log, Lost: ring.LostOf(n.Datapath.Map("event_budget")),
 		})
-		n.collectors = append(n.collectors, observe.NewCollector(o, ring.CountersOf(n.Datapath.Map("counters"))))
+		n.collectors = append(n.collectors, observe.NewCollector(o, ring.CountersOf(n.Datapath.Map("counters"))),
+			ring.OutsideOf(n.Datapath.Map("outside_calls")))
 		return []Runner{
 			{Name: "flows", Run: func(ctx context.Context) error { return o.Run(ctx, events) }},
 			{Name: "flow service", Run: func(ctx context.Context) error {

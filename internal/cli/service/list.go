@@ -105,13 +105,13 @@ func printList(out io.Writer, list agentv1.ServiceList, wide bool) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	head := "Service\tFrontend\tKind\tCallers\tAffinity\tBackends"
+	head := "Service\tFrontend\tKind\tCallers\tMode\tAffinity\tBackends"
 	if wide {
-		head = "Service\tFrontend\tKind\tCallers\tAffinity\tSources\tKernel\tBackends"
+		head = "Service\tFrontend\tKind\tCallers\tMode\tAffinity\tSources\tKernel\tBackends"
 	}
 	fmt.Fprintln(w, head)
 	for _, f := range list.Frontends {
-		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\t", f.Namespace, f.Name, frontendName(f), f.Kind, f.Callers, affinity(f.AffinitySeconds))
+		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\t%s\t", f.Namespace, f.Name, frontendName(f), f.Kind, f.Callers, cmp.Or(f.Mode, "-"), affinity(f.AffinitySeconds))
 		most := few
 		if wide {
 			most = len(f.Backends)

@@ -171,6 +171,9 @@ func printFrontend(out io.Writer, f agentv1.FrontendDetail) error {
 	}
 	if f.Callers == "outside" {
 		what += " from outside"
+		if f.Mode != "" {
+			what += ", to other nodes by " + f.Mode
+		}
 		if len(f.Sources) > 0 {
 			what += ", for " + strings.Join(f.Sources, ", ")
 		}

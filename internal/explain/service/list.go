@@ -51,6 +51,13 @@ func (n Node) frontendOf(r state.Reader, row table.Frontend) agentv1.Frontend {
 	if row.Maglev.Size > 0 {
 		f.Algorithm, f.TableSize = "maglev", row.Maglev.Size
 	}
+	switch {
+	case row.Scope != table.ScopeOutside || row.Kind == table.HostPort:
+	case row.Direct:
+		f.Mode = "dsr"
+	default:
+		f.Mode = "snat"
+	}
 	for _, s := range row.Sources {
 		f.Sources = append(f.Sources, s.String())
 	}
