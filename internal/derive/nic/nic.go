@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -119,10 +120,10 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 		}
 		return list
 	}
+	if attach.IsHostName(d.Name) && status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) { // also once its attachment is gone, until the row of its NIC is
+		return hooks(ofPods...)
+	}
 	for range t.Attachments.By(r, table.ByDevice, name) {
-		if status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) {
-			return hooks(ofPods...)
-		}
 		return nil
 	}
 	if _, ok := t.Tunnels.One(r, name); ok {

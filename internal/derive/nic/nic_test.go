@@ -80,7 +80,12 @@ func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T
 		status.Statuses.Put(tx, status.Status{Table: b.t.NICs.Name(), Key: state.Join(uint32(9)), Rev: 1, Attempts: 1, Err: "busy"})
 	})
 	b.expect(1, 2, 1)
+	// It ends backwards: its programs go when the kernel has no row of its NIC any more.
 	b.write(func(tx *state.Tx) { b.t.Attachments.Delete(tx, b.t.Attachments.Key(web)) })
+	b.expect(0, 2, 0)
+	b.write(func(tx *state.Tx) {
+		status.Statuses.Delete(tx, status.KeyOf(b.t.NICs, state.Join(uint32(9))))
+	})
 	b.expect(0, 0, 0)
 }
 

@@ -70,7 +70,7 @@ func (h *Hooks) Unset(_ context.Context, rows []table.Hook) error {
 	var errs []error
 	for _, r := range rows {
 		err := error(nil)
-		if h.serves(uint32(r.Ifindex)) {
+		if h.serves(uint32(r.Ifindex)) && there(r.Ifindex) {
 			err = errors.New("its NIC is still in service")
 		} else {
 			err = h.datapath.Detach(r.Program, r.Ifindex)
@@ -80,4 +80,10 @@ func (h *Hooks) Unset(_ context.Context, rows []table.Hook) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// there tells whether a device exists: nothing runs on one that is gone.
+func there(ifindex int) bool {
+	_, err := net.InterfaceByIndex(ifindex)
+	return err == nil
 }
