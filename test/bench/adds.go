@@ -15,6 +15,7 @@ import (
 	"weftnet.io/weftnet/test/bench/bare"
 	"weftnet.io/weftnet/test/bench/cgroup"
 	"weftnet.io/weftnet/test/bench/chart"
+	"weftnet.io/weftnet/test/bench/report"
 )
 
 const crowd = 100 // pods that come at once
@@ -139,10 +140,10 @@ func (g guests) detach() error {
 }
 
 // addTables are without rows yet.
-func addTables() []table {
-	return []table{
-		{header: []string{"wall time, ms", "p50", "least p50", "p99", "least p99"}},
-		{header: []string{"CPU time of the agent per ADD, ms", "median", "least"}},
+func addTables() []report.Table {
+	return []report.Table{
+		{Header: []string{"wall time, ms", "p50", "least p50", "p99", "least p99"}},
+		{Header: []string{"CPU time of the agent per ADD, ms", "median", "least"}},
 	}
 }
 
@@ -175,8 +176,8 @@ func (b *bench) buildCNI(ctx context.Context) error {
 }
 
 // adds measures CNI ADDs.
-func (b *bench) adds(ctx context.Context) (s section, err error) {
-	s.title = "CNI ADD"
+func (b *bench) adds(ctx context.Context) (s report.Section, err error) {
+	s.Title = "CNI ADD"
 	if err := b.buildCNI(ctx); err != nil {
 		return s, err
 	}
@@ -230,8 +231,8 @@ func (b *bench) adds(ctx context.Context) (s section, err error) {
 				return s, fmt.Errorf("%s: %w", r.name, err)
 			}
 			spent[i] = append(spent[i], each)
-			p50[i], p99[i] = append(p50[i], quantile(took, 0.5)), append(p99[i], quantile(took, 0.99))
-			progress("round %d/%d  %-44s p50 %6.1f ms  p99 %6.1f ms  CPU %.2f ms", round+1, b.rounds, r.name, quantile(took, 0.5), quantile(took, 0.99), each)
+			p50[i], p99[i] = append(p50[i], report.Quantile(took, 0.5)), append(p99[i], report.Quantile(took, 0.99))
+			progress("round %d/%d  %-44s p50 %6.1f ms  p99 %6.1f ms  CPU %.2f ms", round+1, b.rounds, r.name, report.Quantile(took, 0.5), report.Quantile(took, 0.99), each)
 			if r.ours {
 				if err := errors.Join(pods.detach(), c.Settle(ctx)); err != nil {
 					return s, err
@@ -239,28 +240,28 @@ func (b *bench) adds(ctx context.Context) (s section, err error) {
 			}
 		}
 	}
-	s.tables = addTables()
+	s.Tables = addTables()
 	groups := []chart.Group{{Name: "p50", Unit: "ms"}, {Name: "p99", Unit: "ms"}}
 	for i, r := range runs {
-		s.tables[0].rows = append(s.tables[0].rows, []string{
-			r.name, fmt.Sprintf("%.1f", median(p50[i])), fmt.Sprintf("%.1f", quantile(p50[i], 0)), fmt.Sprintf("%.1f", median(p99[i])), fmt.Sprintf("%.1f", quantile(p99[i], 0)),
+		s.Tables[0].Rows = append(s.Tables[0].Rows, []string{
+			r.name, fmt.Sprintf("%.1f", report.Median(p50[i])), fmt.Sprintf("%.1f", report.Quantile(p50[i], 0)), fmt.Sprintf("%.1f", report.Median(p99[i])), fmt.Sprintf("%.1f", report.Quantile(p99[i], 0)),
 		})
 		if r.ours {
-			s.tables[1].rows = append(s.tables[1].rows, []string{r.name, fmt.Sprintf("%.2f", median(spent[i])), fmt.Sprintf("%.2f", quantile(spent[i], 0))})
+			s.Tables[1].Rows = append(s.Tables[1].Rows, []string{r.name, fmt.Sprintf("%.2f", report.Median(spent[i])), fmt.Sprintf("%.2f", report.Quantile(spent[i], 0))})
 		}
 		for j, v := range [][]float64{p50[i], p99[i]} {
-			groups[j].Bars = append(groups[j].Bars, chart.Bar{Name: r.name, Value: median(v), Least: quantile(v, 0), Most: quantile(v, 1), Ours: r.ours})
+			groups[j].Bars = append(groups[j].Bars, chart.Bar{Name: r.name, Value: report.Median(v), Least: report.Quantile(v, 0), Most: report.Quantile(v, 1), Ours: r.ours})
 		}
 	}
-	s.chart = chart.Chart{Title: s.title, Groups: groups}
+	s.Chart = chart.Chart{Title: s.Title, Groups: groups}
 	atMost := func(what string, got, most float64, unit string) {
-		s.targets = append(s.targets, target{what, fmt.Sprintf("≤ %g%s", most, unit), fmt.Sprintf("%.1f%s", got, unit), got <= most})
+		s.Targets = append(s.Targets, report.Target{what, fmt.Sprintf("≤ %g%s", most, unit), fmt.Sprintf("%.1f%s", got, unit), got <= most})
 	}
-	atMost(runs[0].name+", p50", median(p50[0]), 60, " ms")
-	atMost(runs[0].name+", p99", median(p99[0]), 120, " ms")
-	atMost(runs[0].name+", p99 to that of the netlink calls alone", ratio(p99[0], p99[1]), 2, "")
-	atMost(runs[3].name+", p50", median(p50[3]), 12, " ms")
-	s.notes = append(s.notes, "From the moment at which all are let go to the end of each weft-cni, with all that it waits for. The netlink calls alone are those "+
+	atMost(runs[0].name+", p50", report.Median(p50[0]), 60, " ms")
+	atMost(runs[0].name+", p99", report.Median(p99[0]), 120, " ms")
+	atMost(runs[0].name+", p99 to that of the netlink calls alone", report.Ratio(p99[0], p99[1]), 2, "")
+	atMost(runs[3].name+", p50", report.Median(p50[3]), 12, " ms")
+	s.Notes = append(s.Notes, "From the moment at which all are let go to the end of each weft-cni, with all that it waits for. The netlink calls alone are those "+
 		"that the agent makes for the same pods (veth pair, addresses, routes, neighbours, settings), as many at once, by a process that does nothing else. weft-cni alone is what it takes to start as many processes and see them end.")
 	return s, nil
 }

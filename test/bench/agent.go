@@ -15,14 +15,15 @@ import (
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/test/bench/cgroup"
 	"weftnet.io/weftnet/test/bench/chart"
+	"weftnet.io/weftnet/test/bench/report"
 )
 
 const mebibyte = 1 << 20
 
 // start measures from the start of an agent's process to the answer to its first ADD, on a node that has never had one
 // and on one that has.
-func (b *bench) start(ctx context.Context) (s section, err error) {
-	s.title = "Agent start to first ADD"
+func (b *bench) start(ctx context.Context) (s report.Section, err error) {
+	s.Title = "Agent start to first ADD"
 	if err := b.buildCNI(ctx); err != nil {
 		return s, err
 	}
@@ -50,16 +51,16 @@ func (b *bench) start(ctx context.Context) (s section, err error) {
 		}
 		c.Close()
 	}
-	s.tables = []table{{header: []string{"ms", "median", "least", "most"}}}
+	s.Tables = []report.Table{{Header: []string{"ms", "median", "least", "most"}}}
 	g := chart.Group{Name: "from the start of the process to the answer", Unit: "ms", Target: 1000}
 	for i, name := range names {
-		m := median(took[i])
-		s.tables[0].rows = append(s.tables[0].rows, []string{name, fmt.Sprintf("%.0f", m), fmt.Sprintf("%.0f", quantile(took[i], 0)), fmt.Sprintf("%.0f", quantile(took[i], 1))})
-		s.targets = append(s.targets, target{name, "≤ 1000 ms", fmt.Sprintf("%.0f ms", m), m <= 1000})
-		g.Bars = append(g.Bars, chart.Bar{Name: name, Value: m, Least: quantile(took[i], 0), Most: quantile(took[i], 1), Ours: true})
+		m := report.Median(took[i])
+		s.Tables[0].Rows = append(s.Tables[0].Rows, []string{name, fmt.Sprintf("%.0f", m), fmt.Sprintf("%.0f", report.Quantile(took[i], 0)), fmt.Sprintf("%.0f", report.Quantile(took[i], 1))})
+		s.Targets = append(s.Targets, report.Target{name, "≤ 1000 ms", fmt.Sprintf("%.0f ms", m), m <= 1000})
+		g.Bars = append(g.Bars, chart.Bar{Name: name, Value: m, Least: report.Quantile(took[i], 0), Most: report.Quantile(took[i], 1), Ours: true})
 	}
-	s.chart = chart.Chart{Title: s.title, Groups: []chart.Group{g}}
-	s.notes = append(s.notes, "All objects are there when the agent asks for them; how long an API server takes to give them is not in it.")
+	s.Chart = chart.Chart{Title: s.Title, Groups: []chart.Group{g}}
+	s.Notes = append(s.Notes, "All objects are there when the agent asks for them; how long an API server takes to give them is not in it.")
 	return s, nil
 }
 
@@ -80,8 +81,8 @@ func firstAdd(n *nettest.Node, plugin, pod string, took []float64) ([]float64, e
 }
 
 // memory measures an agent with 100 pods.
-func (b *bench) memory(ctx context.Context) (s section, err error) {
-	s.title = "Memory of an agent"
+func (b *bench) memory(ctx context.Context) (s report.Section, err error) {
+	s.Title = "Memory of an agent"
 	if err := b.buildCNI(ctx); err != nil {
 		return s, err
 	}
@@ -97,20 +98,20 @@ func (b *bench) memory(ctx context.Context) (s section, err error) {
 		}
 		progress("round %d/%d  RSS %.1f MiB, control group %.1f MiB", round+1, b.rounds, v[0]/mebibyte, v[2]/mebibyte)
 	}
-	s.tables = []table{{header: []string{"with 100 pods, MiB", "median", "least", "most"}}}
+	s.Tables = []report.Table{{Header: []string{"with 100 pods, MiB", "median", "least", "most"}}}
 	g := chart.Group{Name: "with 100 pods", Unit: "MiB"}
 	for i, name := range names {
-		s.tables[0].rows = append(s.tables[0].rows, []string{name, fmt.Sprintf("%.1f", median(values[i])), fmt.Sprintf("%.1f", quantile(values[i], 0)), fmt.Sprintf("%.1f", quantile(values[i], 1))})
-		g.Bars = append(g.Bars, chart.Bar{Name: name, Value: median(values[i]), Least: quantile(values[i], 0), Most: quantile(values[i], 1), Ours: true})
+		s.Tables[0].Rows = append(s.Tables[0].Rows, []string{name, fmt.Sprintf("%.1f", report.Median(values[i])), fmt.Sprintf("%.1f", report.Quantile(values[i], 0)), fmt.Sprintf("%.1f", report.Quantile(values[i], 1))})
+		g.Bars = append(g.Bars, chart.Bar{Name: name, Value: report.Median(values[i]), Least: report.Quantile(values[i], 0), Most: report.Quantile(values[i], 1), Ours: true})
 	}
-	rss, charge := median(values[1]), median(values[3])
-	s.targets = []target{
+	rss, charge := report.Median(values[1]), report.Median(values[3])
+	s.Targets = []report.Target{
 		{"RSS at most, 100 pods", "≤ 64 MiB", fmt.Sprintf("%.1f MiB", rss), rss <= 64},
 		{"charge of its control group at most, all maps at defaults", "≤ 512 MiB (the chart's limit)", fmt.Sprintf("%.1f MiB", charge), charge <= 512},
 		{"the same", "≤ 128 MiB", fmt.Sprintf("%.1f MiB", charge), charge <= 128},
 	}
-	s.chart = chart.Chart{Title: s.title, Groups: []chart.Group{g}}
-	s.notes = append(s.notes, "The control group is charged the process, the files that it has read, and all maps and programs that it has made.")
+	s.Chart = chart.Chart{Title: s.Title, Groups: []chart.Group{g}}
+	s.Notes = append(s.Notes, "The control group is charged the process, the files that it has read, and all maps and programs that it has made.")
 	return s, nil
 }
 
@@ -144,9 +145,9 @@ func (b *bench) weigh(ctx context.Context, round int) (v [4]float64, err error) 
 }
 
 // remote measures an agent that knows 100,000 pods of other nodes.
-func (b *bench) remote(ctx context.Context) (s section, err error) {
+func (b *bench) remote(ctx context.Context) (s report.Section, err error) {
 	const many, nodes, labels, changes = 100_000, 500, 1000, 1000
-	s.title = "100,000 remote pods"
+	s.Title = "100,000 remote pods"
 	c, err := b.cluster("remote", 1, nil)
 	if err != nil {
 		return s, err
@@ -193,23 +194,23 @@ func (b *bench) remote(ctx context.Context) (s section, err error) {
 		}
 		took = append(took, one)
 	}
-	p50, p99 := quantile(took, 0.5), quantile(took, 0.99)
-	s.tables = []table{{header: []string{fmt.Sprintf("%d pods on %d nodes, %d identities", many, nodes, labels), "value"}, rows: [][]string{
+	p50, p99 := report.Quantile(took, 0.5), report.Quantile(took, 0.99)
+	s.Tables = []report.Table{{Header: []string{fmt.Sprintf("%d pods on %d nodes, %d identities", many, nodes, labels), "value"}, Rows: [][]string{
 		{"RSS", fmt.Sprintf("%.1f MiB", now/mebibyte)},
 		{"RSS at most", fmt.Sprintf("%.1f MiB", most/mebibyte)},
 		{"all in the kernel after", fmt.Sprintf("%.1f s", filled.Seconds())},
 		{"a change of one to the kernel's map, p50", fmt.Sprintf("%.2f ms", p50)},
 		{"the same, p99", fmt.Sprintf("%.2f ms", p99)},
 	}}}
-	s.targets = []target{
+	s.Targets = []report.Target{
 		{"RSS at most", "≤ 256 MiB", fmt.Sprintf("%.1f MiB", most/mebibyte), most <= 256*mebibyte},
 		{"one remote change to the kernel's map, p99", "≤ 20 ms", fmt.Sprintf("%.2f ms", p99), p99 <= 20},
 	}
-	s.chart = chart.Chart{Title: s.title, Groups: []chart.Group{
+	s.Chart = chart.Chart{Title: s.Title, Groups: []chart.Group{
 		{Name: "RSS", Unit: "MiB", Target: 256, Bars: []chart.Bar{{Name: "now", Value: now / mebibyte, Ours: true}, {Name: "at most", Value: most / mebibyte, Ours: true}}},
 		{Name: "one remote change to the kernel's map", Unit: "ms", Target: 20, Bars: []chart.Bar{{Name: "p50", Value: p50, Ours: true}, {Name: "p99", Value: p99, Ours: true}}},
 	}}
-	s.notes = append(s.notes, "The agent hears objects as from an API server, without the network between. A change is a pod's new identity; its time ends when the kernel's map `hosts` has it.")
+	s.Notes = append(s.Notes, "The agent hears objects as from an API server, without the network between. A change is a pod's new identity; its time ends when the kernel's map `hosts` has it.")
 	return s, nil
 }
 

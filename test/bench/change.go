@@ -6,12 +6,13 @@ import (
 
 	"weftnet.io/weftnet/test/bench/cgroup"
 	"weftnet.io/weftnet/test/bench/chart"
+	"weftnet.io/weftnet/test/bench/report"
 	"weftnet.io/weftnet/test/bench/world"
 )
 
 // policyChanges measures how soon policies are in the kernel.
-func (b *bench) policyChanges(ctx context.Context) (s section, err error) {
-	s.title = "Changes of policies"
+func (b *bench) policyChanges(ctx context.Context) (s report.Section, err error) {
+	s.Title = "Changes of policies"
 	c, err := b.cluster("changes", 2, nil)
 	if err != nil {
 		return s, err
@@ -41,7 +42,7 @@ func (b *bench) policyChanges(ctx context.Context) (s section, err error) {
 		{fmt.Sprintf("%d policies, all in the kernel", world.Many), 0, 0.5, func() ([]float64, error) { return w.All(ctx, world.Many) }, func() ([]float64, error) { return kernel.All(world.Many) }},
 		{fmt.Sprintf("one of %d policies changed", world.Many), 100, 0.99, func() ([]float64, error) { return w.Ones(ctx, 200) }, func() ([]float64, error) { return kernel.Ones(50) }},
 	}
-	t := table{header: []string{"ms", "p50", "p99", "most", "nftables, p50", "nftables, p99"}}
+	t := report.Table{Header: []string{"ms", "p50", "p99", "most", "nftables, p50", "nftables, p99"}}
 	for _, x := range steps {
 		ours, err := x.ours()
 		if err != nil {
@@ -58,31 +59,31 @@ func (b *bench) policyChanges(ctx context.Context) (s section, err error) {
 			g.Bars = append(g.Bars, bar("nftables", theirs, x.share, false))
 		}
 		progress("%-56s p50 %8s ms  p99 %8s ms  nftables %8s", x.name, row[1], row[2], row[4])
-		t.rows, s.chart.Groups = append(t.rows, row), append(s.chart.Groups, g)
+		t.Rows, s.Chart.Groups = append(t.Rows, row), append(s.Chart.Groups, g)
 		if x.aim > 0 {
-			got := quantile(ours, x.share)
+			got := report.Quantile(ours, x.share)
 			name := fmt.Sprintf("%s, p%.0f", x.name, 100*x.share)
-			s.targets = append(s.targets, target{name, fmt.Sprintf("≤ %.0f ms", x.aim), fmt.Sprintf("%.1f ms", got), got <= x.aim})
+			s.Targets = append(s.Targets, report.Target{name, fmt.Sprintf("≤ %.0f ms", x.aim), fmt.Sprintf("%.1f ms", got), got <= x.aim})
 		}
 	}
 	now, most, err := cgroup.Resident(c.Node("a").Process())
 	if err != nil {
 		return s, err
 	}
-	s.targets = append(s.targets, target{fmt.Sprintf("RSS at most, %d policies", world.Many), "≤ 256 MiB", fmt.Sprintf("%.1f MiB", most/mebibyte), most <= 256*mebibyte})
-	s.tables = []table{t, {header: []string{fmt.Sprintf("MiB, %d policies", world.Many), "value"}, rows: [][]string{
+	s.Targets = append(s.Targets, report.Target{fmt.Sprintf("RSS at most, %d policies", world.Many), "≤ 256 MiB", fmt.Sprintf("%.1f MiB", most/mebibyte), most <= 256*mebibyte})
+	s.Tables = []report.Table{t, {Header: []string{fmt.Sprintf("MiB, %d policies", world.Many), "value"}, Rows: [][]string{
 		{"RSS", fmt.Sprintf("%.1f", now/mebibyte)}, {"RSS at most", fmt.Sprintf("%.1f", most/mebibyte)},
 	}}}
-	s.chart.Title = s.title
-	s.notes = append(s.notes, fmt.Sprintf("%d of the workloads are pods of the node, with a label set each; there are %d label sets. Each policy selects one of them, lets two others in at one port, "+
+	s.Chart.Title = s.Title
+	s.Notes = append(s.Notes, fmt.Sprintf("%d of the workloads are pods of the node, with a label set each; there are %d label sets. Each policy selects one of them, lets two others in at one port, "+
 		"and lets it send to a third; %d select all. Times end when the kernel's maps have it. The agents hear objects as from an API server, without the network between.", world.Local, world.Apps, world.Shared),
 		"nftables does the same for the node's pods alone: a chain for each pod, with a rule for each term of its policies, by sets of the addresses of label sets; a change is one transaction of `nft -f`, which replaces the chains that it touches. "+
 			"Connections that are open stay open there: its first rule accepts them.")
 	return s, nil
 }
 
-func figure(list []float64, q float64) string { return fmt.Sprintf("%.1f", quantile(list, q)) }
+func figure(list []float64, q float64) string { return fmt.Sprintf("%.1f", report.Quantile(list, q)) }
 
 func bar(name string, list []float64, q float64, ours bool) chart.Bar {
-	return chart.Bar{Name: name, Value: quantile(list, q), Least: quantile(list, 0), Most: quantile(list, 1), Ours: ours}
+	return chart.Bar{Name: name, Value: report.Quantile(list, q), Least: report.Quantile(list, 0), Most: report.Quantile(list, 1), Ours: ours}
 }

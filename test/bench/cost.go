@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/test/bench/chart"
 	"weftnet.io/weftnet/test/bench/load"
 	"weftnet.io/weftnet/test/bench/peer"
+	"weftnet.io/weftnet/test/bench/report"
 	"weftnet.io/weftnet/test/bench/world"
 )
 
@@ -85,8 +86,8 @@ func count(ctx context.Context, nodes []*nettest.Node, k kind, w load.Way, d tim
 	return u, nil
 }
 
-func (b *bench) programs(ctx context.Context) (s section, err error) {
-	s.title = "What the programs take"
+func (b *bench) programs(ctx context.Context) (s report.Section, err error) {
+	s.Title = "What the programs take"
 	c, err := b.cluster("programs", 2, nil)
 	if err != nil {
 		return s, err
@@ -109,7 +110,7 @@ func (b *bench) programs(ctx context.Context) (s section, err error) {
 		{"pod to outside", load.Way{Client: a0, Server: c.Outside}, transactions},
 		{"node to pod", load.Way{Client: a, Server: a0}, transactions},
 	}
-	t := table{header: []string{"way", "program", "ns per packet", "least", "packets", "all programs' share of the time"}}
+	t := report.Table{Header: []string{"way", "program", "ns per packet", "least", "packets", "all programs' share of the time"}}
 	for _, w := range ways {
 		var list []usage
 		for range b.rounds {
@@ -125,18 +126,18 @@ func (b *bench) programs(ctx context.Context) (s section, err error) {
 			if len(each) == 0 {
 				continue
 			}
-			t.rows = append(t.rows, []string{
-				w.kind.name + ", " + w.name, "`" + name + "`", fmt.Sprintf("%.0f", median(each)), fmt.Sprintf("%.0f", quantile(each, 0)),
-				fmt.Sprint(packets), fmt.Sprintf("%.1f %%", 100*median(shares)),
+			t.Rows = append(t.Rows, []string{
+				w.kind.name + ", " + w.name, "`" + name + "`", fmt.Sprintf("%.0f", report.Median(each)), fmt.Sprintf("%.0f", report.Quantile(each, 0)),
+				fmt.Sprint(packets), fmt.Sprintf("%.1f %%", 100*report.Median(shares)),
 			})
-			g.Bars = append(g.Bars, chart.Bar{Name: name, Value: median(each), Least: quantile(each, 0), Most: quantile(each, 1), Ours: true})
-			progress("%-30s %-32s %-14s %6.0f ns per packet", w.kind.name, w.name, name, median(each))
+			g.Bars = append(g.Bars, chart.Bar{Name: name, Value: report.Median(each), Least: report.Quantile(each, 0), Most: report.Quantile(each, 1), Ours: true})
+			progress("%-30s %-32s %-14s %6.0f ns per packet", w.kind.name, w.name, name, report.Median(each))
 		}
-		s.chart.Groups = append(s.chart.Groups, g)
+		s.Chart.Groups = append(s.Chart.Groups, g)
 	}
-	s.chart.Title = s.title
-	s.tables = []table{t}
-	s.notes = append(s.notes, "The kernel's own count, which adds some 20 to 40 ns to each run that it counts. A lone packet finds caches cold and is dearer than one of a crowd.")
+	s.Chart.Title = s.Title
+	s.Tables = []report.Table{t}
+	s.Notes = append(s.Notes, "The kernel's own count, which adds some 20 to 40 ns to each run that it counts. A lone packet finds caches cold and is dearer than one of a crowd.")
 	return s, nil
 }
 
@@ -150,8 +151,8 @@ func collect(list []usage, program string) (each, shares []float64, packets uint
 }
 
 // policies measures whether packets cost more with many policies, identities or rules.
-func (b *bench) policies(ctx context.Context) (s section, err error) {
-	s.title = "Packets and many policies"
+func (b *bench) policies(ctx context.Context) (s report.Section, err error) {
+	s.Title = "Packets and many policies"
 	ours, theirs := world.Amounts(), []int{10, 1000, 10_000}
 	var ways []*contender
 	nodes := make([][]*nettest.Node, len(ours))
@@ -206,18 +207,18 @@ func (b *bench) policies(ctx context.Context) (s section, err error) {
 		}
 	}
 	compare(&s, ways, kinds...)
-	t := table{header: []string{"ns per packet of `from_pod`", "established", "ratio", "connect, request, close", "ratio"}}
+	t := report.Table{Header: []string{"ns per packet of `from_pod`", "established", "ratio", "connect, request, close", "ratio"}}
 	for i, x := range ours {
-		r := [2]float64{ratio(each[i][0], each[0][0]), ratio(each[i][1], each[0][1])}
-		t.rows = append(t.rows, []string{
-			x.Name, fmt.Sprintf("%.0f", median(each[i][0])), fmt.Sprintf("%.3f", r[0]), fmt.Sprintf("%.0f", median(each[i][1])), fmt.Sprintf("%.3f", r[1]),
+		r := [2]float64{report.Ratio(each[i][0], each[0][0]), report.Ratio(each[i][1], each[0][1])}
+		t.Rows = append(t.Rows, []string{
+			x.Name, fmt.Sprintf("%.0f", report.Median(each[i][0])), fmt.Sprintf("%.3f", r[0]), fmt.Sprintf("%.0f", report.Median(each[i][1])), fmt.Sprintf("%.3f", r[1]),
 		})
 		if i > 1 { // the second is the first, again
-			s.targets = append(s.targets, target{x.Name + ": ns per packet, established", "≤ 1.02 of " + ours[0].Name, fmt.Sprintf("%.3f", r[0]), r[0] <= 1.02})
+			s.Targets = append(s.Targets, report.Target{x.Name + ": ns per packet, established", "≤ 1.02 of " + ours[0].Name, fmt.Sprintf("%.3f", r[0]), r[0] <= 1.02})
 		}
 	}
-	s.tables = append(s.tables, t)
-	s.notes = append(s.notes, "Ratios are to ten of the same kind. One packet of a connection is the first of its kind in each direction; its price is in the last columns. "+
+	s.Tables = append(s.Tables, t)
+	s.Notes = append(s.Notes, "Ratios are to ten of the same kind. One packet of a connection is the first of its kind in each direction; its price is in the last columns. "+
 		"nftables has a rule for connections that are established and then as many for others, the last of which lets the client in.")
 	return s, nil
 }

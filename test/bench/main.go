@@ -43,6 +43,7 @@ import (
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/test/bench/bare"
 	"weftnet.io/weftnet/test/bench/peer"
+	"weftnet.io/weftnet/test/bench/report"
 )
 
 // bench is one run.
@@ -60,7 +61,7 @@ type bench struct {
 // row is something that is measured.
 type row struct {
 	name    string
-	measure func(*bench, context.Context) (section, error)
+	measure func(*bench, context.Context) (report.Section, error)
 }
 
 var rows = []row{
@@ -118,13 +119,13 @@ func (b *bench) run(ctx context.Context, only string) error {
 	runtime.GOMAXPROCS(8)
 	debug.SetGCPercent(-1)
 	for _, r := range chosen {
-		began := machine()
+		began := report.Machine()
 		s, err := r.measure(b, ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		s.name, s.machine, s.command = r.name, began, "go run ./test/bench "+b.arg
-		if err := s.publish(b.write); err != nil {
+		s.Name, s.Machine, s.Command = r.name, began, "go run ./test/bench "+b.arg
+		if err := s.Publish(b.write); err != nil {
 			return err
 		}
 		debug.FreeOSMemory() // between rows nothing is measured

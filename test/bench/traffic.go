@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/test/bench/control"
 	"weftnet.io/weftnet/test/bench/load"
 	"weftnet.io/weftnet/test/bench/peer"
+	"weftnet.io/weftnet/test/bench/report"
 )
 
 // kind is a way to use a way.
@@ -69,10 +70,10 @@ func (b *bench) race(ctx context.Context, list []*contender, kinds ...kind) erro
 }
 
 // compare makes table and chart of a race.
-func compare(s *section, list []*contender, kinds ...kind) {
-	t := table{header: []string{"way"}}
+func compare(s *report.Section, list []*contender, kinds ...kind) {
+	t := report.Table{Header: []string{"way"}}
 	for _, k := range kinds {
-		t.header = append(t.header, k.name+", "+k.unit, "ratio")
+		t.Header = append(t.Header, k.name+", "+k.unit, "ratio")
 	}
 	for _, c := range list {
 		r := []string{c.name}
@@ -82,44 +83,44 @@ func compare(s *section, list []*contender, kinds ...kind) {
 			case v == nil:
 				r = append(r, "-", "-")
 			case of == nil:
-				r = append(r, chart.Figure(median(v)), "-")
+				r = append(r, chart.Figure(report.Median(v)), "-")
 			default:
-				r = append(r, chart.Figure(median(v)), fmt.Sprintf("%.3f", ratio(v, of)))
+				r = append(r, chart.Figure(report.Median(v)), fmt.Sprintf("%.3f", report.Ratio(v, of)))
 			}
 		}
-		t.rows = append(t.rows, r)
+		t.Rows = append(t.Rows, r)
 	}
-	s.tables = append(s.tables, t)
+	s.Tables = append(s.Tables, t)
 	for _, k := range kinds {
 		g := chart.Group{Name: k.name, Unit: k.unit}
 		for _, c := range list {
 			if v := c.values[k.name]; v != nil {
-				g.Bars = append(g.Bars, chart.Bar{Name: c.name, Value: median(v), Least: slices.Min(v), Most: slices.Max(v), Ours: c.ours})
+				g.Bars = append(g.Bars, chart.Bar{Name: c.name, Value: report.Median(v), Least: slices.Min(v), Most: slices.Max(v), Ours: c.ours})
 			}
 		}
-		s.chart.Groups = append(s.chart.Groups, g)
+		s.Chart.Groups = append(s.Chart.Groups, g)
 	}
-	s.chart.Title = s.title
+	s.Chart.Title = s.Title
 }
 
 // aim compares a contender with another and notes a target.
-func (s *section) aim(k kind, c, than *contender, least float64) {
-	r := ratio(c.values[k.name], than.values[k.name])
-	s.targets = append(s.targets, target{
-		what: fmt.Sprintf("%s: %s", c.name, k.name), aim: fmt.Sprintf("≥ %.2f of %s", least, than.name), got: fmt.Sprintf("%.3f", r), met: r >= least,
+func aim(s *report.Section, k kind, c, than *contender, least float64) {
+	r := report.Ratio(c.values[k.name], than.values[k.name])
+	s.Targets = append(s.Targets, report.Target{
+		What: fmt.Sprintf("%s: %s", c.name, k.name), Aim: fmt.Sprintf("≥ %.2f of %s", least, than.name), Got: fmt.Sprintf("%.3f", r), Met: r >= least,
 	})
 }
 
-// again tells how a contender differs from itself.
-func (s *section) again(first, second *contender, kinds ...kind) {
+// differs tells how a contender differs from itself.
+func differs(s *report.Section, first, second *contender, kinds ...kind) {
 	text := fmt.Sprintf("A/A, %s to %s:", second.name, first.name)
 	for i, k := range kinds {
 		if i > 0 {
 			text += ";"
 		}
-		text += fmt.Sprintf(" %s %.3f", k.name, ratio(second.values[k.name], first.values[k.name]))
+		text += fmt.Sprintf(" %s %.3f", k.name, report.Ratio(second.values[k.name], first.values[k.name]))
 	}
-	s.notes = append(s.notes, text+". A difference smaller than that says nothing.")
+	s.Notes = append(s.Notes, text+". A difference smaller than that says nothing.")
 }
 
 // pods makes pods on nodes, named after their node and numbered.
@@ -134,8 +135,8 @@ func pods(ctx context.Context, c *nettest.Cluster, each int) error {
 	return nil
 }
 
-func (b *bench) sameNode(ctx context.Context) (s section, err error) {
-	s.title = "Two pods of a node"
+func (b *bench) sameNode(ctx context.Context) (s report.Section, err error) {
+	s.Title = "Two pods of a node"
 	c, err := b.cluster("same", 1, nil)
 	if err != nil {
 		return s, err
@@ -160,7 +161,7 @@ func (b *bench) sameNode(ctx context.Context) (s section, err error) {
 	weft, veth := &contender{Way: way, name: "Weftnet", of: 1, ours: true}, &contender{Way: pair.Way, name: pair.Name, of: 1}
 	list, bridges := []*contender{weft, veth}, []*contender{}
 	if what := b.Lacking(); what != "" {
-		s.notes = append(s.notes, "The bridge plugin with kube-proxy was not measured: there is no "+what+".")
+		s.Notes = append(s.Notes, "The bridge plugin with kube-proxy was not measured: there is no "+what+".")
 	} else {
 		for _, mode := range []string{"iptables", "nftables"} {
 			p, err := b.Bridged(ctx, mode, b.services+1)
@@ -179,15 +180,15 @@ func (b *bench) sameNode(ctx context.Context) (s section, err error) {
 		return s, err
 	}
 	compare(&s, list, kinds...)
-	s.aim(throughput, weft, veth, 0.95)
-	s.aim(transactions, weft, veth, 0.95)
+	aim(&s, throughput, weft, veth, 0.95)
+	aim(&s, transactions, weft, veth, 0.95)
 	for _, bridge := range bridges {
 		for _, k := range kinds {
-			s.aim(k, weft, bridge, 1)
+			aim(&s, k, weft, bridge, 1)
 		}
 	}
-	s.again(weft, again, kinds...)
-	s.notes = append(s.notes, fmt.Sprintf("There are %d services in Weftnet and in both kube-proxies; one leads to the server. Ratios are to the bare veth pair.", b.services+1))
+	differs(&s, weft, again, kinds...)
+	s.Notes = append(s.Notes, fmt.Sprintf("There are %d services in Weftnet and in both kube-proxies; one leads to the server. Ratios are to the bare veth pair.", b.services+1))
 	return s, nil
 }
 
@@ -196,8 +197,8 @@ var native = map[string]string{
 	"routing-mode": "native", "auto-direct-node-routes": "true", "ipv4-native-routing-cidr": "10.244.0.0/16", "ipv6-native-routing-cidr": "fd00:244::/48",
 }
 
-func (b *bench) acrossNodes(ctx context.Context) (s section, err error) {
-	s.title = "Pods of two nodes"
+func (b *bench) acrossNodes(ctx context.Context) (s report.Section, err error) {
+	s.Title = "Pods of two nodes"
 	var list []*contender
 	for i, x := range []struct {
 		name     string
@@ -229,9 +230,9 @@ func (b *bench) acrossNodes(ctx context.Context) (s section, err error) {
 	compare(&s, list, kinds...)
 	for i := 0; i < len(list); i += 3 {
 		for _, k := range kinds {
-			s.aim(k, list[i], list[i+1], 0.95)
+			aim(&s, k, list[i], list[i+1], 0.95)
 		}
-		s.again(list[i], list[i+2], kinds...)
+		differs(&s, list[i], list[i+2], kinds...)
 	}
 	return s, nil
 }
