@@ -255,7 +255,7 @@ func (b *bench) adds(ctx context.Context) (s report.Section, err error) {
 	}
 	s.Chart = chart.Chart{Title: s.Title, Groups: groups}
 	atMost := func(what string, got, most float64, unit string) {
-		s.Targets = append(s.Targets, report.Target{what, fmt.Sprintf("≤ %g%s", most, unit), fmt.Sprintf("%.1f%s", got, unit), got <= most})
+		s.Targets = append(s.Targets, report.Aimed(what, fmt.Sprintf("≤ %g%s", most, unit), fmt.Sprintf("%.1f%s", got, unit), got <= most))
 	}
 	atMost(runs[0].name+", p50", report.Median(p50[0]), 60, " ms")
 	atMost(runs[0].name+", p99", report.Median(p99[0]), 120, " ms")

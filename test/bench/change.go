@@ -63,14 +63,14 @@ func (b *bench) policyChanges(ctx context.Context) (s report.Section, err error)
 		if x.aim > 0 {
 			got := report.Quantile(ours, x.share)
 			name := fmt.Sprintf("%s, p%.0f", x.name, 100*x.share)
-			s.Targets = append(s.Targets, report.Target{name, fmt.Sprintf("≤ %.0f ms", x.aim), fmt.Sprintf("%.1f ms", got), got <= x.aim})
+			s.Targets = append(s.Targets, report.Aimed(name, fmt.Sprintf("≤ %.0f ms", x.aim), fmt.Sprintf("%.1f ms", got), got <= x.aim))
 		}
 	}
 	now, most, err := cgroup.Resident(c.Node("a").Process())
 	if err != nil {
 		return s, err
 	}
-	s.Targets = append(s.Targets, report.Target{fmt.Sprintf("RSS at most, %d policies", world.Many), "≤ 256 MiB", fmt.Sprintf("%.1f MiB", most/mebibyte), most <= 256*mebibyte})
+	s.Targets = append(s.Targets, report.Aimed(fmt.Sprintf("RSS at most, %d policies", world.Many), "≤ 256 MiB", fmt.Sprintf("%.1f MiB", most/mebibyte), most <= 256*mebibyte))
 	s.Tables = []report.Table{t, {Header: []string{fmt.Sprintf("MiB, %d policies", world.Many), "value"}, Rows: [][]string{
 		{"RSS", fmt.Sprintf("%.1f", now/mebibyte)}, {"RSS at most", fmt.Sprintf("%.1f", most/mebibyte)},
 	}}}

@@ -5,86 +5,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
-
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/test/bench/chart"
+	"weftnet.io/weftnet/test/bench/count"
 	"weftnet.io/weftnet/test/bench/load"
 	"weftnet.io/weftnet/test/bench/peer"
 	"weftnet.io/weftnet/test/bench/report"
 	"weftnet.io/weftnet/test/bench/world"
 )
-
-// hooks are all programs, in the order in which a packet meets them.
-var hooks = []string{"from_pod", "to_pod", "to_overlay", "to_net", "from_net", "from_overlay"}
-
-// counted is what the kernel has counted of a program.
-type counted struct {
-	Runs    uint64
-	Runtime time.Duration
-}
-
-// totals adds up what each program did on all devices of some nodes.
-func totals(ctx context.Context, nodes []*nettest.Node) (map[string]counted, error) {
-	sum := map[string]counted{}
-	for _, n := range nodes {
-		list, err := n.Programs(ctx)
-		if err != nil {
-			return nil, err
-		}
-		seen := map[string]bool{}
-		for _, p := range list {
-			if seen[p.Name] {
-				continue // one program on several devices
-			}
-			seen[p.Name] = true
-			s := sum[p.Name]
-			sum[p.Name] = counted{s.Runs + p.Runs, s.Runtime + p.Runtime}
-		}
-	}
-	return sum, nil
-}
-
-// usage is how some traffic used the programs.
-type usage struct {
-	rate  float64            // of the traffic
-	each  map[string]float64 // ns per packet by program
-	runs  map[string]uint64
-	share float64 // of the time that it took, in all programs together
-}
-
-// count runs some traffic while the kernel counts.
-func count(ctx context.Context, nodes []*nettest.Node, k kind, w load.Way, d time.Duration) (u usage, err error) {
-	stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
-	if err != nil {
-		return u, fmt.Errorf("let the kernel count what programs take: %w", err)
-	}
-	defer stats.Close()
-	before, err := totals(ctx, nodes)
-	if err != nil {
-		return u, err
-	}
-	if u.rate, err = k.run(w, d); err != nil {
-		return u, err
-	}
-	after, err := totals(ctx, nodes)
-	if err != nil {
-		return u, err
-	}
-	u.each, u.runs = map[string]float64{}, map[string]uint64{}
-	var took time.Duration
-	for _, name := range hooks {
-		runs, time := after[name].Runs-before[name].Runs, after[name].Runtime-before[name].Runtime
-		if runs < 100 {
-			continue // not on this way
-		}
-		u.runs[name], u.each[name] = runs, float64(time.Nanoseconds())/float64(runs)
-		took += time
-	}
-	u.share = float64(took) / float64(d)
-	return u, nil
-}
 
 func (b *bench) programs(ctx context.Context) (s report.Section, err error) {
 	s.Title = "What the programs take"
@@ -112,16 +40,16 @@ func (b *bench) programs(ctx context.Context) (s report.Section, err error) {
 	}
 	t := report.Table{Header: []string{"way", "program", "ns per packet", "least", "packets", "all programs' share of the time"}}
 	for _, w := range ways {
-		var list []usage
+		var list []count.Usage
 		for range b.rounds {
-			u, err := count(ctx, c.Nodes(), w.kind, w.way, b.time)
+			u, err := count.While(ctx, c.Nodes(), b.time, func(d time.Duration) (float64, error) { return w.kind.run(w.way, d) })
 			if err != nil {
 				return s, fmt.Errorf("%s, %s: %w", w.name, w.kind.name, err)
 			}
 			list = append(list, u)
 		}
 		g := chart.Group{Name: w.kind.name + ", " + w.name, Unit: "ns per packet"}
-		for _, name := range hooks {
+		for _, name := range count.Hooks {
 			each, shares, packets := collect(list, name)
 			if len(each) == 0 {
 				continue
@@ -141,10 +69,10 @@ func (b *bench) programs(ctx context.Context) (s report.Section, err error) {
 	return s, nil
 }
 
-func collect(list []usage, program string) (each, shares []float64, packets uint64) {
+func collect(list []count.Usage, program string) (each, shares []float64, packets uint64) {
 	for _, u := range list {
-		if v, ok := u.each[program]; ok {
-			each, shares, packets = append(each, v), append(shares, u.share), packets+u.runs[program]
+		if v, ok := u.Each[program]; ok {
+			each, shares, packets = append(each, v), append(shares, u.Share), packets+u.Runs[program]
 		}
 	}
 	return each, shares, packets
@@ -189,20 +117,20 @@ func (b *bench) policies(ctx context.Context) (s report.Section, err error) {
 	for range b.rounds {
 		for j, k := range kinds {
 			for i, w := range ways {
-				var u usage
+				var u count.Usage
 				if i < len(ours) {
-					u, err = count(ctx, nodes[i], k, w.Way, b.time)
+					u, err = count.While(ctx, nodes[i], b.time, func(d time.Duration) (float64, error) { return k.run(w.Way, d) })
 				} else {
-					u.rate, err = k.run(w.Way, b.time)
+					u.Rate, err = k.run(w.Way, b.time)
 				}
 				if err != nil {
 					return s, fmt.Errorf("%s: %s: %w", w.name, k.name, err)
 				}
-				w.values[k.name] = append(w.values[k.name], u.rate)
+				w.values[k.name] = append(w.values[k.name], u.Rate)
 				if i < len(ours) {
-					each[i][j] = append(each[i][j], u.each["from_pod"])
+					each[i][j] = append(each[i][j], u.Each["from_pod"])
 				}
-				progress("%-28s %-32s %6.0f ns per packet %8.0f/s", w.name, k.name, u.each["from_pod"], u.rate)
+				progress("%-28s %-32s %6.0f ns per packet %8.0f/s", w.name, k.name, u.Each["from_pod"], u.Rate)
 			}
 		}
 	}
@@ -214,7 +142,7 @@ func (b *bench) policies(ctx context.Context) (s report.Section, err error) {
 			x.Name, fmt.Sprintf("%.0f", report.Median(each[i][0])), fmt.Sprintf("%.3f", r[0]), fmt.Sprintf("%.0f", report.Median(each[i][1])), fmt.Sprintf("%.3f", r[1]),
 		})
 		if i > 1 { // the second is the first, again
-			s.Targets = append(s.Targets, report.Target{x.Name + ": ns per packet, established", "≤ 1.02 of " + ours[0].Name, fmt.Sprintf("%.3f", r[0]), r[0] <= 1.02})
+			s.Targets = append(s.Targets, report.Aimed(x.Name+": ns per packet, established", "≤ 1.02 of "+ours[0].Name, fmt.Sprintf("%.3f", r[0]), r[0] <= 1.02))
 		}
 	}
 	s.Tables = append(s.Tables, t)

@@ -14,6 +14,8 @@
 //	memory       an agent with 100 pods: its own memory, and all that its control group is charged
 //	remote       100,000 pods of other nodes: memory, and how soon a change of one is in the kernel
 //	policy-changes  how soon policies are in the kernel, 1,000 and 21,000 of them, beside nftables
+//	services     calls by services, of 10, 1,000 and 10,000, beside calls by none and the real kube-proxy
+//	service-changes  10,000 services of 10 endpoints: how soon they, and a change of one, are in the kernel, and what they take
 //
 // # How
 //
@@ -44,6 +46,7 @@ import (
 	"weftnet.io/weftnet/test/bench/bare"
 	"weftnet.io/weftnet/test/bench/peer"
 	"weftnet.io/weftnet/test/bench/report"
+	"weftnet.io/weftnet/test/bench/service"
 )
 
 // bench is one run.
@@ -74,6 +77,17 @@ var rows = []row{
 	{"memory", (*bench).memory},
 	{"remote", (*bench).remote},
 	{"policy-changes", (*bench).policyChanges},
+	{"services", func(b *bench, ctx context.Context) (report.Section, error) {
+		return service.Traffic(ctx, b.ofServices())
+	}},
+	{"service-changes", func(b *bench, ctx context.Context) (report.Section, error) {
+		return service.Changes(ctx, b.ofServices())
+	}},
+}
+
+func (b *bench) ofServices() service.Bench {
+	empty := func(name string) (*nettest.Cluster, error) { return b.cluster(name, 0, nil) }
+	return service.Bench{Tools: b.Tools, Rounds: b.rounds, Time: b.time, Cluster: empty, Profiles: b.profiles, Progress: progress}
 }
 
 func main() {
@@ -87,7 +101,7 @@ func main() {
 	flag.StringVar(&b.write, "write", "", "file whose sections are replaced, with charts beside it; empty: print them")
 	flag.StringVar(&b.profile, "profile", "", "folder for CPU and allocation profiles of agents; it costs what they measure")
 	flag.StringVar(&plugins, "cni-path", "/opt/cni/bin:/var/tmp/weft-lab/cni", "folders in which the bridge and host-local plugins are looked for")
-	flag.StringVar(&b.KubeProxy, "kube-proxy", "/var/tmp/weft-lab/bin/weft-kube", "program that runs as kube-proxy; make lab builds it")
+	flag.StringVar(&b.KubeProxy, "kube-proxy", "/var/tmp/weft-lab/bin/weft-kube", "kube-proxy, or weft-kube, which is that too; make lab builds it")
 	flag.Parse()
 	b.Plugins = strings.Split(plugins, ":")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

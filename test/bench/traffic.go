@@ -188,7 +188,7 @@ func (b *bench) sameNode(ctx context.Context) (s report.Section, err error) {
 		}
 	}
 	differs(&s, weft, again, kinds...)
-	s.Notes = append(s.Notes, fmt.Sprintf("There are %d services in Weftnet and in both kube-proxies; one leads to the server. Ratios are to the bare veth pair.", b.services+1))
+	s.Notes = append(s.Notes, fmt.Sprintf("There are %d services in Weftnet and in both kube-proxies; all lead to the server, and one is called. Ratios are to the bare veth pair.", b.services+1))
 	return s, nil
 }
 

@@ -31,6 +31,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -76,6 +77,9 @@ var patience = pace.Slow(30 * time.Second)
 
 // PinDir is where agents pin: each node has a file system of its own there.
 const PinDir = "/sys/fs/bpf/weft"
+
+// SettledFirst is the line of its log that tells how long an agent took from when it knew all there was until it was in the kernel.
+const SettledFirst = "all that there was is in the kernel %v after the tables were synced"
 
 // Main is the agent, or the CNI plugin, if this process was started as one, and then never returns. Call it first of all
 // in main or TestMain.
@@ -166,6 +170,8 @@ type process struct {
 	agent *agent.Agent
 	rows  *kind.Rows
 
+	synced atomic.Pointer[time.Time] // when all that existed had been put; nil: not yet, or the first settling after it has been told of
+
 	mu   sync.Mutex // guards what is below, and the order of what is said
 	out  *json.Encoder
 	last []byte
@@ -229,6 +235,9 @@ func (p *process) write(r Request) error {
 	gone, err := Decode(r.Delete)
 	if err != nil {
 		return err
+	}
+	if r.Synced {
+		defer func() { now := time.Now(); p.synced.Store(&now) }()
 	}
 	return p.agent.DB.Write(func(tx *state.Tx) error {
 		for _, o := range gone {
@@ -302,6 +311,9 @@ func (p *process) settle(life context.Context) error {
 		what := p.agent.Unsettled()
 		if what == "" {
 			if p.publish(); p.agent.Unsettled() == "" {
+				if at := p.synced.Swap(nil); at != nil {
+					fmt.Fprintf(os.Stderr, SettledFirst+"\n", time.Since(*at))
+				}
 				return nil
 			}
 		}

@@ -20,6 +20,7 @@
 package control
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -40,6 +41,12 @@ const Node = "bench"
 // Address is that of the first of the services.
 var Address = netip.MustParseAddr("10.96.0.1")
 
+// AddressOf is that of the i-th of the services, from 0.
+func AddressOf(i int) netip.Addr {
+	first := Address.As4()
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(first[:])+uint32(i))))
+}
+
 // Port is that of all services.
 const Port = 80
 
@@ -49,11 +56,10 @@ type Cluster struct {
 	Slices   []*discoveryv1.EndpointSlice
 }
 
-// Services makes n services, TCP and UDP. The first leads to a server's port, the others to nothing.
+// Services makes n services, TCP and UDP, at addresses one after the other. All lead to a server's port.
 func Services(n int, server netip.Addr, port int32) (c Cluster) {
-	address := Address
 	for i := range n {
-		name := fmt.Sprintf("bench-%d", i)
+		address, name := AddressOf(i), fmt.Sprintf("bench-%d", i)
 		s := &corev1.Service{TypeMeta: metav1.TypeMeta{Kind: "Service", APIVersion: "v1"}, ObjectMeta: metadata(name)}
 		s.Spec.Type, s.Spec.SessionAffinity = corev1.ServiceTypeClusterIP, corev1.ServiceAffinityNone
 		s.Spec.ClusterIP, s.Spec.ClusterIPs, s.Spec.IPFamilies = address.String(), []string{address.String()}, []corev1.IPFamily{corev1.IPv4Protocol}
@@ -67,14 +73,9 @@ func Services(n int, server netip.Addr, port int32) (c Cluster) {
 			s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: portName, Protocol: protocol, Port: Port})
 			e.Ports = append(e.Ports, discoveryv1.EndpointPort{Name: &portName, Protocol: &protocol, Port: &port})
 		}
-		backend := server
-		if i > 0 {
-			backend = netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}) // an address without a host (RFC 2544)
-		}
 		ready := true
-		e.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{backend.String()}, Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready}}}
+		e.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{server.String()}, Conditions: discoveryv1.EndpointConditions{Ready: &ready, Serving: &ready}}}
 		c.Services, c.Slices = append(c.Services, s), append(c.Slices, e)
-		address = address.Next()
 	}
 	return c
 }

@@ -8,6 +8,7 @@
 //	Transactions  one TCP connection, a byte there and one back     per second
 //	Connections   connect, a byte there, one back, close            per second
 //	Datagrams     UDP, one byte each, as many as arrive             per second
+//	Queries       UDP from a new socket: a byte there, one back     per second
 //
 // # Invariants
 //
@@ -20,8 +21,10 @@
 package load
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -48,6 +51,20 @@ const Port = 8080
 type Way struct {
 	Client, Server *netns.Station
 	Service        netip.AddrPort // called instead of the server itself, and leads to its Port; zero: the server itself
+	Among          int            // each call is of one of so many services at addresses from Service on, in an order without pattern; 0: of Service
+}
+
+// targets gives where each call goes.
+func (w Way) targets(to netip.AddrPort) func() *unix.RawSockaddrInet4 {
+	one := target(to)
+	if w.Among == 0 || !w.Service.IsValid() {
+		return func() *unix.RawSockaddrInet4 { return one }
+	}
+	first, random := binary.BigEndian.Uint32(one.Addr[:]), rand.New(rand.NewPCG(1, uint64(w.Among)))
+	return func() *unix.RawSockaddrInet4 {
+		binary.BigEndian.PutUint32(one.Addr[:], first+random.Uint32N(uint32(w.Among)))
+		return one
+	}
 }
 
 func (w Way) port() int {
@@ -231,21 +248,80 @@ func Connections(w Way, d time.Duration) (float64, error) {
 	}()
 	n := 0
 	var took time.Duration
-	err = w.Client.Do(func() error {
+	err = w.Client.Do(func() (err error) {
 		pin(0)
-		b, address := make([]byte, 2), target(to)
-		began := time.Now()
-		for took < d {
-			for range between {
-				if err := reach(address, b); err != nil {
-					return err
-				}
-			}
-			n += between
-			took = time.Since(began)
+		b, next := make([]byte, 2), w.targets(to)
+		if n, took, err = repeat(d, func() error { return reach(next(), b) }); err != nil {
+			return err
 		}
 		b[0] = last
-		return reach(address, b)
+		return reach(next(), b)
+	})
+	if err != nil {
+		return 0, err // the server's thread waits on until this process ends, which it does
+	}
+	return float64(n) / took.Seconds(), <-done
+}
+
+// repeat does something for a while and tells how often, and how long that took.
+func repeat(d time.Duration, do func() error) (n int, took time.Duration, err error) {
+	began := time.Now()
+	for took < d {
+		for range between {
+			if err := do(); err != nil {
+				return n, took, err
+			}
+		}
+		n += between
+		took = time.Since(began)
+	}
+	return n, took, nil
+}
+
+// Queries asks from one new UDP socket after the other, a byte there and one back, as clients of DNS do, and gives how often per second.
+func Queries(w Way, d time.Duration) (float64, error) {
+	var server *net.UDPConn
+	err := w.Server.Do(func() (err error) {
+		server, err = net.ListenUDP("udp4", &net.UDPAddr{IP: w.Server.Addresses[0].AsSlice(), Port: w.port()})
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	to := server.LocalAddr().(*net.UDPAddr).AddrPort()
+	if w.Service.IsValid() {
+		to = w.Service
+	}
+	file, err := server.File()
+	server.Close()
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
+		return 0, err
+	}
+	done := make(chan error, 1)
+	go func() {
+		pin(1)
+		b := make([]byte, 1)
+		for {
+			if said, err := reply(file.Fd(), b); err != nil || said == last {
+				done <- err
+				return
+			}
+		}
+	}()
+	n := 0
+	var took time.Duration
+	err = w.Client.Do(func() (err error) {
+		pin(0)
+		b, next := make([]byte, 1), w.targets(to)
+		if n, took, err = repeat(d, func() error { b[0] = 0; return query(next(), b) }); err != nil {
+			return err
+		}
+		b[0] = last
+		return query(next(), b)
 	})
 	if err != nil {
 		return 0, err // the server's thread waits on until this process ends, which it does

@@ -35,25 +35,26 @@ func target(to netip.AddrPort) *unix.RawSockaddrInet4 {
 	return &unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port>>8 | port<<8, Addr: to.Addr().Unmap().As4()}
 }
 
-// socket makes a TCP socket in the namespace of this thread.
-func socket() (uintptr, error) {
-	fd, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// dial makes a socket of a kind in the namespace of this thread, and connects it.
+func dial(kind uintptr, to *unix.RawSockaddrInet4) (uintptr, error) {
+	fd, _, errno := syscall.RawSyscall(unix.SYS_SOCKET, unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
 	if errno != 0 {
 		return 0, fmt.Errorf("open socket: %w", errno)
+	}
+	if _, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4); errno != 0 {
+		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		return 0, fmt.Errorf("connect: %w", errno)
 	}
 	return fd, nil
 }
 
 // reach makes one whole connection: connect, a byte there, a byte back, the end of both sides.
 func reach(to *unix.RawSockaddrInet4, b []byte) error {
-	fd, err := socket()
+	fd, err := dial(unix.SOCK_STREAM, to)
 	if err != nil {
 		return err
 	}
 	defer syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
-	if _, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(to)), unix.SizeofSockaddrInet4); errno != 0 {
-		return fmt.Errorf("connect: %w", errno)
-	}
 	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
@@ -80,6 +81,39 @@ func accept(listener uintptr, b []byte) (byte, error) {
 	}
 	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
+	}
+	return b[0], nil
+}
+
+// query asks once, from a socket of its own.
+func query(to *unix.RawSockaddrInet4, b []byte) error {
+	fd, err := dial(unix.SOCK_DGRAM, to)
+	if err != nil {
+		return err
+	}
+	defer syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
+		return fmt.Errorf("ask: %w", err)
+	}
+	if _, err := call(syscall.SYS_READ, fd, &b[0], 1); err != nil {
+		return fmt.Errorf("hear the answer: %w", err)
+	}
+	return nil
+}
+
+// reply answers one datagram, and gives its byte.
+func reply(socket uintptr, b []byte) (byte, error) {
+	var from unix.RawSockaddrInet4
+	size := uint32(unix.SizeofSockaddrInet4)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, socket, addressOf(&b[0]), 1, 0, uintptr(unsafe.Pointer(&from)), uintptr(unsafe.Pointer(&size)))
+	if errno == unix.EINTR {
+		return 0, nil
+	}
+	if errno != 0 {
+		return 0, fmt.Errorf("hear: %w", errno)
+	}
+	if _, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, socket, addressOf(&b[0]), 1, 0, uintptr(unsafe.Pointer(&from)), uintptr(size)); errno != 0 {
+		return 0, fmt.Errorf("answer: %w", errno)
 	}
 	return b[0], nil
 }

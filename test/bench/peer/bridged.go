@@ -26,20 +26,20 @@ import (
 // Tools are programs of others.
 type Tools struct {
 	Plugins   []string // folders of CNI plugins
-	KubeProxy string   // weft-kube, which is kube-proxy too; empty: no rules
+	KubeProxy string   // kube-proxy, or weft-kube, which is that too
 	Dir       string   // for files
 }
 
 const nodeAddress = "172.31.9.1/24"
 
 // Bridged is what the bridge plugin makes, on a node whose kube-proxy serves a number of services in a mode (iptables,
-// nftables). The first leads to the server.
+// nftables). All lead to the server.
 func (t Tools) Bridged(ctx context.Context, mode string, services int) (*Peer, error) {
 	list, err := namespaces("bridged", "client", "server")
 	if err != nil {
 		return nil, err
 	}
-	node, dir := list[0], filepath.Join(t.Dir, "bridged-"+mode)
+	node, dir := list[0], filepath.Join(t.Dir, fmt.Sprintf("bridged-%s-%d", mode, services))
 	p := &Peer{Name: "bridge plugin, kube-proxy " + mode, between: list[:1]}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (t Tools) attach(node, end *netns.Namespace, dir string, i int) (netip.Addr
 	return a.Unmap(), nil
 }
 
-// proxy runs kube-proxy in the node and returns when the first service leads to the server.
+// proxy runs kube-proxy in the node and returns when the first and the last service lead to the server.
 func (t Tools) proxy(ctx context.Context, p *Peer, node *netns.Namespace, dir, mode string, services int) error {
 	var l net.Listener
 	err := node.Do(func() (err error) { l, err = net.Listen("tcp4", "127.0.0.1:0"); return err })
@@ -114,7 +114,9 @@ func (t Tools) proxy(ctx context.Context, p *Peer, node *netns.Namespace, dir, m
 			"clusters: [{name: bench, cluster: {server: \"http://%s\"}}]\n", l.Addr())), 0o600),
 		os.WriteFile(config, []byte(fmt.Sprintf("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nmode: %s\nhostnameOverride: %s\n"+
 			"clusterCIDR: 10.9.0.0/24\nclientConnection: {kubeconfig: %s, contentType: application/json}\n"+
-			"conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}\n", mode, control.Node, kubeconfig)), 0o600))
+			"conntrack: {maxPerCore: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}\n"+
+			// Looking at all rules again is for what others break; it would take CPU time of whatever is measured then.
+			"iptables: {syncPeriod: 1h0m0s, minSyncPeriod: 1s}\nnftables: {syncPeriod: 1h0m0s, minSyncPeriod: 1s}\n", mode, control.Node, kubeconfig)), 0o600))
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,10 @@ func (t Tools) proxy(ctx context.Context, p *Peer, node *netns.Namespace, dir, m
 		return err
 	}
 	defer log.Close()
-	c := exec.Command(t.KubeProxy, "kube-proxy", "--config="+config)
+	c := exec.Command(t.KubeProxy, "--config="+config)
+	if filepath.Base(t.KubeProxy) != "kube-proxy" {
+		c = exec.Command(t.KubeProxy, "kube-proxy", "--config="+config)
+	}
 	c.Stdout, c.Stderr = log, log
 	over, started := make(chan error, 1), make(chan error, 1)
 	go func() { // Pdeathsig is about the thread that started it, so that one stays
@@ -142,29 +147,32 @@ func (t Tools) proxy(ctx context.Context, p *Peer, node *netns.Namespace, dir, m
 	}
 	p.stop = append(p.stop, func() { _ = c.Process.Kill() })
 	p.Service = netip.AddrPortFrom(control.Address, control.Port)
-	return await(ctx, p, over, log.Name())
+	return await(ctx, p, over, log.Name(), p.Service, netip.AddrPortFrom(control.AddressOf(services-1), control.Port))
 }
 
-// await tries the service until it leads to the server.
-func await(ctx context.Context, p *Peer, over <-chan error, log string) error {
+// await tries services until they lead to the server.
+func await(ctx context.Context, p *Peer, over <-chan error, log string, services ...netip.AddrPort) error {
 	var l net.Listener
 	err := p.Server.Do(func() (err error) { l, err = net.Listen("tcp4", fmt.Sprintf(":%d", load.Port)); return err })
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // for 10,000 services
 	defer cancel()
 	for {
 		err := p.Client.Do(func() error {
-			conn, err := (&net.Dialer{Timeout: 200 * time.Millisecond}).DialContext(ctx, "tcp4", p.Service.String())
+			conn, err := (&net.Dialer{Timeout: 200 * time.Millisecond}).DialContext(ctx, "tcp4", services[0].String())
 			if err == nil {
 				conn.Close()
 			}
 			return err
 		})
 		if err == nil {
-			return nil
+			if services = services[1:]; len(services) == 0 {
+				return nil
+			}
+			continue
 		}
 		select {
 		case err := <-over:

@@ -161,3 +161,6 @@ func (s Section) Publish(file string) error {
 	}
 	return os.WriteFile(file, slices.Concat(before, []byte(begin+"\n"+s.markdown(picture)+"\n"+end), after), 0o644)
 }
+
+// Aimed is a target.
+func Aimed(what, aim, got string, met bool) Target { return Target{what, aim, got, met} }
