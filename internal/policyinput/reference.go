@@ -42,6 +42,9 @@ func IsNode(r policy.Reference, n table.Node) bool {
 	return kind && r.Names("", n.Name, labelsOf("node", n.Labels))
 }
 
+// API is the key by which slices about the API server are found (index table.ByService).
+var API = table.ObjectKey(apiNamespace, apiService)
+
 // IsAPI tells whether a slice is about the API server.
 func IsAPI(e table.EndpointSlice) bool { return e.Namespace == apiNamespace && e.Service == apiService }
 

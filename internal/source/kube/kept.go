@@ -39,10 +39,7 @@ func (s *Servers) Follow(ctx context.Context, db *state.DB, t *table.Tables) err
 
 // servers are the addresses that the cluster has of its API servers, in order.
 func servers(r state.Reader, t *table.Tables) (list []string) {
-	for slice := range t.EndpointSlices.All(r) {
-		if !policyinput.IsAPI(slice) {
-			continue
-		}
+	for slice := range t.EndpointSlices.By(r, table.ByService, policyinput.API) {
 		for _, p := range slice.Ports {
 			if p.Protocol != 6 || p.Name != portAPI && len(slice.Ports) > 1 || p.Port == 0 {
 				continue
