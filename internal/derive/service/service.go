@@ -181,12 +181,11 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	return out
 }
 
-// anywhere tells whether any node has a backend for a frontend that has none here.
+// anywhere tells whether any node has a backend for a frontend that has none here. Of several ports with one number the first is the frontend.
 func anywhere(s lb.Service, f lb.Frontend, of []lb.Slice) bool {
-	s.Local = false
-	return slices.ContainsFunc(lb.Frontends(s, of, lb.Place{}), func(g lb.Frontend) bool {
-		return g.Address == f.Address && g.Port == f.Port && g.Protocol == f.Protocol && len(g.Backends) > 0
-	})
+	i := slices.IndexFunc(s.Ports, func(p lb.Port) bool { return p.Port == f.Port && p.Protocol == f.Protocol })
+	s.Local, s.Addresses, s.Ports = false, []netip.Addr{f.Address}, s.Ports[i:i+1]
+	return len(lb.Frontends(s, of, lb.Place{})[0].Backends) > 0
 }
 
 // byTable tells whether calls of a Service from outside find their backend in a table.

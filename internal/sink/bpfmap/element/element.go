@@ -204,8 +204,11 @@ func settle() {
 	_, _, _ = unix.Syscall(unix.SYS_MEMBARRIER, global, 0, 0)
 }
 
-// Members are the backends of a row that take new connections.
+// Members are those of a row's table: the backends that take new connections; none, if it has no table.
 func Members(r table.Frontend) (list []maglev.Member) {
+	if r.Maglev.Size == 0 {
+		return nil
+	}
 	for _, b := range r.Backends {
 		if b.Takes() {
 			list = append(list, maglev.Member{Address: b.Address, Port: b.Port, Protocol: r.Protocol})
