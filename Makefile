@@ -5,7 +5,7 @@ ARGS    ?=
 LAB_DIR ?= /var/tmp/weft-lab
 FOCUS   ?= \[sig-network\].*\[Conformance\]
 SKIP    ?=
-SOAK    ?= restart kill mode
+SOAK    ?= restart kill mode churn
 SEED    ?= 0
 PUSH    ?=
 VERSION ?=
@@ -57,9 +57,9 @@ test-vm: ## packet and net scripts in other kernels, emulated (root): make test-
 	go build -o $(LAB_DIR)/bin/weft-vm ./test/vm
 	$(LAB_DIR)/bin/weft-vm -kernel $(KERNEL) $(ARGS)
 
-soak: ## agents that restart under load, are killed at random points, and more; long (root): make soak SOAK=kill SEED=7
+soak: ## agents that restart under load, are killed at random points, and more; long (root): make soak SOAK=churn SEED=7 ARGS='-for 2m'
 	go build -o $(LAB_DIR)/bin/weft-soak ./test/soak
-	for name in $(SOAK); do $(LAB_DIR)/bin/weft-soak $$name -seed $(SEED) || exit 1; done
+	for name in $(SOAK); do $(LAB_DIR)/bin/weft-soak $$name -seed $(SEED) $(ARGS) || exit 1; done
 
 setup: ## install what is lacking on a Debian machine (root)
 	@tools/setup

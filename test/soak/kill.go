@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/test/soak/churn"
 )
 
 // killing is what the soak kill knows.
@@ -256,19 +257,40 @@ func tail(text string, lines int) string {
 }
 
 // compare has an agent begin with nothing but the journal.
-func (k *killing) compare(ctx context.Context) error {
-	have, err := k.node.Dump(ctx)
+func (k *killing) compare(ctx context.Context) error { return fromScratch(ctx, k.node) }
+
+// churns has a cluster churn, and compares what its nodes have then with what agents make that begin with nothing.
+func churns(ctx context.Context, b *bed) error {
+	c, err := b.cluster("churn")
 	if err != nil {
 		return err
 	}
-	k.node.Stop()
-	if err := k.node.Wipe(); err != nil {
+	defer c.Close()
+	if err := churn.Run(ctx, c, b.Rand, b.lasts, b.printf); err != nil {
 		return err
 	}
-	if err := k.node.Start(); err != nil {
+	for _, n := range c.Nodes() {
+		if err := fromScratch(ctx, n); err != nil {
+			return fmt.Errorf("node %s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+// fromScratch has the agent of a node begin with nothing but the journal, and compares what it makes with what there was.
+func fromScratch(ctx context.Context, n *nettest.Node) error {
+	have, err := n.Dump(ctx)
+	if err != nil {
+		return err
+	}
+	n.Stop()
+	if err := n.Wipe(); err != nil {
+		return err
+	}
+	if err := n.Start(); err != nil {
 		return fmt.Errorf("begin with nothing but the journal: %w", err)
 	}
-	want, err := k.node.Dump(ctx)
+	want, err := n.Dump(ctx)
 	if err != nil {
 		return err
 	}

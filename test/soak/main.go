@@ -1,7 +1,7 @@
 // Soak lets things fail that fail in the life of a cluster, again and again, at moments that a seed chooses, and looks
 // whether anything was lost or left behind. It needs root.
 //
-//	go run ./test/soak NAME [-seed N] [-rounds N]
+//	go run ./test/soak NAME [-seed N] [-rounds N] [-for DURATION]
 //
 // Nodes are network namespaces with real agents, pods are attached by real CNI calls (package nettest). Each soak prints
 // its seed first: with the same seed it makes the same choices, as far as the machine's own timing lets it.
@@ -29,10 +29,11 @@ func main() {
 	flags := flag.NewFlagSet("soak", flag.ExitOnError)
 	seed := flags.Uint64("seed", 0, "of all choices; 0: a random one")
 	rounds := flags.Int("rounds", 0, "how often; 0: as many as make the soak worth its name")
+	lasts := flags.Duration("for", 0, "how long, of soaks without rounds; 0: as long as makes the soak worth its name")
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: soak NAME [-seed N] [-rounds N]\n\nNAME is one of")
+		fmt.Fprintln(flags.Output(), "usage: soak NAME [-seed N] [-rounds N] [-for DURATION]\n\nNAME is one of")
 		for _, s := range soaks {
-			fmt.Fprintf(flags.Output(), "  %-12s %s (%d rounds)\n", s.name, s.about, s.rounds)
+			fmt.Fprintf(flags.Output(), "  %-12s %s (%s)\n", s.name, s.about, s.size(s.rounds, s.lasts))
 		}
 		flags.PrintDefaults()
 	}
@@ -46,7 +47,7 @@ func main() {
 		*seed = rand.Uint64()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := s.run(ctx, *seed, *rounds, os.Stdout)
+	err := s.run(ctx, *seed, *rounds, *lasts, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak", name+":", err)

@@ -17,14 +17,16 @@ import (
 type soak struct {
 	name   string
 	about  string
-	rounds int // that make it worth its name
+	rounds int           // that make it worth its name
+	lasts  time.Duration // … or how long; 0: it has rounds
 	do     func(ctx context.Context, b *bed) error
 }
 
 var soaks = []soak{
-	{"restart", "agents are replaced and crash under load, with VXLAN and natively", 100, restarts},
-	{"kill", "an agent is killed at random points of ADDs and DELs", 200, kills},
-	{"mode", "nodes change between VXLAN and native routing under load", 25, modes},
+	{"restart", "agents are replaced and crash under load, with VXLAN and natively", 100, 0, restarts},
+	{"kill", "an agent is killed at random points of ADDs and DELs", 200, 0, kills},
+	{"mode", "nodes change between VXLAN and native routing under load", 25, 0, modes},
+	{"churn", "services, endpoints, policies and agents change under load on all paths", 0, 30 * time.Minute, churns},
 }
 
 func find(name string) (soak, bool) {
@@ -40,11 +42,15 @@ func find(name string) (soak, bool) {
 type bed struct {
 	*rand.Rand
 	rounds int
+	lasts  time.Duration
 	out    io.Writer
 	dir    string
 }
 
-func (s soak) run(ctx context.Context, seed uint64, rounds int, out io.Writer) error {
+func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Duration, out io.Writer) error {
+	if rounds > 0 && s.rounds == 0 || lasts > 0 && s.lasts == 0 {
+		return errors.New("-rounds is for soaks that have rounds, -for is for the others")
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("needs root: makes network namespaces")
 	}
@@ -53,14 +59,22 @@ func (s soak) run(ctx context.Context, seed uint64, rounds int, out io.Writer) e
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bed{rand.New(rand.NewPCG(seed, 0)), cmp.Or(rounds, s.rounds), out, dir}
-	b.printf("soak %s: seed %d, %d rounds", s.name, seed, b.rounds)
+	b := &bed{rand.New(rand.NewPCG(seed, 0)), cmp.Or(rounds, s.rounds), cmp.Or(lasts, s.lasts), out, dir}
+	b.printf("soak %s: seed %d, %s", s.name, seed, s.size(b.rounds, b.lasts))
 	began := time.Now()
 	if err := s.do(ctx, b); err != nil {
 		return fmt.Errorf("seed %d: %w", seed, err)
 	}
 	b.printf("soak %s: all well after %v", s.name, time.Since(began).Round(time.Second))
 	return nil
+}
+
+// size tells how much of it there is.
+func (s soak) size(rounds int, lasts time.Duration) string {
+	if s.lasts > 0 {
+		return lasts.String()
+	}
+	return fmt.Sprint(rounds, " rounds")
 }
 
 func (b *bed) printf(format string, args ...any) { fmt.Fprintf(b.out, format+"\n", args...) }

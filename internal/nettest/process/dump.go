@@ -172,45 +172,6 @@ func (d *dumper) readHosts() error {
 	})
 }
 
-// readServices shows frontends with their backends in the order of slots, and what no frontend leads to.
-func (d *dumper) readServices() error {
-	used := map[uint32]bool{}
-	err := each("backends", func(id uint32, b abi.Backend) error {
-		d.backends[id] = fmt.Sprintf("%v:%d/%d", b.Addr.IP(), b.Port.Number(), b.Protocol)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	slots := map[abi.SlotKey]uint32{}
-	if err := each("slots", func(k abi.SlotKey, id uint32) error { slots[k] = id; return nil }); err != nil {
-		return err
-	}
-	err = each("services", func(k abi.ServiceKey, s abi.Service) error {
-		var to []string
-		for slot := range s.Count {
-			key := abi.SlotKey{Service: s.Id, Slot: slot}
-			used[slots[key]] = true
-			to = append(to, named(d.backends, slots[key]))
-			if s.Flags&abi.ServiceAffinity != 0 {
-				delete(slots, abi.SlotKey{Service: s.Id, Slot: abi.SlotTakes | slots[key]})
-			}
-			delete(slots, key)
-		}
-		d.line("map services: %v:%d/%d flags %v affinity %d: %s", k.Addr.IP(), k.Port.Number(), k.Protocol, s.Flags, s.AffinitySeconds, strings.Join(to, " "))
-		return nil
-	})
-	for k, id := range slots {
-		d.line("map slots: slot %d of no service to %s", k.Slot, named(d.backends, id))
-	}
-	for id, b := range d.backends {
-		if !used[id] {
-			d.line("map backends: %s of no service", b)
-		}
-	}
-	return err
-}
-
 // pins lists what is pinned.
 func (d *dumper) pins() error {
 	return filepath.WalkDir(PinDir, func(path string, e fs.DirEntry, err error) error {
