@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -164,13 +165,14 @@ func (c *callers) guest(name string, from *netns.Station, to ...netip.AddrPort) 
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			began := time.Now()
-			_, err := from.Dial(ctx, "tcp", to, 0, 0)
+			answer, err := from.Dial(ctx, "tcp", to, 0, 0)
+			ofNode := !strings.Contains(answer, "/") // the policy is about pods
 			steady, denied := c.guests(began)
 			switch {
 			case !steady:
 				c.count(p, to, began, nil, "")
-			case denied && err == nil:
-				c.count(p, to, began, errors.New("a guest was let in"), "")
+			case denied && err == nil && !ofNode:
+				c.count(p, to, began, fmt.Errorf("a guest was let in: %s", answer), "")
 			case denied:
 				c.count(p, to, began, nil, "")
 			default:
