@@ -25,7 +25,7 @@ static __noinline int source_of(struct __sk_buff *skb, struct context *c)
 		return 0;
 	if (from->flags & IPCACHE_LOCAL)
 		return config.overlay_ifindex && masquerades && ipcache_is_local_pod(from) && !(from->flags & IPCACHE_DIRECT) ? DROP_INVALID_SOURCE_IP : 0;
-	if (config.overlay_ifindex && !(from->flags & (IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) && !addr_is_zero(&from->tunnel))
+	if (!sender_is_any(from))
 		sender = sender_of(skb, &from->tunnel);
 	if (sender == SENDER_MACHINE)
 		c->source = ipcache_identity(from, p->v6);

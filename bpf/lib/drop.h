@@ -6,15 +6,20 @@
 #include "addr.h"
 #include "event.h"
 
-static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reason)
+static __always_inline void count_bytes(__u32 bytes, __u32 hook, __u32 reason)
 {
 	__u32 at = hook << 8 | (reason & 0xff);
 	struct counter *n = bpf_map_lookup_elem(&counters, &at);
 
 	if (n) {
 		n->packets++;
-		n->bytes += skb->len;
+		n->bytes += bytes;
 	}
+}
+
+static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reason)
+{
+	count_bytes(skb->len, hook, reason);
 }
 
 /* The one way out for a drop. Multicast chatter of a workload's own stack is counted, but gives no event. */

@@ -175,12 +175,6 @@ static __always_inline int masquerade_has_ports(const struct packet *p)
 	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP;
 }
 
-/* The translation of a packet on its way out; NULL: none yet. */
-static __always_inline struct nat *nat_known(struct context *c)
-{
-	return bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_OUT));
-}
-
 /* Whether a packet of connection `e` (NULL: none) has a translation already, which it keeps whatever the configuration says now. One
  * left by an earlier connection is taken over if its address is still the masquerade address, and removed otherwise. */
 static __always_inline int masquerade_kept(struct context *c, const struct ct *e, const struct addr *as)

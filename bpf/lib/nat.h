@@ -35,6 +35,12 @@ static __always_inline struct nat_key *nat_key_of(struct context *c, __u8 kind)
 	return key;
 }
 
+/* The translation of a packet on its way out; NULL: none yet. */
+static __always_inline struct nat *nat_known(struct context *c)
+{
+	return bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_OUT));
+}
+
 /* The key of the row for the other way. */
 static __always_inline void nat_turn(const struct nat_key *key, const struct nat *n, struct nat_key *other)
 {

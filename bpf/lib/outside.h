@@ -14,20 +14,9 @@
 #include "path.h"
 #include "reject.h"
 
-/* How it goes on, out of a device: with addresses that to_net has nothing to do with. */
-static __always_inline void outside_way(struct context *c)
-{
-	struct ipcache *h = ipcache_lookup(&c->packet.dst, c->net);
-
-	path_choose(c, h, 0);
-	if (h && (h->flags & IPCACHE_NODE)) /* from node to node */
-		c->hop.path = PATH_DIRECT;
-	c->hop.plain = 1;
-}
-
 static __always_inline int outside_out(struct __sk_buff *skb, struct context *c)
 {
-	outside_way(c);
+	path_lead(c, ipcache_lookup(&c->packet.dst, c->net));
 	return path_out(skb, c);
 }
 
@@ -76,7 +65,7 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 
 	if (addr_is_zero(&as))
 		return drop(skb, c, DROP_NAT_NO_MAPPING);
-	outside_way(c);
+	path_lead(c, ipcache_lookup(&c->packet.dst, c->net));
 	if (!f->entry) {
 		direct = outside_is_direct(skb, c);
 		reason = open_connection(f, CT_CALLED | (direct ? CT_ONE_WAY : CT_CARRIED));

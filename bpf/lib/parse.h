@@ -67,28 +67,38 @@ static __always_inline int parse_icmp(struct __sk_buff *skb, struct packet *p)
 	return 0;
 }
 
+/* The beginning of TCP's header (RFC 9293 3.1). */
+struct parse_tcp_head {
+	__be16 src_port, dst_port;
+	__be32 seq, ack;
+	__u8 offset, flags;
+};
+
+#define PARSE_TCP_HEAD 14 /* bytes of it */
+
+/* Returns 0 or a drop reason. */
+static __always_inline int parse_tcp_head(struct packet *p, const struct parse_tcp_head *h)
+{
+	__u32 payload = p->l4 + (h->offset >> 4) * 4;
+
+	if ((h->offset >> 4) < 5 || payload > p->end)
+		return DROP_CT_INVALID_HEADER;
+	p->src_port = h->src_port;
+	p->dst_port = h->dst_port;
+	p->seq = bpf_ntohl(h->seq);
+	p->ack = bpf_ntohl(h->ack);
+	p->tcp_flags = h->flags;
+	p->seq_end = p->seq + (p->end - payload) + (h->flags & 1) + (h->flags >> 1 & 1); /* FIN and SYN have a number each */
+	return 0;
+}
+
 static __always_inline int parse_tcp(struct __sk_buff *skb, struct packet *p)
 {
-	struct {
-		__be16 src_port, dst_port;
-		__be32 seq, ack;
-		__u8 offset, flags;
-	} h;
+	struct parse_tcp_head h;
 
-	__u32 payload;
-
-	if (packet_load(skb, p, p->l4, &h, 14))
+	if (packet_load(skb, p, p->l4, &h, PARSE_TCP_HEAD))
 		return DROP_CT_INVALID_HEADER;
-	payload = p->l4 + (h.offset >> 4) * 4;
-	if ((h.offset >> 4) < 5 || payload > p->end)
-		return DROP_CT_INVALID_HEADER;
-	p->src_port = h.src_port;
-	p->dst_port = h.dst_port;
-	p->seq = bpf_ntohl(h.seq);
-	p->ack = bpf_ntohl(h.ack);
-	p->tcp_flags = h.flags;
-	p->seq_end = p->seq + (p->end - payload) + (h.flags & 1) + (h.flags >> 1 & 1); /* FIN and SYN have a number each */
-	return 0;
+	return parse_tcp_head(p, &h);
 }
 
 /* Fills ports, flags and ICMP type from the header at p->l4, which a first fragment must hold, too (RFC 7112). */
@@ -117,6 +127,34 @@ static __always_inline int parse_l4(struct __sk_buff *skb, struct packet *p)
 	}
 }
 
+/* What an IPv4 header says, but for where the packet ends. */
+static __always_inline void parse_head4(struct packet *p, const struct iphdr *h)
+{
+	addr_from4(&p->src, h->saddr);
+	addr_from4(&p->dst, h->daddr);
+	p->protocol = h->protocol;
+	p->fragment_protocol = h->protocol;
+	p->fragment = h->id;
+	p->ttl = h->ttl;
+	p->l4 = p->l3 + h->ihl * 4;
+	p->data = p->l4;
+	p->offset = (bpf_ntohs(h->frag_off) & 0x1fff) * 8;
+}
+
+/* The same of an IPv6 header, as if no extension followed. Returns 0 or a drop reason. */
+static __always_inline int parse_head6(struct packet *p, const struct ipv6hdr *h)
+{
+	__builtin_memcpy(&p->src, &h->saddr, 16);
+	__builtin_memcpy(&p->dst, &h->daddr, 16);
+	if (addr_is4(&p->src) || addr_is4(&p->dst))
+		return DROP_INVALID;
+	p->v6 = 1;
+	p->ttl = h->hop_limit;
+	p->protocol = h->nexthdr;
+	p->l4 = p->l3 + sizeof(*h);
+	return 0;
+}
+
 static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 {
 	struct iphdr h;
@@ -127,15 +165,7 @@ static __always_inline int parse4(struct __sk_buff *skb, struct packet *p)
 	reason = parse_end(skb, p, h.ihl * 4, bpf_ntohs(h.tot_len));
 	if (reason)
 		return reason;
-	addr_from4(&p->src, h.saddr);
-	addr_from4(&p->dst, h.daddr);
-	p->protocol = h.protocol;
-	p->fragment_protocol = h.protocol;
-	p->fragment = h.id;
-	p->ttl = h.ttl;
-	p->l4 = p->l3 + h.ihl * 4;
-	p->data = p->l4;
-	p->offset = (bpf_ntohs(h.frag_off) & 0x1fff) * 8;
+	parse_head4(p, &h);
 	if (p->offset)
 		return parse_later(p);
 	p->first_fragment = !!(h.frag_off & bpf_htons(0x2000));
@@ -152,16 +182,10 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 		return DROP_INVALID;
 	length = bpf_ntohs(h.payload_len);
 	reason = parse_end(skb, p, sizeof(h), length ? length + sizeof(h) : 0);
+	if (!reason)
+		reason = parse_head6(p, &h);
 	if (reason)
 		return reason;
-	__builtin_memcpy(&p->src, &h.saddr, 16);
-	__builtin_memcpy(&p->dst, &h.daddr, 16);
-	if (addr_is4(&p->src) || addr_is4(&p->dst))
-		return DROP_INVALID;
-	p->v6 = 1;
-	p->ttl = h.hop_limit;
-	p->protocol = h.nexthdr;
-	p->l4 = p->l3 + sizeof(h);
 	if (extension_is(p->protocol)) {
 		reason = extension_walk(skb, p);
 		if (reason)

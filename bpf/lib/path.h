@@ -43,6 +43,16 @@ static __always_inline void path_choose(struct context *c, const struct ipcache 
 	}
 }
 
+/* The path of a packet that this node leads on, out of a device, to a backend or a client `h`: with addresses that to_net has nothing to
+ * do with. */
+static __always_inline void path_lead(struct context *c, const struct ipcache *h)
+{
+	path_choose(c, h, 0);
+	if (h && (h->flags & IPCACHE_NODE)) /* from node to node */
+		c->hop.path = PATH_DIRECT;
+	c->hop.plain = 1;
+}
+
 /* Remembers the path of a packet to a pod. Other targets are looked up for each packet: a Service may claim such an address later. */
 static __always_inline void path_remember(const struct context *c, const struct flow *f)
 {

@@ -3,6 +3,7 @@
 #ifndef WEFT_SENDER_H
 #define WEFT_SENDER_H
 
+#include "ipcache.h"
 #include "route.h"
 
 /* Where a frame came from, seen from the machine with this address. */
@@ -11,6 +12,12 @@ enum sender {
 	SENDER_MACHINE = 1, /* the machine: the host's routes reach it on the frame's device, and the frame has its MAC address */
 	SENDER_ROUTER = 2,  /* the router that they name on the way there */
 };
+
+/* Whether it does not matter which machine of the link has sent a frame with a source of this row. */
+static __always_inline int sender_is_any(const struct ipcache *from)
+{
+	return !config.overlay_ifindex || !from || (from->flags & (IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) || addr_is_zero(&from->tunnel);
+}
 
 GLOBAL sender_of(struct __sk_buff *skb, const struct addr *machine)
 {

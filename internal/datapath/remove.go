@@ -14,15 +14,16 @@ func Remove(dir string) (programs int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	errs := []error{d.DetachSockets()}
+	early, err := d.XDP().DetachAll()
+	errs := []error{err, d.DetachSockets()}
 	for _, a := range list {
 		errs = append(errs, d.Detach(a.Program, a.Ifindex))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return len(list), err
+		return early + len(list), err
 	}
 	if err := os.RemoveAll(dir); err != nil {
-		return len(list), fmt.Errorf("remove pins: %w", err)
+		return early + len(list), fmt.Errorf("remove pins: %w", err)
 	}
-	return len(list), nil
+	return early + len(list), nil
 }

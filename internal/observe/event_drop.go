@@ -30,7 +30,7 @@ func way(h abi.Hook) flowpb.TrafficDirection {
 	switch h {
 	case abi.HookFromPod, abi.HookToNet, abi.HookToOverlay:
 		return flowpb.TrafficDirection_EGRESS
-	case abi.HookToPod, abi.HookFromNet, abi.HookFromOverlay:
+	case abi.HookToPod, abi.HookFromNet, abi.HookFromOverlay, abi.HookXdp:
 		return flowpb.TrafficDirection_INGRESS
 	}
 	return flowpb.TrafficDirection_TRAFFIC_DIRECTION_UNKNOWN

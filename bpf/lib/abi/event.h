@@ -15,6 +15,7 @@ enum hook {
 	HOOK_TO_NET = 4,
 	HOOK_FROM_OVERLAY = 5,
 	HOOK_TO_OVERLAY = 6,
+	HOOK_XDP = 7,
 };
 
 enum event_type {
@@ -105,7 +106,7 @@ enum drop_reason {
 };
 
 /* counters: packets and bytes, one per CPU, at hook << 8 | reason (reason 0: forwarded). */
-#define COUNTERS (7 << 8)
+#define COUNTERS (8 << 8)
 
 struct counter {
 	__u64 packets;

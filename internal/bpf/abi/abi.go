@@ -315,6 +315,7 @@ const (
 	HookToNet       Hook = 4
 	HookFromOverlay Hook = 5
 	HookToOverlay   Hook = 6
+	HookXdp         Hook = 7
 )
 
 // String names the value as C does, less the prefix HOOK_.
@@ -334,6 +335,8 @@ func (v Hook) String() string {
 		return "from_overlay"
 	case HookToOverlay:
 		return "to_overlay"
+	case HookXdp:
+		return "xdp"
 	}
 	return fmt.Sprint(uint8(v))
 }

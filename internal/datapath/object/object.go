@@ -28,6 +28,9 @@ import (
 //go:embed *.o
 var objects embed.FS
 
+// XDP is the name of the program that sees frames before the kernel makes packets of them.
+const XDP = "xdp"
+
 // Names are those of all objects.
 func Names() (names []string) {
 	files, err := fs.Glob(objects, "*.o")
@@ -42,7 +45,9 @@ func Names() (names []string) {
 
 // OnDevices are the names of those whose program stands on devices.
 func OnDevices() []string {
-	return slices.DeleteFunc(Names(), func(name string) bool { return !strings.HasPrefix(name, "from_") && !Outwards(name) })
+	return slices.DeleteFunc(Names(), func(name string) bool {
+		return name != XDP && !strings.HasPrefix(name, "from_") && !Outwards(name)
+	})
 }
 
 // Outwards tells of a program whether it sees what the host sends to the device, rather than what comes from there.

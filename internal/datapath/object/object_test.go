@@ -27,8 +27,12 @@ func TestEachProgramOnADeviceHasANumberInEventsAndCounters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := spec.Programs[name]; p == nil || p.Type != ebpf.SchedCLS {
-			t.Errorf("bpf/%s.c has no program of its name for devices, SEC(\"tc\")", name)
+		kind := ebpf.SchedCLS
+		if name == XDP {
+			kind = ebpf.XDP
+		}
+		if p := spec.Programs[name]; p == nil || p.Type != kind {
+			t.Errorf("bpf/%s.c has no program of its name for devices, of type %s", name, kind)
 		}
 	}
 }

@@ -51,6 +51,8 @@ type bench struct {
 	lb      *bpfmap.Services
 	events  *ringbuf.Reader
 
+	xdp     bool   // program xdp sees what comes by devices of the node first
+	turned  int    // packets that it has led on
 	left    string // the last packet that was let go
 	devices map[string]table.NIC
 	entries map[string][]policy.Entry
@@ -283,6 +285,11 @@ func (b *bench) sendAs(program string, in skb, sign bool, tags []uint16, line st
 	frame, err := packet.Parse(line)
 	if err != nil {
 		return "", err
+	}
+	if b.xdp && program == "from_net" && in.GSOSize == 0 && in.Mark == 0 && tags == nil {
+		if text, done, err := b.early(in.Ifindex, frame); done || err != nil {
+			return text, err
+		}
 	}
 	out := skb{}
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: in, ContextOut: &out}

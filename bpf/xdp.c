@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* xdp: packets of known calls from outside, and their answers, go on to another machine where they come in, at physical NICs, before the
+ * kernel makes a packet of them. Every other packet passes as it came, to from_net, which alone opens, judges, refuses and tells. One that
+ * is longer than a page, of which XDP shows the beginning, passes, too. */
+#include "lib/drop.h"
+#include "lib/frame.h"
+#include "lib/known.h"
+
+/* Whether the host's routes lead the packet out of the device by which it came, to a neighbour that answers, in one piece. */
+static __always_inline int turns_back(struct xdp_md *x, const struct packet *p, struct bpf_fib_lookup *fib)
+{
+	fib->ifindex = x->ingress_ifindex;
+	fib->tot_len = p->end - p->l3;
+	route_ask(fib, p->v6, &p->src, &p->dst);
+	return bpf_fib_lookup(x, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == x->ingress_ifindex;
+}
+
+SEC("xdp.frags")
+int xdp(struct xdp_md *x)
+{
+	struct context *c = context_of(HOOK_XDP);
+	struct bpf_fib_lookup fib = {};
+	struct flow f = {};
+	__u32 length = frame_length(x);
+
+	if (!c || frame_read(x, &c->packet))
+		return XDP_PASS;
+	c->net = net_of_device();
+	if (!known_is(c, &f) || !f.entry || frame_is_partial(x, &c->packet) || !turns_back(x, &c->packet, &fib))
+		return XDP_PASS;
+	if (frame_write(x, &c->packet, fib.dmac, fib.smac))
+		return XDP_PASS;
+	ct_update(c, &f);
+	count_bytes(length, HOOK_XDP, 0);
+	return XDP_TX;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
