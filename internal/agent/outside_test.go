@@ -26,21 +26,21 @@ func TestStatusSaysWhatTheOutsideCanCall(t *testing.T) {
 			settings.Services{Outside: all, Choice: settings.Choice{Maglev: true}},
 			[]string{"eth1", "eth0"},
 			nil, agentv1.HealthOK,
-			"node ports 30000-32767 at 192.168.0.1, fd00::1; external addresses; hostPorts; to other nodes by hybrid; backends by Maglev; at devices eth0, eth1 by tc, without XDP",
+			"node ports 30000-32767 at 192.168.0.1, fd00::1; external addresses; hostPorts; to other nodes by hybrid; backends by Maglev; at devices eth0, eth1",
 		},
 		{
 			"hostPorts alone",
 			settings.Services{Outside: settings.Outside{HostPorts: true, Mode: "snat", ByService: true}},
 			[]string{"eth0"},
 			nil, agentv1.HealthOK,
-			"hostPorts; to other nodes by snat, unless the service says otherwise; backends by chance; at devices eth0 by tc, without XDP",
+			"hostPorts; to other nodes by snat, unless the service says otherwise; backends by chance; at devices eth0",
 		},
 		{
 			"no address",
 			settings.Services{Outside: narrow},
 			[]string{"eth0"},
 			nil, agentv1.HealthDegraded,
-			"nodeport-addresses names none of this node's addresses: no node port is offered here; node ports 30000-32767 at none; external addresses; hostPorts; to other nodes by hybrid; backends by chance; at devices eth0 by tc, without XDP",
+			"nodeport-addresses names none of this node's addresses: no node port is offered here; node ports 30000-32767 at none; external addresses; hostPorts; to other nodes by hybrid; backends by chance; at devices eth0",
 		},
 		{
 			"no program",
@@ -48,7 +48,7 @@ func TestStatusSaysWhatTheOutsideCanCall(t *testing.T) {
 			[]string{"eth0"},
 			[]string{"device eth0: no such device"},
 			agentv1.HealthDegraded,
-			"device eth0: no such device; external addresses; to other nodes by dsr; backends by chance; at devices eth0 by tc, without XDP",
+			"device eth0: no such device; external addresses; to other nodes by dsr; backends by chance; at devices eth0",
 		},
 	} {
 		got := fromOutside(c.config, addresses, c.devices, c.faults)

@@ -102,6 +102,9 @@ func (a *Agent) status() agentv1.NodeStatus {
 		doc.Components = append(doc.Components, agentv1.Component{Name: "start", Health: agentv1.HealthStarting, Message: "waits for " + stage})
 	}
 	doc.Components = append(doc.Components, a.kernel(), a.pods(s), a.mapSizes(s), a.node.Sockets(s), a.fromOutside(s))
+	if c, asked := a.acceleration(s); asked {
+		doc.Components = append(doc.Components, c)
+	}
 	if c, replaced := a.proxy(s); replaced {
 		doc.Components = append(doc.Components, c)
 	}

@@ -266,6 +266,16 @@ var services = []Key{
 		read: setFlag(func(c *Config) *bool { return &c.Outside.ByService }),
 	},
 	{
+		Name: "bpf-lb-acceleration", Default: "disabled", Concern: OfServices, Holds: AtOnce, syntax: "disabled|native|best-effort|testing-only",
+		Text: "what of calls from outside goes on to another node where it comes in, before the kernel makes a packet of it (XDP): native: by the drivers of devices, " +
+			"`weft status` warns of each whose driver cannot; best-effort: where they can; testing-only: by the kernel, for any device. Packets are the same, and so is what becomes of them",
+		Needs: "`enable-node-port`, `enable-external-ips` or `enable-host-port`", read: setWord(func(c *Config, word string) { c.Outside.XDP = word }),
+	},
+	{
+		Name: "node-port-acceleration", Default: "disabled", Concern: OfServices, Holds: AtOnce, syntax: "disabled|native|best-effort|testing-only", newer: "bpf-lb-acceleration",
+		Text: "older name of `bpf-lb-acceleration`", read: setWord(func(c *Config, word string) { c.Outside.XDP = word }),
+	},
+	{
 		Name: "bpf-lb-dsr-dispatch", Default: "opt", Concern: OfServices, have: []string{"opt"},
 		Instead: "a node says what was called in an option of the packet itself, inside the tunnel, too",
 	},

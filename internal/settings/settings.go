@@ -243,6 +243,7 @@ type Outside struct {
 	Mode        string // how what is called reaches a backend on another node: snat, dsr, hybrid
 	ByService   bool   // an annotation of the service says so before that
 	At          PortAddresses
+	XDP         string // where packets of known calls go on before tc: disabled, native, best-effort, testing-only
 }
 
 // PortAddresses say at which addresses a node offers node ports: all, if they say nothing.

@@ -31,7 +31,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 		Policy:   Policy{Enforcement: EnforceDefault},
 		Datapath: Datapath{PodDevice: Veth, Maps: MapSizes{Ratio: 0.0025}},
 		Services: Services{
-			Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat"},
+			Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat", XDP: "disabled"},
 			Health: Health{Services: true}, Choice: Choice{Hints: true, Annotated: true, TableSize: 65521},
 		},
 		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock"},

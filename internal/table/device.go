@@ -19,6 +19,7 @@ type Device struct {
 	Master    int
 	Addresses []netip.Prefix
 	Default   bool // carries a default route
+	On        int  // of a VLAN device: index of the one whose frames are tagged for it
 }
 
 func (Device) Header() []string {
@@ -29,8 +30,17 @@ func (d Device) Row() []string {
 	return []string{fmt.Sprint(d.Index), d.Name, d.Kind, d.MAC, fmt.Sprint(d.MTU), fmt.Sprint(d.Up), column.List(d.Addresses), fmt.Sprint(d.Default)}
 }
 
-// ByName is an index of Devices: name.
-const ByName = "name"
+// Indexes of Devices: name; index of what a VLAN device is on.
+const (
+	ByName = "name"
+	ByOn   = "on"
+)
 
 var _ = declare(&tables.Devices, "devices", func(r Device) state.Key { return state.Join(uint32(r.Index)) },
-	state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }})
+	state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }},
+	state.Index[Device]{Name: ByOn, Keys: func(r Device) []state.Key {
+		if r.On == 0 {
+			return nil
+		}
+		return []state.Key{state.Join(uint32(r.On))}
+	}})

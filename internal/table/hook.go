@@ -10,7 +10,8 @@ import (
 type Hook struct {
 	Device  string
 	Ifindex int
-	Program string // from_pod, to_pod, from_net, to_net, from_overlay, to_overlay
+	Program string // from_pod, to_pod, from_net, to_net, from_overlay, to_overlay, xdp
+	Generic bool   // xdp: run by the kernel, not by the device's driver
 	Old     bool   // only as a sink finds it: another agent's program, to be replaced in place
 }
 

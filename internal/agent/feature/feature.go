@@ -79,8 +79,9 @@ type Node struct {
 	Datapath  *dp.Datapath
 	Revisions *bpfmap.Revisions
 
-	Programs *sinklink.Programs // of feature datapath
-	Links    *sinklink.Links    // of feature links; CHECK asks it
+	Programs *sinklink.Programs             // of feature datapath
+	Links    *sinklink.Links                // of feature links; CHECK asks it
+	Hooks    atomic.Pointer[sinklink.Hooks] // of feature programs
 	Sweeper  atomic.Pointer[sweep.Sweeper]
 	orphans  atomic.Pointer[socket.Orphans] // of feature sockets
 

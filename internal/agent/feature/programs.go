@@ -23,9 +23,11 @@ var programs = Feature{
 		if err != nil {
 			return nil, err
 		}
+		hooks := sinklink.NewHooks(n.Datapath, n.served)
+		n.Hooks.Store(hooks)
 		return []Runner{
 			keep(n, &reconcile.Loop[table.NIC]{Table: n.Tables.NICs, Sink: nics}),
-			keep(n, &reconcile.Loop[table.Hook]{Table: n.Tables.Hooks, Sink: sinklink.NewHooks(n.Datapath, n.served)}),
+			keep(n, &reconcile.Loop[table.Hook]{Table: n.Tables.Hooks, Sink: hooks}),
 		}, nil
 	},
 }

@@ -88,11 +88,12 @@ func hooks(t *table.Tables) state.AnyDerivation {
 		KeyOf: func(h table.Hook) state.Key { return state.Join(h.Device) },
 		Inputs: []state.Input{
 			state.On(t.Devices, device),
+			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return deviceBelow(t, r, d) }),
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{state.Join(a.HostName)} }),
 			state.On(t.Tunnels, func(_ state.Reader, n table.Tunnel) []state.Key { return []state.Key{state.Join(n.Name)} }),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return allDevices(t, r, n.Local) }),
 			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
-				return allDevices(t, r, c.Concern == settings.OfDatapath)
+				return allDevices(t, r, c.Concern == settings.OfDatapath || c.Concern == settings.OfServices)
 			}),
 			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return devicesOfNIC(t, r, s) }),
 		},
@@ -129,10 +130,14 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	if _, ok := t.Tunnels.One(r, name); ok {
 		return hooks("from_overlay", "to_overlay")
 	}
-	if outward(t, r, d) {
-		return hooks("from_net", "to_net")
+	if !outward(t, r, d) {
+		return nil
 	}
-	return nil
+	list := hooks("from_net", "to_net")
+	if c := t.Config(r).Outside; Accelerates(c) && !Tagged(t, r, d) {
+		list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: xdp, Generic: c.XDP == "testing-only"})
+	}
+	return list
 }
 
 // outward tells whether a device connects the node with others: it holds the node's address, or leads out as the configuration has it.

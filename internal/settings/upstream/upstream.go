@@ -12,7 +12,7 @@ bpf-auth-map-max bpf-conntrack-accounting
 
 bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
-bpf-filter-priority bpf-lb-acceleration
+bpf-filter-priority
 bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip
 bpf-lb-proto-diff bpf-lb-rev-nat-map-max
 bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr
@@ -92,7 +92,7 @@ mesh-auth-mutual-connect-timeout mesh-auth-mutual-enabled mesh-auth-mutual-liste
 mesh-auth-signal-backoff-duration mesh-auth-spiffe-trust-domain mesh-auth-spire-admin-socket mesh-auth-spire-agent-socket
 mesh-auth-spire-server-address mesh-auth-spire-server-connection-timeout metrics metrics-sampling-interval monitor-aggregation
 monitor-aggregation-flags monitor-aggregation-interval monitor-queue-size multicast-enabled nat-map-stats-entries nat-map-stats-interval
-node-encryption-opt-out-labels node-labels node-port-acceleration node-port-mode
+node-encryption-opt-out-labels node-labels node-port-mode
 nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode
 parallel-alloc-workers pod-cidr-release-timeout policy-accounting policy-default-local-cluster policy-deny-response
 policy-queue-size policy-restore-timeout policy-secrets-namespace policy-secrets-only-from-secrets-namespace policy-trigger-interval pprof

@@ -9,6 +9,7 @@ import (
 
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/link/accelerator"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -20,16 +21,22 @@ import (
 type Hooks struct {
 	datapath *datapath.Datapath
 	serves   func(ifindex uint32) bool
+
+	Accelerator *accelerator.Accelerator // has the program of XDP
 }
 
 // NewHooks attaches programs of a loaded datapath; serves tells whether a device has a NIC row in the kernel.
 func NewHooks(d *datapath.Datapath, serves func(ifindex uint32) bool) *Hooks {
-	return &Hooks{datapath: d, serves: serves}
+	return &Hooks{datapath: d, serves: serves, Accelerator: accelerator.New(d)}
 }
 
 // Dump lists the attachments in the kernel. Those on devices that are gone have a name that no device can have.
 func (h *Hooks) Dump(context.Context) (iter.Seq2[state.Key, table.Hook], error) {
 	list, err := h.datapath.Attachments()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := h.Accelerator.Rows()
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +48,13 @@ func (h *Hooks) Dump(context.Context) (iter.Seq2[state.Key, table.Hook], error) 
 	for _, d := range devices {
 		names[d.Index] = d.Name
 	}
+	for _, a := range list {
+		rows = append(rows, table.Hook{Ifindex: a.Ifindex, Program: a.Program, Old: !a.Current})
+	}
 	return func(yield func(state.Key, table.Hook) bool) {
-		for _, a := range list {
-			row := table.Hook{Device: fmt.Sprintf("/gone/%d", a.Ifindex), Ifindex: a.Ifindex, Program: a.Program, Old: !a.Current}
-			if name, ok := names[a.Ifindex]; ok {
+		for _, row := range rows {
+			row.Device = fmt.Sprintf("/gone/%d", row.Ifindex)
+			if name, ok := names[row.Ifindex]; ok {
 				row.Device = name
 			}
 			if !yield(state.Join(row.Device, row.Program), row) {
@@ -58,7 +68,13 @@ func (h *Hooks) Dump(context.Context) (iter.Seq2[state.Key, table.Hook], error) 
 func (h *Hooks) Set(_ context.Context, rows []table.Hook) error {
 	var errs []error
 	for _, r := range rows {
-		if err := h.datapath.Attach(r.Program, r.Ifindex); err != nil {
+		err := error(nil)
+		if r.Program == accelerator.Program {
+			err = h.Accelerator.Attach(r)
+		} else {
+			err = h.datapath.Attach(r.Program, r.Ifindex)
+		}
+		if err != nil {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Device, r.Program), Err: fmt.Errorf("device %s: %w", r.Device, err)})
 		}
 	}
@@ -70,9 +86,12 @@ func (h *Hooks) Unset(_ context.Context, rows []table.Hook) error {
 	var errs []error
 	for _, r := range rows {
 		err := error(nil)
-		if h.serves(uint32(r.Ifindex)) && there(r.Ifindex) {
+		switch {
+		case r.Program == accelerator.Program:
+			err = h.Accelerator.Detach(r)
+		case h.serves(uint32(r.Ifindex)) && there(r.Ifindex):
 			err = errors.New("its NIC is still in service")
-		} else {
+		default:
 			err = h.datapath.Detach(r.Program, r.Ifindex)
 		}
 		if err != nil {

@@ -283,7 +283,11 @@ func (s *Source) write(tx *state.Tx, indexes []int) {
 }
 
 func device(d rtnetlink.Device) table.Device {
-	return table.Device{Index: d.Index, Name: d.Name, Kind: d.Kind, MAC: d.MAC, MTU: d.MTU, Up: d.Up, Master: d.Master}
+	row := table.Device{Index: d.Index, Name: d.Name, Kind: d.Kind, MAC: d.MAC, MTU: d.MTU, Up: d.Up, Master: d.Master}
+	if d.Kind == "vlan" {
+		row.On = d.Peer
+	}
+	return row
 }
 
 // prefix is an address with its prefix length; not ok if there is none.
