@@ -42,6 +42,8 @@
 //	                               families; what is denied is silent, and a flow names the policy
 //	advertise NODE                 from now on the outside knows where its pods are
 //	narrow BYTES                   the MTU between the wire and outside
+//	offload STATION DEVICE tx|gro on|off   what a device of a station, or of the wire, leaves to the next: checksums of what it sends
+//	                               (tx), or of what it takes in batches (gro)
 //	quit|crash NODE                its agent (stop and kill are the script's own)
 //	start NODE [KEY=VALUE…]        another one, with other keys of the configuration
 //	start NODE other               an agent of another version: conntrack rows of another shape
