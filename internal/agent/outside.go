@@ -67,7 +67,7 @@ func fromOutside(c settings.Services, addresses []netip.Addr, devices, faults []
 		choice = "backends by Maglev"
 	}
 	slices.Sort(devices)
-	parts = append(parts, mode, choice, "at devices "+list(devices)+"")
+	parts = append(parts, mode, choice, "at devices "+list(devices))
 	out.Message = strings.Join(parts, "; ")
 	if len(devices) == 0 {
 		faults = append(faults, "no device leads out of this node: see key devices")
