@@ -34,7 +34,10 @@ import (
 )
 
 // At is where the links are pinned.
-type At struct{ Dir string }
+type At struct {
+	Dir   string
+	Pairs *ebpf.Map // of the program, which sends to veth pairs that are here, by ifindex, and turns back on other devices; nil: it has none
+}
 
 // Attachment is a program of an agent on a device.
 type Attachment struct {
@@ -58,6 +61,11 @@ func (at At) Attach(p *ebpf.Program, ifindex int, generic bool) error {
 	}
 	if why := unfit(device, generic); why != nil {
 		return errors.Join(at.Detach(ifindex), why)
+	}
+	if at.Pairs != nil && device.Type() == "veth" {
+		if err := at.Pairs.Put(uint32(ifindex), uint32(ifindex)); err != nil {
+			return fmt.Errorf("note that it is a pair: %w", err)
+		}
 	}
 	if done, err := at.update(p, device, generic); done || err != nil {
 		return err

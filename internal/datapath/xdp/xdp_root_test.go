@@ -42,7 +42,7 @@ func pair(t *testing.T) (ifindex, other int, at At) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	return ifindex, other, At{dir}
+	return ifindex, other, At{Dir: dir}
 }
 
 func pass(t *testing.T) *ebpf.Program {
