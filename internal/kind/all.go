@@ -18,6 +18,7 @@ import (
 	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 // Services with this label are for another proxy than the default one, and slices with that one for none at all.
@@ -88,6 +89,11 @@ var All = []Kind{
 		Readers: everywhere | Lint, Optional: true,
 		fill: one(func(t *table.Tables) *state.Table[table.CIDRGroup] { return t.CIDRGroups }, cidrGroupRow,
 			func(o *v2.CiliumCIDRGroup) state.Key { return state.Join(o.Name) }),
+	},
+	{
+		Name: redirect.Kind, Group: ciliumIO, Resource: v2.LocalRedirectPolicyResource, Namespaced: true, New: of[v2.CiliumLocalRedirectPolicy](),
+		Readers: everywhere | Lint, Optional: true, gaps: redirectGaps,
+		fill: one(func(*table.Tables) *state.Table[redirect.Policy] { return redirect.Table }, redirectRow, byName[*v2.CiliumLocalRedirectPolicy]),
 	},
 	{
 		Name: "CiliumNode", Group: ciliumIO, Resource: v2.NodeResource, New: of[v2.CiliumNode](),

@@ -10,7 +10,10 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
+	language "weftnet.io/weftnet/internal/language/redirect"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 // number reads the number of an identity, which is 24 bits and not 0.
@@ -44,6 +47,14 @@ func cidrGroupRow(o *v2.CiliumCIDRGroup) (table.CIDRGroup, bool) {
 		row.Prefixes = append(row.Prefixes, p)
 	}
 	return row, true
+}
+
+func redirectRow(o *v2.CiliumLocalRedirectPolicy) (redirect.Policy, bool) {
+	return language.Policy(o), true
+}
+
+func redirectGaps(o Object, w gap.World) []gap.Gap {
+	return language.Gaps(language.Policy(o.(*v2.CiliumLocalRedirectPolicy)), w)
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {

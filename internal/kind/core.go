@@ -2,6 +2,7 @@ package kind
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,9 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
+		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+		}),
 	}
 	containers := p.Spec.Containers
 	for _, c := range p.Spec.InitContainers {

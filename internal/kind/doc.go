@@ -21,6 +21,7 @@
 //	CiliumEndpoint                       -> Endpoints
 //	Service, EndpointSlice               -> Services, EndpointSlices
 //	CiliumCIDRGroup                      -> CIDRGroups
+//	CiliumLocalRedirectPolicy            -> redirects (package table/redirect)
 //	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy -> Policies (package language)
 //
 // # Invariants

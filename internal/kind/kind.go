@@ -16,6 +16,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -78,8 +79,9 @@ type Kind struct {
 	// Lacks is the verdict on every object of a kind that is not enforced at all.
 	Lacks string
 
-	policy func(Object) table.PolicyObject // nil: it is no policy
-	fill   func(*Rows, *Kind) Filler       // nil: it makes no rows
+	policy func(Object) table.PolicyObject   // nil: it is no policy
+	gaps   func(Object, gap.World) []gap.Gap // of a kind that is no policy: what keeps an object from being in force; nil: nothing is known to
+	fill   func(*Rows, *Kind) Filler         // nil: it makes no rows
 }
 
 // Is tells whether one of these reads the kind.
@@ -89,7 +91,17 @@ func (k *Kind) Is(readers Reader) bool { return k.Readers&readers != 0 }
 func (k *Kind) IsPolicy() bool { return k.policy != nil }
 
 // Judged tells whether the operator says of each object what is enforced of it.
-func (k *Kind) Judged() bool { return k.Is(Operator) && (k.IsPolicy() || k.Lacks != "") }
+func (k *Kind) Judged() bool {
+	return k.Is(Operator) && (k.IsPolicy() || k.gaps != nil || k.Lacks != "")
+}
+
+// Gaps says what keeps an object of a kind that is no policy from being in force as it stands; false: nothing is known of the kind.
+func (k *Kind) Gaps(o Object, w gap.World) ([]gap.Gap, bool) {
+	if k.gaps == nil {
+		return nil, false
+	}
+	return k.gaps(o, w), true
+}
 
 // CRD is the file of the chart that has the CRD of a kind; empty: Kubernetes brings the kind along.
 func (k *Kind) CRD() string {

@@ -97,7 +97,7 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 		if c.kind(o) {
 			c.objects = append(c.objects, c.read(o))
 		} else if k := kind.Find(o.APIVersion, o.Kind); k != nil && k.Is(kind.Lint) {
-			c.shape(&object{Object: o})
+			c.other(k, &object{Object: o}, objects)
 		}
 	}
 	slices.SortStableFunc(c.objects, func(a, b *object) int {
@@ -227,6 +227,41 @@ func (c *checker) shape(o *object) {
 		}
 		c.add(o, Error, string(v.Kind), v.Field, v.Does, v.Meant, v.Fix)
 	}
+}
+
+// other looks at an object that is checked and is no policy.
+func (c *checker) other(k *kind.Kind, o *object, all []*manifest.Object) {
+	c.shape(o)
+	decode := func(m *manifest.Object) (kind.Object, error) {
+		into := k.New()
+		err := m.Decode(into)
+		if into.GetNamespace() == "" && k.Namespaced {
+			into.SetNamespace(metav1.NamespaceDefault) // as kubectl does
+		}
+		return into, err
+	}
+	own, err := decode(o.Object)
+	if err != nil {
+		if !c.refused(o) {
+			c.add(o, Error, "schema", "", "it cannot be read: "+err.Error(), "", "")
+		}
+		return
+	}
+	w := c.world
+	if w.Others == nil {
+		w.Others = func() (list []any) {
+			for _, m := range all {
+				if m != o.Object && kind.Find(m.APIVersion, m.Kind) == k {
+					if one, err := decode(m); err == nil {
+						list = append(list, one)
+					}
+				}
+			}
+			return list
+		}
+	}
+	gaps, _ := k.Gaps(own, w)
+	c.pass(o, gaps)
 }
 
 // refused tells whether there is an error about an object so far.

@@ -16,13 +16,17 @@ var gaps = map[gap.Reason]struct {
 	check    string
 }{
 	gap.Invalid: {Error, "rejected"}, gap.NotImplemented: {Warning, "partial"}, gap.NotEnabled: {Warning, "setting"},
-	gap.NotFound: {Warning, "reference"}, gap.Ignored: {Warning, "ignored"},
+	gap.NotFound: {Warning, "reference"}, gap.Superseded: {Warning, "superseded"}, gap.Ignored: {Warning, "ignored"},
 	gap.Audited: {Hint, "mode"}, gap.Staged: {Hint, "mode"},
 }
 
 // reader passes on what keeps an object from being in force as it stands, with advice where there is some.
 func (c *checker) reader(o *object) {
-	for _, g := range slices.Concat(o.row.Problems, gap.Of(o.row.Rules, c.world)) {
+	c.pass(o, slices.Concat(o.row.Problems, gap.Of(o.row.Rules, c.world)))
+}
+
+func (c *checker) pass(o *object, list []gap.Gap) {
+	for _, g := range list {
 		kind := gaps[g.Reason]
 		if g.Reason == gap.NotEnabled && c.World == nil {
 			kind.severity = Hint // it may be enabled

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -31,24 +32,43 @@ type judgement struct {
 
 // judgementOf is that of a kind: policies are judged by their text and by what it depends on, other kinds all alike.
 func judgementOf(m manager.Manager, f condition.Facts, k *kind.Kind) judgement {
-	if !k.IsPolicy() {
+	if k.Lacks != "" {
 		v := condition.Lacking(k.Lacks)
 		return judgement{k, func(context.Context, kind.Object) (condition.Assessment, error) { return v, nil }, func(b *builder.Builder) *builder.Builder { return b }}
-	}
-	judge := func(ctx context.Context, o kind.Object) (condition.Assessment, error) {
-		w, done, err := f.World(ctx)
-		if err != nil {
-			return condition.Assessment{}, err
-		}
-		v, err := condition.Of(k.Name, o, w)
-		return v, errors.Join(err, done())
 	}
 	list := func() client.ObjectList {
 		o, err := m.GetScheme().New(k.WithKind(k.Name + "List"))
 		utilruntime.Must(err) // every group has the lists of its kinds
 		return o.(client.ObjectList)
 	}
+	judge := func(ctx context.Context, o kind.Object) (condition.Assessment, error) {
+		w, done, err := f.World(ctx)
+		if err != nil {
+			return condition.Assessment{}, err
+		}
+		var failed error
+		if !k.IsPolicy() {
+			w.Others = func() (others []any) { others, failed = othersOf(ctx, m.GetClient(), list(), o); return others }
+		}
+		v, err := condition.Of(k.Name, o, w)
+		err = errors.Join(err, failed)
+		return v, errors.Join(err, done())
+	}
 	return judgement{k, judge, func(b *builder.Builder) *builder.Builder { return f.Watch(b, m.GetClient(), list) }}
+}
+
+// othersOf are the objects of a list that are another one than o.
+func othersOf(ctx context.Context, c client.Reader, list client.ObjectList, o kind.Object) (others []any, err error) {
+	if err := c.List(ctx, list); err != nil {
+		return nil, fmt.Errorf("list others of %T %s/%s: %w", o, o.GetNamespace(), o.GetName(), err)
+	}
+	err = apimeta.EachListItem(list, func(item runtime.Object) error {
+		if one, ok := item.(kind.Object); ok && (one.GetNamespace() != o.GetNamespace() || one.GetName() != o.GetName()) {
+			others = append(others, one)
+		}
+		return nil
+	})
+	return others, err
 }
 
 // addAllConditions has the manager say of each object what is enforced of it, of all kinds that every cluster has.

@@ -293,6 +293,11 @@ var services = []Key{
 		Name: "enable-host-port", Concern: OfServices, Holds: NewConnections, syntax: "|true|false", Text: "hostPorts of pods are led on here; by default as `kube-proxy-replacement` says. Where kube-proxy is replaced, too, the portmap plugin is not called for new pods",
 		read: readOutside(func(o *Outside) *bool { return &o.HostPorts }),
 	},
+	{
+		Name: "enable-local-redirect-policy", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: boolean,
+		Text: "CiliumLocalRedirectPolicies lead calls of services, and of other addresses, to pods of the caller's node",
+		read: setFlag(func(c *Config) *bool { return &c.Redirects }),
+	},
 }
 
 var observation = []Key{

@@ -207,6 +207,7 @@ type Services struct {
 	Outside     Outside
 	Health      Health
 	Choice      Choice
+	Redirects   bool // CiliumLocalRedirectPolicies lead calls to pods of this node
 }
 
 // Replaces tells whether kube-proxy is replaced.

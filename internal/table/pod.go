@@ -21,6 +21,7 @@ type Pod struct {
 	HostPorts      []PodHostPort
 	Finished       bool // phase Succeeded or Failed
 	Addressed      bool // it has an address, and is not being deleted
+	Ready          bool // it says that it is ready, and is not being deleted
 }
 
 func (Pod) Header() []string {

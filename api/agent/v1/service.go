@@ -24,6 +24,8 @@ const (
 	KindLoadBalancer FrontendKind = "LoadBalancer"
 	KindNodePort     FrontendKind = "NodePort" // at every address of every node
 	KindHostPort     FrontendKind = "HostPort" // of a pod, at its node
+
+	KindLocalRedirect FrontendKind = "LocalRedirect" // of a CiliumLocalRedirectPolicy, and no Service
 )
 
 // Frontend is an address and port that is translated.
@@ -34,12 +36,13 @@ type Frontend struct {
 	Port            uint16       `json:"port"`     // 0: whatever else is sent to a cluster address, which is refused
 	Protocol        string       `json:"protocol"` // tcp, udp, sctp
 	Kind            FrontendKind `json:"kind"`
-	Callers         string       `json:"callers"`                   // cluster: pods and processes of the node; outside: machines beyond it; here: either, at an address of this node
+	Callers         string       `json:"callers"`                   // cluster: pods and processes of the node; outside: machines beyond it; here: either, at an address of this node; behind: pods that a redirect leads nowhere
 	Sources         []string     `json:"sources,omitempty"`         // who of them may call, or may not; none: all
 	AffinitySeconds uint32       `json:"affinitySeconds,omitempty"` // 0: none
 	Mode            string       `json:"mode,omitempty"`            // how a call from outside reaches a backend of another node: snat, dsr; absent: none comes from outside, or there is no such backend
 	Algorithm       string       `json:"algorithm,omitempty"`       // how a backend is chosen: maglev; absent: by chance
 	TableSize       uint32       `json:"tableSize,omitempty"`       // elements of the Maglev table
+	Redirect        string       `json:"redirect,omitempty"`        // CiliumLocalRedirectPolicy of this namespace that leads it to pods of this node
 	Backends        []Backend    `json:"backends"`
 	InPlace         bool         `json:"inPlace"`         // the agent has written it to the kernel as it is
 	Error           string       `json:"error,omitempty"` // why not; empty: it is about to

@@ -16,6 +16,7 @@ const (
 	LoadBalancerIPPoolResource       = "ciliumloadbalancerippools"
 	BandwidthPolicyResource          = "ciliumbandwidthpolicies"
 	CIDRGroupResource                = "ciliumcidrgroups"
+	LocalRedirectPolicyResource      = "ciliumlocalredirectpolicies"
 )
 
 var (
@@ -43,6 +44,7 @@ func addKnownTypes(s *runtime.Scheme) error {
 		&CiliumLoadBalancerIPPool{}, &CiliumLoadBalancerIPPoolList{},
 		&CiliumBandwidthPolicy{}, &CiliumBandwidthPolicyList{},
 		&CiliumCIDRGroup{}, &CiliumCIDRGroupList{},
+		&CiliumLocalRedirectPolicy{}, &CiliumLocalRedirectPolicyList{},
 	)
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil

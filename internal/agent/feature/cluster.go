@@ -19,11 +19,7 @@ import (
 
 var cluster = Feature{
 	Name: "cluster", Does: "reads objects of the API server, and writes this node's identities, endpoints, CiliumNode and events",
-	Fills: func(t *table.Tables) []state.AnyTable {
-		return []state.AnyTable{
-			t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies, t.CIDRGroups,
-		}
-	},
+	Fills: kube.Fills,
 	Early: func(n *Node) ([]Runner, error) {
 		if n.Alone {
 			return nil, nil

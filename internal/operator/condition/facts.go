@@ -122,6 +122,8 @@ func namesObjects(o client.Object) bool {
 		return anyNames(o.Spec, o.Specs)
 	case *v2.CiliumClusterwideNetworkPolicy:
 		return anyNames(o.Spec, o.Specs)
+	case *v2.CiliumLocalRedirectPolicy:
+		return o.Spec.RedirectFrontend.ServiceMatcher != nil
 	}
 	return false
 }

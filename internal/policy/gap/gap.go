@@ -43,13 +43,14 @@ const (
 	NotImplemented Reason = "NotImplemented" // nothing enforces it yet
 	NotEnabled     Reason = "NotEnabled"     // a setting is off, or says otherwise
 	NotFound       Reason = "NotFound"       // an object that it names is not there, or a part of that one makes no sense
+	Superseded     Reason = "Superseded"     // another object has what it asks for
 	Staged         Reason = "Staged"         // people want to see first what it would do
 	Audited        Reason = "Audited"        // … and have what it would deny pass
 	Ignored        Reason = "Ignored"        // all of it is in force, and a part says nothing
 )
 
 // Reasons in order, those that weigh most first.
-var Reasons = []Reason{Invalid, NotImplemented, NotEnabled, NotFound, Staged, Audited, Ignored}
+var Reasons = []Reason{Invalid, NotImplemented, NotEnabled, NotFound, Superseded, Staged, Audited, Ignored}
 
 // Gap is one part of a policy that is not in force as it stands.
 type Gap struct {
@@ -77,6 +78,8 @@ type World struct {
 	Group func(name string) (problems []string, there bool)
 	// Service tells whether there is one of this name; nil: not known.
 	Service func(namespace, name string) bool
+	// Others are the other objects of its kind; nil: not known.
+	Others func() []any
 	// Audited are the namespaces whose pods have nothing denied: what identity.Namespace says of each.
 	Audited []identity.Labels
 }

@@ -46,7 +46,7 @@ enable-ipip-termination enable-ipsec-encrypted-overlay enable-ipsec-key-watcher 
 enable-ipv4-big-tcp enable-ipv4-egress-gateway enable-ipv4-fragment-tracking enable-ipv4-fragments-tracking enable-ipv6-big-tcp
 enable-ipv6-fragment-tracking enable-ipv6-ndp enable-k8s enable-k8s-api-discovery enable-k8s-endpoint-slice enable-k8s-event-handover
 enable-k8s-networkpolicy enable-k8s-terminating-endpoint enable-l2-announcements enable-l2-neigh-discovery enable-l2-pod-announcements
-enable-l7-traffic-shift enable-lb-ipam enable-legacy-vtep enable-local-node-route enable-local-redirect-policy enable-masquerade-to-route-source
+enable-l7-traffic-shift enable-lb-ipam enable-legacy-vtep enable-local-node-route enable-masquerade-to-route-source
 enable-metrics enable-mke enable-monitor enable-multi-network enable-nat46x64-gateway enable-network-policy
 enable-no-service-endpoints-routable enable-node-ipam enable-node-port-bind-protection enable-non-default-deny-policies
 enable-packetization-layer-pmtud enable-pmtu-discovery enable-policy-secrets-sync enable-policy-accounting enable-recorder enable-remote-node-identity

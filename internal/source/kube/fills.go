@@ -1,0 +1,14 @@
+package kube
+
+import (
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/redirect"
+)
+
+// Fills are the tables that objects of the API server fill.
+func Fills(t *table.Tables) []state.AnyTable {
+	return []state.AnyTable{
+		t.Settings, t.Nodes, t.Namespaces, t.Pods, t.Identities, t.Endpoints, t.Services, t.EndpointSlices, t.Policies, t.CIDRGroups, redirect.Table,
+	}
+}
