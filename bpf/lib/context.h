@@ -64,7 +64,10 @@ struct context {
 	__u32 sender; /* identity of the source address by ipcache, where `source` comes from elsewhere (VNI, mark); 0: not looked up */
 	__u32 claimed; /* identity of the source address where the frame comes from a router: it counts for open connections only; 0: none */
 	__u32 service_flags; /* enum service_flag, of what a packet of this hook calls */
-	__u32 called; /* service_translate has found a frontend that the packet calls, whatever became of it */
+	__u8 called; /* service_translate has found a frontend that the packet calls, whatever became of it */
+	__u8 service_scope; /* SCOPE_BEHIND: what this packet calls passes a frontend */
+	__u8 midway; /* a segment of TCP that opens nothing, of no connection that is known as it came */
+	__u8 pad;
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;

@@ -124,6 +124,12 @@ static __always_inline int lb_admits(const struct lb_call *call, const struct se
 	return may && *may;
 }
 
+/* Whether a call goes on as if this frontend were not there. */
+static __always_inline int lb_passes(const struct lb_call *call, const struct service *s)
+{
+	return (s->flags & SERVICE_PASSES) && (!s->count || !lb_admits(call, s));
+}
+
 /* The backend that a client has at a service with affinity, while that takes new connections; 0: none. */
 static __always_inline __u32 lb_affine(const struct lb_call *call, const struct service *s)
 {

@@ -15,7 +15,7 @@ static __always_inline struct lb_call service_call(const struct context *c)
 
 	return (struct lb_call){
 		.client = p->src, .dst = p->dst, .port = p->dst_port, .client_port = p->src_port, .protocol = p->protocol,
-		.scope = services_here.outside && c->hook != HOOK_FROM_POD ? SCOPE_OUTSIDE : SCOPE_CLUSTER, .net = c->net,
+		.scope = services_here.outside && c->hook != HOOK_FROM_POD ? SCOPE_OUTSIDE : c->service_scope, .net = c->net,
 	};
 }
 
@@ -85,11 +85,11 @@ GLOBAL service_goes_on(void)
 	       addr_equal(&f.entry->service, &c->packet.dst);
 }
 
-/* Whether a packet from outside began its connection before this node translated such calls: another proxy has its state, or none,
- * and then the node's stack says so to the client. */
-static __always_inline int service_began_before(const struct lb_call *call, int opens)
+/* Whether a packet began its connection before this node translated such calls. From outside: another proxy has its state, or none,
+ * and then the node's stack says so to the client. From a pod: it goes on to where no policy led it. */
+static __always_inline int service_began_before(const struct lb_call *call, const struct service *s, int opens)
 {
-	return call->scope == SCOPE_OUTSIDE && call->protocol == IPPROTO_TCP && !opens;
+	return (call->scope == SCOPE_OUTSIDE || (s->flags & SERVICE_PASSES)) && call->protocol == IPPROTO_TCP && !opens;
 }
 
 /* The frontend of a call; of one that comes from elsewhere there is none while this node leads none on. */
@@ -149,7 +149,64 @@ GLOBAL service_choose(const struct service *s)
 	return 0;
 }
 
-/* Translates the destination. A connection keeps its backend while that lives. Returns 0 or a drop reason;
+/* Whether the packet goes on as if the frontend that it calls were not there. */
+GLOBAL service_passes(const struct service *s)
+{
+	struct context *c = context_here();
+	struct lb_call call;
+
+	if (!c || !s)
+		return 0;
+	call = service_call(c);
+	return lb_passes(&call, s);
+}
+
+/* Finds a connection that was led to a backend which no frontend has any more, for c->nat. It goes on while that is a pod, which may end it
+ * itself. */
+GLOBAL service_lasts(void)
+{
+	struct context *c = context_here();
+	struct nat *known;
+
+	if (!c || !c->midway)
+		return 0;
+	known = bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_SERVICE));
+	if (!known)
+		return 0;
+	c->nat = *known;
+	return ipcache_is_workload(ipcache_exact(&c->nat.addr, c->net));
+}
+
+/* Makes a call of a service one of the backend in c->nat. Returns 0 or a drop reason. */
+static __always_inline int service_rewrite(struct __sk_buff *skb, struct context *c)
+{
+	struct packet *p = &c->packet;
+
+	c->event_flags |= EVENT_SERVICE;
+	c->service = p->dst;
+	c->service_port = p->dst_port;
+	if (c->nat.source_port) {
+		__be16 client_port = p->src_port;
+		int reason = rewrite(skb, p, SIDE_SOURCE, &p->src, c->nat.source_port);
+
+		if (reason)
+			return reason;
+		c->client_port = client_port;
+	}
+	return rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, c->nat.port);
+}
+
+/* Translates a packet of a connection that service_translate knows no backend of, if it goes on. Returns 0 or a drop reason. */
+GLOBAL service_carry(struct __sk_buff *skb)
+{
+	struct context *c = context_here();
+
+	return c && service_lasts() ? service_rewrite(skb, c) : 0;
+}
+
+#define SERVICE_BEHIND (-1) /* the call passes this frontend: service_translate is to be asked once more, for what is behind it */
+
+/* Translates the destination. A connection keeps its backend while that lives. Returns 0, a drop reason, or SERVICE_BEHIND;
  * c->event_flags tells what was done, c->service what was called. */
 GLOBAL service_translate(struct __sk_buff *skb)
 {
@@ -175,8 +232,12 @@ GLOBAL service_translate(struct __sk_buff *skb)
 		if (!(s ? service_goes_on() : service_outlives()))
 			known = NULL;
 	}
-	if (!known && (!s || service_began_before(&call, opens)))
+	if (!known && (!s || service_began_before(&call, s, opens)))
 		return 0;
+	if (!known && service_passes(s)) {
+		c->service_scope = SCOPE_BEHIND;
+		return SERVICE_BEHIND;
+	}
 	if (c->hook != HOOK_FROM_POD) {
 		p->owner = s ? OWNER_SERVICE | s->id : known->owner;
 		lb_note(LED_ON);
@@ -189,6 +250,8 @@ GLOBAL service_translate(struct __sk_buff *skb)
 		c->nat.addr = b->addr; /* of a row that was made anew under the same id, too */
 		c->nat.port = b->port;
 	} else if (s) {
+		if (service_lasts())
+			return 0; /* service_carry */
 		service_hash(s);
 		reason = service_choose(s);
 		if (!reason)
@@ -196,19 +259,18 @@ GLOBAL service_translate(struct __sk_buff *skb)
 		if (reason)
 			return reason;
 	}
-	c->event_flags |= EVENT_SERVICE;
-	c->service = p->dst;
-	c->service_port = p->dst_port;
 	c->service_flags = s ? s->flags : 0;
-	if (c->nat.source_port) {
-		__be16 client_port = p->src_port;
+	return service_rewrite(skb, c);
+}
 
-		reason = rewrite(skb, p, SIDE_SOURCE, &p->src, c->nat.source_port);
-		if (reason)
-			return reason;
-		c->client_port = client_port;
-	}
-	return rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, c->nat.port);
+/* The same for a workload's packet, whatever passes a frontend, and whatever has lost its own. Returns 0 or a drop reason. */
+static __always_inline int service_lead(struct __sk_buff *skb, struct context *c)
+{
+	int reason = service_translate(skb);
+
+	if (reason == SERVICE_BEHIND)
+		reason = service_translate(skb);
+	return !reason && c->midway && !(c->event_flags & EVENT_SERVICE) ? service_carry(skb) : reason;
 }
 
 #endif

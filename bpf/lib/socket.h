@@ -52,6 +52,12 @@ static __always_inline struct service *socket_frontend(struct bpf_sock_addr *ctx
 	return socket_is_host(ctx) ? lb_node_port(call, &key, 1, sockets.portless & (addr_is4(&call->dst) ? 1 : 2)) : NULL;
 }
 
+/* Whether a call goes on as it is: no backend takes calls of this frontend, or some pods may not call it, and from_pod knows which. */
+static __always_inline int socket_passes(struct bpf_sock_addr *ctx, const struct service *s)
+{
+	return (s->flags & SERVICE_PASSES) && (!s->count || ((s->flags & SERVICE_SOURCES) && !socket_is_host(ctx)));
+}
+
 /* The backend for a message of a datagram socket: the one that this socket had there before, or a new one that it keeps. */
 static __always_inline struct backend *socket_kept(const struct socket_key *key, const struct lb_call *call, const struct service *s)
 {
@@ -79,7 +85,7 @@ static __always_inline int socket_translate(struct bpf_sock_addr *ctx, struct ad
 	if (!call.protocol || (sockets.host_only && !socket_is_host(ctx)))
 		return 0;
 	s = socket_frontend(ctx, &call);
-	if (!s)
+	if (!s || socket_passes(ctx, s))
 		return 0;
 	socket_client(ctx, &call.client);
 	b = message ? socket_kept(&key, &call, s) : lb_select(&call, s);

@@ -25,6 +25,8 @@ type Frontend struct {
 	ByNode          bool     // a node port: each node leads to backends of its own, another node as it says itself
 	Direct          bool     // of ScopeOutside: backends on other nodes answer straight to the client (DSR), not by this node (SNAT)
 	Silent          bool     // of ScopeOutside: without backends it answers nothing, since other nodes have some
+	Passes          bool     // who may not call it, or finds no backend that takes calls, goes on as if it were not there: by ScopeBehind, or as it is
+	Redirect        string   // CiliumLocalRedirectPolicy, of the same namespace, that leads it to pods of this node; empty: none does
 	Sources         []Source // of ScopeOutside: who may call; none: all
 	Backends        []Backend
 	Maglev          maglev.Shape // of the table in which calls find a backend; zero: it is chosen by chance
@@ -35,11 +37,12 @@ type FrontendKind string
 
 // Values of FrontendKind. Of two of them that claim one address and port the first in the alphabet has it.
 const (
-	ClusterIP    FrontendKind = "ClusterIP"
-	ExternalIP   FrontendKind = "ExternalIP"
-	HostPort     FrontendKind = "HostPort" // of a pod
-	LoadBalancer FrontendKind = "LoadBalancer"
-	NodePort     FrontendKind = "NodePort"
+	ClusterIP     FrontendKind = "ClusterIP"
+	ExternalIP    FrontendKind = "ExternalIP"
+	HostPort      FrontendKind = "HostPort" // of a pod
+	LoadBalancer  FrontendKind = "LoadBalancer"
+	LocalRedirect FrontendKind = "LocalRedirect" // of no Service, but of a CiliumLocalRedirectPolicy
+	NodePort      FrontendKind = "NodePort"
 )
 
 // Scope is who calls a Frontend: the same address may be served by others for each.
@@ -50,10 +53,11 @@ const (
 	ScopeCluster Scope = iota // pods and processes of this node
 	ScopeOutside              // machines that reach this node by its devices
 	ScopeHere                 // either, at an address of this node
+	ScopeBehind               // what passes the frontend of ScopeCluster
 )
 
 func (s Scope) String() string {
-	return []string{"cluster", "outside", "here"}[s]
+	return []string{"cluster", "outside", "here", "behind"}[s]
 }
 
 // Source is a range of clients; of several that hold an address the longest prefix decides.

@@ -13,6 +13,7 @@ enum service_flag {
 	SERVICE_SOURCES = 2,  /* no client calls it but those of service_sources */
 	SERVICE_DIRECT = 8,   /* backends on other nodes answer straight to the client: see dsr.h */
 	SERVICE_SILENT = 16, /* without a backend here its callers are not told: there are some on other nodes */
+	SERVICE_PASSES = 32, /* who may not call it, or finds no backend, goes on as if it were not there: by SCOPE_BEHIND, or as it is */
 };
 
 /* Who calls: the same address may be served by others for each. */
@@ -20,6 +21,7 @@ enum service_scope {
 	SCOPE_CLUSTER = 0, /* pods and processes of this node */
 	SCOPE_OUTSIDE = 1, /* machines that reach this node by its devices */
 	SCOPE_HERE = 2,	   /* either, at an address of this node: with the unspecified address, a hostPort */
+	SCOPE_BEHIND = 3,  /* what passes a frontend of SCOPE_CLUSTER */
 };
 
 struct service_key {

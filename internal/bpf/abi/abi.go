@@ -674,6 +674,7 @@ const (
 	ServiceSources  ServiceFlag = 2
 	ServiceDirect   ServiceFlag = 8
 	ServiceSilent   ServiceFlag = 16
+	ServicePasses   ServiceFlag = 32
 )
 
 // String names the value as C does, less the prefix SERVICE_.
@@ -699,6 +700,10 @@ func (v ServiceFlag) String() string {
 		text = append(text, "silent")
 		v &^= ServiceSilent
 	}
+	if v&ServicePasses != 0 {
+		text = append(text, "passes")
+		v &^= ServicePasses
+	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
 	}
@@ -713,6 +718,7 @@ const (
 	ScopeCluster ServiceScope = 0
 	ScopeOutside ServiceScope = 1
 	ScopeHere    ServiceScope = 2
+	ScopeBehind  ServiceScope = 3
 )
 
 // String names the value as C does, less the prefix SCOPE_.
@@ -724,6 +730,8 @@ func (v ServiceScope) String() string {
 		return "outside"
 	case ScopeHere:
 		return "here"
+	case ScopeBehind:
+		return "behind"
 	}
 	return fmt.Sprint(uint32(v))
 }

@@ -168,7 +168,7 @@ func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]back
 	h := &head{id: v.Id, count: v.Count, takes: takes, table: v.Table, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
 		AffinitySeconds: v.AffinitySeconds, Scope: table.Scope(key.Scope), Sources: sources,
-		ByNode: v.Flags&abi.ServiceByNode != 0, Direct: v.Flags&abi.ServiceDirect != 0, Silent: v.Flags&abi.ServiceSilent != 0,
+		ByNode: v.Flags&abi.ServiceByNode != 0, Direct: v.Flags&abi.ServiceDirect != 0, Silent: v.Flags&abi.ServiceSilent != 0, Passes: v.Flags&abi.ServicePasses != 0,
 	}}
 	if (v.Flags&abi.ServiceSources != 0) != (len(sources) > 0) || !s.tables.Adopt(v.Table, v.TableSize) {
 		h.row.AffinitySeconds = unfinished
@@ -218,7 +218,7 @@ func (s *Services) Dump(context.Context) (iter.Seq2[state.Key, table.Frontend], 
 // Equal leaves out what the maps do not hold: whose it is.
 func (s *Services) Equal(want, have table.Frontend) bool {
 	h := s.heads[serviceKey(have)]
-	return want.AffinitySeconds == have.AffinitySeconds && want.ByNode == have.ByNode && want.Direct == have.Direct && want.Silent == have.Silent && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources) &&
+	return want.AffinitySeconds == have.AffinitySeconds && want.ByNode == have.ByNode && want.Direct == have.Direct && want.Silent == have.Silent && want.Passes == have.Passes && slices.Equal(want.Backends, have.Backends) && source.Equal(want.Sources, have.Sources) &&
 		h != nil && s.tableOf(want) == h.table
 }
 
@@ -303,6 +303,9 @@ func flagsOf(r table.Frontend) (f abi.ServiceFlag) {
 	}
 	if r.Silent {
 		f |= abi.ServiceSilent
+	}
+	if r.Passes {
+		f |= abi.ServicePasses
 	}
 	return f
 }

@@ -59,7 +59,7 @@ func commands() map[string]command {
 		"range":   opened(policyRange),
 		"enforce": opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.enforce(args[0])) }),
 		"become":  opened(func(b *bench, ts *testscript.TestScript, args []string) { ts.Check(b.become(args[0], args[1])) }),
-		"service": opened(service),
+		"service": opened(service), "forget": opened(forget),
 		"world":   opened(world),
 		"packets": opened(packets),
 		"send":    opened(send),
@@ -251,7 +251,7 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 		if strings.Contains(a, "=") {
 			continue
 		}
-		if scope, ok := map[string]table.Scope{"outside": table.ScopeOutside, "here": table.ScopeHere}[a]; ok {
+		if scope, ok := map[string]table.Scope{"outside": table.ScopeOutside, "here": table.ScopeHere, "behind": table.ScopeBehind}[a]; ok {
 			row.Scope = scope
 			continue
 		}
@@ -259,8 +259,8 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 			ts.Check(b.lb.Unset(context.Background(), []table.Frontend{row}))
 			return
 		}
-		if a == "direct" || a == "silent" {
-			row.Direct, row.Silent = row.Direct || a == "direct", row.Silent || a == "silent"
+		if a == "direct" || a == "silent" || a == "passes" {
+			row.Direct, row.Silent, row.Passes = row.Direct || a == "direct", row.Silent || a == "silent", row.Passes || a == "passes"
 			continue
 		}
 		a, leaves := strings.CutSuffix(a, ",terminating")
@@ -269,6 +269,14 @@ func service(b *bench, ts *testscript.TestScript, args []string) {
 		row.Backends = append(row.Backends, table.Backend{Address: back.Addr(), Port: back.Port(), Terminating: leaves, Far: far})
 	}
 	ts.Check(b.lb.Set(context.Background(), []table.Frontend{row}))
+}
+
+// forget takes a frontend of ADDR:PORT/PROTO away.
+func forget(b *bench, ts *testscript.TestScript, args []string) {
+	at, protocol, _ := strings.Cut(args[0], "/")
+	front := netip.MustParseAddrPort(at)
+	row := table.Frontend{Address: front.Addr(), Port: front.Port(), Protocol: protocols[protocol]}
+	ts.Check(b.lb.Unset(context.Background(), []table.Frontend{row}))
 }
 
 func send(b *bench, ts *testscript.TestScript, args []string) {

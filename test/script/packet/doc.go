@@ -13,9 +13,11 @@
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
 //	enforce NAME
 //	become NAME OTHER                         a NIC has the identity and the set of another from now on
-//	service ADDR:PORT/PROTO [outside|here] [direct] [silent] [affinity=S] [sources=[!]PREFIX,…] [maglev=SIZE] BACKEND:PORT[,terminating][,far]…
+//	service ADDR:PORT/PROTO [outside|here|behind] [direct] [silent] [passes] [affinity=S] [sources=[!]PREFIX,…] [maglev=SIZE] BACKEND:PORT[,terminating][,far]…
 //	                                          outside: for calls from outside; here: of this node, for all; with !: not these sources;
-//	                                          gone, last: it is not offered any more; direct: by DSR; maglev: calls find their backend in a table of that size
+//	                                          gone, last: it is not offered any more; direct: by DSR; maglev: calls find their backend in a table of that size;
+//	                                          passes: who may not call it, or finds no backend, goes on by behind, or as it is
+//	forget ADDR:PORT/PROTO                    takes such a frontend away
 //	wire DEVICE ADDR/BITS… ADDR=MAC…          makes a device one of a link, with neighbours
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second),
