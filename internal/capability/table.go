@@ -50,6 +50,16 @@ var Table = []Capability{
 		},
 	},
 	{
+		State: Works, Topic: "Calls that stay on the node",
+		Text: "CiliumLocalRedirectPolicy, with `enable-local-redirect-policy`: what pods and processes of a node call of a service, or of an address such as 169.254.169.254, goes to a pod of " +
+			"that node while one is ready (node-local DNS, metadata), at sockets and in packets.",
+		Kinds: []string{"CiliumLocalRedirectPolicy"},
+		Keys:  []string{"enable-local-redirect-policy=true"},
+		Scripts: []string{
+			"calls_of_a_service_are_led_to_the_nodes_own_pod", "calls_of_an_address_are_led_to_the_nodes_own_pod",
+		},
+	},
+	{
 		State: Works, Topic: "Services that the outside calls",
 		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`; " +
 			"backends on other nodes see the address of that node (SNAT), or, with `bpf-lb-mode`, the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges` (of calls of load balancers' addresses), health checks of load balancers. " +
@@ -183,8 +193,8 @@ var Table = []Capability{
 
 	{State: Absent, Topic: "Secondary networks", Text: "secondary networks (VLAN, SR-IOV, Multus attachments); care for virtual machines beyond the pods that they run in"},
 	{
-		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, local redirect, Ingress, Gateway API and other uses of Envoy",
-		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumLocalRedirectPolicy", "CiliumEnvoyConfig"},
+		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, Ingress, Gateway API and other uses of Envoy",
+		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
 	},
 	{State: Absent, Topic: "More clusters", Text: "cluster mesh"},
 	{State: Absent, Topic: "Sight", Text: "Hubble relay and web UI"},

@@ -164,12 +164,12 @@ func backends(ready, leaving []candidate, near func(Endpoint) bool) (list []Back
 	for _, c := range leaving {
 		list = append(list, Backend{Address: c.Address, Port: c.port, Terminating: len(ready) > 0})
 	}
-	return unique(list)
+	return Unique(list)
 }
 
-// unique sorts and keeps one of each address and port. While an endpoint moves from one slice to another it is in both,
+// Unique sorts and keeps one of each address and port. While an endpoint moves from one slice to another it is in both,
 // maybe in different conditions: the one that takes connections stays.
-func unique(b []Backend) []Backend {
+func Unique(b []Backend) []Backend {
 	last := func(b Backend) int {
 		switch {
 		case b.Terminating:

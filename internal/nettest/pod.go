@@ -85,7 +85,7 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 func (p *Pod) Runs() error {
 	return p.node.cluster.change(func() error {
 		o := podObject(p.node, p.PodSpec)
-		o.Status.Phase, o.Status.PodIPs = corev1.PodRunning, podIPs(p.Station)
+		o.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIPs: podIPs(p.Station), Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}
 		return p.node.cluster.put(o)
 	})
 }

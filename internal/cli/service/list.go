@@ -111,7 +111,7 @@ func printList(out io.Writer, list agentv1.ServiceList, wide bool) error {
 	}
 	fmt.Fprintln(w, head)
 	for _, f := range list.Frontends {
-		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\t%s\t", f.Namespace, f.Name, frontendName(f), f.Kind, f.Callers, cmp.Or(f.Mode, "-"), affinity(f.AffinitySeconds))
+		fmt.Fprintf(w, "%s/%s\t%s\t%s\t%s\t%s\t%s\t", f.Namespace, f.Name, frontendName(f), kindText(f), f.Callers, cmp.Or(f.Mode, "-"), affinity(f.AffinitySeconds))
 		most := few
 		if wide {
 			most = len(f.Backends)
@@ -120,6 +120,14 @@ func printList(out io.Writer, list agentv1.ServiceList, wide bool) error {
 		fmt.Fprintln(w, backends(f.Backends, most))
 	}
 	return w.Flush()
+}
+
+// kindText is the kind of a frontend, with the policy that leads it elsewhere.
+func kindText(f agentv1.Frontend) string {
+	if f.Redirect == "" || f.Kind == agentv1.KindLocalRedirect {
+		return string(f.Kind)
+	}
+	return fmt.Sprintf("%s (redirected by %s)", f.Kind, f.Redirect)
 }
 
 // frontendName is 10.96.0.10:53/udp.

@@ -18,6 +18,9 @@
 // What calls from outside finds its backend in a table that is the same on every node (internal/maglev), if the configuration or an annotation of the
 // Service says so; all others by chance, since no other node sees their packets.
 //
+// A CiliumLocalRedirectPolicy leads calls of a Service's cluster addresses, or of an address of its own, to pods of this node while any is ready
+// (redirect.go).
+//
 // The engine, internal/lb, chooses the backends; this package gives it rows and makes rows of its answers.
 //
 // # Invariants
@@ -53,12 +56,13 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 // New makes the derivation that fills t.Frontends on the node of this name.
 func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 	d := frontends{t, node}
-	return &state.Derivation[table.Frontend]{
+	out := &state.Derivation[table.Frontend]{
 		Name: "frontends",
 		Out:  t.Frontends,
 		Inputs: []state.Input{
@@ -99,17 +103,20 @@ func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 				return []state.Key{owner(hostPorts, w.Namespace, w.Pod)}
 			}),
 		},
-		KeyOf:   func(f table.Frontend) state.Key { return owner(groupOf(f.Kind), f.Namespace, f.Name) },
+		KeyOf:   ownerOf,
 		Compute: d.compute,
 	}
+	out.Inputs = append(out.Inputs, d.redirectInputs()...)
+	return out
 }
 
-// Groups of frontends that are computed together: of one Service, or one pod. Of two claims to one address and port that of the
+// Groups of frontends that are computed together: of one Service, one pod, or one address and port. Of two claims to one address and port that of the
 // first in the alphabet wins.
 const (
 	cluster   = "cluster"
 	external  = "external"
 	hostPorts = "host"
+	redirects = "redirect"
 )
 
 func groupOf(kind table.FrontendKind) string {
@@ -120,6 +127,14 @@ func groupOf(kind table.FrontendKind) string {
 		return hostPorts
 	}
 	return external
+}
+
+// ownerOf is the derivation key of a frontend.
+func ownerOf(f table.Frontend) state.Key {
+	if f.Kind == table.LocalRedirect {
+		return redirectKey(redirect.FrontendKey(f.Address, f.Port, f.Protocol))
+	}
+	return owner(groupOf(f.Kind), f.Namespace, f.Name)
 }
 
 // owner is the derivation key of a group: its name, then the key of the Service or pod.
@@ -139,6 +154,9 @@ type frontends struct {
 func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	if pod, of := strings.CutPrefix(string(key), string(state.Join(hostPorts))); of {
 		return d.hostPorts(r, state.Key(pod))
+	}
+	if of, is := strings.CutPrefix(string(key), string(state.Join(redirects))); is {
+		return d.redirect(r, state.Key(of))
 	}
 	object, outside := strings.CutPrefix(string(key), string(state.Join(external)))
 	object = strings.TrimPrefix(object, string(state.Join(cluster)))
@@ -177,6 +195,9 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 			row.Silent = k.scope == table.ScopeOutside && k.Local && len(f.Backends) == 0 && anywhere(k.Service, f, slicesOf)
 			out = append(out, row)
 		}
+	}
+	if !outside {
+		out = d.redirectService(r, service, out)
 	}
 	return out
 }

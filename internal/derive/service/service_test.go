@@ -14,6 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 func addrs(text ...string) []netip.Addr {
@@ -320,6 +321,7 @@ func TestTheTableIsSyncedWhenItsInputsAre(t *testing.T) {
 		tables.Configs.MarkSynced(tx)
 		tables.Nodes.MarkSynced(tx)
 		tables.Workloads.MarkSynced(tx)
+		redirect.Table.MarkSynced(tx)
 	})
 	d.Step(db)
 	if !tables.Frontends.IsSynced(db.Snapshot()) {

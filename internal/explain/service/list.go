@@ -36,7 +36,7 @@ func (n Node) List(f Filter) agentv1.ServiceList {
 // order is that in which people look for addresses.
 func order(k agentv1.FrontendKind) int {
 	return slices.Index([]agentv1.FrontendKind{
-		agentv1.KindClusterIP, agentv1.KindExternalIP, agentv1.KindLoadBalancer, agentv1.KindNodePort, agentv1.KindHostPort,
+		agentv1.KindClusterIP, agentv1.KindExternalIP, agentv1.KindLoadBalancer, agentv1.KindNodePort, agentv1.KindHostPort, agentv1.KindLocalRedirect,
 	}, k)
 }
 
@@ -46,7 +46,7 @@ func isRefusal(f table.Frontend) bool { return f.Port == 0 && f.Protocol == 0 }
 func (n Node) frontendOf(r state.Reader, row table.Frontend) agentv1.Frontend {
 	f := agentv1.Frontend{
 		Namespace: row.Namespace, Name: row.Name, Address: row.Address.String(), Port: row.Port, Protocol: protocolName(row.Protocol), Kind: kindOf(row),
-		Callers: row.Scope.String(), AffinitySeconds: row.AffinitySeconds, Backends: []agentv1.Backend{},
+		Callers: row.Scope.String(), AffinitySeconds: row.AffinitySeconds, Redirect: row.Redirect, Backends: []agentv1.Backend{},
 	}
 	if row.Maglev.Size > 0 {
 		f.Algorithm, f.TableSize = "maglev", row.Maglev.Size
@@ -116,6 +116,8 @@ func nameOf(f table.Frontend) string {
 		text += " from outside"
 	case table.ScopeHere:
 		text += " at this node"
+	case table.ScopeBehind:
+		text += " behind its redirect"
 	}
 	return text
 }

@@ -48,7 +48,7 @@ func (n Node) Show(of string) (agentv1.ServiceDetail, error) {
 			return d, err
 		}
 	}
-	d.Notes = append(d.Notes, n.taken(r, s)...)
+	d.Notes = append(append(d.Notes, n.taken(r, s)...), n.redirects(r, s, rows)...)
 	return d, n.strays(r, &d, s)
 }
 

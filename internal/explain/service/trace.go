@@ -82,6 +82,9 @@ func (t *trace) follow() {
 		return
 	}
 	row, held, found := t.lookUp()
+	if found && row.Passes && translates && t.passes(row, held) {
+		row, held, found = t.behind()
+	}
 	if found && row.Kind != table.HostPort {
 		t.Service = row.Namespace + "/" + row.Name
 	}
@@ -89,7 +92,7 @@ func (t *trace) follow() {
 	switch {
 	case !translates:
 		t.end(agentv1.TraceElsewhere, "this agent does not translate what %s calls: kube-proxy, or another service proxy, does", t.kindOfCaller())
-	case found && !t.admits(row, held):
+	case found && !row.Passes && !t.admits(row, held):
 		t.end(agentv1.TraceRefused, "service %s takes calls of some sources alone, and %s is none of them", t.Service, t.from.address)
 		t.Hears = "nothing: the packet is dropped, Denied by LB src range check (177)"
 	case found:
@@ -296,8 +299,13 @@ func (t *trace) choose(row table.Frontend, held Held) {
 		}
 	}
 	inTable := fmt.Sprintf("%d active, %d terminating", len(active), count[agentv1.BackendTerminating])
-	if far := count[agentv1.BackendFar]; far > 0 {
+	if far := count[agentv1.BackendFar]; far > 0 && row.Redirect != "" {
+		inTable += fmt.Sprintf(", %d far: they keep connections from before, new calls are led to pods of this node", far)
+	} else if far > 0 {
 		inTable += fmt.Sprintf(", %d far: hints say that the others are nearer to this node", far)
+	}
+	if row.Redirect != "" {
+		t.step("redirect", fmt.Sprintf("CiliumLocalRedirectPolicy %s/%s leads calls to pods of this node", row.Namespace, row.Redirect), "")
 	}
 	t.step("backends", inTable, slotsText(held))
 	if len(active) == 0 {
