@@ -54,7 +54,7 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	int reason = 0, loops = 0;
 
 	if (!ipcache_is_workload(h)) {
-		reason = f->reply ? 0 : service_lead(skb, c);
+		reason = f->reply ? 0 : service_lead(skb);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);
 		if (!reason && loops)
 			reason = reply_loopback_source(skb, c);
@@ -94,7 +94,6 @@ static __always_inline int handle_from_pod(struct __sk_buff *skb, struct context
 
 	if (!icmp_is_special(&c->packet))
 		ct_find(c, &c->packet, &f);
-	c->midway = !f.entry && c->packet.protocol == IPPROTO_TCP && !tcp_opens(&c->packet);
 	if (!f.entry || !clash_owns(c, &f) || !path_recall(c, &f)) {
 		action = find_path(skb, c, n, &f);
 		if (action != GO_ON || !f.entry) /* the latter for the verifier */

@@ -66,8 +66,7 @@ struct context {
 	__u32 service_flags; /* enum service_flag, of what a packet of this hook calls */
 	__u8 called; /* service_translate has found a frontend that the packet calls, whatever became of it */
 	__u8 service_scope; /* SCOPE_BEHIND: what this packet calls passes a frontend */
-	__u8 midway; /* a segment of TCP that opens nothing, of no connection that is known as it came */
-	__u8 pad;
+	__u16 pad;
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;

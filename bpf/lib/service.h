@@ -87,9 +87,9 @@ GLOBAL service_goes_on(void)
 
 /* Whether a packet began its connection before this node translated such calls. From outside: another proxy has its state, or none,
  * and then the node's stack says so to the client. From a pod: it goes on to where no policy led it. */
-static __always_inline int service_began_before(const struct lb_call *call, const struct service *s, int opens)
+static __always_inline int service_began_before(const struct lb_call *call, const struct service *s, int midway)
 {
-	return (call->scope == SCOPE_OUTSIDE || (s->flags & SERVICE_PASSES)) && call->protocol == IPPROTO_TCP && !opens;
+	return midway && (call->scope == SCOPE_OUTSIDE || (s->flags & SERVICE_PASSES));
 }
 
 /* The frontend of a call; of one that comes from elsewhere there is none while this node leads none on. */
@@ -98,8 +98,8 @@ static __always_inline struct service *service_of(const struct context *c, const
 	return c->hook == HOOK_FROM_POD || services_here.outside ? lb_frontend(call) : NULL;
 }
 
-/* Whether a call that is open, with the choice in c->nat, goes on although what offered its service is turned off, or the Service is
- * gone: while its backend is a place that is known. */
+/* Whether a call that is open, with the choice in c->nat, goes on although what offered its service is turned off, the Service is gone,
+ * or its backend is no longer one of it: while the backend is a place that is known. */
 GLOBAL service_outlives(void)
 {
 	struct context *c = context_here();
@@ -124,7 +124,10 @@ GLOBAL service_hash(const struct service *s)
 	return 0;
 }
 
-/* Chooses a backend of the service for a new connection, into c->nat, which has what service_hash says. Returns 0 or a drop reason. */
+#define SERVICE_BEHIND (-1) /* the call passes this frontend: service_translate is to be asked once more, for what is behind it */
+
+/* Chooses a backend of the service for a new connection, into c->nat, which has what service_hash says. Returns 0, a drop reason, or
+ * SERVICE_BEHIND. */
 GLOBAL service_choose(const struct service *s)
 {
 	struct context *c = context_here();
@@ -134,6 +137,10 @@ GLOBAL service_choose(const struct service *s)
 	if (!c || !s)
 		return DROP_NO_BACKEND;
 	call = service_call(c);
+	if (lb_passes(&call, s)) {
+		c->service_scope = SCOPE_BEHIND;
+		return SERVICE_BEHIND;
+	}
 	if (!lb_admits(&call, s))
 		return DROP_NOT_IN_SOURCES;
 	b = lb_choose(&call, s, c->nat.backend);
@@ -147,34 +154,6 @@ GLOBAL service_choose(const struct service *s)
 	c->nat.opened = c->now;
 	c->nat.owner = c->packet.owner;
 	return 0;
-}
-
-/* Whether the packet goes on as if the frontend that it calls were not there. */
-GLOBAL service_passes(const struct service *s)
-{
-	struct context *c = context_here();
-	struct lb_call call;
-
-	if (!c || !s)
-		return 0;
-	call = service_call(c);
-	return lb_passes(&call, s);
-}
-
-/* Finds a connection that was led to a backend which no frontend has any more, for c->nat. It goes on while that is a pod, which may end it
- * itself. */
-GLOBAL service_lasts(void)
-{
-	struct context *c = context_here();
-	struct nat *known;
-
-	if (!c || !c->midway)
-		return 0;
-	known = bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_SERVICE));
-	if (!known)
-		return 0;
-	c->nat = *known;
-	return ipcache_is_workload(ipcache_exact(&c->nat.addr, c->net));
 }
 
 /* Makes a call of a service one of the backend in c->nat. Returns 0 or a drop reason. */
@@ -196,16 +175,6 @@ static __always_inline int service_rewrite(struct __sk_buff *skb, struct context
 	return rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, c->nat.port);
 }
 
-/* Translates a packet of a connection that service_translate knows no backend of, if it goes on. Returns 0 or a drop reason. */
-GLOBAL service_carry(struct __sk_buff *skb)
-{
-	struct context *c = context_here();
-
-	return c && service_lasts() ? service_rewrite(skb, c) : 0;
-}
-
-#define SERVICE_BEHIND (-1) /* the call passes this frontend: service_translate is to be asked once more, for what is behind it */
-
 /* Translates the destination. A connection keeps its backend while that lives. Returns 0, a drop reason, or SERVICE_BEHIND;
  * c->event_flags tells what was done, c->service what was called. */
 GLOBAL service_translate(struct __sk_buff *skb)
@@ -220,38 +189,33 @@ GLOBAL service_translate(struct __sk_buff *skb)
 	struct backend *b = NULL;
 	struct nat_key *key;
 	struct nat *known;
-	int opens = tcp_opens(p), reason;
+	int opens = tcp_opens(p), midway = p->protocol == IPPROTO_TCP && !opens, reason;
 
 	c->called = s != NULL;
-	if (!s && (c->hook == HOOK_FROM_POD || !(lb_led() & LED_ON)))
+	if (!s && !(c->hook == HOOK_FROM_POD ? midway : lb_led() & LED_ON))
 		return 0;
 	key = nat_key_of(c, NAT_SERVICE);
 	known = bpf_map_lookup_elem(&translations, key);
-	if (known && (opens || !s)) {
+	if (known) {
 		c->nat = *known;
-		if (!(s ? service_goes_on() : service_outlives()))
-			known = NULL;
+		b = s ? lb_backend(known->backend) : NULL;
 	}
-	if (!known && (!s || service_began_before(&call, s, opens)))
+	if (known && (b ? opens : midway || !s)) {
+		if (b ? service_goes_on() : service_outlives())
+			s = b ? s : NULL;
+		else if (b || !s) /* else its caller hears of the end from another backend */
+			b = NULL, known = NULL;
+	}
+	if (!known && (!s || service_began_before(&call, s, midway)))
 		return 0;
-	if (!known && service_passes(s)) {
-		c->service_scope = SCOPE_BEHIND;
-		return SERVICE_BEHIND;
-	}
 	if (c->hook != HOOK_FROM_POD) {
 		p->owner = s ? OWNER_SERVICE | s->id : known->owner;
 		lb_note(LED_ON);
 	}
-	if (known && s)
-		b = lb_backend(known->backend);
-	if (known && (b || !s))
-		c->nat = *known;
 	if (b) {
 		c->nat.addr = b->addr; /* of a row that was made anew under the same id, too */
 		c->nat.port = b->port;
 	} else if (s) {
-		if (service_lasts())
-			return 0; /* service_carry */
 		service_hash(s);
 		reason = service_choose(s);
 		if (!reason)
@@ -263,14 +227,12 @@ GLOBAL service_translate(struct __sk_buff *skb)
 	return service_rewrite(skb, c);
 }
 
-/* The same for a workload's packet, whatever passes a frontend, and whatever has lost its own. Returns 0 or a drop reason. */
-static __always_inline int service_lead(struct __sk_buff *skb, struct context *c)
+/* The same for a workload's packet, whatever passes a frontend. Returns 0 or a drop reason. */
+static __always_inline int service_lead(struct __sk_buff *skb)
 {
 	int reason = service_translate(skb);
 
-	if (reason == SERVICE_BEHIND)
-		reason = service_translate(skb);
-	return !reason && c->midway && !(c->event_flags & EVENT_SERVICE) ? service_carry(skb) : reason;
+	return reason == SERVICE_BEHIND ? service_translate(skb) : reason;
 }
 
 #endif
