@@ -54,7 +54,7 @@ var Table = []Capability{
 		Text: "CiliumLocalRedirectPolicy, with `enable-local-redirect-policy`: what pods and processes of a node call of a service, or of an address such as 169.254.169.254, goes to a pod of " +
 			"that node while one is ready (node-local DNS, metadata), at sockets and in packets.",
 		Kinds: []string{"CiliumLocalRedirectPolicy"},
-		Keys:  []string{"enable-local-redirect-policy=true"},
+		Keys:  []string{"enable-local-redirect-policy=true", "lrp-address-matcher-cidrs=169.254.169.254/32"},
 		Scripts: []string{
 			"calls_of_a_service_are_led_to_the_nodes_own_pod", "calls_of_an_address_are_led_to_the_nodes_own_pod",
 		},

@@ -298,6 +298,15 @@ var services = []Key{
 		Text: "CiliumLocalRedirectPolicies lead calls of services, and of other addresses, to pods of the caller's node",
 		read: setFlag(func(c *Config) *bool { return &c.Redirects }),
 	},
+	{
+		Name: "lrp-address-matcher-cidrs", Concern: OfServices, Holds: NewConnections, syntax: prefixes,
+		Text: "ranges of the addresses that a CiliumLocalRedirectPolicy may name; empty: all",
+		read: func(r *reader, c *Config, key string) {
+			for _, w := range words(r.text(key)) {
+				c.Redirected = append(c.Redirected, netip.MustParsePrefix(w).Masked()) // its syntax was checked
+			}
+		},
+	},
 }
 
 var observation = []Key{

@@ -207,12 +207,18 @@ type Services struct {
 	Outside     Outside
 	Health      Health
 	Choice      Choice
-	Redirects   bool // CiliumLocalRedirectPolicies lead calls to pods of this node
+	Redirects   bool           // CiliumLocalRedirectPolicies lead calls to pods of this node
+	Redirected  []netip.Prefix // addresses that they may name; none: all
 }
 
 // Replaces tells whether kube-proxy is replaced.
 func (s Services) Replaces() bool {
 	return s.Replacement == Replace || s.Replacement == ReplaceStrict || s.Replacement == ReplaceProbe
+}
+
+// MayRedirect tells whether a CiliumLocalRedirectPolicy may name an address.
+func (s Services) MayRedirect(a netip.Addr) bool {
+	return len(s.Redirected) == 0 || slices.ContainsFunc(s.Redirected, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // Values of key kube-proxy-replacement. "partial" is an older word for "false": each part has a key of its own.

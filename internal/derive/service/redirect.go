@@ -134,7 +134,7 @@ func takes(b lb.Backend) bool { return b.Takes() }
 // redirect is the frontend of an address and port that policies name, if any does.
 func (d frontends) redirect(r state.Reader, frontend state.Key) []table.Frontend {
 	p, ok := redirect.First(slices.Collect(redirect.Table.By(r, redirect.ByFrontend, frontend)))
-	if !ok || !d.t.Config(r).Redirects {
+	if c := d.t.Config(r); !ok || !c.Redirects || !c.MayRedirect(p.Address) {
 		return nil
 	}
 	for _, port := range p.Ports {

@@ -157,6 +157,16 @@ func TestAPolicyLeadsAnAddressThatIsNoServices(t *testing.T) {
 	expect("no pod: it stands, and leads nothing", "169.254.169.254 80 sys/b:local-redirect \n")
 	write(db, func(tx *state.Tx) { local(tables, tx, "c1", "10.244.1.5", true) })
 	expect("the oldest, of these the first by name", "169.254.169.254 80 sys/b:local-redirect 10.244.1.5:81\n")
+	may := func(ranges ...netip.Prefix) {
+		write(db, func(tx *state.Tx) {
+			t := settings.Services{Redirects: true, Redirected: ranges}
+			tables.Configs.Put(tx, table.Config{Concern: settings.OfServices, Settings: settings.Config{Services: t}})
+		})
+	}
+	may(netip.MustParsePrefix("192.0.2.0/24"))
+	expect("the address is in no range that policies may name", "")
+	may(netip.MustParsePrefix("169.254.0.0/16"))
+	expect("it is in one", "169.254.169.254 80 sys/b:local-redirect 10.244.1.5:81\n")
 	write(db, func(tx *state.Tx) { redirect.Table.Put(tx, metadata("c", 2, 82)) })
 	expect("another is older", "169.254.169.254 80 sys/c:local-redirect 10.244.1.5:82\n")
 	write(db, func(tx *state.Tx) {

@@ -186,6 +186,12 @@ func Gaps(p redirect.Policy, w gap.World) (out []gap.Gap) {
 	if !w.Config.Redirects {
 		out = append(out, gap.Gap{Reason: gap.NotEnabled, Field: "spec", Message: "nothing is redirected while setting enable-local-redirect-policy is not true"})
 	}
+	if p.Address.IsValid() && !w.Config.MayRedirect(p.Address) {
+		out = append(out, gap.Gap{
+			Reason: gap.NotEnabled, Field: frontendField + ".addressMatcher.ip",
+			Message: fmt.Sprintf("%s is in none of the ranges of setting lrp-address-matcher-cidrs, so nothing is redirected", p.Address),
+		})
+	}
 	if p.Service != "" && w.Service != nil && !w.Service(p.Namespace, p.Service) {
 		out = append(out, gap.Gap{
 			Reason: gap.NotFound, Field: r.matcher() + ".serviceName",

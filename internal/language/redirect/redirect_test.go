@@ -86,6 +86,21 @@ redirectBackend: {localEndpointSelector: {}, toPorts: [{port: '53', protocol: UD
 	}
 }
 
+func TestAnAddressOutsideOfTheRangesIsNotRedirected(t *testing.T) {
+	keys := map[string]string{"enable-local-redirect-policy": "true", "lrp-address-matcher-cidrs": "169.254.169.254/32 fd00:ec2::/32"}
+	w := gap.NewWorld(func(key string) (string, bool) { v, ok := keys[key]; return v, ok })
+	for address, want := range map[string]string{
+		"169.254.169.254": "", "fd00:ec2::254": "",
+		"1.2.3.4": "spec.redirectFrontend.addressMatcher.ip: 1.2.3.4 is in none of the ranges of setting lrp-address-matcher-cidrs, so nothing is redirected",
+	} {
+		o := read(t, "redirectFrontend: {addressMatcher: {ip: '"+address+"', toPorts: [{port: '53', protocol: UDP}]}}\n"+
+			"redirectBackend: {localEndpointSelector: {}, toPorts: [{port: '53', protocol: UDP}]}")
+		if have := gap.Text(Gaps(Policy(o), w)); have != want {
+			t.Errorf("%s: have %q, want %q", address, have, want)
+		}
+	}
+}
+
 func FuzzPolicy(f *testing.F) {
 	f.Add([]byte("redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '53', protocol: TCP}]}}"))
 	f.Fuzz(func(_ *testing.T, text []byte) {

@@ -86,7 +86,7 @@ kvstore kvstore-connectivity-timeout kvstore-lease-ttl kvstore-max-consecutive-q
 kvstore-pod-network-support kvstoremesh-enabled l2-announcements-lease-duration l2-announcements-renew-deadline l2-announcements-retry-period
 l2-pod-announcements-interface l2-pod-announcements-interface-pattern label-prefix-file leader-election-lease-duration
 leader-election-renew-deadline leader-election-retry-period lib-dir loadbalancer-l7 loadbalancer-l7-algorithm loadbalancer-l7-ports
-local-max-addr-scope local-router-ipv4 local-router-ipv6 log-driver log-opt log-system-load lrp-address-matcher-cidrs
+local-max-addr-scope local-router-ipv4 local-router-ipv6 log-driver log-opt log-system-load
 max-connected-clusters max-controller-interval max-internal-timer-delay mesh-auth-expired-gc-interval mesh-auth-gc-interval
 mesh-auth-mutual-connect-timeout mesh-auth-mutual-enabled mesh-auth-mutual-listener-port mesh-auth-queue-size mesh-auth-rotated-identities-queue-size
 mesh-auth-signal-backoff-duration mesh-auth-spiffe-trust-domain mesh-auth-spire-admin-socket mesh-auth-spire-agent-socket
