@@ -87,7 +87,8 @@ func leader(t testing.TB, xdp, direct bool) *bench {
 		return nil
 	}))
 	for _, protocol := range []uint8{6, 17} {
-		for at, link := range map[string]string{"0.0.0.0": "192.168.0.", "::": "fd00:1::"} {
+		for _, family := range [][2]string{{"0.0.0.0", "192.168.0."}, {"::", "fd00:1::"}} { // in one order: rows name numbers that are given out
+			at, link := family[0], family[1]
 			check(b.lb.Set(context.Background(), []table.Frontend{
 				{Address: netip.MustParseAddr(at), Port: 30090, Protocol: protocol, Scope: table.ScopeOutside, Name: "pod", Direct: direct, Backends: []table.Backend{{Address: netip.MustParseAddr(link + "9"), Port: 8080}}},
 				{Address: netip.MustParseAddr(at), Port: 30091, Protocol: protocol, Scope: table.ScopeOutside, Name: "node", Backends: []table.Backend{{Address: netip.MustParseAddr(link + "2"), Port: 8080}}},
