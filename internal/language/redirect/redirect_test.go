@@ -35,23 +35,39 @@ func TestWhatMakesNoSenseIsSaidWithItsField(t *testing.T) {
 		{"a service, one port", "redirectFrontend: {serviceMatcher: {serviceName: dns, namespace: sys, toPorts: [{port: '53', protocol: UDP}]}}\n" + pod, ""},
 		{"an address", "redirectFrontend: {addressMatcher: {ip: 'fd00:ec2::254', toPorts: [{port: '53', protocol: UDP, name: dns}]}}\n" + pods, ""},
 		{"no matcher", "redirectFrontend: {}\n" + pod, "spec.redirectFrontend: it has neither addressMatcher nor serviceMatcher, so nothing is redirected; write one of them"},
-		{"both matchers", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: []}, serviceMatcher: {serviceName: dns, namespace: sys}}\n" + pod,
-			"spec.redirectFrontend: it has both addressMatcher and serviceMatcher; keep one, and write another policy for the other"},
-		{"another namespace", "redirectFrontend: {serviceMatcher: {serviceName: dns, namespace: shop}}\n" + pod,
-			`spec.redirectFrontend.serviceMatcher.namespace: "shop" is not the namespace of the policy, "sys": a policy redirects Services of its own namespace; write it there`},
-		{"no address", "redirectFrontend: {addressMatcher: {ip: 1.2.3, toPorts: [{port: '53', protocol: UDP}]}}\n" + pod,
-			`spec.redirectFrontend.addressMatcher.ip: "1.2.3" is no IPv4 or IPv6 address such as 169.254.169.254`},
-		{"loopback", "redirectFrontend: {addressMatcher: {ip: 127.0.0.1, toPorts: [{port: '53', protocol: UDP}]}}\n" + pod,
-			"spec.redirectFrontend.addressMatcher.ip: 127.0.0.1 is no address of one other machine (it is unspecified, loopback or multicast), so calls of it cannot be redirected"},
-		{"bad ports", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '0', protocol: UDP, name: a}, {port: '7', protocol: SCTP}]}}\n" + pod,
+		{
+			"both matchers", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: []}, serviceMatcher: {serviceName: dns, namespace: sys}}\n" + pod,
+			"spec.redirectFrontend: it has both addressMatcher and serviceMatcher; keep one, and write another policy for the other",
+		},
+		{
+			"another namespace", "redirectFrontend: {serviceMatcher: {serviceName: dns, namespace: shop}}\n" + pod,
+			`spec.redirectFrontend.serviceMatcher.namespace: "shop" is not the namespace of the policy, "sys": a policy redirects Services of its own namespace; write it there`,
+		},
+		{
+			"no address", "redirectFrontend: {addressMatcher: {ip: 1.2.3, toPorts: [{port: '53', protocol: UDP}]}}\n" + pod,
+			`spec.redirectFrontend.addressMatcher.ip: "1.2.3" is no IPv4 or IPv6 address such as 169.254.169.254`,
+		},
+		{
+			"loopback", "redirectFrontend: {addressMatcher: {ip: 127.0.0.1, toPorts: [{port: '53', protocol: UDP}]}}\n" + pod,
+			"spec.redirectFrontend.addressMatcher.ip: 127.0.0.1 is no address of one other machine (it is unspecified, loopback or multicast), so calls of it cannot be redirected",
+		},
+		{
+			"bad ports", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '0', protocol: UDP, name: a}, {port: '7', protocol: SCTP}]}}\n" + pod,
 			`spec.redirectFrontend.addressMatcher.toPorts[0].port: "0" is no number from 1 to 65535; spec.redirectFrontend.addressMatcher.toPorts[1].protocol: "SCTP" is not one of TCP, UDP; ` +
-				`spec.redirectFrontend.addressMatcher.toPorts[1].name: it has none: several ports must have names, by which those of redirectFrontend and redirectBackend are joined`},
-		{"a name twice", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '1', protocol: UDP, name: a}, {port: '2', protocol: UDP, name: A}]}}\n" + pod,
-			"spec.redirectFrontend.addressMatcher.toPorts[1].name: another port of this list has the name a, too"},
-		{"another protocol", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '53', protocol: TCP}]}}\n" + pod,
-			"spec.redirectFrontend.addressMatcher.toPorts: no port of redirectBackend.toPorts fits: it must have the same protocol, and the same name if there are several"},
-		{"a port in part", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '53', protocol: UDP, name: dns}, {port: '9', protocol: UDP, name: other}]}}\n" + pods,
-			`spec.redirectFrontend.addressMatcher.toPorts[1]: no port of redirectBackend.toPorts has the name "other" and this protocol, so calls of this port are not redirected`},
+				`spec.redirectFrontend.addressMatcher.toPorts[1].name: it has none: several ports must have names, by which those of redirectFrontend and redirectBackend are joined`,
+		},
+		{
+			"a name twice", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '1', protocol: UDP, name: a}, {port: '2', protocol: UDP, name: A}]}}\n" + pod,
+			"spec.redirectFrontend.addressMatcher.toPorts[1].name: another port of this list has the name a, too",
+		},
+		{
+			"another protocol", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '53', protocol: TCP}]}}\n" + pod,
+			"spec.redirectFrontend.addressMatcher.toPorts: no port of redirectBackend.toPorts fits: it must have the same protocol, and the same name if there are several",
+		},
+		{
+			"a port in part", "redirectFrontend: {addressMatcher: {ip: 1.2.3.4, toPorts: [{port: '53', protocol: UDP, name: dns}, {port: '9', protocol: UDP, name: other}]}}\n" + pods,
+			`spec.redirectFrontend.addressMatcher.toPorts[1]: no port of redirectBackend.toPorts has the name "other" and this protocol, so calls of this port are not redirected`,
+		},
 		{"no ports of pods", service + "redirectBackend: {localEndpointSelector: {}, toPorts: []}\n", `spec.redirectBackend.toPorts: it has no port; write at least one, as {port: "80", protocol: TCP}`},
 		{"a selector", service + "redirectBackend: {localEndpointSelector: {matchExpressions: [{key: a, operator: Is}]}, toPorts: [{port: '53', protocol: UDP}]}\n", "spec.redirectBackend.localEndpointSelector.matchExpressions[0]"},
 	} {
