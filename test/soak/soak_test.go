@@ -12,7 +12,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// short is how many rounds make a test of a soak, and how long one without rounds lasts.
+// short is how many rounds make a test of a soak.
 // Churn has no rounds, and is for `make soak`.
 var short = map[string]int{"restart": 3, "kill": 8, "mode": 1}
 
