@@ -39,8 +39,5 @@ const (
 var _ = declare(&tables.Devices, "devices", func(r Device) state.Key { return state.Join(uint32(r.Index)) },
 	state.Index[Device]{Name: ByName, Keys: func(r Device) []state.Key { return []state.Key{state.Join(r.Name)} }},
 	state.Index[Device]{Name: ByOn, Keys: func(r Device) []state.Key {
-		if r.On == 0 {
-			return nil
-		}
-		return []state.Key{state.Join(uint32(r.On))}
+		return []state.Key{state.Join(uint32(r.On))} // 0: on none
 	}})
