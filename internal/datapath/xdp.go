@@ -1,13 +1,11 @@
 package datapath
 
-import (
-	"path/filepath"
-
-	"weftnet.io/weftnet/internal/datapath/xdp"
-)
+import "weftnet.io/weftnet/internal/datapath/xdp"
 
 // XDP is where program xdp is on devices.
-func (d *Datapath) XDP() xdp.At { return xdp.At{Dir: filepath.Join(d.dir, linkDir), Pairs: d.maps["pairs"]} }
+func (d *Datapath) XDP() xdp.At {
+	return xdp.At{Dir: d.dir + "/" + linkDir, Pairs: d.maps["pairs"]}
+}
 
 // AttachXDP puts program xdp on a device.
 func (d *Datapath) AttachXDP(ifindex int, generic bool) error {
