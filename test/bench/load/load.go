@@ -226,8 +226,19 @@ func Connections(w Way, d time.Duration) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	file, err := l.File()
-	l.Close()
+	return calls(w, d, l, to, accept, reach)
+}
+
+// filer is a socket that gives a descriptor of its own away, beside which Go's poller is not to watch it.
+type filer interface {
+	File() (*os.File, error)
+	Close() error
+}
+
+// calls asks for a byte, one call after the other, where a server answers each that comes to its socket, and gives how many per second.
+func calls(w Way, d time.Duration, server filer, to netip.AddrPort, answer func(uintptr, []byte) (byte, error), ask func(*unix.RawSockaddrInet4, []byte) error) (float64, error) {
+	file, err := server.File()
+	server.Close()
 	if err != nil {
 		return 0, err
 	}
@@ -240,7 +251,7 @@ func Connections(w Way, d time.Duration) (float64, error) {
 		pin(1)
 		b := make([]byte, 1)
 		for {
-			if said, err := accept(file.Fd(), b); err != nil || said == last {
+			if said, err := answer(file.Fd(), b); err != nil || said == last {
 				done <- err
 				return
 			}
@@ -251,11 +262,11 @@ func Connections(w Way, d time.Duration) (float64, error) {
 	err = w.Client.Do(func() (err error) {
 		pin(0)
 		b, next := make([]byte, 2), w.targets(to)
-		if n, took, err = repeat(d, func() error { return reach(next(), b) }); err != nil {
+		if n, took, err = repeat(d, func() error { b[0] = 0; return ask(next(), b) }); err != nil {
 			return err
 		}
 		b[0] = last
-		return reach(next(), b)
+		return ask(next(), b)
 	})
 	if err != nil {
 		return 0, err // the server's thread waits on until this process ends, which it does
@@ -292,41 +303,7 @@ func Queries(w Way, d time.Duration) (float64, error) {
 	if w.Service.IsValid() {
 		to = w.Service
 	}
-	file, err := server.File()
-	server.Close()
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	if err := unix.SetNonblock(int(file.Fd()), false); err != nil {
-		return 0, err
-	}
-	done := make(chan error, 1)
-	go func() {
-		pin(1)
-		b := make([]byte, 1)
-		for {
-			if said, err := reply(file.Fd(), b); err != nil || said == last {
-				done <- err
-				return
-			}
-		}
-	}()
-	n := 0
-	var took time.Duration
-	err = w.Client.Do(func() (err error) {
-		pin(0)
-		b, next := make([]byte, 1), w.targets(to)
-		if n, took, err = repeat(d, func() error { b[0] = 0; return query(next(), b) }); err != nil {
-			return err
-		}
-		b[0] = last
-		return query(next(), b)
-	})
-	if err != nil {
-		return 0, err // the server's thread waits on until this process ends, which it does
-	}
-	return float64(n) / took.Seconds(), <-done
+	return calls(w, d, server, to, reply, query)
 }
 
 // Datagrams sends datagrams of one byte as fast as they go, from one socket to another, and gives how many arrive per
