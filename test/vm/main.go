@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"weftnet.io/weftnet/test/vm/guest"
@@ -32,15 +33,15 @@ func main() {
 	flag.StringVar(&o.series, "kernel", "6.12", "series of kernels: the first two numbers of versions, with commas between")
 	flag.BoolVar(&o.quick, "quick", false, "of each suite only what says most about a kernel")
 	flag.StringVar(&o.cache, "cache", "/var/tmp/weft-vm", "folder for kernels and test binaries")
-	flag.DurationVar(&o.timeout, "timeout", 30*time.Minute, "of one machine, which counts as hung after it")
+	flag.DurationVar(&o.timeout, "timeout", time.Hour, "of one machine, which counts as hung after it")
 	flag.BoolVar(&o.update, "update", false, "tests write their golden files anew")
-	flag.BoolVar(&o.verbose, "v", false, "show what passes, too")
+	flag.BoolVar(&o.verbose, "v", false, "show each line of the tests as it comes, also of what passes")
 	flag.StringVar(&o.settings, "settings", "", "configuration of all nodes of the suite net: KEY=VALUE,KEY=VALUE")
 	flag.StringVar(&o.run, "run", "", "only tests that match, as for go test")
 	flag.IntVar(&o.count, "count", 1, "how often each test runs")
 	flag.Usage = usage
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code, err := kernels(ctx, o, flag.Args())
 	stop()
 	if err != nil {

@@ -158,7 +158,7 @@ func await(ctx context.Context, p *Peer, over <-chan error, log string, services
 		return err
 	}
 	defer l.Close()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // for 10,000 services
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute) // nftables takes 10,000 services in many steps
 	defer cancel()
 	for {
 		err := p.Client.Do(func() error {
