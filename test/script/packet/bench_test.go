@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -35,14 +34,14 @@ import (
 	"weftnet.io/weftnet/test/oracle"
 )
 
-// bench is one script's kernel: a network namespace of its own on a thread of its own, and a loaded datapath.
+// bench is one script's kernel: a network namespace of its own on a thread of its own, and a datapath that no other uses meanwhile.
 type bench struct {
 	before  []exempt.Connection // open when the firewall comes
 	work    chan func()
-	dir     string
 	config  datapath.Config
-	ends    int // of connections, that the kernel has told of since command ends
-	dp      *datapath.Datapath
+	changed bool // the datapath is not what was loaded
+	ends    int  // of connections, that the kernel has told of since command ends
+	dp      *loaded
 	tables  *table.Tables
 	db      *state.DB
 	ipcache *bpfmap.IPCache
@@ -68,15 +67,11 @@ type bench struct {
 
 func newBench() (*bench, error) {
 	b := &bench{work: make(chan func()), signers: map[string]*ebpf.Program{}, devices: map[string]table.NIC{}, entries: map[string][]policy.Entry{}, ranges: map[string][]policy.Range{}}
-	dir, err := os.MkdirTemp("/sys/fs/bpf", "weft-packet-")
-	if err != nil {
-		return nil, fmt.Errorf("%w: mount a BPF file system: mount -t bpf bpf /sys/fs/bpf", err)
-	}
-	b.dir = dir
 	b.config = datapath.Config{
 		NATPortMin: 10000, NATPortMax: 29999, EventsPerSecond: 1_000_000, World4: uint32(identity.WorldIPv4), World6: uint32(identity.WorldIPv6),
 		Loopback4: netip.MustParseAddr("169.254.42.1"), Loopback6: netip.MustParseAddr("fd57:4546:54::1"),
-		Entries: map[string]uint32{"connections": 1024, "translations": 1024, "fragments": 256, "ipcache": 1024, "policies": 1024},
+		// Of connections so many that those that are opening hardly take each other's places, by chance.
+		Entries: map[string]uint32{"connections": 65536, "translations": 1024, "fragments": 256, "ipcache": 1024, "policies": 1024, "sets": 1024},
 	}
 	started := make(chan error)
 	go func() { // its thread has left the namespace of the others and is never given back
@@ -96,15 +91,15 @@ func (b *bench) do(f func() error) error {
 }
 
 func (b *bench) close() {
-	if b.dp != nil {
-		b.events.Close()
-		b.dp.Close()
-	}
 	for _, k := range b.kept {
 		k.Close()
 	}
+	if b.dp != nil {
+		_, err := b.drain()
+		b.events.Close()
+		b.dp.giveBack(b.changed || err != nil)
+	}
 	close(b.work)
-	os.RemoveAll(b.dir)
 }
 
 // open loads the programs, once the configuration is known.
@@ -112,14 +107,14 @@ func (b *bench) open() error {
 	if b.dp != nil {
 		return nil
 	}
-	dp, err := datapath.Open(b.dir, b.config)
+	dp, err := load(b.config)
 	if err != nil {
 		return err
 	}
 	b.dp = dp
 	tables, db := table.New()
 	b.tables, b.db = tables, db
-	revisions := bpfmap.NewRevisions(dp)
+	revisions := bpfmap.NewRevisions(dp.Datapath)
 	b.ipcache = bpfmap.NewIPCache(dp, revisions)
 	if b.nics, err = bpfmap.NewNICs(db, tables.NICStatuses, dp, revisions, func(uint32) bool { return false }, b.exempt); err != nil {
 		return err

@@ -69,6 +69,7 @@ func commands() map[string]command {
 		"sweep":   opened(sweep),
 		"reload": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			b.configure(ts, options(args))
+			b.changed = true
 			ts.Check(b.dp.Reload(b.config))
 		}),
 		"age":      opened(age),

@@ -221,7 +221,8 @@ func TestNoPacketMeetsNeitherTheOldPolicyNorTheNew(t *testing.T) {
 // restart puts sinks in the place of those there were that know nothing but what the kernel has, as a new agent does. The
 // packets go on through the programs of the one before.
 func (b *bench) restart(t *testing.T) {
-	dp, err := datapath.Open(b.dir, b.config)
+	b.changed = true
+	dp, err := datapath.Open(b.dp.dir, b.config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,6 +76,7 @@ const (
 func (b *bench) early(ifindex uint32, frame []byte) (text string, done bool, err error) {
 	options := &ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: xdpFrame{DataEnd: uint32(len(frame)), IngressIfindex: ifindex}}
 	var verdict uint32
+	b.changed = true
 	if err := b.do(func() error {
 		if err := b.dp.AttachXDP(int(ifindex), false); err != nil && !strings.Contains(err.Error(), "takes no frames") {
 			return err // without a program of XDP the device has no queue for the kernel to run one on
