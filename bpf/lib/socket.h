@@ -42,14 +42,20 @@ static __always_inline void socket_client(struct bpf_sock_addr *ctx, struct addr
 	w[1] = bpf_get_netns_cookie(ctx);
 }
 
-/* The frontend that is called. A node offers its node ports to itself at the loopback address, too. */
+/* The frontend that is called. A node offers its node ports to itself at the loopback address, too, and there alone the hostPorts that
+ * name a loopback address. */
 static __always_inline struct service *socket_frontend(struct bpf_sock_addr *ctx, const struct lb_call *call)
 {
 	struct service_key key = lb_key(call);
+	struct service *s;
 
 	if (!addr_is_loopback(&call->dst))
 		return lb_frontend(call);
-	return socket_is_host(ctx) ? lb_node_port(call, &key, 1, sockets.portless & (addr_is4(&call->dst) ? 1 : 2)) : NULL;
+	if (!socket_is_host(ctx))
+		return NULL;
+	key.scope = SCOPE_HERE;
+	s = bpf_map_lookup_elem(&services, &key);
+	return s ? s : lb_node_port(call, &key, 1, sockets.portless & (addr_is4(&call->dst) ? 1 : 2));
 }
 
 /* Whether a call goes on as it is: no backend takes calls of this frontend, or some pods may not call it, and from_pod knows which. */

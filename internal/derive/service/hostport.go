@@ -47,6 +47,9 @@ func hostPort(h table.PodHostPort, to netip.Addr) []table.Frontend {
 		return nil
 	case !h.HostIP.IsValid() || h.HostIP.IsUnspecified():
 		return []table.Frontend{f}
+	case h.HostIP.IsLoopback(): // the node's own processes alone call it, at their sockets
+		f.Address = h.HostIP
+		return []table.Frontend{f}
 	}
 	inside, outside := f, f
 	inside.Address, inside.Scope = h.HostIP, table.ScopeCluster

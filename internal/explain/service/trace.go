@@ -157,11 +157,19 @@ func (t *trace) translated() bool {
 func (t *trace) atSockets() bool { return status.Realised(t.r, t.Tables.Sockets, table.SocketsKey) }
 
 // lookUp finds the frontend that is called: that of the address, else a node port of whatever address a node has, else a hostPort of
-// this node. As lb_frontend of bpf/lib/lb.h.
+// this node. As socket_frontend of bpf/lib/socket.h and lb_frontend of bpf/lib/lb.h.
 func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
 	key := t.to.row()
 	key.Scope = t.scope
 	itself := t.socket && t.to.at.Addr().IsLoopback() // a node offers its node ports to itself there, too
+	c := t.Tables.Config(t.r).Outside
+	if itself && c.HostPorts {
+		key.Scope = table.ScopeHere
+		if row, held, found = t.ask("hostPort", key); found {
+			return row, held, true
+		}
+		key.Scope = t.scope
+	}
 	if !itself {
 		if row, held, found = t.ask("frontend", key); found {
 			return row, held, true
@@ -174,7 +182,6 @@ func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
 	if key.Address = netip.IPv4Unspecified(); t.to.at.Addr().Is6() {
 		key.Address = netip.IPv6Unspecified()
 	}
-	c := t.Tables.Config(t.r).Outside
 	portless := place.Flags&table.IPCachePortless != 0 || itself && !c.At.Has(t.to.at.Addr(), nil)
 	if c.First <= key.Port && key.Port <= c.Last && !portless {
 		if row, held, found = t.ask("node port", key); found {
