@@ -2,9 +2,6 @@
 /* xdp: packets of known calls from outside, and their answers, go on to another machine where they come in, at physical NICs, before the
  * kernel makes a packet of them. Every other packet passes as it came, to from_net, which alone opens, judges, refuses and tells. Its section
  * says nothing of frames in parts (xdp.frags): generic, the kernel would give from_net packets whose link header it has lost. */
-/* xdp: packets of known calls from outside, and their answers, go on to another machine where they come in, at physical NICs, before the
- * kernel makes a packet of them. Every other packet passes as it came, to from_net, which alone opens, judges, refuses and tells. One that
- * is longer than a page, of which XDP shows the beginning, passes, too. */
 #include "lib/drop.h"
 #include "lib/frame.h"
 #include "lib/known.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* service: a workload's packet to a service becomes a packet to one of its backends, before policy sees it. Which one: lb.h. */
+/* service: a packet to a service, of a workload or from outside, becomes a packet to one of its backends, before policy sees it. Which one:
+ * lb.h. */
 #ifndef WEFT_SERVICE_H
 #define WEFT_SERVICE_H
 

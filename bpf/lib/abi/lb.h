@@ -9,8 +9,8 @@
 /* Map services has frontends. Their backends are found by slots, which begin at 0. */
 enum service_flag {
 	SERVICE_AFFINITY = 1, /* one client stays with one backend */
-	SERVICE_BY_NODE = 4, /* a node port that each node leads to backends of its own: at another node it is that node's to say which */
 	SERVICE_SOURCES = 2,  /* no client calls it but those of service_sources */
+	SERVICE_BY_NODE = 4, /* a node port that each node leads to backends of its own: at another node it is that node's to say which */
 	SERVICE_DIRECT = 8,   /* backends on other nodes answer straight to the client: see dsr.h */
 	SERVICE_SILENT = 16, /* without a backend here its callers are not told: there are some on other nodes */
 	SERVICE_PASSES = 32, /* who may not call it, or finds no backend, goes on as if it were not there: by SCOPE_BEHIND, or as it is */

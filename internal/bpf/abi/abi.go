@@ -670,8 +670,8 @@ type ServiceFlag uint32
 // Values of ServiceFlag.
 const (
 	ServiceAffinity ServiceFlag = 1
-	ServiceByNode   ServiceFlag = 4
 	ServiceSources  ServiceFlag = 2
+	ServiceByNode   ServiceFlag = 4
 	ServiceDirect   ServiceFlag = 8
 	ServiceSilent   ServiceFlag = 16
 	ServicePasses   ServiceFlag = 32
@@ -684,13 +684,13 @@ func (v ServiceFlag) String() string {
 		text = append(text, "affinity")
 		v &^= ServiceAffinity
 	}
-	if v&ServiceByNode != 0 {
-		text = append(text, "by_node")
-		v &^= ServiceByNode
-	}
 	if v&ServiceSources != 0 {
 		text = append(text, "sources")
 		v &^= ServiceSources
+	}
+	if v&ServiceByNode != 0 {
+		text = append(text, "by_node")
+		v &^= ServiceByNode
 	}
 	if v&ServiceDirect != 0 {
 		text = append(text, "direct")
