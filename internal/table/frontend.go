@@ -10,9 +10,9 @@ import (
 	"weftnet.io/weftnet/internal/table/column"
 )
 
-// Frontend is an address and port that the datapath translates, with its backends. The unspecified address
-// (0.0.0.0, ::) stands for every address of every node: a node port; in ScopeHere for every address of this node: a hostPort. Port and protocol 0, which have no backends, stand for
-// whatever else is sent to a cluster address: it is refused.
+// Frontend is an address and port that the datapath translates, with its backends. The unspecified address (0.0.0.0, ::) stands for every
+// address of every node: a node port; in ScopeHere for every address of this node: a hostPort. Port and protocol 0, which have no backends,
+// stand for whatever else is sent to a cluster address: it is refused.
 type Frontend struct {
 	Address         netip.Addr
 	Port            uint16
@@ -27,7 +27,7 @@ type Frontend struct {
 	Silent          bool     // of ScopeOutside: without backends it answers nothing, since other nodes have some
 	Passes          bool     // who may not call it, or finds no backend that takes calls, goes on as if it were not there: by ScopeBehind, or as it is
 	Redirect        string   // CiliumLocalRedirectPolicy, of the same namespace, that leads it to pods of this node; empty: none does
-	Sources         []Source // of ScopeOutside: who may call; none: all
+	Sources         []Source // who may call: of ScopeOutside, and of what a policy redirects; none: all
 	Backends        []Backend
 	Maglev          maglev.Shape // of the table in which calls find a backend; zero: it is chosen by chance
 }
