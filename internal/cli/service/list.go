@@ -22,10 +22,13 @@ func listCommand(env Environment) *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the addresses and ports that are translated, with who serves them",
 		Long: `list shows one line for each frontend: an address, a port and a protocol that the datapath of this node
-translates. A NodePort is offered at every address of every node, and stands at 0.0.0.0 and ::. Callers are
-those of the cluster (pods and processes of the node), or machines outside, which others may serve; a HostPort
-is a pod's, at addresses of this node, for both (here). A backend that is terminating keeps its connections and
-gets no new ones.
+translates. A NodePort is offered at every address of every node, and stands at 0.0.0.0 and ::. A LocalRedirect
+is an address that a CiliumLocalRedirectPolicy names, which no Service has.
+
+Callers says for whose calls the line is: cluster (pods and processes of this node), outside (machines that
+reach this node by its devices), here (both, at addresses of this node: a HostPort), behind (calls that a
+redirect does not take). Mode is how a call from outside goes on to a backend of another node: snat, or dsr.
+A backend that is terminating, or far (others are nearer), keeps its connections and gets no new ones.
 
 Filters of one name add up; those of different names must all hold. Text names the first three backends of
 a frontend, -o wide all of them, and whether the kernel has the frontend as it is.`,

@@ -25,8 +25,8 @@ kube-proxy of nftables, and device kube-ipvs0. It shows first what it will remov
 
 Chains of the kubelet stay, and so does every other rule. Connections go on. It refuses while a
 kube-proxy runs, and while the agent of this node leaves services to kube-proxy
-(kube-proxy-replacement is not "true"). What it says it leaves, kube-proxy --cleanup removes, or a
-restart of the machine. It may be repeated.`,
+(kube-proxy-replacement is not "true"). What it names and does not remove (chains of iptables-legacy), kube-proxy
+--cleanup removes, or a restart of the machine. It may be repeated.`,
 		Example: `  kubectl -n kube-system delete daemonset kube-proxy
   weft uninstall kube-proxy --dry-run   # as root, on each node
   weft uninstall kube-proxy --yes`,
