@@ -27,7 +27,7 @@ import (
 	"weftnet.io/weftnet/internal/nettest/process"
 )
 
-// Hooks are all programs that packets meet, in that order, and before them those at sockets.
+// Hooks are all programs that packets meet, in that order, but for xdp, and before them those at sockets.
 var Hooks = append(sockets, "from_pod", "to_pod", "to_overlay", "to_net", "from_net", "from_overlay")
 
 var sockets = []string{"connect4", "sendmsg4", "recvmsg4", "getpeername4"}

@@ -284,7 +284,7 @@ func (w crowd) turn(ctx context.Context, c *nettest.Cluster, k *kernel, version 
 func (w crowd) frontend(i int) abi.ServiceKey {
 	key := abi.ServiceKey{Addr: abi.From(control.AddressOf(i)), Port: abi.Port(control.Port), Protocol: 6, Net: abi.NetPods}
 	if i < w.balancers {
-		key.Addr, key.Scope = abi.From(plus(firstBalancer, i)), 1 // what comes from outside
+		key.Addr, key.Scope = abi.From(plus(firstBalancer, i)), uint8(abi.ScopeOutside)
 	}
 	return key
 }

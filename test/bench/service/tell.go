@@ -36,7 +36,7 @@ func text(ratio float64) string {
 	return fmt.Sprintf("%.3f", ratio)
 }
 
-// aims are what our ratios of the first service are to be, as the issue has them.
+// aims are what our ratios of the first service are to be: what is called a target in the report.
 var aims = []struct {
 	what  string
 	least float64

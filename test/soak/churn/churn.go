@@ -99,7 +99,7 @@ func Run(ctx context.Context, cluster *nettest.Cluster, random *rand.Rand, lasts
 // servePort is where backends serve, TCP and UDP.
 const servePort = 5432
 
-// rule lets all call the backends, and takes part in what policies are made of.
+// ruleOfAll lets all call the backends. It stays, so what extras allow is allowed already.
 const ruleOfAll = `
 apiVersion: cilium.io/v2
 kind: CiliumNetworkPolicy
