@@ -10,15 +10,11 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
-	"weftnet.io/weftnet/internal/table"
 )
 
 // fromOutside says what of a node's services machines outside can call, and how, and what keeps them from that.
 func (a *Agent) fromOutside(s *state.Snapshot) agentv1.Component {
-	var addresses []netip.Addr
-	for n := range a.Tables.Nodes.By(s, table.ByLocal, state.Join(true)) {
-		addresses = n.Addresses
-	}
+	node, _ := a.Tables.LocalNode(s)
 	var devices, faults []string
 	for h := range a.Tables.Hooks.All(s) {
 		if h.Program != "from_net" {
@@ -29,7 +25,7 @@ func (a *Agent) fromOutside(s *state.Snapshot) agentv1.Component {
 			faults = append(faults, row.Err)
 		}
 	}
-	return fromOutside(a.Tables.Config(s).Services, addresses, devices, faults)
+	return fromOutside(a.Tables.Config(s).Services, node.Addresses, devices, faults)
 }
 
 // fromOutside does so for a node with these addresses; devices are those at which calls come in, faults what keeps programs from them.

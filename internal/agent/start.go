@@ -98,12 +98,9 @@ func (a *Agent) missing(s *state.Snapshot) string {
 	if !a.Tables.Settings.IsSynced(s) {
 		return "the configuration (ConfigMap kube-system/cilium-config)"
 	}
-	addressed := false
-	for n := range a.Tables.Nodes.By(s, table.ByLocal, state.Join(true)) {
-		addressed = len(n.Addresses) > 0
-	}
+	node, _ := a.Tables.LocalNode(s)
 	switch {
-	case !addressed:
+	case len(node.Addresses) == 0:
 		return "the CiliumNode object of this node"
 	case a.Tables.Programs.Len(s) == 0:
 		return "the tunnel device " + attach.TunnelDevice

@@ -74,10 +74,8 @@ func (q question) nodeAt(a netip.Addr) string {
 }
 
 func (q question) localNode() string {
-	for n := range q.t.Nodes.By(q.r, table.ByLocal, state.Join(true)) {
-		return n.Name
-	}
-	return ""
+	n, _ := q.t.LocalNode(q.r)
+	return n.Name
 }
 
 // hostOf makes the entity host what it stands for: the node that the other end is on, else the one who answers.

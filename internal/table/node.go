@@ -30,6 +30,14 @@ const ByLocal = "local"
 var _ = declare(&tables.Nodes, "nodes", func(r Node) state.Key { return state.Join(r.Name) },
 	state.Index[Node]{Name: ByLocal, Keys: func(r Node) []state.Key { return []state.Key{state.Join(r.Local)} }})
 
+// LocalNode is the node that this is; false: its CiliumNode is not known.
+func (t *Tables) LocalNode(r state.Reader) (Node, bool) {
+	for n := range t.Nodes.By(r, ByLocal, state.Join(true)) {
+		return n, true
+	}
+	return Node{}, false
+}
+
 // Underlay is the address that tunnels to this node end at: its first IPv4 address, else its first IPv6 one.
 func (n Node) Underlay() netip.Addr {
 	if len(n.Addresses) == 0 {

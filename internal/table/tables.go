@@ -40,7 +40,6 @@ type Tables struct {
 	Frontends      *state.Table[Frontend]
 	Hooks          *state.Table[Hook]
 	Sockets        *state.Table[Sockets]
-	HealthChecks   *state.Table[HealthCheck]
 	// What came of it.
 	SetStatuses *state.Table[SetStatus]
 	NICStatuses *state.Table[NICStatus]
@@ -63,8 +62,8 @@ func declare[R state.Row](field **state.Table[R], name string, key func(R) state
 	return *field
 }
 
-// Declare makes a table that only its own package names: what a derivation remembers. Call it where a package variable is
-// declared; every database made by New has the table.
+// Declare makes a table that only its own package names: one below this folder, or what a derivation remembers. Call it where a package
+// variable is declared; every database made by New has the table.
 func Declare[R state.Row](name string, key func(R) state.Key, indexes ...state.Index[R]) *state.Table[R] {
 	t := state.NewTable(name, key, indexes...)
 	declared = append(declared, t)

@@ -44,14 +44,13 @@ func NewPrograms(t *table.Tables, sources ...Source) *state.Derivation[table.Pro
 		Compute: func(r state.Reader, _ state.Key) []table.Programs {
 			c := t.Config(r)
 			overlay, known := overlay(r, t, c.Routing)
-			for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-				if !known || len(n.Addresses) == 0 {
-					continue
-				}
-				p := programs(c, n, overlay)
-				if p.Constants, known = constants(r); known {
-					return []table.Programs{p}
-				}
+			n, _ := t.LocalNode(r)
+			if !known || len(n.Addresses) == 0 {
+				return nil
+			}
+			p := programs(c, n, overlay)
+			if p.Constants, known = constants(r); known {
+				return []table.Programs{p}
 			}
 			return nil
 		},

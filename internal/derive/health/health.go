@@ -30,6 +30,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/healthcheck"
 )
 
 // Owners of rows: the node, or a Service by its key.
@@ -38,12 +39,12 @@ const (
 	ofService = "service"
 )
 
-// New makes the derivation that fills t.HealthChecks on the node of this name.
-func New(t *table.Tables, node string) *state.Derivation[table.HealthCheck] {
+// New makes the derivation that fills healthcheck.Table on the node of this name.
+func New(t *table.Tables, node string) *state.Derivation[healthcheck.Check] {
 	c := checks{t, node}
-	return &state.Derivation[table.HealthCheck]{
+	return &state.Derivation[healthcheck.Check]{
 		Name: "health-checks",
-		Out:  t.HealthChecks,
+		Out:  healthcheck.Table,
 		Inputs: []state.Input{
 			state.On(t.Services, func(_ state.Reader, s table.Service) []state.Key { return one(s.Namespace, s.Name) }),
 			state.On(t.EndpointSlices, func(_ state.Reader, s table.EndpointSlice) []state.Key { return one(s.Namespace, s.Service) }),
@@ -55,7 +56,7 @@ func New(t *table.Tables, node string) *state.Derivation[table.HealthCheck] {
 			}),
 			state.On(t.Configs, c.all),
 		},
-		KeyOf: func(h table.HealthCheck) state.Key {
+		KeyOf: func(h healthcheck.Check) state.Key {
 			if h.Name == "" {
 				return state.Join(ofNode)
 			}
@@ -88,7 +89,7 @@ func (c checks) all(r state.Reader, row table.Config) (keys []state.Key) {
 	return keys
 }
 
-func (c checks) compute(r state.Reader, key state.Key) []table.HealthCheck {
+func (c checks) compute(r state.Reader, key state.Key) []healthcheck.Check {
 	config := c.t.Config(r).Services
 	if !config.Replaces() {
 		return nil
@@ -101,9 +102,9 @@ func (c checks) compute(r state.Reader, key state.Key) []table.HealthCheck {
 	if !ok || !config.Health.Services || !s.ExternalLocal || s.HealthCheckNodePort == 0 {
 		return nil
 	}
-	var rows []table.HealthCheck
+	var rows []healthcheck.Check
 	for _, family := range families(s) {
-		row := table.HealthCheck{Network: "tcp4", Namespace: s.Namespace, Name: s.Name, Endpoints: c.endpoints(r, s, family.Is4())}
+		row := healthcheck.Check{Network: "tcp4", Namespace: s.Namespace, Name: s.Name, Endpoints: c.endpoints(r, s, family.Is4())}
 		if family.Is6() {
 			row.Network = "tcp6"
 		}
@@ -114,15 +115,12 @@ func (c checks) compute(r state.Reader, key state.Key) []table.HealthCheck {
 }
 
 // ofNode is where the node itself is asked about; empty: nowhere.
-func (c checks) ofNode(r state.Reader, address string) []table.HealthCheck {
+func (c checks) ofNode(r state.Reader, address string) []healthcheck.Check {
 	if address == "" {
 		return nil
 	}
-	row := table.HealthCheck{Network: "tcp", Address: address}
-	for n := range c.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		row.Leaving = n.Leaving
-	}
-	return []table.HealthCheck{row}
+	n, _ := c.t.LocalNode(r)
+	return []healthcheck.Check{{Network: "tcp", Address: address, Leaving: n.Leaving}}
 }
 
 // families are the unspecified addresses of those that a Service has.

@@ -11,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/healthcheck"
 )
 
 func addrs(texts ...string) (out []netip.Addr) {
@@ -24,7 +25,7 @@ func addrs(texts ...string) (out []netip.Addr) {
 type bench struct {
 	t  *table.Tables
 	db *state.DB
-	d  *state.Derivation[table.HealthCheck]
+	d  *state.Derivation[healthcheck.Check]
 	c  interface{ Step(*state.DB) bool }
 }
 
@@ -44,7 +45,7 @@ func (b *bench) rows() string {
 	b.c.Step(b.db)
 	b.d.Step(b.db)
 	var list []string
-	for row := range b.t.HealthChecks.All(b.db.Snapshot()) {
+	for row := range healthcheck.Table.All(b.db.Snapshot()) {
 		list = append(list, strings.Join(row.Row(), " "))
 	}
 	return strings.Join(list, "\n")

@@ -76,7 +76,7 @@ func tunnels(t *table.Tables) state.AnyDerivation {
 			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(m.carries(r, d), only, r) }),
 		},
 		Compute: func(r state.Reader, _ state.Key) []table.Tunnel {
-			n, known := local(t, r)
+			n, known := t.LocalNode(r)
 			if !known {
 				return nil
 			}
@@ -100,18 +100,10 @@ func matters(c table.Config) bool {
 	return c.Concern == settings.OfRouting || c.Concern == settings.OfDatapath
 }
 
-// local is this node.
-func local(t *table.Tables, r state.Reader) (table.Node, bool) {
-	for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		return n, true
-	}
-	return table.Node{}, false
-}
-
 // mtu is the MTU of workloads, through the tunnel or without; 0 while it is not known.
 func (m *memos) mtu(r state.Reader, tunnel bool) int {
 	config := m.config(r)
-	n, _ := local(m.t, r)
+	n, _ := m.t.LocalNode(r)
 	device := config.MTU
 	if device == 0 {
 		device = m.underlay(r, n).MTU
@@ -121,7 +113,7 @@ func (m *memos) mtu(r state.Reader, tunnel bool) int {
 
 // carries tells whether a device may be the underlay.
 func (m *memos) carries(r state.Reader, d table.Device) bool {
-	n, _ := local(m.t, r)
+	n, _ := m.t.LocalNode(r)
 	return d.Default || holds(d, n.Underlay())
 }
 

@@ -99,7 +99,7 @@ func (m *memos) toWorkload(r state.Reader, p netip.Prefix) (row table.Route, ok 
 // toNode is the route to the workloads of another node.
 func (m *memos) toNode(r state.Reader, p netip.Prefix) (row table.Route, ok bool) {
 	n, owned := m.owner(r, p)
-	here, known := local(m.t, r)
+	here, known := m.t.LocalNode(r)
 	if !owned || !known || n.Local {
 		return row, false
 	}

@@ -145,12 +145,8 @@ func outward(t *table.Tables, r state.Reader, d table.Device) bool {
 	if t.Config(r).LeadsOut(d.Name, d.Default) {
 		return true
 	}
-	for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		if slices.ContainsFunc(d.Addresses, func(p netip.Prefix) bool { return slices.Contains(n.Addresses, p.Addr()) }) {
-			return true
-		}
-	}
-	return false
+	n, _ := t.LocalNode(r)
+	return slices.ContainsFunc(d.Addresses, func(p netip.Prefix) bool { return slices.Contains(n.Addresses, p.Addr()) })
 }
 
 // Needs of an attachment: its NIC in the kernel, and the programs on its device.

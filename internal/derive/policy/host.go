@@ -13,7 +13,7 @@ func (d *sets) host(r state.Reader) *member {
 	if !config.HostFirewall {
 		return nil
 	}
-	for n := range d.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
+	if n, known := d.t.LocalNode(r); known {
 		return &member{number: identity.Host, subject: policyinput.NodeSubject(n, config)}
 	}
 	return nil

@@ -24,14 +24,13 @@ func Constants(t *table.Tables) (string, []state.Input, func(state.Reader) any) 
 		if c.Any() {
 			v.Outside = 1
 		}
-		for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-			for _, a := range n.Addresses {
-				switch {
-				case a.Is4() && v.Node4 == (abi.Addr{}):
-					v.Node4 = abi.From(a)
-				case a.Is6() && v.Node6 == (abi.Addr{}):
-					v.Node6 = abi.From(a)
-				}
+		n, _ := t.LocalNode(r)
+		for _, a := range n.Addresses {
+			switch {
+			case a.Is4() && v.Node4 == (abi.Addr{}):
+				v.Node4 = abi.From(a)
+			case a.Is6() && v.Node6 == (abi.Addr{}):
+				v.Node6 = abi.From(a)
 			}
 		}
 		return v

@@ -242,11 +242,8 @@ const zoneLabel = "topology.kubernetes.io/zone"
 
 // place is where this node's callers are.
 func (d frontends) place(r state.Reader) lb.Place {
-	here := lb.Place{Node: d.node}
-	for n := range d.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		here.Zone = n.Labels[zoneLabel]
-	}
-	return here
+	n, _ := d.t.LocalNode(r)
+	return lb.Place{Node: d.node, Zone: n.Labels[zoneLabel]}
 }
 
 // kind is one of the kinds of addresses that a Service is offered at, to one kind of callers.

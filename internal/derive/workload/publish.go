@@ -96,10 +96,6 @@ func (p published) compute(r state.Reader, key state.Key) []table.PublishedEndpo
 
 // node is the address by which other nodes know this one.
 func (p published) node(r state.Reader) (netip.Addr, bool) {
-	for n := range p.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		if len(n.Addresses) > 0 {
-			return n.Addresses[0], true
-		}
-	}
-	return netip.Addr{}, false
+	n, _ := p.t.LocalNode(r)
+	return n.Underlay(), len(n.Addresses) > 0
 }

@@ -94,7 +94,7 @@ func (n Node) caller(r state.Reader, from string, to netip.Addr) (c caller, err 
 
 func (n Node) callerNamed(r state.Reader, from string) (caller, []netip.Addr, error) {
 	if from == identity.Host.Name() {
-		for row := range n.Tables.Nodes.By(r, table.ByLocal, state.Join(true)) {
+		if row, known := n.Tables.LocalNode(r); known {
 			return caller{kind: thisNode, name: from, node: row.Name}, row.Addresses, nil
 		}
 		return caller{}, nil, errors.New("from: the addresses of this node are not known yet")
@@ -139,10 +139,8 @@ func (n Node) callerAt(r state.Reader, a netip.Addr) caller {
 
 // here is the name of this node.
 func (n Node) here(r state.Reader) string {
-	for row := range n.Tables.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		return row.Name
-	}
-	return ""
+	row, _ := n.Tables.LocalNode(r)
+	return row.Name
 }
 
 // nodeAt is the name of the node that has an address; empty: none.

@@ -17,7 +17,7 @@
 //
 //	checks := health.New(func() health.State { return health.State{Healthy: true} })
 //	defer checks.Close()
-//	loop := reconcile.Loop[table.HealthCheck]{Table: tables.HealthChecks, Sink: checks, WaitSynced: true}
+//	loop := reconcile.Loop[healthcheck.Check]{Table: healthcheck.Table, Sink: checks, WaitSynced: true}
 package health
 
 import (
@@ -35,7 +35,7 @@ import (
 
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/state"
-	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/healthcheck"
 )
 
 // State is whether this node translates what calls services.
@@ -57,7 +57,7 @@ type check struct {
 	server *http.Server
 
 	mu  sync.Mutex
-	row table.HealthCheck
+	row healthcheck.Check
 }
 
 // New makes checks that tell of this state.
@@ -65,11 +65,11 @@ func New(of func() State) *Checks {
 	return &Checks{state: of, now: time.Now, open: map[state.Key]*check{}}
 }
 
-func keyOf(r table.HealthCheck) state.Key { return state.Join(r.Network, r.Address) }
+func keyOf(r healthcheck.Check) state.Key { return state.Join(r.Network, r.Address) }
 
 // Dump gives what is served.
-func (c *Checks) Dump(context.Context) (iter.Seq2[state.Key, table.HealthCheck], error) {
-	rows := map[state.Key]table.HealthCheck{}
+func (c *Checks) Dump(context.Context) (iter.Seq2[state.Key, healthcheck.Check], error) {
+	rows := map[state.Key]healthcheck.Check{}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, one := range c.open {
@@ -79,7 +79,7 @@ func (c *Checks) Dump(context.Context) (iter.Seq2[state.Key, table.HealthCheck],
 }
 
 // Set serves rows.
-func (c *Checks) Set(ctx context.Context, rows []table.HealthCheck) error {
+func (c *Checks) Set(ctx context.Context, rows []healthcheck.Check) error {
 	var errs []error
 	for _, r := range rows {
 		if err := c.set(ctx, r); err != nil {
@@ -89,7 +89,7 @@ func (c *Checks) Set(ctx context.Context, rows []table.HealthCheck) error {
 	return errors.Join(errs...)
 }
 
-func (c *Checks) set(ctx context.Context, r table.HealthCheck) error {
+func (c *Checks) set(ctx context.Context, r healthcheck.Check) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if one := c.open[keyOf(r)]; one != nil {
@@ -123,7 +123,7 @@ func (c *Checks) forget(key state.Key, one *check) {
 }
 
 // Unset ends what rows ask for.
-func (c *Checks) Unset(_ context.Context, rows []table.HealthCheck) error {
+func (c *Checks) Unset(_ context.Context, rows []healthcheck.Check) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, r := range rows {
@@ -145,7 +145,7 @@ func (c *Checks) Close() {
 	}
 }
 
-func (c *check) about() table.HealthCheck {
+func (c *check) about() healthcheck.Check {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.row
@@ -174,7 +174,7 @@ type aboutService struct {
 	Healthy   bool `json:"serviceProxyHealthy"`
 }
 
-func (c *Checks) ofService(w http.ResponseWriter, row table.HealthCheck) {
+func (c *Checks) ofService(w http.ResponseWriter, row healthcheck.Check) {
 	doc := aboutService{Endpoints: row.Endpoints, Healthy: c.state().Healthy}
 	doc.Service.Namespace, doc.Service.Name = row.Namespace, row.Name
 	w.Header().Set("X-Load-Balancing-Endpoint-Weight", strconv.Itoa(row.Endpoints))

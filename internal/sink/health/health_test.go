@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/state"
-	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/healthcheck"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -58,7 +58,7 @@ func newChecks(t *testing.T, s *State) *Checks {
 	return c
 }
 
-func set(t *testing.T, c *Checks, rows ...table.HealthCheck) {
+func set(t *testing.T, c *Checks, rows ...healthcheck.Check) {
 	t.Helper()
 	if err := c.Set(t.Context(), rows); err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func set(t *testing.T, c *Checks, rows ...table.HealthCheck) {
 func TestALoadBalancerHearsWhatKubeProxyWouldSay(t *testing.T) {
 	s := State{Healthy: true}
 	c := newChecks(t, &s)
-	row := table.HealthCheck{Network: "tcp4", Address: free(t), Namespace: "shop", Name: "web"}
+	row := healthcheck.Check{Network: "tcp4", Address: free(t), Namespace: "shop", Name: "web"}
 	for _, x := range []struct {
 		endpoints int
 		healthy   bool
@@ -82,7 +82,7 @@ func TestALoadBalancerHearsWhatKubeProxyWouldSay(t *testing.T) {
 			t.Errorf("%+v: status %d, weight %s, %v", x, status, weight, doc)
 		}
 	}
-	if err := c.Unset(t.Context(), []table.HealthCheck{row}); err != nil {
+	if err := c.Unset(t.Context(), []healthcheck.Check{row}); err != nil {
 		t.Fatal(err)
 	}
 	if status, _, _ := answer(t, row.Address, "/"); status != 0 {
@@ -93,7 +93,7 @@ func TestALoadBalancerHearsWhatKubeProxyWouldSay(t *testing.T) {
 func TestANodeSaysWhetherItTranslatesAndWhetherItStays(t *testing.T) {
 	s := State{Healthy: true, Updated: noon.Add(-time.Hour)}
 	c := newChecks(t, &s)
-	row := table.HealthCheck{Network: "tcp", Address: free(t)}
+	row := healthcheck.Check{Network: "tcp", Address: free(t)}
 	const now, before = "2026-03-01T12:00:00Z", "2026-03-01T11:00:00Z"
 	for _, x := range []struct {
 		healthy, leaving bool
@@ -122,9 +122,9 @@ func TestAPortThatAnotherProgramHasIsAnErrorOfItsRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken := table.HealthCheck{Network: "tcp4", Address: l.Addr().String(), Namespace: "shop", Name: "web", Endpoints: 1}
-	other := table.HealthCheck{Network: "tcp4", Address: free(t), Namespace: "shop", Name: "db", Endpoints: 1}
-	err = c.Set(t.Context(), []table.HealthCheck{taken, other})
+	taken := healthcheck.Check{Network: "tcp4", Address: l.Addr().String(), Namespace: "shop", Name: "web", Endpoints: 1}
+	other := healthcheck.Check{Network: "tcp4", Address: free(t), Namespace: "shop", Name: "db", Endpoints: 1}
+	err = c.Set(t.Context(), []healthcheck.Check{taken, other})
 	if err == nil || !strings.Contains(err.Error(), "address already in use") {
 		t.Errorf("%v", err)
 	}
@@ -160,8 +160,8 @@ func TestAPortThatAnotherProgramHasIsAnErrorOfItsRow(t *testing.T) {
 func TestBothFamiliesHaveOnePort(t *testing.T) {
 	c := newChecks(t, &State{Healthy: true})
 	_, port, _ := net.SplitHostPort(free(t))
-	set(t, c, table.HealthCheck{Network: "tcp4", Address: "0.0.0.0:" + port, Namespace: "shop", Name: "web", Endpoints: 2},
-		table.HealthCheck{Network: "tcp6", Address: "[::]:" + port, Namespace: "shop", Name: "web", Endpoints: 0})
+	set(t, c, healthcheck.Check{Network: "tcp4", Address: "0.0.0.0:" + port, Namespace: "shop", Name: "web", Endpoints: 2},
+		healthcheck.Check{Network: "tcp6", Address: "[::]:" + port, Namespace: "shop", Name: "web", Endpoints: 0})
 	if status, _, _ := answer(t, "127.0.0.1:"+port, "/"); status != 200 {
 		t.Errorf("IPv4: %d", status)
 	}

@@ -141,11 +141,10 @@ func (b *Book) follow(r state.Reader, now time.Time) {
 }
 
 func prefixes(t *table.Tables, r state.Reader, is4 bool) (out []netip.Prefix) {
-	for n := range t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-		for _, p := range n.PodCIDRs {
-			if p = p.Masked(); p.Addr().Is4() == is4 && !slices.Contains(out, p) {
-				out = append(out, p)
-			}
+	n, _ := t.LocalNode(r)
+	for _, p := range n.PodCIDRs {
+		if p = p.Masked(); p.Addr().Is4() == is4 && !slices.Contains(out, p) {
+			out = append(out, p)
 		}
 	}
 	return out
@@ -197,7 +196,7 @@ func (b *Book) noPrefix(r state.Reader, f *family) error {
 	if !b.tables.Configs.IsSynced(r) {
 		return later("the agent has not read the configuration yet", "ConfigMap kube-system/cilium-config has not come from the API server")
 	}
-	for n := range b.tables.Nodes.By(r, table.ByLocal, state.Join(true)) {
+	if n, known := b.tables.LocalNode(r); known {
 		what := "pod CIDR"
 		if f != nil {
 			what = f.name + " pod CIDR"

@@ -1,4 +1,5 @@
-package table
+// Package healthcheck has the table of what this node answers load balancers.
+package healthcheck
 
 import (
 	"cmp"
@@ -6,10 +7,11 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
 )
 
-// HealthCheck is an address at which this node answers load balancers, and what watches it, by HTTP.
-type HealthCheck struct {
+// Check is an address at which this node answers load balancers, and what watches it, by HTTP.
+type Check struct {
 	Network         string // tcp; tcp4 and tcp6: of one family alone
 	Address         string // to listen on
 	Namespace, Name string // of the Service that is asked about; empty: the node itself is
@@ -17,12 +19,13 @@ type HealthCheck struct {
 	Leaving         bool   // of the node
 }
 
-func (HealthCheck) Header() []string {
+func (Check) Header() []string {
 	return []string{"Network", "Address", "About", "Endpoints", "Leaving"}
 }
 
-func (h HealthCheck) Row() []string {
+func (h Check) Row() []string {
 	return []string{h.Network, h.Address, cmp.Or(strings.TrimPrefix(h.Namespace+"/"+h.Name, "/"), "this node"), fmt.Sprint(h.Endpoints), fmt.Sprint(h.Leaving)}
 }
 
-var _ = declare(&tables.HealthChecks, "health-checks", func(r HealthCheck) state.Key { return state.Join(r.Network, r.Address) })
+// Table has what this node answers.
+var Table = table.Declare("health-checks", func(r Check) state.Key { return state.Join(r.Network, r.Address) })
