@@ -49,8 +49,9 @@ type checker struct {
 	world     gap.World
 	objects   []*object
 	workloads []identity.Labels
-	machines  []identity.Labels // nodes
-	ports     map[string]bool   // names of container ports
+	onHost    []manifest.Workload // those on the host network
+	machines  []identity.Labels   // nodes
+	ports     map[string]bool     // names of container ports
 	findings  []Finding
 }
 
@@ -80,7 +81,9 @@ func Check(objects []*manifest.Object, problems []manifest.Problem, options Opti
 	c.Cluster = cmp.Or(c.Cluster, "default")
 	c.workloads = slices.Clone(options.Running)
 	for _, w := range manifest.Workloads(objects, c.Cluster, identity.Pod.Whole) {
-		if !w.HostNetwork {
+		if w.HostNetwork {
+			c.onHost = append(c.onHost, w)
+		} else {
 			c.workloads = append(c.workloads, w.Labels)
 		}
 		for _, p := range w.NamedPorts {
@@ -260,8 +263,26 @@ func (c *checker) other(k *kind.Kind, o *object, all []*manifest.Object) {
 			return list
 		}
 	}
+	c.know(&w)
 	gaps, _ := k.Gaps(own, w)
 	c.pass(o, gaps)
+}
+
+// know adds what the options and the objects tell of a world, where it does not tell itself.
+func (c *checker) know(w *gap.World) {
+	if len(c.PodCIDRs) > 0 {
+		w.PodCIDRs = func() []netip.Prefix { return c.PodCIDRs }
+	}
+	if w.OnHost == nil {
+		w.OnHost = func(namespace string, of identity.Selector) string {
+			for _, one := range c.onHost {
+				if one.Namespace == namespace && of.Matches(one.Labels) {
+					return one.Namespace + "/" + one.Name
+				}
+			}
+			return ""
+		}
+	}
 }
 
 // refused tells whether there is an error about an object so far.

@@ -79,7 +79,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	f := condition.Facts{Client: m.GetClient(), Groups: len(missing) == 0}
+	f := condition.Facts{Client: m.GetClient(), Live: m.GetAPIReader(), Groups: len(missing) == 0}
 	statuses := func(m manager.Manager, _ *slog.Logger) error { return addAllConditions(m, f) }
 	for name, add := range map[string]func(manager.Manager, *slog.Logger) error{
 		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": statuses,

@@ -37,6 +37,7 @@ import (
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/sink/kube"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
+	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 const cilium = "/apis/cilium.io/v2/"
@@ -497,6 +498,51 @@ func TestAConditionKnowsSettingsAndWhatAPolicyNames(t *testing.T) {
 	w.want("the heavier reason", "False NotImplemented", enforced(&v2.Rule{NodeSelector: host.NodeSelector, Ingress: []v2.IngressRule{{
 		IngressPeer: v2.IngressPeer{FromEntities: []string{"world"}}, Authentication: &v2.Authentication{Mode: "required"},
 	}}}, nil, nil)[:20])
+}
+
+func TestAnEventKnowsWhatARedirectNames(t *testing.T) {
+	w := newWorld(t)
+	f := condition.Facts{Client: w.client, Live: w.client}
+	said := func(spec v2.LocalRedirectPolicySpec, settings map[string]string) string {
+		settings["enable-local-redirect-policy"] = "true"
+		w.Put("/api/v1/namespaces/kube-system/configmaps/cilium-config", &corev1.ConfigMap{Data: settings})
+		port := []v2.RedirectPort{{Port: "80", Protocol: "TCP"}}
+		spec.RedirectBackend = v2.RedirectBackend{LocalEndpointSelector: v2.LabelSelector{MatchLabels: map[string]string{"app": "proxy"}}, ToPorts: port}
+		world, done, err := f.World(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := condition.Of(redirect.Kind, &v2.CiliumLocalRedirectPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "p"}, Spec: spec}, world)
+		if err := errors.Join(err, done()); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(v.Reason, " ", strings.Join(v.Problems, "; "))
+	}
+	begins := func(what, want, have string) { w.want(what, want, have[:min(len(have), len(want))]) }
+	address := func(a string) v2.LocalRedirectPolicySpec {
+		return v2.LocalRedirectPolicySpec{RedirectFrontend: v2.RedirectFrontend{AddressMatcher: &v2.RedirectAddress{IP: a, ToPorts: []v2.RedirectPort{{Port: "80", Protocol: "TCP"}}}}}
+	}
+	const services = "/api/v1/namespaces/shop/services/"
+	web := v2.LocalRedirectPolicySpec{RedirectFrontend: v2.RedirectFrontend{ServiceMatcher: &v2.RedirectService{Name: "web", Namespace: "shop"}}}
+	begins("no service", "NotFound spec.redirectFrontend.serviceMatcher.serviceName: there is no service shop/web", said(web, map[string]string{}))
+	w.Put(services+"web", &corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}})
+	begins("a headless one", "NotFound spec.redirectFrontend.serviceMatcher.serviceName: service shop/web has no cluster address", said(web, map[string]string{}))
+	w.Put(services+"web", &corev1.Service{Spec: corev1.ServiceSpec{ClusterIP: "10.96.0.10"}})
+	w.want("one with an address", " ", said(web, map[string]string{}))
+
+	begins("an address of the pool", "Superseded spec.redirectFrontend.addressMatcher.ip: 10.1.2.3 is of the addresses of pods (10.1.0.0/16)", said(address("10.1.2.3"), map[string]string{"cluster-pool-ipv4-cidr": "10.1.0.0/16"}))
+	w.Put(cilium+"ciliumnodes/a", &v2.CiliumNode{Spec: v2.NodeSpec{IPAM: v2.NodeIPAM{PodCIDRs: []string{"10.2.0.0/24"}}}})
+	begins("an address of a node's prefix", "Superseded spec.redirectFrontend.addressMatcher.ip: 10.2.0.3 is of the addresses of pods (10.2.0.0/24)", said(address("10.2.0.3"), map[string]string{"ipam": "kubernetes"}))
+	w.want("another address", " ", said(address("169.254.169.254"), map[string]string{"ipam": "kubernetes"}))
+
+	skips := address("169.254.169.254")
+	skips.SkipRedirectFromBackend = true
+	const pods = "/api/v1/namespaces/shop/pods/"
+	w.Put(pods+"own", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "proxy"}}})
+	w.Put(pods+"other", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "other"}}, Spec: corev1.PodSpec{HostNetwork: true}})
+	w.want("pods with a network of their own", " ", said(skips, map[string]string{}))
+	w.Put(pods+"host", &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "proxy"}}, Spec: corev1.PodSpec{HostNetwork: true}})
+	begins("one on the host network", "NotImplemented spec.skipRedirectFromBackend: it does not hold for pod shop/host", said(skips, map[string]string{}))
 }
 
 func TestAnObjectWithoutStatusGetsAnEventAndIsRemindedOf(t *testing.T) {

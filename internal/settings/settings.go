@@ -143,7 +143,7 @@ type Addressing struct {
 	SaidIPv4, SaidIPv6 bool
 
 	IPAM  string
-	Pools []Pool // of mode cluster-pool, families that are off left out
+	Pools []Pool // where IPAM is cluster-pool; families that are off left out
 }
 
 // Identity says what the identity of a pod is made of.

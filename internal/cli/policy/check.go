@@ -16,6 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/policyinput"
+	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -25,7 +26,7 @@ func checkCommand(env Environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check -f FILE…",
 		Short: "Say what is wrong with policies before they are applied",
-		Long: `check reads policy objects from files and says of each what is wrong with it, and what it will not do
+		Long: `check reads policies from files, CiliumLocalRedirectPolicies among them, and says of each what is wrong with it, and what it will not do
 though it seems to. It needs no cluster: all files together are taken for one. With --kubeconfig they are taken
 for additions to that cluster: its pods, policies, and the prefixes of its pods and nodes are known.
 
@@ -132,14 +133,16 @@ func ofCluster(objects []*manifest.Object, o lint.Options) (lint.Options, error)
 	_, config := policyinput.Options(s, t)
 	o.Cluster = config.ClusterName
 	var pods, nodes []netip.Prefix
-	for _, pool := range config.Pools {
-		pods = append(pods, pool.Prefixes...)
+	if config.IPAM == settings.ClusterPool {
+		for _, pool := range config.Pools {
+			pods = append(pods, pool.Prefixes...)
+		}
 	}
 	for n := range t.Nodes.All(s) {
 		for _, a := range n.Addresses {
 			nodes = append(nodes, netip.PrefixFrom(a, a.BitLen()))
 		}
-		if len(config.Pools) == 0 {
+		if config.IPAM != settings.ClusterPool {
 			pods = append(pods, n.PodCIDRs...)
 		}
 	}
@@ -177,6 +180,10 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 			_, there := t.Services.One(s, table.ObjectKey(namespace, name))
 			return there
 		}
+	}
+	w.Headless = func(namespace, name string) bool {
+		service, there := t.Services.One(s, table.ObjectKey(namespace, name))
+		return there && len(service.ClusterIPs) == 0
 	}
 	o.World = &w
 	return nil

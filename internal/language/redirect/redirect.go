@@ -192,12 +192,7 @@ func Gaps(p redirect.Policy, w gap.World) (out []gap.Gap) {
 			Message: fmt.Sprintf("%s is in none of the ranges of setting lrp-address-matcher-cidrs, so nothing is redirected", p.Address),
 		})
 	}
-	if p.Service != "" && w.Service != nil && !w.Service(p.Namespace, p.Service) {
-		out = append(out, gap.Gap{
-			Reason: gap.NotFound, Field: r.matcher() + ".serviceName",
-			Message: fmt.Sprintf("there is no service %s/%s, so nothing is redirected; create it, or correct the name", p.Namespace, p.Service),
-		})
-	}
+	out = append(out, named(p, w)...)
 	for i, port := range p.Ports {
 		if _, ok := p.To(port); !ok {
 			out = append(out, gap.Gap{
@@ -212,6 +207,35 @@ func Gaps(p redirect.Policy, w gap.World) (out []gap.Gap) {
 	for _, o := range w.Others() {
 		if other, ok := o.(*v2.CiliumLocalRedirectPolicy); ok {
 			out = append(out, taken(p, Policy(other), r.matcher())...)
+		}
+	}
+	return out
+}
+
+// named says what is wrong with what a policy names in this World: its Service, its address, its pods.
+func named(p redirect.Policy, w gap.World) (out []gap.Gap) {
+	say := func(reason gap.Reason, field, message string, args ...any) {
+		out = append(out, gap.Gap{Reason: reason, Field: field, Message: fmt.Sprintf(message, args...)})
+	}
+	const name = frontendField + ".serviceMatcher.serviceName"
+	switch {
+	case p.Service != "" && w.Service != nil && !w.Service(p.Namespace, p.Service):
+		say(gap.NotFound, name, "there is no service %s/%s, so nothing is redirected; create it, or correct the name", p.Namespace, p.Service)
+	case p.Service != "" && w.Headless != nil && w.Headless(p.Namespace, p.Service):
+		say(gap.NotFound, name, "service %s/%s has no cluster address (it is headless, or a name of DNS alone), so nothing is redirected: who calls it calls its endpoints; name a service with a cluster address",
+			p.Namespace, p.Service)
+	}
+	if p.Address.IsValid() && w.PodCIDRs != nil {
+		prefixes := w.PodCIDRs()
+		if i := slices.IndexFunc(prefixes, func(c netip.Prefix) bool { return c.Contains(p.Address) }); i >= 0 {
+			say(gap.Superseded, frontendField+".addressMatcher.ip",
+				"%s is of the addresses of pods (%s): packets go to the pod that has it, whatever this says, and only calls at sockets are redirected; name an address that no pod gets, or a service of those pods", p.Address, prefixes[i])
+		}
+	}
+	if p.Skips && w.OnHost != nil {
+		if pod := w.OnHost(p.Namespace, p.Selector); pod != "" {
+			say(gap.NotImplemented, "spec.skipRedirectFromBackend",
+				"it does not hold for pod %s, which is on the host network: its calls come from its node's address, as those of others there, so they are redirected, also to itself; give the pod a network of its own", pod)
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package redirect
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy/gap"
 )
 
@@ -99,6 +101,46 @@ redirectBackend: {localEndpointSelector: {}, toPorts: [{port: '53', protocol: UD
 	w.Others = func() []any { return []any{o} }
 	if have := Gaps(Policy(older), w); len(have) > 0 {
 		t.Errorf("the first one: %v", have)
+	}
+}
+
+func TestWhatAPolicyNamesIsLookedAt(t *testing.T) {
+	const pods = "\nredirectBackend: {localEndpointSelector: {matchLabels: {app: cache}}, toPorts: [{port: '53', protocol: UDP}]}"
+	const service = "redirectFrontend: {serviceMatcher: {serviceName: dns, namespace: sys}}" + pods
+	address := func(a string) string {
+		return "redirectFrontend: {addressMatcher: {ip: '" + a + "', toPorts: [{port: '53', protocol: UDP}]}}" + pods
+	}
+	w := on()
+	w.Service = func(string, string) bool { return true }
+	w.Headless = func(namespace, name string) bool { return namespace+"/"+name == "sys/dns" }
+	w.PodCIDRs = func() []netip.Prefix {
+		return []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16"), netip.MustParsePrefix("fd00:244::/64")}
+	}
+	w.OnHost = func(namespace string, of identity.Selector) string {
+		if namespace == "sys" && of.Matches(identity.NewLabels(map[string]string{"k8s:app": "cache"})) {
+			return "sys/cache-1"
+		}
+		return ""
+	}
+	for spec, want := range map[string]string{
+		service: "NotFound spec.redirectFrontend.serviceMatcher.serviceName: service sys/dns has no cluster address (it is headless, or a name of DNS alone), so nothing is redirected: " +
+			"who calls it calls its endpoints; name a service with a cluster address",
+		address("169.254.169.254"): "",
+		address("10.244.3.7"): "Superseded spec.redirectFrontend.addressMatcher.ip: 10.244.3.7 is of the addresses of pods (10.244.0.0/16): packets go to the pod that has it, whatever this says, " +
+			"and only calls at sockets are redirected; name an address that no pod gets, or a service of those pods",
+		address("fd00:244::7"): "Superseded spec.redirectFrontend.addressMatcher.ip: fd00:244::7 is of the addresses of pods (fd00:244::/64): packets go to the pod that has it, whatever this says, " +
+			"and only calls at sockets are redirected; name an address that no pod gets, or a service of those pods",
+		"skipRedirectFromBackend: true\n" + address("169.254.169.254"): "NotImplemented spec.skipRedirectFromBackend: it does not hold for pod sys/cache-1, which is on the host network: its calls come from its node's address, " +
+			"as those of others there, so they are redirected, also to itself; give the pod a network of its own",
+		"skipRedirectFromBackend: true\n" + strings.ReplaceAll(address("169.254.169.254"), "app: cache", "app: other"): "",
+	} {
+		have := ""
+		for _, g := range Gaps(Policy(read(t, spec)), w) {
+			have += string(g.Reason) + " " + g.String()
+		}
+		if have != want {
+			t.Errorf("%s:\nhave %s\nwant %s", spec, have, want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,12 +25,14 @@ import (
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/settings"
 )
 
 // Facts reads what policies depend on beside their own text.
 type Facts struct {
 	Client client.Reader
-	Groups bool // the API server knows CiliumCIDRGroups
+	Live   client.Reader // of what is not cached: asked for single objects that few policies name; nil: that is not known
+	Groups bool          // the API server knows CiliumCIDRGroups
 }
 
 // World reads the configuration, and looks for objects when it is asked for them. What went wrong then is in the error that
@@ -61,6 +64,25 @@ func (f Facts) World(ctx context.Context) (w gap.World, done func() error, err e
 	w.Service = func(namespace, name string) bool {
 		return there(client.ObjectKey{Namespace: namespace, Name: name}, ServiceMetadata())
 	}
+	w.PodCIDRs = func() []netip.Prefix {
+		prefixes, err := f.podCIDRs(ctx, w.Config)
+		failed = errors.Join(failed, err)
+		return prefixes
+	}
+	if f.Live != nil {
+		w.Headless = func(namespace, name string) bool {
+			var s corev1.Service
+			if err := f.Live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &s); client.IgnoreNotFound(err) != nil {
+				failed = errors.Join(failed, fmt.Errorf("read service %s/%s: %w", namespace, name, err))
+			}
+			return s.Spec.ClusterIP == corev1.ClusterIPNone || s.Spec.Type == corev1.ServiceTypeExternalName
+		}
+		w.OnHost = func(namespace string, of identity.Selector) string {
+			pod, err := f.onHost(ctx, namespace, of)
+			failed = errors.Join(failed, err)
+			return pod
+		}
+	}
 	if f.Groups {
 		w.Group = func(name string) ([]string, bool) {
 			var g v2.CiliumCIDRGroup
@@ -69,6 +91,51 @@ func (f Facts) World(ctx context.Context) (w gap.World, done func() error, err e
 		}
 	}
 	return w, func() error { return failed }, nil
+}
+
+// podCIDRs are the prefixes that pods have addresses of: those that nodes get theirs out of, or else theirs.
+func (f Facts) podCIDRs(ctx context.Context, c settings.Config) (list []netip.Prefix, err error) {
+	if c.IPAM == settings.ClusterPool {
+		for _, pool := range c.Pools {
+			list = append(list, pool.Prefixes...)
+		}
+		return list, nil
+	}
+	var nodes v2.CiliumNodeList
+	if err := f.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("list CiliumNodes, which have prefixes of pods: %w", err)
+	}
+	for i := range nodes.Items {
+		for _, text := range nodes.Items[i].Spec.IPAM.PodCIDRs {
+			if p, err := netip.ParsePrefix(text); err == nil {
+				list = append(list, p)
+			}
+		}
+	}
+	return list, nil
+}
+
+// onHost finds a pod of a namespace that is on the host network and has the labels that a selector asks for.
+func (f Facts) onHost(ctx context.Context, namespace string, of identity.Selector) (string, error) {
+	for next := ""; ; {
+		var pods corev1.PodList
+		err := f.Live.List(ctx, &pods, client.InNamespace(namespace), client.MatchingFields{"spec.hostNetwork": "true"}, client.Limit(500), client.Continue(next))
+		if err != nil {
+			return "", fmt.Errorf("list pods of namespace %s on the host network: %w", namespace, err)
+		}
+		for _, p := range pods.Items {
+			labels := make(map[string]string, len(p.Labels))
+			for key, value := range p.Labels {
+				labels[identity.SourceK8s+":"+key] = value
+			}
+			if p.Spec.HostNetwork && of.Matches(identity.NewLabels(labels)) {
+				return p.Namespace + "/" + p.Name, nil
+			}
+		}
+		if next = pods.Continue; next == "" {
+			return "", nil
+		}
+	}
 }
 
 // ServiceMetadata is the kind as which services are cached: that they are there is all that counts.

@@ -26,6 +26,7 @@ package gap
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -78,6 +79,12 @@ type World struct {
 	Group func(name string) (problems []string, there bool)
 	// Service tells whether there is one of this name; nil: not known.
 	Service func(namespace, name string) bool
+	// Headless tells whether a service that is there has no cluster address; nil: not known.
+	Headless func(namespace, name string) bool
+	// PodCIDRs are the prefixes that pods have addresses of; nil: not known.
+	PodCIDRs func() []netip.Prefix
+	// OnHost names a pod of a namespace on the host network that a selector chooses, if there is one; nil: not known.
+	OnHost func(namespace string, of identity.Selector) string
 	// Others are the other objects of its kind; nil: not known.
 	Others func() []any
 	// Audited are the namespaces whose pods have nothing denied: what identity.Namespace says of each.

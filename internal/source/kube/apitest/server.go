@@ -253,8 +253,8 @@ func (s selector) matches(u *unstructured.Unstructured) bool {
 		return false
 	}
 	for _, want := range s.fields.Requirements() {
-		have, _, _ := unstructured.NestedString(u.Object, strings.Split(want.Field, ".")...)
-		if have != want.Value {
+		have, there, _ := unstructured.NestedFieldNoCopy(u.Object, strings.Split(want.Field, ".")...)
+		if !there && want.Value != "" || there && fmt.Sprint(have) != want.Value {
 			return false
 		}
 	}
