@@ -5,14 +5,15 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/explain/service"
+	"weftnet.io/weftnet/internal/explain/service/filter"
 	"weftnet.io/weftnet/internal/state"
 )
 
 // handleServices adds what people ask about services.
 func (a *Agent) handleServices(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+agentv1.PathServices, func(w http.ResponseWriter, r *http.Request) {
-		filter, err := service.ParseFilter(r.URL.Query())
-		answer(w, a.services().List(filter), err)
+		chosen, err := filter.Parse(r.URL.Query())
+		answer(w, a.services().List(chosen), err)
 	})
 	mux.HandleFunc("GET "+agentv1.PathServiceTrace, func(w http.ResponseWriter, r *http.Request) {
 		trace, err := a.services().Trace(r.FormValue("from"), r.FormValue("to"), r.FormValue("protocol"))

@@ -4,7 +4,7 @@ package v1
 // and text for people.
 const (
 	PathServices     = "/v1/services"       // ?namespace=&service=&ip=&port=&protocol=&backend=, each as often as wanted: ServiceList
-	PathServiceShow  = "/v1/services/show"  // ?of=NAMESPACE/NAME: ServiceDetail
+	PathServiceShow  = "/v1/services/show"  // ?of=NAMESPACE/NAME, or ADDRESS:PORT[/PROTOCOL]: ServiceDetail
 	PathServiceTrace = "/v1/services/trace" // ?from=CALLER&to=ADDRESS:PORT&protocol=: ServiceTrace
 )
 
@@ -65,10 +65,11 @@ type Backend struct {
 	State   BackendState `json:"state"`
 }
 
-// ServiceDetail is a Service, what it became, and what of that the kernel has.
+// ServiceDetail is a Service, or a policy that leads calls of an address of its own, what it became, and what of that the kernel has.
 type ServiceDetail struct {
 	Namespace             string            `json:"namespace"`
 	Name                  string            `json:"name"`
+	Policy                string            `json:"policy,omitempty"`   // it is of no Service, but of the CiliumLocalRedirectPolicy of this name
 	Headless              bool              `json:"headless,omitempty"` // or of type ExternalName: only DNS knows it
 	ClusterIPs            []string          `json:"clusterIPs,omitempty"`
 	ExternalIPs           []string          `json:"externalIPs,omitempty"` // and addresses of a load balancer

@@ -14,6 +14,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/explain/service"
+	"weftnet.io/weftnet/internal/explain/service/filter"
 )
 
 func listCommand(env Environment) *cobra.Command {
@@ -57,7 +58,7 @@ a frontend, -o wide all of them, and whether the kernel has the frontend as it i
 		if err := out.check(); err != nil {
 			return err
 		}
-		if _, err := service.ParseFilter(query); err != nil {
+		if _, err := filter.Parse(query); err != nil {
 			return UsageError{err}
 		}
 		var list agentv1.ServiceList

@@ -39,6 +39,7 @@ func TestAnswersAreTextOfOneLineForEachThing(t *testing.T) {
 		{"empty.json", "empty.yaml", "", "list -o yaml"},
 		{"show.json", "show.txt", "10.96.0.20:80/tcp: slot 1 leads to backend 9, which map backends does not have", "show shop/web"},
 		{"show.json", "show.json", "10.96.0.20:80/tcp: slot 1 leads to backend 9, which map backends does not have", "show shop/web -o json"},
+		{"redirect.json", "redirect.txt", "", "show 169.254.169.254:80"},
 		{"trace.json", "trace.txt", "10.96.0.20:80/tcp: slot 1 leads to backend 9, which map backends does not have\n10.96.0.20:80/tcp: no slot leads to 10.244.2.9:8080", "trace shop/cart 10.96.0.20:80"},
 		{"refused.json", "refused.txt", "", "trace shop/cart 10.96.0.10:53 udp"},
 	} {
@@ -65,7 +66,7 @@ func TestFiltersAndNamesReachTheAgent(t *testing.T) {
 			t.Errorf("%s: asked %s, %v", args, asked, err)
 		}
 	}
-	for args, want := range map[string]string{"show web": "default%2Fweb", "show web -n shop": "shop%2Fweb", "show shop/web": "shop%2Fweb"} {
+	for args, want := range map[string]string{"show web": "default%2Fweb", "show web -n shop": "shop%2Fweb", "show shop/web": "shop%2Fweb", "show 10.96.0.20:80/tcp": "10.96.0.20%3A80%2Ftcp", "show [fd00::1]:80 -n shop": "%5Bfd00%3A%3A1%5D%3A80"} {
 		if _, asked, _ := run(t, "show.json", strings.Fields(args)...); asked != "/v1/services/show?of="+want {
 			t.Errorf("%s: asked %s", args, asked)
 		}

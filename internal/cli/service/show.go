@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,20 +19,25 @@ import (
 
 func showCommand(env Environment) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "show NAMESPACE/NAME",
+		Use:   "show NAMESPACE/NAME|ADDRESS:PORT[/PROTOCOL]",
 		Short: "Show a service beside what the kernel has of it",
 		Long: `show gives a service, its policies, each of its frontends and their backends, and beside them the rows of the
 kernel's maps by which programs translate: services (its number and how many slots it has), slots (which
 backend each leads to) and backends.
 
+An address with a port stands for the service that has it, a node port at an address of a node, too, or for
+the CiliumLocalRedirectPolicy that names it; -n is not asked then.
+
 What table and kernel do not agree about is a fault, and makes the command fail, unless the agent is
 writing it at this very moment.`,
 		Example: `  weft service show shop/web
   weft service show web -n shop
+  weft service show 10.96.0.10:53/udp
+  weft service show 169.254.169.254:80
   weft service show shop/web -o json | jq '.frontends[].sides'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("which one? weft service show NAMESPACE/NAME")
+				return usage("which one? weft service show NAMESPACE/NAME, or ADDRESS:PORT")
 			}
 			return nil
 		},
@@ -59,10 +65,13 @@ writing it at this very moment.`,
 	return c
 }
 
-// named is the name of a service with its namespace.
+// named is the name of a service with its namespace, or an address with a port.
 func named(name, namespace string) (string, error) {
 	own, _, whole := strings.Cut(name, "/")
+	_, err := netip.ParseAddrPort(own)
 	switch {
+	case err == nil:
+		return name, nil
 	case whole && namespace != "" && own != namespace:
 		return "", usage("%s is not in namespace %s", name, namespace)
 	case whole:
@@ -82,6 +91,9 @@ func fault(faults []string) error {
 
 func printDetail(out io.Writer, d agentv1.ServiceDetail) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	if d.Policy != "" {
+		return printPolicy(w, out, d)
+	}
 	fmt.Fprintf(w, "Service %s/%s\n", d.Namespace, d.Name)
 	line := func(name, text string) {
 		if text != "" {
@@ -98,9 +110,16 @@ func printDetail(out io.Writer, d agentv1.ServiceDetail) error {
 	line("internalTrafficPolicy", d.InternalTrafficPolicy)
 	line("externalTrafficPolicy", d.ExternalTrafficPolicy+healthChecks(d))
 	line("endpoints", endpoints(d))
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	return errors.Join(w.Flush(), printFrontends(out, d))
+}
+
+// printPolicy prints a policy that leads calls of an address of its own.
+func printPolicy(w *tabwriter.Writer, out io.Writer, d agentv1.ServiceDetail) error {
+	fmt.Fprintf(w, "CiliumLocalRedirectPolicy %s/%s\n  address\t%s\n  ports\t%s\n", d.Namespace, d.Policy, strings.Join(d.ExternalIPs, ", "), ports(d.Ports))
+	return errors.Join(w.Flush(), printFrontends(out, d))
+}
+
+func printFrontends(out io.Writer, d agentv1.ServiceDetail) error {
 	for _, f := range d.Frontends {
 		if err := printFrontend(out, f); err != nil {
 			return err
@@ -198,6 +217,8 @@ func printFrontend(out io.Writer, f agentv1.FrontendDetail) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
+	} else if f.Kind == agentv1.KindLocalRedirect {
+		fmt.Fprintln(out, "  no pod here is ready: calls go on as they are")
 	} else if f.Port != 0 {
 		fmt.Fprintln(out, "  no backends: who calls it is refused")
 	}

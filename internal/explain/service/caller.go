@@ -38,42 +38,6 @@ func (c caller) String() string {
 	return c.name
 }
 
-// called is an address and port with a protocol.
-type called struct {
-	at       netip.AddrPort
-	protocol uint8
-}
-
-// row is the key of its frontend.
-func (c called) row() table.Frontend {
-	return table.Frontend{Address: c.at.Addr(), Port: c.at.Port(), Protocol: c.protocol}
-}
-
-func (c called) String() string { return c.at.String() + "/" + protocolName(c.protocol) }
-
-// parseCalled reads 10.96.0.10:53, [fd00::10]:53, either with /udp behind it; a protocol beside it says the same.
-func parseCalled(to, protocol string) (c called, err error) {
-	rest, behind, has := strings.Cut(to, "/")
-	switch {
-	case has && protocol != "" && !strings.EqualFold(behind, protocol):
-		return c, fmt.Errorf("to: is it %s or %s?", behind, protocol)
-	case !has && protocol != "":
-		behind = protocol
-	case !has:
-		behind = "tcp"
-	}
-	known := false
-	if c.protocol, known = protocols[strings.ToLower(behind)]; !known {
-		return c, fmt.Errorf("protocol %q is not one of tcp, udp, sctp", behind)
-	}
-	at, err := netip.ParseAddrPort(rest)
-	if err != nil || at.Port() == 0 {
-		return c, fmt.Errorf("to: %q is no address with a port; write 10.96.0.10:53 or [fd00::10]:53", to)
-	}
-	c.at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-	return c, nil
-}
-
 // caller finds who calls an address, by what people know of it.
 func (n Node) caller(r state.Reader, from string, to netip.Addr) (c caller, err error) {
 	var owns []netip.Addr

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/service/callee"
 	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -123,7 +124,7 @@ func slotFault(want table.Frontend, h HeldBackend, b table.Backend, wanted, led 
 	case !h.Address.IsValid():
 		return fmt.Sprintf("slot %d leads to backend %d, which map backends does not have", h.Slot, h.ID)
 	case h.Protocol != want.Protocol:
-		return fmt.Sprintf("slot %d leads to backend %d, which is for %s", h.Slot, h.ID, protocolName(h.Protocol))
+		return fmt.Sprintf("slot %d leads to backend %d, which is for %s", h.Slot, h.ID, callee.ProtocolName(h.Protocol))
 	case !wanted:
 		return fmt.Sprintf("slot %d leads to %s, which the table does not have", h.Slot, h.Address)
 	case !b.Takes():

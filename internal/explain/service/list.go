@@ -2,20 +2,21 @@ package service
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/service/callee"
+	"weftnet.io/weftnet/internal/explain/service/filter"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 )
 
 // List gives the frontends that a filter lets through, by service. What is refused at a cluster address is not among them.
-func (n Node) List(f Filter) agentv1.ServiceList {
+func (n Node) List(f filter.Filter) agentv1.ServiceList {
 	r := n.Now()
 	list := agentv1.ServiceList{Frontends: []agentv1.Frontend{}}
 	for row := range n.Tables.Frontends.All(r) {
@@ -23,7 +24,7 @@ func (n Node) List(f Filter) agentv1.ServiceList {
 			continue
 		}
 		list.Total++
-		if f.lets(row) {
+		if f.Lets(row) {
 			list.Frontends = append(list.Frontends, n.frontendOf(r, row))
 		}
 	}
@@ -45,7 +46,7 @@ func isRefusal(f table.Frontend) bool { return f.Port == 0 && f.Protocol == 0 }
 
 func (n Node) frontendOf(r state.Reader, row table.Frontend) agentv1.Frontend {
 	f := agentv1.Frontend{
-		Namespace: row.Namespace, Name: row.Name, Address: row.Address.String(), Port: row.Port, Protocol: protocolName(row.Protocol), Kind: kindOf(row),
+		Namespace: row.Namespace, Name: row.Name, Address: row.Address.String(), Port: row.Port, Protocol: callee.ProtocolName(row.Protocol), Kind: kindOf(row),
 		Callers: row.Scope.String(), AffinitySeconds: row.AffinitySeconds, Redirect: row.Redirect, Backends: []agentv1.Backend{},
 	}
 	if row.Maglev.Size > 0 {
@@ -90,27 +91,12 @@ func stateOf(b table.Backend) agentv1.BackendState {
 	return agentv1.BackendActive
 }
 
-// protocols are those that services have.
-var protocols = map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}
-
-func protocolName(number uint8) string {
-	for name, n := range protocols {
-		if n == number {
-			return name
-		}
-	}
-	if number == 0 {
-		return "any"
-	}
-	return fmt.Sprint(number)
-}
-
 // nameOf is how people write a frontend: 10.96.0.10:80/tcp. Where others serve who calls from outside, that is said.
 func nameOf(f table.Frontend) string {
 	if isRefusal(f) {
 		return f.Address.String() + ", whatever is no port of its service"
 	}
-	text := netip.AddrPortFrom(f.Address, f.Port).String() + "/" + protocolName(f.Protocol)
+	text := netip.AddrPortFrom(f.Address, f.Port).String() + "/" + callee.ProtocolName(f.Protocol)
 	switch f.Scope {
 	case table.ScopeOutside:
 		text += " from outside"

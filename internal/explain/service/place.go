@@ -94,7 +94,11 @@ func (t *trace) settledIPCache() bool {
 func (t *trace) path(to netip.Addr) (way string) {
 	row, found := t.place(to)
 	if t.scope == table.ScopeOutside && row.Flags&table.IPCacheLocal == 0 {
-		defer func() { way += ", with this node's address and a port of its own" }()
+		with := ", with this node's address and a port of its own"
+		if t.direct {
+			with = ", with the client's address: that node answers it (DSR)"
+		}
+		defer func() { way += with }()
 	}
 	node := func(name string) string { return cmp.Or(name, "a node that is not known") }
 	switch {

@@ -8,9 +8,13 @@ import (
 	"testing"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/derive/config"
+	"weftnet.io/weftnet/internal/explain/service/callee"
+	"weftnet.io/weftnet/internal/explain/service/filter"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
@@ -155,7 +159,7 @@ func TestFrontendsAreListedByServiceAndChosenByWhatPeopleKnow(t *testing.T) {
 		"protocol=udp&protocol=sctp":        "dns 10.96.0.10:53/udp ClusterIP",
 	} {
 		values, _ := url.ParseQuery(query)
-		f, err := ParseFilter(values)
+		f, err := filter.Parse(values)
 		if err != nil {
 			t.Errorf("%s: %v", query, err)
 			continue
@@ -163,7 +167,7 @@ func TestFrontendsAreListedByServiceAndChosenByWhatPeopleKnow(t *testing.T) {
 		var have []string
 		list := b.List(f)
 		for _, one := range list.Frontends {
-			row := table.Frontend{Address: addr(one.Address), Port: one.Port, Protocol: protocols[one.Protocol]}
+			row := table.Frontend{Address: addr(one.Address), Port: one.Port, Protocol: callee.Protocols[one.Protocol]}
 			have = append(have, one.Name+" "+nameOf(row)+" "+string(one.Kind))
 		}
 		if text := strings.Join(have, ", "); text != want || list.Total != 6 {
@@ -172,7 +176,7 @@ func TestFrontendsAreListedByServiceAndChosenByWhatPeopleKnow(t *testing.T) {
 	}
 	for _, wrong := range []string{"port=0", "port=http", "ip=here", "backend=10.0.0.0/40", "protocol=icmp"} {
 		values, _ := url.ParseQuery(wrong)
-		if _, err := ParseFilter(values); err == nil {
+		if _, err := filter.Parse(values); err == nil {
 			t.Errorf("%s: it makes no sense, and is taken", wrong)
 		}
 	}
@@ -185,7 +189,7 @@ func TestAListSaysWhatTheAgentCannotWrite(t *testing.T) {
 	b.write(t, func(tx *state.Tx) {
 		status.Statuses.Put(tx, status.Status{Table: "frontends", Key: key, Attempts: 3, Err: "map services is full"})
 	})
-	f, _ := ParseFilter(url.Values{"ip": {"192.0.2.7"}})
+	f, _ := filter.Parse(url.Values{"ip": {"192.0.2.7"}})
 	if one := b.List(f).Frontends[0]; one.InPlace || one.Error != "map services is full" {
 		t.Errorf("%+v", one)
 	}
@@ -321,5 +325,63 @@ func TestAnAgentThatStartsSaysThatItComparesNothing(t *testing.T) {
 	b.Maps = nil
 	if d := b.show(t); len(d.Faults) > 0 || !slices.Equal(d.Notes, []string{starting}) || len(d.Frontends[1].Sides) != 3 {
 		t.Errorf("faults %q, notes %q", d.Faults, d.Notes)
+	}
+}
+
+func TestAnAddressWithAPortStandsForWhatHasIt(t *testing.T) {
+	b, _ := newTraceBench(t, table.Setting{Name: "enable-local-redirect-policy", Value: "true"})
+	port := func(n uint16, protocol uint8) []redirect.Port { return []redirect.Port{{Port: n, Protocol: protocol}} }
+	b.write(t, func(tx *state.Tx) {
+		put := func(name, address string, ports []redirect.Port) {
+			redirect.Table.Put(tx, redirect.Policy{Namespace: "shop", Name: name, Address: addr(address), Ports: ports, Backends: ports})
+		}
+		put("metadata", "169.254.169.254", port(80, 6))
+		put("waits", "169.254.169.253", port(80, 6))
+		put("late", "10.96.0.20", port(80, 6))
+		row := table.Frontend{Address: addr("169.254.169.254"), Port: 80, Protocol: 6, Namespace: "shop", Name: "metadata" + redirect.Suffix, Kind: table.LocalRedirect, Passes: true, Redirect: "metadata"}
+		row.Backends = []table.Backend{{Address: addr("10.244.1.7"), Port: 80}}
+		b.Tables.Frontends.Put(tx, row)
+		row.Address, row.Name, row.Redirect, row.Backends = addr("169.254.169.253"), "waits"+redirect.Suffix, "waits", nil
+		b.Tables.Frontends.Put(tx, row)
+	})
+	b.settle(t)
+	for of, want := range map[string]string{
+		"10.96.0.20:80":                   "shop/web: CiliumLocalRedirectPolicy shop/late names it, too",
+		"10.96.0.20:80/tcp":               "shop/web: CiliumLocalRedirectPolicy shop/late names it, too",
+		"10.96.0.10:53":                   "kube-system/dns",
+		"[fd00:96::20]:80":                "shop/web",
+		"192.168.0.2:30080":               "shop/web",
+		"169.254.169.254:80":              "shop/metadata:local-redirect: CiliumLocalRedirectPolicy shop/metadata leads new calls to ready pods of this node",
+		"169.254.169.253:80":              "shop/waits:local-redirect: CiliumLocalRedirectPolicy shop/waits redirects nothing here: no pod that it chooses is ready on this node, and calls go on as they are",
+		"shop/metadata" + redirect.Suffix: "shop/metadata:local-redirect: CiliumLocalRedirectPolicy shop/metadata leads new calls to ready pods of this node",
+		"192.168.0.1:8443":                "error: 0.0.0.0:8443/tcp at this node is a hostPort of pod shop/web-1, and no service; weft service list --port 8443 has it",
+		"10.96.0.20:80/udp":               "error: nothing is translated at 10.96.0.20:80; weft service list --ip 10.96.0.20 has what is at this address",
+		"203.0.113.1:30080":               "error: nothing is translated at 203.0.113.1:30080; weft service list --ip 203.0.113.1 has what is at this address",
+	} {
+		d, err := b.Show(of)
+		have := d.Namespace + "/" + d.Name
+		if len(d.Notes) > 0 {
+			have += ": " + strings.Join(d.Notes, "; ")
+		}
+		if err != nil {
+			have = "error: " + err.Error()
+		}
+		if len(d.Faults) > 0 || have != want {
+			t.Errorf("%s: %s %v\nwant %s", of, have, d.Faults, want)
+		}
+	}
+	b.write(t, func(tx *state.Tx) {
+		for f := range b.Tables.Frontends.By(tx, table.ByService, table.ObjectKey("shop", "metadata"+redirect.Suffix)) {
+			b.Tables.Frontends.Delete(tx, b.Tables.Frontends.Key(f))
+			delete(b.kernel.held, nameOf(f))
+		}
+		b.Tables.Settings.Put(tx, table.Setting{Name: "enable-local-redirect-policy", Value: "false"})
+	})
+	config.New(b.Tables).Step(b.db)
+	b.settle(t)
+	x, err := b.Trace("shop/cart", "169.254.169.254:80", "")
+	const off = "CiliumLocalRedirectPolicy shop/metadata redirects nothing, since setting enable-local-redirect-policy is not true"
+	if err != nil || !slices.Contains(x.Notes, off) {
+		t.Errorf("%v, %v: want %s", x.Notes, err, off)
 	}
 }

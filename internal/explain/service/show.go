@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/service/callee"
+	"weftnet.io/weftnet/internal/explain/service/lead"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
@@ -16,14 +18,27 @@ import (
 // starting is why the kernel is not compared.
 const starting = "the kernel's maps are not compared: the agent is starting, and its programs are not loaded yet"
 
-// Show gives a Service (NAMESPACE/NAME), what it became, and what of that the kernel has.
+// Show gives a Service (NAMESPACE/NAME), what it became, and what of that the kernel has; or what has an ADDRESS:PORT: a Service, or the
+// frontends of a CiliumLocalRedirectPolicy.
 func (n Node) Show(of string) (agentv1.ServiceDetail, error) {
 	r := n.Now()
+	var also []string
+	if to, is := address(of); is {
+		owner, others, err := n.owner(r, to)
+		if err != nil {
+			return agentv1.ServiceDetail{}, err
+		}
+		of, also = owner, others
+	}
+	if p, is := policyOf(r, of); is {
+		return n.showPolicy(r, p, also)
+	}
 	s, err := n.find(r, of)
 	if err != nil {
 		return agentv1.ServiceDetail{}, err
 	}
 	d := agentv1.ServiceDetail{
+		Notes:     also,
 		Namespace: s.Namespace, Name: s.Name, Headless: len(s.ClusterIPs) == 0,
 		ClusterIPs: texts(s.ClusterIPs), ExternalIPs: texts(s.ExternalIPs), Selector: s.Selector,
 		AffinitySeconds: s.AffinitySeconds, InternalTrafficPolicy: trafficPolicy(s.InternalLocal), Endpoints: n.endpoints(r, s),
@@ -31,7 +46,7 @@ func (n Node) Show(of string) (agentv1.ServiceDetail, error) {
 		Ports: []agentv1.ServicePort{}, Frontends: []agentv1.FrontendDetail{},
 	}
 	for _, p := range s.Ports {
-		d.Ports = append(d.Ports, agentv1.ServicePort{Name: p.Name, Protocol: protocolName(p.Protocol), Port: p.Port, NodePort: p.NodePort})
+		d.Ports = append(d.Ports, agentv1.ServicePort{Name: p.Name, Protocol: callee.ProtocolName(p.Protocol), Port: p.Port, NodePort: p.NodePort})
 	}
 	if n.Maps == nil {
 		d.Notes = append(d.Notes, starting)
@@ -48,7 +63,7 @@ func (n Node) Show(of string) (agentv1.ServiceDetail, error) {
 			return d, err
 		}
 	}
-	d.Notes = append(append(d.Notes, n.taken(r, s)...), n.redirects(r, s, rows)...)
+	d.Notes = append(append(d.Notes, n.taken(r, s)...), lead.OfService(r, n.Tables, s, rows)...)
 	return d, n.strays(r, &d, s)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/explain"
+	"weftnet.io/weftnet/internal/explain/service/callee"
 	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -21,10 +22,11 @@ type trace struct {
 	agentv1.ServiceTrace
 	r    state.Reader
 	from caller
-	to   called
+	to   callee.Callee
 	err  error // the first of the kernel
 
 	scope  table.Scope // as which of them the caller calls
+	direct bool        // backends on other nodes answer the caller themselves
 	socket bool        // a process of this node, whose call is led to a backend before there is a packet
 
 	asked map[string]*agentv1.Explanation
@@ -34,11 +36,11 @@ type trace struct {
 // port.
 func (n Node) Trace(from, to, protocol string) (agentv1.ServiceTrace, error) {
 	r := n.Now()
-	what, err := parseCalled(to, protocol)
+	what, err := callee.Parse(to, protocol)
 	if err != nil {
 		return agentv1.ServiceTrace{}, err
 	}
-	who, err := n.caller(r, from, what.at.Addr())
+	who, err := n.caller(r, from, what.Address.Addr())
 	if err != nil {
 		return agentv1.ServiceTrace{}, err
 	}
@@ -74,7 +76,7 @@ func (t *trace) end(outcome agentv1.TraceOutcome, format string, args ...any) {
 // follow asks what programs ask, in their order: find_path of bpf/from_pod.c, outside_call of bpf/lib/outside.h.
 func (t *trace) follow() {
 	translates := t.translated()
-	address := t.to.at.Addr()
+	address := t.to.Address.Addr()
 	if place, _ := t.place(address); translates && isWorkload(place) {
 		t.step("frontend", "none is looked up: the address is a pod's", "")
 		t.end(agentv1.TracePlain, "%s is the address of a pod, where no service is offered", address)
@@ -98,11 +100,12 @@ func (t *trace) follow() {
 	case found:
 		t.choose(row, held)
 	case refused:
-		t.refuse(false, "%s is a cluster address that has no port %d/%s: nothing but the ports of its service is there", address, t.to.at.Port(), protocolName(t.to.protocol))
+		t.refuse(false, "%s is a cluster address that has no port %d/%s: nothing but the ports of its service is there", address, t.to.Address.Port(), callee.ProtocolName(t.to.Protocol))
 	case t.scope == table.ScopeOutside:
 		t.end(agentv1.TracePlain, "this node offers no service at this address and port to who calls from outside: the packet goes on as it came")
 	default:
 		t.end(agentv1.TracePlain, "no service has this address and port")
+		t.unled()
 		t.plain()
 	}
 }
@@ -159,9 +162,9 @@ func (t *trace) atSockets() bool { return status.Realised(t.r, t.Tables.Sockets,
 // lookUp finds the frontend that is called: that of the address, else a node port of whatever address a node has, else a hostPort of
 // this node. As socket_frontend of bpf/lib/socket.h and lb_frontend of bpf/lib/lb.h.
 func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
-	key := t.to.row()
+	key := t.to.Row()
 	key.Scope = t.scope
-	itself := t.socket && t.to.at.Addr().IsLoopback() // a node offers its node ports to itself there, too
+	itself := t.socket && t.to.Address.Addr().IsLoopback() // a node offers its node ports to itself there, too
 	c := t.Tables.Config(t.r).Outside
 	if itself && c.HostPorts {
 		key.Scope = table.ScopeHere
@@ -175,14 +178,14 @@ func (t *trace) lookUp() (row table.Frontend, held Held, found bool) {
 			return row, held, true
 		}
 	}
-	place, _ := t.placeOf(t.r, t.to.at.Addr())
+	place, _ := t.placeOf(t.r, t.to.Address.Addr())
 	if place.Flags&table.IPCacheNode == 0 && !itself {
 		return row, held, false
 	}
-	if key.Address = netip.IPv4Unspecified(); t.to.at.Addr().Is6() {
+	if key.Address = netip.IPv4Unspecified(); t.to.Address.Addr().Is6() {
 		key.Address = netip.IPv6Unspecified()
 	}
-	portless := place.Flags&table.IPCachePortless != 0 || itself && !c.At.Has(t.to.at.Addr(), nil)
+	portless := place.Flags&table.IPCachePortless != 0 || itself && !c.At.Has(t.to.Address.Addr(), nil)
 	if c.First <= key.Port && key.Port <= c.Last && !portless {
 		if row, held, found = t.ask("node port", key); found {
 			return row, held, true
@@ -227,7 +230,7 @@ func (t *trace) admits(row table.Frontend, held Held) bool {
 
 // refuses tells whether the address is a cluster address, where nothing but the ports of its service is.
 func (t *trace) refuses() bool {
-	_, _, found := t.ask("cluster address", table.Frontend{Address: t.to.at.Addr()})
+	_, _, found := t.ask("cluster address", table.Frontend{Address: t.to.Address.Addr()})
 	return found
 }
 
@@ -286,18 +289,19 @@ func (t *trace) refuse(silent bool, format string, args ...any) {
 		t.Hears = "nothing: the packet is dropped, Service backend not found (158), and service-no-backend-response is drop"
 	default:
 		what := "an error of its socket with the next call of it"
-		if t.to.protocol == protocols["tcp"] && t.scope == table.ScopeOutside {
+		if t.to.Protocol == callee.Protocols["tcp"] && t.scope == table.ScopeOutside {
 			what = "connection refused"
-		} else if t.to.protocol == protocols["tcp"] {
+		} else if t.to.Protocol == callee.Protocols["tcp"] {
 			what = "connection refused, when it repeats its SYN after a second"
 		}
-		t.Hears = fmt.Sprintf("ICMP port unreachable from %s, which is %s; the packet is dropped, Service backend not found (158)", t.to.at.Addr(), what)
+		t.Hears = fmt.Sprintf("ICMP port unreachable from %s, which is %s; the packet is dropped, Service backend not found (158)", t.to.Address.Addr(), what)
 	}
 }
 
 // choose is the choice of a backend: lb_select of bpf/lib/lb.h.
 func (t *trace) choose(row table.Frontend, held Held) {
 	kept := t.kept(row, held)
+	t.direct = row.Direct
 	var active []table.Backend
 	count := map[agentv1.BackendState]int{}
 	for _, b := range row.Backends {
@@ -336,7 +340,7 @@ func (t *trace) choose(row table.Frontend, held Held) {
 			}
 		}
 		t.reach(&one, at)
-		if row.Protocol == protocols["sctp"] && row.Port != b.Port {
+		if row.Protocol == callee.Protocols["sctp"] && row.Port != b.Port {
 			one.Note = "SCTP keeps its port, and this one has another: dropped, Unsupported protocol (168)"
 		}
 		t.Backends = append(t.Backends, one)
@@ -435,9 +439,9 @@ func (t *trace) missing(row table.Frontend) string {
 		return "no EndpointSlice of it names an endpoint"
 	case family == 0:
 		return fmt.Sprintf("none of its %d endpoints has an address of this family", all)
-	case s.ExternalLocal && row.Scope == table.ScopeOutside && here == 0:
+	case s.ExternalLocal && row.Kind != table.ClusterIP && row.Scope == table.ScopeOutside && here == 0:
 		return fmt.Sprintf("its externalTrafficPolicy is Local, and none of its %d endpoints is on this node", family)
-	case s.ExternalLocal && row.Scope == table.ScopeOutside:
+	case s.ExternalLocal && row.Kind != table.ClusterIP && row.Scope == table.ScopeOutside:
 		return fmt.Sprintf("its externalTrafficPolicy is Local, and none of its %d endpoints on this node is ready, or has this port", here)
 	case s.InternalLocal && row.Kind == table.ClusterIP && here == 0:
 		return fmt.Sprintf("its internalTrafficPolicy is Local, and none of its %d endpoints is on this node", family)
@@ -449,15 +453,15 @@ func (t *trace) missing(row table.Frontend) string {
 
 // plain is a packet that goes on as it is.
 func (t *trace) plain() {
-	one := agentv1.TraceBackend{Address: t.to.at.String(), Chance: 1}
-	t.reach(&one, t.to.at)
+	one := agentv1.TraceBackend{Address: t.to.Address.String(), Chance: 1}
+	t.reach(&one, t.to.Address)
 	t.Backends = append(t.Backends, one)
 }
 
-// seenAs is who the caller is to policies of who lives at an address: what comes from outside and goes on natively is this node by
-// then.
+// seenAs is who the caller is to policies of who lives at an address: what comes from outside and goes on natively by SNAT is
+// this node by then.
 func (t *trace) seenAs(at table.IPCacheRow) string {
-	if t.scope == table.ScopeOutside && at.Flags&table.IPCacheLocal == 0 && t.Tables.Config(t.r).Routing == settings.Native {
+	if t.scope == table.ScopeOutside && !t.direct && at.Flags&table.IPCacheLocal == 0 && t.Tables.Config(t.r).Routing == settings.Native {
 		return "node:" + t.here(t.r)
 	}
 	return t.from.name
@@ -480,7 +484,7 @@ func (t *trace) reach(b *agentv1.TraceBackend, at netip.AddrPort) {
 		return
 	}
 	if !known {
-		answers, err := explain.Explain(t.r, t.Tables, t.seenAs(row), at.String()+"/"+protocolName(t.to.protocol))
+		answers, err := explain.Explain(t.r, t.Tables, t.seenAs(row), at.String()+"/"+callee.ProtocolName(t.to.Protocol))
 		if err == nil && len(answers) > 0 {
 			x = &answers[0]
 		} else if err != nil {

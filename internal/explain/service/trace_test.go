@@ -194,6 +194,13 @@ func TestACallFromOutsideIsFollowedWhereThisNodeTranslatesIt(t *testing.T) {
 		} {
 			text.WriteString(b.trace(t, c[0], c[1]) + "\n")
 		}
+		b.write(t, func(tx *state.Tx) { // backends elsewhere answer the client themselves
+			row, _ := b.Tables.Frontends.One(tx, table.FrontendKey(table.Frontend{Address: addr("0.0.0.0"), Port: 30080, Protocol: 6, Scope: table.ScopeOutside}))
+			row.Direct = true
+			b.Tables.Frontends.Put(tx, row)
+		})
+		b.settle(t)
+		text.WriteString(b.trace(t, "203.0.113.1", "192.168.0.1:30080") + "\n")
 		w.admits = false
 		text.WriteString(b.trace(t, "203.0.113.7", "192.0.2.7:80") + "\n") // not among the sources
 	}

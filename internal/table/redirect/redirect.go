@@ -35,6 +35,9 @@ import (
 // Kind is the kind of objects that make rows.
 const Kind = "CiliumLocalRedirectPolicy"
 
+// Suffix is behind the name of a policy in frontends that are of no Service, as upstream has it: no Service can be named so.
+const Suffix = ":local-redirect"
+
 // Policy is a CiliumLocalRedirectPolicy.
 type Policy struct {
 	Namespace string

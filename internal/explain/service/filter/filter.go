@@ -1,4 +1,16 @@
-package service
+// Package filter chooses frontends by what people know of them.
+//
+// # The world it models
+//
+// Of one kind of condition any may hold, of each kind one must; no condition holds of all:
+//
+//	namespace=shop, port=80, port=443     frontends of namespace shop at either port
+//
+// # Example
+//
+//	f, err := filter.Parse(url.Values{"ip": {"10.96.0.0/12"}, "protocol": {"udp"}})
+//	f.Lets(row)
+package filter
 
 import (
 	"fmt"
@@ -8,11 +20,11 @@ import (
 	"strconv"
 	"strings"
 
+	"weftnet.io/weftnet/internal/explain/service/callee"
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Filter says which frontends people want to see. Of one kind of condition any may hold, of each kind one must; no condition holds of
-// all.
+// Filter says which frontends people want to see.
 type Filter struct {
 	namespaces, services []string
 	addresses, backends  []netip.Prefix
@@ -20,9 +32,9 @@ type Filter struct {
 	protocols            []uint8
 }
 
-// ParseFilter reads the conditions of a query: namespace, service ([NAMESPACE/]PREFIX), ip and backend (address or prefix), port,
+// Parse reads the conditions of a query: namespace, service ([NAMESPACE/]PREFIX), ip and backend (address or prefix), port,
 // protocol.
-func ParseFilter(query url.Values) (f Filter, err error) {
+func Parse(query url.Values) (f Filter, err error) {
 	f.namespaces, f.services = query["namespace"], query["service"]
 	if f.addresses, err = prefixes("ip", query["ip"]); err != nil {
 		return f, err
@@ -38,7 +50,7 @@ func ParseFilter(query url.Values) (f Filter, err error) {
 		f.ports = append(f.ports, uint16(n))
 	}
 	for _, text := range query["protocol"] {
-		n, known := protocols[strings.ToLower(text)]
+		n, known := callee.Protocols[strings.ToLower(text)]
 		if !known {
 			return f, fmt.Errorf("protocol %q is not one of tcp, udp, sctp", text)
 		}
@@ -62,8 +74,8 @@ func prefixes(name string, list []string) (out []netip.Prefix, err error) {
 	return out, nil
 }
 
-// lets tells whether people want to see a frontend.
-func (f Filter) lets(row table.Frontend) bool {
+// Lets tells whether people want to see a frontend.
+func (f Filter) Lets(row table.Frontend) bool {
 	in := func(list []netip.Prefix, a netip.Addr) bool {
 		return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
