@@ -51,6 +51,9 @@ func fromOutside(c settings.Services, addresses []netip.Addr, devices, faults []
 	if o.ExternalIPs {
 		parts = append(parts, "external addresses")
 	}
+	if o.ClusterIPs {
+		parts = append(parts, "cluster addresses")
+	}
 	if o.HostPorts {
 		parts = append(parts, "hostPorts")
 	}

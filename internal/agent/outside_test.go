@@ -29,11 +29,11 @@ func TestStatusSaysWhatTheOutsideCanCall(t *testing.T) {
 			"node ports 30000-32767 at 192.168.0.1, fd00::1; external addresses; hostPorts; to other nodes by hybrid; backends by Maglev; at devices eth0, eth1",
 		},
 		{
-			"hostPorts alone",
-			settings.Services{Outside: settings.Outside{HostPorts: true, Mode: "snat", ByService: true}},
+			"hostPorts and cluster addresses",
+			settings.Services{Outside: settings.Outside{HostPorts: true, ClusterIPs: true, Mode: "snat", ByService: true}},
 			[]string{"eth0"},
 			nil, agentv1.HealthOK,
-			"hostPorts; to other nodes by snat, unless the service says otherwise; backends by chance; at devices eth0",
+			"cluster addresses; hostPorts; to other nodes by snat, unless the service says otherwise; backends by chance; at devices eth0",
 		},
 		{
 			"no address",

@@ -61,13 +61,13 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Services that the outside calls",
-		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`; " +
+		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`, cluster addresses with `bpf-lb-external-clusterip`; " +
 			"backends on other nodes see the address of that node (SNAT), or, with `bpf-lb-mode`, the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges` (of calls of load balancers' addresses), health checks of load balancers. " +
 			"By Maglev, on demand, all nodes lead a call to the same backend. Who calls a service without backends is told, within a budget. Packets of open calls that go on to another node do so before tc (XDP) with `bpf-lb-acceleration`, but not through the tunnel. No kube-proxy has to run; without the key it, " +
 			"or another service proxy, must. `weft uninstall kube-proxy` removes what one has left.",
 		Commands: []string{"uninstall kube-proxy"},
 		Keys: []string{
-			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-mode=dsr",
+			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-external-clusterip=true", "bpf-lb-mode=dsr",
 			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true", "nodeport-addresses=primary", "devices=eth0", "bpf-lb-algorithm=maglev",
 			"bpf-lb-algorithm-annotation=true", "bpf-lb-maglev-table-size=65521", "bpf-lb-maglev-hash-seed=AQIDBAUGBwgJCgsM",
 			"bpf-lb-acceleration=native",

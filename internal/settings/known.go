@@ -251,6 +251,11 @@ var services = []Key{
 		read: readOutside(func(o *Outside) *bool { return &o.ExternalIPs }),
 	},
 	{
+		Name: "bpf-lb-external-clusterip", Default: "false", Concern: OfServices, Holds: NewConnections, syntax: boolean,
+		Text:  "calls of cluster addresses that come from outside are translated here, too, as their internalTrafficPolicy says: a router has to lead these addresses to nodes",
+		Needs: "`enable-node-port`, `enable-external-ips` or `enable-host-port`", read: setFlag(func(c *Config) *bool { return &c.Outside.ClusterIPs }),
+	},
+	{
 		Name: "node-port-range", Default: "30000,32767", Concern: OfServices, Holds: AtOnce, syntax: ports, Text: "first and last node port. It has to equal the API server's `--service-node-port-range`: a node port beyond it leads nowhere",
 		read: readNodePorts,
 	},

@@ -246,6 +246,7 @@ type Outside struct {
 	NodePorts   bool
 	HostPorts   bool   // of pods
 	ExternalIPs bool   // and addresses of load balancers
+	ClusterIPs  bool   // if any of these is
 	First, Last uint16 // range of node ports
 	Mode        string // how what is called reaches a backend on another node: snat, dsr, hybrid
 	ByService   bool   // an annotation of the service says so before that

@@ -14,9 +14,6 @@ import (
 	"weftnet.io/weftnet/internal/table/redirect"
 )
 
-// redirectName is behind the name of a policy whose frontend is of no Service, as upstream has it: no Service can be named so.
-const redirectName = ":local-redirect"
-
 // redirectKey is the derivation key of an address and port that policies lead to pods.
 func redirectKey(frontend state.Key) state.Key { return state.Join(redirects) + frontend }
 
@@ -71,24 +68,23 @@ func chooses(p redirect.Policy, pod table.Pod) bool {
 	return p.Selector.Matches(identity.NewLabels(labels))
 }
 
-// served is a pod of this node that a policy leads calls to.
-type served struct {
+// server is a pod of this node that a policy leads calls to.
+type server struct {
 	addresses []netip.Addr
 	ready     bool
 	own       bool // it has a network of its own
 }
 
-// served are the pods of this node that a policy chooses, as far as they have addresses.
-func (d frontends) served(r state.Reader, p redirect.Policy) (list []served) {
+// servers are the pods of this node that a policy chooses, as far as they have addresses.
+func (d frontends) servers(r state.Reader, p redirect.Policy) (list []server) {
 	for pod := range d.t.Pods.Prefix(r, state.Join(p.Namespace)) {
 		if pod.Finished || pod.Node != d.node || !chooses(p, pod) {
 			continue
 		}
-		s := served{ready: pod.Ready, own: !pod.HostNetwork}
+		s := server{ready: pod.Ready, own: !pod.HostNetwork}
 		if pod.HostNetwork {
-			for n := range d.t.Nodes.By(r, table.ByLocal, state.Join(true)) {
-				s.addresses = n.Addresses
-			}
+			n, _ := d.t.LocalNode(r)
+			s.addresses = n.Addresses
 		}
 		for w := range d.t.Workloads.By(r, table.ByPod, table.ObjectKey(pod.Namespace, pod.Name)) {
 			if w.Network == 0 && w.UID == pod.UID {
@@ -102,7 +98,7 @@ func (d frontends) served(r state.Reader, p redirect.Policy) (list []served) {
 
 // backends are those at a port of some pods, in one family. Pods that are not ready keep open connections, of TCP alone: datagrams are to
 // find another backend at once.
-func backends(of []served, v4 bool, port redirect.Port) (list []lb.Backend) {
+func backends(of []server, v4 bool, port redirect.Port) (list []lb.Backend) {
 	for _, s := range of {
 		at := slices.IndexFunc(s.addresses, func(a netip.Addr) bool { return a.Is4() == v4 })
 		if at >= 0 && (s.ready || port.Protocol == unix.IPPROTO_TCP) {
@@ -112,8 +108,8 @@ func backends(of []served, v4 bool, port redirect.Port) (list []lb.Backend) {
 	return lb.Unique(list)
 }
 
-// exempt are the sources of a frontend that pods call as if it were not there; none: there are no such pods.
-func exempt(of []served) (list []table.Source) {
+// passing are the sources of a frontend that its own pods are to pass: they call as if it were not there. None: there are no such pods.
+func passing(of []server) (list []table.Source) {
 	for _, s := range of {
 		for _, a := range s.addresses {
 			if s.own {
@@ -142,13 +138,13 @@ func (d frontends) redirect(r state.Reader, frontend state.Key) []table.Frontend
 		if !leads || redirect.FrontendKey(p.Address, port.Port, port.Protocol) != frontend {
 			continue
 		}
-		pods := d.served(r, p)
+		pods := d.servers(r, p)
 		f := table.Frontend{
-			Address: p.Address, Port: port.Port, Protocol: port.Protocol, Namespace: p.Namespace, Name: p.Name + redirectName,
+			Address: p.Address, Port: port.Port, Protocol: port.Protocol, Namespace: p.Namespace, Name: p.Name + redirect.Suffix,
 			Kind: table.LocalRedirect, Passes: true, Redirect: p.Name, Backends: backends(pods, p.Address.Is4(), to),
 		}
 		if p.Skips {
-			f.Sources = exempt(pods)
+			f.Sources = passing(pods)
 		}
 		return []table.Frontend{f}
 	}
@@ -163,6 +159,10 @@ func (d frontends) redirectService(r state.Reader, s table.Service, rows []table
 		return rows
 	}
 	for _, row := range rows {
+		if row.Scope != table.ScopeCluster { // it leads the node's own callers alone
+			out = append(out, row)
+			continue
+		}
 		called := redirect.Port{Port: row.Port, Protocol: row.Protocol}
 		for _, port := range s.Ports {
 			if port.Port == row.Port && port.Protocol == row.Protocol {
@@ -176,13 +176,13 @@ func (d frontends) redirectService(r state.Reader, s table.Service, rows []table
 			continue
 		}
 		to, _ := p.To(called)
-		out = append(out, lead(row, p, to, d.served(r, p))...)
+		out = append(out, lead(row, p, to, d.servers(r, p))...)
 	}
 	return out
 }
 
 // lead makes a frontend of a Service one that leads to pods, if any is ready.
-func lead(row table.Frontend, p redirect.Policy, to redirect.Port, pods []served) []table.Frontend {
+func lead(row table.Frontend, p redirect.Policy, to redirect.Port, pods []server) []table.Frontend {
 	here := backends(pods, row.Address.Is4(), to)
 	led := row
 	if !slices.ContainsFunc(here, takes) {
@@ -190,7 +190,7 @@ func lead(row table.Frontend, p redirect.Policy, to redirect.Port, pods []served
 		return []table.Frontend{led}
 	}
 	led.Redirect = p.Name
-	if led.Sources = exempt(pods); p.Skips && len(led.Sources) > 0 {
+	if led.Sources = passing(pods); p.Skips && len(led.Sources) > 0 {
 		led.Backends, led.Passes, row.Scope = here, true, table.ScopeBehind
 		return []table.Frontend{led, row}
 	}

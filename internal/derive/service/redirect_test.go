@@ -3,6 +3,7 @@ package service
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -182,4 +183,27 @@ func TestAPolicyLeadsAnAddressThatIsNoServices(t *testing.T) {
 		local(tables, tx, "c1", "10.244.1.5", false)
 	})
 	expect("a pod on the host network", "169.254.169.254 80 sys/c:local-redirect 10.244.1.5:82(far),192.168.0.1:82\n")
+}
+
+func TestAPolicyLeadsTheNodesOwnCallersAlone(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n1")
+	write(db, func(tx *state.Tx) {
+		tables.Configs.Put(tx, table.Config{Concern: settings.OfServices, Settings: settings.Config{Services: settings.Services{
+			Redirects: true, Outside: settings.Outside{NodePorts: true, ClusterIPs: true},
+		}}})
+		tables.Services.Put(tx, dns())
+		tables.EndpointSlices.Put(tx, dnsSlice())
+		redirect.Table.Put(tx, ofService("local", 5))
+		local(tables, tx, "c1", "10.244.1.5", true)
+	})
+	d.Step(db)
+	for _, want := range []string{
+		"10.96.0.10 53 17 sys/dns ClusterIP cluster 0 0 - 10.244.1.5:5353,10.244.2.9:53(far)\n",
+		"10.96.0.10 53 17 sys/dns ClusterIP outside 0 0 - 10.244.2.9:53\n",
+	} {
+		if have := squeeze(show(tables, db)); !strings.Contains(have, want) {
+			t.Errorf("frontends\n%swant\n%s", have, want)
+		}
+	}
 }

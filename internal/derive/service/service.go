@@ -9,7 +9,8 @@
 // externalTrafficPolicy says; but a node port of another node leads to what that node says, where nodes translate what comes from outside.
 //
 // What comes from outside is translated where it enters the node, if the configuration says so, by rows of its own scope: there
-// externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers. A frontend without backends
+// externalTrafficPolicy holds, and loadBalancerSourceRanges for the addresses of load balancers; of cluster addresses, which the outside calls
+// on demand alone, internalTrafficPolicy does for all callers. A frontend without backends
 // answers, as kube-proxy does, unless other nodes have some: then it is Silent.
 //
 // Where endpoints have hints, and the configuration lets them count, new calls go to those that are near: of this node, or of its zone, which
@@ -177,8 +178,8 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	of := kinds(service, outside)
 	if outside {
 		of[len(of)-1].byNode = service.ExternalLocal && d.t.Config(r).Outside.NodePorts // the node ports, see kinds
-		of = append(of, fromOutside(service, of, d.t.Config(r).Outside)...)
 	}
+	of = append(of, fromOutside(service, of, d.t.Config(r).Outside)...)
 	here, choice := d.place(r), d.t.Config(r).Choice
 	for _, k := range of {
 		k.Hints = choice.Hints
@@ -255,15 +256,24 @@ type kind struct {
 	byNode  bool
 }
 
-// fromOutside are the kinds that this node offers to the outside: those that pods call by their external addresses and node ports,
-// less what the configuration leaves to others.
-func fromOutside(service table.Service, outside []kind, c settings.Outside) (out []kind) {
-	for _, k := range outside {
-		if k.is == table.NodePort && !c.NodePorts || k.is != table.NodePort && !c.ExternalIPs {
+// fromOutside are the kinds that this node offers to the outside: those that pods call, less what the configuration leaves to others.
+func fromOutside(service table.Service, all []kind, c settings.Outside) (out []kind) {
+	for _, k := range all {
+		offered := c.ExternalIPs
+		switch k.is {
+		case table.ClusterIP:
+			offered = c.ClusterIPs && c.Any()
+		case table.NodePort:
+			offered = c.NodePorts
+		}
+		if !offered {
 			continue
 		}
-		k.byNode = false
-		if k.Local, k.scope = service.ExternalLocal, table.ScopeOutside; k.is == table.LoadBalancer {
+		k.byNode, k.scope = false, table.ScopeOutside
+		if k.is != table.ClusterIP {
+			k.Local = service.ExternalLocal
+		}
+		if k.is == table.LoadBalancer {
 			k.sources = service.Sources
 		}
 		out = append(out, k)

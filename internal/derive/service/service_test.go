@@ -114,6 +114,26 @@ func TestWhatTheOutsideCallsFollowsTheConfiguration(t *testing.T) {
 	if diff := cmp.Diff(want, show(tables, db)); diff != "" {
 		t.Errorf("frontends (-want +have):\n%s", diff)
 	}
+	// the outside calls cluster addresses on demand, and by their own traffic policy
+	for _, local := range []bool{false, true} {
+		backends := map[bool]string{false: "10.244.1.7:8080", true: "-"}[local]
+		write(db, func(tx *state.Tx) {
+			w.InternalLocal = local
+			tables.Services.Put(tx, w)
+			outside(tables, tx, settings.Outside{HostPorts: true, ClusterIPs: true})
+		})
+		d.Step(db)
+		rows := fmt.Sprintf("\n10.96.0.10   80     6         shop/web  ClusterIP     cluster  0         0       -        %[1]s\n"+
+			"10.96.0.10   80     6         shop/web  ClusterIP     outside  0         0       -        %[1]s\n", backends)
+		if have := show(tables, db); !strings.Contains(have, rows) || tables.Frontends.Len(db.Snapshot()) != none+1 {
+			t.Errorf("internalTrafficPolicy Local %v: frontends\n%swant\n%s", local, have, rows)
+		}
+	}
+	write(db, func(tx *state.Tx) { outside(tables, tx, settings.Outside{ClusterIPs: true}) })
+	d.Step(db)
+	if n := tables.Frontends.Len(db.Snapshot()); n != none {
+		t.Errorf("%d frontends, want %d: nothing from outside is translated here", n, none)
+	}
 	write(db, func(tx *state.Tx) { outside(tables, tx, settings.Outside{}) })
 	d.Step(db)
 	if n := tables.Frontends.Len(db.Snapshot()); n != none {

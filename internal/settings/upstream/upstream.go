@@ -13,7 +13,7 @@ bpf-auth-map-max bpf-conntrack-accounting
 bpf-distributed-lru bpf-events-default-burst-limit
 bpf-events-default-rate-limit bpf-events-drop-enabled bpf-events-policy-verdict-enabled bpf-events-trace-enabled
 bpf-filter-priority
-bpf-lb-dsr-l4-xlate bpf-lb-external-clusterip
+bpf-lb-dsr-l4-xlate
 bpf-lb-proto-diff bpf-lb-rev-nat-map-max
 bpf-lb-rss-ipv4-src-cidr bpf-lb-rss-ipv6-src-cidr
 bpf-lb-source-range-all-types
