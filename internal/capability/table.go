@@ -73,7 +73,7 @@ var Table = []Capability{
 			"bpf-lb-acceleration=native",
 		},
 		Scripts: []string{
-			"the_outside_calls_services_at_any_node", "the_outside_calls_services_without_a_tunnel", "who_calls_from_outside_is_judged_by_the_backend",
+			"the_outside_calls_services_at_any_node", "a_cluster_address_is_called_from_outside", "the_outside_calls_services_without_a_tunnel", "who_calls_from_outside_is_judged_by_the_backend",
 			"backends_elsewhere_answer_the_outside_themselves", "backends_elsewhere_answer_without_a_tunnel",
 			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
 			"what_a_kube_proxy_has_left_is_named_and_removed", "a_node_port_is_no_port_of_a_process", "a_node_port_is_offered_where_its_addresses_say",

@@ -92,6 +92,67 @@ func TestFilesAreCheckedAsAdditionsToACluster(t *testing.T) {
 	}
 }
 
+const redirects = `
+apiVersion: cilium.io/v2
+kind: CiliumLocalRedirectPolicy
+metadata: {name: headless, namespace: shop}
+spec:
+  redirectFrontend: {serviceMatcher: {serviceName: web, namespace: shop}}
+  redirectBackend: {localEndpointSelector: {}, toPorts: [{port: "80", protocol: TCP}]}
+---
+apiVersion: cilium.io/v2
+kind: CiliumLocalRedirectPolicy
+metadata: {name: pod, namespace: shop}
+spec:
+  redirectFrontend: {addressMatcher: {ip: 10.77.1.9, toPorts: [{port: "80", protocol: TCP}]}}
+  redirectBackend: {localEndpointSelector: {}, toPorts: [{port: "80", protocol: TCP}]}
+---
+apiVersion: cilium.io/v2
+kind: CiliumLocalRedirectPolicy
+metadata: {name: metadata, namespace: shop}
+spec:
+  redirectFrontend: {addressMatcher: {ip: 10.78.1.9, toPorts: [{port: "80", protocol: TCP}]}}
+  redirectBackend: {localEndpointSelector: {}, toPorts: [{port: "80", protocol: TCP}]}
+`
+
+func TestPrefixesOfPodsAreThoseOfNodesWhereKubernetesGivesThem(t *testing.T) {
+	cluster := filepath.Join(t.TempDir(), "cluster.yaml")
+	err := os.WriteFile(cluster, []byte(`
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cilium-config, namespace: kube-system}
+data: {ipam: kubernetes, enable-local-redirect-policy: "true"}
+---
+apiVersion: cilium.io/v2
+kind: CiliumNode
+metadata: {name: worker}
+spec: {ipam: {podCIDRs: [10.77.1.0/24]}, addresses: [{type: InternalIP, ip: 192.168.7.2}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: None, ports: [{port: 80, protocol: TCP}]}
+`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := inCluster(t, redirects, "check", "-q", "-f", "-", "--kubeconfig", cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"shop/headless spec.redirectFrontend.serviceMatcher.serviceName: service shop/web has no cluster address",
+		"shop/pod spec.redirectFrontend.addressMatcher.ip: 10.77.1.9 is of the addresses of pods (10.77.1.0/24)",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%s\nhas not: %s", out, want)
+		}
+	}
+	if strings.Contains(out, "shop/metadata") {
+		t.Errorf("10.78.1.9 is no pod's:\n%s", out)
+	}
+}
+
 const nodeFlows = `
 {"flow":{"verdict":"FORWARDED","node_name":"default/worker","IP":{"source":"10.244.1.7","destination":"192.168.7.2"},"l4":{"TCP":{"destination_port":22}},"source":{"identity":256,"namespace":"tools","labels":["k8s:io.kubernetes.pod.namespace=tools","k8s:app=metrics"],"pod_name":"metrics"},"destination":{"identity":1,"labels":["reserved:host"]}}}
 {"flow":{"verdict":"FORWARDED","node_name":"default/worker","IP":{"source":"192.168.7.1","destination":"192.168.7.2"},"l4":{"TCP":{"destination_port":22}},"source":{"identity":6,"labels":["reserved:remote-node"]},"destination":{"identity":1,"labels":["reserved:host"]}}}
