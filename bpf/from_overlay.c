@@ -98,7 +98,11 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 		if (action != GO_ON)
 			return deliver_rest(skb, c, action, 0);
 		h = ipcache_lookup(&p->dst, c->net);
-		if (ipcache_is_this_node(h) && !node_nic())
+	}
+	if (ipcache_is_this_node(h)) {
+		if (!reason && (reason = outside_here(skb)))
+			return drop(skb, c, reason);
+		if (!node_nic())
 			return overlay_to_stack(skb);
 	}
 	if (!reason && ipcache_is_this_node(h)) {

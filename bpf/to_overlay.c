@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* to_overlay: what enters the tunnel device (tcx egress). What comes from from_pod has its tunnel key already; what
  * the host's stack routed here gets one now. */
-#include "lib/dsr.h"
 #include "lib/identity.h"
-#include "lib/node.h"
+#include "lib/outside.h"
 
 SEC("tc")
 int to_overlay(struct __sk_buff *skb)
@@ -31,6 +30,8 @@ int to_overlay(struct __sk_buff *skb)
 	if (!h || addr_is_zero(&h->tunnel))
 		return drop(skb, c, DROP_NO_TUNNEL);
 	reason = node_leaves(skb, c);
+	if (!reason)
+		reason = outside_reply(skb, c);
 	if (!reason && (h->flags & IPCACHE_VTEP))
 		reason = overlay_wrap_foreign(skb, &h->tunnel, h->mac);
 	else if (!reason)

@@ -45,7 +45,7 @@ GLOBAL outside_part(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
 
-	if (!c || (c->packet.protocol == IPPROTO_UDP ? c->client_port || c->hook != HOOK_FROM_NET || !outside_is_here(c) : !outside_meets(skb)))
+	if (!c || (c->packet.protocol == IPPROTO_UDP ? c->client_port || !outside_is_here(c) : !outside_meets(skb)))
 		return 0;
 	return clash_resolve(skb, 0, 1);
 }
@@ -111,16 +111,21 @@ static __always_inline int outside_is_anothers(const struct context *c, const st
 	return c->packet.protocol == IPPROTO_UDP || (tcp_opens(&c->packet) && (f->entry->flags & CT_OPENING));
 }
 
-/* What comes for this node itself and is no call that this node has translated: one that another node led here, whose later packets do not
- * say so, or what is between the same ends as a call. That ends then: it may be forged. Returns 0 or a drop reason. */
+/* What comes for this node itself. By the overlay: a call that this node has translated; outside_call does the same for what comes off the
+ * wire. Else it is none: one that another node led here, whose later packets do not say so, or what is between the same ends as a call.
+ * That ends then: it may be forged. Returns 0 or a drop reason. */
 GLOBAL outside_here(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
 	struct flow f = {};
 
-	if (!c || c->packet.icmp_error || (!c->told && ((c->event_flags & EVENT_SERVICE) || !(lb_led() & LED_HERE))))
+	if (!c || c->packet.icmp_error || (c->hook == HOOK_FROM_NET && !c->told && (c->event_flags & EVENT_SERVICE)))
+		return 0;
+	if (!c->told && !(c->event_flags & EVENT_SERVICE) && !(lb_led() & LED_HERE))
 		return 0;
 	ct_find(c, &c->packet, &f);
+	if (!c->told && (c->event_flags & EVENT_SERVICE))
+		return outside_stay(c, &f);
 	if (!c->told && outside_is_anothers(c, &f)) {
 		c->evicted = c->key;
 		nat_forget();
