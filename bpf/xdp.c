@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* xdp: packets of known calls from outside, and their answers, go on to another machine where they come in, at physical NICs, before the
- * kernel makes a packet of them. Every other packet passes as it came, to from_net, which alone opens, judges, refuses and tells. Its section
- * says nothing of frames in parts (xdp.frags): generic, the kernel would give from_net packets whose link header it has lost. */
+ * kernel makes a packet of them. Every other packet passes as it came, to from_net, which alone opens, judges, refuses and tells; one that is
+ * longer than a page, too. Its section says nothing of frames in parts (xdp.frags): generic, the kernel would give from_net packets whose link
+ * header it has lost. */
 #include "lib/drop.h"
 #include "lib/frame.h"
 #include "lib/known.h"

@@ -43,14 +43,16 @@ static __always_inline void socket_client(struct bpf_sock_addr *ctx, struct addr
 }
 
 /* The frontend that is called. A node offers its node ports to itself at the loopback address, too, and there alone the hostPorts that
- * name a loopback address. */
+ * name a loopback address. An object of any namespace may name the address of a workload, and has none of its calls, as in from_pod. */
 static __always_inline struct service *socket_frontend(struct bpf_sock_addr *ctx, const struct lb_call *call)
 {
 	struct service_key key = lb_key(call);
 	struct service *s;
 
-	if (!addr_is_loopback(&call->dst))
-		return lb_frontend(call);
+	if (!addr_is_loopback(&call->dst)) {
+		s = lb_frontend(call);
+		return s && ipcache_is_workload(ipcache_exact(&call->dst, call->net)) ? NULL : s;
+	}
 	if (!socket_is_host(ctx))
 		return NULL;
 	key.scope = SCOPE_HERE;
