@@ -207,3 +207,29 @@ func TestAPolicyLeadsTheNodesOwnCallersAlone(t *testing.T) {
 		}
 	}
 }
+
+// An older policy names a port that fits none of its pods' ports: it leads no calls of that, and keeps no other policy from doing so.
+func TestAPortThatLeadsNowhereIsAnothers(t *testing.T) {
+	tables, db := table.New()
+	d := New(tables, "n1")
+	of := func(name string, created int64, frontends ...redirect.Port) redirect.Policy {
+		p := ofService(name, created)
+		p.Service, p.Address, p.Ports = "", netip.MustParseAddr("169.254.169.254"), frontends
+		return p
+	}
+	write(db, func(tx *state.Tx) {
+		allow(tables, tx, true)
+		local(tables, tx, "c1", "10.244.1.5", true)
+		redirect.Table.Put(tx, of("old", 1, redirect.Port{Name: "dns", Protocol: 17, Port: 53}, redirect.Port{Name: "other", Protocol: 6, Port: 80}))
+		redirect.Table.Put(tx, of("young", 2, redirect.Port{Name: "dns-tcp", Protocol: 6, Port: 80}))
+	})
+	d.Step(db)
+	have := ""
+	for f := range tables.Frontends.All(db.Snapshot()) {
+		have += f.Row()[1] + " " + f.Row()[2] + " " + f.Row()[3] + " " + f.Row()[9] + "\n"
+	}
+	want := "53 17 sys/old:local-redirect 10.244.1.5:5353\n80 6 sys/young:local-redirect 10.244.1.5:5354\n"
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+}
