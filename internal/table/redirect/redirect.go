@@ -79,10 +79,13 @@ func FrontendKey(a netip.Addr, port uint16, protocol uint8) state.Key {
 	return state.Join(a, port, protocol)
 }
 
-// Frontends are the addresses and ports that it names itself.
+// Frontends are the addresses and ports that it names itself, and leads somewhere.
 func (p Policy) Frontends() (keys []state.Key) {
-	if p.Address.IsValid() && len(p.Rejects) == 0 {
-		for _, port := range p.Ports {
+	if !p.Address.IsValid() || len(p.Rejects) > 0 {
+		return nil
+	}
+	for _, port := range p.Ports {
+		if _, leads := p.To(port); leads {
 			keys = append(keys, FrontendKey(p.Address, port.Port, port.Protocol))
 		}
 	}
