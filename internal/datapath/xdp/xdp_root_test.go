@@ -168,3 +168,40 @@ func TestADeviceThatIsGoneHasLeftAPinAlone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The map of pairs has room for so many, and what it has no row for would wait at the other end of its pair.
+func TestAPairForWhichThereIsNoRoomHasNoProgram(t *testing.T) {
+	one, two, at := pair(t)
+	occupy(t, two)
+	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "three"}, PeerName: "four"}); err != nil {
+		t.Fatal(err)
+	}
+	var others [2]int
+	for i, name := range []string{"three", "four"} {
+		l, err := netlink.LinkByName(name)
+		if err == nil {
+			err = netlink.LinkSetUp(l)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		others[i] = l.Attrs().Index
+	}
+	occupy(t, others[1])
+	var err error
+	if at.Pairs, err = ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.DevMapHash, KeySize: 4, ValueSize: 4, MaxEntries: 1}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { at.Pairs.Close() })
+	p := pass(t)
+	if err := errors.Join(at.Attach(p, one, false), at.Attach(p, one, false)); err != nil {
+		t.Fatal(err)
+	}
+	isUnfit(t, at.Attach(p, others[0], false), "as many veth pairs have the program as there may be: 1")
+	if err := at.Detach(one); err != nil {
+		t.Fatal(err)
+	}
+	if err := at.Attach(p, others[0], false); err != nil {
+		t.Errorf("the first one has it no more: %v", err)
+	}
+}
