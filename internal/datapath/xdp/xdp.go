@@ -62,9 +62,9 @@ func (at At) Attach(p *ebpf.Program, ifindex int, generic bool) error {
 	if why := unfit(device, generic); why != nil {
 		return errors.Join(at.Detach(ifindex), why)
 	}
-	if at.Pairs != nil && device.Type() == "veth" {
-		if err := at.Pairs.Put(uint32(ifindex), uint32(ifindex)); err != nil {
-			return fmt.Errorf("note that it is a pair: %w", err)
+	if device.Type() == "veth" {
+		if err := at.pair(device); err != nil {
+			return err
 		}
 	}
 	if done, err := at.update(p, device, generic); done || err != nil {
@@ -81,6 +81,22 @@ func (at At) Attach(p *ebpf.Program, ifindex int, generic bool) error {
 	defer l.Close()
 	if err := l.Pin(at.path(ifindex)); err != nil {
 		return fmt.Errorf("pin its link: %w", err)
+	}
+	return nil
+}
+
+// pair notes that a device is one end of a veth pair.
+func (at At) pair(device netlink.Link) error {
+	if at.Pairs == nil {
+		return nil
+	}
+	ifindex := device.Attrs().Index
+	err := at.Pairs.Put(uint32(ifindex), uint32(ifindex))
+	if errors.Is(err, unix.E2BIG) {
+		return errors.Join(at.Detach(ifindex), &UnfitError{device.Attrs().Name, fmt.Sprintf("as many veth pairs have the program as there may be: %d", at.Pairs.MaxEntries())})
+	}
+	if err != nil {
+		return fmt.Errorf("note in map pairs that device %s is one end of a veth pair: %w", device.Attrs().Name, err)
 	}
 	return nil
 }
@@ -133,7 +149,13 @@ func (at At) Detach(ifindex int) error {
 		return fmt.Errorf("open its pinned link: %w", err)
 	}
 	defer l.Close()
-	return take(l)
+	if err := take(l); err != nil || at.Pairs == nil {
+		return err
+	}
+	if err := at.Pairs.Delete(uint32(ifindex)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("take device %d out of map pairs: %w", ifindex, err)
+	}
+	return nil
 }
 
 // List gives what is attached, of any agent; current is this one's program, or nil.
