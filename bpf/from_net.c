@@ -88,6 +88,8 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 	if (!ipcache_is_local_pod(h))
 		return net_to_stack(skb, c, asks);
 	reason = clash_meet(skb, c, &f);
+	if (!reason)
+		reason = outside_keeps(c);
 	if (reason)
 		return drop(skb, c, reason);
 	if (f.entry && c->claimed)

@@ -113,6 +113,8 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	if (reason)
 		return drop(skb, c, reason);
 	reason = clash_meet(skb, c, &f);
+	if (!reason)
+		reason = outside_keeps(c);
 	if (reason)
 		return drop(skb, c, reason);
 	action = path_in(skb, c, &f, h);

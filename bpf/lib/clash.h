@@ -141,7 +141,8 @@ static __always_inline int clash_gives_way(const struct context *c, struct flow 
 }
 
 /* Finds the packet's connection among those that a workload may have with one backend; what was found for the packet as it
- * came is in `f`. Returns 0 or a drop reason. */
+ * came is in `f`. Where another node has led it here, only a row of `translations` tells whether it has another port. Returns 0 or a drop
+ * reason. */
 static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
 {
 	__u32 *ever = clash_ever();
@@ -149,12 +150,19 @@ static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, 
 
 	if (c->event_flags & EVENT_SERVICE)
 		ct_find(c, &c->packet, f);
-	if (f->entry ? clash_owns(c, f) : (c->event_flags & EVENT_SERVICE) || (ever && !*(volatile __u32 *)ever))
+	if (f->entry ? clash_owns(c, f) : ((c->event_flags & EVENT_SERVICE) && !c->told) || (ever && !*(volatile __u32 *)ever))
 		return 0;
 	resolved = clash_resolve(skb, loops, f->entry != NULL);
 	if (resolved > 0)
 		ct_find(c, &c->packet, f);
 	return resolved < 0 ? -resolved : 0;
+}
+
+/* Whether what a packet calls is in its first packet alone: later ones could not be told from those of another connection, so it has no
+ * other source port here. Each datagram of UDP says it. */
+static __always_inline int clash_says_once(const struct context *c, const struct flow *f)
+{
+	return c->told ? c->packet.protocol != IPPROTO_UDP : f->entry && (f->entry->flags & CT_TOLD);
 }
 
 /* The same for a packet that comes from elsewhere, and whose connection is not looked for yet: `f` is empty. */
@@ -164,7 +172,7 @@ static __always_inline int clash_meet(struct __sk_buff *skb, struct context *c, 
 		ct_find(c, &c->packet, f);
 	else
 		f->key = &c->key; /* the verifier does not see that clash_find sets it */
-	if (!c->told && !(f->entry && (f->entry->flags & CT_TOLD)))
+	if (!clash_says_once(c, f))
 		return clash_find(skb, c, f, 0);
 	return f->entry && !clash_owns(c, f) ? clash_gives_way(c, f) : 0;
 }

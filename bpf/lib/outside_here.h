@@ -50,13 +50,18 @@ GLOBAL outside_part(struct __sk_buff *skb)
 	return clash_resolve(skb, 0, 1);
 }
 
-/* Keeps the source port that a call by DSR has, for datagrams that do not say what they call. Returns 0 or a drop reason. */
-static __always_inline int outside_keep(struct context *c)
+/* Keeps the source port that a call by DSR has here, for datagrams that do not say what they call. Returns 0 or a drop reason. */
+GLOBAL outside_keep(void)
 {
-	const struct packet *p = &c->packet;
-	struct nat_key *key = nat_key_of(c, NAT_SERVICE);
+	struct context *c = context_here();
+	const struct packet *p;
+	struct nat_key *key;
 	struct nat *known;
 
+	if (!c)
+		return DROP_INVALID;
+	p = &c->packet;
+	key = nat_key_of(c, NAT_SERVICE);
 	key->src_port = c->client_port;
 	known = bpf_map_lookup_elem(&translations, key);
 	if (known && known->source_port == p->src_port)
@@ -68,6 +73,12 @@ static __always_inline int outside_keep(struct context *c)
 	c->nat.opened = c->now;
 	c->nat.owner = p->owner;
 	return service_keep();
+}
+
+/* The same where it has any: a call of a pod. */
+static __always_inline int outside_keeps(const struct context *c)
+{
+	return c->told && c->client_port ? outside_keep() : 0;
 }
 
 /* The same for a datagram of a call by DSR, whether it says so or may have had no room to (outside_tells). What says nothing and is shorter
@@ -86,7 +97,7 @@ GLOBAL outside_apart(struct __sk_buff *skb)
 	resolved = clash_resolve(skb, 0, c->told);
 	if (resolved < 0)
 		return -resolved;
-	return c->told && resolved ? outside_keep(c) : 0;
+	return c->told && resolved ? outside_keep() : 0;
 }
 
 /* A call whose backend is this node itself: its connection is known, so that its answer leaves with the address that was called. Where
