@@ -21,6 +21,7 @@ type path struct {
 	from    *netns.Station
 	network string           // tcp, udp
 	to      []netip.AddrPort // of each family
+	ports   chan int         // source ports that are free; nil: any
 
 	sent, explained int
 	reasons         map[string]int
@@ -30,11 +31,13 @@ type path struct {
 // callers keep paths in use.
 type callers struct {
 	*model
-	ctx   context.Context //nolint:containedctx // ends them
-	stop  context.CancelFunc
-	paths []*path
-	mu    sync.Mutex // guards what paths count
-	all   sync.WaitGroup
+	ctx     context.Context //nolint:containedctx // ends them
+	outside *netns.Station
+	stop    context.CancelFunc
+	paths   []*path
+	few     chan int   // source ports of datagrams from the outside
+	mu      sync.Mutex // guards what paths count
+	all     sync.WaitGroup
 }
 
 const (
@@ -42,16 +45,25 @@ const (
 	pause  = 40 * time.Millisecond  // between calls
 	word   = 50 * time.Millisecond  // between words of a conversation
 	brief  = 500 * time.Millisecond // for a call that is to get no answer
+
+	fewPorts = 100 // so that one port calls one backend by several ways again and again
 )
 
-func newCallers(m *model) *callers {
+func newCallers(m *model, outside *netns.Station) *callers {
 	ctx, stop := context.WithCancel(context.Background())
-	return &callers{model: m, ctx: ctx, stop: stop}
+	c := &callers{model: m, ctx: ctx, stop: stop, outside: outside, few: make(chan int, fewPorts)}
+	for i := range fewPorts {
+		c.few <- 20_000 + i
+	}
+	return c
 }
 
 // add begins to call by a path: new calls, and a conversation that goes on.
 func (c *callers) add(name string, from *netns.Station, network string, to ...netip.AddrPort) {
 	calls := &path{name: name, from: from, network: network, to: to, reasons: map[string]int{}}
+	if from == c.outside && network == "udp" {
+		calls.ports = c.few
+	}
 	c.paths = append(c.paths, calls)
 	const atOnce = 2 // one that waits for an answer is not to be all
 	for i := range atOnce {
@@ -83,7 +95,7 @@ func (c *callers) call(p *path, to netip.AddrPort) {
 	ctx, cancel := context.WithTimeout(context.Background(), enough)
 	defer cancel()
 	began := time.Now()
-	answer, err := p.from.Dial(ctx, p.network, to, 0, 0)
+	answer, err := c.ask(ctx, p, to)
 	why := ""
 	if err == nil {
 		err = c.answered(answer, p.network, began)
@@ -91,6 +103,21 @@ func (c *callers) call(p *path, to netip.AddrPort) {
 		why = c.explains(began, time.Now(), err)
 	}
 	c.count(p, to, began, err, why)
+}
+
+// ask says hello once, and returns the answer.
+func (c *callers) ask(ctx context.Context, p *path, to netip.AddrPort) (string, error) {
+	port := 0
+	if p.ports != nil {
+		port = <-p.ports
+		defer func() { p.ports <- port }()
+	}
+	talk, err := p.from.Open(ctx, p.network, port, to)
+	if err != nil {
+		return "", err
+	}
+	defer talk.Close()
+	return talk.Say(ctx, "hello", 0)
 }
 
 // converse speaks with one backend until that goes, or callers end.

@@ -75,7 +75,7 @@ func Run(ctx context.Context, cluster *nettest.Cluster, random *rand.Rand, lasts
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
-	calls := newCallers(c.model)
+	calls := newCallers(c.model, c.Outside)
 	l, err := c.load(calls)
 	if err != nil {
 		return err
