@@ -31,6 +31,9 @@ var (
 	AnyPort    = span.AnyPort
 )
 
+// ParseNamedPorts is the inverse of NamedPorts.String.
+func ParseNamedPorts(text string) NamedPorts { return span.ParseNamedPorts(text) }
+
 // AllPorts is every packet of one protocol.
 func AllPorts(protocol uint8) Port { return span.AllPorts(protocol) }
 

@@ -124,7 +124,10 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	if attach.IsHostName(d.Name) && status.EverRealised(r, t.NICs, state.Join(uint32(d.Index))) { // also once its attachment is gone, until the row of its NIC is
 		return hooks(ofPods...)
 	}
-	for range t.Attachments.By(r, table.ByDevice, name) {
+	for a := range t.Attachments.By(r, table.ByDevice, name) {
+		if stays(t, r, a, d) {
+			return hooks(ofPods...)
+		}
 		return nil
 	}
 	if _, ok := t.Tunnels.One(r, name); ok {
@@ -138,6 +141,15 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 		list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: xdp, Generic: c.XDP == "testing-only"})
 	}
 	return list
+}
+
+// stays tells whether the row of an attachment's NIC, which an earlier agent wrote, is there for good although what it is made of is not known,
+// and all that will be known is: the sink has refused to remove it.
+func stays(t *table.Tables, r state.Reader, a table.Attachment, d table.Device) bool {
+	_, there := t.NICStatuses.One(r, state.Join(a.Incarnation))
+	_, known := t.NICs.One(r, state.Join(uint32(d.Index)))
+	s, _ := status.Statuses.One(r, status.KeyOf(t.NICs, state.Join(uint32(d.Index))))
+	return there && !known && s.Attempts > 0
 }
 
 // outward tells whether a device connects the node with others: it holds the node's address, or leads out as the configuration has it.

@@ -89,6 +89,23 @@ func TestANICComesIntoServiceStepByStepAndStaysWhileAStepIsRepeated(t *testing.T
 	b.expect(0, 0, 0)
 }
 
+func TestAProgramStaysOnANICOfAnEarlierAgentOfWhichNothingIsKnown(t *testing.T) {
+	b := newBench(t)
+	b.write(func(tx *state.Tx) {
+		b.t.Attachments.Put(tx, web)
+		b.t.Devices.Put(tx, table.Device{Index: 9, Name: web.HostName, Up: true})
+		b.t.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "eth0", Addresses: web.Addresses})
+		b.t.NICStatuses.Put(tx, table.NICStatus{Incarnation: 7, Identity: 300, SetIndex: 4})
+	})
+	b.expect(0, 0, 0) // what it is made of may come
+	refused := status.Status{Table: b.t.NICs.Name(), Key: state.Join(uint32(9)), Attempts: 1, Err: "its attachment stands"}
+	b.write(func(tx *state.Tx) { status.Statuses.Put(tx, refused) })
+	b.expect(0, 2, 0)
+	b.write(func(tx *state.Tx) { b.t.NICStatuses.Delete(tx, state.Join(web.Incarnation)) })
+	b.write(func(tx *state.Tx) { status.Statuses.Delete(tx, status.KeyOf(b.t.NICs, refused.Key)) })
+	b.expect(0, 0, 0)
+}
+
 func TestTheNodesOwnDevicesGetTheirPrograms(t *testing.T) {
 	b := newBench(t)
 	b.write(func(tx *state.Tx) {

@@ -23,6 +23,8 @@
 //
 //   - A NIC gets labels only from the pod that it was made for: same namespace, name and UID. A pod that was made anew
 //     under its old name takes nothing over.
+//   - A NIC whose pod the API server does not have any more keeps the identity that it has in the kernel until its DEL comes: its container
+//     lives. Other nodes do not hear of it.
 //   - Two numbers for one label set are tolerated: the lower one counts, on every node.
 //   - A label that the filter leaves out is part of a pod's identity while some policy would take the pod for what it is not
 //     without it, and only then: see identity.Identify.

@@ -27,7 +27,7 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 		pod := a.Namespace + "/" + a.Pod
 		_, known := t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod))
 		switch {
-		case !known:
+		case !known && w.Identity == 0: // one that was there keeps its identity
 			n.Lacks = "pod " + pod + " has not come from the API server yet"
 			n.Advice = seeStatus + "; a pod that was deleted meanwhile never comes"
 		case w.Labels.Len() == 0:

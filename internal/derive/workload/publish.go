@@ -46,6 +46,7 @@ func newPublished(t *table.Tables) state.AnyDerivation {
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
 				return []state.Key{table.ObjectKey(a.Namespace, a.Pod)}
 			}),
+			state.On(t.Pods, func(_ state.Reader, p table.Pod) []state.Key { return []state.Key{t.Pods.Key(p)} }),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) (keys []state.Key) {
 				if n.Local {
 					for w := range t.Workloads.All(r) {
@@ -66,11 +67,15 @@ func (p published) compute(r state.Reader, key state.Key) []table.PublishedEndpo
 	if !ok {
 		return nil
 	}
+	pod, there := p.t.Pods.One(r, key)
+	if !there {
+		return nil // an object whose owner is gone would go, too
+	}
 	var nics []table.Workload
 	container, latest := "", uint32(0)
 	for w := range p.t.Workloads.By(r, table.ByPod, key) {
 		a, attached := p.t.Attachments.One(r, p.t.Workloads.Key(w))
-		if !attached || w.Identity == 0 || w.Pod == "" || w.Network != 0 {
+		if !attached || w.Identity == 0 || w.Pod == "" || w.UID != pod.UID || w.Network != 0 {
 			continue
 		}
 		nics = append(nics, w)

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"slices"
+	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
@@ -170,6 +171,8 @@ func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 		row.NamedPorts = pod.NamedPorts
 		labels := w.identify(r, key, pod, namespace)
 		row.Subject, row.Second = w.subjects(r, a.Incarnation, pod.NamedPorts, labels)
+	} else {
+		row.NamedPorts, row.Subject = w.former(r, key, a.Incarnation)
 	}
 	return []table.Workload{row}
 }
@@ -190,6 +193,24 @@ func (w *workloads) subjects(r state.Reader, incarnation uint32, ports []table.N
 	return want, before
 }
 
+// former is who the kernel takes a NIC for whose pod is not known: it was deleted while its container lives on, or has not come yet after a
+// restart. Named ports are those of the set that the kernel has it in, as far as this agent knows that.
+func (w *workloads) former(r state.Reader, key state.Key, incarnation uint32) (ports []table.NamedPort, is table.Subject) {
+	there, _ := w.t.NICStatuses.One(r, state.Join(incarnation))
+	was, known := w.t.Identities.One(r, state.Join(uint32(there.Identity)))
+	if !known {
+		return nil, table.Subject{}
+	}
+	w.having.Set(key, was.Labels)
+	for s := range w.t.SetStatuses.All(r) {
+		if s.Identity == was.Number && s.Index == there.SetIndex {
+			ports = readPorts(s.Set)
+			break
+		}
+	}
+	return ports, subject(was.Labels, was.Number, ports)
+}
+
 func subject(labels identity.Labels, number identity.Number, ports []table.NamedPort) table.Subject {
 	s := table.Subject{Labels: labels, Identity: number}
 	if number != 0 {
@@ -207,6 +228,15 @@ func numberOf(t *table.Tables, r state.Reader, labels identity.Labels) identity.
 		}
 	}
 	return lowest
+}
+
+// readPorts gives the named ports in the key of a policy set.
+func readPorts(set state.Key) (ports []table.NamedPort) {
+	_, text, _ := strings.Cut(set.String(), "/")
+	for _, p := range policy.ParseNamedPorts(text) {
+		ports = append(ports, table.NamedPort(p))
+	}
+	return ports
 }
 
 // portsText is the canonical text of named ports, part of the key of a policy set.

@@ -228,6 +228,34 @@ func TestAPodMadeAnewUnderItsOldNameTakesNothingOver(t *testing.T) {
 `)
 }
 
+func TestANICWhosePodIsGoneStaysWhoTheKernelTakesItFor(t *testing.T) {
+	b := newBed()
+	b.write(func(tx *state.Tx) {
+		b.Attachments.Put(tx, attachment("c1", "eth0", "10.0.0.1", 7))
+		b.Namespaces.Put(tx, table.Namespace{Name: "shop", Labels: map[string]string{"team": "blue"}})
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: webLabels()})
+		b.SetStatuses.Put(tx, table.SetStatus{Set: table.SetKey(300, "http:6/80"), Identity: 300, Index: 4})
+		b.NICStatuses.Put(tx, table.NICStatus{Incarnation: 7, Identity: 300, SetIndex: 4})
+		b.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Addresses: []netip.Addr{netip.MustParseAddr("192.168.0.1")}})
+	})
+	const stays = `
+		workload c1 eth0 shop/web [10.0.0.1] 300 app=web;ns.team=blue;cluster=default;serviceaccount=sa;ns=shop; set "300/http:6/80"
+`
+	b.check(t, stays)
+	other := web()
+	other.UID = "u2"
+	b.write(func(tx *state.Tx) { b.Pods.Put(tx, other) })
+	b.check(t, stays)
+	// A set that an earlier agent left says for which identity it is, and not for which names of ports.
+	b.write(func(tx *state.Tx) { b.SetStatuses.Delete(tx, table.SetKey(300, "http:6/80")) })
+	b.check(t, strings.Replace(stays, "http:6/80", "", 1))
+	b.write(func(tx *state.Tx) { b.Pods.Put(tx, web()) })
+	b.check(t, stays+`		endpoint shop/web u1 [10.0.0.1] 300 on 192.168.0.1 [http:80/6]
+`)
+	b.write(func(tx *state.Tx) { b.Attachments.Delete(tx, table.AttachmentKey("c1", "eth0")) })
+	b.check(t, "")
+}
+
 func TestALabelThatTheFilterLeavesOutCountsWhileAPolicyAsksForIt(t *testing.T) {
 	in := func(key string, values ...string) identity.Selector {
 		return identity.NewSelector(identity.Requirement{Key: "k8s:" + key, Operator: identity.In, Values: values})
@@ -380,9 +408,10 @@ func event(rt *rapid.T, b *bed, tx *state.Tx) {
 		}
 		put(tx, b.Policies, table.PolicyObject{Name: fmt.Sprint(n("policy", 1)), Rules: []policy.Rule{rule}}, remove)
 	case 6:
-		put(tx, b.SetStatuses, table.SetStatus{Set: table.SetKey(number, ""), Identity: number}, remove)
+		ports := rapid.SampledFrom([]string{"", "http:6/80"}).Draw(rt, "ports")
+		put(tx, b.SetStatuses, table.SetStatus{Set: table.SetKey(number, ports), Identity: number, Index: uint32(n("index", 2))}, remove)
 	case 7:
-		put(tx, b.NICStatuses, table.NICStatus{Incarnation: uint32(n("incarnation", 5)), Identity: number}, remove)
+		put(tx, b.NICStatuses, table.NICStatus{Incarnation: uint32(n("incarnation", 5)), Identity: number, SetIndex: uint32(n("index", 2))}, remove)
 	case 8:
 		put(tx, b.Services, table.Service{Namespace: namespace, Name: "s", Selector: map[string]string{"vm.kubevirt.io/name": name}}, remove)
 	case 9:

@@ -72,6 +72,18 @@ func (p NamedPorts) String() string {
 	return strings.Join(text, " ")
 }
 
+// ParseNamedPorts is the inverse of String. What is no port of such a text is left out.
+func ParseNamedPorts(text string) (ports NamedPorts) {
+	for _, one := range strings.Fields(text) {
+		name, rest, _ := strings.Cut(one, ":")
+		p := NamedPort{Name: name}
+		if n, _ := fmt.Sscanf(rest, "%d/%d", &p.Protocol, &p.Port); n == 2 {
+			ports = append(ports, p)
+		}
+	}
+	return ports
+}
+
 // Resolve appends what p means to a workload with these named ports: itself, or the ports that its name stands for.
 func (p Port) Resolve(named NamedPorts, ports []Port) []Port {
 	if p.Name == "" {

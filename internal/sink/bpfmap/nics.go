@@ -45,11 +45,11 @@ func NewNICs(db *state.DB, statuses *state.Table[table.NICStatus], m Maps, r *Re
 	})
 }
 
-// tell writes which identity each attachment has in the kernel. The node itself is none.
+// tell writes which identity and set each attachment has in the kernel. The node itself is none.
 func (n *NICs) tell(tx *state.Tx, there, gone []table.NIC) {
 	for _, r := range there {
 		if r.Ifindex != 0 {
-			n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Identity: r.Identity})
+			n.statuses.Put(tx, table.NICStatus{Incarnation: r.Incarnation, Identity: r.Identity, SetIndex: r.SetIndex})
 		}
 	}
 	for _, r := range gone {
