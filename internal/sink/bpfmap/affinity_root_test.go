@@ -119,3 +119,42 @@ func TestAffinityOfAnEarlierAgentIsMadeGood(t *testing.T) {
 		})
 	}
 }
+
+func TestANumberThatACallNamesIsGivenToNoOtherBackend(t *testing.T) {
+	for name, remember := range map[string]func(m maps, id uint32) error{
+		"translations": func(m maps, id uint32) error {
+			return m["translations"].Put(abi.NatKey{SrcPort: abi.Port(1)}, abi.Nat{Backend: id})
+		},
+		"socket_backends": func(m maps, id uint32) error { return m["socket_backends"].Put(abi.SocketKey{Cookie: 1}, id) },
+	} {
+		m := newMaps(t)
+		row := table.Frontend{Address: netip.MustParseAddr("10.96.0.1"), Port: 53, Protocol: 17}
+		for _, address := range []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"} {
+			s, err := bpfmap.NewServices(m) // an agent for each
+			if err != nil {
+				t.Fatal(err)
+			}
+			row.Backends = []table.Backend{{Address: netip.MustParseAddr(address), Port: 53}}
+			if err := s.Set(t.Context(), []table.Frontend{row}); err != nil {
+				t.Fatal(err)
+			}
+			var id uint32
+			if err := m["backends"].NextKey(nil, &id); err != nil {
+				t.Fatal(err)
+			}
+			if err := remember(m, id); err != nil {
+				t.Fatal(err)
+			}
+			if address == "10.0.0.1" {
+				row.Backends = nil // it goes before the next agent begins
+				if err := s.Set(t.Context(), []table.Frontend{row}); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if id == 1 {
+				t.Errorf("%s: backend %s has number %d, which a call of another names", name, address, id)
+			}
+		}
+	}
+}

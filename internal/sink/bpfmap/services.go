@@ -11,6 +11,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/chosen"
 	"weftnet.io/weftnet/internal/sink/bpfmap/element"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
 	"weftnet.io/weftnet/internal/state"
@@ -20,7 +21,7 @@ import (
 // Services keeps the maps services, slots, backends and maglev equal to table.Frontends. One row is composite and written in
 // order: backends, slots and table, head; removed the other way round. Map slots has of a frontend with affinity, beside its list, a
 // row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
-// their numbers, which connections refer to, for as long as they exist, across agents too.
+// their numbers, which connections refer to, for as long as they exist, across agents too; nor is a number given again that one refers to.
 type Services struct {
 	maps    element.Written
 	sources source.Sources
@@ -56,8 +57,10 @@ type head struct {
 // NewServices reads which numbers are given out.
 func NewServices(m element.Written) (*Services, error) {
 	s := &Services{maps: m, sources: source.New(m), heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{}}
-	var err error
-	if s.tables, err = element.New(m); err != nil {
+	var err, unread error
+	s.tables, err = element.New(m)
+	s.lastBackend, unread = chosen.Last(m)
+	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
 	known := map[uint32]backend{}
