@@ -82,6 +82,8 @@ GLOBAL service_goes_on(void)
 	if (addr_equal(&q->src, &q->dst))
 		q->src = config_loopback(q->v6);
 	ct_find(c, q, &f);
+	if (f.entry)
+		c->destination = f.entry->destination; /* until the packet's own is known */
 	return f.entry && !f.reply && (f.entry->flags & CT_SERVICE) && f.entry->service_port == c->packet.dst_port &&
 	       addr_equal(&f.entry->service, &c->packet.dst);
 }
@@ -100,16 +102,21 @@ static __always_inline struct service *service_of(const struct context *c, const
 }
 
 /* Whether a call that is open, with the choice in c->nat, goes on although what offered its service is turned off, the Service is gone,
- * or its backend is no longer one of it: while the backend is a place that is known. */
+ * or its backend is no longer one of it: while the backend is a place that is known. Of TCP another pod that has its address by now resets what
+ * is open; datagrams it would take. */
 GLOBAL service_outlives(void)
 {
 	struct context *c = context_here();
 	struct backend *b;
+	struct ipcache *h;
 
 	if (!c || !service_goes_on())
 		return 0;
 	b = lb_backend(c->nat.backend);
-	return (b && b->port == c->nat.port && addr_equal(&b->addr, &c->nat.addr)) || ipcache_exact(&c->nat.addr, c->net);
+	if (b && b->port == c->nat.port && addr_equal(&b->addr, &c->nat.addr))
+		return 1;
+	h = ipcache_exact(&c->nat.addr, c->net);
+	return h && (c->packet.protocol == IPPROTO_TCP || h->identity == c->destination);
 }
 
 /* Puts the backend that the service's table has for the call into c->nat; 0: none. On its own, for the stack of service_choose is full. */
