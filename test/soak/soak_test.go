@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"testing"
+	"time"
 
 	"weftnet.io/weftnet/internal/nettest/process"
 )
@@ -12,20 +13,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// short is how many rounds make a test of a soak.
-// Churn has no rounds, and is for `make soak`.
-var short = map[string]int{"restart": 3, "kill": 8, "mode": 1}
+// short is how many rounds make a test of a soak, and how long one without rounds lasts.
+var (
+	short = map[string]int{"restart": 3, "kill": 8, "mode": 1}
+	brisk = map[string]time.Duration{"churn": 20 * time.Second}
+)
 
 func TestSoaks(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes network namespaces")
 	}
 	for _, s := range soaks {
-		if short[s.name] == 0 {
-			continue
-		}
 		t.Run(s.name, func(t *testing.T) {
-			if err := s.run(t.Context(), 1, short[s.name], 0, t.Output()); err != nil {
+			if err := s.run(t.Context(), 1, short[s.name], brisk[s.name], t.Output()); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -48,6 +48,9 @@ func (m *model) note(name string, at func(*backend) *time.Time) {
 	m.do(func() { *at(m.backends[name]) = time.Now() })
 }
 
+// slow is how long an answer takes at most, on a machine that is busy. What began earlier before a backend ended was lost without that.
+const slow = 5 * time.Second
+
 // explains tells why a call may have failed with an error; empty: it may not.
 func (m *model) explains(began, ended time.Time, err error) string {
 	cut := errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ECONNABORTED)
@@ -55,10 +58,10 @@ func (m *model) explains(began, ended time.Time, err error) string {
 	defer m.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(m.backends)) {
 		b := m.backends[name]
-		if !b.ends.IsZero() && !ended.Before(b.ends) && (b.gone.IsZero() || !began.After(b.gone)) {
+		if !b.ends.IsZero() && began.After(b.ends.Add(-slow)) && !ended.Before(b.ends) && (b.gone.IsZero() || !began.After(b.gone)) {
 			return name + " was lost"
 		}
-		if cut && !b.let.IsZero() && !ended.Before(b.let) && (b.gone.IsZero() || !began.After(b.gone)) {
+		if cut && !b.let.IsZero() && began.After(b.let.Add(-slow)) && !ended.Before(b.let) && (b.gone.IsZero() || !began.After(b.gone)) {
 			return name + " was taken out"
 		}
 	}
