@@ -143,13 +143,13 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	return list
 }
 
-// stays tells whether the row of an attachment's NIC, which an earlier agent wrote, is there for good although what it is made of is not known,
-// and all that will be known is: the sink has refused to remove it.
+// stays tells whether the row of an attachment's NIC, which an earlier agent wrote, is there for good although nothing tells any more who that
+// is, and all that could has been heard: the sink has refused to remove it.
 func stays(t *table.Tables, r state.Reader, a table.Attachment, d table.Device) bool {
+	w, _ := t.Workloads.One(r, t.Attachments.Key(a))
 	_, there := t.NICStatuses.One(r, state.Join(a.Incarnation))
-	_, known := t.NICs.One(r, state.Join(uint32(d.Index)))
 	s, _ := status.Statuses.One(r, status.KeyOf(t.NICs, state.Join(uint32(d.Index))))
-	return there && !known && s.Attempts > 0
+	return w.Set == "" && there && s.Attempts > 0
 }
 
 // outward tells whether a device connects the node with others: it holds the node's address, or leads out as the configuration has it.
