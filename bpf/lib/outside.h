@@ -33,12 +33,14 @@ static __always_inline int outside_carry_error(struct __sk_buff *skb, struct con
 
 /* Whether the backend of a new call answers straight to the client. What could not carry the option goes on by SNAT, as what has
  * another source port than the client knows, and calls of nodes, pods and what lies behind a VTEP: their packets come from their own
- * nodes alone, and not to themselves. */
+ * nodes alone, and not to themselves. So does a segment of TCP whose backend is gone: it is to be reset from what it called. */
 static __always_inline int outside_is_direct(struct __sk_buff *skb, struct context *c)
 {
 	struct ipcache *client;
 
 	if (!(c->service_flags & SERVICE_DIRECT) || c->client_port || skb->gso_size || dsr_may_be(&c->packet))
+		return 0;
+	if (c->packet.protocol == IPPROTO_TCP && !tcp_opens(&c->packet))
 		return 0;
 	client = ipcache_lookup(&c->packet.src, c->net);
 	if (client && ((client->flags & (IPCACHE_LOCAL | IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) || !addr_is_zero(&client->tunnel)))
