@@ -53,7 +53,8 @@ const slow = 5 * time.Second
 
 // explains tells why a call may have failed with an error; empty: it may not.
 func (m *model) explains(began, ended time.Time, err error) string {
-	cut := errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ECONNABORTED)
+	// The last one where a socket of UDP was ended, whose backend no service offers any more, before it sent.
+	cut := errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.EDESTADDRREQ)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(m.backends)) {
