@@ -1,11 +1,12 @@
 package datapath
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/cilium/ebpf"
+
+	"weftnet.io/weftnet/internal/datapath/layout"
 )
 
 // written are the maps of policies and of services, which the agent writes and programs only read. While former programs still read the former
@@ -21,14 +22,14 @@ func (d *Datapath) Put(name string, key, value any) error {
 	return d.write(name, func(g *migration) error { return g.back.Put(key, value) }, func(m *ebpf.Map) error { return m.Put(key, value) })
 }
 
+// PutAll writes entries of one of these maps together, given as slices. If it fails, some of them may be there.
+func (d *Datapath) PutAll(name string, keys, values any) error {
+	return d.write(name, func(g *migration) error { return g.back.PutAll(keys, values) }, func(m *ebpf.Map) error { return layout.PutAll(m, keys, values) })
+}
+
 // Delete removes an entry of one of these maps; ebpf.ErrKeyNotExist: there is none.
 func (d *Datapath) Delete(name string, key any) error {
-	return d.write(name, func(g *migration) error {
-		if err := g.back.Delete(key); !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return err
-		}
-		return nil
-	}, func(m *ebpf.Map) error { return m.Delete(key) })
+	return d.write(name, func(g *migration) error { return g.back.Delete(key) }, func(m *ebpf.Map) error { return m.Delete(key) })
 }
 
 // Read calls do with one of these maps, which stays the one in use meanwhile. do must not call Put, Delete or Read, or all may hang.

@@ -2,7 +2,9 @@ package layout
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/cilium/ebpf"
 )
@@ -35,16 +37,39 @@ func (b *Back) Put(key, value any) error {
 	return b.to.Put(k, v)
 }
 
-// Delete removes one.
-func (b *Back) Delete(key any) error {
+// PutAll writes entries, given as slices.
+func (b *Back) PutAll(keys, values any) error {
 	if b.same {
-		return b.to.Delete(key)
+		return PutAll(b.to, keys, values)
 	}
-	k, err := converted(b.key, key, b.to.KeySize())
-	if err != nil {
+	k, v := reflect.ValueOf(keys), reflect.ValueOf(values)
+	for i := range k.Len() {
+		if err := b.Put(k.Index(i).Interface(), v.Index(i).Interface()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PutAll writes entries into a map by one system call, given as slices. If it fails, some of them may be there.
+func PutAll(m *ebpf.Map, keys, values any) error {
+	_, err := m.BatchUpdate(keys, values, nil)
+	return err
+}
+
+// Delete removes one, if it is there.
+func (b *Back) Delete(key any) error {
+	if !b.same {
+		k, err := converted(b.key, key, b.to.KeySize())
+		if err != nil {
+			return err
+		}
+		key = k
+	}
+	if err := b.to.Delete(key); !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return err
 	}
-	return b.to.Delete(k)
+	return nil
 }
 
 func converted(moves []Move, entry any, size uint32) ([]byte, error) {

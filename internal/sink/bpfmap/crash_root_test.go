@@ -22,8 +22,12 @@ import (
 type maps map[string]*ebpf.Map
 
 // Map makes maps a bpfmap.Maps; the others make it what the agent writes.
-func (m maps) Map(name string) *ebpf.Map                          { return m[name] }
-func (m maps) Put(name string, key, value any) error              { return m[name].Put(key, value) }
+func (m maps) Map(name string) *ebpf.Map             { return m[name] }
+func (m maps) Put(name string, key, value any) error { return m[name].Put(key, value) }
+func (m maps) PutAll(name string, keys, values any) error {
+	_, err := m[name].BatchUpdate(keys, values, nil)
+	return err
+}
 func (m maps) Delete(name string, key any) error                  { return m[name].Delete(key) }
 func (m maps) Read(name string, do func(m *ebpf.Map) error) error { return do(m[name]) }
 

@@ -11,6 +11,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
 	"weftnet.io/weftnet/internal/sink/bpfmap/chosen"
 	"weftnet.io/weftnet/internal/sink/bpfmap/element"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
@@ -23,88 +24,78 @@ import (
 // row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
 // their numbers, which connections refer to, for as long as they exist, across agents too; nor is a number given again that one refers to.
 type Services struct {
-	maps    element.Written
+	maps    *batch.Writer
 	sources source.Sources
 	tables  *element.Tables
 
 	heads       map[abi.ServiceKey]*head
-	ids         map[backend]*numbered // backends
-	unowned     []abi.SlotKey         // slots of no frontend, when an earlier agent ended
+	ids         map[backend]numbered // backends
+	unowned     []abi.SlotKey        // slots of no frontend, when an earlier agent ended
 	lastService uint32
 	lastBackend uint32
 }
 
 type backend struct {
-	addr     netip.Addr
+	addr     abi.Addr
 	port     uint16
 	protocol uint8
 }
 
-type numbered struct {
-	id   uint32
-	uses int
+func backendOf(r table.Frontend, b table.Backend) backend {
+	return backend{abi.From(b.Address), b.Port, r.Protocol}
 }
+
+// numbered is the id of a backend, and how many frontends have it.
+type numbered struct{ id, uses uint32 }
 
 type head struct {
 	id    uint32
 	count uint32
 	row   table.Frontend
-	uses  []backend
 	takes []uint32 // backends that have a row for affinity
 	table uint64   // in which calls find their backend; 0: none
 }
 
 // NewServices reads which numbers are given out.
-func NewServices(m element.Written) (*Services, error) {
-	s := &Services{maps: m, sources: source.New(m), heads: map[abi.ServiceKey]*head{}, ids: map[backend]*numbered{}}
+func NewServices(m batch.Maps) (*Services, error) {
+	w := batch.New(m, "backends", "slots", "maglev", "services")
+	s := &Services{maps: w, sources: source.New(w), heads: map[abi.ServiceKey]*head{}, ids: map[backend]numbered{}}
 	var err, unread error
-	s.tables, err = element.New(m)
-	s.lastBackend, unread = chosen.Last(m)
+	s.tables, err = element.New(w)
+	s.lastBackend, unread = chosen.Last(w)
 	if err := errors.Join(err, unread); err != nil {
 		return nil, err
 	}
-	known := map[uint32]backend{}
-	var id uint32
-	var b abi.Backend
-	each := m.Map("backends").Iterate()
-	for each.Next(&id, &b) {
-		p := backend{b.Addr.IP(), b.Port.Number(), uint8(b.Protocol)}
-		known[id] = p
-		s.ids[p] = &numbered{id: id}
+	f := former{backends: map[uint32]backend{}, slots: map[abi.SlotKey]uint32{}, takes: map[uint32][]uint32{}}
+	err = batch.Each(w.Map("backends"), func(id uint32, b abi.Backend) {
+		p := backend{b.Addr, b.Port.Number(), uint8(b.Protocol)}
+		f.backends[id], s.ids[p] = p, numbered{id: id}
 		s.lastBackend = max(s.lastBackend, id)
-	}
-	if err := each.Err(); err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read map backends: %w", err)
 	}
-	var slot abi.SlotKey
-	var all []abi.SlotKey
-	takes := map[uint32][]uint32{}
-	each = m.Map("slots").Iterate()
-	for each.Next(&slot, &id) {
-		all = append(all, slot)
+	err = batch.Each(w.Map("slots"), func(slot abi.SlotKey, id uint32) {
+		f.slots[slot] = id
 		if slot.Slot&abi.SlotTakes != 0 {
-			takes[slot.Service] = append(takes[slot.Service], id)
+			f.takes[slot.Service] = append(f.takes[slot.Service], id)
 		}
-	}
-	if err := each.Err(); err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read map slots: %w", err)
 	}
-	sources, err := s.sources.Read()
-	if err != nil {
+	if f.sources, err = s.sources.Read(); err != nil {
 		return nil, err
 	}
-	var key abi.ServiceKey
-	var v abi.Service
-	each = m.Map("services").Iterate()
-	for each.Next(&key, &v) {
+	err = batch.Each(w.Map("services"), func(key abi.ServiceKey, v abi.Service) {
 		s.lastService = max(s.lastService, v.Id)
-		s.heads[key] = s.read(key, v, known, takes[v.Id], sources[v.Id])
-	}
-	if err := each.Err(); err != nil {
+		s.heads[key] = s.read(key, v, f)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read map services: %w", err)
 	}
 	owned := s.owned()
-	for _, slot := range all {
+	for slot := range f.slots {
 		if !owned(slot) {
 			s.unowned = append(s.unowned, slot)
 			s.lastService = max(s.lastService, slot.Service)
@@ -166,8 +157,17 @@ func (s *Services) sweep() error {
 	return errors.Join(errs...)
 }
 
+// former is what an earlier agent wrote beside heads; takes and sources by the number of the head.
+type former struct {
+	backends map[uint32]backend
+	slots    map[abi.SlotKey]uint32
+	takes    map[uint32][]uint32
+	sources  map[uint32][]table.Source
+}
+
 // read makes the row again that an earlier agent wrote, less what maps do not hold.
-func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]backend, takes []uint32, sources []table.Source) *head {
+func (s *Services) read(key abi.ServiceKey, v abi.Service, f former) *head {
+	sources, takes := f.sources[v.Id], f.takes[v.Id]
 	h := &head{id: v.Id, count: v.Count, takes: takes, table: v.Table, row: table.Frontend{
 		Address: frontendAddress(key.Addr), Port: key.Port.Number(), Protocol: key.Protocol,
 		AffinitySeconds: v.AffinitySeconds, Scope: table.Scope(key.Scope), Sources: sources,
@@ -178,16 +178,15 @@ func (s *Services) read(key abi.ServiceKey, v abi.Service, known map[uint32]back
 	}
 	var active []uint32
 	for i := range v.Count {
-		var id uint32
-		if s.maps.Map("slots").Lookup(abi.SlotKey{Service: v.Id, Slot: i}, &id) != nil {
+		id, there := f.slots[abi.SlotKey{Service: v.Id, Slot: i}]
+		if !there {
 			continue
 		}
 		active = append(active, id)
-		p := known[id]
-		h.row.Backends = append(h.row.Backends, table.Backend{Address: p.addr, Port: p.port})
-		h.uses = append(h.uses, p)
-		if n := s.ids[p]; n != nil {
-			n.uses++
+		p := f.backends[id]
+		h.row.Backends = append(h.row.Backends, table.Backend{Address: p.addr.IP(), Port: p.port})
+		if n, known := s.ids[p]; known {
+			s.ids[p] = numbered{n.id, n.uses + 1}
 		}
 	}
 	slices.Sort(active)
@@ -229,22 +228,47 @@ func (s *Services) Equal(want, have table.Frontend) bool {
 func (s *Services) tableOf(r table.Frontend) uint64 {
 	var ids []uint32
 	for _, m := range element.Members(r) {
-		if n := s.ids[backend{m.Address, m.Port, r.Protocol}]; n != nil {
+		if n, known := s.ids[backend{abi.From(m.Address), m.Port, r.Protocol}]; known {
 			ids = append(ids, n.id)
 		}
 	}
 	return element.Number(r.Maglev, element.Members(r), ids)
 }
 
-// Set writes frontends.
-func (s *Services) Set(_ context.Context, rows []table.Frontend) error {
+// atOnce is how many frontends are written together at most.
+const atOnce = 512
+
+// Set writes frontends: those that are new together, as far as they fit.
+func (s *Services) Set(ctx context.Context, rows []table.Frontend) error {
+	var fresh, rest []table.Frontend
+	for _, r := range rows {
+		if s.heads[serviceKey(r)] == nil {
+			fresh = append(fresh, r)
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	var errs []error
+	for some := range slices.Chunk(fresh, atOnce) {
+		together := func() error { return s.each(some, s.set) }
+		if len(some) > 1 && s.maps.Together(together) == nil {
+			continue
+		}
+		errs = append(errs, s.Unset(ctx, some)) // what of it is there
+		rest = append(rest, some...)
+	}
+	return errors.Join(append(errs, s.each(rest, s.set), s.tables.Clean())...)
+}
+
+// each does something with rows, whatever becomes of others.
+func (s *Services) each(rows []table.Frontend, do func(table.Frontend) error) error {
 	var errs []error
 	for _, r := range rows {
-		if err := s.set(r); err != nil {
+		if err := do(r); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}
-	return errors.Join(append(errs, s.tables.Clean())...)
+	return errors.Join(errs...)
 }
 
 func (s *Services) set(r table.Frontend) error {
@@ -260,15 +284,15 @@ func (s *Services) set(r table.Frontend) error {
 		}
 		return active
 	}
-	uses, active, err := s.take(r)
-	if err == nil {
-		err = Full("service_sources", s.sources.Admit(h.id, r.Sources))
+	active, err := s.take(r)
+	if err != nil {
+		return err
 	}
-	if err == nil {
+	if err = Full("service_sources", s.sources.Admit(h.id, r.Sources)); err == nil {
 		err = s.list(h, active, takes(active))
 	}
 	undo := func(err error) error {
-		return errors.Join(err, s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.release(uses))
+		return errors.Join(err, s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.release(r, r.Backends))
 	}
 	if err != nil {
 		return undo(err)
@@ -285,10 +309,10 @@ func (s *Services) set(r table.Frontend) error {
 		return undo(err)
 	}
 	before := *h
-	h.row, h.uses, h.count, h.takes, h.table = r, uses, v.Count, takes(active), v.Table
+	h.row, h.count, h.takes, h.table = r, v.Count, takes(active), v.Table
 	s.heads[key] = h
 	s.tables.Release(before.table)
-	return errors.Join(Full("maglev", tableErr), s.trim(before, v.Count, h.takes), s.release(before.uses), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
+	return errors.Join(Full("maglev", tableErr), s.trim(before, v.Count, h.takes), s.release(before.row, before.row.Backends), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
 }
 
 func flagsOf(r table.Frontend) (f abi.ServiceFlag) {
@@ -347,38 +371,39 @@ func (s *Services) list(h *head, active, takes []uint32) error {
 	return nil
 }
 
-// take writes the backends of a row and gives the numbers of those that take new connections.
-func (s *Services) take(r table.Frontend) (uses []backend, active []uint32, err error) {
-	for _, b := range r.Backends {
-		p := backend{b.Address, b.Port, r.Protocol}
-		n := s.ids[p]
-		if n == nil {
+// take writes the backends of a row and gives the numbers of those that take new connections. If one does not fit, it takes none.
+func (s *Services) take(r table.Frontend) (active []uint32, err error) {
+	for i, b := range r.Backends {
+		p := backendOf(r, b)
+		n, known := s.ids[p]
+		if !known {
 			s.lastBackend++
-			n = &numbered{id: s.lastBackend}
-			v := abi.Backend{Addr: abi.From(b.Address), Port: abi.Port(b.Port), Protocol: uint16(r.Protocol), Id: n.id}
+			n.id = s.lastBackend
+			v := abi.Backend{Addr: p.addr, Port: abi.Port(b.Port), Protocol: uint16(r.Protocol), Id: n.id}
 			if err := s.maps.Put("backends", n.id, v); err != nil {
-				return uses, nil, fmt.Errorf("write backend %s: %w", b, Full("backends", err))
+				return nil, errors.Join(fmt.Errorf("write backend %s: %w", b, Full("backends", err)), s.release(r, r.Backends[:i]))
 			}
-			s.ids[p] = n
 		}
 		n.uses++
-		uses = append(uses, p)
+		s.ids[p] = n
 		if b.Takes() {
 			active = append(active, n.id)
 		}
 	}
-	return uses, active, nil
+	return active, nil
 }
 
-// release lets go of backends; one that no frontend uses any more goes.
-func (s *Services) release(uses []backend) error {
+// release lets go of backends of a row; one that no frontend uses any more goes.
+func (s *Services) release(r table.Frontend, of []table.Backend) error {
 	var errs []error
-	for _, p := range uses {
-		n := s.ids[p]
-		if n == nil {
+	for _, b := range of {
+		p := backendOf(r, b)
+		n, known := s.ids[p]
+		if !known {
 			continue
 		}
 		if n.uses--; n.uses > 0 {
+			s.ids[p] = n
 			continue
 		}
 		delete(s.ids, p)
@@ -431,7 +456,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 		}
 		delete(s.heads, key)
 		s.tables.Release(h.table)
-		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.uses), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
+		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.row, h.row.Backends), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}

@@ -20,7 +20,11 @@ type maps map[string]*ebpf.Map
 
 func (m maps) Map(name string) *ebpf.Map             { return m[name] }
 func (m maps) Put(name string, key, value any) error { return m[name].Put(key, value) }
-func (m maps) Delete(name string, key any) error     { return m[name].Delete(key) }
+func (m maps) PutAll(name string, keys, values any) error {
+	_, err := m[name].BatchUpdate(keys, values, nil)
+	return err
+}
+func (m maps) Delete(name string, key any) error { return m[name].Delete(key) }
 
 func newMaps(t *testing.T) maps {
 	if os.Geteuid() != 0 {
