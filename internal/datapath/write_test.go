@@ -226,3 +226,44 @@ func TestWhatIsWrittenIsReadByProgramsOfAnotherVersion(t *testing.T) {
 		t.Error("what was removed is in the map of the other version")
 	}
 }
+
+func TestWhatIsWrittenTogetherIsInTheMapOfAnotherVersion(t *testing.T) {
+	for _, shape := range []string{"the same", "another"} {
+		t.Run(shape, func(t *testing.T) {
+			dir, r := pinDirectory(t), rand.New(rand.NewPCG(11, 12))
+			spec := other(t, r, "services")
+			if shape == "the same" {
+				spec = mapSpec(t, "services").Copy()
+				spec.Pinning, spec.MaxEntries = ebpf.PinNone, 2*spec.MaxEntries
+			}
+			old := left(t, r, dir, spec, 0)
+			d, err := Open(dir, Config{})
+			check(t, err)
+			t.Cleanup(d.Close)
+			keys := []abi.ServiceKey{{Port: abi.Port(80)}, {Port: abi.Port(443)}}
+			check(t, d.PutAll("services", keys, []abi.Service{{Id: 77}, {Id: 78}}))
+			for i, key := range keys {
+				var v abi.Service
+				if err := d.Map("services").Lookup(key, &v); err != nil || v.Id != uint32(77+i) {
+					t.Errorf("it has %v, %v", v, err)
+				}
+			}
+			ids := map[string]bool{}
+			k, v := make([]byte, old.KeySize()), make([]byte, old.ValueSize())
+			each := old.Iterate()
+			for each.Next(&k, &v) {
+				ids[bytesOf(layout.Of(spec).Value, v)["id"]] = true
+			}
+			check(t, each.Err())
+			if !ids["4d000000"] || !ids["4e000000"] || len(ids) != 2 {
+				t.Errorf("the other version reads %v", ids)
+			}
+			for _, key := range keys {
+				check(t, d.Delete("services", key))
+			}
+			if each := old.Iterate(); each.Next(&k, &v) {
+				t.Error("what was removed is in the map of the other version")
+			}
+		})
+	}
+}

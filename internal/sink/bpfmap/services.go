@@ -11,8 +11,8 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/backend"
 	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
-	"weftnet.io/weftnet/internal/sink/bpfmap/chosen"
 	"weftnet.io/weftnet/internal/sink/bpfmap/element"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
 	"weftnet.io/weftnet/internal/state"
@@ -24,29 +24,15 @@ import (
 // row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
 // their numbers, which connections refer to, for as long as they exist, across agents too; nor is a number given again that one refers to.
 type Services struct {
-	maps    *batch.Writer
-	sources source.Sources
-	tables  *element.Tables
+	maps     *batch.Writer
+	backends *backend.Backends
+	sources  source.Sources
+	tables   *element.Tables
 
 	heads       map[abi.ServiceKey]*head
-	ids         map[backend]numbered // backends
-	unowned     []abi.SlotKey        // slots of no frontend, when an earlier agent ended
+	unowned     []abi.SlotKey // slots of no frontend, when an earlier agent ended
 	lastService uint32
-	lastBackend uint32
 }
-
-type backend struct {
-	addr     abi.Addr
-	port     uint16
-	protocol uint8
-}
-
-func backendOf(r table.Frontend, b table.Backend) backend {
-	return backend{abi.From(b.Address), b.Port, r.Protocol}
-}
-
-// numbered is the id of a backend, and how many frontends have it.
-type numbered struct{ id, uses uint32 }
 
 type head struct {
 	id    uint32
@@ -58,22 +44,15 @@ type head struct {
 
 // NewServices reads which numbers are given out.
 func NewServices(m batch.Maps) (*Services, error) {
-	w := batch.New(m, "backends", "slots", "maglev", "services")
-	s := &Services{maps: w, sources: source.New(w), heads: map[abi.ServiceKey]*head{}, ids: map[backend]numbered{}}
-	var err, unread error
-	s.tables, err = element.New(w)
-	s.lastBackend, unread = chosen.Last(w)
-	if err := errors.Join(err, unread); err != nil {
+	w := batch.New(m, "backends", "slots", "services")
+	s := &Services{maps: w, sources: source.New(w), heads: map[abi.ServiceKey]*head{}}
+	f := former{slots: map[abi.SlotKey]uint32{}, takes: map[uint32][]uint32{}}
+	var err error
+	if s.tables, err = element.New(w); err != nil {
 		return nil, err
 	}
-	f := former{backends: map[uint32]backend{}, slots: map[abi.SlotKey]uint32{}, takes: map[uint32][]uint32{}}
-	err = batch.Each(w.Map("backends"), func(id uint32, b abi.Backend) {
-		p := backend{b.Addr, b.Port.Number(), uint8(b.Protocol)}
-		f.backends[id], s.ids[p] = p, numbered{id: id}
-		s.lastBackend = max(s.lastBackend, id)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read map backends: %w", err)
+	if s.backends, f.backends, err = backend.New(w); err != nil {
+		return nil, err
 	}
 	err = batch.Each(w.Map("slots"), func(slot abi.SlotKey, id uint32) {
 		f.slots[slot] = id
@@ -124,16 +103,10 @@ func (s *Services) owned() func(abi.SlotKey) bool {
 var leftovers = table.Frontend{Name: "slots and backends that an earlier agent left"}
 
 func (s *Services) hasLeftovers() bool {
-	for _, n := range s.ids {
-		if n.uses == 0 {
-			return true
-		}
-	}
-	return len(s.unowned) > 0
+	return len(s.unowned) > 0 || s.backends.Unused()
 }
 
 func (s *Services) sweep() error {
-	var errs []error
 	owned := s.owned()
 	for _, k := range s.unowned {
 		if owned(k) {
@@ -144,22 +117,12 @@ func (s *Services) sweep() error {
 		}
 	}
 	s.unowned = nil
-	for p, n := range s.ids {
-		if n.uses > 0 {
-			continue
-		}
-		if err := s.maps.Delete("backends", n.id); err != nil && !missing(err) {
-			errs = append(errs, fmt.Errorf("remove backend %d of no frontend: %w", n.id, err))
-			continue
-		}
-		delete(s.ids, p)
-	}
-	return errors.Join(errs...)
+	return s.backends.Sweep()
 }
 
 // former is what an earlier agent wrote beside heads; takes and sources by the number of the head.
 type former struct {
-	backends map[uint32]backend
+	backends map[uint32]table.Backend
 	slots    map[abi.SlotKey]uint32
 	takes    map[uint32][]uint32
 	sources  map[uint32][]table.Source
@@ -183,12 +146,9 @@ func (s *Services) read(key abi.ServiceKey, v abi.Service, f former) *head {
 			continue
 		}
 		active = append(active, id)
-		p := f.backends[id]
-		h.row.Backends = append(h.row.Backends, table.Backend{Address: p.addr.IP(), Port: p.port})
-		if n, known := s.ids[p]; known {
-			s.ids[p] = numbered{n.id, n.uses + 1}
-		}
+		h.row.Backends = append(h.row.Backends, f.backends[id])
 	}
+	s.backends.Adopt(key.Protocol, h.row.Backends)
 	slices.Sort(active)
 	slices.Sort(takes)
 	if v.AffinitySeconds == 0 {
@@ -228,8 +188,8 @@ func (s *Services) Equal(want, have table.Frontend) bool {
 func (s *Services) tableOf(r table.Frontend) uint64 {
 	var ids []uint32
 	for _, m := range element.Members(r) {
-		if n, known := s.ids[backend{abi.From(m.Address), m.Port, r.Protocol}]; known {
-			ids = append(ids, n.id)
+		if id, known := s.backends.Number(r.Protocol, m.Address, m.Port); known {
+			ids = append(ids, id)
 		}
 	}
 	return element.Number(r.Maglev, element.Members(r), ids)
@@ -284,15 +244,15 @@ func (s *Services) set(r table.Frontend) error {
 		}
 		return active
 	}
-	active, err := s.take(r)
+	active, err := s.backends.Take(r.Protocol, r.Backends)
 	if err != nil {
-		return err
+		return Full("backends", err)
 	}
 	if err = Full("service_sources", s.sources.Admit(h.id, r.Sources)); err == nil {
 		err = s.list(h, active, takes(active))
 	}
 	undo := func(err error) error {
-		return errors.Join(err, s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.release(r, r.Backends))
+		return errors.Join(err, s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.backends.Release(r.Protocol, r.Backends))
 	}
 	if err != nil {
 		return undo(err)
@@ -312,7 +272,7 @@ func (s *Services) set(r table.Frontend) error {
 	h.row, h.count, h.takes, h.table = r, v.Count, takes(active), v.Table
 	s.heads[key] = h
 	s.tables.Release(before.table)
-	return errors.Join(Full("maglev", tableErr), s.trim(before, v.Count, h.takes), s.release(before.row, before.row.Backends), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
+	return errors.Join(Full("maglev", tableErr), s.trim(before, v.Count, h.takes), s.backends.Release(r.Protocol, before.row.Backends), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
 }
 
 func flagsOf(r table.Frontend) (f abi.ServiceFlag) {
@@ -339,12 +299,9 @@ func flagsOf(r table.Frontend) (f abi.ServiceFlag) {
 
 // list writes the slots of a frontend: first those that are new, which may not fit. Then none of them stays.
 func (s *Services) list(h *head, active, takes []uint32) error {
-	var list []abi.SlotKey
-	ids := map[abi.SlotKey]uint32{}
-	add := func(slot, id uint32) {
-		k := abi.SlotKey{Service: h.id, Slot: slot}
-		list, ids[k] = append(list, k), id
-	}
+	type row struct{ slot, id uint32 }
+	list := make([]row, 0, len(active)+len(takes))
+	add := func(slot, id uint32) { list = append(list, row{slot, id}) }
 	for i := h.count; i < uint32(len(active)); i++ {
 		add(i, active[i])
 	}
@@ -357,61 +314,18 @@ func (s *Services) list(h *head, active, takes []uint32) error {
 	for i := range min(h.count, uint32(len(active))) {
 		add(i, active[i])
 	}
-	for i, k := range list {
-		err := s.maps.Put("slots", k, ids[k])
+	for i, r := range list {
+		err := s.maps.Put("slots", abi.SlotKey{Service: h.id, Slot: r.slot}, r.id)
 		if err == nil {
 			continue
 		}
-		errs := []error{fmt.Errorf("write slot %#x: %w", k.Slot, Full("slots", err))}
-		for _, k := range list[:min(i, fresh)] {
-			errs = append(errs, s.maps.Delete("slots", k))
+		errs := []error{fmt.Errorf("write slot %#x: %w", r.slot, Full("slots", err))}
+		for _, r := range list[:min(i, fresh)] {
+			errs = append(errs, s.maps.Delete("slots", abi.SlotKey{Service: h.id, Slot: r.slot}))
 		}
 		return errors.Join(errs...)
 	}
 	return nil
-}
-
-// take writes the backends of a row and gives the numbers of those that take new connections. If one does not fit, it takes none.
-func (s *Services) take(r table.Frontend) (active []uint32, err error) {
-	for i, b := range r.Backends {
-		p := backendOf(r, b)
-		n, known := s.ids[p]
-		if !known {
-			s.lastBackend++
-			n.id = s.lastBackend
-			v := abi.Backend{Addr: p.addr, Port: abi.Port(b.Port), Protocol: uint16(r.Protocol), Id: n.id}
-			if err := s.maps.Put("backends", n.id, v); err != nil {
-				return nil, errors.Join(fmt.Errorf("write backend %s: %w", b, Full("backends", err)), s.release(r, r.Backends[:i]))
-			}
-		}
-		n.uses++
-		s.ids[p] = n
-		if b.Takes() {
-			active = append(active, n.id)
-		}
-	}
-	return active, nil
-}
-
-// release lets go of backends of a row; one that no frontend uses any more goes.
-func (s *Services) release(r table.Frontend, of []table.Backend) error {
-	var errs []error
-	for _, b := range of {
-		p := backendOf(r, b)
-		n, known := s.ids[p]
-		if !known {
-			continue
-		}
-		if n.uses--; n.uses > 0 {
-			s.ids[p] = n
-			continue
-		}
-		delete(s.ids, p)
-		if err := s.maps.Delete("backends", n.id); err != nil && !missing(err) {
-			errs = append(errs, fmt.Errorf("remove backend %d: %w", n.id, err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // trim removes slots that a frontend had, beyond the count and of backends that take no new connections any more.
@@ -456,7 +370,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 		}
 		delete(s.heads, key)
 		s.tables.Release(h.table)
-		if err := errors.Join(s.trim(*h, 0, nil), s.release(h.row, h.row.Backends), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
+		if err := errors.Join(s.trim(*h, 0, nil), s.backends.Release(r.Protocol, h.row.Backends), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}

@@ -96,7 +96,7 @@ var someFrontend = rapid.Custom(func(rt *rapid.T) table.Frontend {
 	return r
 })
 
-func clear(t *testing.T, m maps) {
+func empty(t *testing.T, m maps) {
 	t.Helper()
 	for _, name := range []string{"services", "slots", "backends", "maglev"} {
 		key := make([]byte, m[name].KeySize())
@@ -114,8 +114,8 @@ func TestFrontendsAreWrittenTogetherAsOneByOne(t *testing.T) {
 	together, single := newMaps(t), newMaps(t)
 	ctx := context.Background()
 	rapid.Check(t, func(rt *rapid.T) {
-		clear(t, together)
-		clear(t, single)
+		empty(t, together)
+		empty(t, single)
 		all, err := bpfmap.NewServices(together)
 		if err != nil {
 			rt.Fatal(err)

@@ -36,6 +36,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/maglev"
+	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -44,7 +45,7 @@ const mapName = "maglev"
 // Written writes maps by name; datapath.Datapath does.
 type Written interface {
 	Map(name string) *ebpf.Map
-	Put(name string, key, value any) error
+	PutAll(name string, keys, values any) error // of slices
 	Delete(name string, key any) error
 }
 
@@ -67,18 +68,15 @@ type one struct {
 // New takes the map over. Tables that an earlier agent left are of no frontend until Adopt says so.
 func New(m Written) (*Tables, error) {
 	t := &Tables{maps: m, there: map[uint64]*one{}, idle: map[uint64]bool{}}
-	var key abi.MaglevKey
-	var part abi.MaglevPart
 	seen := map[uint64]uint32{}
-	each := m.Map(mapName).Iterate()
-	for each.Next(&key, &part) {
+	err := batch.Each(m.Map(mapName), func(key abi.MaglevKey, _ abi.MaglevPart) {
 		seen[key.Table]++
 		if t.there[key.Table] == nil {
 			t.there[key.Table], t.idle[key.Table] = &one{}, true
 		}
 		t.there[key.Table].parts = max(t.there[key.Table].parts, key.Part+1)
-	}
-	if err := each.Err(); err != nil {
+	})
+	if err != nil {
 		return nil, fmt.Errorf("read map %s: %w", mapName, err)
 	}
 	for number, n := range seen {
@@ -138,17 +136,19 @@ func (t *Tables) Take(s maglev.Shape, members []maglev.Member, ids []uint32) (ui
 		if t.last != number {
 			t.last, t.parts = number, compute(s, members, ids)
 		}
-		for i, part := range t.parts {
-			has.parts = max(has.parts, uint32(i)+1)
-			if err := t.maps.Put(mapName, abi.MaglevKey{Table: number, Part: uint32(i)}, part); err != nil {
-				err = fmt.Errorf("write part %d of a table of %d elements: %w", i, s.Size, err)
-				if has.uses == 0 {
-					err = errors.Join(err, t.remove(number))
-				}
-				return 0, err
-			}
+		keys := make([]abi.MaglevKey, len(t.parts))
+		for i := range keys {
+			keys[i] = abi.MaglevKey{Table: number, Part: uint32(i)}
 		}
-		has.whole, has.parts = true, uint32(len(t.parts))
+		has.parts = uint32(len(keys))
+		if err := t.maps.PutAll(mapName, keys, t.parts); err != nil {
+			err = fmt.Errorf("write a table of %d elements: %w", s.Size, err)
+			if has.uses == 0 {
+				err = errors.Join(err, t.remove(number))
+			}
+			return 0, err
+		}
+		has.whole = true
 	}
 	has.uses++
 	delete(t.idle, number)

@@ -97,6 +97,9 @@ func (s Sources) Dismiss(service uint32, had, has []table.Source) error {
 
 // Equal compares what two lists say, whatever their order.
 func Equal(a, b []table.Source) bool {
+	if len(a)+len(b) == 0 {
+		return true // as of nearly all frontends
+	}
 	says := func(list []table.Source) map[table.Source]bool {
 		out := map[table.Source]bool{}
 		for _, source := range list {
