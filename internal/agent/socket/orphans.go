@@ -60,6 +60,7 @@ func NewOrphans(d *datapath.Datapath, t *table.Tables, db *state.DB, log *slog.L
 // Run works until ctx ends.
 func (o *Orphans) Run(ctx context.Context) error {
 	feed := o.tables.Frontends.Feed(o.db)
+	o.offers = orphan.Offers{} // the feed begins with all there are
 	defer feed.Close()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -110,15 +111,25 @@ func (o *Orphans) ready(s *state.Snapshot) bool {
 
 // note tells whether a change lets go of a backend. What was settled of one that is there is not any more: its sockets may call it anew.
 func (o *Orphans) note(c state.Change[table.Frontend]) bool {
-	var backends []orphan.Backend
-	if !c.Deleted {
-		for _, b := range c.Row.Backends {
-			at := orphan.Backend{At: netip.AddrPortFrom(b.Address, b.Port), Protocol: c.Row.Protocol}
-			backends = append(backends, at)
-			delete(o.settled, at)
-		}
+	var had, has []orphan.Backend
+	if c.HadOld {
+		had = backendsOf(c.Old)
 	}
-	return o.offers.Put(string(c.Key), backends)
+	if !c.Deleted {
+		has = backendsOf(c.Row)
+	}
+	for _, b := range has {
+		delete(o.settled, b)
+	}
+	return o.offers.Put(had, has)
+}
+
+func backendsOf(r table.Frontend) []orphan.Backend {
+	list := make([]orphan.Backend, len(r.Backends))
+	for i, b := range r.Backends {
+		list[i] = orphan.Backend{At: netip.AddrPortFrom(b.Address, b.Port), Protocol: r.Protocol}
+	}
+	return list
 }
 
 // caughtUp waits until the kernel has what frontends are as of a revision: before that programs lead calls to what is gone. A frontend

@@ -12,13 +12,15 @@
 // # Invariants
 //
 //   - Offers are a function of the rows that are there, whatever the order in which they came and went.
+//   - An IPv6 address that stands for an IPv4 one is that.
 //   - What a socket calls by the backend's own address is no concern of this package: it hears of sockets that were led alone.
 //
 // # Example
 //
 //	var o orphan.Offers
-//	o.Put("10.96.0.80:53", []orphan.Backend{{At: netip.MustParseAddrPort("10.244.1.7:5353"), Protocol: 17}})
-//	lost := o.Put("10.96.0.80:53", nil)      // true: 10.244.1.7:5353 is offered no more
+//	backends := []orphan.Backend{{At: netip.MustParseAddrPort("10.244.1.7:5353"), Protocol: 17}}
+//	o.Put(nil, backends)                     // of a frontend
+//	lost := o.Put(backends, nil)             // true: 10.244.1.7:5353 is offered no more
 //	o.Orphans(sockets)                       // those that speak with it
 package orphan
 
@@ -37,28 +39,31 @@ type Socket struct {
 }
 
 // Offers are the backends that frontends have. The zero value has none.
-type Offers struct {
-	of    map[string][]Backend
-	times map[Backend]int // number of frontends that have it
+type Offers struct{ times map[offer]uint32 } // number of frontends that have it
+
+// offer is a backend in the least room: there are a hundred thousand.
+type offer struct {
+	addr     [16]byte
+	port     uint16
+	protocol uint8
 }
 
-// Put says which backends a frontend has now, and tells whether one is offered no more.
-func (o *Offers) Put(frontend string, backends []Backend) (lost bool) {
-	if o.of == nil {
-		o.of, o.times = map[string][]Backend{}, map[Backend]int{}
+func offerOf(b Backend) offer { return offer{b.At.Addr().As16(), b.At.Port(), b.Protocol} }
+
+// Put says which backends a frontend had, as it was put last, and which it has now, and tells whether one is offered no more.
+func (o *Offers) Put(had, has []Backend) (lost bool) {
+	if o.times == nil {
+		o.times = map[offer]uint32{}
 	}
-	before := o.of[frontend]
-	for _, b := range backends {
-		o.times[b]++
+	for _, b := range has {
+		o.times[offerOf(b)]++
 	}
-	for _, b := range before {
-		if o.times[b]--; o.times[b] == 0 {
-			delete(o.times, b)
+	for _, b := range had {
+		at := offerOf(b)
+		if o.times[at]--; o.times[at] == 0 {
+			delete(o.times, at)
 			lost = true
 		}
-	}
-	if o.of[frontend] = backends; len(backends) == 0 {
-		delete(o.of, frontend)
 	}
 	return lost
 }
@@ -72,7 +77,7 @@ func (o *Offers) Orphans(sockets []Socket, protocols ...uint8) (list []Socket) {
 				continue
 			}
 			b := Backend{At: s.Backend.At, Protocol: p}
-			if o.times[b] == 0 {
+			if o.times[offerOf(b)] == 0 {
 				list = append(list, Socket{s.Cookie, b})
 			}
 		}

@@ -17,16 +17,16 @@ func TestASocketIsAnOrphanWhenNoServiceOffersItsBackend(t *testing.T) {
 	var o Offers
 	one, two := Backend{at("10.244.1.7:53"), udp}, Backend{at("10.244.1.8:53"), udp}
 	sockets := []Socket{{1, one}, {2, two}, {3, Backend{at("10.244.1.7:53"), tcp}}, {4, Backend{At: at("10.244.1.7:53")}}}
-	if o.Put("a", []Backend{one, two}) || o.Put("b", []Backend{one}) {
+	if o.Put(nil, []Backend{one, two}) || o.Put(nil, []Backend{one}) {
 		t.Error("something is lost although only services came")
 	}
 	if have := o.Orphans(sockets, udp); len(have) != 0 {
 		t.Errorf("all backends are offered, and %v are orphans", have)
 	}
-	if o.Put("a", []Backend{two}) {
+	if o.Put([]Backend{one, two}, []Backend{two}) {
 		t.Error("a backend that another service offers is lost")
 	}
-	if !o.Put("b", nil) {
+	if !o.Put([]Backend{one}, nil) {
 		t.Error("a backend that no service offers is not lost")
 	}
 	if have := o.Orphans(sockets, udp); !slices.Equal(have, []Socket{{1, one}, {4, one}}) {
@@ -59,7 +59,7 @@ func TestABackendIsLostWhenTheLastFrontendLetsGoOfIt(t *testing.T) {
 			before := rows[name]
 			rows[name] = row
 			want := slices.ContainsFunc(before, func(b Backend) bool { return !offered(b) })
-			if have := o.Put(name, row); have != want {
+			if have := o.Put(before, row); have != want {
 				rt.Fatalf("%s has %v after %v: lost is %v, want %v", name, row, before, have, want)
 			}
 			for cookie := range uint64(4) {
