@@ -3,6 +3,7 @@ package kind
 import (
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,9 +18,10 @@ import (
 // Rows turns objects into rows of the input tables. Its methods are called inside transactions only.
 type Rows struct {
 	t     *table.Tables
-	kinds map[string]Filler // by name of the kind
-	node  string            // name of this node
-	flags map[string]string // settings that win over the ConfigMap
+	kinds map[string]Filler      // by name of the kind
+	types map[reflect.Type]*Kind // of their objects
+	node  string                 // name of this node
+	flags map[string]string      // settings that win over the ConfigMap
 
 	nodes      map[string]table.Node        // what CiliumNodes say
 	nodeLabels map[string]map[string]string // what Nodes say
@@ -51,13 +53,13 @@ const CIDRGroup = "CiliumCIDRGroup"
 // are in the table as soon as anything is.
 func NewRows(t *table.Tables, nodeName string, flags map[string]string) *Rows {
 	r := &Rows{
-		t: t, node: nodeName, flags: flags, kinds: map[string]Filler{},
+		t: t, node: nodeName, flags: flags, kinds: map[string]Filler{}, types: map[reflect.Type]*Kind{},
 		nodes: map[string]table.Node{}, nodeLabels: map[string]map[string]string{}, leaving: map[string]bool{},
 		pending: map[string]int{}, listed: map[string]bool{},
 	}
 	for k := range ReadBy(Agent) {
 		f := k.fill(r, k)
-		r.kinds[k.Name] = f
+		r.kinds[k.Name], r.types[reflect.TypeOf(k.New())] = f, k
 		r.pending[f.fills().Name()]++
 	}
 	return r
@@ -95,16 +97,14 @@ func (r *Rows) MarkSynced(tx *state.Tx) {
 }
 
 func (r *Rows) of(object runtime.Object) (Filler, error) {
-	for k := range ReadBy(Agent) {
-		if !sameType(k.New(), object) {
-			continue
-		}
-		if o, ok := object.(Object); ok && !k.Has(o.GetNamespace(), o.GetName()) {
-			return nil, fmt.Errorf("read %s %s/%s: only %s/%s is configuration", k.Name, o.GetNamespace(), o.GetName(), k.Only.Namespace, k.Only.Name)
-		}
-		return r.kinds[k.Name], nil
+	k := r.types[reflect.TypeOf(object)]
+	if k == nil {
+		return nil, fmt.Errorf("read %T: objects of this kind make no rows", object)
 	}
-	return nil, fmt.Errorf("read %T: objects of this kind make no rows", object)
+	if o, ok := object.(Object); ok && !k.Has(o.GetNamespace(), o.GetName()) {
+		return nil, fmt.Errorf("read %s %s/%s: only %s/%s is configuration", k.Name, o.GetNamespace(), o.GetName(), k.Only.Namespace, k.Only.Name)
+	}
+	return r.kinds[k.Name], nil
 }
 
 // first notes that the first full list of a kind is in. Several kinds may fill a table.
