@@ -109,6 +109,5 @@ func (l *Loop[R]) putBack(rows []string) {
 
 // wasInPlace tells whether this version of a row has been put in place.
 func (l *Loop[R]) wasInPlace(s *state.Snapshot, k state.Key) bool {
-	before, ok := status.Statuses.One(s, status.KeyOf(l.Table, k))
-	return ok && before.Done && before.Rev == l.Table.Revision(s, k)
+	return status.Realised(s, l.Table, k)
 }

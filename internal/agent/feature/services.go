@@ -18,6 +18,7 @@ var services = Feature{
 		if err != nil {
 			return nil, err
 		}
-		return []Runner{keep(n, &reconcile.Loop[table.Frontend]{Table: n.Tables.Frontends, Sink: sink})}, nil
+		quiet := func(table.Frontend) bool { return true }
+		return []Runner{keep(n, &reconcile.Loop[table.Frontend]{Table: n.Tables.Frontends, Sink: sink, Quiet: quiet})}, nil
 	},
 }
