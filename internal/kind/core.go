@@ -4,12 +4,14 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -143,14 +145,17 @@ func sources(s *corev1.Service) (out []table.Source) {
 }
 
 func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) {
-	row := table.EndpointSlice{Namespace: s.Namespace, Name: s.Name, Service: s.Labels[discoveryv1.LabelServiceName]}
+	row := table.EndpointSlice{
+		Namespace: unique.Make(s.Namespace).Value(), Name: s.Name, Service: s.Labels[discoveryv1.LabelServiceName],
+		Endpoints: make([]table.SliceEndpoint, 0, len(s.Endpoints)),
+	}
 	if s.AddressType == discoveryv1.AddressTypeFQDN || row.Service == "" {
 		return row, false
 	}
 	for _, p := range s.Ports {
 		var port table.NamedPort
 		if p.Name != nil {
-			port.Name = *p.Name
+			port.Name = unique.Make(*p.Name).Value()
 		}
 		if p.Port != nil {
 			port.Port = uint16(*p.Port)
@@ -164,22 +169,26 @@ func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) 
 			row.Ports = append(row.Ports, port)
 		}
 	}
+	all := make([]netip.Addr, 0, len(s.Endpoints)) // one allocation for those of all
 	for _, e := range s.Endpoints {
+		first := len(all)
+		all = appendAddresses(all, e.Addresses...)
 		end := table.SliceEndpoint{
-			Addresses: addresses(e.Addresses...),
+			Addresses: all[first:len(all):len(all)],
 			Ready:     e.Conditions.Ready == nil || *e.Conditions.Ready, // nil is unknown, to be taken as true
 			Serving:   e.Conditions.Serving == nil || *e.Conditions.Serving,
 		}
 		end.Terminating = e.Conditions.Terminating != nil && *e.Conditions.Terminating
 		if e.NodeName != nil {
-			end.Node = *e.NodeName
+			end.Node = unique.Make(*e.NodeName).Value()
 		}
 		if e.Hints != nil {
+			end.Hints = &lb.Hints{}
 			for _, n := range e.Hints.ForNodes {
-				end.ForNodes = append(end.ForNodes, n.Name)
+				end.Hints.ForNodes = append(end.Hints.ForNodes, n.Name)
 			}
 			for _, z := range e.Hints.ForZones {
-				end.ForZones = append(end.ForZones, z.Name)
+				end.Hints.ForZones = append(end.Hints.ForZones, unique.Make(z.Name).Value())
 			}
 		}
 		row.Endpoints = append(row.Endpoints, end)
@@ -188,8 +197,9 @@ func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) 
 }
 
 // addresses parses what is an address, and leaves out the rest. An IPv4-mapped address becomes the IPv4 one.
-func addresses(text ...string) []netip.Addr {
-	var out []netip.Addr
+func addresses(text ...string) []netip.Addr { return appendAddresses(nil, text...) }
+
+func appendAddresses(out []netip.Addr, text ...string) []netip.Addr {
 	for _, t := range text {
 		if a, err := netip.ParseAddr(t); err == nil {
 			out = append(out, a.Unmap().WithZone(""))

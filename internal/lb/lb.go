@@ -72,8 +72,7 @@ type Endpoint struct {
 	Ready       bool
 	Serving     bool
 	Terminating bool
-	ForNodes    []string // hints: the nodes, and the zones, whose calls it is meant for
-	ForZones    []string
+	Hints
 }
 
 // Frontend is an address and port that is translated.
@@ -112,7 +111,7 @@ func Frontends(s Service, of []Slice, here Place) []Frontend {
 	for _, address := range s.Addresses {
 		for _, p := range s.Ports {
 			f := Frontend{Address: address, Port: p.Port, Protocol: p.Protocol}
-			ready, leaving := serving(p, address.Is4(), of, func(e Endpoint) bool { return !s.Local || e.Node == here.Node })
+			ready, leaving := serving(p, address.Is4(), of, func(e *Endpoint) bool { return !s.Local || e.Node == here.Node })
 			near := everywhere
 			if s.Hints && !s.Local {
 				near = nearest(ready, here)
@@ -131,18 +130,19 @@ func Frontends(s Service, of []Slice, here Place) []Frontend {
 
 // candidate is an endpoint, and the port that it serves at.
 type candidate struct {
-	Endpoint
+	*Endpoint
 	port uint16
 }
 
 // serving lists who may serve one port in one family: endpoints that are ready, and those that terminate but still serve.
-func serving(p Port, ipv4 bool, of []Slice, may func(Endpoint) bool) (ready, leaving []candidate) {
+func serving(p Port, ipv4 bool, of []Slice, may func(*Endpoint) bool) (ready, leaving []candidate) {
 	for _, s := range of {
 		for _, sp := range s.Ports {
 			if sp.Name != p.Name || sp.Protocol != p.Protocol || sp.Port == 0 {
 				continue
 			}
-			for _, e := range s.Endpoints {
+			for i := range s.Endpoints {
+				e := &s.Endpoints[i]
 				switch {
 				case !e.Address.IsValid() || e.Address.Is4() != ipv4 || !may(e):
 				case e.Ready:
@@ -157,7 +157,11 @@ func serving(p Port, ipv4 bool, of []Slice, may func(Endpoint) bool) (ready, lea
 }
 
 // backends are those of one frontend. Endpoints that terminate get new connections only where none is ready, wherever that one is.
-func backends(ready, leaving []candidate, near func(Endpoint) bool) (list []Backend) {
+func backends(ready, leaving []candidate, near func(*Endpoint) bool) []Backend {
+	if len(ready)+len(leaving) == 0 {
+		return nil
+	}
+	list := make([]Backend, 0, len(ready)+len(leaving)) // no more: most of an agent's memory is such lists
 	for _, c := range ready {
 		list = append(list, Backend{Address: c.Address, Port: c.port, Far: !near(c.Endpoint)})
 	}

@@ -82,7 +82,7 @@ func TestHintsCountOnlyIfAllHaveThemAndOneIsForHere(t *testing.T) {
 			ready := rapid.IntRange(0, 3).Draw(rt, "ready") > 0
 			list = append(list, Endpoint{
 				Address: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), Ready: ready, Serving: true, Terminating: !ready,
-				ForNodes: some("n1", "n2").Draw(rt, "nodes"), ForZones: some("z1", "z2", "").Draw(rt, "zones"),
+				Hints: Hints{ForNodes: some("n1", "n2").Draw(rt, "nodes"), ForZones: some("z1", "z2", "").Draw(rt, "zones")},
 			})
 		}
 		here := Place{Node: rapid.SampledFrom([]string{"n1", "n3"}).Draw(rt, "node"), Zone: rapid.SampledFrom([]string{"z1", "z3", ""}).Draw(rt, "zone")}
@@ -123,8 +123,8 @@ func TestHintsCountOnlyIfAllHaveThemAndOneIsForHere(t *testing.T) {
 }
 
 func TestALocalPolicyAsksNoHints(t *testing.T) {
-	e := Endpoint{Address: netip.MustParseAddr("10.0.0.1"), Node: "n1", Ready: true, Serving: true, ForNodes: []string{"n2"}, ForZones: []string{"z2"}}
-	far := Endpoint{Address: netip.MustParseAddr("10.0.0.2"), Node: "n1", Ready: true, Serving: true, ForNodes: []string{"n1"}, ForZones: []string{"z1"}}
+	e := Endpoint{Address: netip.MustParseAddr("10.0.0.1"), Node: "n1", Ready: true, Serving: true, Hints: Hints{ForNodes: []string{"n2"}, ForZones: []string{"z2"}}}
+	far := Endpoint{Address: netip.MustParseAddr("10.0.0.2"), Node: "n1", Ready: true, Serving: true, Hints: Hints{ForNodes: []string{"n1"}, ForZones: []string{"z1"}}}
 	s := Service{Addresses: []netip.Addr{netip.MustParseAddr("10.96.0.1")}, Ports: []Port{{Protocol: 6, Port: 80}}, Local: true, Hints: true}
 	out := Frontends(s, []Slice{{Ports: []Port{{Protocol: 6, Port: 80}}, Endpoints: []Endpoint{e, far}}}, Place{"n1", "z1"})
 	if have := fmt.Sprint(out[0].Backends); len(out[0].Backends) != 2 || !out[0].Backends[0].Takes() || !out[0].Backends[1].Takes() {

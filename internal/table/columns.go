@@ -14,6 +14,7 @@ const (
 	ByLabels   = "labels"   // Identities: label set; Workloads: labels that need a number
 	ByIdentity = "identity" // Workloads, Endpoints, PolicySets, NICStatuses: number
 	ByService  = "service"  // EndpointSlices, Frontends: ObjectKey of the service
+	ByZone     = "zone"     // EndpointSlices: zones that hints name
 	ByAddress  = "address"  // Endpoints, Workloads, Attachments: address
 	ByLabel    = "label"    // Policies: labels that selectors ask about, by key without source; Services: key and value of their selectors
 	BySelector = "selector" // Identities: keys by which selectors find them; Policies: keys of the selectors of their subjects (labelindex)

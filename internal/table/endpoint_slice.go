@@ -2,18 +2,18 @@ package table
 
 import (
 	"net/netip"
+	"slices"
 
+	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table/column"
 )
 
 // EndpointSlice is a Kubernetes EndpointSlice.
 type EndpointSlice struct {
-	Namespace string
-	Name      string
-	Service   string
-	Ports     []NamedPort // Port 0 with a name: not resolved
-	Endpoints []SliceEndpoint
+	Namespace, Name, Service string
+	Ports                    []NamedPort // Port 0 with a name: not resolved
+	Endpoints                []SliceEndpoint
 }
 
 func (EndpointSlice) Header() []string {
@@ -21,28 +21,29 @@ func (EndpointSlice) Header() []string {
 }
 
 func (s EndpointSlice) Row() []string {
-	var ready, not []netip.Addr
+	ready := map[bool][]netip.Addr{}
 	for _, e := range s.Endpoints {
-		if e.Ready {
-			ready = append(ready, e.Addresses...)
-		} else {
-			not = append(not, e.Addresses...)
-		}
+		ready[e.Ready] = append(ready[e.Ready], e.Addresses...)
 	}
-	return []string{s.Namespace, s.Name, s.Service, column.List(s.Ports), column.List(ready), column.List(not)}
+	return []string{s.Namespace, s.Name, s.Service, column.List(s.Ports), column.List(ready[true]), column.List(ready[false])}
 }
 
 var _ = declare(&tables.EndpointSlices, "endpointslices", func(r EndpointSlice) state.Key { return ObjectKey(r.Namespace, r.Name) },
 	state.Index[EndpointSlice]{Name: ByService, Keys: func(r EndpointSlice) []state.Key {
 		return []state.Key{ObjectKey(r.Namespace, r.Service)}
+	}}, state.Index[EndpointSlice]{Name: ByZone, Keys: func(r EndpointSlice) (keys []state.Key) {
+		for _, e := range r.Endpoints {
+			for _, z := range e.Hints.Zones() {
+				keys = append(keys, state.Join(z))
+			}
+		}
+		return slices.Compact(slices.Sorted(slices.Values(keys)))
 	}})
 
 // SliceEndpoint is one backend of an EndpointSlice.
 type SliceEndpoint struct {
-	Addresses          []netip.Addr
-	Ready              bool
-	Serving            bool
-	Terminating        bool
-	Node               string
-	ForNodes, ForZones []string // hints: whose calls it is meant for
+	Addresses                   []netip.Addr
+	Ready, Serving, Terminating bool
+	Node                        string
+	Hints                       *lb.Hints // nil: none
 }

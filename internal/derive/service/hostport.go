@@ -11,7 +11,7 @@ import (
 // the pod's first address of the family. Of two pods that have one, which the scheduler avoids, the lower namespace and name has it.
 func (d frontends) hostPorts(r state.Reader, key state.Key) (out []table.Frontend) {
 	pod, ok := d.t.Pods.One(r, key)
-	if !ok || pod.Finished || pod.HostNetwork || !d.t.Config(r).Outside.HostPorts {
+	if !ok || pod.Finished || pod.HostNetwork || !d.config.Of(r).Outside.HostPorts {
 		return nil
 	}
 	is := map[state.Key]bool{}

@@ -130,7 +130,7 @@ func takes(b lb.Backend) bool { return b.Takes() }
 // redirect is the frontend of an address and port that policies name, if any does.
 func (d frontends) redirect(r state.Reader, frontend state.Key) []table.Frontend {
 	p, ok := redirect.First(slices.Collect(redirect.Table.By(r, redirect.ByFrontend, frontend)))
-	if c := d.t.Config(r); !ok || !c.Redirects || !c.MayRedirect(p.Address) {
+	if c := d.config.Of(r); !ok || !c.Redirects || !c.MayRedirect(p.Address) {
 		return nil
 	}
 	for _, port := range p.Ports {
@@ -155,7 +155,7 @@ func (d frontends) redirect(r state.Reader, frontend state.Key) []table.Frontend
 // Backends that it has without the policy keep their connections.
 func (d frontends) redirectService(r state.Reader, s table.Service, rows []table.Frontend) (out []table.Frontend) {
 	policies := slices.Collect(redirect.Table.By(r, redirect.ByService, table.ObjectKey(s.Namespace, s.Name)))
-	if len(policies) == 0 || !d.t.Config(r).Redirects {
+	if len(policies) == 0 || !d.config.Of(r).Redirects {
 		return rows
 	}
 	for _, row := range rows {

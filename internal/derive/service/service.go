@@ -62,7 +62,7 @@ import (
 
 // New makes the derivation that fills t.Frontends on the node of this name.
 func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
-	d := frontends{t, node}
+	d := frontends{t, node, state.NewMemo(t.Config, t.Configs)}
 	out := &state.Derivation[table.Frontend]{
 		Name: "frontends",
 		Out:  t.Frontends,
@@ -87,10 +87,8 @@ func New(t *table.Tables, node string) *state.Derivation[table.Frontend] {
 				if !n.Local {
 					return nil
 				}
-				for s := range t.EndpointSlices.All(r) {
-					if slices.ContainsFunc(s.Endpoints, func(e table.SliceEndpoint) bool { return len(e.ForZones) > 0 }) {
-						keys = append(keys, owners(s.Namespace, s.Service)...)
-					}
+				for s := range t.EndpointSlices.By(r, table.ByZone, state.Join(n.Labels[zoneLabel])) { // hints that name others alone count nowhere here
+					keys = append(keys, owners(s.Namespace, s.Service)...)
 				}
 				return keys
 			}),
@@ -148,8 +146,9 @@ func owners(namespace, name string) []state.Key {
 }
 
 type frontends struct {
-	t    *table.Tables
-	node string
+	t      *table.Tables
+	node   string
+	config *state.Memo[settings.Config]
 }
 
 func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
@@ -165,10 +164,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	if !ok {
 		return nil
 	}
-	var slicesOf []lb.Slice
-	for row := range d.t.EndpointSlices.By(r, table.ByService, table.ObjectKey(service.Namespace, service.Name)) {
-		slicesOf = append(slicesOf, slice(row))
-	}
+	config := d.config.Of(r)
 	var out []table.Frontend
 	if !outside {
 		for _, a := range service.ClusterIPs {
@@ -177,10 +173,17 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 	}
 	of := kinds(service, outside)
 	if outside {
-		of[len(of)-1].byNode = service.ExternalLocal && d.t.Config(r).Outside.NodePorts // the node ports, see kinds
+		of[len(of)-1].byNode = service.ExternalLocal && config.Outside.NodePorts // the node ports, see kinds
 	}
-	of = append(of, fromOutside(service, of, d.t.Config(r).Outside)...)
-	here, choice := d.place(r), d.t.Config(r).Choice
+	of = append(of, fromOutside(service, of, config.Outside)...)
+	if of = slices.DeleteFunc(of, kind.nowhere); outside && len(of) == 0 {
+		return nil // as of most Services
+	}
+	var slicesOf []lb.Slice
+	for row := range d.t.EndpointSlices.By(r, table.ByService, table.ObjectKey(service.Namespace, service.Name)) {
+		slicesOf = append(slicesOf, slice(row))
+	}
+	here, choice := d.place(r), config.Choice
 	for _, k := range of {
 		k.Hints = choice.Hints
 		for _, f := range lb.Frontends(k.Service, slicesOf, here) {
@@ -188,7 +191,7 @@ func (d frontends) compute(r state.Reader, key state.Key) []table.Frontend {
 				Address: f.Address, Port: f.Port, Protocol: f.Protocol, Namespace: service.Namespace, Name: service.Name,
 				AffinitySeconds: service.AffinitySeconds, Kind: k.is, Scope: k.scope, Sources: k.sources, ByNode: k.byNode,
 				Backends: f.Backends,
-				Direct:   k.scope == table.ScopeOutside && d.t.Config(r).Outside.Direct(service.Forwarding, f.Protocol == unix.IPPROTO_TCP),
+				Direct:   k.scope == table.ScopeOutside && config.Outside.Direct(service.Forwarding, f.Protocol == unix.IPPROTO_TCP),
 			}
 			if k.scope == table.ScopeOutside && byTable(choice, service) {
 				row.Maglev = shape(choice, f.Backends)
@@ -256,6 +259,9 @@ type kind struct {
 	byNode  bool
 }
 
+// nowhere tells whether that is no address, or no port.
+func (k kind) nowhere() bool { return len(k.Addresses) == 0 || len(k.Ports) == 0 }
+
 // fromOutside are the kinds that this node offers to the outside: those that pods call, less what the configuration leaves to others.
 func fromOutside(service table.Service, all []kind, c settings.Outside) (out []kind) {
 	for _, k := range all {
@@ -310,16 +316,17 @@ func kinds(service table.Service, outside bool) []kind {
 }
 
 func slice(row table.EndpointSlice) lb.Slice {
-	var s lb.Slice
+	s := lb.Slice{Endpoints: make([]lb.Endpoint, 0, len(row.Endpoints))}
 	for _, p := range row.Ports {
 		s.Ports = append(s.Ports, lb.Port{Name: p.Name, Protocol: p.Protocol, Port: p.Port})
 	}
 	for _, e := range row.Endpoints {
 		if len(e.Addresses) > 0 {
-			s.Endpoints = append(s.Endpoints, lb.Endpoint{
-				Address: e.Addresses[0], Node: e.Node, Ready: e.Ready, Serving: e.Serving, Terminating: e.Terminating,
-				ForNodes: e.ForNodes, ForZones: e.ForZones,
-			})
+			end := lb.Endpoint{Address: e.Addresses[0], Node: e.Node, Ready: e.Ready, Serving: e.Serving, Terminating: e.Terminating}
+			if e.Hints != nil {
+				end.Hints = *e.Hints
+			}
+			s.Endpoints = append(s.Endpoints, end)
 		}
 	}
 	return s

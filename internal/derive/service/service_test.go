@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -204,7 +205,7 @@ func TestTheZoneOfTheNodeChoosesAmongHints(t *testing.T) {
 	s := webSlice()
 	s.Endpoints = nil
 	for i, zone := range []string{"a", "b", "b"} {
-		s.Endpoints = append(s.Endpoints, table.SliceEndpoint{Addresses: addrs(fmt.Sprint("10.244.1.", i)), Ready: true, Serving: true, ForZones: []string{zone}})
+		s.Endpoints = append(s.Endpoints, table.SliceEndpoint{Addresses: addrs(fmt.Sprint("10.244.1.", i)), Ready: true, Serving: true, Hints: &lb.Hints{ForZones: []string{zone}}})
 	}
 	write(db, func(tx *state.Tx) {
 		choosing(tables, tx, settings.Choice{Hints: true})
@@ -354,10 +355,11 @@ func TestFrontendsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 		tables, db := table.New()
 		d := New(tables, "n1")
 		address := rapid.SampledFrom(addrs("10.96.0.1", "10.96.0.2", "fd00:96::1"))
+		zone := rapid.SampledFrom([]string{"", "a", "b", "c"})
 		for range rapid.IntRange(1, 30).Draw(rt, "events") {
 			write(db, func(tx *state.Tx) {
 				name := fmt.Sprint("s", rapid.IntRange(0, 2).Draw(rt, "name"))
-				switch rapid.IntRange(0, 3).Draw(rt, "event") {
+				switch rapid.IntRange(0, 5).Draw(rt, "event") {
 				case 0:
 					tables.Services.Put(tx, table.Service{
 						Namespace: "ns", Name: name, Ports: web().Ports, InternalLocal: rapid.Bool().Draw(rt, "local"),
@@ -372,9 +374,18 @@ func TestFrontendsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 					s.Endpoints[0].Ready = rapid.Bool().Draw(rt, "ready")
 					s.Endpoints[0].Terminating = rapid.Bool().Draw(rt, "terminating")
 					s.Endpoints[0].Addresses = addrs(rapid.SampledFrom([]string{"10.244.0.1", "fd00:244::1"}).Draw(rt, "address"))
+					for i := range s.Endpoints {
+						if zones := rapid.SliceOfNDistinct(zone, 0, 2, rapid.ID).Draw(rt, "zones"); len(zones) > 0 {
+							s.Endpoints[i].Hints = &lb.Hints{ForZones: zones}
+						}
+					}
 					tables.EndpointSlices.Put(tx, s)
 				case 3:
 					tables.EndpointSlices.Delete(tx, table.ObjectKey("ns", fmt.Sprint("slice", rapid.IntRange(0, 3).Draw(rt, "slice"))))
+				case 4:
+					tables.Nodes.Put(tx, table.Node{Name: "n1", Local: true, Labels: map[string]string{zoneLabel: zone.Draw(rt, "zone")}})
+				case 5:
+					choosing(tables, tx, settings.Choice{Hints: rapid.Bool().Draw(rt, "hints")})
 				}
 			})
 			if rapid.Bool().Draw(rt, "step") {
@@ -389,6 +400,12 @@ func TestFrontendsDoNotDependOnTheOrderOfEvents(t *testing.T) {
 			}
 			for s := range tables.EndpointSlices.All(db.Snapshot()) {
 				fresh.EndpointSlices.Put(tx, s)
+			}
+			for n := range tables.Nodes.All(db.Snapshot()) {
+				fresh.Nodes.Put(tx, n)
+			}
+			for c := range tables.Configs.All(db.Snapshot()) {
+				fresh.Configs.Put(tx, c)
 			}
 		})
 		New(fresh, "n1").Step(freshDB)
