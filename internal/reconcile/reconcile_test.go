@@ -419,6 +419,28 @@ func TestWhatASinkHearsOfIsRepairedAtOnceAndTold(t *testing.T) {
 	})
 }
 
+// A loop that is quiet of a row keeps no status of it, and knows all the same that it was in place.
+func TestWhatAComparisonFindsChangedIsTold(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			var log bytes.Buffer
+			b.loop.Log, b.loop.Quiet = slog.New(slog.NewTextHandler(&log, nil)), func(route) bool { return quiet }
+			b.put(route{Dst: "a", Via: "1"})
+			b.sync()
+			b.run()
+			synctest.Wait()
+			if log.Len() > 0 {
+				t.Errorf("nothing was changed, and it said %s", &log)
+			}
+			b.tamper(func() { delete(b.has, state.Join("a")) })
+			time.Sleep(time.Hour) // of the bubble
+			if said := strings.Count(log.String(), "another program has changed"); said != 1 || !b.holds(route{Dst: "a", Via: "1"}) {
+				t.Errorf("quiet %v: it said %d times that a row was changed, and the kernel holds %v", quiet, said, b.has)
+			}
+		})
+	}
+}
+
 func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.refuse["bad"] = errors.New("no such device")
