@@ -15,16 +15,13 @@
 package chosen
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
 )
-
-// atOnce is how many rows are read by one system call.
-const atOnce = 4096
 
 // Maps are maps by name; datapath.Datapath has them.
 type Maps interface{ Map(name string) *ebpf.Map }
@@ -40,18 +37,9 @@ func Last(m Maps) (uint32, error) {
 }
 
 func highest[K, V any](m Maps, name string, number func(V) uint32) (last uint32, err error) {
-	keys, values := make([]K, atOnce), make([]V, atOnce)
-	var cursor ebpf.MapBatchCursor
-	for {
-		n, err := m.Map(name).BatchLookup(&cursor, keys, values, nil)
-		for _, v := range values[:n] {
-			last = max(last, number(v))
-		}
-		switch {
-		case errors.Is(err, ebpf.ErrKeyNotExist):
-			return last, nil
-		case err != nil:
-			return last, fmt.Errorf("read which backends were chosen, map %s: %w", name, err)
-		}
+	err = batch.Each(m.Map(name), func(_ K, v V) { last = max(last, number(v)) })
+	if err != nil {
+		return 0, fmt.Errorf("read which backends were chosen, map %s: %w", name, err)
 	}
+	return last, nil
 }
