@@ -198,13 +198,16 @@ func (s *Services) tableOf(r table.Frontend) uint64 {
 // atOnce is how many frontends are written together at most.
 const atOnce = 512
 
-// Set writes frontends: those that are new together, as far as they fit.
+// Set writes frontends: those that are new together, as far as they fit, and nothing of those that the maps have as they are.
 func (s *Services) Set(ctx context.Context, rows []table.Frontend) error {
 	var fresh, rest []table.Frontend
 	for _, r := range rows {
-		if s.heads[serviceKey(r)] == nil {
+		switch h := s.heads[serviceKey(r)]; {
+		case h == nil:
 			fresh = append(fresh, r)
-		} else {
+		case s.Equal(r, h.row):
+			h.row = r
+		default:
 			rest = append(rest, r)
 		}
 	}
