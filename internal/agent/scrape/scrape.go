@@ -7,12 +7,10 @@
 package scrape
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
 
+	"weftnet.io/weftnet/internal/credential"
 	"weftnet.io/weftnet/internal/settings"
 )
 
@@ -25,10 +23,7 @@ func Listen(c settings.Metrics) (net.Listener, error) {
 	if !c.TLS {
 		return l, nil
 	}
-	return tls.NewListener(l, &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return load(c) },
-	}), nil
+	return files(c).Listener(l), nil
 }
 
 // Check tells what keeps clients from being served.
@@ -36,29 +31,12 @@ func Check(c settings.Metrics) error {
 	if !c.TLS {
 		return nil
 	}
-	_, err := load(c)
-	return err
+	return files(c).Check()
 }
 
-// load reads the files as they are now.
-func load(c settings.Metrics) (*tls.Config, error) {
-	certificate, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificate for metrics (keys prometheus-tls-cert-file and prometheus-tls-key-file): %w", err)
+func files(c settings.Metrics) credential.Files {
+	return credential.Files{
+		Of:          "metrics (keys prometheus-tls-cert-file, prometheus-tls-key-file and prometheus-tls-client-ca-files)",
+		Certificate: c.Certificate, Key: c.Key, Authorities: c.ClientCAs, Old: true,
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
-	if len(c.ClientCAs) == 0 {
-		return config, nil
-	}
-	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-	for _, file := range c.ClientCAs {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("read whose clients may read metrics (key prometheus-tls-client-ca-files): %w", err)
-		}
-		if !config.ClientCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("read whose clients may read metrics (key prometheus-tls-client-ca-files): %s has no certificate in it", file)
-		}
-	}
-	return config, nil
 }
