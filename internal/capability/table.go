@@ -127,6 +127,16 @@ var Table = []Capability{
 		Scripts:  []string{"a_drop_names_the_policy_that_decided"},
 	},
 	{
+		State: Works, Topic: "Flows of all nodes",
+		Text: "agents serve Hubble's observer and peer API on port 4244 to clients with a certificate, which the operator makes and renews; " +
+			"`weft-relay` merges all nodes in the order of time, for `weft observe --server` and `hubble` alike. It serves any client that reaches it.",
+		Keys: []string{
+			"hubble-listen-address=:4244", "hubble-tls-cert-file=/tls.crt", "hubble-tls-key-file=/tls.key", "hubble-tls-client-ca-files=/ca.crt",
+			"hubble-disable-tls=true", "hubble-prefer-ipv6=true",
+		},
+		Commands: []string{"observe"},
+	},
+	{
 		State: Works, Topic: "Restarts",
 		Text: "connections survive restarts of the agent, upgrades (also those that change the shape of what is remembered) and changes of the " +
 			"routing mode; a workload that floods uses up its own quota of the tables; `weft uninstall` leaves a node as it was.",
@@ -187,8 +197,8 @@ var Table = []Capability{
 	},
 	{
 		State: Accepted, Topic: "Other modes",
-		Text: "Geneve, IPAM of clouds and multi-pool, flows over the network (port 4244), Hubble's metric series.",
-		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool", "hubble-listen-address=:4244", "hubble-metrics=drop"},
+		Text: "Geneve, IPAM of clouds and multi-pool, Hubble's metric series.",
+		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool", "hubble-metrics=drop"},
 	},
 
 	{State: Absent, Topic: "Secondary networks", Text: "secondary networks (VLAN, SR-IOV, Multus attachments); care for virtual machines beyond the pods that they run in"},
@@ -197,5 +207,5 @@ var Table = []Capability{
 		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
 	},
 	{State: Absent, Topic: "More clusters", Text: "cluster mesh"},
-	{State: Absent, Topic: "Sight", Text: "Hubble relay and web UI"},
+	{State: Absent, Topic: "Sight", Text: "Hubble's web UI; rights of tenants to flows"},
 }

@@ -25,10 +25,10 @@
 // that is too slow is told how many flows it missed (LostEvent), and all readers how many events the kernel held back. A
 // record that makes no sense is counted and passed over.
 //
-// The server listens where the caller says: the node's unix socket, whose mode is its only protection. Port 4244 needs
-// mutual TLS and is not served here.
+// Where clients find it, and which ones are served, is not said here: package serve below puts it on the node's unix socket and on
+// the network, beside peer.Peer (package peer), by which relays find the nodes.
 //
 //	o := observe.New(tables, db, observe.Options{Node: "n1"})
 //	go o.Run(ctx, ring)
-//	err := o.Serve(ctx, listener)
+//	o.Register(grpcServer)
 package observe

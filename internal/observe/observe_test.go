@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -24,7 +25,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -393,28 +393,29 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 }
 
 // client serves an observer on a socket and gives a client of it.
-func client(t *testing.T, o *Observer) (observerpb.ObserverClient, *grpc.ClientConn) {
+func client(t *testing.T, o *Observer) observerpb.ObserverClient {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	s := grpc.NewServer()
+	o.Register(s)
 	done := make(chan error)
-	go func() { done <- o.Serve(ctx, l) }()
+	go func() { done <- s.Serve(l) }()
 	c, err := grpc.NewClient("unix://"+path, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		c.Close()
-		cancel()
+		s.Stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
-	return observerpb.NewObserverClient(c), c
+	return observerpb.NewObserverClient(c)
 }
 
 // ask collects the source ports (in these tests: the number of a flow) of an answer; "-n" is the loss of n.
@@ -456,7 +457,7 @@ func fill(o *Observer, from, n int) {
 func TestGetFlowsAnswersAsHubbleDoes(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	fill(o, 1, 12) // of which 5 to 12 are still there
-	c, _ := client(t, o)
+	c := client(t, o)
 	at := func(seconds int) *timestamppb.Timestamp {
 		return timestamppb.New(epoch.Add(time.Duration(seconds) * time.Second))
 	}
@@ -500,7 +501,7 @@ func TestGetFlowsAnswersAsHubbleDoes(t *testing.T) {
 func TestAFollowerGetsWhatComesAndIsToldWhatItMissed(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	fill(o, 1, 3)
-	c, _ := client(t, o)
+	c := client(t, o)
 	stream, err := c.GetFlows(t.Context(), &observerpb.GetFlowsRequest{Number: 1, Follow: true})
 	if err != nil {
 		t.Fatal(err)
@@ -567,10 +568,27 @@ func TestAClientThatIsTooSlowIsTold(t *testing.T) {
 	}
 }
 
+func TestAClientThatReadsTheStoreTooSlowlyIsTold(t *testing.T) {
+	o := observer(t, func(o *Options) { o.Capacity = queue })
+	fill(o, 1, queue)
+	s := &slow{ctx: t.Context()}
+	s.then = func() {
+		if len(s.sent) == 1 {
+			fill(o, queue+1, queue+10)
+		}
+	}
+	if err := (&server{o: o}).GetFlows(&observerpb.GetFlowsRequest{}, s); err != nil {
+		t.Fatal(err)
+	}
+	if have := s.sent[1].GetLostEvents().GetNumEventsLost(); have != 9 || len(s.sent) != queue-8 {
+		t.Errorf("of 10 that were overwritten, one was sent: the client is told of %d, and has %d answers", have, len(s.sent))
+	}
+}
+
 func TestTheOtherCallsAnswer(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	fill(o, 1, 12)
-	c, conn := client(t, o)
+	c := client(t, o)
 	if r, err := c.ServerStatus(t.Context(), &observerpb.ServerStatusRequest{}); err != nil || r.GetNumFlows() != 8 || r.GetMaxFlows() != 8 || r.GetSeenFlows() != 12 {
 		t.Errorf("have %v, %v", r, err)
 	}
@@ -580,15 +598,21 @@ func TestTheOtherCallsAnswer(t *testing.T) {
 	if r, err := c.GetNamespaces(t.Context(), &observerpb.GetNamespacesRequest{}); err != nil || len(r.GetNamespaces()) != 1 || r.GetNamespaces()[0].GetNamespace() != "shop" {
 		t.Errorf("have %v, %v", r, err)
 	}
-	if r, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil || r.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-		t.Errorf("have %v, %v", r, err)
-	}
-	stream, err := c.GetAgentEvents(t.Context(), &observerpb.GetAgentEventsRequest{})
+	agent, err := c.GetAgentEvents(t.Context(), &observerpb.GetAgentEventsRequest{Follow: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stream.Recv(); status.Code(err) != codes.Unimplemented {
-		t.Errorf("have %v", err)
+	debug, err := c.GetDebugEvents(t.Context(), &observerpb.GetDebugEventsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []grpc.ClientStream{agent, debug} {
+		if err := stream.RecvMsg(&observerpb.GetAgentEventsResponse{}); !errors.Is(err, io.EOF) {
+			t.Errorf("have %v", err)
+		}
+		if header, err := stream.Header(); err != nil || len(header.Get(Reason)) != 1 {
+			t.Errorf("have %v, %v", header, err)
+		}
 	}
 	if have := o.recent(o.o.Now().Add(2 * time.Hour)); len(have) != 0 {
 		t.Errorf("have %v", have)

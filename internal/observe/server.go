@@ -2,8 +2,6 @@ package observe
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -12,114 +10,63 @@ import (
 	relaypb "github.com/cilium/cilium/api/v1/relay"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"weftnet.io/weftnet/internal/flow"
-	"weftnet.io/weftnet/internal/flow/filter"
+	"weftnet.io/weftnet/internal/flow/query"
 )
 
-// Serve answers Hubble clients on the listener until the context ends. It closes the listener.
-func (o *Observer) Serve(ctx context.Context, listener net.Listener) error {
-	s := grpc.NewServer()
+// Register has a server answer Hubble's clients.
+func (o *Observer) Register(s grpc.ServiceRegistrar) {
 	observerpb.RegisterObserverServer(s, &server{o: o})
-	healthpb.RegisterHealthServer(s, health.NewServer()) // `hubble status` asks it first
-	stop := context.AfterFunc(ctx, s.Stop)
-	defer stop()
-	if err := s.Serve(listener); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("serve flows on %s: %w", listener.Addr(), err)
-	}
-	return nil
 }
 
-// server is Hubble's observer.Observer. What it does not serve (agent and debug events) answers Unimplemented.
+// server is Hubble's observer.Observer.
 type server struct {
 	observerpb.UnimplementedObserverServer
 	o *Observer
 }
 
-// query is a GetFlows request, checked.
-type query struct {
-	want         filter.Func
-	mask         flow.Mask
-	number       uint64 // 0: no limit
-	first        bool
-	follow       bool
-	since, until time.Time // zero: none
-}
-
-func newQuery(r *observerpb.GetFlowsRequest) (query, error) {
-	q := query{number: r.GetNumber(), first: r.GetFirst(), follow: r.GetFollow()}
-	var err error
-	if q.want, err = filter.New(r.GetWhitelist(), r.GetBlacklist()); err != nil {
-		return query{}, err
-	}
-	if q.mask, err = flow.NewMask(r.GetFieldMask().GetPaths()); err != nil {
-		return query{}, err
-	}
-	for _, bound := range []struct {
-		name string
-		at   *timestamppb.Timestamp
-		to   *time.Time
-	}{{"since", r.GetSince(), &q.since}, {"until", r.GetUntil(), &q.until}} {
-		if bound.at == nil {
-			continue
-		}
-		if err := bound.at.CheckValid(); err != nil {
-			return query{}, fmt.Errorf("%s: %w", bound.name, err)
-		}
-		*bound.to = bound.at.AsTime()
-	}
-	switch {
-	case q.first && q.follow:
-		return query{}, fmt.Errorf("first: asks for the oldest flows, follow for those to come; say one of them")
-	case !q.since.IsZero() && !q.until.IsZero() && q.until.Before(q.since):
-		return query{}, fmt.Errorf("until: %s is before since %s", q.until.Format(time.RFC3339), q.since.Format(time.RFC3339))
-	}
-	return q, nil
-}
-
 // GetFlows sends what is stored, and with follow what comes after it.
 func (s *server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
-	q, err := newQuery(r)
+	q, err := query.New(r)
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
 	oldest, next := s.o.kept()
 	switch {
-	case q.number > 0 && !q.first:
+	case q.Last():
 		for _, f := range s.last(q, oldest, next) {
 			if err := s.send(stream, q, f); err != nil {
 				return err
 			}
 		}
-	case q.follow && q.since.IsZero():
+	case q.Follow && q.Since.IsZero():
 		// nothing of the past was asked for
 	default:
 		if done, err := s.forward(stream, q, oldest, next); done || err != nil {
 			return err
 		}
 	}
-	if !q.follow {
+	if !q.Follow {
 		return nil
 	}
 	return s.followFrom(stream, q, next)
 }
 
-// last finds the last q.number flows, and the news of losses between them, in the order in which they came.
-func (s *server) last(q query, oldest, next uint64) []*Flow {
+// last finds the last q.Number flows, and the news of losses between them, in the order in which they came.
+func (s *server) last(q query.Query, oldest, next uint64) []*Flow {
 	var (
 		found []*Flow
 		flows uint64
 	)
-	for n := next; n > oldest && flows < q.number; n-- {
+	for n := next; n > oldest && flows < q.Number; n-- {
 		f := s.o.journal.at(n - 1)
 		if f == nil {
 			break // overwritten while we looked, as is all that is older
 		}
-		if !q.takes(f) {
+		if !takes(q, f) {
 			continue
 		}
 		if f.lost == nil {
@@ -132,11 +79,21 @@ func (s *server) last(q query, oldest, next uint64) []*Flow {
 }
 
 // forward sends from the oldest on; done tells that the request is answered.
-func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, oldest, next uint64) (done bool, err error) {
-	var sent uint64
+func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query.Query, oldest, next uint64) (done bool, err error) {
+	var sent, gone uint64
 	for n := oldest; n < next; n++ {
 		f := s.o.journal.at(n)
-		if f == nil || !q.takes(f) {
+		if f == nil {
+			gone++ // overwritten while the client took its time
+			continue
+		}
+		if gone > 0 {
+			if err := s.missed(stream, gone); err != nil {
+				return true, err
+			}
+			gone = 0
+		}
+		if !takes(q, f) {
 			continue
 		}
 		if err := s.send(stream, q, f); err != nil {
@@ -145,18 +102,21 @@ func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsRe
 		if f.lost == nil {
 			sent++
 		}
-		if q.number > 0 && sent == q.number {
+		if q.Number > 0 && sent == q.Number {
 			return true, nil
 		}
+	}
+	if gone > 0 {
+		return false, s.missed(stream, gone)
 	}
 	return false, nil
 }
 
 // followFrom sends what comes, until the client leaves or time until is over.
-func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, next uint64) error {
+func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query.Query, next uint64) error {
 	var over <-chan time.Time
-	if !q.until.IsZero() {
-		timer := time.NewTimer(q.until.Sub(s.o.o.Now()))
+	if !q.Until.IsZero() {
+		timer := time.NewTimer(q.Until.Sub(s.o.o.Now()))
 		defer timer.Stop()
 		over = timer.C
 	}
@@ -170,7 +130,7 @@ func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlow
 		case <-place.wait():
 		}
 		err := place.read(func(f *Flow) error {
-			if !q.takes(f) {
+			if !takes(q, f) {
 				return nil
 			}
 			return s.send(stream, q, f)
@@ -184,24 +144,24 @@ func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlow
 // missed tells a client that it was too slow.
 func (s *server) missed(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], n uint64) error {
 	s.o.losses[lostByFollower].Add(n)
-	return s.send(stream, query{}, &Flow{time: s.o.o.Now(), lost: &flowpb.LostEvent{
+	return s.send(stream, query.Query{}, &Flow{time: s.o.o.Now(), lost: &flowpb.LostEvent{
 		Source: flowpb.LostEventSource_HUBBLE_RING_BUFFER, NumEventsLost: n,
 	}})
 }
 
 // takes tells whether an item is asked for. News of losses are for every client.
-func (q query) takes(f *Flow) bool {
-	if !q.since.IsZero() && f.time.Before(q.since) || !q.until.IsZero() && f.time.After(q.until) {
+func takes(q query.Query, f *Flow) bool {
+	if !q.Since.IsZero() && f.time.Before(q.Since) || !q.Until.IsZero() && f.time.After(q.Until) {
 		return false
 	}
-	return f.lost != nil || q.want(f.Message())
+	return f.lost != nil || q.Want(f.Message())
 }
 
-func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query, f *Flow) error {
+func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query.Query, f *Flow) error {
 	r := &observerpb.GetFlowsResponse{Time: timestamppb.New(f.time)}
 	if f.lost == nil {
 		r.NodeName = f.node.node
-		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.mask.Apply(f.Message())}
+		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.Mask.Apply(f.Message())}
 	} else {
 		r.NodeName = s.o.nodeName(s.o.db.Snapshot())
 		r.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: f.lost}
@@ -242,12 +202,15 @@ func (s *server) GetNamespaces(context.Context, *observerpb.GetNamespacesRequest
 	return r, nil
 }
 
-// GetAgentEvents is not served.
-func (s *server) GetAgentEvents(*observerpb.GetAgentEventsRequest, grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
-	return status.Error(codes.Unimplemented, "this agent keeps flows, no agent events: see `weft status` and the log of weft-agent")
+// Reason is the header that says why there are no events, and never are.
+const Reason = "weftnet-reason"
+
+// GetAgentEvents has none.
+func (s *server) GetAgentEvents(_ *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
+	return stream.SetHeader(metadata.Pairs(Reason, "this agent keeps flows, no agent events: see `weft status` and the log of weft-agent"))
 }
 
-// GetDebugEvents is not served.
-func (s *server) GetDebugEvents(*observerpb.GetDebugEventsRequest, grpc.ServerStreamingServer[observerpb.GetDebugEventsResponse]) error {
-	return status.Error(codes.Unimplemented, "the datapath has no debug events")
+// GetDebugEvents has none.
+func (s *server) GetDebugEvents(_ *observerpb.GetDebugEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetDebugEventsResponse]) error {
+	return stream.SetHeader(metadata.Pairs(Reason, "the datapath has no debug events"))
 }

@@ -315,15 +315,23 @@ var services = []Key{
 }
 
 var observation = []Key{
-	{Name: "enable-hubble", Default: "true", Concern: OfObservation, Holds: AtOnce, syntax: boolean, Text: "flows are served on a socket", read: setFlag(func(c *Config) *bool { return &c.Hubble })},
+	{Name: "enable-hubble", Default: "true", Concern: OfObservation, Holds: AtOnce, syntax: boolean, Text: "flows are served", read: setFlag(func(c *Config) *bool { return &c.Hubble })},
 	{
-		Name: "hubble-socket-path", Default: "/var/run/cilium/hubble.sock", Concern: OfObservation, Holds: AtOnce, Text: "that socket",
+		Name: "hubble-socket-path", Default: "/var/run/cilium/hubble.sock", Concern: OfObservation, Holds: AtOnce, Text: "on a socket, for root alone",
 		read: setText(func(c *Config) *string { return &c.HubbleSocket }),
 	},
 	{
-		Name: "hubble-listen-address", Default: "", Concern: OfObservation, have: []string{""},
-		Instead: "flows are served on the socket only, never over the network",
+		Name: "hubble-listen-address", Concern: OfObservation, Holds: AtOnce, syntax: address, Text: "over the network as well, such as :4244, to clients with a certificate; empty: not",
+		Needs: "`hubble-tls-cert-file`, `hubble-tls-key-file`, `hubble-tls-client-ca-files`", read: setText(func(c *Config) *string { return &c.FlowService.Address }),
 	},
+	{
+		Name: "hubble-disable-tls", Default: "false", Concern: OfObservation, Holds: AtOnce, syntax: boolean,
+		Text: "over the network in plain text: ANY CLIENT READS ALL FLOWS", read: setFlag(func(c *Config) *bool { return &c.FlowService.Plain }),
+	},
+	{Name: "hubble-tls-cert-file", Concern: OfObservation, Holds: AtOnce, Text: "the certificate of that; read for each connection", read: setText(func(c *Config) *string { return &c.FlowService.Certificate })},
+	{Name: "hubble-tls-key-file", Concern: OfObservation, Holds: AtOnce, Text: "its key; read for each connection", read: setText(func(c *Config) *string { return &c.FlowService.Key })},
+	{Name: "hubble-tls-client-ca-files", Concern: OfObservation, Holds: AtOnce, Text: "certificates by which its clients are known; none: nothing is served over the network", read: setList(func(c *Config) *[]string { return &c.FlowService.ClientCAs })},
+	{Name: "hubble-prefer-ipv6", Default: "false", Concern: OfObservation, Holds: AtOnce, syntax: boolean, Text: "relays are given IPv6 addresses of nodes", read: setFlag(func(c *Config) *bool { return &c.FlowService.IPv6 })},
 	{Name: "prometheus-serve-addr", Concern: OfObservation, Holds: AtOnce, syntax: address, Text: "where metrics are served", read: setText(func(c *Config) *string { return &c.Metrics.Address })},
 	{
 		Name: "prometheus-enable-tls", Default: "false", Concern: OfObservation, Holds: AtOnce, syntax: boolean, Protection: true, Text: "metrics are served by TLS",

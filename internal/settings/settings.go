@@ -285,7 +285,17 @@ func (o Outside) Direct(forwarding string, tcp bool) bool {
 type Observation struct {
 	Hubble       bool
 	HubbleSocket string
+	FlowService  FlowService
 	Metrics      Metrics
+}
+
+// FlowService says where flows are served over the network, and to which clients.
+type FlowService struct {
+	Address          string // to listen on; empty: nowhere
+	Plain            bool   // without TLS, to any client
+	Certificate, Key string
+	ClientCAs        []string // files with the certificates by which clients are known
+	IPv6             bool     // relays are given IPv6 addresses of nodes
 }
 
 // Metrics say where the agent's metrics are, and who may read them.

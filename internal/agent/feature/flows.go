@@ -3,33 +3,28 @@ package feature
 import (
 	"cmp"
 	"context"
-	"fmt"
 
-	agentv1 "weftnet.io/weftnet/api/agent/v1"
-	"weftnet.io/weftnet/internal/observe"
-	"weftnet.io/weftnet/internal/observe/ring"
+	agentflows "weftnet.io/weftnet/internal/agent/flows"
 	"weftnet.io/weftnet/internal/settings"
 )
 
 var flows = Feature{
-	Name: "flows", Does: "makes flows of the kernel's events and serves them on Hubble's socket",
+	Name: "flows", Does: "makes flows of the kernel's events and serves them, as Hubble does, on a socket and over the network",
 	Maps: func(n *Node) ([]Runner, error) {
-		events, err := ring.Open(n.Datapath.Map("events"))
+		f, err := agentflows.New(agentflows.Node{Name: n.Name, Version: n.Version, Tables: n.Tables, DB: n.DB, Datapath: n.Datapath, Log: n.Log})
 		if err != nil {
 			return nil, err
 		}
-		o := observe.New(n.Tables, n.DB, observe.Options{
-			Node: n.Name, Version: n.Version, Log: n.Log, Lost: ring.LostOf(n.Datapath.Map("event_budget")),
-		})
-		n.collectors = append(n.collectors, observe.NewCollector(o, ring.CountersOf(n.Datapath.Map("counters"))),
-			ring.OutsideOf(n.Datapath.Map("outside_calls")))
-		return []Runner{
-			{Name: "flows", Run: func(ctx context.Context) error { return o.Run(ctx, events) }},
-			{Name: "flow service", Run: func(ctx context.Context) error {
-				return configured(ctx, n, n.flowSocket, func(ctx context.Context, socket string) error { return serveFlows(ctx, o, socket) })
-			}},
-		}, nil
+		n.collectors = append(n.collectors, f.Collectors()...)
+		return append([]Runner{{Name: "flows", Run: f.Run}}, serveFlows(n, f)...), nil
 	},
+}
+
+func serveFlows(n *Node, f *agentflows.Flows) []Runner {
+	return []Runner{
+		{Name: "flow service", Run: func(ctx context.Context) error { return configured(ctx, n, n.flowSocket, f.Socket) }},
+		{Name: "flow service over the network", Run: func(ctx context.Context) error { return configured(ctx, n, flowService, f.Network) }},
+	}
 }
 
 // flowSocket is the socket on which flows are served; empty: they are not served.
@@ -40,13 +35,10 @@ func (n *Node) flowSocket(c settings.Observation) string {
 	return cmp.Or(n.Hubble, c.HubbleSocket)
 }
 
-func serveFlows(ctx context.Context, o *observe.Observer, socket string) error {
-	if socket == "" {
-		return nil
+// flowService says where flows are served over the network.
+func flowService(c settings.Observation) settings.FlowService {
+	if !c.Hubble {
+		return settings.FlowService{}
 	}
-	listener, err := agentv1.Listen(socket) // for root alone
-	if err != nil {
-		return fmt.Errorf("serve flows: %w", err)
-	}
-	return o.Serve(ctx, listener)
+	return c.FlowService
 }

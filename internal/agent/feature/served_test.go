@@ -19,7 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"weftnet.io/weftnet/internal/observe"
+	agentflows "weftnet.io/weftnet/internal/agent/flows"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -77,19 +77,25 @@ func TestWhatIsServedMovesWithItsKeys(t *testing.T) {
 	address := free.Addr().String()
 	check(t, free.Close())
 	one, two := filepath.Join(dir, "one.sock"), filepath.Join(dir, "two.sock")
-	say(settings.Observation{Hubble: true, HubbleSocket: one, Metrics: settings.Metrics{Address: address}})
+	free, err = net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	network := settings.FlowService{Address: free.Addr().String(), Plain: true}
+	check(t, free.Close())
+	say(settings.Observation{Hubble: true, HubbleSocket: one, FlowService: network, Metrics: settings.Metrics{Address: address}})
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	flows := observe.New(n.Tables, n.DB, observe.Options{Node: "n", Log: n.Log})
-	running.Go(func() {
-		err := configured(ctx, n, n.flowSocket, func(ctx context.Context, socket string) error { return serveFlows(ctx, flows, socket) })
-		if err != nil {
-			t.Error(err)
-		}
-	})
+	flows, err := agentflows.New(agentflows.Node{Name: "n", Tables: n.Tables, DB: n.DB, Log: n.Log})
+	check(t, err)
+	for _, r := range serveFlows(n, flows) {
+		running.Go(func() {
+			if err := r.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	running.Go(func() {
 		err := configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error {
 			return serveMetrics(ctx, n, c, prometheus.NewRegistry())
@@ -113,6 +119,7 @@ func TestWhatIsServedMovesWithItsKeys(t *testing.T) {
 		return err == nil
 	}
 	await(t, "flows are served on the first socket", func() bool { return open("unix", one) })
+	await(t, "flows are served over the network", func() bool { return open("tcp", network.Address) })
 	await(t, "metrics are served", func() bool { return open("tcp", address) && !secret() })
 
 	cert, key := certificate(t, dir)
@@ -120,8 +127,8 @@ func TestWhatIsServedMovesWithItsKeys(t *testing.T) {
 	await(t, "flows are served on the second socket alone", func() bool { return open("unix", two) && !open("unix", one) })
 	await(t, "metrics are served by TLS", secret)
 
-	say(settings.Observation{HubbleSocket: two})
-	await(t, "flows are served nowhere", func() bool { return !open("unix", two) })
+	say(settings.Observation{HubbleSocket: two, FlowService: network})
+	await(t, "flows are served nowhere", func() bool { return !open("unix", two) && !open("tcp", network.Address) })
 	await(t, "metrics are served nowhere", func() bool { return !open("tcp", address) })
 	say(settings.Observation{Hubble: true, HubbleSocket: two})
 	await(t, "flows are served again", func() bool { return open("unix", two) })

@@ -1,0 +1,89 @@
+// Package flows makes flows of a node's kernel events and serves them where the configuration says. It joins what other packages do:
+// the ring of events, the observer, its servers.
+//
+//	f, err := flows.New(flows.Node{Name: "n1", …})
+//	go f.Run(ctx)                           // events become flows
+//	go f.Socket(ctx, "/var/run/cilium/hubble.sock")
+//	go f.Network(ctx, config.FlowService)   // :4244
+//
+// Invariant: with an empty socket, or without an address, nothing is served there.
+package flows
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/peer"
+	"weftnet.io/weftnet/internal/observe/ring"
+	"weftnet.io/weftnet/internal/observe/serve"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+)
+
+// Node is where flows come from.
+type Node struct {
+	Name, Version string
+	Tables        *table.Tables
+	DB            *state.DB
+	Datapath      *datapath.Datapath // nil: the kernel tells nothing
+	Log           *slog.Logger
+}
+
+// Flows are those of a node.
+type Flows struct {
+	observer   *observe.Observer
+	server     serve.Server
+	sources    []observe.Source
+	collectors []prometheus.Collector
+}
+
+// New prepares them.
+func New(n Node) (*Flows, error) {
+	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log}
+	f := &Flows{}
+	if n.Datapath != nil {
+		events, err := ring.Open(n.Datapath.Map("events"))
+		if err != nil {
+			return nil, err
+		}
+		f.sources = append(f.sources, events)
+		o.Lost = ring.LostOf(n.Datapath.Map("event_budget"))
+	}
+	f.observer = observe.New(n.Tables, n.DB, o)
+	if n.Datapath != nil {
+		f.collectors = append(f.collectors, observe.NewCollector(f.observer, ring.CountersOf(n.Datapath.Map("counters"))),
+			ring.OutsideOf(n.Datapath.Map("outside_calls")))
+	}
+	f.server = serve.Server{Flows: f.observer, Peers: peer.New(n.Tables, n.DB), Log: n.Log}
+	return f, nil
+}
+
+// Collectors are the numbers of flows and packets.
+func (f *Flows) Collectors() []prometheus.Collector { return f.collectors }
+
+// Run makes flows until ctx ends.
+func (f *Flows) Run(ctx context.Context) error { return f.observer.Run(ctx, f.sources...) }
+
+// Socket serves them on a unix socket.
+func (f *Flows) Socket(ctx context.Context, path string) error {
+	if path == "" {
+		return nil
+	}
+	l, err := agentv1.Listen(path) // for root alone
+	if err != nil {
+		return fmt.Errorf("serve flows: %w", err)
+	}
+	return f.server.Socket(ctx, l)
+}
+
+// Network serves them at an address.
+func (f *Flows) Network(ctx context.Context, c settings.FlowService) error {
+	return f.server.Network(ctx, c)
+}

@@ -1,0 +1,66 @@
+// Package query reads a GetFlowsRequest: what agents and relays must know of it, checked.
+//
+// Invariant: what makes no sense is an error that names its field; what was read makes sense.
+//
+//	q, err := query.New(request)
+//	if err != nil {
+//		return status.Error(codes.InvalidArgument, err.Error())
+//	}
+package query
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	observerpb "github.com/cilium/cilium/api/v1/observer"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/flow/filter"
+)
+
+// Query is which flows are asked for.
+type Query struct {
+	Want         filter.Func
+	Mask         flow.Mask
+	Number       uint64 // of flows, the last ones or with First the first; 0: no limit
+	First        bool
+	Follow       bool
+	Since, Until time.Time // zero: none
+}
+
+// New reads a request.
+func New(r *observerpb.GetFlowsRequest) (Query, error) {
+	q := Query{Number: r.GetNumber(), First: r.GetFirst(), Follow: r.GetFollow()}
+	var err error
+	if q.Want, err = filter.New(r.GetWhitelist(), r.GetBlacklist()); err != nil {
+		return Query{}, err
+	}
+	if q.Mask, err = flow.NewMask(r.GetFieldMask().GetPaths()); err != nil {
+		return Query{}, err
+	}
+	for _, bound := range []struct {
+		name string
+		at   *timestamppb.Timestamp
+		to   *time.Time
+	}{{"since", r.GetSince(), &q.Since}, {"until", r.GetUntil(), &q.Until}} {
+		if bound.at == nil {
+			continue
+		}
+		if err := bound.at.CheckValid(); err != nil {
+			return Query{}, fmt.Errorf("%s: %w", bound.name, err)
+		}
+		*bound.to = bound.at.AsTime()
+	}
+	switch {
+	case q.First && q.Follow:
+		return Query{}, errors.New("first: asks for the oldest flows, follow for those to come; say one of them")
+	case !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since):
+		return Query{}, fmt.Errorf("until: %s is before since %s", q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
+	}
+	return q, nil
+}
+
+// Last tells whether the last flows of what is stored are asked for, up to a number.
+func (q Query) Last() bool { return q.Number > 0 && !q.First }
