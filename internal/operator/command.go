@@ -20,7 +20,8 @@ func Command(version string) *cobra.Command {
 		Use:   "weft-operator",
 		Short: "Do what a cluster with Weftnet needs once and not on every node",
 		Long: `weft-operator gives nodes their pod prefixes, removes identities and endpoints that no pod uses any more, and
-writes into the status of policies what is enforced of them.
+writes into the status of policies what is enforced of them. It makes and renews the certificates by which Hubble's relay and
+the agents know each other, if it is told to.
 
 Its configuration is ConfigMap kube-system/cilium-config, which it follows: a change of the pools needs no restart. Any
 number of replicas may run; the one that holds the Lease cilium-operator-resource-lock acts. The CRDs must be installed;
@@ -46,6 +47,7 @@ the chart has them, and until they are there the operator waits and says which a
 	f.StringVar(&c.HealthAddress, "operator-api-serve-addr", "127.0.0.1:9234", "address of /healthz; empty: none")
 	f.StringVar(&c.MetricsAddress, "operator-prometheus-serve-addr", ":9963", "address of /metrics; empty: none")
 	f.StringVar(&c.WebhookAddress, "webhook-serve-addr", "", "address of the webhook that checks policies as they are applied; empty: none")
+	f.BoolVar(&c.Certificates, "hubble-certificates", false, "make and renew the certificates of agents and relays: Secrets cilium-ca, hubble-server-certs, hubble-relay-client-certs")
 	f.BoolVar(&debug, "debug", false, "log more")
 	return command
 }

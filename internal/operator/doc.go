@@ -9,6 +9,7 @@
 //	CiliumEndpoint whose pod is gone -> deleted, if Kubernetes' own garbage collection has not
 //	CiliumNetworkPolicy and its kin -> conditions Valid and Enforced, by the same reading that the agents enforce
 //	the same, as they are applied   -> refused or warned about by a webhook, if there is one (package admission)
+//	Secrets of Hubble's relay        -> made, and renewed before they end, if it is told to (package hubble)
 //	NetworkPolicy, networks         -> events about what is not enforced, since they have no status
 //
 // One of several replicas acts, the holder of the Lease cilium-operator-resource-lock.

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
@@ -31,6 +32,8 @@ import (
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/condition"
+	"weftnet.io/weftnet/internal/operator/hubble"
+	"weftnet.io/weftnet/internal/settings"
 )
 
 const (
@@ -46,6 +49,7 @@ type Config struct {
 	HealthAddress  string // of GET /healthz; empty: none
 	MetricsAddress string // of GET /metrics; empty: none
 	WebhookAddress string // of the webhook for policies; empty: none
+	Certificates   bool   // those of Hubble are made and renewed
 	Log            *slog.Logger
 }
 
@@ -96,6 +100,11 @@ func Run(ctx context.Context, c Config) error {
 			return fmt.Errorf("prepare the webhook for policies: %w", err)
 		}
 	}
+	if c.Certificates {
+		if err := m.Add(&hubble.Keeper{Reader: m.GetAPIReader(), Writer: m.GetClient(), Namespace: c.Namespace, Cluster: clusterName(m.GetClient()), Log: c.Log}); err != nil {
+			return fmt.Errorf("prepare the certificates of Hubble: %w", err)
+		}
+	}
 	go func() {
 		select {
 		case <-m.Elected():
@@ -104,6 +113,18 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}()
 	return ignoreEnd(ctx, m.Start(ctx))
+}
+
+// clusterName reads what the cluster is called.
+func clusterName(r client.Reader) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		var m corev1.ConfigMap
+		if err := r.Get(ctx, types.NamespacedName{Namespace: kind.ConfigNamespace, Name: kind.ConfigName}, &m); client.IgnoreNotFound(err) != nil {
+			return "", fmt.Errorf("read ConfigMap %s/%s: %w", kind.ConfigNamespace, kind.ConfigName, err)
+		}
+		config, _ := settings.Parse(func(key string) (string, bool) { v, ok := m.Data[key]; return v, ok })
+		return config.ClusterName, nil
+	}
 }
 
 // quiet takes the libraries' word on their own progress for details, to be seen with --debug only.
