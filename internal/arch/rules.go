@@ -39,7 +39,7 @@ var layers = map[string]layer{
 
 	"internal/source": edges, "internal/derive": edges, "internal/reconcile": edges, "internal/sink": edges, "internal/datapath": edges, "internal/observe": edges,
 
-	"internal/agent": assembly, "internal/install": assembly, "internal/operator": assembly, "internal/cli": assembly,
+	"internal/agent": assembly, "internal/install": assembly, "internal/operator": assembly, "internal/relay": assembly, "internal/cli": assembly,
 
 	"internal/arch": testing, "internal/nettest": testing, "test": testing,
 
