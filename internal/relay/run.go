@@ -1,0 +1,119 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	"weftnet.io/weftnet/internal/observe/peer"
+	"weftnet.io/weftnet/internal/relay/peers"
+)
+
+// Run answers clients until ctx ends.
+func Run(ctx context.Context, c Config, version string, log *slog.Logger) error {
+	pool := peers.New(peers.Options{
+		Service: c.PeerService, ServiceName: peer.ServerName("hubble-peer", c.ClusterName), Files: c.toAgents(), Plain: c.AgentPlain,
+		Retry: c.RetryTimeout.Duration, Log: log,
+	})
+	server := NewServer(pool, Options{Version: version, Window: c.SortWindow.Duration, Most: c.SortMost, Log: log})
+	if err := c.toAgents().Check(); err != nil && !c.AgentPlain {
+		log.Warn("agents are not spoken with until these files are there; no restart is needed", "error", err)
+	}
+	credentials := insecure.NewCredentials()
+	if c.TLS() {
+		credentials = c.toClients().Server()
+		if err := c.toClients().Check(); err != nil {
+			log.Warn("clients are not served until these files are there; no restart is needed", "error", err)
+		}
+	} else {
+		log.Warn("clients are served in plain text, and any client reads the flows of all nodes (relay.tls.enabled: false)", "address", c.ListenAddress)
+	}
+	healths := health.NewServer()
+	clients := grpc.NewServer(grpc.Creds(credentials), grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}))
+	server.Register(clients)
+	healthpb.RegisterHealthServer(clients, healths)
+	probes := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
+	healthpb.RegisterHealthServer(probes, healths)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(server.numbers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return pool.Run(ctx) })
+	g.Go(func() error { tellHealth(ctx, pool, healths); return nil })
+	g.Go(func() error { return answer(ctx, clients, c.ListenAddress, "clients") })
+	g.Go(func() error { return answer(ctx, probes, c.HealthAddress, "probes") })
+	if c.MetricsAddress != "" {
+		g.Go(func() error { return serveMetrics(ctx, registry, c.MetricsAddress) })
+	}
+	return g.Wait()
+}
+
+func answer(ctx context.Context, s *grpc.Server, address, whose string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for %s: %w", whose, err)
+	}
+	stop := context.AfterFunc(ctx, s.Stop)
+	defer stop()
+	if err := s.Serve(l); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("serve %s on %s: %w", whose, address, err)
+	}
+	return nil
+}
+
+func serveMetrics(ctx context.Context, registry *prometheus.Registry, address string) error {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
+	defer stop()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve metrics on %s: %w", address, err)
+	}
+	return nil
+}
+
+// Names that probes ask for: the process lives; it has an agent to ask.
+const (
+	liveness = "liveness"
+	observer = "observer.Observer"
+)
+
+// tellHealth answers probes: while no agent can be asked, no client should be sent here.
+func tellHealth(ctx context.Context, p Peers, h *health.Server) {
+	h.SetServingStatus(liveness, healthpb.HealthCheckResponse_SERVING)
+	for {
+		all, changed := p.List()
+		state := healthpb.HealthCheckResponse_NOT_SERVING
+		for _, one := range all {
+			if one.Available {
+				state = healthpb.HealthCheckResponse_SERVING
+			}
+		}
+		h.SetServingStatus("", state)
+		h.SetServingStatus(observer, state)
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

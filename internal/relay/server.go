@@ -1,0 +1,162 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	observerpb "github.com/cilium/cilium/api/v1/observer"
+	relaypb "github.com/cilium/cilium/api/v1/relay"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"weftnet.io/weftnet/internal/relay/peers"
+)
+
+// Peers are the agents that are asked.
+type Peers interface {
+	// List gives all in the order of names, and a channel that closes when that changes.
+	List() (all []peers.Peer, changed <-chan struct{})
+}
+
+// Options of a server; those that are 0 have their defaults.
+type Options struct {
+	Version string
+	Window  time.Duration // how late a node may be for its flows to be in order: 1 s
+	Most    int           // flows of a request that are here to be put in order: 10,000
+	Answer  time.Duration // within which an agent answers: 5 s
+	Log     *slog.Logger
+}
+
+// Server is Hubble's observer.Observer for all agents.
+type Server struct {
+	observerpb.UnimplementedObserverServer
+	peers   Peers
+	o       Options
+	numbers *numbers
+}
+
+// NewServer makes a server.
+func NewServer(p Peers, o Options) *Server {
+	o.Window, o.Most, o.Answer = cmp.Or(o.Window, time.Second), cmp.Or(o.Most, 10_000), cmp.Or(o.Answer, 5*time.Second)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{peers: p, o: o, numbers: newNumbers(p)}
+}
+
+// Register has a server of gRPC answer clients.
+func (s *Server) Register(r grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(r, s) }
+
+// each asks all agents that are available, side by side. An agent that gives an error has a say in nothing else.
+func each[A any](ctx context.Context, s *Server, ask func(context.Context, observerpb.ObserverClient) (A, error)) (all []peers.Peer, answers map[string]A) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.Answer)
+	defer cancel()
+	all, _ = s.peers.List()
+	answers = map[string]A{}
+	var mu sync.Mutex
+	var asking sync.WaitGroup
+	for _, p := range all {
+		if !p.Available {
+			continue
+		}
+		asking.Go(func() {
+			answer, err := ask(ctx, observerpb.NewObserverClient(p.Conn))
+			if err != nil {
+				s.o.Log.Warn("a node does not answer", "node", p.Name, "error", err)
+				return
+			}
+			mu.Lock()
+			answers[p.Name] = answer
+			mu.Unlock()
+		})
+	}
+	asking.Wait()
+	return all, answers
+}
+
+// named is how many nodes that are away are named; all are counted.
+const named = 10
+
+// ServerStatus is the sum of those of all agents.
+func (s *Server) ServerStatus(ctx context.Context, r *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
+	all, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.ServerStatusResponse, error) {
+		return c.ServerStatus(ctx, r)
+	})
+	sum := &observerpb.ServerStatusResponse{Version: s.o.Version}
+	away := uint32(0)
+	for _, p := range all {
+		one, ok := answers[p.Name]
+		if !ok {
+			if away++; away <= named {
+				sum.UnavailableNodes = append(sum.UnavailableNodes, p.Name)
+			}
+			continue
+		}
+		sum.NumFlows += one.GetNumFlows()
+		sum.MaxFlows += one.GetMaxFlows()
+		sum.SeenFlows += one.GetSeenFlows()
+		sum.FlowsRate += one.GetFlowsRate()
+		sum.UptimeNs = max(sum.GetUptimeNs(), one.GetUptimeNs()) // a sum of times would say nothing
+	}
+	sum.NumConnectedNodes, sum.NumUnavailableNodes = wrapperspb.UInt32(uint32(len(answers))), wrapperspb.UInt32(away)
+	return sum, nil
+}
+
+// GetNodes lists all nodes with what their agents say of themselves.
+func (s *Server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*observerpb.GetNodesResponse, error) {
+	all, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.ServerStatusResponse, error) {
+		return c.ServerStatus(ctx, &observerpb.ServerStatusRequest{})
+	})
+	r := &observerpb.GetNodesResponse{}
+	for _, p := range all {
+		node := &observerpb.Node{
+			Name: p.Name, Address: p.Address, Tls: &observerpb.TLS{Enabled: p.ServerName != "", ServerName: p.ServerName},
+			State: relaypb.NodeState_NODE_UNAVAILABLE,
+		}
+		if one, ok := answers[p.Name]; ok {
+			node.State, node.Version, node.UptimeNs = relaypb.NodeState_NODE_CONNECTED, one.GetVersion(), one.GetUptimeNs()
+			node.NumFlows, node.MaxFlows, node.SeenFlows = one.GetNumFlows(), one.GetMaxFlows(), one.GetSeenFlows()
+		} else if p.Available {
+			node.State = relaypb.NodeState_NODE_ERROR
+		}
+		r.Nodes = append(r.Nodes, node)
+	}
+	return r, nil
+}
+
+// GetNamespaces lists the namespaces that any agent has had flows of.
+func (s *Server) GetNamespaces(ctx context.Context, r *observerpb.GetNamespacesRequest) (*observerpb.GetNamespacesResponse, error) {
+	_, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.GetNamespacesResponse, error) {
+		return c.GetNamespaces(ctx, r)
+	})
+	known := map[[2]string]bool{}
+	for _, one := range answers {
+		for _, n := range one.GetNamespaces() {
+			known[[2]string{n.GetCluster(), n.GetNamespace()}] = true
+		}
+	}
+	out := &observerpb.GetNamespacesResponse{}
+	for _, n := range slices.SortedFunc(maps.Keys(known), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		out.Namespaces = append(out.Namespaces, &observerpb.Namespace{Cluster: n[0], Namespace: n[1]})
+	}
+	return out, nil
+}
+
+// reason is the header that says why there are no events; agents have it, too.
+const reason = "weftnet-reason"
+
+// GetAgentEvents has none.
+func (s *Server) GetAgentEvents(_ *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
+	return stream.SetHeader(metadata.Pairs(reason, "agents keep flows, no agent events: see `weft status` and the log of weft-agent"))
+}
+
+// GetDebugEvents has none.
+func (s *Server) GetDebugEvents(_ *observerpb.GetDebugEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetDebugEventsResponse]) error {
+	return stream.SetHeader(metadata.Pairs(reason, "the datapath has no debug events"))
+}
