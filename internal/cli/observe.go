@@ -14,12 +14,11 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"weftnet.io/weftnet/internal/cli/dial"
 	"weftnet.io/weftnet/internal/flow"
 )
 
@@ -30,7 +29,7 @@ const (
 
 // observeOptions are the flags of observe that are no filters.
 type observeOptions struct {
-	server       string
+	server       dial.Flags
 	all, follow  bool
 	last, first  uint64
 	since, until string
@@ -48,8 +47,8 @@ func observeCommand(env *Environment) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "observe",
 		Short: "Show flows: what was allowed, denied, dropped and forwarded, and by which policy",
-		Long: `observe prints flows of this node, oldest first: one line for each verdict of a policy, each dropped
-packet, each point that a new connection and its first answer passed, and the end of each connection.
+		Long: `observe prints flows of this node, or of all nodes with a relay as --server, oldest first: one line for each
+verdict of a policy, each dropped packet, each point that a new connection and its first answer passed, and the end of each connection.
 
   TIME: SOURCE (IDENTITY) -> DESTINATION (IDENTITY) TYPE VERDICT (SUMMARY)
 
@@ -80,6 +79,13 @@ had more events than it could keep.`,
   # connections of the database as they end: how, after how long, packets and bytes each way
   weft observe -f --pod shop/db --type close
 
+  # all nodes of a cluster, by its relay, with kubectl -n kube-system port-forward svc/hubble-relay 4245:80
+  weft observe --server 127.0.0.1:4245 -f --print-node-name
+
+  # one agent over the network, which asks for a certificate
+  weft observe --server 192.0.2.1:4244 --tls-server-name n1.default.hubble-grpc.cilium.io --tls-ca-cert-files ca.crt \
+    --tls-client-cert-file tls.crt --tls-client-key-file tls.key
+
   # verdicts as JSON, one GetFlowsResponse a line
   weft observe --last 100 --type policy-verdict -o json | jq .flow.verdict`,
 		Args: cobra.NoArgs,
@@ -87,7 +93,7 @@ had more events than it could keep.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.server, "server", hubbleSocket, "unix://PATH, or HOST:PORT of a Hubble relay without TLS")
+	o.server.Register(f, hubbleSocket)
 	f.BoolVarP(&o.follow, "follow", "f", false, "go on with flows as they come, until interrupted")
 	f.Uint64Var(&o.last, "last", 0, fmt.Sprintf("the last N flows that match (default %d)", usualLast))
 	f.Uint64Var(&o.first, "first", 0, "the first N flows that match")
@@ -121,14 +127,14 @@ func observe(ctx context.Context, env *Environment, o observeOptions, filters *f
 	if err != nil {
 		return usageError{err}
 	}
-	conn, err := grpc.NewClient(target(o.server), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := o.server.Dial()
 	if err != nil {
-		return usageError{fmt.Errorf("--server %q: %w", o.server, err)}
+		return usageError{err}
 	}
 	defer conn.Close()
 	stream, err := observerpb.NewObserverClient(conn).GetFlows(ctx, request)
 	if err != nil {
-		return explain(o.server, err)
+		return explain(o.server.Server, err)
 	}
 	p := flow.NewPrinter(env.Out, printing)
 	for {
@@ -137,7 +143,7 @@ func observe(ctx context.Context, env *Environment, o observeOptions, filters *f
 		case errors.Is(err, io.EOF), err != nil && ctx.Err() != nil:
 			return p.Close()
 		case err != nil:
-			return errors.Join(p.Close(), explain(o.server, err))
+			return errors.Join(p.Close(), explain(o.server.Server, err))
 		}
 		if err := p.Print(r); err != nil {
 			return fmt.Errorf("print flow: %w", err)
@@ -151,9 +157,9 @@ func recorded(ctx context.Context, o observeOptions, now time.Time, each func(*f
 	if err != nil {
 		return usageError{err}
 	}
-	conn, err := grpc.NewClient(target(o.server), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := o.server.Dial()
 	if err != nil {
-		return usageError{fmt.Errorf("--server %q: %w", o.server, err)}
+		return usageError{err}
 	}
 	defer conn.Close()
 	stream, err := observerpb.NewObserverClient(conn).GetFlows(ctx, request)
@@ -168,15 +174,7 @@ func recorded(ctx context.Context, o observeOptions, now time.Time, each func(*f
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
-	return explain(o.server, err)
-}
-
-// target is the server in gRPC's notation. A relay's HOST:PORT is resolved as it is, past any HTTP proxy's.
-func target(server string) string {
-	if strings.Contains(server, "://") {
-		return server
-	}
-	return "dns:///" + server
+	return explain(o.server.Server, err)
 }
 
 // explain makes a sentence of a gRPC error.

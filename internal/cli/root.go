@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/dial"
 	"weftnet.io/weftnet/internal/cli/policy"
 	"weftnet.io/weftnet/internal/cli/service"
 	"weftnet.io/weftnet/internal/cli/uninstall"
@@ -126,7 +127,7 @@ command line makes no sense.`,
 
 func policyCommand(env *Environment) *cobra.Command {
 	flows := func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error {
-		return recorded(ctx, observeOptions{server: server, since: since}, env.Now(), each)
+		return recorded(ctx, observeOptions{server: dial.Flags{Server: server}, since: since}, env.Now(), each)
 	}
 	cluster := func(ctx context.Context, kubeconfig string) ([]*manifest.Object, error) {
 		config, err := connect(env, kubeconfig)
