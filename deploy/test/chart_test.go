@@ -402,6 +402,50 @@ func TestTheWebhookAsksForOneSecretAndOneConfiguration(t *testing.T) {
 	}
 }
 
+func TestTheRelayComesWithAllThatItNeedsAndNoMore(t *testing.T) {
+	off := mustRender(t, "")
+	for _, key := range []string{"Deployment/hubble-relay", "Service/hubble-relay", "Service/hubble-peer", "ConfigMap/hubble-config", "Role/cilium-operator-hubble"} {
+		if _, ok := off[key]; ok {
+			t.Errorf("%s is there though no value asks for it", key)
+		}
+	}
+	if c := agentContainer(t, off); strings.Contains(strings.Join(c.Command, " "), "hubble") {
+		t.Errorf("the agent has %v", c.Command)
+	}
+	on := mustRender(t, "{hubble: {relay: {enabled: true}}}")
+	pod := find[*appsv1.Deployment](t, on, "Deployment/hubble-relay").Spec.Template
+	if s := find[*corev1.Service](t, on, "Service/hubble-relay"); s.Spec.Ports[0].Port != 80 || s.Spec.Ports[0].TargetPort.IntVal != 4245 || s.Spec.Selector["k8s-app"] != pod.Labels["k8s-app"] {
+		t.Errorf("%+v", s.Spec)
+	}
+	if s := find[*corev1.Service](t, on, "Service/hubble-peer"); s.Spec.Ports[0].Port != 443 || s.Spec.Ports[0].TargetPort.IntVal != 4244 {
+		t.Errorf("%+v", s.Spec)
+	}
+	if *pod.Spec.AutomountServiceAccountToken || pod.Spec.HostNetwork {
+		t.Errorf("%+v", pod.Spec)
+	}
+	c := agentContainer(t, on)
+	for _, flag := range []string{"--hubble-listen-address=:4244", "--hubble-tls-client-ca-files=/var/lib/cilium/tls/hubble/client-ca.crt"} {
+		if !slices.Contains(c.Command, flag) {
+			t.Errorf("the agent has %v, not %s", c.Command, flag)
+		}
+	}
+	if args := find[*appsv1.Deployment](t, on, "Deployment/cilium-operator").Spec.Template.Spec.Containers[0].Args; !slices.Equal(args, []string{"--hubble-certificates"}) {
+		t.Errorf("args %v", args)
+	}
+	for _, rule := range find[*rbacv1.Role](t, on, "Role/cilium-operator-hubble").Rules {
+		if !slices.Equal(rule.Verbs, []string{"create"}) && len(rule.ResourceNames) != 3 {
+			t.Errorf("more than the three Secrets: %v", rule)
+		}
+	}
+	own := mustRender(t, "{hubble: {tls: {auto: false}, relay: {enabled: true, existingConfig: true}}, config: {hubble-listen-address: ':5244'}}")
+	if _, ok := own["Role/cilium-operator-hubble"]; ok || own["ConfigMap/hubble-config"] != nil {
+		t.Error("what is said to exist is made")
+	}
+	if c := agentContainer(t, own); strings.Contains(strings.Join(c.Command, " "), "hubble-listen-address") || find[*corev1.Service](t, own, "Service/hubble-peer").Spec.Ports[0].TargetPort.IntVal != 5244 {
+		t.Errorf("a key of the configuration is overruled: %v", c.Command)
+	}
+}
+
 func TestAMistakeInValuesIsNamed(t *testing.T) {
 	for values, want := range map[string]string{
 		"operater: {replicas: 2}":          "operater",
@@ -433,7 +477,7 @@ func TestREADMENamesEveryValueAndConfigurationKey(t *testing.T) {
 	for key, value := range c.Values {
 		nested, ok := value.(map[string]any)
 		switch {
-		case ok && (key == "operator" || key == "cni" || key == "webhook" || key == "k8s"):
+		case ok && (key == "operator" || key == "cni" || key == "webhook" || key == "k8s" || key == "hubble"):
 			for sub := range nested {
 				names = append(names, key+"."+sub)
 			}

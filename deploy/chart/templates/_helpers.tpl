@@ -51,3 +51,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - {{ printf "--k8s-api-server-urls=%s" . | quote }}
 {{- end }}
 {{- end -}}
+
+{{/* What serves flows over the network: those keys that the configuration does not have. */}}
+{{- define "weftnet.hubbleFlags" -}}
+{{- $config := .Values.config }}
+{{- range $flag := list "hubble-listen-address=:4244" "hubble-tls-cert-file=/var/lib/cilium/tls/hubble/server.crt" "hubble-tls-key-file=/var/lib/cilium/tls/hubble/server.key" "hubble-tls-client-ca-files=/var/lib/cilium/tls/hubble/client-ca.crt" }}
+{{- if not (hasKey $config (first (splitList "=" $flag))) }}
+- --{{ $flag }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The port at which agents serve flows over the network. */}}
+{{- define "weftnet.hubblePort" -}}
+{{- get .Values.config "hubble-listen-address" | default ":4244" | splitList ":" | last -}}
+{{- end -}}

@@ -201,7 +201,7 @@ func (b Builder) Make(ctx context.Context, c Build) error {
 }
 
 // programs of this repository that go into images or are of use beside a running lab.
-var programs = []string{"weft-agent", "weft-cni", "weft", "weft-operator"}
+var programs = []string{"weft-agent", "weft-cni", "weft", "weft-operator", "weft-relay"}
 
 // Version is that of a checkout, as Git describes it; dev without Git.
 func Version(ctx context.Context, source string) string {

@@ -85,6 +85,7 @@ func (k Kitchen) Network(repository string, tags ...string) ([]Recipe, error) {
 	}
 	operator := image.NewTree()
 	operator.File("/usr/bin/weft-operator", filepath.Join(k.Bin, "weft-operator"), 0o755)
+	operator.File("/usr/bin/weft-relay", filepath.Join(k.Bin, "weft-relay"), 0o755)
 	operator.Dir("/tmp", os.ModeSticky|0o777)
 	recipe := func(part string, name func(repository, tag string) string, tree *image.Tree) Recipe {
 		r := Recipe{File: "weftnet-" + part + ".tar", Tree: tree, Config: image.Config{
