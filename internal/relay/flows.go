@@ -358,19 +358,40 @@ func (g *gather) step() (done, more bool, wait time.Duration, err error) {
 	}
 	g.mu.Lock()
 	item, ok, until := g.merge.Next(now)
-	all := !ok && g.merge.Sources() == 0 && g.merge.Len() == 0 && len(g.ended) == 0
+	empty := !ok && g.merge.Len() == 0 && len(g.ended) == 0
+	all := empty && g.merge.Sources() == 0
+	stuck := false
+	if empty && !all && !g.q.Follow {
+		stuck, until = g.merge.Settled(0, now)
+	}
 	g.mu.Unlock()
 	switch {
 	case ok:
 		g.room(item.Source)
 		done, err = g.give(item.Value)
 		return done, true, 0, err
+	case stuck:
+		if err := g.abandon(); err != nil {
+			return false, false, 0, err
+		}
+		return true, false, 0, g.flush()
 	case all && (!g.q.Follow || !g.q.Until.IsZero() && now.After(g.q.Until)):
 		return true, false, 0, g.flush()
 	case until > 0 && (wait == 0 || until < wait):
 		wait = until
 	}
 	return false, false, wait, nil
+}
+
+// abandon tells the client of agents that have more, or an end, to give and give nothing.
+func (g *gather) abandon() error {
+	var names []string
+	for name, r := range g.readers {
+		if r.running {
+			names = append(names, name)
+		}
+	}
+	return g.status(relaypb.NodeState_NODE_ERROR, names, fmt.Sprintf("no answer within %s", g.s.o.Answer))
 }
 
 func (g *gather) room(of string) {

@@ -21,6 +21,7 @@ import (
 	relaypb "github.com/cilium/cilium/api/v1/relay"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -191,7 +192,7 @@ func (c *cluster) connected(pool *peers.Pool, want int) {
 	}
 }
 
-func (c *cluster) client(pool *peers.Pool, o Options) observerpb.ObserverClient {
+func (c *cluster) client(pool Peers, o Options) observerpb.ObserverClient {
 	c.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -422,6 +423,53 @@ func TestStatusNodesAndNamespacesAreThoseOfAll(t *testing.T) {
 	}
 	if _, err := events.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("have %v", err)
+	}
+}
+
+// stuck is an agent that never answers.
+type stuck struct {
+	observerpb.UnimplementedObserverServer
+}
+
+func (stuck) GetFlows(_ *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
+	<-stream.Context().Done()
+	return nil
+}
+
+// fixed are peers that never change.
+type fixed []peers.Peer
+
+func (f fixed) List() (all []peers.Peer, changed <-chan struct{}) { return f, nil }
+
+func TestANodeThatNeverAnswersCostsItsOwnFlowsOnly(t *testing.T) {
+	c := newCluster(t, "a")
+	c.event("a", 1, 1)
+	c.event("a", 2, 2)
+	c.event("a", 3, 3) // those before are in the journal now
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	observerpb.RegisterObserverServer(s, stuck{})
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(s.Stop)
+	dial := func(address string, o credentials.TransportCredentials) *grpc.ClientConn {
+		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(o), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		_, _ = observerpb.NewObserverClient(conn).ServerStatus(t.Context(), &observerpb.ServerStatusRequest{}) // it is connected now
+		return conn
+	}
+	client := c.client(fixed{
+		{Name: "a", Available: true, Conn: dial("127.77.0.1:"+c.port, c.files.Client("a.default.hubble-grpc.cilium.io"))},
+		{Name: "stuck", Available: true, Conn: dial(l.Addr().String(), insecure.NewCredentials())},
+	}, Options{Answer: 3 * time.Second})
+	have, err := ask(t, client, &observerpb.GetFlowsRequest{Number: 2, Until: at(2)})
+	if want := []string{"connected a stuck", "error stuck", "1", "2"}; err != nil || !slices.Equal(have, want) {
+		t.Errorf("have %q, %v, want %q", have, err, want)
 	}
 }
 
