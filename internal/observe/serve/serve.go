@@ -106,7 +106,7 @@ const (
 )
 
 func (s *Server) serve(ctx context.Context, l net.Listener, credentials grpc.ServerOption) error {
-	server := grpc.NewServer(credentials,
+	server := grpc.NewServer(credentials, grpc.ConnectionTimeout(answer),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: idle, Timeout: answer}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: asked, PermitWithoutStream: true}))
 	s.Flows.Register(server)
