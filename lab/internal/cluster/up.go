@@ -267,10 +267,18 @@ func (l *Lab) deploy(ctx context.Context, c Config, t topology.Cluster, client *
 	if err := l.loadImages(ctx, t, l.images(c.Network)); err != nil {
 		return err
 	}
-	switch c.Network {
-	case NetworkNone:
+	if c.Network == NetworkNone {
 		l.Progress.Note("no network: bring one with CNI configuration in /etc/cni/net.d and plugins in /opt/cni/bin of each node")
 		return nil
+	}
+	dns, err := dnsObjects(t)
+	if err != nil {
+		return err
+	}
+	if err := client.Apply(ctx, dns...); err != nil { // before the network, whose Deployments may ask it for names
+		return err
+	}
+	switch c.Network {
 	case NetworkBridge:
 		if err := l.Progress.Do("install the bridge network", func() error { return l.installBridge(ctx, t, client) }); err != nil {
 			return err
@@ -280,18 +288,11 @@ func (l *Lab) deploy(ctx context.Context, c Config, t topology.Cluster, client *
 			return err
 		}
 	}
-	err := l.Progress.Do("all nodes are Ready", func() error { return l.await(ctx, t, client.NodesReady) })
+	err = l.Progress.Do("all nodes are Ready", func() error { return l.await(ctx, t, client.NodesReady) })
 	if err != nil {
 		return err
 	}
 	return l.Progress.Do("cluster DNS works", func() error {
-		objects, err := dnsObjects(t)
-		if err != nil {
-			return err
-		}
-		if err := client.Apply(ctx, objects...); err != nil {
-			return err
-		}
 		return l.await(ctx, t, func(ctx context.Context) error {
 			return client.RolledOut(ctx, "Deployment", "kube-system", "coredns")
 		})
