@@ -21,7 +21,7 @@ struct {
 static __always_inline int turns_back(struct xdp_md *x, const struct packet *p, struct bpf_fib_lookup *fib)
 {
 	fib->ifindex = x->ingress_ifindex;
-	fib->tot_len = p->end - p->l3;
+	fib->tot_len = frame_length(x) - ETH_HEADER; /* as tc measures it: what lies behind the packet goes along */
 	route_ask(fib, p->v6, &p->src, &p->dst);
 	return bpf_fib_lookup(x, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == x->ingress_ifindex;
 }
