@@ -281,10 +281,6 @@ func (b *bench) sendAs(program string, in skb, sign bool, tags []uint16, line st
 	if err != nil {
 		return "", err
 	}
-	return b.sendFrame(program, in, sign, tags, frame)
-}
-
-func (b *bench) sendFrame(program string, in skb, sign bool, tags []uint16, frame []byte) (text string, err error) {
 	if b.xdp && program == "from_net" && in.GSOSize == 0 && in.Mark == 0 && tags == nil {
 		if text, done, err := b.early(in.Ifindex, frame); done || err != nil {
 			return text, err
@@ -306,7 +302,7 @@ func (b *bench) sendFrame(program string, in skb, sign bool, tags []uint16, fram
 		return "", fmt.Errorf("run %s: %w", program, err)
 	}
 	names := map[uint32]string{0: "stack", 2: "drop", 7: "redirect"}
-	text = names[verdict]
+	text := names[verdict]
 	if text == "" {
 		text = fmt.Sprintf("verdict %d", verdict)
 	}
