@@ -31,6 +31,17 @@ func (m maps) PutAll(name string, keys, values any) error {
 func (m maps) Delete(name string, key any) error                  { return m[name].Delete(key) }
 func (m maps) Read(name string, do func(m *ebpf.Map) error) error { return do(m[name]) }
 
+// shrink puts an empty map with room for so many entries in the place of one.
+func (m maps) shrink(t *testing.T, name string, entries uint32) {
+	was := m[name]
+	small, err := ebpf.NewMap(&ebpf.MapSpec{Type: was.Type(), KeySize: was.KeySize(), ValueSize: was.ValueSize(), Flags: was.Flags(), MaxEntries: entries})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { small.Close() })
+	m[name] = small
+}
+
 func newMaps(t *testing.T) maps {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: makes BPF maps")

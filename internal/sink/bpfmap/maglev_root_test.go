@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cilium/ebpf"
-
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
@@ -156,14 +154,7 @@ func TestWhatDoesNotFitTouchesNothingElse(t *testing.T) {
 	for _, full := range []string{"services", "slots", "backends", "service_sources", "maglev"} {
 		t.Run(full, func(t *testing.T) {
 			m := newMaps(t)
-			small, err := ebpf.NewMap(&ebpf.MapSpec{Type: m[full].Type(), KeySize: m[full].KeySize(), ValueSize: m[full].ValueSize(), Flags: m[full].Flags(), MaxEntries: map[string]uint32{
-				"services": 2, "slots": 5, "backends": 4, "service_sources": 3, "maglev": 5,
-			}[full]})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer small.Close()
-			m[full] = small
+			m.shrink(t, full, map[string]uint32{"services": 2, "slots": 5, "backends": 4, "service_sources": 3, "maglev": 5}[full])
 			s, err := bpfmap.NewServices(m)
 			if err != nil {
 				t.Fatal(err)

@@ -195,12 +195,7 @@ func TestOfFrontendsThatDoNotAllFitSomeAreWrittenWhole(t *testing.T) {
 	for full, entries := range map[string]uint32{"services": 5, "slots": 14, "backends": 7, "maglev": 4} {
 		t.Run(full, func(t *testing.T) {
 			m := newMaps(t)
-			small, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: m[full].KeySize(), ValueSize: m[full].ValueSize(), Flags: m[full].Flags(), MaxEntries: entries})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer small.Close()
-			m[full] = small
+			m.shrink(t, full, entries)
 			s, err := bpfmap.NewServices(m)
 			if err != nil {
 				t.Fatal(err)
