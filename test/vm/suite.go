@@ -117,11 +117,13 @@ func suites(ctx context.Context, k machine.Kernel, o options, names []string) (c
 		}
 		began := time.Now()
 		var kept bytes.Buffer // of one suite at a time, since kernels run side by side
+		shown := lines{prefix: o.series + " " + s.name + ": "}
 		var out io.Writer = &kept
 		if o.verbose {
-			out = &lines{prefix: o.series + " " + s.name + ": "}
+			out = &shown
 		}
 		failed, err := s.run(ctx, k, o, root, out)
+		shown.end()
 		word := "ok  "
 		if err != nil || failed != 0 {
 			code, word = 1, "FAIL"
@@ -150,6 +152,13 @@ func (l *lines) Write(text []byte) (int, error) {
 		}
 		fmt.Printf("%s%s\n", l.prefix, line)
 		l.part = rest
+	}
+}
+
+// end prints what came without an end of its line: that of a machine that was given up.
+func (l *lines) end() {
+	if len(l.part) > 0 {
+		fmt.Printf("%s%s\n", l.prefix, l.part)
 	}
 }
 
