@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* clash: two connections of one workload that would have the same addresses and ports towards a backend: from one port to two
  * services, or to a service and to the backend itself. The later one gets another source port, which its row of kind NAT_SERVICE
- * keeps; the connection's row keeps the port that the client knows. */
+ * keeps; the connection's row keeps the port that the client knows. So it is with a connection that is over, for as long as its row stays: the
+ * backend, if it closed first, would take a SYN from the same port for a late packet, since the client numbers each of its peers anew. */
 #ifndef WEFT_CLASH_H
 #define WEFT_CLASH_H
 
@@ -27,11 +28,24 @@ static __always_inline int clash_owns(const struct context *c, const struct flow
 	return (c->event_flags & EVENT_SERVICE) && e->service_port == c->service_port && addr_equal(&e->service, &c->service);
 }
 
+/* Whether the connection between the packet's ends that is over was another call than this one. */
+GLOBAL clash_rests(void)
+{
+	struct context *c = context_here();
+	struct flow f = {};
+
+	if (!c)
+		return 0;
+	f.entry = bpf_map_lookup_elem(&connections, &c->key);
+	return f.entry && !clash_owns(c, &f);
+}
+
 #define CLASH_NONE 0
 #define CLASH_OWN 1
 #define CLASH_OTHER 2
+#define CLASH_RESTS 3
 
-/* What is known between the packet's ends if its source has this port: nothing, its own connection, or another. */
+/* What is known between the packet's ends if its source has this port: nothing, its own connection, another, or one that is over. */
 GLOBAL clash_at(__u32 port)
 {
 	struct context *c = context_here();
@@ -43,7 +57,7 @@ GLOBAL clash_at(__u32 port)
 	c->quoted.src_port = port;
 	ct_find(c, &c->quoted, &f);
 	if (!f.entry)
-		return CLASH_NONE;
+		return f.rests ? CLASH_RESTS : CLASH_NONE;
 	return clash_owns(c, &f) ? CLASH_OWN : CLASH_OTHER;
 }
 
@@ -62,8 +76,11 @@ static __always_inline __u32 *clash_ever(void)
 	return bpf_map_lookup_elem(&clashed, &zero);
 }
 
+#define CLASH_MUST 1
+#define CLASH_PREFER 2 /* another port if one is found soon, else its own */
+
 /* Gives the packet the source port that its connection has towards the backend, if it has another than the client knows, or
- * takes one: when its own is `taken`. Returns 1 if the packet has another port now, 0 if not, or a negated drop reason. */
+ * takes one: when its own is `taken`, by CLASH_MUST or CLASH_PREFER. Returns 1 if the packet has another port now, 0 if not, or a negated drop reason. */
 GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 {
 	struct context *c = context_here();
@@ -72,7 +89,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	struct nat *known;
 	__u32 *ever;
 	__be16 own, port = 0;
-	int reason;
+	int reason, yields = taken == CLASH_PREFER;
 
 	if (!c)
 		return 0;
@@ -106,7 +123,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 		taken = port == own || clash_at(port) != CLASH_NONE;
 	}
 	if (taken)
-		return -DROP_NAT_NO_MAPPING;
+		return yields ? 0 : -DROP_NAT_NO_MAPPING;
 	c->client_port = own;
 	ever = clash_ever();
 	if (ever)
@@ -146,13 +163,16 @@ static __always_inline int clash_gives_way(const struct context *c, struct flow 
 static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, struct flow *f, int loops)
 {
 	__u32 *ever = clash_ever();
-	int resolved;
+	int resolved, rests;
 
 	if (c->event_flags & EVENT_SERVICE)
 		ct_find(c, &c->packet, f);
-	if (f->entry ? clash_owns(c, f) : ((c->event_flags & EVENT_SERVICE) && !c->told) || (ever && !*(volatile __u32 *)ever))
+	rests = f->rests && clash_rests();
+	if (rests)
+		ever = NULL;
+	else if (f->entry ? clash_owns(c, f) : ((c->event_flags & EVENT_SERVICE) && !c->told) || (ever && !*(volatile __u32 *)ever))
 		return 0;
-	resolved = clash_resolve(skb, loops, f->entry != NULL);
+	resolved = clash_resolve(skb, loops, f->entry ? CLASH_MUST : rests ? CLASH_PREFER : 0);
 	if (resolved > 0)
 		ct_find(c, &c->packet, f);
 	return resolved < 0 ? -resolved : 0;

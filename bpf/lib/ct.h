@@ -16,6 +16,7 @@ struct flow {
 	__u8 reply;	  /* it goes against the direction that opened the connection */
 	__u8 is_new;
 	__u8 stale; /* a row lies at the key that does not count: expired, closed, or opened by an answer */
+	__u8 rests; /* that one was closed by FIN, and the packet is a SYN: the end that closed first remembers it for a while (TIME-WAIT) */
 };
 
 #define FLOW_REPLY 1
@@ -56,6 +57,7 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	f->is_new = 0;
 	f->reply = 0;
 	f->stale = 0;
+	f->rests = 0;
 	f->entry = NULL;
 	e = bpf_map_lookup_elem(&connections, f->key);
 	if (!e)
@@ -64,8 +66,10 @@ static __always_inline void ct_find(struct context *c, const struct packet *p, s
 	if (e->expires < c->now)
 		return;
 	/* A SYN on a closed connection opens a new one: the workload reuses its port. */
-	if (tcp_opens(p) && (lives_are_over(e->flags) || lives_half(e->flags)))
+	if (tcp_opens(p) && (lives_are_over(e->flags) || lives_half(e->flags))) {
+		f->rests = !(e->flags & CT_RESET);
 		return;
+	}
 	f->reply = !!(e->flags & CT_FROM_B) != f->from_b;
 	/* An ICMP answer to no known request has opened this one: a request the other way is not its answer, and opens its own. */
 	if (f->reply && icmp_is_request(p)) {
