@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"sync/atomic"
 )
@@ -38,6 +37,7 @@ type Derivation[R Row] struct {
 
 	db     *DB
 	feeds  []inputFeed
+	woken  *waker        // has one when an input may have changed
 	last   *Snapshot     // up to which the inputs have been followed
 	rows   map[Key][]Key // derivation key -> Out keys it makes, sorted
 	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict
@@ -260,6 +260,11 @@ func (d *Derivation[R]) openFeeds(db *DB) {
 	for owner := range d.rows {
 		d.stale[owner] = true
 	}
+	tables := make([]AnyTable, len(d.Inputs))
+	for i, in := range d.Inputs {
+		tables[i] = in.table
+	}
+	d.woken = db.waker(tables) // before the snapshot, so that no change falls between them
 	d.last = db.Snapshot()
 	for _, in := range d.Inputs {
 		d.feeds = append(d.feeds, in.open(db))
@@ -303,16 +308,14 @@ func (d *Derivation[R]) markSynced(tx *Tx) {
 	}
 }
 
-// wait returns nil when an input is no longer as Step has seen it.
+// wait returns nil when an input may no longer be as Step has seen it.
 func (d *Derivation[R]) wait(ctx context.Context) error {
-	cases := []reflect.SelectCase{{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}}
-	for _, in := range d.Inputs {
-		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(in.table.WatchAll(d.last))})
-	}
-	if chosen, _, _ := reflect.Select(cases); chosen == 0 {
+	select {
+	case <-ctx.Done():
 		return ctx.Err()
+	case <-d.woken.told:
+		return nil
 	}
-	return nil
 }
 
 func (d *Derivation[R]) close() {
@@ -320,6 +323,10 @@ func (d *Derivation[R]) close() {
 		f.close()
 	}
 	d.feeds = nil
+	if d.woken != nil {
+		d.woken.close()
+		d.woken = nil
+	}
 }
 
 func must(err error) {

@@ -15,8 +15,9 @@ type DB struct {
 	writer sync.Mutex // held by the one Write that runs
 	latest atomic.Pointer[Snapshot]
 
-	feeds   sync.Mutex                    // guards cursors, and a change of latest, so that a new cursor begins at a known place
+	feeds   sync.Mutex                    // guards cursors and wakers, and a change of latest, so that a new one begins at a known place
 	cursors []map[*atomic.Uint64]struct{} // per table: the revision up to which each feed has read
+	wakers  [][]*waker                    // per table; a slice is replaced, never changed
 
 	watches watches
 }
@@ -62,6 +63,7 @@ func New(tables ...AnyTable) *DB {
 		}
 		s.tables = append(s.tables, c)
 		db.cursors = append(db.cursors, map[*atomic.Uint64]struct{}{})
+		db.wakers = append(db.wakers, nil)
 	}
 	db.latest.Store(s)
 	return db
@@ -257,6 +259,7 @@ func (tx *Tx) commit() {
 	}
 	next := &Snapshot{db: db, rev: tx.rev, tables: slices.Clone(tx.base.tables)}
 	var dirty []*tableTx
+	var wakers [][]*waker
 	db.feeds.Lock()
 	for i, w := range tx.open {
 		if w == nil || !w.dirty {
@@ -270,13 +273,18 @@ func (tx *Tx) commit() {
 			w.collect(read)
 		}
 		next.tables[i] = w.contents()
-		dirty = append(dirty, w)
+		dirty, wakers = append(dirty, w), append(wakers, db.wakers[i])
 	}
 	db.latest.Store(next)
 	db.feeds.Unlock()
 	for _, w := range dirty {
 		db.watches.wake(w.changed)
 		close(w.base.changed)
+	}
+	for _, list := range wakers {
+		for _, w := range list {
+			w.wake()
+		}
 	}
 }
 
