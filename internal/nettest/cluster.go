@@ -44,8 +44,8 @@ type Cluster struct {
 	mu        sync.Mutex
 	nodes     map[string]*Node
 	objects   map[key]object
-	published map[string]process.Publication // by node
-	heard     uint64                         // publications
+	published map[string]process.Published // by node
+	heard     uint64                       // publications
 	uid       uint64
 	check     checker
 }
@@ -74,7 +74,7 @@ func New(dir string) (*Cluster, error) {
 	tables, db := table.New()
 	return &Cluster{
 		Outside: w.Outside, dir: dir, wire: w,
-		nodes: map[string]*Node{}, objects: map[key]object{}, published: map[string]process.Publication{},
+		nodes: map[string]*Node{}, objects: map[key]object{}, published: map[string]process.Published{},
 		check: checker{kind.NewRows(tables, "", nil), db},
 	}, nil
 }
@@ -294,19 +294,16 @@ func (c *Cluster) publish(node string, p process.Publication) error {
 			return err
 		}
 	}
-	have := map[key]bool{}
 	for _, e := range p.Endpoints {
-		have[keyOf(e)] = true
 		if err := c.put(e); err != nil {
 			return err
 		}
 	}
-	for _, e := range c.published[node].Endpoints {
-		if k := keyOf(e); !have[k] {
-			c.remove(k)
-		}
+	var gone []*v2.CiliumEndpoint
+	c.published[node], gone = c.published[node].With(p)
+	for _, e := range gone {
+		c.remove(keyOf(e))
 	}
-	c.published[node] = p
 	return nil
 }
 

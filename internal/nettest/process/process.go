@@ -17,7 +17,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +27,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/pprof"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -38,12 +36,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
-	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/agent"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/nettest/pace"
 	"weftnet.io/weftnet/internal/source/cni/plugin"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
 )
 
 // Environment is the variable that tells a process of this binary what it is.
@@ -151,17 +149,11 @@ type Request struct {
 
 // Message is what it says.
 type Message struct {
-	ID        uint64       // of the request; 0: a publication
-	Err       string       // why not
-	Text      string       // kernel, dump
-	Programs  []Program    // programs
-	Published *Publication // replaces the former one
-}
-
-// Publication is all that a node has to tell the cluster.
-type Publication struct {
-	Claims    []string // label sets without a number
-	Endpoints []*v2.CiliumEndpoint
+	ID        uint64    // of the request; 0: a publication
+	Err       string    // why not
+	Text      string    // kernel, dump
+	Programs  []Program // programs
+	Published *Publication
 }
 
 // process is an agent that hears and speaks through pipes.
@@ -172,9 +164,11 @@ type process struct {
 
 	synced atomic.Pointer[time.Time] // when all that existed had been put; nil: not yet, or the first settling after it has been told of
 
-	mu   sync.Mutex // guards what is below, and the order of what is said
-	out  *json.Encoder
-	last []byte
+	mu        sync.Mutex // guards what is below, and the order of what is said
+	out       *json.Encoder
+	claims    *state.Feed[table.IdentityClaim]
+	published *state.Feed[table.PublishedEndpoint]
+	told      bool // the whole
 }
 
 func newProcess(r Role) *process {
@@ -186,7 +180,10 @@ func newProcess(r Role) *process {
 		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Version: "test",
 		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
-	return &process{Role: r, agent: a, rows: kind.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout)}
+	return &process{
+		Role: r, agent: a, rows: kind.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout),
+		claims: a.Tables.IdentityClaims.Feed(a.DB), published: a.Tables.Published.Feed(a.DB),
+	}
 }
 
 // run works until standard input ends, or the agent does.
@@ -343,25 +340,30 @@ func (p *process) publishAll(ctx context.Context) {
 	}
 }
 
-// publish says what the node publishes, if that has changed.
+// publish says what is new of what the node publishes.
 func (p *process) publish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t, s := p.agent.Tables, p.agent.DB.Snapshot()
-	if p.Kubeconfig != "" || !t.Published.IsSynced(s) {
+	if p.Kubeconfig != "" || !p.told && !p.agent.Tables.Published.IsSynced(p.agent.DB.Snapshot()) {
 		return // what an earlier agent has said still holds
 	}
-	said := Publication{}
-	for c := range t.IdentityClaims.All(s) {
-		said.Claims = append(said.Claims, c.Labels.String())
+	said := Publication{More: p.told}
+	claims, _, _ := p.claims.Next()
+	for _, c := range claims {
+		if !c.Deleted {
+			said.Claims = append(said.Claims, c.Row.Labels.String())
+		}
 	}
-	for e := range t.Published.All(s) {
-		said.Endpoints = append(said.Endpoints, endpoint(e))
+	endpoints, _, _ := p.published.Next()
+	for _, c := range endpoints {
+		if c.Deleted {
+			said.Gone = append(said.Gone, endpoint(c.Row))
+		} else {
+			said.Endpoints = append(said.Endpoints, endpoint(c.Row))
+		}
 	}
-	text, err := json.Marshal(said)
-	if err != nil || slices.Equal(text, p.last) {
-		return
+	if !said.More || len(said.Claims)+len(said.Endpoints)+len(said.Gone) > 0 {
+		p.told = true
+		_ = p.out.Encode(Message{Published: &said})
 	}
-	p.last = bytes.Clone(text)
-	_ = p.out.Encode(Message{Published: &said})
 }
