@@ -13,6 +13,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
 	"weftnet.io/weftnet/internal/sink/bpfmap/difference"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -61,17 +62,16 @@ func NewSets(db *state.DB, statuses *state.Table[table.SetStatus], m setMaps, r 
 	named := map[uint32]bool{}
 	s.taken = make([]bool, m.Map("sets").MaxEntries())
 	s.taken[0] = true // a NIC's zero value must not name a set
-	for index := range s.taken {
-		v, err := s.indexValue(uint32(index))
-		if err != nil {
-			return nil, fmt.Errorf("read map sets: %w", err)
-		}
+	note := func(index uint32, v abi.Set) {
 		if v.Generation != 0 {
 			s.taken[index] = true
-			s.leave(uint32(index), v)
+			s.leave(index, v)
 			s.generation = max(s.generation, uint32(v.Generation))
 			named[uint32(v.Generation)] = true
 		}
+	}
+	if err := m.Read("sets", func(m *ebpf.Map) error { return batch.Each(m, note) }); err != nil {
+		return nil, fmt.Errorf("read map sets: %w", err)
 	}
 	unnamed := func(generation uint32) bool {
 		s.generation = max(s.generation, generation)

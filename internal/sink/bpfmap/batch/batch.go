@@ -100,7 +100,7 @@ func (w *Writer) write(name string) error {
 	return nil
 }
 
-// Each reads all rows of a hash map. What is put or deleted meanwhile may be seen or not.
+// Each reads all rows of a hash map or an array (Linux 5.6). What is put or deleted meanwhile may be seen or not.
 func Each[K, V any](m *ebpf.Map, row func(K, V)) error {
 	keys, values := make([]K, atOnce), make([]V, atOnce)
 	var cursor ebpf.MapBatchCursor
