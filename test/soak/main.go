@@ -1,7 +1,7 @@
 // Soak lets things fail that fail in the life of a cluster, again and again, at moments that a seed chooses, and looks
 // whether anything was lost or left behind. It needs root.
 //
-//	go run ./test/soak NAME [-seed N] [-rounds N] [-for DURATION]
+//	go run ./test/soak NAME [-seed N] [-rounds N] [-for DURATION] [-former PROGRAM]
 //
 // Nodes are network namespaces with real agents, pods are attached by real CNI calls (package nettest). Each soak prints
 // its seed first: with the same seed it makes the same choices, as far as the machine's own timing lets it.
@@ -30,8 +30,9 @@ func main() {
 	seed := flags.Uint64("seed", 0, "of all choices; 0: a random one")
 	rounds := flags.Int("rounds", 0, "how often; 0: as many as make the soak worth its name")
 	lasts := flags.Duration("for", 0, "how long, of soaks without rounds; 0: as long as makes the soak worth its name")
+	former := flags.String("former", "", "soak of an earlier commit, whose agents are replaced; empty: this one. make upgrade COMMIT=… builds it")
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: soak NAME [-seed N] [-rounds N] [-for DURATION]\n\nNAME is one of")
+		fmt.Fprintln(flags.Output(), "usage: soak NAME [-seed N] [-rounds N] [-for DURATION] [-former PROGRAM]\n\nNAME is one of")
 		for _, s := range soaks {
 			fmt.Fprintf(flags.Output(), "  %-12s %s (%s)\n", s.name, s.about, s.size(s.rounds, s.lasts))
 		}
@@ -47,7 +48,7 @@ func main() {
 		*seed = rand.Uint64()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := s.run(ctx, *seed, *rounds, *lasts, os.Stdout)
+	err := s.run(ctx, *seed, *rounds, *lasts, *former, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak", name+":", err)

@@ -16,7 +16,7 @@ func modes(ctx context.Context, b *bed) error {
 		return err
 	}
 	defer c.Close()
-	w, err := newWorld(ctx, c, nil)
+	w, err := newWorld(ctx, c, nil, "")
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (b *bed) restartIn(ctx context.Context, mode string, settings map[string]st
 		return err
 	}
 	defer c.Close()
-	w, err := newWorld(ctx, c, settings)
+	w, err := newWorld(ctx, c, settings, "")
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ var soaks = []soak{
 	{"restart", "agents are replaced and crash under load, with VXLAN and natively", 100, 0, restarts},
 	{"kill", "an agent is killed at random points of ADDs and DELs", 200, 0, kills},
 	{"mode", "nodes change between VXLAN and native routing under load", 25, 0, modes},
+	{"upgrade", "agents of an earlier commit become these under load, with VXLAN and natively", 2, 0, upgrades},
 	{"churn", "services, endpoints, policies and agents change under load on all paths", 0, 30 * time.Minute, churns},
 }
 
@@ -43,13 +44,17 @@ type bed struct {
 	*rand.Rand
 	rounds int
 	lasts  time.Duration
+	former string // program whose agents are replaced; empty: this one
 	out    io.Writer
 	dir    string
 }
 
-func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Duration, out io.Writer) error {
+func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Duration, former string, out io.Writer) error {
 	if rounds > 0 && s.rounds == 0 || lasts > 0 && s.lasts == 0 {
 		return errors.New("-rounds is for soaks that have rounds, -for is for the others")
+	}
+	if former != "" && s.name != "upgrade" {
+		return errors.New("-former is for upgrade")
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("needs root: makes network namespaces")
@@ -59,7 +64,7 @@ func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Durat
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bed{rand.New(rand.NewPCG(seed, 0)), cmp.Or(rounds, s.rounds), cmp.Or(lasts, s.lasts), out, dir}
+	b := &bed{rand.New(rand.NewPCG(seed, 0)), cmp.Or(rounds, s.rounds), cmp.Or(lasts, s.lasts), former, out, dir}
 	b.printf("soak %s: seed %d, %s", s.name, seed, s.size(b.rounds, b.lasts))
 	began := time.Now()
 	if err := s.do(ctx, b); err != nil {

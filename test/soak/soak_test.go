@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 
 // short is how many rounds make a test of a soak, and how long one without rounds lasts.
 var (
-	short = map[string]int{"restart": 3, "kill": 8, "mode": 1}
+	short = map[string]int{"restart": 3, "kill": 8, "mode": 1, "upgrade": 2}
 	brisk = map[string]time.Duration{"churn": 20 * time.Second}
 )
 
@@ -25,7 +25,7 @@ func TestSoaks(t *testing.T) {
 	}
 	for _, s := range soaks {
 		t.Run(s.name, func(t *testing.T) {
-			if err := s.run(t.Context(), 1, short[s.name], brisk[s.name], t.Output()); err != nil {
+			if err := s.run(t.Context(), 1, short[s.name], brisk[s.name], "", t.Output()); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -51,14 +51,21 @@ spec:
 
 var dnsService = netip.MustParseAddrPort("10.96.0.10:53")
 
-// newWorld makes one whose agents run with settings.
-func newWorld(ctx context.Context, c *nettest.Cluster, settings map[string]string) (*world, error) {
-	w := &world{Cluster: c}
-	var err error
-	if w.a, err = c.AddNode("a", settings); err != nil {
+// newWorld makes one whose agents run with settings. They are those of a program, if there is one.
+func newWorld(ctx context.Context, c *nettest.Cluster, settings map[string]string, program string) (w *world, err error) {
+	w = &world{Cluster: c}
+	start := func(name string) (*nettest.Node, error) {
+		n, err := c.PrepareNode(name, settings)
+		if err != nil {
+			return nil, err
+		}
+		n.Program = program
+		return n, n.Start()
+	}
+	if w.a, err = start("a"); err != nil {
 		return nil, err
 	}
-	if w.b, err = c.AddNode("b", settings); err != nil {
+	if w.b, err = start("b"); err != nil {
 		return nil, err
 	}
 	for _, p := range []struct {
