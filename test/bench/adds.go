@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,14 +29,23 @@ func stampede(commands []*exec.Cmd) ([]float64, [][]byte, error) {
 		return nil, nil, err
 	}
 	defer w.Close()
+	waiting, waits, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer waiting.Close()
 	outs := make([]bytes.Buffer, len(commands))
 	for i, c := range commands {
-		shell := exec.Command("/bin/sh", "-c", `read -r go <&3; exec 3<&-; exec "$0"`, c.Path)
-		shell.Env, shell.Stdin, shell.Stdout, shell.Stderr, shell.ExtraFiles = c.Env, c.Stdin, &outs[i], &outs[i], []*os.File{r}
+		shell := exec.Command("/bin/sh", "-c", `echo >&4; exec 4>&-; read -r go <&3; exec 3<&-; exec "$0"`, c.Path)
+		shell.Env, shell.Stdin, shell.Stdout, shell.Stderr, shell.ExtraFiles = c.Env, c.Stdin, &outs[i], &outs[i], []*os.File{r, waits}
 		if err := shell.Start(); err != nil {
 			return nil, nil, err
 		}
 		commands[i] = shell
+	}
+	waits.Close()
+	if _, err := io.ReadFull(waiting, make([]byte, len(commands))); err != nil {
+		return nil, nil, fmt.Errorf("wait until all shells wait: %w", err)
 	}
 	r.Close()
 	took, errs := make([]float64, len(commands)), make([]error, len(commands))
