@@ -1,0 +1,192 @@
+package network
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/lint"
+	"weftnet.io/weftnet/internal/manifest"
+)
+
+// workload is an object that asks for networks.
+type workload struct {
+	in   *manifest.Object
+	asks []ask
+	vm   *machine // nil: it is no virtual machine
+}
+
+// ask is one network that a workload asks for.
+type ask struct {
+	attachment.Request
+	at string // the field
+}
+
+func (a ask) title() string { return a.Namespace + "/" + a.Name }
+
+// meta has annotations.
+type meta struct {
+	Metadata struct {
+		Annotations map[string]string `json:"annotations"`
+	} `json:"metadata"`
+}
+
+// depths says where the pod's metadata are: at the top, in spec.template, in spec.jobTemplate.spec.template.
+var depths = map[string]int{
+	"Pod": 0, "VirtualMachineInstance": 0,
+	"Deployment": 1, "StatefulSet": 1, "DaemonSet": 1, "ReplicaSet": 1, "ReplicationController": 1, "Job": 1, "VirtualMachine": 1,
+	"CronJob": 2,
+}
+
+var templates = []string{"", "spec.template.", "spec.jobTemplate.spec.template."}
+
+// read finds what a workload asks for; nil: it is none, or asks for nothing.
+func (c *checker) read(o *manifest.Object) *workload {
+	depth, ok := depths[o.Kind]
+	if !ok {
+		return nil
+	}
+	w := &workload{in: o}
+	var own meta
+	var inner struct {
+		Spec struct {
+			Template    meta `json:"template"`
+			JobTemplate struct {
+				Spec struct {
+					Template meta `json:"template"`
+				} `json:"spec"`
+			} `json:"jobTemplate"`
+		} `json:"spec"`
+	}
+	if o.Decode(&own) != nil || o.Decode(&inner) != nil {
+		return nil // policies and the API server say so
+	}
+	if depth == 0 || o.Kind == "VirtualMachine" {
+		c.annotation(w, "", own)
+	}
+	if depth > 0 {
+		c.annotation(w, templates[depth], []meta{inner.Spec.Template, inner.Spec.JobTemplate.Spec.Template}[depth-1])
+	}
+	if strings.HasPrefix(o.Kind, "VirtualMachine") {
+		c.machine(w)
+	}
+	if len(w.asks) == 0 && w.vm == nil {
+		return nil
+	}
+	return w
+}
+
+// annotation reads the requests of an annotation.
+func (c *checker) annotation(w *workload, at string, m meta) {
+	text, there := m.Metadata.Annotations[cncfv1.NetworksAnnotation]
+	if !there {
+		return
+	}
+	field := at + "metadata.annotations." + cncfv1.NetworksAnnotation
+	requests, gaps := attachment.Requests(text, namespace(w.in))
+	c.gaps(w.in, field, gaps)
+	for _, q := range requests {
+		w.asks = append(w.asks, ask{q, field})
+	}
+}
+
+// workloadChecks are run on every workload that asks for networks.
+var workloadChecks = []func(*checker, *workload){
+	(*checker).references,
+	(*checker).addresses,
+	(*checker).interfaces,
+}
+
+// references looks for what is asked for and is not there. Each is said once.
+func (c *checker) references(w *workload) {
+	if len(c.definitions) == 0 {
+		return
+	}
+	said := map[string]bool{}
+	for _, a := range w.asks {
+		if c.definitions[a.title()] != nil || said[a.title()] {
+			continue
+		}
+		said[a.title()] = true
+		elsewhere, similar := c.near(a.Namespace, a.Name)
+		does := fmt.Sprintf("there is no NetworkAttachmentDefinition %s, so its pod does not start", a.title())
+		switch fits := c.fits(a, append(slices.Clone(similar), elsewhere...)); {
+		case len(similar) > 0:
+			c.add(w.in, lint.Error, "reference", a.at, does+fits, titles(similar), fmt.Sprintf("%q", similar[0].Name))
+		case len(elsewhere) > 0:
+			c.add(w.in, lint.Error, "reference", a.at, does+fits, titles(elsewhere)+", which lies in another namespace",
+				fmt.Sprintf("copy it to namespace %s; or, where no namespace isolation is set, ask for %s", a.Namespace, elsewhere[0].title()))
+		default:
+			c.add(w.in, lint.Warning, "reference", a.at, does+", unless it is in the cluster already: none among these files has such a name", "", "")
+		}
+	}
+}
+
+// fits says which of these lead to a subnet that has the addresses asked for.
+func (c *checker) fits(a ask, list []*definition) string {
+	for _, d := range list {
+		for _, p := range a.Addresses {
+			if of := subnets(d); len(of) > 0 && !slices.ContainsFunc(of, func(s netip.Prefix) bool { return s.Contains(p.Addr()) }) {
+				return fmt.Sprintf("; %s is near, but its subnet %s has not %s, which is asked for", d.title(), of[0], p.Addr())
+			}
+		}
+	}
+	return ""
+}
+
+// subnets are those that a definition's addresses lie in.
+func subnets(d *definition) (list []netip.Prefix) {
+	for _, p := range d.Plugins {
+		for _, a := range p.IPAM.Addresses {
+			list = append(list, a.Prefix.Masked())
+		}
+	}
+	return list
+}
+
+// addresses looks at addresses that a workload asks for in a network that has others.
+func (c *checker) addresses(w *workload) {
+	for _, a := range w.asks {
+		d := c.definitions[a.title()]
+		if d == nil {
+			continue
+		}
+		for _, p := range a.Addresses {
+			of := slices.DeleteFunc(subnets(d), func(s netip.Prefix) bool { return s.Addr().Is4() != p.Addr().Is4() })
+			switch {
+			case !p.IsSingleIP() && p == p.Masked():
+				c.add(w.in, lint.Error, "address", a.at, fmt.Sprintf("%s asks for %s, the subnet's own address, which no NIC can have", a.title(), p), "", "")
+			case len(of) > 0 && !slices.ContainsFunc(of, func(s netip.Prefix) bool { return s.Contains(p.Addr()) }):
+				c.add(w.in, lint.Warning, "address", a.at, fmt.Sprintf("%s asks for %s, which is not in the network's subnet %s", a.title(), p.Addr(), of[0]), "", "")
+			}
+		}
+	}
+}
+
+// sameAddress finds two workloads that ask for one address on one wire.
+func (c *checker) sameAddress(all []*workload) {
+	type place struct {
+		attachment.Segment
+		netip.Addr
+	}
+	first := map[place]*workload{}
+	for _, w := range all {
+		for _, a := range w.asks {
+			d := c.definitions[a.title()]
+			if d == nil || d.Segment() == (attachment.Segment{}) {
+				continue
+			}
+			for _, p := range a.Addresses {
+				at := place{d.Segment(), p.Addr()}
+				if other := first[at]; other != nil && title(other.in) != title(w.in) {
+					c.add(w.in, lint.Error, "conflict", a.at, fmt.Sprintf("%s on %s is asked for by %s, too", p.Addr(), d.Segment(), title(other.in)), "", "")
+					continue
+				}
+				first[at] = w
+			}
+		}
+	}
+}
