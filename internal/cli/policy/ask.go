@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/manifests"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/state"
@@ -44,7 +45,7 @@ func ask[A any](ctx context.Context, env Environment, f askFlags, path string, q
 		return answer, usage("--filename and --kubeconfig exclude each other: who is asked?")
 	case len(*f.files) > 0:
 		var problems []manifest.Problem
-		objects, problems, err = env.read(*f.files)
+		objects, problems, err = manifests.Read(env.In, *f.files)
 		for _, p := range problems {
 			fmt.Fprintf(env.Err, "%s: %s\n", p.Position, p.Message)
 		}

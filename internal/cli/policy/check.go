@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/cli/manifests"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
@@ -67,7 +68,7 @@ the command line makes no sense.`,
 		if len(*files) == 0 {
 			return usage("which files? -f FILE, -f FOLDER or -f -")
 		}
-		objects, problems, err := env.read(*files)
+		objects, problems, err := manifests.Read(env.In, *files)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"weftnet.io/weftnet/internal/cli/manifests"
 	"weftnet.io/weftnet/internal/goldentest"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
@@ -24,7 +25,7 @@ func inCluster(t *testing.T, in string, args ...string) (string, error) {
 		if kubeconfig == "" {
 			return nil, errors.New("which cluster?")
 		}
-		objects, _, err := env.read([]string{kubeconfig})
+		objects, _, err := manifests.Read(env.In, []string{kubeconfig})
 		for _, o := range objects {
 			o.File = inventory.File
 		}

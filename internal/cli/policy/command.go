@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/spf13/cobra"
@@ -93,69 +89,4 @@ func filesFlag(c *cobra.Command, use string) *[]string {
 func kubeconfigFlag(c *cobra.Command, use string) *string {
 	_ = c.MarkFlagFilename("kubeconfig")
 	return c.Flags().String("kubeconfig", "", use)
-}
-
-// read reads all objects of files, folders and standard input.
-func (env Environment) read(names []string) (objects []*manifest.Object, problems []manifest.Problem, err error) {
-	var files []string
-	walked := map[string]bool{} // found below a folder: they need not be objects
-	for _, name := range names {
-		found, err := expand(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, file := range found {
-			walked[file] = file != name
-		}
-		files = append(files, found...)
-	}
-	for _, file := range files {
-		found := walked[file]
-		var text []byte
-		if file == "-" {
-			text, err = io.ReadAll(env.In)
-			file = "stdin"
-		} else {
-			text, err = os.ReadFile(file)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		o, p := manifest.Read(file, text)
-		if found {
-			p = slices.DeleteFunc(p, func(p manifest.Problem) bool { return p.Other })
-		}
-		objects, problems = append(objects, o...), append(problems, p...)
-	}
-	return objects, problems, nil
-}
-
-// expand gives the manifests below a folder, or the file itself.
-func expand(name string) (files []string, err error) {
-	if name == "-" {
-		return []string{name}, nil
-	}
-	info, err := os.Stat(name)
-	if err != nil || !info.IsDir() {
-		return []string{name}, err
-	}
-	err = filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && isTemplates(path) {
-			return fs.SkipDir
-		}
-		if err == nil && !d.IsDir() && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("folder %s has no file that ends in .yaml, .yml or .json", name)
-	}
-	return files, err
-}
-
-// isTemplates tells whether a folder has the templates of a Helm chart, which are objects only once they are rendered.
-func isTemplates(folder string) bool {
-	_, err := os.Stat(filepath.Join(filepath.Dir(folder), "Chart.yaml"))
-	return filepath.Base(folder) == "templates" && err == nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"weftnet.io/weftnet/internal/cli/manifests"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/manifest"
 )
@@ -70,7 +71,7 @@ Exit status: 0 if nothing would be newly denied; 1 if something would.`,
 		if err != nil {
 			return err
 		}
-		next, more, err := env.read(*files)
+		next, more, err := manifests.Read(env.In, *files)
 		if err != nil {
 			return err
 		}
@@ -145,7 +146,7 @@ type simulation struct {
 // inForce reads what is in force from files, else from the API server.
 func (env Environment) inForce(ctx context.Context, current []string, kubeconfig string) ([]*manifest.Object, []manifest.Problem, error) {
 	if len(current) > 0 {
-		return env.read(current)
+		return manifests.Read(env.In, current)
 	}
 	objects, err := env.Cluster(ctx, kubeconfig)
 	if err != nil {
