@@ -118,6 +118,12 @@ var Table = []Capability{
 		Scripts:  []string{"a_policy_is_tried_before_it_bites"},
 	},
 	{
+		State: Works, Topic: "Checking further networks",
+		Text: "`weft net check` says what is wrong with NetworkAttachmentDefinitions and with what asks for them, pods and virtual machines, before they are " +
+			"applied: what is named and is not there, with what lies near; what is defined twice; addresses that no NIC can have.",
+		Commands: []string{"net check"},
+	},
+	{
 		State: Works, Topic: "Flows",
 		Text: "Hubble's observer API on the agent's socket, and `weft observe`: beginnings, first answers and ends of connections (how, " +
 			"how long, packets and bytes each way), verdicts, drops. Each verdict names its " +

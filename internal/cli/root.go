@@ -18,6 +18,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/dial"
+	"weftnet.io/weftnet/internal/cli/network"
 	"weftnet.io/weftnet/internal/cli/policy"
 	"weftnet.io/weftnet/internal/cli/service"
 	"weftnet.io/weftnet/internal/cli/uninstall"
@@ -74,9 +75,10 @@ func Run(ctx context.Context, env Environment, args []string) int {
 	}
 	var usage usageError
 	var policyUsage policy.UsageError
+	var networkUsage network.UsageError
 	var serviceUsage service.UsageError
 	var uninstallUsage uninstall.UsageError
-	if errors.As(err, &usage) || errors.As(err, &policyUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) {
+	if errors.As(err, &usage) || errors.As(err, &policyUsage) || errors.As(err, &networkUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) {
 		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
 		return 2
 	}
@@ -111,7 +113,7 @@ command line makes no sense.`,
 	}
 	root.SetVersionTemplate(version.Line("weft") + "\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
+	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
 	for _, c := range root.Commands() {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
