@@ -34,6 +34,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -89,26 +90,22 @@ func (s Shape) Table(members []Member) []uint32 {
 	if n == 0 || n >= s.Size {
 		panic(fmt.Sprintf("maglev: a table of %d elements for %d members", s.Size, n))
 	}
-	of, at, orders, texts := make([]uint32, n), make([]uint32, n), make([]order, n), make([][19]byte, n)
-	for i, m := range members {
-		of[i], texts[i] = uint32(i), m.bytes()
-	}
-	slices.SortFunc(of, func(a, b uint32) int { return bytes.Compare(texts[a][:], texts[b][:]) })
-	for turn, member := range of {
-		orders[turn] = orderOf(s.Size, sha256.Sum256(append(slices.Clone(s.Seed[:]), texts[member][:]...)))
-	}
-	const none = ^uint32(0)
-	table := slices.Repeat([]uint32{none}, int(s.Size))
-	turn := uint32(0)
-	for range s.Size {
-		for {
-			element := orders[turn].element(at[turn])
-			at[turn]++
-			if element < s.Size && table[element] == none {
-				table[element] = of[turn]
-				break
-			}
+	of, orders := s.turns(members)
+	table, free := make([]uint32, s.Size), freeOf(s.Size)
+	last := lastOf(s.Size)
+	turn, left := uint32(0), s.Size
+	for ; left > last; left-- {
+		table[free.take(&orders[turn])] = of[turn]
+		if turn++; turn == n {
+			turn = 0
 		}
+	}
+	// Who seeks among few that are free passes over many that are not, so these are asked when each member wants them.
+	for rest := free.elements(left); len(rest) > 0; {
+		i := orders[turn].first(rest)
+		table[rest[i]] = of[turn]
+		rest[i] = rest[len(rest)-1]
+		rest = rest[:len(rest)-1]
 		if turn++; turn == n {
 			turn = 0
 		}
@@ -116,11 +113,66 @@ func (s Shape) Table(members []Member) []uint32 {
 	return table
 }
 
+// lastOf is how many elements are left when seeking costs more than asking all of them: size*ln(last) steps against last²/2 questions.
+func lastOf(size uint32) uint32 { return uint32(math.Sqrt(float64(size))) }
+
+// turns gives members in the sequence in which they take, by index, and the orders in which they want elements.
+func (s Shape) turns(members []Member) (of []uint32, orders []order) {
+	of, orders = make([]uint32, len(members)), make([]order, len(members))
+	texts := make([][19]byte, len(members))
+	for i, m := range members {
+		of[i], texts[i] = uint32(i), m.bytes()
+	}
+	slices.SortFunc(of, func(a, b uint32) int { return bytes.Compare(texts[a][:], texts[b][:]) })
+	var text [len(s.Seed) + len(texts[0])]byte
+	copy(text[:], s.Seed[:])
+	for turn, member := range of {
+		copy(text[len(s.Seed):], texts[member][:])
+		orders[turn] = orderOf(s.Size, sha256.Sum256(text[:]))
+	}
+	return of, orders
+}
+
+// free is a set of elements, a bit each: small enough to stay in the fastest cache.
+type free []uint64
+
+func freeOf(size uint32) free {
+	f := make(free, (1<<bits.Len32(size)+63)/64)
+	for e := range size {
+		f[e/64] |= 1 << (e % 64)
+	}
+	return f
+}
+
+// take gives the first element of an order that is free, and is not any more; there is one.
+func (f free) take(o *order) uint32 {
+	for {
+		e := o.element(o.at)
+		o.at++
+		if f[e/64]&(1<<(e%64)) != 0 {
+			f[e/64] &^= 1 << (e % 64)
+			return e
+		}
+	}
+}
+
+// elements are those of the set, which has so many.
+func (f free) elements(n uint32) []uint32 {
+	list := make([]uint32, 0, n)
+	for i, word := range f {
+		for ; word != 0; word &= word - 1 {
+			list = append(list, uint32(i*64+bits.TrailingZeros64(word)))
+		}
+	}
+	return list
+}
+
 // order is a permutation of numbers of so many bits: additions, multiplications by odd numbers and shifts can all be undone. Numbers
 // that are no elements are passed over: there are few, since sizes lie right below powers of two.
 type order struct {
-	mask, shift uint32
-	add, times  [3]uint32
+	mask, shift      uint32
+	add, times, back [3]uint32 // back undoes times
+	at               uint32    // the place that comes next
 }
 
 func orderOf(size uint32, sum [sha256.Size]byte) (o order) {
@@ -129,15 +181,43 @@ func orderOf(size uint32, sum [sha256.Size]byte) (o order) {
 	for i := range o.add {
 		o.add[i] = binary.BigEndian.Uint32(sum[4*i:])
 		o.times[i] = binary.BigEndian.Uint32(sum[12+4*i:]) | 1
+		o.back[i] = o.times[i] // right in 3 bits; each step doubles them
+		for range 4 {
+			o.back[i] *= 2 - o.times[i]*o.back[i]
+		}
 	}
 	return o
 }
 
 // element is the one that comes at this place of the order.
 func (o *order) element(place uint32) uint32 {
-	for i := range o.add {
-		place = (place + o.add[i]) * o.times[i] & o.mask
-		place ^= place >> o.shift
+	shift := o.shift & 31
+	place = (place + o.add[0]) * o.times[0] & o.mask
+	place ^= place >> shift
+	place = (place + o.add[1]) * o.times[1] & o.mask
+	place ^= place >> shift
+	place = (place + o.add[2]) * o.times[2] & o.mask
+	return place ^ place>>shift
+}
+
+// place is where an element comes: what element does, undone. A shift by half the width or more undoes itself.
+func (o *order) place(element uint32) uint32 {
+	shift := o.shift & 31
+	element ^= element >> shift
+	element = (element*o.back[2] - o.add[2]) & o.mask
+	element ^= element >> shift
+	element = (element*o.back[1] - o.add[1]) & o.mask
+	element ^= element >> shift
+	return (element*o.back[0] - o.add[0]) & o.mask
+}
+
+// first is the index of the element that comes first in an order.
+func (o *order) first(elements []uint32) (at int) {
+	least := ^uint32(0)
+	for i, e := range elements {
+		if p := o.place(e); p < least {
+			at, least = i, p
+		}
 	}
-	return place
+	return at
 }
