@@ -212,6 +212,7 @@ func (s *Services) Set(ctx context.Context, rows []table.Frontend) error {
 		}
 	}
 	var errs []error
+	end := s.tables.Expect(slices.Values(fresh))
 	for some := range slices.Chunk(fresh, atOnce) {
 		together := func() error { return s.each(some, s.set) }
 		if len(some) > 1 && s.maps.Together(together) == nil {
@@ -220,6 +221,7 @@ func (s *Services) Set(ctx context.Context, rows []table.Frontend) error {
 		errs = append(errs, s.Unset(ctx, some)) // what of it is there
 		rest = append(rest, some...)
 	}
+	end()
 	return errors.Join(append(errs, s.each(rest, s.set), s.tables.Clean())...)
 }
 

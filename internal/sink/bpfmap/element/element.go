@@ -57,6 +57,8 @@ type Tables struct {
 
 	last  uint64 // the table that was computed last: frontends of one service come one after the other
 	parts []abi.MaglevPart
+
+	ahead *ahead // nil: no table is expected
 }
 
 type one struct {
@@ -134,7 +136,8 @@ func (t *Tables) Take(s maglev.Shape, members []maglev.Member, ids []uint32) (ui
 	}
 	if !has.whole {
 		if t.last != number {
-			t.last, t.parts = number, compute(s, members, ids)
+			t.last = number
+			t.compute(s, members, ids)
 		}
 		keys := make([]abi.MaglevKey, len(t.parts))
 		for i := range keys {
@@ -155,12 +158,15 @@ func (t *Tables) Take(s maglev.Shape, members []maglev.Member, ids []uint32) (ui
 	return number, nil
 }
 
-func compute(s maglev.Shape, members []maglev.Member, ids []uint32) []abi.MaglevPart {
-	parts := make([]abi.MaglevPart, partsOf(s.Size))
-	for element, member := range s.Table(members) {
-		parts[element/abi.MaglevElements].Backend[element%abi.MaglevElements] = ids[member]
+// compute makes parts of the table.
+func (t *Tables) compute(s maglev.Shape, members []maglev.Member, ids []uint32) {
+	t.parts = slices.Grow(t.parts[:0], int(partsOf(s.Size)))[:partsOf(s.Size)]
+	t.parts[len(t.parts)-1] = abi.MaglevPart{} // of which not all is used
+	for part, of := 0, t.table(s, members); part < len(t.parts); part++ {
+		for i, member := range of[part*abi.MaglevElements : min((part+1)*abi.MaglevElements, len(of))] {
+			t.parts[part].Backend[i] = ids[member]
+		}
 	}
-	return parts
 }
 
 // Release says that a frontend names a table no more.
