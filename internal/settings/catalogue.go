@@ -18,7 +18,7 @@ var catalogue = func() map[string]Key {
 		add(k)
 	}
 	for name := range strings.FieldsSeq(upstream.NotYet) {
-		add(Key{Name: name, none: true})
+		add(Key{Name: name, None: true})
 	}
 	return all
 }()

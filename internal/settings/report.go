@@ -4,8 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"weftnet.io/weftnet/internal/settings/key"
 )
 
 // State says what a key does in this version.
@@ -59,75 +60,24 @@ func line(name, value string) Line {
 		return l
 	}
 	l.Protection = k.Protection
-	if err := k.syntax.check(value); err != nil {
+	if err := k.Syntax.Check(value); err != nil {
 		l.State, l.Message = Invalid, fmt.Sprintf("%v; using %q", err, k.Default)
-		if k.syntax == patterns {
+		if k.Syntax == key.Patterns {
 			l.Message = err.Error() // the others are in use
 		}
 		return l
 	}
-	if !k.works(value) {
+	if !k.Works(value) {
 		l.State, l.Message = NotImplemented, cmp.Or(k.Instead, "does nothing yet")
 	}
 	return l
 }
 
 // Key is an element of the catalogue.
-type Key struct {
-	Name       string
-	Default    string
-	Concern    Concern
-	Holds      When   // when a change of an effective value takes hold
-	Text       string // what it is about, for docs
-	Needs      string // what a value needs of the kernel or of other keys
-	Instead    string // what happens while a value is not implemented
-	Protection bool
-	syntax     syntax
-	have       []string // the values that are implemented; nil: all
-	none       bool     // no value is implemented
-	read       read     // puts it into a Config; nil: nothing reads it
-	newer      string   // the name that this key has now, which wins
-}
+type Key = key.Of[Config]
 
-// When says when a change of a key takes hold. None needs a restart of the agent.
-type When string
-
-// Values of When.
-const (
-	AtOnce         When = "at once"
-	NewConnections When = "new connections"
-	NewAttachments When = "new pods"
-	NewNodes       When = "new nodes"
-)
-
-// Effective tells whether the default, or any other value, does something.
-func (k Key) Effective() bool { return !k.none && k.read != nil }
-
-// Type is what values of the key look like, in words.
-func (k Key) Type() string { return k.syntax.String() }
-
-// Values are those that are implemented; nil: all of the type.
-func (k Key) Values() []string { return k.have }
-
-func (k Key) works(value string) bool {
-	switch {
-	case k.none:
-		return false
-	case k.have == nil:
-		return true
-	}
-	return slices.ContainsFunc(k.have, func(v string) bool { return same(v, value) })
-}
-
-// same compares values; "1", "t" and "True" are all "true".
-func same(a, b string) bool {
-	x, errX := strconv.ParseBool(a)
-	y, errY := strconv.ParseBool(b)
-	if errX == nil && errY == nil {
-		return x == y
-	}
-	return strings.EqualFold(a, b)
-}
+// Problem is a value that makes no sense.
+type Problem = key.Problem
 
 // Keys lists the catalogue in the order of names.
 func Keys() []Key {

@@ -34,6 +34,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"weftnet.io/weftnet/internal/settings/key"
+	"weftnet.io/weftnet/internal/settings/observation"
 )
 
 // RoutingMode is how packets for pods of other nodes travel.
@@ -65,7 +68,7 @@ const (
 )
 
 // Concern is what a key is about.
-type Concern string
+type Concern = key.Concern
 
 // Values of Concern.
 const (
@@ -129,8 +132,8 @@ func (c Config) Text(of Concern) string {
 }
 
 // ConcernOf is what a key is about; empty if it does nothing.
-func ConcernOf(key string) Concern {
-	if k := catalogue[key]; k.read != nil {
+func ConcernOf(name string) Concern {
+	if k := catalogue[name]; k.Read != nil {
 		return k.Concern
 	}
 	return ""
@@ -282,29 +285,11 @@ func (o Outside) Direct(forwarding string, tcp bool) bool {
 }
 
 // Observation says where flows and metrics are served.
-type Observation struct {
-	Hubble       bool
-	HubbleSocket string
-	FlowService  FlowService
-	Metrics      Metrics
-}
-
-// FlowService says where flows are served over the network, and to which clients.
-type FlowService struct {
-	Address          string // to listen on; empty: nowhere
-	Plain            bool   // without TLS, to any client
-	Certificate, Key string
-	ClientCAs        []string // files with the certificates by which clients are known
-	IPv6             bool     // relays are given IPv6 addresses of nodes
-}
-
-// Metrics say where the agent's metrics are, and who may read them.
-type Metrics struct {
-	Address          string // to listen on; empty: not said
-	TLS              bool
-	Certificate, Key string   // files
-	ClientCAs        []string // files with the certificates by which clients are known; none: any client
-}
+type (
+	Observation = observation.Observation
+	FlowService = observation.FlowService
+	Metrics     = observation.Metrics
+)
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.
 type MapSizes struct {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"weftnet.io/weftnet/internal/settings/key"
 )
 
 func parse(data map[string]string) (Config, []Problem) {
@@ -165,13 +167,13 @@ func TestEveryKeyOfAConfigurationIsReported(t *testing.T) {
 
 func TestTheDefaultOfEveryKeyIsEffectiveOrSaysWhatHappensInstead(t *testing.T) {
 	for _, k := range Keys() {
-		if k.none {
+		if k.None {
 			continue
 		}
-		if err := k.syntax.check(k.Default); err != nil {
+		if err := k.Syntax.Check(k.Default); err != nil {
 			t.Errorf("default %q of %s %v", k.Default, k.Name, err)
 		}
-		if !k.works(k.Default) && k.Instead == "" {
+		if !k.Works(k.Default) && k.Instead == "" {
 			t.Errorf("default %q of %s is not implemented, and nothing says what happens instead", k.Default, k.Name)
 		}
 	}
@@ -179,10 +181,10 @@ func TestTheDefaultOfEveryKeyIsEffectiveOrSaysWhatHappensInstead(t *testing.T) {
 
 func TestAKeyThatDoesSomethingIsReadAndSaysWhenItTakesHold(t *testing.T) {
 	for _, k := range Keys() {
-		switch effective := k.read != nil; {
+		switch effective := k.Read != nil; {
 		case effective && (k.Concern == "" || k.Holds == "" || k.Text == ""):
 			t.Errorf("%s is read, and says not all of: what it is about, when a change takes hold, what it means", k.Name)
-		case !effective && !k.none && k.have == nil:
+		case !effective && !k.None && k.Have == nil:
 			t.Errorf("%s counts as effective, and nothing reads it", k.Name)
 		case !effective && k.Holds != "":
 			t.Errorf("a change of %s takes hold, and nothing reads it", k.Name)
@@ -233,18 +235,18 @@ func TestTheConcernsTogetherAreTheWholeConfiguration(t *testing.T) {
 
 // A key changes nothing but what its concern has, so that nothing else is computed anew.
 func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
-	values := map[syntax]string{
-		boolean: "true", integer: "7", fraction: "0.5", count: "4096", life: "77s", prefix: "10.7.0.0/16", prefixes: "10.7.0.0/16", patterns: "a", address: ":7777", anything: "x", ports: "20000,22767",
-		addresses4: "10.7.0.1 10.7.0.2", prefixes4: "10.7.0.0/16 10.8.0.0/16", netmask: "255.0.0.0", macs: "02:00:00:00:00:01 02:00:00:00:00:02", seed: "AQIDBAUGBwgJCgsM",
-		portAddresses: "10.7.0.0/16, fd00::/64",
+	values := map[key.Syntax]string{
+		key.Boolean: "true", key.Integer: "7", key.Fraction: "0.5", key.Count: "4096", key.Life: "77s", key.Prefix: "10.7.0.0/16", key.Prefixes: "10.7.0.0/16", key.Patterns: "a", key.Address: ":7777", key.Anything: "x", key.Ports: "20000,22767",
+		key.Addresses4: "10.7.0.1 10.7.0.2", key.Prefixes4: "10.7.0.0/16 10.8.0.0/16", key.Netmask: "255.0.0.0", key.MACs: "02:00:00:00:00:01 02:00:00:00:00:02", key.Seed: "AQIDBAUGBwgJCgsM",
+		key.PortAddresses: "10.7.0.0/16, fd00::/64",
 	}
 	for _, k := range Keys() {
-		if k.read == nil {
+		if k.Read == nil {
 			continue
 		}
-		candidates := []string{values[k.syntax], "false"}
-		if values[k.syntax] == "" {
-			candidates = strings.Split(string(k.syntax), "|")
+		candidates := []string{values[k.Syntax], "false"}
+		if values[k.Syntax] == "" {
+			candidates = strings.Split(string(k.Syntax), "|")
 		}
 		beside := map[string]string{}
 		if k.Needs == "`enable-vtep: true`" {

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+
+	"weftnet.io/weftnet/internal/settings/key"
 )
 
 // VTEP is where a tunnel of others ends: a machine that is no node, and the addresses that lie behind it.
@@ -22,56 +24,56 @@ func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
 // routing, continued: the keys of VTEPs are read together, once the first of them is on.
 var vteps = []Key{
 	{
-		Name: "enable-vtep", Default: "false", Concern: OfRouting, Holds: AtOnce, syntax: boolean,
+		Name: "enable-vtep", Default: "false", Concern: OfRouting, Holds: key.AtOnce, Syntax: key.Boolean,
 		Text: "pods and machines behind VTEPs, which are no nodes, reach each other by the tunnel. VTEPs speak with VNI 2 and are `world`",
-		read: func(r *reader, c *Config, key string) {
-			if r.flag(key) {
-				c.VTEPs = r.vteps()
+		Read: func(r *key.Reader, c *Config, name string) {
+			if r.Flag(name) {
+				c.VTEPs = vtepsOf(r)
 			}
 		},
 	},
-	{Name: "vtep-endpoint", Concern: OfRouting, Holds: AtOnce, syntax: addresses4, Needs: "`enable-vtep: true`", Text: "where the tunnels of VTEPs end", read: byOthers},
+	{Name: "vtep-endpoint", Concern: OfRouting, Holds: key.AtOnce, Syntax: key.Addresses4, Needs: "`enable-vtep: true`", Text: "where the tunnels of VTEPs end", Read: byOthers},
 	{
-		Name: "vtep-cidr", Concern: OfRouting, Holds: AtOnce, syntax: prefixes4, Needs: "`enable-vtep: true`", read: byOthers,
+		Name: "vtep-cidr", Concern: OfRouting, Holds: key.AtOnce, Syntax: key.Prefixes4, Needs: "`enable-vtep: true`", Read: byOthers,
 		Text: "what lies behind each VTEP, in the order of `vtep-endpoint`",
 	},
 	{
-		Name: "vtep-mask", Concern: OfRouting, Holds: AtOnce, syntax: netmask, Needs: "`enable-vtep: true`", read: byOthers,
+		Name: "vtep-mask", Concern: OfRouting, Holds: key.AtOnce, Syntax: key.Netmask, Needs: "`enable-vtep: true`", Read: byOthers,
 		Text: "that of all `vtep-cidr`; one with another is left out",
 	},
 	{
-		Name: "vtep-mac", Concern: OfRouting, Holds: AtOnce, syntax: macs, Needs: "`enable-vtep: true`", read: byOthers,
+		Name: "vtep-mac", Concern: OfRouting, Holds: key.AtOnce, Syntax: key.MACs, Needs: "`enable-vtep: true`", Read: byOthers,
 		Text: "MAC address of each VTEP's device, in the order of `vtep-endpoint`",
 	},
 }
 
 // vteps puts the lists together. One of another length than the others says that all may be paired wrongly: none counts then.
-func (r *reader) vteps() (out []VTEP) {
-	endpoints := r.text("vtep-endpoint")
-	ends := words(endpoints)
+func vtepsOf(r *key.Reader) (out []VTEP) {
+	endpoints := r.Text("vtep-endpoint")
+	ends := key.Words(endpoints)
 	if len(ends) == 0 {
-		r.problem("vtep-endpoint", endpoints, "names no VTEP, and enable-vtep is true: give the address of one, or leave enable-vtep out")
+		r.Problem("vtep-endpoint", endpoints, "names no VTEP, and enable-vtep is true: give the address of one, or leave enable-vtep out")
 		return nil
 	}
-	same := func(key string) []string {
-		value := r.text(key)
-		list := words(value)
+	same := func(name string) []string {
+		value := r.Text(name)
+		list := key.Words(value)
 		if len(list) == len(ends) {
 			return list
 		}
-		r.problem(key, value, fmt.Sprintf("has %d entries, and vtep-endpoint %q has %d: each VTEP has one in each list, in the same order; none is used until they agree", len(list), endpoints, len(ends)))
+		r.Problem(name, value, fmt.Sprintf("has %d entries, and vtep-endpoint %q has %d: each VTEP has one in each list, in the same order; none is used until they agree", len(list), endpoints, len(ends)))
 		return nil
 	}
 	ranges, devices := same("vtep-cidr"), same("vtep-mac")
 	if ranges == nil || devices == nil {
 		return nil
 	}
-	mask := r.text("vtep-mask")
+	mask := r.Text("vtep-mask")
 	for i, end := range ends {
 		v := VTEP{Endpoint: netip.MustParseAddr(end), Prefix: netip.MustParsePrefix(ranges[i]).Masked()} // their syntax was checked
 		mac, _ := net.ParseMAC(devices[i])
 		copy(v.MAC[:], mac)
-		if r.vtepFits(v, mask, out) {
+		if vtepFits(r, v, mask, out) {
 			out = append(out, v)
 		}
 	}
@@ -79,25 +81,14 @@ func (r *reader) vteps() (out []VTEP) {
 }
 
 // vtepFits tells whether a VTEP can be told from those before it.
-func (r *reader) vtepFits(v VTEP, mask string, before []VTEP) bool {
-	if bits, ok := maskBits(mask); ok && bits != v.Prefix.Bits() {
-		r.problem("vtep-cidr", v.Prefix.String(), fmt.Sprintf("has not the length of vtep-mask %q, which is /%d; that VTEP is left out", mask, bits))
+func vtepFits(r *key.Reader, v VTEP, mask string, before []VTEP) bool {
+	if bits, ok := key.MaskBits(mask); ok && bits != v.Prefix.Bits() {
+		r.Problem("vtep-cidr", v.Prefix.String(), fmt.Sprintf("has not the length of vtep-mask %q, which is /%d; that VTEP is left out", mask, bits))
 		return false
 	}
 	if i := slices.IndexFunc(before, func(b VTEP) bool { return b.Prefix.Overlaps(v.Prefix) }); i >= 0 {
-		r.problem("vtep-cidr", v.Prefix.String(), fmt.Sprintf("overlaps %s of another VTEP; the later one is left out", before[i].Prefix))
+		r.Problem("vtep-cidr", v.Prefix.String(), fmt.Sprintf("overlaps %s of another VTEP; the later one is left out", before[i].Prefix))
 		return false
 	}
 	return true
-}
-
-// maskBits is the length of the prefix that a netmask such as 255.255.255.0 means.
-func maskBits(text string) (bits int, ok bool) {
-	a, err := netip.ParseAddr(text)
-	if err != nil || !a.Is4() {
-		return 0, false
-	}
-	mask := net.IPMask(a.AsSlice())
-	ones, of := mask.Size()
-	return ones, of == 32
 }
