@@ -10,10 +10,13 @@
 //	"/web-"        the same in any namespace
 //
 // Labels are Kubernetes selectors whose keys may carry a source ("k8s:app in (web,api)", "reserved:host"); a key
-// without one matches any source. Node names are patterns of "cluster/node" with *.
+// without one matches any source. Node names are patterns of "cluster/node" with *. What no field can say is a CEL
+// expression over the flow, among it what Hubble's message has no field for:
 //
-// Invariant: nothing in a filter is ever ignored. A value that makes no sense, a field that this version does not
-// know, and one that it knows but cannot serve yet, are errors that name the field.
+//	_flow.extensions.close.sent.bytes > 1000000.0
+//
+// Invariant: nothing in a filter is ever ignored. A value that makes no sense and a field that this version does not
+// know are errors that name the field.
 //
 //	want, err := filter.New(request.GetWhitelist(), request.GetBlacklist())
 //	if want(f) { … }

@@ -49,6 +49,8 @@ func compile(list string, filters []*flowpb.FlowFilter) ([]Func, error) {
 	return out, nil
 }
 
+var errUnknown = errors.New("has a field that this version does not know: ask an agent that is as new as the client")
+
 // all matches if each field that is set does.
 func all(f *flowpb.FlowFilter) (Func, error) {
 	var (
@@ -57,13 +59,13 @@ func all(f *flowpb.FlowFilter) (Func, error) {
 	)
 	m := f.ProtoReflect()
 	if len(m.GetUnknown()) > 0 {
-		return nil, errors.New("filter: has a field that this version does not know")
+		return nil, fmt.Errorf("filter: %w", errUnknown)
 	}
 	m.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
 		name := string(field.Name())
 		build, known := builders[name]
 		if !known {
-			failed = fmt.Errorf("%s: flows cannot be filtered by this yet", name)
+			failed = fmt.Errorf("%s: %w", name, errUnknown)
 			return false
 		}
 		match, err := build(f)
@@ -113,22 +115,45 @@ var builders = map[string]builder{
 	"destination_cluster_name": func(f *flowpb.FlowFilter) (Func, error) {
 		return patterns(f.GetDestinationClusterName(), destinationCluster)
 	},
-	"source_identity":      oneOf((*flowpb.FlowFilter).GetSourceIdentity, func(f *flowpb.Flow) uint32 { return f.GetSource().GetIdentity() }),
-	"destination_identity": oneOf((*flowpb.FlowFilter).GetDestinationIdentity, func(f *flowpb.Flow) uint32 { return f.GetDestination().GetIdentity() }),
-	"source_port":          func(f *flowpb.FlowFilter) (Func, error) { return ports(f.GetSourcePort(), 0) },
-	"destination_port":     func(f *flowpb.FlowFilter) (Func, error) { return ports(f.GetDestinationPort(), 1) },
-	"traffic_direction":    oneOf((*flowpb.FlowFilter).GetTrafficDirection, (*flowpb.Flow).GetTrafficDirection),
-	"verdict":              oneOf((*flowpb.FlowFilter).GetVerdict, (*flowpb.Flow).GetVerdict),
-	"drop_reason_desc":     oneOf((*flowpb.FlowFilter).GetDropReasonDesc, (*flowpb.Flow).GetDropReasonDesc),
-	"trace_id":             oneOf((*flowpb.FlowFilter).GetTraceId, func(f *flowpb.Flow) string { return f.GetTraceContext().GetParent().GetTraceId() }),
-	"ip_trace_id":          oneOf((*flowpb.FlowFilter).GetIpTraceId, func(f *flowpb.Flow) uint64 { return f.GetIpTraceId().GetTraceId() }),
-	"encrypted":            oneOf((*flowpb.FlowFilter).GetEncrypted, func(f *flowpb.Flow) bool { return f.GetIP().GetEncrypted() }),
-	"reply":                func(f *flowpb.FlowFilter) (Func, error) { return replies(f.GetReply()), nil },
-	"event_type":           func(f *flowpb.FlowFilter) (Func, error) { return events(f.GetEventType()), nil },
-	"interface":            func(f *flowpb.FlowFilter) (Func, error) { return interfaces(f.GetInterface()), nil },
-	"protocol":             func(f *flowpb.FlowFilter) (Func, error) { return protocols(f.GetProtocol()) },
-	"tcp_flags":            func(f *flowpb.FlowFilter) (Func, error) { return tcpFlags(f.GetTcpFlags()), nil },
-	"node_name":            func(f *flowpb.FlowFilter) (Func, error) { return nodes(f.GetNodeName()) },
+	"source_identity": func(f *flowpb.FlowFilter) (Func, error) {
+		return identities(f.GetSourceIdentity(), (*flowpb.Flow).GetSource), nil
+	},
+	"destination_identity": func(f *flowpb.FlowFilter) (Func, error) {
+		return identities(f.GetDestinationIdentity(), (*flowpb.Flow).GetDestination), nil
+	},
+	"source_port":       func(f *flowpb.FlowFilter) (Func, error) { return ports(f.GetSourcePort(), 0) },
+	"destination_port":  func(f *flowpb.FlowFilter) (Func, error) { return ports(f.GetDestinationPort(), 1) },
+	"traffic_direction": oneOf((*flowpb.FlowFilter).GetTrafficDirection, (*flowpb.Flow).GetTrafficDirection),
+	"verdict":           oneOf((*flowpb.FlowFilter).GetVerdict, (*flowpb.Flow).GetVerdict),
+	"drop_reason_desc":  func(f *flowpb.FlowFilter) (Func, error) { return reasons(f.GetDropReasonDesc()), nil },
+	"trace_id":          oneOf((*flowpb.FlowFilter).GetTraceId, func(f *flowpb.Flow) string { return f.GetTraceContext().GetParent().GetTraceId() }),
+	"ip_trace_id":       oneOf((*flowpb.FlowFilter).GetIpTraceId, func(f *flowpb.Flow) uint64 { return f.GetIpTraceId().GetTraceId() }),
+	"encrypted":         oneOf((*flowpb.FlowFilter).GetEncrypted, func(f *flowpb.Flow) bool { return f.GetIP().GetEncrypted() }),
+	"reply":             func(f *flowpb.FlowFilter) (Func, error) { return replies(f.GetReply()), nil },
+	"event_type":        func(f *flowpb.FlowFilter) (Func, error) { return events(f.GetEventType()), nil },
+	"interface":         func(f *flowpb.FlowFilter) (Func, error) { return interfaces(f.GetInterface()), nil },
+	"protocol":          func(f *flowpb.FlowFilter) (Func, error) { return protocols(f.GetProtocol()) },
+	"tcp_flags":         func(f *flowpb.FlowFilter) (Func, error) { return tcpFlags(f.GetTcpFlags()), nil },
+	"node_name":         func(f *flowpb.FlowFilter) (Func, error) { return nodes(f.GetNodeName()) },
+	"dns_query":         func(f *flowpb.FlowFilter) (Func, error) { return queries(f.GetDnsQuery()) },
+	"http_status_code":  ofHTTP((*flowpb.FlowFilter).GetHttpStatusCode, statuses),
+	"http_method":       ofHTTP((*flowpb.FlowFilter).GetHttpMethod, methods),
+	"http_path":         ofHTTP((*flowpb.FlowFilter).GetHttpPath, paths),
+	"http_url":          ofHTTP((*flowpb.FlowFilter).GetHttpUrl, urls),
+	"http_header":       ofHTTP((*flowpb.FlowFilter).GetHttpHeader, headers),
+	"experimental":      experimental,
+}
+
+// experimental has CEL expressions, and nothing else that this version knows. One without any asks for nothing.
+func experimental(f *flowpb.FlowFilter) (Func, error) {
+	if len(f.GetExperimental().ProtoReflect().GetUnknown()) > 0 {
+		return nil, errUnknown
+	}
+	list := f.GetExperimental().GetCelExpression()
+	if len(list) == 0 {
+		return func(*flowpb.Flow) bool { return true }, nil
+	}
+	return conditions(list)
 }
 
 func oneOf[T comparable](values func(*flowpb.FlowFilter) []T, have func(*flowpb.Flow) T) builder {
@@ -222,11 +247,25 @@ func ports(values []string, end int) (Func, error) {
 	}, nil
 }
 
-// replies: a flow of which it is not known whether it is a reply matches neither value.
+// replies: a flow of which it is not known whether it is a reply matches neither value; but one that was dropped is taken for
+// none, as Hubble takes it for clients of before is_reply.
 func replies(values []bool) Func {
 	return func(f *flowpb.Flow) bool {
-		return f.GetIsReply() != nil && slices.Contains(values, f.GetIsReply().GetValue())
+		known := f.GetIsReply() != nil || f.GetVerdict() == flowpb.Verdict_DROPPED
+		return known && slices.Contains(values, f.GetIsReply().GetValue())
 	}
+}
+
+// reasons: only what was dropped has one.
+func reasons(values []flowpb.DropReason) Func {
+	return func(f *flowpb.Flow) bool {
+		return f.GetVerdict() == flowpb.Verdict_DROPPED && slices.Contains(values, f.GetDropReasonDesc())
+	}
+}
+
+// identities: 0 is an end that is there and has none.
+func identities(values []uint32, end func(*flowpb.Flow) *flowpb.Endpoint) Func {
+	return func(f *flowpb.Flow) bool { return end(f) != nil && slices.Contains(values, end(f).GetIdentity()) }
 }
 
 func events(values []*flowpb.EventTypeFilter) Func {

@@ -135,9 +135,13 @@ func TestListsAddUpAndTheSecondTakesAway(t *testing.T) {
 	}
 }
 
-func TestAnUnknownReplyMatchesNeitherValue(t *testing.T) {
+func TestAnUnknownReplyMatchesNeitherValueUnlessItWasDropped(t *testing.T) {
 	f := web()
 	f.IsReply = nil
+	if match, _ := New(parse(t, `{"reply":[false]}`), nil); !match(f) {
+		t.Error("what was dropped is no reply, for clients that know no is_reply")
+	}
+	f.Verdict = flowpb.Verdict_AUDIT
 	for _, text := range []string{`{"reply":[true]}`, `{"reply":[false]}`} {
 		if match, _ := New(parse(t, text), nil); match(f) {
 			t.Errorf("%s matches", text)
@@ -147,19 +151,23 @@ func TestAnUnknownReplyMatchesNeitherValue(t *testing.T) {
 
 func TestNothingInAFilterIsIgnored(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"source_ip":["10.0.0"]}`:                     `whitelist[0].source_ip: "10.0.0" is neither an address nor a prefix`,
-		`{"destination_port":["65536"]}`:               `whitelist[0].destination_port: "65536" is no port`,
-		`{"source_pod":[""]}`:                          `whitelist[0].source_pod: a name must not be empty`,
-		`{"protocol":["quic"]}`:                        `"quic" is no protocol`,
-		`{"source_label":["app in (a"]}`:               `whitelist[0].source_label: selector "app in (a": parentheses do not match`,
-		`{"source_label":["app,"]}`:                    `an empty requirement`,
-		`{"source_label":["app of (a)"]}`:              `should be: key in (a, b)`,
-		`{"source_label":["a>b"]}`:                     `"b" is no whole number`,
-		`{"source_label":["a b"]}`:                     `"a b" is no label key`,
-		`{"node_name":["n/o/d"]}`:                      `"o/d" is no pattern`,
-		`{"node_name":[""]}`:                           `a pattern must not be empty`,
-		`{"http_method":["GET"]}`:                      `whitelist[0].http_method: flows cannot be filtered by this yet`,
-		`{"experimental":{"cel_expression":["true"]}}`: `whitelist[0].experimental: flows cannot be filtered by this yet`,
+		`{"source_ip":["10.0.0"]}`:                                         `whitelist[0].source_ip: "10.0.0" is neither an address nor a prefix`,
+		`{"destination_port":["65536"]}`:                                   `whitelist[0].destination_port: "65536" is no port`,
+		`{"source_pod":[""]}`:                                              `whitelist[0].source_pod: a name must not be empty`,
+		`{"protocol":["quic"]}`:                                            `"quic" is no protocol`,
+		`{"source_label":["app in (a"]}`:                                   `whitelist[0].source_label: selector "app in (a": parentheses do not match`,
+		`{"source_label":["app,"]}`:                                        `an empty requirement`,
+		`{"source_label":["app of (a)"]}`:                                  `should be: key in (a, b)`,
+		`{"source_label":["a>b"]}`:                                         `"b" is no whole number`,
+		`{"source_label":["a b"]}`:                                         `"a b" is no label key`,
+		`{"node_name":["n/o/d"]}`:                                          `"o/d" is no pattern`,
+		`{"node_name":[""]}`:                                               `a pattern must not be empty`,
+		`{"http_status_code":["9+"]}`:                                      `whitelist[0].http_status_code: "9+" is no status`,
+		`{"http_path":["("]}`:                                              `whitelist[0].http_path: "(" is no regular expression`,
+		`{"dns_query":["("]}`:                                              `whitelist[0].dns_query: "(" is no regular expression`,
+		`{"http_url":["a"],"event_type":[{"type":4}]}`:                     `whitelist[0].http_url: only flows of type l7 have it`,
+		`{"experimental":{"cel_expression":["true", "_flow.sauce == 1"]}}`: `whitelist[0].experimental: cel_expression[1]: "_flow.sauce == 1" is no CEL expression: ERROR: <input>:1:6: undefined field 'sauce'`,
+		`{"experimental":{"cel_expression":["1"]}}`:                        `"1" gives int, and must give bool`,
 	} {
 		_, err := New(parse(t, text), nil)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -169,6 +177,27 @@ func TestNothingInAFilterIsIgnored(t *testing.T) {
 	newer := &flowpb.FlowFilter{}
 	newer.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 5000, protowire.VarintType), 1))
 	if _, err := New(nil, []*flowpb.FlowFilter{newer}); err == nil || !strings.Contains(err.Error(), "blacklist[0]") {
+		t.Errorf("have %v", err)
+	}
+}
+
+func TestAnExpressionCannotCostMoreThanItsShare(t *testing.T) {
+	f := web()
+	for range 200 {
+		f.Source.Labels = append(f.Source.Labels, "k8s:many=labels")
+	}
+	all := `_flow.source.labels.all(a, _flow.source.labels.all(b, _flow.source.labels.all(c, a != '' && b != '' && c != '')))`
+	for text, want := range map[string]bool{`_flow.source.labels.all(a, a != '')`: true, all: false} {
+		match, err := New([]*flowpb.FlowFilter{{Experimental: &flowpb.FlowFilter_Experimental{CelExpression: []string{text}}}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := match(f); have != want {
+			t.Errorf("%s: have %t", text, have)
+		}
+	}
+	long := &flowpb.FlowFilter{Experimental: &flowpb.FlowFilter_Experimental{CelExpression: []string{strings.Repeat("true && ", 2000) + "true"}}}
+	if _, err := New([]*flowpb.FlowFilter{long}, nil); err == nil || !strings.Contains(err.Error(), "may have") {
 		t.Errorf("have %v", err)
 	}
 }
