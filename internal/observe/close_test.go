@@ -54,7 +54,7 @@ func TestTheEndOfAConnectionIsTold(t *testing.T) {
 		o := observer(t, func(*Options) {})
 		o.take(end(c.change))
 		want := "03.000: shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) close FORWARDED (" + c.want + ")\n"
-		if have := lines(t, response(o.journal.at(0))); have != want {
+		if have := lines(t, response(o.journal.Find(0))); have != want {
 			t.Errorf("have %swant %s", have, want)
 		}
 	}
@@ -68,7 +68,7 @@ func TestTheEndOfAConnectionIsTold(t *testing.T) {
 func TestAClientReadsTheNumbersOfAnEnd(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	o.take(end(func(*abi.CloseEvent) {}))
-	text, err := json.Marshal(&observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: o.journal.at(0).Message()}})
+	text, err := json.Marshal(&observerpb.GetFlowsResponse{ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: o.journal.Find(0).Message()}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,21 +4,20 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/observe/journal"
 )
 
 // Flow is an event with what the tables knew when it came, or the news that some events or flows were lost. It is never
 // changed once it is in the journal. Its message is made when a client asks for it: most are overwritten before.
 type Flow struct {
-	number uint64 // counts from 0, never used twice
-	time   time.Time
-	lost   *flowpb.LostEvent // nil: it is a flow; else the rest is empty
+	journal.Entry
+	lost *flowpb.LostEvent // nil: it is a flow; else the rest is empty
 
 	kind *kind
 	more any // what the event's type has beside the event
@@ -65,7 +64,7 @@ func (f *Flow) Message() *flowpb.Flow {
 func (f *Flow) tell() *flowpb.Flow {
 	e := &f.event
 	out := &flowpb.Flow{
-		Time:               timestamppb.New(f.time),
+		Time:               timestamppb.New(f.At),
 		Uuid:               uuidText(f.uuid),
 		Emitter:            f.node.emitter,
 		NodeName:           f.node.node,

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weftnet.io/weftnet/internal/observe/journal"
 )
 
 // follower gets each flow, in order, beside the clients that ask for some. It runs on its own and at its own pace: what it is
@@ -25,14 +27,14 @@ type following struct {
 }
 
 // run gives it what comes from now on.
-func (f *following) run(ctx context.Context, c *cursor) {
+func (f *following) run(ctx context.Context, c *journal.Cursor[Flow, *Flow]) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.wait():
+		case <-c.Wait():
 		}
-		_ = c.read(func(flow *Flow) error {
+		_ = c.Read(func(flow *Flow) error {
 			if flow.lost == nil {
 				f.take(flow)
 			}

@@ -32,6 +32,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/observe/journal"
 	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/settings"
@@ -51,7 +52,7 @@ type feed struct {
 
 // size is how many flows and news clients may see.
 func size(o *Observer) uint64 {
-	oldest, next := o.kept()
+	oldest, next := o.journal.Kept()
 	return next - oldest
 }
 
@@ -244,7 +245,7 @@ func TestAnEventBecomesTheLineThatHubbleUsersExpect(t *testing.T) {
 	} {
 		o := observer(t, func(*Options) {})
 		o.take(syn(c.change))
-		have := lines(t, response(o.journal.at(0)))
+		have := lines(t, response(o.journal.Find(0)))
 		if want := "01.000: " + c.want + "\n"; have != want {
 			t.Errorf("%s:\nhave %swant %s", c.name, have, want)
 		}
@@ -258,7 +259,7 @@ func TestADecisionIsNamedThoughTheEventWasFasterThanTheListOfRules(t *testing.T)
 		o.tables.RuleLists.Put(tx, table.RuleList{Number: 11, Rules: []policy.Origin{{Kind: "NetworkPolicy", Namespace: "shop", Name: "late"}}})
 		return nil
 	})
-	if have := lines(t, response(o.journal.at(0))); !strings.Contains(have, "BY late (NetworkPolicy)") {
+	if have := lines(t, response(o.journal.Find(0))); !strings.Contains(have, "BY late (NetworkPolicy)") {
 		t.Error(have)
 	}
 }
@@ -272,7 +273,7 @@ func TestAFlowHasWhatItsReadersLookFor(t *testing.T) {
 	o.take(syn(func(e *abi.Event) {
 		e.Verdict, e.Rules, e.Flags, e.Service, e.ServicePort = abi.VerdictDeny, 9, abi.EventService, addr("10.96.0.1"), 80
 	}))
-	f := o.journal.at(0).Message()
+	f := o.journal.Find(0).Message()
 	for _, c := range []struct{ what, have, want string }{
 		{"node", f.GetNodeName(), "test/n1"},
 		{"node labels", strings.Join(f.GetNodeLabels(), " "), "arch=x zone=a"},
@@ -306,7 +307,7 @@ func TestDirectionsAreThoseOfTheConnection(t *testing.T) {
 	} {
 		o := observer(t, func(*Options) {})
 		o.take(syn(func(e *abi.Event) { e.Type, e.Flags = abi.EventTrace, c.flags }))
-		if have := o.journal.at(0).Message().GetTrafficDirection(); have != c.want {
+		if have := o.journal.Find(0).Message().GetTrafficDirection(); have != c.want {
 			t.Errorf("%s: have %s", c.flags, have)
 		}
 	}
@@ -382,7 +383,7 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 		step()
 		source.records <- syn(func(*abi.Event) {})
 		synctest.Wait()
-		if size(o) != 2 || o.journal.at(0).lost.GetNumEventsLost() != 3 || o.journal.at(1).lost != nil {
+		if size(o) != 2 || o.journal.Find(0).lost.GetNumEventsLost() != 3 || o.journal.Find(1).lost != nil {
 			t.Errorf("have %d entries", size(o))
 		}
 		cancel()
@@ -451,7 +452,7 @@ func fill(o *Observer, from, n int) {
 			}
 		}))
 	}
-	o.journal.wake()
+	o.journal.Wake()
 }
 
 func TestGetFlowsAnswersAsHubbleDoes(t *testing.T) {
@@ -569,18 +570,18 @@ func TestAClientThatIsTooSlowIsTold(t *testing.T) {
 }
 
 func TestAClientThatReadsTheStoreTooSlowlyIsTold(t *testing.T) {
-	o := observer(t, func(o *Options) { o.Capacity = queue })
-	fill(o, 1, queue)
+	o := observer(t, func(o *Options) { o.Capacity = journal.Queue })
+	fill(o, 1, journal.Queue)
 	s := &slow{ctx: t.Context()}
 	s.then = func() {
 		if len(s.sent) == 1 {
-			fill(o, queue+1, queue+10)
+			fill(o, journal.Queue+1, journal.Queue+10)
 		}
 	}
 	if err := (&server{o: o}).GetFlows(&observerpb.GetFlowsRequest{}, s); err != nil {
 		t.Fatal(err)
 	}
-	if have := s.sent[1].GetLostEvents().GetNumEventsLost(); have != 9 || len(s.sent) != queue-8 {
+	if have := s.sent[1].GetLostEvents().GetNumEventsLost(); have != 9 || len(s.sent) != journal.Queue-8 {
 		t.Errorf("of 10 that were overwritten, one was sent: the client is told of %d, and has %d answers", have, len(s.sent))
 	}
 }

@@ -18,6 +18,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
 	"weftnet.io/weftnet/internal/bpf/ktime"
+	"weftnet.io/weftnet/internal/observe/journal"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -53,7 +54,7 @@ type Observer struct {
 	o       Options
 	db      *state.DB
 	tables  *table.Tables
-	journal *journal
+	journal *journal.Journal[Flow, *Flow]
 	started time.Time
 
 	seen      atomic.Uint64 // flows ever
@@ -96,7 +97,7 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	observer := &Observer{
-		o: o, db: db, tables: tables, resolver: newResolver(tables), journal: newJournal(o.Capacity), started: o.Now(),
+		o: o, db: db, tables: tables, resolver: newResolver(tables), journal: journal.New[Flow](o.Capacity), started: o.Now(),
 		namespaces: map[string]time.Time{},
 	}
 	for _, f := range followers {
@@ -114,7 +115,7 @@ func (o *Observer) Run(ctx context.Context, sources ...Source) error {
 		work.Go(func() { o.watchLosses(ctx) })
 	}
 	for _, f := range o.followers {
-		place := o.journal.cursor(len(o.journal.ring))
+		place := o.journal.Cursor()
 		work.Go(func() { f.run(ctx, place) })
 	}
 	for _, source := range sources {
@@ -144,7 +145,7 @@ func (o *Observer) read(source Source) error {
 		}
 		o.take(record)
 		if !more || n%wakeEvery == 0 {
-			o.journal.wake()
+			o.journal.Wake()
 		}
 	}
 }
@@ -163,13 +164,13 @@ func (o *Observer) take(record []byte) {
 	now := o.o.Now()
 	snapshot := o.db.Snapshot()
 	o.resolver.resolve(snapshot, f)
-	f.time = o.clock.wall(int64(f.event.Time), now, o.o.Mono)
+	f.At = o.clock.wall(int64(f.event.Time), now, o.o.Mono)
 	f.uuid = o.o.UUID()
 	f.node = o.originOf(snapshot)
 	o.remember(now, f.source.GetNamespace(), f.destination.GetNamespace())
 	o.seen.Add(1)
 	o.rate.add(now)
-	o.journal.put(f)
+	o.journal.Put(f)
 }
 
 // flow is an empty one. They are allocated some at a time.
@@ -202,9 +203,6 @@ func (o *Observer) originOf(r state.Reader) *origin {
 	}
 	return o.origin
 }
-
-// kept gives the numbers of the flows that clients may see: from the oldest to the one to come.
-func (o *Observer) kept() (oldest, next uint64) { return o.journal.last(o.o.Capacity) }
 
 // namespaceMemory is how long a namespace counts as having flows (proto observer.Observer.GetNamespaces).
 const namespaceMemory = time.Hour
@@ -254,11 +252,11 @@ func (o *Observer) watchLosses(ctx context.Context) {
 func (o *Observer) lost(n uint64) {
 	o.losses[lostByKernel].Add(n)
 	o.mu.Lock()
-	o.journal.put(&Flow{time: o.o.Now(), lost: &flowpb.LostEvent{
+	o.journal.Put(&Flow{Entry: journal.Entry{At: o.o.Now()}, lost: &flowpb.LostEvent{
 		Source: flowpb.LostEventSource_PERF_EVENT_RING_BUFFER, NumEventsLost: n,
 	}})
 	o.mu.Unlock()
-	o.journal.wake()
+	o.journal.Wake()
 }
 
 func randomUUID() (b [16]byte) {

@@ -2,8 +2,6 @@ package observe
 
 import (
 	"context"
-	"slices"
-	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -15,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"weftnet.io/weftnet/internal/flow/query"
+	"weftnet.io/weftnet/internal/observe/journal"
 )
 
 // Register has a server answer Hubble's clients.
@@ -34,131 +33,27 @@ func (s *server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	oldest, next := s.o.kept()
-	switch {
-	case q.Last():
-		for _, f := range s.last(q, oldest, next) {
-			if err := s.send(stream, q, f); err != nil {
-				return err
-			}
-		}
-	case q.Follow && q.Since.IsZero():
-		// nothing of the past was asked for
-	default:
-		if done, err := s.forward(stream, q, oldest, next); done || err != nil {
-			return err
-		}
-	}
-	if !q.Follow {
-		return nil
-	}
-	return s.followFrom(stream, q, next)
-}
-
-// last finds the last q.Number flows, and the news of losses between them, in the order in which they came.
-func (s *server) last(q query.Query, oldest, next uint64) []*Flow {
-	var (
-		found []*Flow
-		flows uint64
-	)
-	for n := next; n > oldest && flows < q.Number; n-- {
-		f := s.o.journal.at(n - 1)
-		if f == nil {
-			break // overwritten while we looked, as is all that is older
-		}
-		if !takes(q, f) {
-			continue
-		}
-		if f.lost == nil {
-			flows++
-		}
-		found = append(found, f)
-	}
-	slices.Reverse(found)
-	return found
-}
-
-// forward sends from the oldest on; done tells that the request is answered.
-func (s *server) forward(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query.Query, oldest, next uint64) (done bool, err error) {
-	var sent, gone uint64
-	for n := oldest; n < next; n++ {
-		f := s.o.journal.at(n)
-		if f == nil {
-			gone++ // overwritten while the client took its time
-			continue
-		}
-		if gone > 0 {
-			if err := s.missed(stream, gone); err != nil {
-				return true, err
-			}
-			gone = 0
-		}
-		if !takes(q, f) {
-			continue
-		}
-		if err := s.send(stream, q, f); err != nil {
-			return true, err
-		}
-		if f.lost == nil {
-			sent++
-		}
-		if q.Number > 0 && sent == q.Number {
-			return true, nil
-		}
-	}
-	if gone > 0 {
-		return false, s.missed(stream, gone)
-	}
-	return false, nil
-}
-
-// followFrom sends what comes, until the client leaves or time until is over.
-func (s *server) followFrom(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query.Query, next uint64) error {
-	var over <-chan time.Time
-	if !q.Until.IsZero() {
-		timer := time.NewTimer(q.Until.Sub(s.o.o.Now()))
-		defer timer.Stop()
-		over = timer.C
-	}
-	place := &cursor{s.o.journal, s.o.o.Capacity, next}
-	for {
-		select {
-		case <-stream.Context().Done():
-			return nil // the client knows best why
-		case <-over:
-			return nil
-		case <-place.wait():
-		}
-		err := place.read(func(f *Flow) error {
-			if !takes(q, f) {
-				return nil
-			}
-			return s.send(stream, q, f)
-		}, func(n uint64) error { return s.missed(stream, n) })
-		if err != nil {
-			return err
-		}
-	}
+	return s.o.journal.Answer(stream.Context(), journal.Range{
+		Number: q.Number, First: q.First, Follow: q.Follow, Since: q.Since, Until: q.Until,
+	}, journal.Reader[Flow]{
+		Wants:  func(f *Flow) bool { return f.lost != nil || q.Want(f.Message()) }, // news of losses are for every client
+		Counts: func(f *Flow) bool { return f.lost == nil },
+		Send:   func(f *Flow) error { return s.send(stream, q, f) },
+		Missed: func(n uint64) error { return s.missed(stream, n) },
+		Now:    s.o.o.Now,
+	})
 }
 
 // missed tells a client that it was too slow.
 func (s *server) missed(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], n uint64) error {
 	s.o.losses[lostByFollower].Add(n)
-	return s.send(stream, query.Query{}, &Flow{time: s.o.o.Now(), lost: &flowpb.LostEvent{
+	return s.send(stream, query.Query{}, &Flow{Entry: journal.Entry{At: s.o.o.Now()}, lost: &flowpb.LostEvent{
 		Source: flowpb.LostEventSource_HUBBLE_RING_BUFFER, NumEventsLost: n,
 	}})
 }
 
-// takes tells whether an item is asked for. News of losses are for every client.
-func takes(q query.Query, f *Flow) bool {
-	if !q.Since.IsZero() && f.time.Before(q.Since) || !q.Until.IsZero() && f.time.After(q.Until) {
-		return false
-	}
-	return f.lost != nil || q.Want(f.Message())
-}
-
 func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse], q query.Query, f *Flow) error {
-	r := &observerpb.GetFlowsResponse{Time: timestamppb.New(f.time)}
+	r := &observerpb.GetFlowsResponse{Time: timestamppb.New(f.At)}
 	if f.lost == nil {
 		r.NodeName = f.node.node
 		r.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.Mask.Apply(f.Message())}
@@ -173,7 +68,7 @@ func (s *server) send(stream grpc.ServerStreamingServer[observerpb.GetFlowsRespo
 func (s *server) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
 	now := s.o.o.Now()
 	uptime := now.Sub(s.o.started)
-	oldest, next := s.o.kept()
+	oldest, next := s.o.journal.Kept()
 	return &observerpb.ServerStatusResponse{
 		NumFlows: next - oldest, MaxFlows: uint64(s.o.o.Capacity), SeenFlows: s.o.seen.Load(),
 		UptimeNs: uint64(uptime), Version: s.o.o.Version, FlowsRate: s.o.rate.perSecond(now, uptime),
