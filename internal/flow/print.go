@@ -215,11 +215,13 @@ func shorten(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-func (p *Printer) time(t *timestamppb.Timestamp) string {
+func (p *Printer) time(t *timestamppb.Timestamp) string { return timeText(t, p.o.TimeFormat) }
+
+func timeText(t *timestamppb.Timestamp, layout string) string {
 	if !t.IsValid() {
 		return "N/A"
 	}
-	return t.AsTime().Format(p.o.TimeFormat)
+	return t.AsTime().Format(layout)
 }
 
 // hosts names both ends: pod, else service, else domain names, else address; with the port where there is one.

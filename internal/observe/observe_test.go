@@ -599,21 +599,25 @@ func TestTheOtherCallsAnswer(t *testing.T) {
 	if r, err := c.GetNamespaces(t.Context(), &observerpb.GetNamespacesRequest{}); err != nil || len(r.GetNamespaces()) != 1 || r.GetNamespaces()[0].GetNamespace() != "shop" {
 		t.Errorf("have %v, %v", r, err)
 	}
-	agent, err := c.GetAgentEvents(t.Context(), &observerpb.GetAgentEventsRequest{Follow: true})
+	agent, err := c.GetAgentEvents(t.Context(), &observerpb.GetAgentEventsRequest{Number: 20})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r, err := agent.Recv(); err != nil || r.GetAgentEvent().GetType() != flowpb.AgentEventType_AGENT_STARTED || r.GetNodeName() != "test/n1" || !r.GetTime().AsTime().Equal(o.o.Now()) {
+		t.Errorf("have %v, %v", r, err)
+	}
+	if _, err := agent.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("have %v", err)
 	}
 	debug, err := c.GetDebugEvents(t.Context(), &observerpb.GetDebugEventsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, stream := range []grpc.ClientStream{agent, debug} {
-		if err := stream.RecvMsg(&observerpb.GetAgentEventsResponse{}); !errors.Is(err, io.EOF) {
-			t.Errorf("have %v", err)
-		}
-		if header, err := stream.Header(); err != nil || len(header.Get(Reason)) != 1 {
-			t.Errorf("have %v, %v", header, err)
-		}
+	if _, err := debug.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("have %v", err)
+	}
+	if header, err := debug.Header(); err != nil || len(header.Get(Reason)) != 1 {
+		t.Errorf("have %v, %v", header, err)
 	}
 	if have := o.recent(o.o.Now().Add(2 * time.Hour)); len(have) != 0 {
 		t.Errorf("have %v", have)

@@ -18,6 +18,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
 	"weftnet.io/weftnet/internal/bpf/ktime"
+	"weftnet.io/weftnet/internal/observe/agentevent"
 	"weftnet.io/weftnet/internal/observe/journal"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -55,6 +56,7 @@ type Observer struct {
 	db      *state.DB
 	tables  *table.Tables
 	journal *journal.Journal[Flow, *Flow]
+	events  *agentevent.Events
 	started time.Time
 
 	seen      atomic.Uint64 // flows ever
@@ -98,7 +100,7 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 	}
 	observer := &Observer{
 		o: o, db: db, tables: tables, resolver: newResolver(tables), journal: journal.New[Flow](o.Capacity), started: o.Now(),
-		namespaces: map[string]time.Time{},
+		events: agentevent.New(tables, db, o.Now), namespaces: map[string]time.Time{},
 	}
 	for _, f := range followers {
 		observer.followers = append(observer.followers, &following{follower: f()})
@@ -114,6 +116,7 @@ func (o *Observer) Run(ctx context.Context, sources ...Source) error {
 	if o.o.Lost != nil {
 		work.Go(func() { o.watchLosses(ctx) })
 	}
+	work.Go(func() { o.events.Run(ctx) })
 	for _, f := range o.followers {
 		place := o.journal.Cursor()
 		work.Go(func() { f.run(ctx, place) })

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"weftnet.io/weftnet/internal/flow/query"
+	"weftnet.io/weftnet/internal/observe/agentevent"
 	"weftnet.io/weftnet/internal/observe/journal"
 )
 
@@ -33,15 +34,17 @@ func (s *server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	return s.o.journal.Answer(stream.Context(), journal.Range{
-		Number: q.Number, First: q.First, Follow: q.Follow, Since: q.Since, Until: q.Until,
-	}, journal.Reader[Flow]{
+	return s.o.journal.Answer(stream.Context(), span(q), journal.Reader[Flow]{
 		Wants:  func(f *Flow) bool { return f.lost != nil || q.Want(f.Message()) }, // news of losses are for every client
 		Counts: func(f *Flow) bool { return f.lost == nil },
 		Send:   func(f *Flow) error { return s.send(stream, q, f) },
 		Missed: func(n uint64) error { return s.missed(stream, n) },
 		Now:    s.o.o.Now,
 	})
+}
+
+func span(q query.Query) journal.Range {
+	return journal.Range{Number: q.Number, First: q.First, Follow: q.Follow, Since: q.Since, Until: q.Until}
 }
 
 // missed tells a client that it was too slow.
@@ -97,13 +100,24 @@ func (s *server) GetNamespaces(context.Context, *observerpb.GetNamespacesRequest
 	return r, nil
 }
 
+// GetAgentEvents sends what the agent did.
+func (s *server) GetAgentEvents(r *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
+	q, err := query.Bounds(r)
+	if err != nil {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	send := func(e *agentevent.Event) error {
+		return stream.Send(&observerpb.GetAgentEventsResponse{
+			AgentEvent: e.Message, NodeName: s.o.nodeName(s.o.db.Snapshot()), Time: timestamppb.New(e.At),
+		})
+	}
+	return s.o.events.Journal.Answer(stream.Context(), span(q), journal.Reader[agentevent.Event]{
+		Send: send, Missed: func(n uint64) error { return send(agentevent.Missed(n, s.o.o.Now())) }, Now: s.o.o.Now,
+	})
+}
+
 // Reason is the header that says why there are no events, and never are.
 const Reason = "weftnet-reason"
-
-// GetAgentEvents has none.
-func (s *server) GetAgentEvents(_ *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
-	return stream.SetHeader(metadata.Pairs(Reason, "this agent keeps flows, no agent events: see `weft status` and the log of weft-agent"))
-}
 
 // GetDebugEvents has none.
 func (s *server) GetDebugEvents(_ *observerpb.GetDebugEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetDebugEventsResponse]) error {

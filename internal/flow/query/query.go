@@ -40,6 +40,26 @@ func New(r *observerpb.GetFlowsRequest) (Query, error) {
 	if q.Mask, err = flow.NewMask(r.GetFieldMask().GetPaths()); err != nil {
 		return Query{}, err
 	}
+	return q, q.bound(r)
+}
+
+// Bounds reads a request that has no filters: for agent events.
+func Bounds(r Bounded) (Query, error) {
+	q := Query{Number: r.GetNumber(), First: r.GetFirst(), Follow: r.GetFollow()}
+	return q, q.bound(r)
+}
+
+// Bounded is a request for what has happened.
+type Bounded interface {
+	GetNumber() uint64
+	GetFirst() bool
+	GetFollow() bool
+	GetSince() *timestamppb.Timestamp
+	GetUntil() *timestamppb.Timestamp
+}
+
+// bound reads from when until when, and checks it against the rest.
+func (q *Query) bound(r Bounded) error {
 	for _, bound := range []struct {
 		name string
 		at   *timestamppb.Timestamp
@@ -49,17 +69,17 @@ func New(r *observerpb.GetFlowsRequest) (Query, error) {
 			continue
 		}
 		if err := bound.at.CheckValid(); err != nil {
-			return Query{}, fmt.Errorf("%s: %w", bound.name, err)
+			return fmt.Errorf("%s: %w", bound.name, err)
 		}
 		*bound.to = bound.at.AsTime()
 	}
 	switch {
 	case q.First && q.Follow:
-		return Query{}, errors.New("first: asks for the oldest flows, follow for those to come; say one of them")
+		return errors.New("first: asks for the oldest, follow for those to come; say one of them")
 	case !q.Since.IsZero() && !q.Until.IsZero() && q.Until.Before(q.Since):
-		return Query{}, fmt.Errorf("until: %s is before since %s", q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
+		return fmt.Errorf("until: %s is before since %s", q.Until.Format(time.RFC3339), q.Since.Format(time.RFC3339))
 	}
-	return q, nil
+	return nil
 }
 
 // Last tells whether the last flows of what is stored are asked for, up to a number.
