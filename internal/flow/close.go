@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // PointClose is the sub type of a trace that tells of a connection's end. Hubble has no such point: its clients print the
@@ -75,26 +72,6 @@ func durationText(d time.Duration) string {
 		d = d.Round(10 * time.Microsecond)
 	}
 	return d.String()
-}
-
-// Extension is the close as Hubble's flow.extensions. It is of a type that each client knows, since a client that does not know
-// a type cannot print the flow as JSON.
-func (c Close) Extension() *anypb.Any {
-	carried := func(c Carried) *structpb.Value {
-		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-			"packets": structpb.NewNumberValue(float64(c.Packets)), "bytes": structpb.NewNumberValue(float64(c.Bytes)),
-		}})
-	}
-	out, err := anypb.New(&structpb.Struct{Fields: map[string]*structpb.Value{
-		"close": structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-			"ending": structpb.NewStringValue(c.Ending), "seconds": structpb.NewNumberValue(c.Duration.Seconds()),
-			"sent": carried(c.Sent), "received": carried(c.Received),
-		}}),
-	}})
-	if err != nil {
-		return nil // of a message that cannot be serialised, which this can
-	}
-	return out
 }
 
 // ProtocolName names the protocols that most connections have; empty for others.

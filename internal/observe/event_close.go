@@ -35,5 +35,4 @@ func closed(in *Flow, f *flowpb.Flow) {
 	f.IsReply = wrapperspb.Bool(false)
 	//lint:ignore SA1019 it is what clients print
 	f.Summary = strings.TrimPrefix(flow.ProtocolName(in.event.Protocol)+" "+c.Text(), " ")
-	f.Extensions = c.Extension()
 }

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"sync"
@@ -24,7 +25,7 @@ type Flow struct {
 	uuid [16]byte
 	node *origin
 
-	source, destination               *flowpb.Endpoint
+	source, destination               *party
 	device                            *flowpb.NetworkInterface // nil: none
 	sourceService, destinationService *flowpb.Service          // nil: none
 	decision, staged                  *decision                // of the rules; of staged ones. nil: none
@@ -72,8 +73,8 @@ func (f *Flow) tell() *flowpb.Flow {
 		Type:               flowpb.FlowType_L3_L4,
 		IP:                 addresses(e.Src.IP(), e.Dst.IP()),
 		L4:                 flow.L4(e.Protocol, e.SrcPort, e.DstPort, e.TcpFlags),
-		Source:             f.source,
-		Destination:        f.destination,
+		Source:             f.source.endpoint,
+		Destination:        f.destination.endpoint,
 		SourceService:      f.sourceService,
 		DestinationService: f.destinationService,
 		Interface:          f.device,
@@ -85,6 +86,7 @@ func (f *Flow) tell() *flowpb.Flow {
 	//lint:ignore SA1019 clients before 1.15 read it
 	out.Summary = flow.Summary(out.GetL4())
 	f.kind.tell(f, out)
+	out.Extensions = f.extra().Extension()
 	if !f.kind.judge {
 		return out
 	}
@@ -93,6 +95,15 @@ func (f *Flow) tell() *flowpb.Flow {
 		out.PolicyLog = append(slices.Clone(out.GetPolicyLog()), text)
 	}
 	return out
+}
+
+// extra is what Hubble's message has no field for.
+func (f *Flow) extra() flow.Extra {
+	e := flow.Extra{Network: cmp.Or(f.source.network, f.destination.network), Source: f.source.place, Destination: f.destination.place}
+	if c, ended := f.more.(flow.Close); ended {
+		e.Close = &c
+	}
+	return e
 }
 
 func addresses(src, dst netip.Addr) *flowpb.IP {

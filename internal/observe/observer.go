@@ -170,7 +170,7 @@ func (o *Observer) take(record []byte) {
 	f.At = o.clock.wall(int64(f.event.Time), now, o.o.Mono)
 	f.uuid = o.o.UUID()
 	f.node = o.originOf(snapshot)
-	o.remember(now, f.source.GetNamespace(), f.destination.GetNamespace())
+	o.remember(now, f.source.endpoint.GetNamespace(), f.destination.endpoint.GetNamespace())
 	o.seen.Add(1)
 	o.rate.add(now)
 	o.journal.Put(f)

@@ -22,7 +22,7 @@ import (
 // concurrent use.
 type resolver struct {
 	tables   *table.Tables
-	ends     cache.Cache[endpoint, *flowpb.Endpoint]
+	ends     cache.Cache[endpoint, *party]
 	devices  cache.Cache[uint32, *flowpb.NetworkInterface]
 	deciders cache.Cache[uint32, *decision] // by number of the list of rules
 	offers   *offer.Names
@@ -34,10 +34,17 @@ type endpoint struct {
 	number identity.Number
 }
 
+// party is who is at one end.
+type party struct {
+	endpoint *flowpb.Endpoint
+	network  uint32 // id; 0: the pod network
+	place    flow.Place
+}
+
 func newResolver(t *table.Tables) *resolver {
 	n := &resolver{tables: t}
-	n.ends = cache.Cache[endpoint, *flowpb.Endpoint]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs}}
-	n.devices = cache.Cache[uint32, *flowpb.NetworkInterface]{Find: n.device, Tables: []cache.Versioned{t.Devices}}
+	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods}}
+	n.devices = cache.Cache[uint32, *flowpb.NetworkInterface]{Find: n.device, Tables: []cache.Versioned{t.Devices, t.Attachments}}
 	n.deciders = cache.Cache[uint32, *decision]{Find: n.decisionOf, Tables: []cache.Versioned{t.RuleLists}}
 	n.offers = offer.New(t)
 	return n
@@ -64,8 +71,9 @@ func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 }
 
 // end is what lives at an address, and with which identity it was seen.
-func (n *resolver) end(r state.Reader, who endpoint) *flowpb.Endpoint {
+func (n *resolver) end(r state.Reader, who endpoint) *party {
 	out := &flowpb.Endpoint{}
+	p := &party{endpoint: out}
 	at, number := who.at, who.number
 	var labels identity.Labels
 	if at.IsValid() {
@@ -76,7 +84,10 @@ func (n *resolver) end(r state.Reader, who endpoint) *flowpb.Endpoint {
 			out.ClusterName = n.tables.Config(r).ClusterName
 		}
 		for a := range n.tables.Attachments.By(r, table.ByAddress, key) {
-			out.ID = a.Incarnation
+			out.ID, p.network = a.Incarnation, a.Network
+			if a.Network != 0 {
+				p.place.NIC = a.Interface
+			}
 		}
 		if out.GetPodName() == "" {
 			for e := range n.tables.Endpoints.By(r, table.ByAddress, key) {
@@ -99,11 +110,36 @@ func (n *resolver) end(r state.Reader, who endpoint) *flowpb.Endpoint {
 			out.Labels = append(out.Labels, key+"="+value)
 		}
 	}
-	return out
+	p.place.VM = n.machine(r, out.GetNamespace(), out.GetPodName(), labels)
+	return p
 }
 
+// launcher begins the names of the pods in which KubeVirt runs virtual machines: virt-launcher-NAME-x7k2p.
+const launcher = "virt-launcher-"
+
+// machine is the virtual machine in a pod: as the pod of this node says, else by the name that KubeVirt gives such pods.
+func (n *resolver) machine(r state.Reader, namespace, pod string, labels identity.Labels) string {
+	if pod == "" {
+		return ""
+	}
+	local, _ := n.tables.Pods.One(r, table.ObjectKey(namespace, pod))
+	if name := local.Labels[identity.LabelVMName]; name != "" {
+		return namespace + "/" + name
+	}
+	name, launched := strings.CutPrefix(pod, launcher)
+	end := strings.LastIndexByte(name, '-')
+	if kind, _ := labels.Value("k8s:kubevirt.io"); kind != "virt-launcher" || !launched || end <= 0 {
+		return ""
+	}
+	return namespace + "/" + name[:end]
+}
+
+// device has the name inside the pod, if it is a pod's.
 func (n *resolver) device(r state.Reader, ifindex uint32) *flowpb.NetworkInterface {
 	d, _ := n.tables.Devices.One(r, state.Join(ifindex))
+	for a := range n.tables.Attachments.By(r, table.ByDevice, state.Join(d.Name)) {
+		d.Name = a.Interface
+	}
 	return &flowpb.NetworkInterface{Index: ifindex, Name: d.Name}
 }
 

@@ -1,0 +1,104 @@
+package flow
+
+import (
+	"time"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// Schema names what a flow's extension says, and in which form: docs/compatibility.md, section Hubble. Fields are only added.
+const Schema = "weftnet.flow.v1"
+
+// Extra is what a flow says that Hubble's message has no field for.
+type Extra struct {
+	Network             uint32 // id of the network that it was seen in; 0: the pod network
+	Source, Destination Place
+	Close               *Close // of the end of a connection; else nil
+}
+
+// Place is what is known of an end of a flow beside its endpoint. Empty: nothing.
+type Place struct {
+	NIC        string // name inside the pod, of a NIC that is not the first
+	Attachment string // namespace/name of the NetworkAttachmentDefinition that it is of
+	VM         string // namespace/name of the virtual machine that runs in the pod
+}
+
+// Extension is its form in Hubble's flow.extensions; nil if there is nothing to say. It is of a type that each client knows, since a
+// client that does not know the type of an extension cannot print the flow as JSON, and CEL expressions reach into it on relays that know
+// nothing of it (docs/design/0018-what-hubble-has-no-field-for.md).
+func (e Extra) Extension() *anypb.Any {
+	fields := map[string]*structpb.Value{}
+	if e.Network != 0 {
+		fields["network"] = structpb.NewNumberValue(float64(e.Network))
+	}
+	for name, p := range map[string]Place{"source": e.Source, "destination": e.Destination} {
+		if v := p.value(); v != nil {
+			fields[name] = v
+		}
+	}
+	if e.Close != nil {
+		fields["close"] = e.Close.value()
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	fields["schema"] = structpb.NewStringValue(Schema)
+	out, err := anypb.New(&structpb.Struct{Fields: fields})
+	if err != nil {
+		return nil // of a message that cannot be serialised, which this can
+	}
+	return out
+}
+
+func (p Place) value() *structpb.Value {
+	fields := map[string]*structpb.Value{}
+	for name, text := range map[string]string{"nic": p.NIC, "attachment": p.Attachment, "vm": p.VM} {
+		if text != "" {
+			fields[name] = structpb.NewStringValue(text)
+		}
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return structpb.NewStructValue(&structpb.Struct{Fields: fields})
+}
+
+func (c Close) value() *structpb.Value {
+	carried := func(c Carried) *structpb.Value {
+		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+			"packets": structpb.NewNumberValue(float64(c.Packets)), "bytes": structpb.NewNumberValue(float64(c.Bytes)),
+		}})
+	}
+	return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+		"ending": structpb.NewStringValue(c.Ending), "seconds": structpb.NewNumberValue(c.Duration.Seconds()),
+		"sent": carried(c.Sent), "received": carried(c.Received),
+	}})
+}
+
+// ExtraOf reads what a flow says beside Hubble's fields. What is of another schema says nothing.
+func ExtraOf(f *flowpb.Flow) (e Extra) {
+	s := &structpb.Struct{}
+	if f.GetExtensions() == nil || f.GetExtensions().UnmarshalTo(s) != nil || s.GetFields()["schema"].GetStringValue() != Schema {
+		return e
+	}
+	place := func(name string) Place {
+		of := s.GetFields()[name].GetStructValue().GetFields()
+		return Place{NIC: of["nic"].GetStringValue(), Attachment: of["attachment"].GetStringValue(), VM: of["vm"].GetStringValue()}
+	}
+	e = Extra{Network: uint32(s.GetFields()["network"].GetNumberValue()), Source: place("source"), Destination: place("destination")}
+	c := s.GetFields()["close"].GetStructValue().GetFields()
+	if c == nil {
+		return e
+	}
+	carried := func(name string) Carried {
+		of := c[name].GetStructValue().GetFields()
+		return Carried{Packets: uint64(of["packets"].GetNumberValue()), Bytes: uint64(of["bytes"].GetNumberValue())}
+	}
+	e.Close = &Close{
+		Ending: c["ending"].GetStringValue(), Duration: time.Duration(c["seconds"].GetNumberValue() * float64(time.Second)),
+		Sent: carried("sent"), Received: carried("received"),
+	}
+	return e
+}
