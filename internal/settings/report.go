@@ -62,7 +62,7 @@ func line(name, value string) Line {
 	l.Protection = k.Protection
 	if err := k.Syntax.Check(value); err != nil {
 		l.State, l.Message = Invalid, fmt.Sprintf("%v; using %q", err, k.Default)
-		if k.Syntax == key.Patterns {
+		if k.Syntax == key.Patterns || k.Syntax == key.FlowMetrics {
 			l.Message = err.Error() // the others are in use
 		}
 		return l

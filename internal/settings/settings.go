@@ -289,6 +289,7 @@ type (
 	Observation = observation.Observation
 	FlowService = observation.FlowService
 	Metrics     = observation.Metrics
+	FlowMetrics = observation.FlowMetrics
 )
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.

@@ -36,7 +36,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 			Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat", XDP: "disabled"},
 			Health: Health{Services: true}, Choice: Choice{Hints: true, Annotated: true, TableSize: 65521},
 		},
-		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock"},
+		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock", FlowMetrics: FlowMetrics{Server: Metrics{Address: ":9965", Keys: "hubble-metrics-server"}, Series: 10000}},
 	}
 	have, problems := parse(nil)
 	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {
@@ -238,7 +238,7 @@ func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
 	values := map[key.Syntax]string{
 		key.Boolean: "true", key.Integer: "7", key.Fraction: "0.5", key.Count: "4096", key.Life: "77s", key.Prefix: "10.7.0.0/16", key.Prefixes: "10.7.0.0/16", key.Patterns: "a", key.Address: ":7777", key.Anything: "x", key.Ports: "20000,22767",
 		key.Addresses4: "10.7.0.1 10.7.0.2", key.Prefixes4: "10.7.0.0/16 10.8.0.0/16", key.Netmask: "255.0.0.0", key.MACs: "02:00:00:00:00:01 02:00:00:00:00:02", key.Seed: "AQIDBAUGBwgJCgsM",
-		key.PortAddresses: "10.7.0.0/16, fd00::/64",
+		key.FlowMetrics: "drop tcp", key.PortAddresses: "10.7.0.0/16, fd00::/64",
 	}
 	for _, k := range Keys() {
 		if k.Read == nil {

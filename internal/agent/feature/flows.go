@@ -5,6 +5,7 @@ import (
 	"context"
 
 	agentflows "weftnet.io/weftnet/internal/agent/flows"
+	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/settings"
 )
 
@@ -16,7 +17,16 @@ var flows = Feature{
 			return nil, err
 		}
 		n.collectors = append(n.collectors, f.Collectors()...)
-		return append([]Runner{{Name: "flows", Run: f.Run}}, serveFlows(n, f)...), nil
+		measured := scrape.NewFlows(n.Tables, n.DB)
+		f.Follow("hubble-metrics", measured.Take)
+		return append([]Runner{{Name: "flows", Run: f.Run}, {Name: "metrics of flows", Run: func(ctx context.Context) error {
+			return configured(ctx, n, flowMetrics, func(ctx context.Context, c settings.FlowMetrics) error {
+				if err := measured.Run(ctx, c, n.serveMetrics); err != nil { // they are counted, and a node without them works
+					n.Log.Error("metrics of flows are not served until the configuration of them changes", "address", c.Server.Address, "error", err)
+				}
+				return nil
+			})
+		}}}, serveFlows(n, f)...), nil
 	},
 }
 
@@ -41,4 +51,12 @@ func flowService(c settings.Observation) settings.FlowService {
 		return settings.FlowService{}
 	}
 	return c.FlowService
+}
+
+// flowMetrics says which metrics of flows are asked for: none where there are no flows.
+func flowMetrics(c settings.Observation) settings.FlowMetrics {
+	if !c.Hubble {
+		return settings.FlowMetrics{}
+	}
+	return c.FlowMetrics
 }

@@ -24,7 +24,9 @@ var metrics = Feature{
 		registry.MustRegister(newCollector(n), collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
 		return []Runner{{Name: "metrics", Run: func(ctx context.Context) error {
-			return configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error { return serveMetrics(ctx, n, c, registry) })
+			return configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error {
+				return n.serveMetrics(ctx, c, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+			})
 		}}}, nil
 	},
 }
@@ -34,7 +36,8 @@ func (n *Node) metricsPort(c settings.Observation) settings.Metrics {
 	return c.Metrics
 }
 
-func serveMetrics(ctx context.Context, n *Node, c settings.Metrics, registry *prometheus.Registry) error {
+// serveMetrics serves what shows metrics, if there is an address for it.
+func (n *Node) serveMetrics(ctx context.Context, c settings.Metrics, handler http.Handler) error {
 	if c.Address == "" {
 		return nil
 	}
@@ -46,7 +49,7 @@ func serveMetrics(ctx context.Context, n *Node, c settings.Metrics, registry *pr
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("/metrics", handler)
 	return Serve(mux, l)(ctx)
 }
 

@@ -11,13 +11,12 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	agentflows "weftnet.io/weftnet/internal/agent/flows"
 	"weftnet.io/weftnet/internal/settings"
@@ -98,7 +97,7 @@ func TestWhatIsServedMovesWithItsKeys(t *testing.T) {
 	}
 	running.Go(func() {
 		err := configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error {
-			return serveMetrics(ctx, n, c, prometheus.NewRegistry())
+			return n.serveMetrics(ctx, c, http.NotFoundHandler())
 		})
 		if err != nil {
 			t.Error(err)

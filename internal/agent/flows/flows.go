@@ -68,6 +68,9 @@ func New(n Node) (*Flows, error) {
 // Collectors are the numbers of flows and packets.
 func (f *Flows) Collectors() []prometheus.Collector { return f.collectors }
 
+// Follow gives each flow to take, from when Run is called.
+func (f *Flows) Follow(name string, take func(*observe.Flow)) { f.observer.Follow(name, take) }
+
 // Run makes flows until ctx ends.
 func (f *Flows) Run(ctx context.Context) error { return f.observer.Run(ctx, f.sources...) }
 

@@ -7,6 +7,7 @@
 package scrape
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 
@@ -36,7 +37,7 @@ func Check(c settings.Metrics) error {
 
 func files(c settings.Metrics) credential.Files {
 	return credential.Files{
-		Of:          "metrics (keys prometheus-tls-cert-file, prometheus-tls-key-file and prometheus-tls-client-ca-files)",
+		Of:          fmt.Sprintf("metrics (keys %[1]s-tls-cert-file, %[1]s-tls-key-file and %[1]s-tls-client-ca-files)", cmp.Or(c.Keys, "prometheus")),
 		Certificate: c.Certificate, Key: c.Key, Authorities: c.ClientCAs, Old: true,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"weftnet.io/weftnet/internal/flow/metric"
 	"weftnet.io/weftnet/internal/identity"
 )
 
@@ -29,6 +30,7 @@ const (
 	PortAddresses Syntax = "prefixes, or primary"
 	Primary              = "primary" // the word of kube-proxy's --nodeport-addresses
 	Patterns      Syntax = "patterns"
+	FlowMetrics   Syntax = "metrics of flows"
 	Address       Syntax = "address" // to listen on; empty: not said
 	Ports         Syntax = "FIRST,LAST"
 	Seed          Syntax = "12 bytes in base64" // empty: not said
@@ -109,6 +111,10 @@ func (s Syntax) Check(value string) error {
 		if _, err := identity.NewFilter(Words(value)); err != nil {
 			return fmt.Errorf("has patterns that are left out: %w", err)
 		}
+	case FlowMetrics:
+		if _, err := metric.Parse(value); err != nil {
+			return fmt.Errorf("has metrics that are left out: %w", err)
+		}
 	case Address:
 		if value == "" {
 			return nil
@@ -179,7 +185,7 @@ func (s Syntax) String() string {
 		return fmt.Sprintf("%d to %d", minEntries, maxEntries)
 	case Life:
 		return "1s to 596h"
-	case Prefix, Prefixes, PortAddresses, Patterns, Address, Ports, Seed, Addresses4, Prefixes4, Netmask, MACs:
+	case Prefix, Prefixes, PortAddresses, Patterns, FlowMetrics, Address, Ports, Seed, Addresses4, Prefixes4, Netmask, MACs:
 		return string(s)
 	}
 	return strings.Join(slices.DeleteFunc(strings.Split(string(s), "|"), func(w string) bool { return w == "" }), ", ")

@@ -16,6 +16,7 @@ type Observation struct {
 	HubbleSocket string
 	FlowService  FlowService
 	Metrics      Metrics
+	FlowMetrics  FlowMetrics
 }
 
 // FlowService says where flows are served over the network, and to which clients.
@@ -33,4 +34,5 @@ type Metrics struct {
 	TLS              bool
 	Certificate, Key string   // files
 	ClientCAs        []string // files with the certificates by which clients are known; none: any client
+	Keys             string   // what the names of their keys begin with; empty: prometheus
 }

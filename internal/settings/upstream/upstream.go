@@ -40,7 +40,7 @@ enable-dynamic-lifecycle-manager enable-egress-gateway enable-egress-gateway-ha-
 enable-endpoint-lockdown-on-policy-overflow enable-endpoint-routes enable-envoy-config enable-experimental-lb
 enable-external-dns-proxy enable-gateway-api enable-gateway-api-alpn enable-gateway-api-app-protocol enable-gateway-api-proxy-protocol
 enable-gateway-api-secrets-sync enable-gops enable-health-check-loadbalancer-ip enable-health-checking
-enable-high-scale-ipcache enable-hubble-open-metrics enable-hubble-recorder-api enable-icmp-rules enable-identity-mark
+enable-high-scale-ipcache enable-hubble-recorder-api enable-icmp-rules enable-identity-mark
 enable-ingress-controller enable-ingress-proxy-protocol enable-ingress-secrets-sync enable-internal-traffic-policy enable-ip-masq-agent
 enable-ipip-termination enable-ipsec-encrypted-overlay enable-ipsec-key-watcher enable-ipsec-xfrm-state-caching
 enable-ipv4-big-tcp enable-ipv4-egress-gateway enable-ipv4-fragment-tracking enable-ipv4-fragments-tracking enable-ipv6-big-tcp
@@ -65,8 +65,8 @@ http-normalize-path http-request-timeout http-retry-count http-retry-timeout htt
 hubble-drop-events hubble-drop-events-extended hubble-drop-events-interval hubble-drop-events-reasons
 hubble-dynamic-metrics-config-path hubble-event-buffer-capacity hubble-event-queue-size hubble-export-allowlist hubble-export-denylist
 hubble-export-fieldmask hubble-export-file-compress hubble-export-file-max-backups hubble-export-file-max-size-mb hubble-export-file-path
-hubble-flowlogs-config-path hubble-lost-event-send-interval hubble-metrics hubble-metrics-server hubble-metrics-server-enable-tls
-hubble-metrics-server-tls-cert-file hubble-metrics-server-tls-client-ca-files hubble-metrics-server-tls-key-file hubble-monitor-events
+hubble-flowlogs-config-path hubble-lost-event-send-interval
+hubble-monitor-events
 hubble-network-policy-correlation-enabled hubble-recorder-sink-queue-size hubble-recorder-storage-path hubble-redact-enabled
 hubble-redact-http-headers-allow hubble-redact-http-headers-deny hubble-redact-http-urlquery hubble-redact-http-userinfo hubble-redact-kafka-apikey
 hubble-skip-unknown-cgroup-ids
