@@ -18,6 +18,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/agent/feature"
+	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/install"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
@@ -75,11 +76,14 @@ func New(o Options) *Agent {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	complaints := scrape.NewComplaints()
+	o.Log = complaints.Counted(o.Log)
 	tables, db := table.New()
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
 		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone,
 		Pins: o.PinDir, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
+		Behind: a.behind, Times: scrape.NewPrograms(o.Log), Complain: complaints,
 	}
 	return a
 }

@@ -1,5 +1,7 @@
 package agent
 
+import "weftnet.io/weftnet/internal/state"
+
 // Unsettled tells what is still on its way from the input tables into the kernel; empty: all that follows from the
 // present facts is in place. Scripts wait for that, where a cluster waits for each fact's own status.
 func (a *Agent) Unsettled() string {
@@ -7,6 +9,17 @@ func (a *Agent) Unsettled() string {
 		return "the start, which waits for " + stage
 	}
 	s := a.DB.Snapshot()
+	if what := a.behind(s); what != "" {
+		return what
+	}
+	if a.DB.Snapshot() != s {
+		return "what was written just now"
+	}
+	return ""
+}
+
+// behind tells what has not caught up with a snapshot; empty: all has.
+func (a *Agent) behind(s *state.Snapshot) string {
 	a.mu.Lock()
 	runners := a.runners
 	a.mu.Unlock()
@@ -17,9 +30,6 @@ func (a *Agent) Unsettled() string {
 		if what := r.Behind(s); what != "" {
 			return what
 		}
-	}
-	if a.DB.Snapshot() != s {
-		return "what was written just now"
 	}
 	return ""
 }

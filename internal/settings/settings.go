@@ -290,6 +290,7 @@ type (
 	FlowService = observation.FlowService
 	Metrics     = observation.Metrics
 	FlowMetrics = observation.FlowMetrics
+	Throughput  = observation.Throughput
 )
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.

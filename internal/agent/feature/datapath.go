@@ -36,7 +36,7 @@ func newPrograms(n *Node) *sinklink.Programs {
 			bytes, err := capacity.Memory()
 			return capacity.Entries(s, bytes), err
 		},
-		Tell: n.tellSizes,
+		Tell: n.tellSizes, Took: n.Times.Loaded,
 	})
 }
 

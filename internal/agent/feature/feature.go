@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/agent/socket"
 	"weftnet.io/weftnet/internal/agent/sweep"
 	dp "weftnet.io/weftnet/internal/datapath"
@@ -72,8 +73,11 @@ type Node struct {
 	Tables  *table.Tables
 	DB      *state.DB
 
-	Settings func() []settings.Line // each key, and whether it is in force
-	Ready    func() bool            // the node takes workloads
+	Settings func() []settings.Line       // each key, and whether it is in force
+	Ready    func() bool                  // the node takes workloads
+	Behind   func(*state.Snapshot) string // what has not caught up with a snapshot; empty: all has
+	Times    *scrape.Programs             // of programs
+	Complain *scrape.Complaints           // in the log
 
 	// Known when the phase of Maps begins.
 	Datapath  *dp.Datapath

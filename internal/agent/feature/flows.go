@@ -19,7 +19,12 @@ var flows = Feature{
 		n.collectors = append(n.collectors, f.Collectors()...)
 		measured := scrape.NewFlows(n.Tables, n.DB)
 		f.Follow("hubble-metrics", measured.Take)
-		return append([]Runner{{Name: "flows", Run: f.Run}, {Name: "metrics of flows", Run: func(ctx context.Context) error {
+		throughput := scrape.NewThroughput(n.Tables, n.DB)
+		f.Follow("throughput", throughput.Take)
+		n.collectors = append(n.collectors, throughput.Collector())
+		return append([]Runner{{Name: "flows", Run: f.Run}, {Name: "throughput", Run: func(ctx context.Context) error {
+			return configured(ctx, n, func(c settings.Observation) settings.Throughput { return c.Throughput }, throughput.Run)
+		}}, {Name: "metrics of flows", Run: func(ctx context.Context) error {
 			return configured(ctx, n, flowMetrics, func(ctx context.Context, c settings.FlowMetrics) error {
 				if err := measured.Run(ctx, c, n.serveMetrics); err != nil { // they are counted, and a node without them works
 					n.Log.Error("metrics of flows are not served until the configuration of them changes", "address", c.Server.Address, "error", err)

@@ -4,16 +4,14 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"weftnet.io/weftnet/internal/agent/scrape"
-	"weftnet.io/weftnet/internal/derive/service"
 	"weftnet.io/weftnet/internal/settings"
-	"weftnet.io/weftnet/internal/state"
-	"weftnet.io/weftnet/internal/status"
 )
 
 var metrics = Feature{
@@ -21,19 +19,41 @@ var metrics = Feature{
 	Maps: func(n *Node) ([]Runner, error) {
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(n.collectors...)
-		registry.MustRegister(newCollector(n), collectors.NewGoCollector(),
+		delays := scrape.NewDelays(n.Tables, n.DB, n.Behind)
+		registry.MustRegister(delays.Collectors()...)
+		registry.MustRegister(n.own(), n.Times, n.Complain.Collector(), collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
-		return []Runner{{Name: "metrics", Run: func(ctx context.Context) error {
-			return configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error {
-				return n.serveMetrics(ctx, c, promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-			})
-		}}}, nil
+		return []Runner{
+			{Name: "metrics", Run: func(ctx context.Context) error {
+				return configured(ctx, n, n.metricsPort, func(ctx context.Context, c served) error {
+					return n.serveMetrics(ctx, c.Metrics, promhttp.HandlerFor(scrape.Select(registry, c.selected), promhttp.HandlerOpts{}))
+				})
+			}},
+			{Name: "delays of policies", Run: delays.Run},
+			{Name: "times of programs", Run: func(ctx context.Context) error {
+				every := func(c settings.Observation) time.Duration { return c.Programs }
+				return configured(ctx, n, every, func(ctx context.Context, every time.Duration) error { return n.Times.Run(ctx, n.Datapath, every) })
+			}},
+		}, nil
 	},
 }
 
-func (n *Node) metricsPort(c settings.Observation) settings.Metrics {
+// served says which metrics are served, and where.
+type served struct {
+	settings.Metrics
+	selected []string
+}
+
+func (n *Node) metricsPort(c settings.Observation) served {
 	c.Metrics.Address = cmp.Or(c.Metrics.Address, n.Metrics)
-	return c.Metrics
+	return served{c.Metrics, c.Selected}
+}
+
+func (n *Node) own() *scrape.Own {
+	return scrape.NewOwn(scrape.Node{
+		Version: n.Version, Tables: n.Tables, DB: n.DB, Datapath: n.Datapath, Settings: n.Settings, Ready: n.Ready,
+		Pressure: func() map[string]float64 { return n.Sweeper.Load().Pressure() },
+	})
 }
 
 // serveMetrics serves what shows metrics, if there is an address for it.
@@ -51,84 +71,4 @@ func (n *Node) serveMetrics(ctx context.Context, c settings.Metrics, handler htt
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", handler)
 	return Serve(mux, l)(ctx)
-}
-
-// collector gives metrics of the agent itself, read from its tables at each scrape.
-type collector struct {
-	n         *Node
-	endpoints *prometheus.Desc
-	policies  *prometheus.Desc
-	failing   *prometheus.Desc
-	ready     *prometheus.Desc
-	unmet     *prometheus.Desc
-	full      *prometheus.Desc
-	lost      *prometheus.Desc
-}
-
-func newCollector(n *Node) *collector {
-	return &collector{
-		n:         n,
-		endpoints: prometheus.NewDesc("cilium_endpoint", "NICs of workloads on this node.", nil, nil),
-		policies:  prometheus.NewDesc("cilium_policy", "Policy objects known to this node.", nil, nil),
-		failing:   prometheus.NewDesc("cilium_controllers_failing", "Tables of which rows are not in place.", []string{"table"}, nil),
-		ready:     prometheus.NewDesc("weft_ready", "1 when this node takes workloads.", nil, nil),
-		unmet:     prometheus.NewDesc("weft_configuration_unmet", "1 for each configuration key that asks for a protection that is not active.", []string{"key"}, nil),
-		full:      prometheus.NewDesc("cilium_bpf_map_pressure", "Entries of a map as a share of its size.", []string{"map_name"}, nil),
-		lost:      prometheus.NewDesc("weft_bpf_map_move_lost_total", "Entries that did not fit when a map got another shape or size.", []string{"map_name"}, nil),
-	}
-}
-
-// Describe implements prometheus.Collector.
-func (c *collector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.endpoints, c.policies, c.failing, c.ready, c.unmet, c.full, c.lost} {
-		out <- d
-	}
-}
-
-// Collect implements prometheus.Collector.
-func (c *collector) Collect(out chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, v int, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
-	}
-	s := c.n.DB.Snapshot()
-	gauge(c.endpoints, c.n.Tables.NICs.Len(s))
-	gauge(c.policies, c.n.Tables.Policies.Len(s))
-	ready := 0
-	if c.n.Ready() {
-		ready = 1
-	}
-	gauge(c.ready, ready)
-	for row := range status.Statuses.All(s) {
-		if row.Key == "" && !row.Done {
-			gauge(c.failing, 1, row.Table)
-		}
-	}
-	c.pressure(s, out)
-	for _, line := range c.n.Settings() {
-		if line.Alarm() {
-			gauge(c.unmet, 1, line.Key)
-		}
-	}
-}
-
-// pressure tells how full the maps are.
-func (c *collector) pressure(s *state.Snapshot, out chan<- prometheus.Metric) {
-	t := c.n.Tables
-	entries, ranges := 0, 0
-	for set := range t.SetStatuses.All(s) {
-		entries += set.Entries
-		ranges += set.Ranges
-	}
-	full := c.n.Sweeper.Load().Pressure()
-	for name, held := range service.Entries(t.Frontends.All(s), map[string]int{
-		"ipcache": t.IPCache.Len(s), "nics": t.NICs.Len(s), "policies": entries, "ranges": ranges, "sets": t.SetStatuses.Len(s),
-	}) {
-		full[name] = float64(held) / float64(c.n.Datapath.Map(name).MaxEntries())
-	}
-	for name, n := range c.n.Datapath.Lost() {
-		out <- prometheus.MustNewConstMetric(c.lost, prometheus.CounterValue, float64(n), name)
-	}
-	for name, part := range full {
-		out <- prometheus.MustNewConstMetric(c.full, prometheus.GaugeValue, part, name)
-	}
 }

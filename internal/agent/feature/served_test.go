@@ -96,8 +96,8 @@ func TestWhatIsServedMovesWithItsKeys(t *testing.T) {
 		})
 	}
 	running.Go(func() {
-		err := configured(ctx, n, n.metricsPort, func(ctx context.Context, c settings.Metrics) error {
-			return n.serveMetrics(ctx, c, http.NotFoundHandler())
+		err := configured(ctx, n, n.metricsPort, func(ctx context.Context, c served) error {
+			return n.serveMetrics(ctx, c.Metrics, http.NotFoundHandler())
 		})
 		if err != nil {
 			t.Error(err)

@@ -58,7 +58,8 @@ func New(n Node) (*Flows, error) {
 	}
 	f.observer = observe.New(n.Tables, n.DB, o)
 	if n.Datapath != nil {
-		f.collectors = append(f.collectors, observe.NewCollector(f.observer, ring.CountersOf(n.Datapath.Map("counters"))),
+		counters := ring.CountersOf(n.Datapath.Map("counters"))
+		f.collectors = append(f.collectors, observe.NewCollector(f.observer, counters), observe.NewSeen(f.observer, counters),
 			ring.OutsideOf(n.Datapath.Map("outside_calls")))
 	}
 	f.server = serve.Server{Flows: f.observer, Peers: peer.New(n.Tables, n.DB), Log: n.Log}

@@ -22,8 +22,7 @@ const lookAtPods = 10 * time.Second
 
 // Flows are the metrics of flows (key hubble-metrics).
 type Flows struct {
-	tables  *table.Tables
-	db      *state.DB
+	pods    pods
 	current atomic.Pointer[measure.Metrics] // nil: none are asked for
 
 	mu   sync.Mutex
@@ -31,7 +30,7 @@ type Flows struct {
 }
 
 // NewFlows makes those of a node.
-func NewFlows(t *table.Tables, db *state.DB) *Flows { return &Flows{tables: t, db: db} }
+func NewFlows(t *table.Tables, db *state.DB) *Flows { return &Flows{pods: pods{t, db}} }
 
 // Take counts a flow: a follower of an observer.
 func (f *Flows) Take(flow *observe.Flow) {
@@ -47,7 +46,7 @@ func (f *Flows) Run(ctx context.Context, c settings.FlowMetrics, serve func(cont
 		return nil
 	}
 	m := f.next(c)
-	go f.forget(ctx, m)
+	go f.pods.forget(ctx, m)
 	return serve(ctx, c.Server, handler(m, c.Open))
 }
 
@@ -65,34 +64,6 @@ func (f *Flows) set(m *measure.Metrics) {
 	defer f.mu.Unlock()
 	f.last = m
 	f.current.Store(m)
-}
-
-// forget takes out series of pods that are gone.
-func (f *Flows) forget(ctx context.Context, m *measure.Metrics) {
-	tick := time.NewTicker(lookAtPods)
-	defer tick.Stop()
-	for {
-		select {
-		case now := <-tick.C:
-			if s := f.db.Snapshot(); f.tables.Endpoints.IsSynced(s) {
-				m.Forget(now, func(p measure.Pod) bool { return f.lives(s, p) })
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// lives tells whether there is a pod, on any node.
-func (f *Flows) lives(s *state.Snapshot, p measure.Pod) bool {
-	key := table.ObjectKey(p.Namespace, p.Name)
-	if _, ok := f.tables.Endpoints.One(s, key); ok {
-		return true
-	}
-	for range f.tables.Attachments.By(s, table.ByPod, key) {
-		return true
-	}
-	return false
 }
 
 // handler shows metrics, and how often it did.

@@ -107,17 +107,21 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) { describe(m.all(), out) }
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(out chan<- prometheus.Metric) { collect(m.all(), out) }
+
+func describe(all []anySeries, out chan<- *prometheus.Desc) {
 	out <- seriesCount
 	out <- overflow
-	for _, s := range m.all() {
+	for _, s := range all {
 		s.collector().Describe(out)
 	}
 }
 
-// Collect implements prometheus.Collector.
-func (m *Metrics) Collect(out chan<- prometheus.Metric) {
-	for _, s := range m.all() {
+func collect(all []anySeries, out chan<- prometheus.Metric) {
+	for _, s := range all {
 		n, over := s.size()
 		out <- prometheus.MustNewConstMetric(seriesCount, prometheus.GaugeValue, float64(n), s.title())
 		out <- prometheus.MustNewConstMetric(overflow, prometheus.CounterValue, float64(over), s.title())

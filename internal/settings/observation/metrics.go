@@ -43,6 +43,29 @@ var MetricKeys = []key.Of[Observation]{
 	{Name: "hubble-metrics-server-tls-client-ca-files", Concern: Concern, Holds: key.AtOnce, Text: "certificates by which clients are known; none: any client", Read: key.List(func(o *Observation) *[]string { return &o.FlowMetrics.Server.ClientCAs })},
 }
 
+// AgentMetricKeys are those of the metrics of the agent itself.
+var AgentMetricKeys = []key.Of[Observation]{
+	{
+		Name: "metrics", Concern: Concern, Holds: key.AtOnce, Text: "which metrics the agent leaves out, such as `-cilium_endpoint_state -cilium_bpf_map_capacity`; with a + in front it is there again",
+		Read: key.List(func(o *Observation) *[]string { return &o.Selected }),
+	},
+	{
+		Name: "enable-pod-throughput-metrics", Default: "false", Concern: Concern, Holds: key.AtOnce, Syntax: key.Boolean,
+		Text: "what pods send and receive is counted by pod, beside by namespace", Read: key.Flag(func(o *Observation) *bool { return &o.Throughput.Pods }),
+	},
+	{
+		Name: "enable-vm-throughput-metrics", Default: "false", Concern: Concern, Holds: key.AtOnce, Syntax: key.Boolean,
+		Text: "… and by virtual machine", Read: key.Flag(func(o *Observation) *bool { return &o.Throughput.Machines }),
+	},
+	{
+		Name: "bpf-program-stats-interval", Concern: Concern, Holds: key.AtOnce, Syntax: key.Life,
+		Text: "how often it is measured, for a second each time, how long programs run; empty: never, and nothing is paid for it", Read: func(r *key.Reader, o *Observation, name string) { o.Programs = r.Life(name) },
+	},
+}
+
+// Throughput says what the throughput of pods is counted by, beside by namespace.
+type Throughput struct{ Pods, Machines bool }
+
 // FlowMetrics say which metrics of flows there are, and where.
 type FlowMetrics struct {
 	List   []metric.Metric

@@ -5,7 +5,11 @@
 //	settings.Config{Observation: observation.Observation{Hubble: true}}
 package observation
 
-import "weftnet.io/weftnet/internal/settings/key"
+import (
+	"time"
+
+	"weftnet.io/weftnet/internal/settings/key"
+)
 
 // Concern is what all of its keys are about.
 const Concern key.Concern = "observation"
@@ -17,6 +21,9 @@ type Observation struct {
 	FlowService  FlowService
 	Metrics      Metrics
 	FlowMetrics  FlowMetrics
+	Selected     []string // of the agent's metrics: -NAME is left out
+	Throughput   Throughput
+	Programs     time.Duration // between samples of how long programs run; 0: none
 }
 
 // FlowService says where flows are served over the network, and to which clients.

@@ -90,7 +90,7 @@ local-max-addr-scope local-router-ipv4 local-router-ipv6 log-driver log-opt log-
 max-connected-clusters max-controller-interval max-internal-timer-delay mesh-auth-expired-gc-interval mesh-auth-gc-interval
 mesh-auth-mutual-connect-timeout mesh-auth-mutual-enabled mesh-auth-mutual-listener-port mesh-auth-queue-size mesh-auth-rotated-identities-queue-size
 mesh-auth-signal-backoff-duration mesh-auth-spiffe-trust-domain mesh-auth-spire-admin-socket mesh-auth-spire-agent-socket
-mesh-auth-spire-server-address mesh-auth-spire-server-connection-timeout metrics metrics-sampling-interval monitor-aggregation
+mesh-auth-spire-server-address mesh-auth-spire-server-connection-timeout metrics-sampling-interval monitor-aggregation
 monitor-aggregation-flags monitor-aggregation-interval monitor-queue-size multicast-enabled nat-map-stats-entries nat-map-stats-interval
 node-encryption-opt-out-labels node-labels node-port-mode
 nodes-gc-interval only-masquerade-default-pool operator-api-serve-addr operator-prometheus-serve-addr packetization-layer-pmtud-mode

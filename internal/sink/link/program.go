@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/settings"
@@ -31,6 +32,7 @@ type ProgramOptions struct {
 	Ports func() (low, high uint16)                          // that masquerade may take
 	Sizes func(settings.MapSizes) (map[string]uint32, error) // of maps by name
 	Tell  func(sizes []table.MapSize) error                  // of those maps what they have got
+	Took  func(time.Duration)                                // to load all programs; nil: it is not asked
 	Log   *slog.Logger
 }
 
@@ -58,6 +60,7 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	if p.datapath == nil {
 		d, err := datapath.Open(p.o.Dir, config)
 		if err != nil {
@@ -72,6 +75,9 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 		return fmt.Errorf("load programs with another configuration: %w", err)
 	} else {
 		p.o.Log.Info("programs run with another configuration", "was", p.have.Row(), "is", row.Row())
+	}
+	if p.o.Took != nil {
+		p.o.Took(time.Since(began))
 	}
 	p.have, p.is = row, true
 	return p.o.Tell(p.sizes(config.Entries))

@@ -1,7 +1,10 @@
 package observe
 
 import (
+	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"weftnet.io/weftnet/internal/flow"
 )
 
 // Follow gives each flow to take, in order, from when the observer runs: at the pace of take, which loses what it is too slow for
@@ -9,6 +12,15 @@ import (
 func (o *Observer) Follow(name string, take func(*Flow)) {
 	o.followers = append(o.followers, &following{follower: follower{name: name, take: take, collector: nothing{}}})
 }
+
+// Ended tells what a connection has carried, of the flow that tells of its end; false: it is of something else.
+func (f *Flow) Ended() (flow.Close, bool) {
+	end, ok := f.more.(flow.Close)
+	return end, ok
+}
+
+// Ends are those of a flow; not to be changed.
+func (f *Flow) Ends() (source, destination *flowpb.Endpoint) { return f.source, f.destination }
 
 // nothing is what a follower shows that is served elsewhere.
 type nothing struct{}

@@ -1,0 +1,50 @@
+package observe
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/observe/ring"
+)
+
+func TestWhatPoliciesDenyIsCountedByPrograms(t *testing.T) {
+	o := observer(t, func(*Options) {})
+	o.take(syn(func(*abi.Event) {}))
+	counters, failure := map[ring.CounterKey]abi.Counter{}, error(nil)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(NewSeen(o, func() (map[ring.CounterKey]abi.Counter, error) { return counters, failure }))
+	denied := func() float64 {
+		t.Helper()
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			if f.GetName() == "cilium_policy_verdicts_total" && f.GetMetric()[0].GetLabel()[0].GetValue() == "DENIED" {
+				return f.GetMetric()[0].GetCounter().GetValue()
+			}
+		}
+		t.Fatal("DENIED is not there")
+		return 0
+	}
+	if denied() != 0 {
+		t.Error("something is denied before the first drop")
+	}
+	counters = map[ring.CounterKey]abi.Counter{
+		{Hook: abi.HookFromPod, Reason: abi.DropPolicy}:   {Packets: 3},
+		{Hook: abi.HookToPod, Reason: abi.DropPolicyDeny}: {Packets: 4},
+		{Hook: abi.HookToPod, Reason: abi.DropInvalidSourceIp}:   {Packets: 50},
+		{Hook: abi.HookToPod, Reason: abi.DropNone}:       {Packets: 600},
+	}
+	if n := denied(); n != 7 {
+		t.Errorf("%v packets are denied, want 7", n)
+	}
+	failure = errors.New("no map")
+	if _, err := registry.Gather(); err == nil || !strings.Contains(err.Error(), "no map") {
+		t.Errorf("a map that cannot be read is told as %v", err)
+	}
+}
