@@ -166,6 +166,16 @@ var Table = []Capability{
 		Commands: []string{"status", "table", "version", "lab", "service list", "service show", "service trace"},
 	},
 	{
+		State: Works, Topic: "Metrics",
+		Text: "of flows as `hubble-metrics` asks for them, with the names and labels of upstream and a bound on series; of packets and drops from counters of the " +
+			"kernel; throughput by namespace, pod and virtual machine; how long policies take to hold and programs to run ([docs/metrics.md](docs/metrics.md)).",
+		Keys: []string{
+			"hubble-metrics=drop tcp", "hubble-metrics-server=:9091", "hubble-metrics-server-enable-tls=true", "enable-pod-throughput-metrics=true",
+			"bpf-program-stats-interval=60s",
+		},
+		Scripts: []string{"metrics_of_flows_follow_their_keys"},
+	},
+	{
 		State: Works, Topic: "Security",
 		Text: "what a pod, the wire, a process of a node or a stolen token cannot do, and what stops it, check by check " +
 			"([docs/security.md](docs/security.md)); a node writes objects about itself alone.",
@@ -203,8 +213,8 @@ var Table = []Capability{
 	},
 	{
 		State: Accepted, Topic: "Other modes",
-		Text: "Geneve, IPAM of clouds and multi-pool, Hubble's metric series.",
-		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool", "hubble-metrics=drop"},
+		Text: "Geneve, IPAM of clouds and multi-pool.",
+		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool"},
 	},
 
 	{State: Absent, Topic: "Secondary networks", Text: "secondary networks (VLAN, SR-IOV, Multus attachments); care for virtual machines beyond the pods that they run in"},

@@ -13,6 +13,9 @@ func (o *Observer) Follow(name string, take func(*Flow)) {
 	o.followers = append(o.followers, &following{follower: follower{name: name, take: take, collector: nothing{}}})
 }
 
+// Seen is how many flows there were.
+func (o *Observer) Seen() uint64 { return o.seen.Load() }
+
 // Ended tells what a connection has carried, of the flow that tells of its end; false: it is of something else.
 func (f *Flow) Ended() (flow.Close, bool) {
 	end, ok := f.more.(flow.Close)

@@ -59,9 +59,12 @@ func New(n Node) (*Flows, error) {
 	f.observer = observe.New(n.Tables, n.DB, o)
 	if n.Datapath != nil {
 		counters := ring.CountersOf(n.Datapath.Map("counters"))
-		f.collectors = append(f.collectors, observe.NewCollector(f.observer, counters), observe.NewSeen(f.observer, counters),
+		f.collectors = append(f.collectors, observe.NewCollector(f.observer, counters), ring.DeniedOf(counters),
 			ring.OutsideOf(n.Datapath.Map("outside_calls")))
 	}
+	f.collectors = append(f.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "weft_flows_total", Help: "Flows that the agent has made of the kernel's events.",
+	}, func() float64 { return float64(f.observer.Seen()) }))
 	f.server = serve.Server{Flows: f.observer, Peers: peer.New(n.Tables, n.DB), Log: n.Log}
 	return f, nil
 }
