@@ -23,7 +23,7 @@ func (f *Flow) Ended() (flow.Close, bool) {
 }
 
 // Ends are those of a flow; not to be changed.
-func (f *Flow) Ends() (source, destination *flowpb.Endpoint) { return f.source, f.destination }
+func (f *Flow) Ends() (source, destination *flowpb.Endpoint) { return f.source.endpoint, f.destination.endpoint }
 
 // nothing is what a follower shows that is served elsewhere.
 type nothing struct{}
