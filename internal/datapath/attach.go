@@ -120,7 +120,7 @@ func (d *Datapath) attachAtNetkit(ifindex int) error {
 func (d *Datapath) loadPaired() error {
 	config := d.config
 	config.atNetkit = true
-	programs, err := d.load("from_pod", config)
+	programs, err := d.load("from_pod", config, nil)
 	if err != nil {
 		return err
 	}

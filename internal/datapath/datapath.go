@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/rlimit"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
@@ -98,15 +99,15 @@ func Open(dir string, config Config) (*Datapath, error) {
 	if config.hostNetns, err = probe.NetnsCookie(); err != nil {
 		return nil, err
 	}
-	if config.hostConntrack, err = probe.HostConntrack(); err != nil {
+	types := btf.NewCache()
+	if config.hostConntrack, err = probe.HostConntrack(types); err != nil {
 		return nil, err
 	}
 	d := newDatapath(dir, config)
-	if err := d.loadAll(); err != nil {
-		d.Close()
-		return nil, err
+	if err = d.loadAll(types); err == nil {
+		err = d.settle()
 	}
-	if err := d.settle(); err != nil {
+	if err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -130,12 +131,12 @@ func newDatapath(dir string, config Config) *Datapath {
 	return d
 }
 
-func (d *Datapath) loadAll() error {
+func (d *Datapath) loadAll(types *btf.Cache) error {
 	for _, object := range object.Names() {
 		if object == socket.Object && !d.config.sockets {
 			continue
 		}
-		programs, err := d.load(object, d.config)
+		programs, err := d.load(object, d.config, types)
 		if err != nil {
 			return err
 		}
@@ -144,8 +145,8 @@ func (d *Datapath) loadAll() error {
 	return nil
 }
 
-// load loads an object: its programs, by their names, and those of its maps that no earlier object has brought.
-func (d *Datapath) load(name string, config Config) (map[string]*ebpf.Program, error) {
+// load loads an object: its programs, by their names, and those of its maps that no earlier object has brought. types may be nil.
+func (d *Datapath) load(name string, config Config, types *btf.Cache) (map[string]*ebpf.Program, error) {
 	spec, err := object.Spec(name)
 	if err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func (d *Datapath) load(name string, config Config) (map[string]*ebpf.Program, e
 	if err := config.apply(spec); err != nil {
 		return nil, fmt.Errorf("configure program %s: %w", name, err)
 	}
-	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.dir}, MapReplacements: map[string]*ebpf.Map{}}
+	options := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: d.dir}, MapReplacements: map[string]*ebpf.Map{}, Cache: types}
 	for pinned, m := range d.maps {
 		if _, used := spec.Maps[pinned]; used {
 			options.MapReplacements[pinned] = m

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 )
 
 // ErrMoving says that entries of former maps are still moved; another configuration has to wait for that.
@@ -63,7 +64,7 @@ func (d *Datapath) successor(config Config) (*Datapath, error) {
 			next.kept[name] = why
 		}
 	}
-	err := next.loadAll()
+	err := next.loadAll(btf.NewCache())
 	if err == nil && d.paired != nil {
 		err = next.loadPaired()
 	}

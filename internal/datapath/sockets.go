@@ -37,7 +37,7 @@ func (d *Datapath) loadSockets() error {
 	if len(d.migrations) > 0 {
 		return ErrMoving
 	}
-	programs, err := d.load(socket.Object, d.config)
+	programs, err := d.load(socket.Object, d.config, nil)
 	if err == nil {
 		err = d.settle()
 	}

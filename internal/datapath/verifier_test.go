@@ -15,6 +15,8 @@ import (
 	"testing"
 	"text/tabwriter"
 
+	"github.com/cilium/ebpf/btf"
+
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/kerneltest"
@@ -63,7 +65,7 @@ func TestTheVerifierHasNoMoreWorkThanBefore(t *testing.T) {
 	if out, err := exec.Command("modprobe", "-q", "nf_conntrack").CombinedOutput(); err != nil && len(out) > 0 {
 		t.Fatalf("load module nf_conntrack: %v: %s", err, out)
 	}
-	if have, err := probe.HostConntrack(); err != nil || !have {
+	if have, err := probe.HostConntrack(btf.NewCache()); err != nil || !have {
 		t.Fatalf("programs cannot look into the host's connection tracking (%v), which this test is about, too", err)
 	}
 	have := map[string]work{}

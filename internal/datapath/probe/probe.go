@@ -49,9 +49,8 @@ func has(attach func(*ebpf.Program) error) bool {
 const lookIntoHost = "bpf_skb_ct_lookup"
 
 // HostConntrack tells whether programs can look into the host's own connection tracking now. (A program that takes the
-// function's address to find out does not load where a module has it.)
-func HostConntrack() (bool, error) {
-	types := btf.NewCache()
+// function's address to find out does not load where a module has it.) types are the kernel's, read already or not.
+func HostConntrack(types *btf.Cache) (bool, error) {
 	kernel, err := types.Kernel()
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return false, nil
