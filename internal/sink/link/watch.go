@@ -42,6 +42,7 @@ func (t *Tunnels) Watch(ctx context.Context, changed func(state.Key, *table.Tunn
 type watcher[R any] struct {
 	read    func(d rtnetlink.Device, data []byte) (row R, mine bool)
 	changed func(state.Key, *R)
+	asks    *rtnetlink.Socket
 	devices map[int]seen[R]
 }
 
@@ -60,7 +61,12 @@ func watch[R any](ctx context.Context, changed func(state.Key, *R), read func(rt
 	defer changes.Close()
 	_ = changes.SetBuffer(rtnetlink.Room, true) // with less, some get lost when many pods come, and everything is compared
 	defer context.AfterFunc(ctx, func() { changes.Close() })()
-	w := &watcher[R]{read: read, changed: changed, devices: map[int]seen[R]{}}
+	asks, err := rtnetlink.Open()
+	if err != nil {
+		return err
+	}
+	defer asks.Close()
+	w := &watcher[R]{read: read, changed: changed, asks: asks, devices: map[int]seen[R]{}}
 	if err := w.list(); err != nil {
 		return err
 	}
@@ -85,14 +91,9 @@ func watch[R any](ctx context.Context, changed func(state.Key, *R), read func(rt
 }
 
 func (w *watcher[R]) list() error {
-	s, err := rtnetlink.Open()
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	_, err = whole(func() ([]struct{}, error) {
+	_, err := whole(func() ([]struct{}, error) {
 		clear(w.devices)
-		return nil, s.EachDevice(func(data []byte) { w.note(unix.RTM_NEWLINK, 0, data) })
+		return nil, w.asks.EachDevice(func(data []byte) { w.note(unix.RTM_NEWLINK, 0, data) })
 	})
 	if err != nil {
 		return fmt.Errorf("list devices: %w", err)
@@ -136,7 +137,7 @@ func (w *watcher[R]) note(kind uint16, sender uint32, data []byte) {
 		}
 		index := int(nl.DeserializeIfAddrmsg(data).Index)
 		if before, known := w.devices[index]; known {
-			if _, err := netlink.LinkByIndex(index); err == nil { // or it goes, and its neighbours with it
+			if _, err := w.asks.DeviceAt(index); err == nil { // or it goes, and its neighbours with it
 				w.changed(before.key, nil)
 			}
 		}

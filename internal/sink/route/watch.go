@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -26,6 +25,11 @@ func (s *Routes) Watch(ctx context.Context, changed func(state.Key, *table.Route
 	defer changes.Close()
 	_ = changes.SetBuffer(rtnetlink.Room, true) // with less, some get lost when many pods come, and everything is compared
 	defer context.AfterFunc(ctx, func() { changes.Close() })()
+	asks, err := rtnetlink.Open()
+	if err != nil {
+		return err
+	}
+	defer asks.Close()
 	down := map[int32]bool{} // devices that were up before
 	for {
 		messages, err := changes.Receive()
@@ -41,7 +45,7 @@ func (s *Routes) Watch(ctx context.Context, changed func(state.Key, *table.Route
 		for _, m := range messages {
 			switch m.Header.Type {
 			case unix.RTM_DELROUTE:
-				if p, device, ok := deleted(m.Data); ok && exists(device) {
+				if p, device, ok := deleted(m.Data); ok && exists(asks, device) {
 					changed(state.Join(p), nil)
 				}
 			case unix.RTM_NEWLINK, unix.RTM_DELLINK:
@@ -76,8 +80,8 @@ func backUp(down map[int32]bool, kind uint16, data []byte) bool {
 }
 
 // exists tells whether there is a device still: with it go its routes, which is no program's doing.
-func exists(index int) bool {
-	_, err := netlink.LinkByIndex(index)
+func exists(asks *rtnetlink.Socket, index int) bool {
+	_, err := asks.DeviceAt(index)
 	return err == nil
 }
 
