@@ -20,7 +20,7 @@ WEFT_LAB = $(LAB_DIR)/bin/weft-lab
 # Packages of the lab that link all of Kubernetes take minutes to analyse; compiling them is their check.
 LAB_PACKAGES = $$(go list ./... | grep -v -e /internal/kubernetes -e /cmd/weft-kube -e /tools)
 
-.PHONY: help lab lab-down images check test test-vm e2e conformance bench soak upgrade setup generate fmt vet lint unit check-lab check-modules fresh weft-lab
+.PHONY: help lab lab-down images check test test-vm e2e conformance bench soak upgrade test-monitoring setup generate fmt vet lint unit check-lab check-modules fresh weft-lab
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ upgrade: ## agents of an earlier commit become these under load (root): make upg
 	dir=$$(mktemp -d) && git archive $(COMMIT) | tar x -C $$dir && (cd $$dir && go build -o $(LAB_DIR)/bin/weft-soak-former ./test/soak); built=$$?; rm -rf $$dir; exit $$built
 	go build -o $(LAB_DIR)/bin/weft-soak ./test/soak
 	$(LAB_DIR)/bin/weft-soak upgrade -former $(LAB_DIR)/bin/weft-soak-former -seed $(SEED) $(ARGS)
+
+test-monitoring: ## rules and dashboards against a Prometheus that scrapes real agents (root; apt-get install --no-install-recommends prometheus)
+	go run ./test/monitoring $(ARGS)
 
 setup: ## install what is lacking on a Debian machine (root)
 	@tools/setup

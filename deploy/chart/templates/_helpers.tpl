@@ -66,3 +66,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- define "weftnet.hubblePort" -}}
 {{- get .Values.config "hubble-listen-address" | default ":4244" | splitList ":" | last -}}
 {{- end -}}
+
+{{/* Not empty: agents serve metrics of flows. */}}
+{{- define "weftnet.flowMetrics" -}}
+{{- get .Values.config "hubble-metrics" -}}
+{{- end -}}
+
+{{/* The port at which agents serve metrics of flows. */}}
+{{- define "weftnet.flowMetricsPort" -}}
+{{- get .Values.config "hubble-metrics-server" | default ":9965" | splitList ":" | last -}}
+{{- end -}}
