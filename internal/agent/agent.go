@@ -65,6 +65,7 @@ type Agent struct {
 	maps     atomic.Pointer[lookup.Maps] // of the loaded datapath, for people who ask; nil: not yet
 	cni      *cni.Server
 	started  time.Time
+	ready    atomic.Int64 // how long it took to start; 0: it goes on
 
 	mu      sync.Mutex
 	stage   string           // what start is waiting for; empty: started
@@ -83,7 +84,7 @@ func New(o Options) *Agent {
 	a.node = &feature.Node{
 		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone,
 		Pins: o.PinDir, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
-		Behind: a.behind, Times: scrape.NewPrograms(o.Log), Complain: complaints,
+		Took: a.took, Behind: a.behind, Times: scrape.NewPrograms(o.Log), Complain: complaints,
 	}
 	return a
 }
@@ -198,10 +199,15 @@ func (a *Agent) waitsFor(stage string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stage = stage
-	if stage != "" {
+	if stage == "" {
+		a.ready.CompareAndSwap(0, int64(time.Since(a.started)))
+	} else {
 		a.Log.Info("waiting", "for", stage)
 	}
 }
+
+// took is how long the start took; 0: it goes on.
+func (a *Agent) took() time.Duration { return time.Duration(a.ready.Load()) }
 
 // Stage says what the start is waiting for, in words; empty when the node serves.
 func (a *Agent) Stage() string {

@@ -3,6 +3,7 @@ package feature
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -75,6 +76,7 @@ type Node struct {
 
 	Settings func() []settings.Line       // each key, and whether it is in force
 	Ready    func() bool                  // the node takes workloads
+	Took     func() time.Duration         // from the start until it did; 0: not yet
 	Behind   func(*state.Snapshot) string // what has not caught up with a snapshot; empty: all has
 	Times    *scrape.Programs             // of programs
 	Complain *scrape.Complaints           // in the log

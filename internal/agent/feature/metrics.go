@@ -21,6 +21,7 @@ var metrics = Feature{
 		registry.MustRegister(n.collectors...)
 		delays := scrape.NewDelays(n.Tables, n.DB, n.Behind)
 		registry.MustRegister(delays.Collectors()...)
+		registry.MustRegister(scrape.Requests()...)
 		registry.MustRegister(n.own(), n.Times, n.Complain.Collector(), collectors.NewGoCollector(),
 			collectors.NewProcessCollector(collectors.ProcessCollectorOpts{Namespace: "cilium"}))
 		return []Runner{
@@ -51,7 +52,7 @@ func (n *Node) metricsPort(c settings.Observation) served {
 
 func (n *Node) own() *scrape.Own {
 	return scrape.NewOwn(scrape.Node{
-		Version: n.Version, Tables: n.Tables, DB: n.DB, Datapath: n.Datapath, Settings: n.Settings, Ready: n.Ready,
+		Version: n.Version, Tables: n.Tables, DB: n.DB, Datapath: n.Datapath, Settings: n.Settings, Ready: n.Ready, Took: n.Took,
 		Pressure: func() map[string]float64 { return n.Sweeper.Load().Pressure() },
 	})
 }

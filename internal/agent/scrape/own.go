@@ -2,6 +2,7 @@ package scrape
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,6 +23,7 @@ type Node struct {
 	Datapath *datapath.Datapath
 	Settings func() []settings.Line    // each key, and whether it is in force
 	Ready    func() bool               // the node takes workloads
+	Took     func() time.Duration      // from the start until it did; 0: not yet
 	Pressure func() map[string]float64 // how full the maps are that the sweeper knows
 }
 
@@ -35,6 +37,7 @@ var (
 	addresses   = prometheus.NewDesc("cilium_ip_addresses", "Addresses of workloads on this node.", []string{"family"}, nil)
 	capacity    = prometheus.NewDesc("cilium_ipam_capacity", "Addresses that the node's prefixes have room for.", []string{"family"}, nil)
 	nodes       = prometheus.NewDesc("cilium_nodes_all_num", "Nodes of the cluster that this node knows.", nil, nil)
+	bootstrap   = prometheus.NewDesc("cilium_agent_bootstrap_seconds", "From the start of the agent until the node took workloads.", []string{"scope", "outcome"}, nil)
 	version     = prometheus.NewDesc("cilium_version", "Version of the agent; 1.", []string{"version", "revision", "arch"}, nil)
 	failing     = prometheus.NewDesc("cilium_controllers_failing", "Tables of which rows are not in place.", []string{"table"}, nil)
 	ready       = prometheus.NewDesc("weft_ready", "1 when this node takes workloads.", nil, nil)
@@ -53,7 +56,7 @@ func NewOwn(n Node) *Own { return &Own{n} }
 // Describe implements prometheus.Collector.
 func (o *Own) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		endpoints, states, policies, revision, enforcement, identities, addresses, capacity, nodes, version, failing, ready, unmet, full, room, lost,
+		endpoints, states, policies, revision, enforcement, identities, addresses, capacity, nodes, bootstrap, version, failing, ready, unmet, full, room, lost,
 	} {
 		out <- d
 	}
@@ -77,6 +80,9 @@ func (o *Own) Collect(to chan<- prometheus.Metric) {
 	is := 0.0
 	if o.n.Ready() {
 		is = 1
+	}
+	if took := o.n.Took(); took > 0 {
+		out.set(bootstrap, took.Seconds(), "overall", "success")
 	}
 	out.set(ready, is)
 	for row := range status.Statuses.All(s) {

@@ -77,11 +77,12 @@ func TestAnAgentTellsOfItself(t *testing.T) {
 		tables.Nodes.Put(tx, table.Node{Name: "n", Local: true, PodCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}})
 		tables.Policies.Put(tx, table.PolicyObject{Name: "p", Valid: true})
 	})
-	own := NewOwn(Node{Version: "v1", Tables: tables, DB: db, Ready: func() bool { return true }, Settings: func() []settings.Line {
+	own := NewOwn(Node{Version: "v1", Tables: tables, DB: db, Ready: func() bool { return true }, Took: func() time.Duration { return 2 * time.Second }, Settings: func() []settings.Line {
 		return []settings.Line{{Key: "enable-wireguard", Protection: true, State: settings.NotImplemented}, {Key: "enable-ipv4", State: settings.Effective}}
 	}})
 	have := shown(t, registry(own))
-	for line := range strings.Lines(`cilium_endpoint 1
+	for line := range strings.Lines(`cilium_agent_bootstrap_seconds{outcome="success",scope="overall"} 2
+cilium_endpoint 1
 cilium_endpoint_state{endpoint_state="ready"} 1
 cilium_endpoint_state{endpoint_state="waiting-to-regenerate"} 2
 cilium_identity{type="cluster_local"} 0
