@@ -210,14 +210,27 @@ func TestFlagsBecomeTheRequestThatHubbleWouldSend(t *testing.T) {
 		"--all":                            `{"number": "18446744073709551615"}`,
 		"--since 5m":                       `{"since": "2026-03-01T11:55:00Z"}`,
 		"--until 2026-02-01 --last 2":      `{"until": "2026-02-01T00:00:00Z", "number": "2"}`,
-		"--verdict denied":                 `{"number": "20", "whitelist": [{"verdict": ["DROPPED"]}]}`,
-		"--verdict AUDIT --verdict DENIED": `{"number": "20", "whitelist": [{"verdict": ["AUDIT", "DROPPED"]}]}`,
-		"--pod web --port 80":              `{"number": "20", "whitelist": [{"source_pod": ["web"], "source_port": ["80"]}, {"destination_pod": ["web"], "destination_port": ["80"]}]}`,
-		"--from-pod web --to-port 80 --protocol tcp": `{"number": "20", "whitelist": [{"source_pod": ["web"], "destination_port": ["80"], "protocol": ["tcp"]}]}`,
+		"--verdict denied":                 `{"number": "20", "whitelist": [{"verdict": ["DROPPED"], "drop_reason_desc": ["POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED"]}]}`,
+		"--verdict AUDIT --verdict DENIED": `{"number": "20", "whitelist": [{"verdict": ["AUDIT"]}, {"verdict": ["DROPPED"], "drop_reason_desc": ["POLICY_DENIED", "POLICY_DENY", "AUTH_REQUIRED"]}]}`,
+		"--verdict DENIED --drop-reason-desc POLICY_DENY":                       `{"number": "20", "whitelist": [{"verdict": ["DROPPED"], "drop_reason_desc": ["POLICY_DENY"]}]}`,
+		"--pod web --port 80":                                                   `{"number": "20", "whitelist": [{"source_pod": ["web", "virt-launcher-web"], "source_port": ["80"]}, {"destination_pod": ["web", "virt-launcher-web"], "destination_port": ["80"]}]}`,
+		"--not --pod x/db":                                                      `{"number": "20", "blacklist": [{"source_pod": ["x/db", "x/virt-launcher-db"]}, {"destination_pod": ["x/db", "x/virt-launcher-db"]}]}`,
+		"--pod virt-launcher-db":                                                `{"number": "20", "whitelist": [{"source_pod": ["virt-launcher-db"]}, {"destination_pod": ["virt-launcher-db"]}]}`,
+		"--from-pod web --to-port 80 --protocol tcp":                            `{"number": "20", "whitelist": [{"source_pod": ["web", "virt-launcher-web"], "destination_port": ["80"], "protocol": ["tcp"]}]}`,
+		"--fqdn *.x --cluster c --not-reply":                                    `{"number": "20", "whitelist": [{"source_fqdn": ["*.x"], "source_cluster_name": ["c"], "reply": [false]}, {"destination_fqdn": ["*.x"], "destination_cluster_name": ["c"], "reply": [false]}]}`,
+		"--workload Deployment/web --to-fqdn x":                                 `{"number": "20", "whitelist": [{"source_workload": [{"kind": "Deployment", "name": "web"}], "destination_fqdn": ["x"]}, {"destination_workload": [{"kind": "Deployment", "name": "web"}], "destination_fqdn": ["x"]}]}`,
+		"--from-workload web --to-workload DaemonSet/":                          `{"number": "20", "whitelist": [{"source_workload": [{"name": "web"}], "destination_workload": [{"kind": "DaemonSet"}]}]}`,
+		"--snat-ip 192.0.2.1 --node-label zone=a --ip-version none --encrypted": `{"number": "20", "whitelist": [{"source_ip_xlated": ["192.0.2.1"], "node_labels": ["zone=a"], "ip_version": ["IP_NOT_USED"], "encrypted": [true]}]}`,
+		"--http-status 4+ --http-method get --http-path /x --http-url y --http-header a:b --dns-query z": `{"number": "20", "whitelist": [{"http_status_code": ["4+"], "http_method": ["get"], "http_path": ["/x"], "http_url": ["y"], "http_header": [{"key": "a", "value": "b"}], "dns_query": ["z"]}]}`,
+		"--trace-id t --ip-trace-id 7 --cel-expression true --cel-expression false":                      `{"number": "20", "whitelist": [{"trace_id": ["t"], "ip_trace_id": ["7"], "experimental": {"cel_expression": ["true", "false"]}}]}`,
+		"--from-all-namespaces --to-pod x/":                                                              `{"number": "20", "whitelist": [{"source_pod": ["/"], "destination_pod": ["x/"]}]}`,
+		"--service x/a --from-pod x/b":                                                                   `{"number": "20", "whitelist": [{"source_pod": ["x/b", "x/virt-launcher-b"], "source_service": ["x/a"]}, {"source_pod": ["x/b", "x/virt-launcher-b"], "destination_service": ["x/a"]}]}`,
+		`--allowlist {"reply":[true]}{"uuid":["u"]} --denylist {"uuid":["v"]} --verdict AUDIT`:           `{"number": "20", "whitelist": [{"verdict": ["AUDIT"]}, {"reply": [true]}, {"uuid": ["u"]}], "blacklist": [{"uuid": ["v"]}]}`,
+		"-o json --field-mask time,source.pod_name":                                                      `{"number": "20", "field_mask": "time,source.podName"}`,
 		"-n shop":                                 `{"number": "20", "whitelist": [{"source_pod": ["shop/"]}, {"destination_pod": ["shop/"]}]}`,
-		"-n shop --namespace store --pod web":     `{"number": "20", "whitelist": [{"source_pod": ["shop/web", "store/web"]}, {"destination_pod": ["shop/web", "store/web"]}]}`,
+		"-n shop --namespace store --pod web":     `{"number": "20", "whitelist": [{"source_pod": ["shop/web", "store/web", "shop/virt-launcher-web", "store/virt-launcher-web"]}, {"destination_pod": ["shop/web", "store/web", "shop/virt-launcher-web", "store/virt-launcher-web"]}]}`,
 		"--from-namespace shop --to-service x/db": `{"number": "20", "whitelist": [{"source_pod": ["shop/"], "destination_service": ["x/db"]}]}`,
-		"-A --pod web":                            `{"number": "20", "whitelist": [{"source_pod": ["/web"]}, {"destination_pod": ["/web"]}]}`,
+		"-A --pod web":                            `{"number": "20", "whitelist": [{"source_pod": ["/web", "/virt-launcher-web"]}, {"destination_pod": ["/web", "/virt-launcher-web"]}]}`,
 		"--ip 10.0.0.0/8 -6":                      `{"number": "20", "whitelist": [{"source_ip": ["10.0.0.0/8"], "ip_version": ["IPv6"]}, {"destination_ip": ["10.0.0.0/8"], "ip_version": ["IPv6"]}]}`,
 		"--not --from-identity host --type drop":  `{"number": "20", "whitelist": [{"event_type": [{"type": 1}]}], "blacklist": [{"source_identity": [1]}]}`,
 		"--identity 300":                          `{"number": "20", "whitelist": [{"source_identity": [300]}, {"destination_identity": [300]}]}`,
@@ -227,7 +240,7 @@ func TestFlagsBecomeTheRequestThatHubbleWouldSend(t *testing.T) {
 		"--drop-reason-desc policy_deny --traffic-direction Egress": `{"number": "20", "whitelist": [{"drop_reason_desc": ["POLICY_DENY"], "traffic_direction": ["EGRESS"]}]}`,
 		"--node-name n* --interface eth0 --uuid u":                  `{"number": "20", "whitelist": [{"node_name": ["n*"], "interface": [{"name": "eth0"}], "uuid": ["u"]}]}`,
 	} {
-		_, errs, code := run(t, nil, append([]string{"observe", "--server", server}, strings.Fields(args)...)...)
+		_, errs, code := run(t, nil, append([]string{"observe", "--server", server, "--use-default-field-masks=false"}, strings.Fields(args)...)...)
 		if code != 0 {
 			t.Errorf("%s: %s", args, errs)
 			continue
@@ -244,30 +257,41 @@ func TestFlagsBecomeTheRequestThatHubbleWouldSend(t *testing.T) {
 
 func TestACommandLineThatMakesNoSenseIsRefused(t *testing.T) {
 	for args, want := range map[string]string{
-		"observer":                       `weft: there is no command "observer"; did you mean observe?`,
-		"status now":                     `unknown command "now"`,
-		"status -o yaml":                 `--output "yaml": must be text or json`,
-		"observe --last 1 --first 2":     `--last and --first exclude each other`,
-		"observe --all --last 1":         `--last and --all exclude each other`,
-		"observe -f --first 2":           `--first and --follow exclude each other`,
-		"observe -f -o tab":              `not with --follow`,
-		"observe -o xml":                 `--output "xml"`,
-		"observe --color red":            `--color "red"`,
-		"observe --time-format x":        `--time-format "x": must be one of StampMilli`,
-		"observe --since noon":           `--since: "noon" is neither how long ago`,
-		"observe --not":                  `--not has no filter after it`,
-		"observe --not --not":            `--not negates the filter after it`,
-		"observe --verdict NO":           `"NO" is no verdict`,
-		"observe --type nothing":         `"nothing" is no type of event (capture, close, drop,`,
-		"observe --type drop:x":          `"x" is no subtype of drop`,
-		"observe --tcp-flags SYM":        `"SYM" is no TCP flag`,
-		"observe --identity who":         `"who" is neither a number nor one of host, world`,
-		"observe --drop-reason-desc no":  `"no" is no drop reason`,
-		"observe --traffic-direction up": `"up" is neither ingress nor egress`,
-		"observe --pod= ":                `must not be empty`,
-		"observe --pod a --from-pod b":   `--pod (either side) and --from-pod (one side) cannot be combined`,
-		"observe -n a --pod b/c":         `b/c is not in namespace a`,
-		"observe --sauce":                `unknown flag: --sauce`,
+		"observer":                             `weft: there is no command "observer"; did you mean observe?`,
+		"status now":                           `unknown command "now"`,
+		"status -o yaml":                       `--output "yaml": must be text or json`,
+		"observe --last 1 --first 2":           `--last and --first exclude each other`,
+		"observe --all --last 1":               `--last and --all exclude each other`,
+		"observe -f --first 2":                 `--first and --follow exclude each other`,
+		"observe -f -o tab":                    `not with --follow`,
+		"observe -o xml":                       `--output "xml"`,
+		"observe --color red":                  `--color "red"`,
+		"observe --time-format x":              `--time-format "x": must be one of StampMilli`,
+		"observe --since noon":                 `--since: "noon" is neither how long ago`,
+		"observe --not":                        `--not has no filter after it`,
+		"observe --not --not":                  `--not negates the filter after it`,
+		"observe --verdict NO":                 `"NO" is no verdict`,
+		"observe --type nothing":               `"nothing" is no type of event (capture, close, drop,`,
+		"observe --type drop:x":                `"x" is no subtype of drop`,
+		"observe --tcp-flags SYM":              `"SYM" is no TCP flag`,
+		"observe --identity who":               `"who" is neither a number nor one of host, world`,
+		"observe --drop-reason-desc no":        `"no" is no drop reason`,
+		"observe --traffic-direction up":       `"up" is neither ingress nor egress`,
+		"observe --pod= ":                      `must not be empty`,
+		"observe --pod a --from-pod b":         `--pod (either side) and --from-pod (one side) cannot be combined`,
+		"observe -n a --pod b/c":               `b/c is not in namespace a`,
+		"observe --sauce":                      `unknown flag: --sauce`,
+		"observe agent-event":                  `unknown command "agent-event"`,
+		"observe --encrypted --unencrypted":    `--encrypted and --unencrypted cannot be combined`,
+		"observe --namespace a --to-service b": `--namespace (either side) and --to-service (one side) cannot be combined`,
+		"observe --verdict DENIED --drop-reason-desc INVALID_SOURCE_IP": `--verdict DENIED is what policies dropped, for reason POLICY_DENIED, POLICY_DENY, AUTH_REQUIRED`,
+		"observe --ip-version 5":                            `"5" is none of v4, v6, none`,
+		"observe --http-header x":                           `"x" should be NAME:VALUE`,
+		"observe --ip-trace-id 0":                           `"0" is no number above 0`,
+		"observe --allowlist {":                             `--allowlist: filter 1 of "{": unexpected EOF`,
+		"observe --field-mask time":                         `--field-mask is for -o json`,
+		"observe -o json --field-mask sauce":                `--field-mask: `,
+		"observe --input-file /dev/null --cel-expression 1": `whitelist[0].experimental: cel_expression[0]: "1" gives int, and must give bool`,
 	} {
 		_, errs, code := run(t, nil, strings.Fields(args)...)
 		if code != 2 || !strings.Contains(errs, want) {
@@ -363,4 +387,22 @@ func (f *follower) GetFlows(_ *observerpb.GetFlowsRequest, s grpc.ServerStreamin
 	close(f.began)
 	<-s.Context().Done()
 	return nil
+}
+
+func TestTheProgramIsHubbleByAnotherName(t *testing.T) {
+	server := serve(t, &hubble{})
+	named := func(e *Environment) {
+		e.Program, e.Getenv = "hubble", func(name string) string { return map[string]string{"HUBBLE_SERVER": server}[name] }
+	}
+	if out, errs, code := run(t, named, "observe", "--numeric"); code != 0 || strings.Count(out, "10.0.0.5:4000") != 2 {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+	if _, errs, code := run(t, named, "table"); code != 2 || !strings.Contains(errs, `hubble: there is no command "table"`) {
+		t.Errorf("%d: %s", code, errs)
+	}
+	for _, c := range []string{"", "observe", "observe flows", "observe agent-events", "observe debug-events", "status", "list nodes", "list namespaces", "watch peers", "version"} {
+		if out, errs, code := run(t, named, append(strings.Fields(c), "--help")...); code != 0 || errs != "" || len(out) < 100 {
+			t.Errorf("%s: %d %s%s", c, code, out, errs)
+		}
+	}
 }

@@ -19,6 +19,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/dial"
 	"weftnet.io/weftnet/internal/cli/network"
+	"weftnet.io/weftnet/internal/cli/observe"
 	"weftnet.io/weftnet/internal/cli/policy"
 	"weftnet.io/weftnet/internal/cli/service"
 	"weftnet.io/weftnet/internal/cli/uninstall"
@@ -34,6 +35,7 @@ type Environment struct {
 	Terminal bool // Out is a terminal that shows colours
 	Now      func() time.Time
 	Getenv   func(string) string
+	Program  string                                 // how it is called: weft, or hubble by a symbolic link; empty: weft
 	Self     string                                 // path of this program
 	LookPath func(file string) (string, error)      // finds programs
 	Exec     func(path string, args []string) error // becomes another program
@@ -47,7 +49,7 @@ func System() Environment {
 	}
 	info, err := os.Stdout.Stat()
 	return Environment{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath,
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath, Program: filepath.Base(os.Args[0]),
 		Terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "",
 		Exec: func(path string, args []string) error {
 			return syscall.Exec(path, append([]string{path}, args...), os.Environ())
@@ -63,6 +65,9 @@ func Run(ctx context.Context, env Environment, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := rootCommand(&env)
+	if env.Program == "hubble" {
+		root = hubbleCommand(&env)
+	}
 	root.SetArgs(args)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
@@ -78,7 +83,8 @@ func Run(ctx context.Context, env Environment, args []string) int {
 	var networkUsage network.UsageError
 	var serviceUsage service.UsageError
 	var uninstallUsage uninstall.UsageError
-	if errors.As(err, &usage) || errors.As(err, &policyUsage) || errors.As(err, &networkUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) {
+	var observeUsage observe.UsageError
+	if errors.As(err, &usage) || errors.As(err, &observeUsage) || errors.As(err, &policyUsage) || errors.As(err, &networkUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) {
 		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
 		return 2
 	}
@@ -113,7 +119,7 @@ command line makes no sense.`,
 	}
 	root.SetVersionTemplate(version.Line("weft") + "\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(observeCommand(env), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
+	root.AddCommand(observe.Command(observing(env)), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
 	for _, c := range root.Commands() {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
@@ -127,9 +133,33 @@ command line makes no sense.`,
 	return root
 }
 
+// hubbleCommand is this program under the name of Hubble's client.
+func hubbleCommand(env *Environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:     "hubble",
+		Short:   "Show flows, and who serves them",
+		Version: version.Text(),
+		Long: `hubble is weft under the name of Hubble's client, with that one's commands and flags. Flows come from the socket of this node's
+agent, if neither --server nor HUBBLE_SERVER says otherwise.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          unknownCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetVersionTemplate(version.Line("hubble") + "\n")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(observe.Hubble(observing(env))...)
+	return root
+}
+
+// observing is what the commands about flows live in.
+func observing(env *Environment) observe.Environment {
+	return observe.Environment{In: env.In, Out: env.Out, Err: env.Err, Terminal: env.Terminal, Now: env.Now, Getenv: env.Getenv, Program: env.Program}
+}
+
 func policyCommand(env *Environment) *cobra.Command {
 	flows := func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error {
-		return recorded(ctx, observeOptions{server: dial.Flags{Server: server}, since: since}, env.Now(), each)
+		return observe.Recorded(ctx, dial.Flags{Server: server}, since, env.Now(), each)
 	}
 	cluster := func(ctx context.Context, kubeconfig string) ([]*manifest.Object, error) {
 		config, err := connect(env, kubeconfig)

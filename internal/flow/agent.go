@@ -144,18 +144,13 @@ func (p *Printer) event(when, node string, head, cells []string, line string) er
 		_, err := fmt.Fprintln(p.tab, strings.Join(cells, "\t"))
 		return err
 	case Dict:
-		var b strings.Builder
-		if !first {
-			b.WriteString("------------\n")
-		}
-		fmt.Fprintf(&b, "%11s: %s\n", "TIMESTAMP", when)
-		if p.o.NodeName {
-			fmt.Fprintf(&b, "%11s: %s\n", "NODE", clean(node))
-		}
+		p.lines--
+		var pairs []string
 		for i, name := range head {
-			fmt.Fprintf(&b, "%11s: %s\n", name, cells[i])
+			pairs = append(pairs, name, cells[i])
 		}
-		_, err := fmt.Fprint(p.out, b.String())
+		err := p.dict(when, node, pairs...)
+		p.lines++
 		return err
 	}
 	name := ""

@@ -77,17 +77,16 @@ func (p *Printer) Close() error {
 
 // Print prints one answer. Answers of a kind that is not known yet are passed over.
 func (p *Printer) Print(r *observerpb.GetFlowsResponse) error {
-	if p.json != nil {
-		return p.json.Encode(r)
-	}
 	var err error
 	switch {
+	case r.GetNodeStatus() != nil:
+		return p.nodes(r)
+	case p.json != nil:
+		return p.json.Encode(r)
 	case r.GetFlow() != nil:
 		err = p.flow(r.GetFlow())
 	case r.GetLostEvents() != nil:
 		err = p.lost(r)
-	case r.GetNodeStatus() != nil:
-		return p.nodes(r)
 	default:
 		return nil
 	}
@@ -98,7 +97,7 @@ func (p *Printer) Print(r *observerpb.GetFlowsResponse) error {
 func (p *Printer) flow(f *flowpb.Flow) error {
 	src, dst := p.hosts(f)
 	when, kind, verdict := p.time(f.GetTime()), typeText(f), p.verdict(f)
-	summary := summaryText(f)
+	summary := p.summary(f)
 	switch p.o.Output {
 	case Tab:
 		return p.row(when, f.GetNodeName(), src, dst, kind, verdict, summary)
@@ -163,19 +162,24 @@ func (p *Printer) row(when, node string, columns ...string) error {
 	return err
 }
 
-func (p *Printer) dict(when, node string, fields ...string) error {
+func (p *Printer) dict(when, node string, cells ...string) error {
+	head := []string{"TIMESTAMP", when}
+	if p.o.NodeName {
+		head = append(head, "NODE", clean(node))
+	}
+	return fields(p.out, p.lines == 0, append(head, cells...)...)
+}
+
+// fields prints names and values, one pair a line, below a line if they are not the first.
+func fields(out io.Writer, first bool, cells ...string) error {
 	var b strings.Builder
-	if p.lines != 0 {
+	if !first {
 		b.WriteString("------------\n")
 	}
-	fmt.Fprintf(&b, "%11s: %s\n", "TIMESTAMP", when)
-	if p.o.NodeName {
-		fmt.Fprintf(&b, "%11s: %s\n", "NODE", clean(node))
+	for i := 0; i < len(cells); i += 2 {
+		fmt.Fprintf(&b, "%11s: %s\n", cells[i], cells[i+1])
 	}
-	for i := 0; i < len(fields); i += 2 {
-		fmt.Fprintf(&b, "%11s: %s\n", fields[i], fields[i+1])
-	}
-	_, err := io.WriteString(p.out, b.String())
+	_, err := io.WriteString(out, b.String())
 	return err
 }
 
@@ -187,6 +191,18 @@ func (p *Printer) nodes(r *observerpb.GetFlowsResponse) error {
 		return nil
 	}
 	names, n := clean(shorten(s.GetNodeNames())), len(s.GetNodeNames())
+	switch p.o.Output {
+	case JSON:
+		return json.NewEncoder(p.o.Errors).Encode(r)
+	case Dict:
+		message := "N/A"
+		if s.GetMessage() != "" {
+			message = strconv.Quote(s.GetMessage())
+		}
+		err := fields(p.o.Errors, p.lines == 0, "TIMESTAMP", p.time(r.GetTime()), "STATE", s.GetStateChange().String(), "NODES", names, "MESSAGE", message)
+		p.lines = max(p.lines, 1)
+		return err
+	}
 	var text string
 	switch s.GetStateChange() {
 	case relaypb.NodeState_NODE_CONNECTED:
@@ -248,7 +264,7 @@ func (p *Printer) host(ip string, port uint16, e *flowpb.Endpoint, s *flowpb.Ser
 	}
 	name = clean(name)
 	if port != 0 {
-		name = net.JoinHostPort(name, strconv.Itoa(int(port)))
+		name = net.JoinHostPort(name, p.paint(yellow, strconv.Itoa(int(port))))
 	}
 	return p.paint(cyan, name)
 }
@@ -350,7 +366,7 @@ func stagedText(log []string) (text string) {
 	return text
 }
 
-func summaryText(f *flowpb.Flow) string {
+func (p *Printer) summary(f *flowpb.Flow) string {
 	//lint:ignore SA1019 clients before 1.15 read it
 	text := f.GetSummary() //nolint:staticcheck // deprecated upstream for years and still what every client prints
 	if text == "" {
@@ -359,10 +375,15 @@ func summaryText(f *flowpb.Flow) string {
 	if id := f.GetIpTraceId().GetTraceId(); id > 0 {
 		text = fmt.Sprintf("IP Trace ID: %d; %s", id, text)
 	}
-	if auth := f.GetAuthType(); auth != flowpb.AuthType_DISABLED {
-		text += "; Auth: " + auth.String()
+	text = clean(text)
+	switch auth := f.GetAuthType(); auth {
+	case flowpb.AuthType_DISABLED:
+	case flowpb.AuthType_TEST_ALWAYS_FAIL:
+		text += "; Auth: " + p.paint(red, auth.String())
+	default:
+		text += "; Auth: " + p.paint(green, auth.String())
 	}
-	return clean(text)
+	return text
 }
 
 // Colours of a terminal (ECMA-48 SGR).

@@ -1,4 +1,4 @@
-package cli
+package observe
 
 import (
 	"errors"
@@ -11,9 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 
-	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 )
 
@@ -29,6 +27,8 @@ type pair struct {
 	from, to   flowpb.FlowFilter
 	said       []string
 	namespaces [3][]string // either, from, to
+	denied     bool        // verdict DENIED was said
+	raw        []*flowpb.FlowFilter
 }
 
 // end says which end of a flow a flag is about.
@@ -102,18 +102,30 @@ func (v *filterValue) Set(value string) error {
 	return v.flag.set(p, value)
 }
 
-// conflict refuses flags for either side beside flags for one side of the same thing: it could mean two things.
+// conflict refuses flags for either side beside flags for one side of the same thing, as Hubble does: it could mean two things.
 func (p *pair) conflict() error {
 	for _, about := range []struct{ both, one []string }{
-		{[]string{"pod", "namespace", "all-namespaces", "service"}, []string{"from-pod", "to-pod", "from-namespace", "to-namespace", "from-service", "to-service"}},
+		{[]string{"pod"}, []string{"from-pod", "to-pod"}},
+		{[]string{"namespace", "all-namespaces"}, []string{
+			"from-pod", "to-pod", "from-namespace", "to-namespace", "from-all-namespaces", "to-all-namespaces", "from-service", "to-service",
+		}},
+		{[]string{"service"}, []string{"from-service", "to-service"}},
 		{[]string{"ip"}, []string{"from-ip", "to-ip"}},
+		{[]string{"fqdn"}, []string{"from-fqdn", "to-fqdn"}},
 		{[]string{"label"}, []string{"from-label", "to-label"}},
 		{[]string{"port"}, []string{"from-port", "to-port"}},
+		{[]string{"workload"}, []string{"from-workload", "to-workload"}},
 		{[]string{"identity"}, []string{"from-identity", "to-identity"}},
+		{[]string{"encrypted"}, []string{"unencrypted"}},
+		{[]string{"reply"}, []string{"not-reply"}},
 	} {
 		both := slices.IndexFunc(p.said, func(name string) bool { return slices.Contains(about.both, name) })
 		one := slices.IndexFunc(p.said, func(name string) bool { return slices.Contains(about.one, name) })
-		if both >= 0 && one >= 0 {
+		switch {
+		case both < 0 || one < 0:
+		case about.both[0] == "encrypted" || about.both[0] == "reply":
+			return fmt.Errorf("--%s and --%s cannot be combined", p.said[both], p.said[one])
+		default:
 			return fmt.Errorf("--%s (either side) and --%s (one side) cannot be combined", p.said[both], p.said[one])
 		}
 	}
@@ -134,7 +146,7 @@ func (ff *filterFlags) filters() (include, exclude []*flowpb.FlowFilter, err err
 
 func (p *pair) filters() ([]*flowpb.FlowFilter, error) {
 	if len(p.said) == 0 {
-		return nil, nil
+		return p.raw, nil
 	}
 	for _, side := range []struct {
 		f    *flowpb.FlowFilter
@@ -148,10 +160,52 @@ func (p *pair) filters() ([]*flowpb.FlowFilter, error) {
 			return nil, err
 		}
 	}
+	list := []*flowpb.FlowFilter{&p.from, &p.to}
 	if proto.Equal(&p.from, &p.to) {
-		return []*flowpb.FlowFilter{&p.from}, nil
+		list = list[:1]
 	}
-	return []*flowpb.FlowFilter{&p.from, &p.to}, nil
+	if p.denied {
+		var err error
+		if list, err = denied(list); err != nil {
+			return nil, err
+		}
+	}
+	for _, f := range list {
+		addMachines(f)
+	}
+	return append(list, p.raw...), nil
+}
+
+// policyReasons are the reasons of drops that policies asked for.
+var policyReasons = []flowpb.DropReason{flowpb.DropReason_POLICY_DENIED, flowpb.DropReason_POLICY_DENY, flowpb.DropReason_AUTH_REQUIRED}
+
+// denied adds verdict DENIED to filters, which Hubble has not: dropped, and for a reason of a policy. Beside other verdicts it is one
+// of them.
+func denied(list []*flowpb.FlowFilter) (out []*flowpb.FlowFilter, err error) {
+	for _, f := range list {
+		if len(f.GetVerdict()) > 0 {
+			out = append(out, proto.CloneOf(f))
+		}
+		f.Verdict = []flowpb.Verdict{flowpb.Verdict_DROPPED}
+		if asked := f.GetDropReasonDesc(); len(asked) > 0 {
+			f.DropReasonDesc = slices.DeleteFunc(slices.Clone(asked), func(r flowpb.DropReason) bool { return !slices.Contains(policyReasons, r) })
+			if len(f.GetDropReasonDesc()) == 0 {
+				return nil, fmt.Errorf("--verdict DENIED is what policies dropped, for reason %s: it cannot be combined with --drop-reason-desc %s", reasonNames(policyReasons), reasonNames(asked))
+			}
+		} else {
+			f.DropReasonDesc = slices.Clone(policyReasons)
+		}
+		out = append(out, f)
+	}
+	return out, nil
+}
+
+func reasonNames(list []flowpb.DropReason) string {
+	var names []string
+	for _, r := range list {
+		names = append(names, r.String())
+	}
+	return strings.Join(names, ", ")
 }
 
 // qualify puts names of pods and services into namespaces; without names, all pods of the namespaces are meant.
@@ -238,12 +292,49 @@ func namespaceFlags() []filterFlag {
 		{source, "from-namespace", "", "the same of the source only", ""},
 		{destination, "to-namespace", "", "the same of the destination only", ""},
 		{either, "all-namespaces", "A", "pods and services of any namespace", "true"},
+		{source, "from-all-namespaces", "", "the same of the source only", "true"},
+		{destination, "to-all-namespaces", "", "the same of the destination only", "true"},
 	} {
 		out = append(out, filterFlag{name: f.name, short: f.short, usage: f.usage, bare: f.bare, set: func(p *pair, value string) error {
 			if f.bare != "" {
 				value = ""
 			}
 			p.namespaces[f.e] = append(p.namespaces[f.e], value)
+			return nil
+		}})
+	}
+	return out
+}
+
+// workloadFlags take [KIND/]NAME; KIND/ alone stands for all of a kind.
+func workloadFlags() []filterFlag {
+	var out []filterFlag
+	for _, f := range []struct {
+		e           end
+		name, usage string
+	}{
+		{either, "workload", "workload of either end: [KIND/]NAME, such as Deployment/web"},
+		{source, "from-workload", "the same of the source only"},
+		{destination, "to-workload", "the same of the destination only"},
+	} {
+		out = append(out, filterFlag{name: f.name, usage: f.usage, set: func(p *pair, value string) error {
+			kind, name, has := strings.Cut(value, "/")
+			if !has {
+				kind, name = "", value
+			}
+			w := &flowpb.Workload{Kind: kind, Name: name}
+			if f.e != destination {
+				p.from.SourceWorkload = append(p.from.SourceWorkload, w)
+			}
+			if f.e == source {
+				p.to.SourceWorkload = append(p.to.SourceWorkload, w)
+			}
+			if f.e == destination {
+				p.from.DestinationWorkload = append(p.from.DestinationWorkload, w)
+			}
+			if f.e != source {
+				p.to.DestinationWorkload = append(p.to.DestinationWorkload, w)
+			}
 			return nil
 		}})
 	}
@@ -308,6 +399,11 @@ func allFilterFlags() []filterFlag {
 	list := sided("pod", "", "pod of either end: [NAMESPACE/]PREFIX",
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePod }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPod }, nonEmpty)
 	list = append(list, namespaceFlags()...)
+	list = append(list, sided("fqdn", "", "domain name of either end, with * for any characters",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceFqdn }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationFqdn }, nil)...)
+	list = append(list, sided("cluster", "", "cluster of either end",
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceClusterName }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationClusterName }, nil)...)
+	list = append(list, workloadFlags()...)
 	list = append(list, sided("ip", "", "address or prefix of either end",
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourceIp }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationIp }, nil)...)
 	list = append(list, sided("port", "", "port of either end",
@@ -325,120 +421,4 @@ func nonEmpty(value string) (string, error) {
 		return "", errors.New("must not be empty")
 	}
 	return value, nil
-}
-
-// wholeFlags are about a flow as a whole.
-func wholeFlags() []filterFlag {
-	verdicts := []string{"FORWARDED", "DROPPED", "DENIED", "AUDIT", "REDIRECTED", "ERROR", "TRACED", "TRANSLATED"}
-	version := func(name, short string, v flowpb.IPVersion) filterFlag {
-		f := both(name, short, "flows of "+v.String()+" only", nil, func(f *flowpb.FlowFilter, _ string) error {
-			f.IpVersion = append(f.IpVersion, v)
-			return nil
-		})
-		f.bare = "true"
-		return f
-	}
-	return []filterFlag{
-		both("verdict", "", "verdict: "+strings.Join(verdicts, ", ")+" (DENIED is DROPPED)", verdicts, setVerdict),
-		both("type", "t", "type of event: "+strings.Join(flow.EventTypes(), ", ")+"; or TYPE:SUBTYPE, e.g. trace:to-endpoint", typeNames(), setType),
-		both("protocol", "", "tcp, udp, sctp, icmp, icmpv4, icmpv6, dns, http, …", []string{"tcp", "udp", "sctp", "icmp", "icmpv4", "icmpv6"}, func(f *flowpb.FlowFilter, value string) error {
-			f.Protocol = append(f.Protocol, value)
-			return nil
-		}),
-		both("tcp-flags", "", "TCP flags that must all be set, e.g. SYN,ACK", nil, setTCPFlags),
-		both("drop-reason-desc", "", "reason of a drop by its name in Hubble's API, e.g. POLICY_DENIED", nil, func(f *flowpb.FlowFilter, value string) error {
-			n, known := flowpb.DropReason_value[strings.ToUpper(value)]
-			if !known {
-				return fmt.Errorf("%q is no drop reason, as POLICY_DENIED or INVALID_SOURCE_IP are", value)
-			}
-			f.DropReasonDesc = append(f.DropReasonDesc, flowpb.DropReason(n))
-			return nil
-		}),
-		both("traffic-direction", "", "ingress or egress, seen from the pod whose policy or NIC saw it", []string{"ingress", "egress"}, func(f *flowpb.FlowFilter, value string) error {
-			n := flowpb.TrafficDirection_value[strings.ToUpper(value)]
-			if n == 0 {
-				return fmt.Errorf("%q is neither ingress nor egress", value)
-			}
-			f.TrafficDirection = append(f.TrafficDirection, flowpb.TrafficDirection(n))
-			return nil
-		}),
-		version("ipv4", "4", flowpb.IPVersion_IPv4),
-		version("ipv6", "6", flowpb.IPVersion_IPv6),
-		both("interface", "", "name of the device where it was seen", nil, func(f *flowpb.FlowFilter, value string) error {
-			f.Interface = append(f.Interface, &flowpb.NetworkInterface{Name: value})
-			return nil
-		}),
-		both("node-name", "", "node that saw it: [CLUSTER/]NAME, with * for any characters", nil, func(f *flowpb.FlowFilter, value string) error {
-			f.NodeName = append(f.NodeName, value)
-			return nil
-		}),
-		both("uuid", "", "the one flow with this unique id", nil, func(f *flowpb.FlowFilter, value string) error {
-			f.Uuid = append(f.Uuid, value)
-			return nil
-		}),
-	}
-}
-
-func setVerdict(f *flowpb.FlowFilter, value string) error {
-	name := strings.ToUpper(value)
-	if name == "DENIED" {
-		name = flowpb.Verdict_DROPPED.String()
-	}
-	n, known := flowpb.Verdict_value[name]
-	if !known {
-		return fmt.Errorf("%q is no verdict", value)
-	}
-	f.Verdict = append(f.Verdict, flowpb.Verdict(n))
-	return nil
-}
-
-func typeNames() []string {
-	names := flow.EventTypes()
-	for _, point := range flow.Points() {
-		names = append(names, "trace:"+point)
-	}
-	return names
-}
-
-func setType(f *flowpb.FlowFilter, value string) error {
-	if flow.IsOwnPoint(value) {
-		value = "trace:" + value
-	}
-	name, sub, hasSub := strings.Cut(value, ":")
-	kind, known := flow.EventType(name)
-	if !known {
-		n, err := strconv.ParseUint(name, 10, 31)
-		if err != nil {
-			return fmt.Errorf("%q is no type of event (%s)", name, strings.Join(flow.EventTypes(), ", "))
-		}
-		kind = int32(n)
-	}
-	filter := &flowpb.EventTypeFilter{Type: kind, MatchSubType: hasSub}
-	if hasSub {
-		n, known := flow.PointSubType(sub)
-		if !known || kind != flow.EventTrace {
-			parsed, err := strconv.ParseUint(sub, 10, 31)
-			if err != nil {
-				return fmt.Errorf("%q is no subtype of %s (of trace: %s)", sub, name, strings.Join(flow.Points(), ", "))
-			}
-			n = int32(parsed)
-		}
-		filter.SubType = n
-	}
-	f.EventType = append(f.EventType, filter)
-	return nil
-}
-
-func setTCPFlags(f *flowpb.FlowFilter, value string) error {
-	flags := &flowpb.TCPFlags{}
-	m := flags.ProtoReflect()
-	for name := range strings.SplitSeq(strings.ToUpper(value), ",") {
-		field := m.Descriptor().Fields().ByTextName(strings.TrimSpace(name))
-		if field == nil {
-			return fmt.Errorf("%q is no TCP flag (FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, NS)", name)
-		}
-		m.Set(field, protoreflect.ValueOfBool(true))
-	}
-	f.TcpFlags = append(f.TcpFlags, flags)
-	return nil
 }
