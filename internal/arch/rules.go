@@ -29,7 +29,7 @@ func (l layer) String() string {
 
 // layers puts every package, with all below it, in a layer. A longer path goes before a shorter one.
 var layers = map[string]layer{
-	"internal/identity": words, "internal/flow": words, "internal/packet": words, "internal/bpf/abi": words, "internal/settings": words, "internal/capability": words, "internal/version": words,
+	"internal/identity": words, "internal/flow": words, "internal/packet": words, "internal/bpf/abi": words, "internal/settings": words, "internal/capability": words, "internal/version": words, "internal/tenancy": words,
 
 	"internal/policy": engines, "internal/lb": engines, "internal/maglev": engines, "internal/ipam": engines, "internal/attach": engines,
 
@@ -58,7 +58,7 @@ var libraries = []struct {
 	only []string
 	why  string
 }{
-	{"k8s.io/client-go", kubeEdges, "only source/kube, sink/kube, operator and cli speak to the API server; the rest sees rows, and works in a test without one"},
+	{"k8s.io/client-go", kubeEdges, "only source/kube, sink/kube, operator, relay/review and cli speak to the API server; the rest sees rows, and works in a test without one"},
 	{"sigs.k8s.io/controller-runtime", []string{"internal/operator"}, "only the operator is a controller; the agent has one state and one loop of its own"},
 	{"github.com/cilium/ebpf", []string{"internal/datapath", "internal/sink/bpfmap", "internal/observe"}, "only datapath, sink/bpfmap and observe touch programs and maps; what the kernel holds is then found in three packages"},
 	{"github.com/vishvananda/netlink", []string{"internal/source/netdev", "internal/sink/link", "internal/sink/route", "internal/datapath", "internal/rtnetlink"}, "only source/netdev reads and sink/link and sink/route write devices and routes, and datapath the filters that are its programs; everything else asks tables"},
@@ -67,7 +67,7 @@ var libraries = []struct {
 	{"github.com/google/go-cmp", nil, whyTesting},
 }
 
-var kubeEdges = []string{"internal/source/kube", "internal/sink/kube", "internal/operator", "internal/cli"}
+var kubeEdges = []string{"internal/source/kube", "internal/sink/kube", "internal/operator", "internal/relay/review", "internal/cli"}
 
 // kubernetes are the libraries of Kubernetes. Languages read its types.
 var kubernetes = []string{"k8s.io", "sigs.k8s.io"}

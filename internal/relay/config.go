@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,10 @@ type Config struct {
 	SortMost       int             `json:"sort-buffer-len-max"`
 	SortWindow     metav1.Duration `json:"sort-buffer-drain-timeout"`
 
+	Anonymous  bool   `json:"-"`          // clients are not asked who they are
+	Kubeconfig string `json:"kubeconfig"` // of the API server that knows clients; empty: that of the pod
+	APIServers string `json:"k8s-api-server-urls"`
+
 	HubbleCert string   `json:"tls-hubble-client-cert-file"` // shown to agents
 	HubbleKey  string   `json:"tls-hubble-client-key-file"`
 	HubbleCAs  []string `json:"-"`
@@ -45,6 +50,7 @@ type Config struct {
 	ServerCAs   []string `json:"-"`
 	ServerPlain *bool    `json:"disable-server-tls"`
 
+	RawAnonymous any `json:"hubble-relay-anonymous"`     // true, or as text
 	RawHubbleCAs any `json:"tls-hubble-server-ca-files"` // a file, or a list of them
 	RawServerCAs any `json:"tls-relay-client-ca-files"`
 
@@ -105,6 +111,11 @@ func parseConfig(text []byte) (c Config, err error) {
 	for name, d := range map[string]time.Duration{"retry-timeout": c.RetryTimeout.Duration, "sort-buffer-drain-timeout": c.SortWindow.Duration} {
 		if d < 0 {
 			return Config{}, fmt.Errorf("%s: %s is less than nothing", name, d)
+		}
+	}
+	if c.RawAnonymous != nil {
+		if c.Anonymous, err = strconv.ParseBool(fmt.Sprint(c.RawAnonymous)); err != nil {
+			return Config{}, fmt.Errorf("hubble-relay-anonymous: %v is neither true nor false", c.RawAnonymous)
 		}
 	}
 	if c.SortMost < 0 {

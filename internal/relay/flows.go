@@ -38,6 +38,10 @@ const again = 2 * time.Second
 
 // GetFlows asks all agents and sends what they give in one order.
 func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
+	v, err := viewOf(stream.Context())
+	if err != nil {
+		return err
+	}
 	q, err := query.New(r)
 	if err == nil && q.Last() && q.Number > mostLast && q.Number < allOf {
 		err = fmt.Errorf("number: the last %d flows of a cluster are more than a relay keeps to put them in order, which is %d: ask for fewer, for all, or for a time (since)", q.Number, mostLast)
@@ -54,7 +58,7 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 		limits.Patience = s.o.Window // what is stored comes without a pause
 	}
 	g := &gather{
-		s: s, q: q, request: r, stream: stream, ctx: ctx, started: time.Now(),
+		s: s, q: q, view: v, request: v.asks(r, q), stream: stream, ctx: ctx, started: time.Now(),
 		merge: merge.New[*observerpb.GetFlowsResponse](limits), readers: map[string]*reader{}, sources: map[string]*reader{}, woken: make(chan struct{}, 1),
 		told: map[string]relaypb.NodeState{}, past: true,
 	}
@@ -74,7 +78,8 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 type gather struct {
 	s       *Server
 	q       query.Query
-	request *observerpb.GetFlowsRequest
+	view    *view
+	request *observerpb.GetFlowsRequest // for agents
 	stream  grpc.ServerStreamingServer[observerpb.GetFlowsResponse]
 	ctx     context.Context
 	started time.Time
@@ -251,6 +256,16 @@ func (g *gather) pull(r *reader, client observerpb.ObserverClient, request *obse
 		case !r.note(one):
 			continue
 		}
+		read := !one.GetTime().AsTime().Before(g.started)
+		if one, err = g.pass(r, one); err != nil {
+			return err
+		}
+		if one == nil {
+			g.mu.Lock()
+			g.merge.Skip(r.source, read, time.Now())
+			g.mu.Unlock()
+			continue
+		}
 		for put := false; !put; {
 			g.mu.Lock()
 			if put = g.merge.Room(r.source); put {
@@ -268,6 +283,18 @@ func (g *gather) pull(r *reader, client observerpb.ObserverClient, request *obse
 			}
 		}
 	}
+}
+
+// pass gives what the client is sent of what an agent gave; nil: nothing. What it may see comes first, then what it wants of that.
+func (g *gather) pass(r *reader, one *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
+	shown, err := g.view.show(g.ctx, r.node, one)
+	if f := shown.GetFlow(); f != nil && !g.view.all {
+		if !g.q.Want(f) {
+			return nil, nil
+		}
+		shown.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: g.q.Mask.Apply(f)}
+	}
+	return shown, err
 }
 
 // note remembers what an agent gave last, and tells whether it is new: an agent that is asked again gives what is as old once more.
@@ -309,10 +336,13 @@ func (g *gather) report() error {
 			delete(g.sources, r.source)
 			continue // the node is gone
 		}
+		var refusal refused
 		switch {
+		case errors.As(e.err, &refusal) && g.ctx.Err() == nil:
+			return refusal.error
 		case g.ctx.Err() != nil, e.err == nil && !(g.q.Follow && g.q.Until.IsZero()):
 			continue
-		case status.Code(e.err) == codes.InvalidArgument:
+		case status.Code(e.err) == codes.InvalidArgument && g.view.all:
 			return e.err
 		}
 		if r.failed = time.Now(); r.latest.IsZero() {
@@ -334,9 +364,13 @@ func (g *gather) report() error {
 	return nil
 }
 
-// status tells the client of nodes.
+// status tells the client of nodes. What agents said when they failed is for those who see everything: it has addresses in it.
 func (g *gather) status(state relaypb.NodeState, names []string, message string) error {
+	if !g.view.all && message != "" {
+		message = "it does not answer, or has ended the request"
+	}
 	slices.Sort(names)
+	names = g.view.names(names)
 	return g.stream.Send(&observerpb.GetFlowsResponse{
 		Time: timestamppb.Now(),
 		ResponseTypes: &observerpb.GetFlowsResponse_NodeStatus{NodeStatus: &relaypb.NodeStatusEvent{
@@ -406,7 +440,7 @@ func (g *gather) room(of string) {
 // settled tells whether what is stored has been read.
 func (g *gather) settled(now time.Time) (bool, time.Duration) {
 	number := uint64(0)
-	if g.last != nil {
+	if g.last != nil && g.view.all { // else it is not known how many of those that an agent has are of these
 		number = g.q.Number
 	}
 	g.mu.Lock()

@@ -198,8 +198,12 @@ func (c *cluster) client(pool Peers, o Options) observerpb.ObserverClient {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	s := grpc.NewServer()
-	NewServer(pool, o).Register(s)
+	if o.Gate == nil {
+		o.Gate = Open{}
+	}
+	relay := NewServer(pool, o)
+	s := grpc.NewServer(relay.Interceptors()...)
+	relay.Register(s)
 	go func() { _ = s.Serve(l) }()
 	c.t.Cleanup(s.Stop)
 	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))

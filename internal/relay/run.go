@@ -21,6 +21,9 @@ import (
 
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/review"
+	"weftnet.io/weftnet/internal/source/kube"
+	"weftnet.io/weftnet/internal/tenancy"
 )
 
 // Run answers clients until ctx ends.
@@ -29,7 +32,11 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		Service: c.PeerService, ServiceName: peer.ServerName("hubble-peer", c.ClusterName), Files: c.toAgents(), Plain: c.AgentPlain,
 		Retry: c.RetryTimeout.Duration, Log: log,
 	})
-	server := NewServer(pool, Options{Version: version, Window: c.SortWindow.Duration, Most: c.SortMost, Log: log})
+	gate, err := c.gate(log)
+	if err != nil {
+		return err
+	}
+	server := NewServer(pool, Options{Version: version, Window: c.SortWindow.Duration, Most: c.SortMost, Gate: gate, Log: log})
 	if err := c.toAgents().Check(); err != nil && !c.AgentPlain {
 		log.Warn("agents are not spoken with until these files are there; no restart is needed", "error", err)
 	}
@@ -39,11 +46,11 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		if err := c.toClients().Check(); err != nil {
 			log.Warn("clients are not served until these files are there; no restart is needed", "error", err)
 		}
-	} else {
-		log.Warn("clients are served in plain text, and any client reads the flows of all nodes (relay.tls.enabled: false)", "address", c.ListenAddress)
 	}
+	c.warn(log)
 	healths := health.NewServer()
-	clients := grpc.NewServer(grpc.Creds(credentials), grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}))
+	clients := grpc.NewServer(append(server.Interceptors(), grpc.Creds(credentials), grpc.MaxHeaderListSize(64<<10),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}))...)
 	server.Register(clients)
 	healthpb.RegisterHealthServer(clients, healths)
 	probes := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
@@ -60,6 +67,32 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 		g.Go(func() error { return serveMetrics(ctx, registry, c.MetricsAddress) })
 	}
 	return g.Wait()
+}
+
+// gate says who clients are.
+func (c Config) gate(log *slog.Logger) (tenancy.Gate, error) {
+	if c.Anonymous {
+		return Open{}, nil
+	}
+	config, err := kube.Connect(c.Kubeconfig, "weft-relay", c.APIServers)
+	if err != nil {
+		return nil, fmt.Errorf("find the API server, which knows what clients may see (hubble-relay-anonymous: true serves any client everything without it): %w", err)
+	}
+	return review.New(config, log)
+}
+
+// warn says what of the configuration lets others read what they should not.
+func (c Config) warn(log *slog.Logger) {
+	if c.Anonymous {
+		log.Warn("clients are not asked who they are: any client that reaches the relay reads the flows of all namespaces (hubble-relay-anonymous)", "address", c.ListenAddress)
+	}
+	if !c.TLS() && !c.Anonymous {
+		log.Warn("clients are served in plain text (relay.tls.enabled: false): what is between them and the relay reads their flows, and their tokens, with which it may do what they may; "+
+			"weft observe with a kubeconfig goes through the API server, others should use tokens for the relay alone (kubectl create token NAME --audience "+review.Audience+")", "address", c.ListenAddress)
+	}
+	if !c.TLS() && c.Anonymous {
+		log.Warn("clients are served in plain text (relay.tls.enabled: false)", "address", c.ListenAddress)
+	}
 }
 
 func answer(ctx context.Context, s *grpc.Server, address, whose string) error {

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/tenancy"
 )
 
 // Peers are the agents that are asked.
@@ -30,6 +31,7 @@ type Options struct {
 	Window  time.Duration // how late a node may be for its flows to be in order: 1 s
 	Most    int           // flows of a request that are here to be put in order: 10,000
 	Answer  time.Duration // within which an agent answers: 5 s
+	Gate    tenancy.Gate  // says who clients are, and what they may see; nil: they see nothing
 	Log     *slog.Logger
 }
 
@@ -47,10 +49,13 @@ func NewServer(p Peers, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Gate == nil {
+		o.Gate = closed{}
+	}
 	return &Server{peers: p, o: o, numbers: newNumbers(p)}
 }
 
-// Register has a server of gRPC answer clients.
+// Register has a server of gRPC answer clients. It must have Interceptors.
 func (s *Server) Register(r grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(r, s) }
 
 // each asks all agents that are available, side by side. An agent that gives an error has a say in nothing else.
@@ -83,17 +88,25 @@ func each[A any](ctx context.Context, s *Server, ask func(context.Context, obser
 // named is how many nodes that are away are named; all are counted.
 const named = 10
 
-// ServerStatus is the sum of those of all agents.
+// ServerStatus is the sum of those of all agents; for a client that may see some namespaces, how many flows there are of these.
 func (s *Server) ServerStatus(ctx context.Context, r *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
+	v, err := viewOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.ServerStatusResponse, error) {
-		return c.ServerStatus(ctx, r)
+		one, err := c.ServerStatus(ctx, r)
+		if err != nil || v.all {
+			return one, err
+		}
+		return v.count(ctx, c, one)
 	})
 	sum := &observerpb.ServerStatusResponse{Version: s.o.Version}
 	away := uint32(0)
 	for _, p := range all {
 		one, ok := answers[p.Name]
 		if !ok {
-			if away++; away <= named {
+			if away++; away <= named && v.all {
 				sum.UnavailableNodes = append(sum.UnavailableNodes, p.Name)
 			}
 			continue
@@ -108,18 +121,35 @@ func (s *Server) ServerStatus(ctx context.Context, r *observerpb.ServerStatusReq
 	return sum, nil
 }
 
-// GetNodes lists all nodes with what their agents say of themselves.
+// GetNodes lists all nodes with what their agents say of themselves; for a client that may see some namespaces, the nodes where it may see
+// flows of pods of theirs that are there, and of these that they answer.
 func (s *Server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*observerpb.GetNodesResponse, error) {
+	v, err := viewOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	all, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.ServerStatusResponse, error) {
-		return c.ServerStatus(ctx, &observerpb.ServerStatusRequest{})
+		one, err := c.ServerStatus(ctx, &observerpb.ServerStatusRequest{})
+		if err != nil || v.all {
+			return one, err
+		}
+		here, err := v.lives(ctx, c)
+		if err != nil || !here {
+			return nil, err
+		}
+		return &observerpb.ServerStatusResponse{Version: one.GetVersion()}, nil
 	})
 	r := &observerpb.GetNodesResponse{}
 	for _, p := range all {
-		node := &observerpb.Node{
-			Name: p.Name, Address: p.Address, Tls: &observerpb.TLS{Enabled: p.ServerName != "", ServerName: p.ServerName},
-			State: relaypb.NodeState_NODE_UNAVAILABLE,
+		one, ok := answers[p.Name]
+		if !v.all && one == nil {
+			continue
 		}
-		if one, ok := answers[p.Name]; ok {
+		node := &observerpb.Node{Name: p.Name, State: relaypb.NodeState_NODE_UNAVAILABLE}
+		if v.all {
+			node.Address, node.Tls = p.Address, &observerpb.TLS{Enabled: p.ServerName != "", ServerName: p.ServerName}
+		}
+		if ok {
 			node.State, node.Version, node.UptimeNs = relaypb.NodeState_NODE_CONNECTED, one.GetVersion(), one.GetUptimeNs()
 			node.NumFlows, node.MaxFlows, node.SeenFlows = one.GetNumFlows(), one.GetMaxFlows(), one.GetSeenFlows()
 		} else if p.Available {
@@ -130,8 +160,12 @@ func (s *Server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*
 	return r, nil
 }
 
-// GetNamespaces lists the namespaces that any agent has had flows of.
+// GetNamespaces lists the namespaces that any agent has had flows of, and that the client may see.
 func (s *Server) GetNamespaces(ctx context.Context, r *observerpb.GetNamespacesRequest) (*observerpb.GetNamespacesResponse, error) {
+	v, err := viewOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	_, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.GetNamespacesResponse, error) {
 		return c.GetNamespaces(ctx, r)
 	})
@@ -143,7 +177,11 @@ func (s *Server) GetNamespaces(ctx context.Context, r *observerpb.GetNamespacesR
 	}
 	out := &observerpb.GetNamespacesResponse{}
 	for _, n := range slices.SortedFunc(maps.Keys(known), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
-		out.Namespaces = append(out.Namespaces, &observerpb.Namespace{Cluster: n[0], Namespace: n[1]})
+		if may, err := v.reader.May(ctx, n[1]); err != nil {
+			return nil, err
+		} else if may {
+			out.Namespaces = append(out.Namespaces, &observerpb.Namespace{Cluster: n[0], Namespace: n[1]})
+		}
 	}
 	return out, nil
 }
@@ -153,10 +191,16 @@ const reason = "weftnet-reason"
 
 // GetAgentEvents has none.
 func (s *Server) GetAgentEvents(_ *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
+	if _, err := readerOf(stream.Context()); err != nil {
+		return err
+	}
 	return stream.SetHeader(metadata.Pairs(reason, "agents keep flows, no agent events: see `weft status` and the log of weft-agent"))
 }
 
 // GetDebugEvents has none.
 func (s *Server) GetDebugEvents(_ *observerpb.GetDebugEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetDebugEventsResponse]) error {
+	if _, err := readerOf(stream.Context()); err != nil {
+		return err
+	}
 	return stream.SetHeader(metadata.Pairs(reason, "the datapath has no debug events"))
 }

@@ -69,6 +69,7 @@ type source[T any] struct {
 	silent time.Time // since when it has given nothing
 	given  int       // since it was opened
 	full   bool
+	read   bool // its past
 }
 
 // New makes an order. It reads the past until Present is called.
@@ -86,7 +87,7 @@ func (m *Merge[T]) Open(name string, now time.Time) {
 	if s.open {
 		return
 	}
-	s.open, s.silent, s.given = true, now, 0
+	s.open, s.silent, s.given, s.read = true, now, 0, false
 	m.open++
 	if len(s.items) == 0 {
 		m.empty++
@@ -121,6 +122,13 @@ func (m *Merge[T]) Put(name string, at time.Time, value T, now time.Time) {
 		heap.Push(&m.heads, s)
 	}
 	m.measure(s)
+}
+
+// Skip says that an open source gave something that does not matter here: it is not silent. read: all that comes after it is of the present.
+func (m *Merge[T]) Skip(name string, read bool, now time.Time) {
+	if s := m.sources[name]; s != nil {
+		s.silent, s.read = now, s.read || read
+	}
 }
 
 // least is what each source may have here however many there are.
@@ -214,11 +222,11 @@ func (m *Merge[T]) Take(now time.Time) Item[T] {
 	return Item[T]{s.name, e.at, e.value}
 }
 
-// Settled tells whether the past has been read: each open source has given n items, or nothing for Patience. Else wait tells when to ask
+// Settled tells whether the past has been read: each open source has given n items, or all of its past, or nothing for Patience. Else wait tells when to ask
 // again if nothing comes before.
 func (m *Merge[T]) Settled(n uint64, now time.Time) (settled bool, wait time.Duration) {
 	for _, s := range m.sources {
-		if !s.open || n > 0 && uint64(s.given) >= n {
+		if !s.open || s.read || n > 0 && uint64(s.given) >= n {
 			continue
 		}
 		if s.full {

@@ -1,0 +1,226 @@
+// Package review asks the API server of Kubernetes who a client of the relay is, and what it may see.
+//
+//	token        -> TokenReview          -> user, groups
+//	user, groups -> SubjectAccessReview  -> may get flows.weftnet.io in all namespaces; in one namespace
+//
+// # Invariants
+//
+//   - Answers are remembered for Remember at most, a number of them that is bounded; errors are not. So a right that is taken away, or a
+//     token, ends no later than that, also for a request that is under way: each flow is asked for again.
+//   - What is not known is not allowed.
+//   - A token is sent to the API server and nowhere else: it is remembered by its hash, and in no log or error.
+//
+// # Example
+//
+//	reviews, err := review.New(config, log)
+//	reader, err := reviews.Admit(ctx, token)
+//	yes, err := reader.May(ctx, "shop")
+package review
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	authn "k8s.io/api/authentication/v1"
+	authz "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/cache"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"weftnet.io/weftnet/internal/tenancy"
+)
+
+// What a client must have the right to get.
+const (
+	Group    = "weftnet.io"
+	Resource = "flows"
+)
+
+// Audience is that of tokens which are made for the relay alone. Those of the API server are taken as well.
+const Audience = "hubble-relay." + Group
+
+const (
+	// Remember is for how long an answer is taken as it was.
+	Remember = 30 * time.Second
+	// refusals are asked again sooner: the right may just have been given.
+	refusal = 5 * time.Second
+
+	mostTokens = 2_000
+	mostRights = 20_000
+
+	// patience is how long the API server may take for an answer.
+	patience = 5 * time.Second
+	// maxToken is the length of the longest token that is asked about, in bytes.
+	maxToken = 16 << 10
+)
+
+// Reviews asks an API server.
+type Reviews struct {
+	tokens, rights kubernetes.Interface // with limits of their own: bad tokens by the thousand hold up no review of rights
+	users, allowed *cache.LRUExpireCache
+	asking         singleflight.Group
+	log            *slog.Logger
+}
+
+var _ tenancy.Gate = (*Reviews)(nil)
+
+// New makes a gate that asks the API server of a configuration.
+func New(config *rest.Config, log *slog.Logger) (*Reviews, error) {
+	limited := func(qps float32) (kubernetes.Interface, error) {
+		c := rest.CopyConfig(config)
+		c.QPS, c.Burst = qps, int(2*qps)
+		return kubernetes.NewForConfig(c)
+	}
+	tokens, err := limited(20)
+	if err != nil {
+		return nil, fmt.Errorf("ask the API server for tokens: %w", err)
+	}
+	rights, err := limited(100)
+	if err != nil {
+		return nil, fmt.Errorf("ask the API server for rights: %w", err)
+	}
+	return newReviews(tokens, rights, log, nil), nil
+}
+
+// newReviews takes another clock for tests; nil: that of the machine.
+func newReviews(tokens, rights kubernetes.Interface, log *slog.Logger, clock cache.Clock) *Reviews {
+	r := &Reviews{tokens: tokens, rights: rights, log: log, users: cache.NewLRUExpireCache(mostTokens), allowed: cache.NewLRUExpireCache(mostRights)}
+	if clock != nil {
+		r.users, r.allowed = cache.NewLRUExpireCacheWithClock(mostTokens, clock), cache.NewLRUExpireCacheWithClock(mostRights, clock)
+	}
+	return r
+}
+
+// client is what is known by a token.
+type client struct {
+	of    *Reviews
+	token string
+	key   [sha256.Size]byte // of the token
+	name  string
+}
+
+// Admit implements tenancy.Gate.
+func (r *Reviews) Admit(ctx context.Context, token string) (tenancy.Reader, error) {
+	if len(token) > maxToken {
+		return nil, status.Errorf(codes.Unauthenticated, "the token is longer than %d bytes: that is none of Kubernetes", maxToken)
+	}
+	c := &client{of: r, token: token, key: sha256.Sum256([]byte(token))}
+	user, err := c.user(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.name = user.Username
+	return c, nil
+}
+
+// Name implements tenancy.Reader.
+func (c *client) Name() string { return c.name }
+
+// All implements tenancy.Reader.
+func (c *client) All(ctx context.Context) (bool, error) { return c.may(ctx, metav1.NamespaceAll) }
+
+// May implements tenancy.Reader. A flow of no namespace is for those who see all.
+func (c *client) May(ctx context.Context, namespace string) (bool, error) {
+	if namespace == "" {
+		return c.All(ctx)
+	}
+	return c.may(ctx, namespace)
+}
+
+// ask gives what is remembered, else what the API server says; callers that ask the same at one time ask it once.
+func ask[A any](ctx context.Context, r *Reviews, known *cache.LRUExpireCache, key any, say func(ctx context.Context) (answer A, keep time.Duration, err error)) (A, error) {
+	if answer, ok := known.Get(key); ok {
+		return answer.(A), nil
+	}
+	said := r.asking.DoChan(fmt.Sprint(key), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience) // the one that asked first may leave
+		defer cancel()
+		answer, keep, err := say(ctx)
+		if err != nil {
+			return answer, err
+		}
+		known.Add(key, answer, keep)
+		return answer, nil
+	})
+	select {
+	case s := <-said:
+		answer, _ := s.Val.(A)
+		return answer, s.Err
+	case <-ctx.Done():
+		var none A
+		return none, status.FromContextError(ctx.Err()).Err()
+	}
+}
+
+// user is what the API server says of a token; nil: it knows no such one.
+type user struct {
+	authn.UserInfo
+	key string // all of it as text
+}
+
+func (c *client) user(ctx context.Context) (*user, error) {
+	u, err := ask(ctx, c.of, c.of.users, c.key, func(ctx context.Context) (*user, time.Duration, error) {
+		for _, audiences := range [][]string{nil, {Audience}} {
+			said, err := c.of.tokens.AuthenticationV1().TokenReviews().Create(ctx, &authn.TokenReview{Spec: authn.TokenReviewSpec{Token: c.token, Audiences: audiences}}, metav1.CreateOptions{})
+			if err != nil {
+				c.of.log.Warn("a client's token cannot be reviewed", "error", err)
+				return nil, 0, status.Error(codes.Unavailable, "who you are cannot be found out now: the API server does not review tokens for the relay, whose log says why")
+			}
+			if said.Status.Authenticated && (audiences == nil || slices.Contains(said.Status.Audiences, Audience)) {
+				return &user{said.Status.User, whole(said.Status.User)}, Remember, nil
+			}
+		}
+		return nil, refusal, nil
+	})
+	if err == nil && u == nil {
+		err = status.Error(codes.Unauthenticated, "the cluster does not know your token: it has expired, or is of another cluster; get a new one (kubectl create token, or log in again)")
+	}
+	return u, err
+}
+
+// right is a question: a user, with all that may matter for the answer, and a namespace; empty: all.
+type right struct{ user, namespace string }
+
+// may asks for the right in a namespace; empty: in all of them. Who the client is is asked first, so that a token which has ended gives nothing.
+func (c *client) may(ctx context.Context, namespace string) (bool, error) {
+	u, err := c.user(ctx)
+	if err != nil {
+		return false, err
+	}
+	return ask(ctx, c.of, c.of.allowed, right{u.key, namespace}, func(ctx context.Context) (bool, time.Duration, error) {
+		spec := authz.SubjectAccessReviewSpec{
+			User: u.Username, UID: u.UID, Groups: u.Groups, Extra: map[string]authz.ExtraValue{},
+			ResourceAttributes: &authz.ResourceAttributes{Namespace: namespace, Verb: "get", Group: Group, Resource: Resource},
+		}
+		for key, values := range u.Extra {
+			spec.Extra[key] = authz.ExtraValue(values)
+		}
+		said, err := c.of.rights.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authz.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+		if err != nil {
+			c.of.log.Warn("a client's rights cannot be reviewed", "client", u.Username, "namespace", namespace, "error", err)
+			return false, 0, status.Error(codes.Unavailable, "what you may see cannot be found out now: the API server does not review rights for the relay, whose log says why")
+		}
+		if said.Status.Allowed && !said.Status.Denied {
+			return true, Remember, nil
+		}
+		return false, refusal, nil
+	})
+}
+
+// whole is all that the API server said of a user, as a key.
+func whole(u authn.UserInfo) string {
+	text := fmt.Sprintf("%q %q %q", u.Username, u.UID, u.Groups)
+	for _, key := range slices.Sorted(maps.Keys(u.Extra)) {
+		text += fmt.Sprintf(" %q=%q", key, u.Extra[key])
+	}
+	return text
+}

@@ -1,0 +1,167 @@
+package relay
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	flowpb "github.com/cilium/cilium/api/v1/flow"
+	observerpb "github.com/cilium/cilium/api/v1/observer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"weftnet.io/weftnet/internal/flow/query"
+	"weftnet.io/weftnet/internal/tenancy"
+)
+
+// view is what a client sees of the answers of agents. It comes before whatever the client asks for: filters, field masks, and how many
+// flows are meant are applied to what the client may see, or they would tell of what it may not.
+type view struct {
+	reader tenancy.Reader
+	all    bool // it had the right to see everything when it asked
+
+	mu    sync.Mutex
+	nodes map[string]bool // of which it was shown a flow: it may know their names
+}
+
+func viewOf(ctx context.Context) (*view, error) {
+	r, err := readerOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &view{reader: r, all: all, nodes: map[string]bool{}}, nil
+}
+
+// refused is an error of the view: the request ends with it.
+type refused struct{ error }
+
+// show gives what may be seen of what an agent answered; nil: nothing.
+func (v *view) show(ctx context.Context, node string, r *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
+	all, err := v.reader.All(ctx)
+	switch {
+	case err != nil:
+		return nil, refused{err}
+	case v.all && !all:
+		return nil, refused{status.Error(codes.PermissionDenied, "your right to see all flows has ended: ask again for those that you may see")}
+	case v.all:
+		return r, nil
+	}
+	out := &observerpb.GetFlowsResponse{Time: r.GetTime(), NodeName: r.GetNodeName()}
+	if lost := r.GetLostEvents(); lost != nil {
+		// That something was lost must be known. How much is what all tenants of the node did.
+		out.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: &flowpb.LostEvent{Source: lost.GetSource(), NumEventsLost: 1}}
+		if !v.knows(node) {
+			out.NodeName = ""
+		}
+		return out, nil
+	}
+	f, err := v.flow(ctx, r.GetFlow())
+	if f == nil || err != nil {
+		return nil, err
+	}
+	if out.ResponseTypes = (&observerpb.GetFlowsResponse_Flow{Flow: f}); f.GetNodeName() == "" {
+		out.NodeName = ""
+		return out, nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.nodes[node] = true
+	return out, nil
+}
+
+// flow gives what may be seen of a flow; nil: nothing.
+func (v *view) flow(ctx context.Context, f *flowpb.Flow) (*flowpb.Flow, error) {
+	if f == nil {
+		return nil, nil
+	}
+	var failed error
+	shown := tenancy.Show(f, func(namespace string) bool {
+		if failed != nil {
+			return false
+		}
+		yes, err := v.reader.May(ctx, namespace)
+		failed = err
+		return yes && err == nil
+	})
+	if failed != nil {
+		return nil, refused{failed}
+	}
+	return shown, nil
+}
+
+func (v *view) knows(node string) bool {
+	if v.all {
+		return true
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.nodes[node]
+}
+
+// other stands for the nodes whose names a client does not know.
+const other = "another node"
+
+// names are those that may be told. A client hears of other nodes, too, since their flows are missing, but not which they are.
+func (v *view) names(nodes []string) (out []string) {
+	unknown := false
+	for _, n := range nodes {
+		if v.knows(n) {
+			out = append(out, n)
+		} else {
+			unknown = true
+		}
+	}
+	if unknown {
+		out = append(out, other)
+	}
+	return out
+}
+
+// asks is the request for agents: the client's if it may see everything, else all that they have of the time.
+func (v *view) asks(r *observerpb.GetFlowsRequest, q query.Query) *observerpb.GetFlowsRequest {
+	if v.all {
+		return r
+	}
+	out := &observerpb.GetFlowsRequest{Since: r.GetSince(), Until: r.GetUntil(), Follow: r.GetFollow(), Whitelist: ends(r.GetWhitelist())}
+	if out.GetFollow() && out.GetSince() == nil && q.Number > 0 {
+		out.Since = timestamppb.New(time.Unix(0, 0)) // without a time an agent gives nothing of the past
+	}
+	return out
+}
+
+// ends is as much of a client's filters as agents may apply before it is known what the client may see: namespaces of ends, since these
+// are shown of each flow of which anything is. Nil: nothing.
+func ends(filters []*flowpb.FlowFilter) (out []*flowpb.FlowFilter) {
+	for _, f := range filters {
+		one := &flowpb.FlowFilter{SourcePod: namespacesOf(f.GetSourcePod()), DestinationPod: namespacesOf(f.GetDestinationPod())}
+		if one.SourcePod == nil && one.DestinationPod == nil {
+			return nil // this one may be for any flow
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// namespacesOf makes [NAMESPACE/]PREFIX of pods NAMESPACE/, which is all of its pods; nil if a value is for any namespace.
+func namespacesOf(pods []string) (out []string) {
+	for _, pod := range pods {
+		namespace, _, found := strings.Cut(pod, "/")
+		switch {
+		case !found:
+			namespace = usualNamespace
+		case namespace == "":
+			return nil
+		}
+		out = append(out, namespace+"/")
+	}
+	return out
+}
+
+// usualNamespace is that of a pod in a filter which says none.
+const usualNamespace = "default"
