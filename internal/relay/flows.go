@@ -257,7 +257,7 @@ func (g *gather) pull(r *reader, client observerpb.ObserverClient, request *obse
 			continue
 		}
 		read := !one.GetTime().AsTime().Before(g.started)
-		if one, err = g.pass(r, one); err != nil {
+		if one, err = g.pass(one); err != nil {
 			return err
 		}
 		if one == nil {
@@ -286,8 +286,8 @@ func (g *gather) pull(r *reader, client observerpb.ObserverClient, request *obse
 }
 
 // pass gives what the client is sent of what an agent gave; nil: nothing. What it may see comes first, then what it wants of that.
-func (g *gather) pass(r *reader, one *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
-	shown, err := g.view.show(g.ctx, r.node, one)
+func (g *gather) pass(one *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
+	shown, err := g.view.show(g.ctx, one)
 	if f := shown.GetFlow(); f != nil && !g.view.all {
 		if !g.q.Want(f) {
 			return nil, nil
@@ -489,6 +489,7 @@ func (g *gather) give(one *observerpb.GetFlowsResponse) (done bool, err error) {
 		g.last.add(one)
 		return false, nil
 	}
+	g.view.sends(one)
 	if err := g.stream.Send(one); err != nil {
 		return false, err
 	}

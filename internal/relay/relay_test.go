@@ -488,7 +488,7 @@ func TestARelayOfAnotherAuthorityGetsNothing(t *testing.T) {
 		Log: slog.New(slog.NewTextHandler(said, nil)),
 	})
 	run(t, pool.Run)
-	if line := <-said; !strings.Contains(line, "no agent tells which nodes there are") || !strings.Contains(line, "tls") {
+	if line := <-said; !strings.Contains(line, "no agent tells which nodes there are") { // why depends on which end hears first that the other has closed
 		t.Errorf("it says %s", line)
 	}
 	if all, _ := pool.List(); len(all) > 0 {

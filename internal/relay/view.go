@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -20,10 +19,8 @@ import (
 // flows are meant are applied to what the client may see, or they would tell of what it may not.
 type view struct {
 	reader tenancy.Reader
-	all    bool // it had the right to see everything when it asked
-
-	mu    sync.Mutex
-	nodes map[string]bool // of which it was shown a flow: it may know their names
+	all    bool            // it had the right to see everything when it asked
+	nodes  map[string]bool // of which it was sent a flow: it may know their names
 }
 
 func viewOf(ctx context.Context) (*view, error) {
@@ -42,7 +39,7 @@ func viewOf(ctx context.Context) (*view, error) {
 type refused struct{ error }
 
 // show gives what may be seen of what an agent answered; nil: nothing.
-func (v *view) show(ctx context.Context, node string, r *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
+func (v *view) show(ctx context.Context, r *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
 	all, err := v.reader.All(ctx)
 	switch {
 	case err != nil:
@@ -56,23 +53,28 @@ func (v *view) show(ctx context.Context, node string, r *observerpb.GetFlowsResp
 	if lost := r.GetLostEvents(); lost != nil {
 		// That something was lost must be known. How much is what all tenants of the node did.
 		out.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: &flowpb.LostEvent{Source: lost.GetSource(), NumEventsLost: 1}}
-		if !v.knows(node) {
-			out.NodeName = ""
-		}
 		return out, nil
 	}
 	f, err := v.flow(ctx, r.GetFlow())
 	if f == nil || err != nil {
 		return nil, err
 	}
-	if out.ResponseTypes = (&observerpb.GetFlowsResponse_Flow{Flow: f}); f.GetNodeName() == "" {
+	if f.GetNodeName() == "" {
 		out.NodeName = ""
-		return out, nil
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.nodes[node] = true
+	out.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: f}
 	return out, nil
+}
+
+// sends is before something goes to the client: the names of nodes that it sees there are known to it, others are taken out.
+func (v *view) sends(r *observerpb.GetFlowsResponse) {
+	switch node := strings.TrimPrefix(r.GetNodeName(), usualCluster+"/"); { // as relays call it
+	case node == "":
+	case r.GetFlow() != nil:
+		v.nodes[node] = true
+	case !v.knows(node):
+		r.NodeName = ""
+	}
 }
 
 // flow gives what may be seen of a flow; nil: nothing.
@@ -95,14 +97,7 @@ func (v *view) flow(ctx context.Context, f *flowpb.Flow) (*flowpb.Flow, error) {
 	return shown, nil
 }
 
-func (v *view) knows(node string) bool {
-	if v.all {
-		return true
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.nodes[node]
-}
+func (v *view) knows(node string) bool { return v.all || v.nodes[node] }
 
 // other stands for the nodes whose names a client does not know.
 const other = "another node"
@@ -163,5 +158,7 @@ func namespacesOf(pods []string) (out []string) {
 	return out
 }
 
-// usualNamespace is that of a pod in a filter which says none.
-const usualNamespace = "default"
+const (
+	usualNamespace = "default" // of a pod in a filter which says none
+	usualCluster   = "default" // that nodes are named without
+)

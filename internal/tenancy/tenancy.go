@@ -32,6 +32,7 @@ import (
 	"strings"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -193,8 +194,9 @@ func closing(f *flowpb.Flow) *anypb.Any {
 	if f.GetExtensions().UnmarshalTo(&said) != nil || said.GetFields()["close"] == nil {
 		return nil
 	}
-	out, err := anypb.New(&structpb.Struct{Fields: map[string]*structpb.Value{"close": said.GetFields()["close"]}})
-	if err != nil {
+	out := &anypb.Any{}
+	only := &structpb.Struct{Fields: map[string]*structpb.Value{"close": said.GetFields()["close"]}}
+	if anypb.MarshalFrom(out, only, proto.MarshalOptions{Deterministic: true}) != nil {
 		return nil // of a message that cannot be serialised, which this can
 	}
 	return out
