@@ -1,0 +1,192 @@
+package review
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	authn "k8s.io/api/authentication/v1"
+	authz "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// clock is set by the test.
+type clock struct{ now time.Time }
+
+func (c *clock) Now() time.Time { return c.now }
+
+// cluster is an API server that knows a token, and whose rights and faults a test sets.
+type cluster struct {
+	reviews *Reviews
+	clock   *clock
+	log     bytes.Buffer
+
+	mu     sync.Mutex
+	tokens map[string]authn.TokenReviewStatus // by token, and audience after a space
+	rights map[string]bool                    // by user and namespace
+	fail   error
+	asked  []string
+}
+
+func newCluster() *cluster {
+	c := &cluster{clock: &clock{time.Unix(0, 0)}, tokens: map[string]authn.TokenReviewStatus{}, rights: map[string]bool{}}
+	client := fake.NewClientset()
+	client.PrependReactor("create", "tokenreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		spec := a.(clienttesting.CreateAction).GetObject().(*authn.TokenReview).Spec
+		key := strings.TrimSpace(spec.Token + " " + strings.Join(spec.Audiences, " "))
+		c.asked = append(c.asked, "token "+key)
+		return true, &authn.TokenReview{Status: c.tokens[key]}, c.fail
+	})
+	client.PrependReactor("create", "subjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		spec := a.(clienttesting.CreateAction).GetObject().(*authz.SubjectAccessReview).Spec
+		r := spec.ResourceAttributes
+		if r.Group != "weftnet.io" || r.Resource != "flows" || r.Verb != "get" {
+			return true, nil, errors.New("that is not asked")
+		}
+		key := spec.User + " " + strings.Join(spec.Groups, " ") + " " + r.Namespace
+		c.asked = append(c.asked, "right "+key)
+		return true, &authz.SubjectAccessReview{Status: authz.SubjectAccessReviewStatus{Allowed: c.rights[key]}}, c.fail
+	})
+	c.reviews = newReviews(client, client, slog.New(slog.NewTextHandler(&c.log, nil)), c.clock)
+	return c
+}
+
+func known(user string, groups ...string) authn.TokenReviewStatus {
+	return authn.TokenReviewStatus{Authenticated: true, User: authn.UserInfo{Username: user, Groups: groups}}
+}
+
+func TestRightsAreThoseOfTheTokensUser(t *testing.T) {
+	c := newCluster()
+	c.tokens["t"] = known("ann", "dev", "ops")
+	c.rights["ann dev ops shop"] = true
+	r, err := c.reviews.Admit(t.Context(), "t")
+	if err != nil || r.Name() != "ann" {
+		t.Fatal(r, err)
+	}
+	if all, err := r.All(t.Context()); all || err != nil {
+		t.Error(all, err)
+	}
+	for namespace, want := range map[string]bool{"shop": true, "bank": false, "": false} {
+		if may, err := r.May(t.Context(), namespace); may != want || err != nil {
+			t.Errorf("%s: have %v, %v", namespace, may, err)
+		}
+	}
+	if _, err := c.reviews.Admit(t.Context(), "unknown"); status.Code(err) != codes.Unauthenticated || strings.Contains(err.Error(), "unknown") {
+		t.Error(err)
+	}
+	if _, err := c.reviews.Admit(t.Context(), strings.Repeat("x", maxToken+1)); status.Code(err) != codes.Unauthenticated {
+		t.Error(err)
+	}
+}
+
+func TestATokenForTheRelayAloneIsTaken(t *testing.T) {
+	c := newCluster()
+	bound := known("ann")
+	bound.Audiences = []string{Audience}
+	c.tokens["t "+Audience] = bound
+	c.tokens["other "+Audience] = known("eve") // of an API server that does not look at audiences
+	if _, err := c.reviews.Admit(t.Context(), "t"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.reviews.Admit(t.Context(), "other"); status.Code(err) != codes.Unauthenticated {
+		t.Error(err)
+	}
+}
+
+func TestAnswersAreRememberedForALittleWhile(t *testing.T) {
+	c := newCluster()
+	c.tokens["t"] = known("ann")
+	c.rights["ann  shop"] = true
+	r, err := c.reviews.Admit(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if may, err := r.May(t.Context(), "shop"); !may || err != nil {
+			t.Fatal(may, err)
+		}
+	}
+	if len(c.asked) != 2 {
+		t.Errorf("asked %q", c.asked)
+	}
+	// The right goes, and the token with it: within Remember, also for one that was admitted.
+	c.rights["ann  shop"] = false
+	c.clock.now = c.clock.now.Add(Remember + time.Second)
+	if may, err := r.May(t.Context(), "shop"); may || err != nil {
+		t.Error(may, err)
+	}
+	c.rights["ann  shop"] = true // and is back: that is known sooner
+	c.clock.now = c.clock.now.Add(refusal + time.Second)
+	if may, err := r.May(t.Context(), "shop"); !may || err != nil {
+		t.Error(may, err)
+	}
+	delete(c.tokens, "t")
+	c.clock.now = c.clock.now.Add(Remember + time.Second)
+	if may, err := r.May(t.Context(), "shop"); may || status.Code(err) != codes.Unauthenticated {
+		t.Error(may, err)
+	}
+}
+
+func TestAUserWhoseGroupsChangeHasOtherRightsAtOnce(t *testing.T) {
+	c := newCluster()
+	c.tokens["one"], c.tokens["two"] = known("ann", "ops"), known("ann")
+	c.rights["ann ops shop"] = true
+	for token, want := range map[string]bool{"one": true, "two": false} {
+		r, err := c.reviews.Admit(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if may, err := r.May(t.Context(), "shop"); may != want || err != nil {
+			t.Errorf("%s: have %v, %v", token, may, err)
+		}
+	}
+}
+
+func TestErrorsAllowNothingAndAreNotRemembered(t *testing.T) {
+	c := newCluster()
+	c.tokens["secret"] = known("ann")
+	c.rights["ann  shop"] = true
+	c.fail = errors.New("no")
+	if _, err := c.reviews.Admit(t.Context(), "secret"); status.Code(err) != codes.Unavailable {
+		t.Error(err)
+	}
+	c.fail = nil
+	r, err := c.reviews.Admit(t.Context(), "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.fail = errors.New("no")
+	if may, err := r.May(t.Context(), "shop"); may || status.Code(err) != codes.Unavailable {
+		t.Error(may, err)
+	}
+	c.fail = nil
+	if may, err := r.May(t.Context(), "shop"); !may || err != nil {
+		t.Error(may, err)
+	}
+	if strings.Contains(c.log.String(), "secret") {
+		t.Errorf("the log has the token: %s", &c.log)
+	}
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	c := newCluster()
+	for i := range 2 * mostTokens {
+		_, _ = c.reviews.Admit(t.Context(), strings.Repeat("x", i))
+		c.asked = nil
+	}
+	if n := len(c.reviews.users.Keys()); n > mostTokens {
+		t.Errorf("%d tokens are remembered", n)
+	}
+}
