@@ -420,8 +420,25 @@ func TestTheRelayComesWithAllThatItNeedsAndNoMore(t *testing.T) {
 	if s := find[*corev1.Service](t, on, "Service/hubble-peer"); s.Spec.Ports[0].Port != 443 || s.Spec.Ports[0].TargetPort.IntVal != 4244 {
 		t.Errorf("%+v", s.Spec)
 	}
-	if *pod.Spec.AutomountServiceAccountToken || pod.Spec.HostNetwork {
+	if pod.Spec.HostNetwork {
 		t.Errorf("%+v", pod.Spec)
+	}
+	// It asks who its clients are, and reads nothing.
+	for _, rule := range find[*rbacv1.ClusterRole](t, on, "ClusterRole/hubble-relay").Rules {
+		if !slices.Equal(rule.Verbs, []string{"create"}) || !slices.Equal(rule.Resources, []string{"tokenreviews"}) && !slices.Equal(rule.Resources, []string{"subjectaccessreviews"}) {
+			t.Errorf("the relay may %v", rule)
+		}
+	}
+	if r := find[*rbacv1.ClusterRole](t, on, "ClusterRole/weftnet-flow-reader").Rules; len(r) != 1 || r[0].APIGroups[0] != "weftnet.io" || r[0].Resources[0] != "flows" || !slices.Equal(r[0].Verbs, []string{"get"}) {
+		t.Errorf("readers of flows may %v", r)
+	}
+	asked := "--hubble-relay-anonymous=true"
+	if slices.Contains(pod.Spec.Containers[0].Command, asked) {
+		t.Errorf("any client is served: %v", pod.Spec.Containers[0].Command)
+	}
+	anonymous := find[*appsv1.Deployment](t, mustRender(t, "{hubble: {relay: {enabled: true, anonymous: true}}}"), "Deployment/hubble-relay")
+	if c := anonymous.Spec.Template.Spec.Containers[0].Command; !slices.Contains(c, asked) {
+		t.Errorf("it has %v", c)
 	}
 	c := agentContainer(t, on)
 	for _, flag := range []string{"--hubble-listen-address=:4244", "--hubble-tls-client-ca-files=/var/lib/cilium/tls/hubble/client-ca.crt"} {
