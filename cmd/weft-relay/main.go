@@ -1,4 +1,4 @@
-// weft-relay answers Hubble's clients for a whole cluster. The Deployment hubble-relay runs it; see package internal/relay.
+// weft-relay answers Hubble's clients for a whole cluster. The Deployment hubble-relay runs it; see package internal/relay/program.
 package main
 
 import (
@@ -8,14 +8,14 @@ import (
 	"os/signal"
 	"syscall"
 
-	"weftnet.io/weftnet/internal/relay"
+	"weftnet.io/weftnet/internal/relay/program"
 	"weftnet.io/weftnet/internal/version"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := relay.Command(version.Text()).ExecuteContext(ctx); err != nil {
+	if err := program.Command(version.Text()).ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "weft-relay:", err)
 		os.Exit(1)
 	}

@@ -1,4 +1,4 @@
-// Package relay answers Hubble's clients for a whole cluster: the program weft-relay.
+// Package relay answers Hubble's clients for a whole cluster: what weft-relay does (package program).
 //
 // # The world it models
 //
@@ -11,6 +11,8 @@
 //
 // # Invariants
 //
+//   - A client is shown what its token may see (package tenancy), and what it asks for is looked for in that alone: filters, field masks,
+//     numbers of flows and counts say nothing of the rest. Without Interceptors nothing is answered.
 //   - A client that reads slowly holds up no other one. What is here for it is bounded; then agents wait, and tell it what it lost.
 //   - A node that is away, slow or wrong costs its own flows, and that is told; the request goes on.
 //   - A request that makes no sense is InvalidArgument with its field, without any agent being asked.
@@ -18,6 +20,6 @@
 // # Example
 //
 //	pool := peers.New(…)
-//	server := relay.NewServer(pool, relay.Options{Version: version})
-//	server.Register(grpcServer)
+//	server := relay.NewServer(pool, relay.Options{Version: version, Gate: reviews})
+//	server.Register(grpc.NewServer(server.Interceptors()...))
 package relay

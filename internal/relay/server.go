@@ -11,6 +11,7 @@ import (
 
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 	relaypb "github.com/cilium/cilium/api/v1/relay"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -57,6 +58,9 @@ func NewServer(p Peers, o Options) *Server {
 
 // Register has a server of gRPC answer clients. It must have Interceptors.
 func (s *Server) Register(r grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(r, s) }
+
+// Metrics are what the server tells of itself.
+func (s *Server) Metrics() prometheus.Collector { return s.numbers }
 
 // each asks all agents that are available, side by side. An agent that gives an error has a say in nothing else.
 func each[A any](ctx context.Context, s *Server, ask func(context.Context, observerpb.ObserverClient) (A, error)) (all []peers.Peer, answers map[string]A) {

@@ -329,7 +329,7 @@ func TestATenantGetsAllThatItMaySeeAndWants(t *testing.T) {
 	})
 }
 
-func TestThoseWhoMaySeeEverythingDo(t *testing.T) {
+func TestAClientThatMaySeeEverythingDoes(t *testing.T) {
 	h := newHall(t, rights{"all": func(string) bool { return true }})
 	open := newHall(t, Open{})
 	rapid.Check(t, func(r *rapid.T) {

@@ -20,6 +20,7 @@ package review
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -32,8 +33,10 @@ import (
 	authn "k8s.io/api/authentication/v1"
 	authz "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/cache"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"weftnet.io/weftnet/internal/tenancy"
@@ -65,7 +68,8 @@ const (
 
 // Reviews asks an API server.
 type Reviews struct {
-	tokens, rights kubernetes.Interface // with limits of their own: bad tokens by the thousand hold up no review of rights
+	tokens         func(context.Context, *authn.TokenReview) (*authn.TokenReview, error)
+	rights         func(context.Context, *authz.SubjectAccessReview) (*authz.SubjectAccessReview, error)
 	users, allowed *cache.LRUExpireCache
 	asking         singleflight.Group
 	log            *slog.Logger
@@ -73,27 +77,44 @@ type Reviews struct {
 
 var _ tenancy.Gate = (*Reviews)(nil)
 
-// New makes a gate that asks the API server of a configuration.
+// New makes a gate that asks the API server of a configuration. Tokens have a limit of their own: bad ones by the thousand hold up no
+// review of rights.
 func New(config *rest.Config, log *slog.Logger) (*Reviews, error) {
-	limited := func(qps float32) (kubernetes.Interface, error) {
-		c := rest.CopyConfig(config)
-		c.QPS, c.Burst = qps, int(2*qps)
-		return kubernetes.NewForConfig(c)
-	}
-	tokens, err := limited(20)
+	tokens, err := connect(config, authn.SchemeGroupVersion, 20)
 	if err != nil {
 		return nil, fmt.Errorf("ask the API server for tokens: %w", err)
 	}
-	rights, err := limited(100)
+	rights, err := connect(config, authz.SchemeGroupVersion, 100)
 	if err != nil {
 		return nil, fmt.Errorf("ask the API server for rights: %w", err)
 	}
-	return newReviews(tokens, rights, log, nil), nil
+	r := newReviews(log, nil)
+	r.tokens = func(ctx context.Context, ask *authn.TokenReview) (*authn.TokenReview, error) {
+		said := &authn.TokenReview{}
+		return said, tokens.Post().Resource("tokenreviews").Body(ask).Do(ctx).Into(said)
+	}
+	r.rights = func(ctx context.Context, ask *authz.SubjectAccessReview) (*authz.SubjectAccessReview, error) {
+		said := &authz.SubjectAccessReview{}
+		return said, rights.Post().Resource("subjectaccessreviews").Body(ask).Do(ctx).Into(said)
+	}
+	return r, nil
+}
+
+func connect(config *rest.Config, group schema.GroupVersion, qps float32) (*rest.RESTClient, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(authn.AddToScheme(scheme), authz.AddToScheme(scheme)); err != nil {
+		return nil, err
+	}
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	c := rest.CopyConfig(config)
+	c.GroupVersion, c.NegotiatedSerializer, c.APIPath = &group, serializer.NewCodecFactory(scheme).WithoutConversion(), "/apis"
+	c.QPS, c.Burst = qps, int(2*qps)
+	return rest.RESTClientFor(c)
 }
 
 // newReviews takes another clock for tests; nil: that of the machine.
-func newReviews(tokens, rights kubernetes.Interface, log *slog.Logger, clock cache.Clock) *Reviews {
-	r := &Reviews{tokens: tokens, rights: rights, log: log, users: cache.NewLRUExpireCache(mostTokens), allowed: cache.NewLRUExpireCache(mostRights)}
+func newReviews(log *slog.Logger, clock cache.Clock) *Reviews {
+	r := &Reviews{log: log, users: cache.NewLRUExpireCache(mostTokens), allowed: cache.NewLRUExpireCache(mostRights)}
 	if clock != nil {
 		r.users, r.allowed = cache.NewLRUExpireCacheWithClock(mostTokens, clock), cache.NewLRUExpireCacheWithClock(mostRights, clock)
 	}
@@ -170,7 +191,7 @@ type user struct {
 func (c *client) user(ctx context.Context) (*user, error) {
 	u, err := ask(ctx, c.of, c.of.users, c.key, func(ctx context.Context) (*user, time.Duration, error) {
 		for _, audiences := range [][]string{nil, {Audience}} {
-			said, err := c.of.tokens.AuthenticationV1().TokenReviews().Create(ctx, &authn.TokenReview{Spec: authn.TokenReviewSpec{Token: c.token, Audiences: audiences}}, metav1.CreateOptions{})
+			said, err := c.of.tokens(ctx, &authn.TokenReview{Spec: authn.TokenReviewSpec{Token: c.token, Audiences: audiences}})
 			if err != nil {
 				c.of.log.Warn("a client's token cannot be reviewed", "error", err)
 				return nil, 0, status.Error(codes.Unavailable, "who you are cannot be found out now: the API server does not review tokens for the relay, whose log says why")
@@ -204,7 +225,7 @@ func (c *client) may(ctx context.Context, namespace string) (bool, error) {
 		for key, values := range u.Extra {
 			spec.Extra[key] = authz.ExtraValue(values)
 		}
-		said, err := c.of.rights.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authz.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+		said, err := c.of.rights(ctx, &authz.SubjectAccessReview{Spec: spec})
 		if err != nil {
 			c.of.log.Warn("a client's rights cannot be reviewed", "client", u.Username, "namespace", namespace, "error", err)
 			return false, 0, status.Error(codes.Unavailable, "what you may see cannot be found out now: the API server does not review rights for the relay, whose log says why")

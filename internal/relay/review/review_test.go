@@ -2,6 +2,7 @@ package review
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -13,9 +14,6 @@ import (
 	"google.golang.org/grpc/status"
 	authn "k8s.io/api/authentication/v1"
 	authz "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
 )
 
 // clock is set by the test.
@@ -38,28 +36,25 @@ type cluster struct {
 
 func newCluster() *cluster {
 	c := &cluster{clock: &clock{time.Unix(0, 0)}, tokens: map[string]authn.TokenReviewStatus{}, rights: map[string]bool{}}
-	client := fake.NewClientset()
-	client.PrependReactor("create", "tokenreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+	c.reviews = newReviews(slog.New(slog.NewTextHandler(&c.log, nil)), c.clock)
+	c.reviews.tokens = func(_ context.Context, ask *authn.TokenReview) (*authn.TokenReview, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		spec := a.(clienttesting.CreateAction).GetObject().(*authn.TokenReview).Spec
-		key := strings.TrimSpace(spec.Token + " " + strings.Join(spec.Audiences, " "))
+		key := strings.TrimSpace(ask.Spec.Token + " " + strings.Join(ask.Spec.Audiences, " "))
 		c.asked = append(c.asked, "token "+key)
-		return true, &authn.TokenReview{Status: c.tokens[key]}, c.fail
-	})
-	client.PrependReactor("create", "subjectaccessreviews", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		return &authn.TokenReview{Status: c.tokens[key]}, c.fail
+	}
+	c.reviews.rights = func(_ context.Context, ask *authz.SubjectAccessReview) (*authz.SubjectAccessReview, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		spec := a.(clienttesting.CreateAction).GetObject().(*authz.SubjectAccessReview).Spec
-		r := spec.ResourceAttributes
+		r := ask.Spec.ResourceAttributes
 		if r.Group != "weftnet.io" || r.Resource != "flows" || r.Verb != "get" {
-			return true, nil, errors.New("that is not asked")
+			return nil, errors.New("that is not asked")
 		}
-		key := spec.User + " " + strings.Join(spec.Groups, " ") + " " + r.Namespace
+		key := ask.Spec.User + " " + strings.Join(ask.Spec.Groups, " ") + " " + r.Namespace
 		c.asked = append(c.asked, "right "+key)
-		return true, &authz.SubjectAccessReview{Status: authz.SubjectAccessReviewStatus{Allowed: c.rights[key]}}, c.fail
-	})
-	c.reviews = newReviews(client, client, slog.New(slog.NewTextHandler(&c.log, nil)), c.clock)
+		return &authz.SubjectAccessReview{Status: authz.SubjectAccessReviewStatus{Allowed: c.rights[key]}}, c.fail
+	}
 	return c
 }
 

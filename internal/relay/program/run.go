@@ -1,4 +1,4 @@
-package relay
+package program
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"weftnet.io/weftnet/internal/observe/peer"
+	"weftnet.io/weftnet/internal/relay"
 	"weftnet.io/weftnet/internal/relay/peers"
 	"weftnet.io/weftnet/internal/relay/review"
 	"weftnet.io/weftnet/internal/source/kube"
@@ -36,7 +37,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	if err != nil {
 		return err
 	}
-	server := NewServer(pool, Options{Version: version, Window: c.SortWindow.Duration, Most: c.SortMost, Gate: gate, Log: log})
+	server := relay.NewServer(pool, relay.Options{Version: version, Window: c.SortWindow.Duration, Most: c.SortMost, Gate: gate, Log: log})
 	if err := c.toAgents().Check(); err != nil && !c.AgentPlain {
 		log.Warn("agents are not spoken with until these files are there; no restart is needed", "error", err)
 	}
@@ -56,7 +57,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	probes := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
 	healthpb.RegisterHealthServer(probes, healths)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(server.numbers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(server.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return pool.Run(ctx) })
@@ -72,7 +73,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 // gate says who clients are.
 func (c Config) gate(log *slog.Logger) (tenancy.Gate, error) {
 	if c.Anonymous {
-		return Open{}, nil
+		return relay.Open{}, nil
 	}
 	config, err := kube.Connect(c.Kubeconfig, "weft-relay", c.APIServers)
 	if err != nil {
@@ -131,7 +132,7 @@ const (
 )
 
 // tellHealth answers probes: while no agent can be asked, no client should be sent here.
-func tellHealth(ctx context.Context, p Peers, h *health.Server) {
+func tellHealth(ctx context.Context, p relay.Peers, h *health.Server) {
 	h.SetServingStatus(liveness, healthpb.HealthCheckResponse_SERVING)
 	for {
 		all, changed := p.List()
