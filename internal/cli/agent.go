@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/afar"
 )
 
 // patience is how long the agent may take for one answer.
@@ -27,7 +29,7 @@ func get(ctx context.Context, socket, path string, into any) error {
 	defer cancel()
 	client := &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			return afar.Dial(ctx, socket)
 		},
 		DisableKeepAlives: true,
 	}}
@@ -37,6 +39,9 @@ func get(ctx context.Context, socket, path string, into any) error {
 	}
 	answer, err := client.Do(request)
 	if err != nil {
+		if afar.Is(ctx) {
+			return fmt.Errorf("weft-agent does not answer: %w", root(err))
+		}
 		return fmt.Errorf("weft-agent does not answer on %s: %w%s", socket, root(err), advice(err))
 	}
 	defer answer.Body.Close()
@@ -76,8 +81,12 @@ func root(err error) error {
 	if errors.As(err, &op) {
 		return op.Err
 	}
+	var asked *url.Error
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("no answer within %s", patience)
+	}
+	if errors.As(err, &asked) {
+		return asked.Err
 	}
 	return err
 }

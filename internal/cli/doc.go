@@ -8,6 +8,9 @@
 //	weft lab       a cluster on this machine          (runs weft-lab)
 //	weft uninstall takes Weftnet off this node        (package install)
 //
+// Where no agent runs, or a flag says so, status, table, policy and service ask each agent of a cluster, and observe its relay, by a
+// kubeconfig (package remote below).
+//
 // It decides nothing: it asks the agent on its unix sockets, prints, and turns the answer into an exit status. 0: all
 // is well. 1: the answer is that something is not well, or there was no answer; a sentence on standard error says
 // what, on which object, and what to do. 2: the command line makes no sense.

@@ -17,10 +17,12 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/afar"
 	"weftnet.io/weftnet/internal/cli/dial"
 	"weftnet.io/weftnet/internal/cli/network"
 	"weftnet.io/weftnet/internal/cli/observe"
 	"weftnet.io/weftnet/internal/cli/policy"
+	"weftnet.io/weftnet/internal/cli/remote"
 	"weftnet.io/weftnet/internal/cli/service"
 	"weftnet.io/weftnet/internal/cli/uninstall"
 	"weftnet.io/weftnet/internal/manifest"
@@ -78,17 +80,23 @@ func Run(ctx context.Context, env Environment, args []string) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") { // one line for each of several errors
 		fmt.Fprintf(env.Err, "%s: %s\n", command.CommandPath(), line)
 	}
-	var usage usageError
-	var policyUsage policy.UsageError
-	var networkUsage network.UsageError
-	var serviceUsage service.UsageError
-	var uninstallUsage uninstall.UsageError
-	var observeUsage observe.UsageError
-	if errors.As(err, &usage) || errors.As(err, &observeUsage) || errors.As(err, &policyUsage) || errors.As(err, &networkUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) {
+	if isUsage(err) {
 		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
 		return 2
 	}
 	return 1
+}
+
+// isUsage tells whether an error is one of the command line.
+func isUsage(err error) bool {
+	var usage usageError
+	var policyUsage policy.UsageError
+	var serviceUsage service.UsageError
+	var uninstallUsage uninstall.UsageError
+	var afarUsage afar.UsageError
+	var networkUsage network.UsageError
+	var observeUsage observe.UsageError
+	return errors.As(err, &usage) || errors.As(err, &observeUsage) || errors.As(err, &networkUsage) || errors.As(err, &policyUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) || errors.As(err, &afarUsage)
 }
 
 func rootCommand(env *Environment) *cobra.Command {
@@ -96,11 +104,15 @@ func rootCommand(env *Environment) *cobra.Command {
 		Use:     "weft",
 		Short:   "Ask a node of Weftnet how it is, what its pods say to each other, and which policy decides",
 		Version: version.Text(),
-		Long: `weft asks the Weftnet agent of this node how it is and what its network does.
+		Long: `weft asks the Weftnet agent of this node how it is and what its network does, or those of a cluster.
 
-It speaks with the agent on two unix sockets, which only root may use:
+On a node, and in an agent's pod, it speaks with the agent on two unix sockets, which only root may use:
   ` + agentv1.Socket + `     status and tables
   /var/run/cilium/hubble.sock   flows (Hubble's API; any Hubble client works there as well)
+
+Where no agent runs it takes the cluster of your kubeconfig (KUBECONFIG, ~/.kube/config, --kubeconfig, --context) and does
+all with your rights there: status, table, policy and service ask the agent of each node by exec in its pod, or those of
+--node NODE or --pod NAMESPACE/POD alone; observe asks the relay with your token, through a forwarded port.
 
 Exit status: 0 if all is well; 1 if something is not, or the agent does not answer; 2 if the
 command line makes no sense.`,
@@ -120,6 +132,12 @@ command line makes no sense.`,
 	root.SetVersionTemplate(version.Line("weft") + "\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(observe.Command(observing(env)), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
+	for _, c := range root.Commands() {
+		if name := c.Name(); name == "status" || name == "table" || name == "policy" || name == "service" {
+			afar.Extend(afar.Environment{Out: env.Out, Err: env.Err, IsUsage: isUsage}, c)
+		}
+	}
+	root.AddCommand(tunnelCommand(env))
 	for _, c := range root.Commands() {
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
@@ -181,6 +199,19 @@ func unknownCommand(root *cobra.Command, args []string) error {
 		text += "; did you mean " + strings.Join(similar, " or ") + "?"
 	}
 	return usageError{errors.New(text)}
+}
+
+// tunnelCommand is the far end of a command that is run elsewhere.
+func tunnelCommand(env *Environment) *cobra.Command {
+	return &cobra.Command{
+		Use:    "tunnel SOCKET",
+		Short:  "Carry standard input and output to a unix socket of the agent: weft runs it in agents' pods",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return remote.Tunnel(c.Context(), env.In, env.Out, args[0])
+		},
+	}
 }
 
 func versionCommand(env *Environment) *cobra.Command {

@@ -39,7 +39,7 @@ func TestWhatIsShownDoesNotDependOnWhatIsHidden(t *testing.T) {
 	})
 }
 
-func TestThoseWhoMaySeeBothEndsSeeAllOfAFlow(t *testing.T) {
+func TestAReaderOfBothEndsSeesAllOfAFlow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := tenancytest.Flow(t, "n1", time.Unix(0, 0), 1)
 		named := func(e *flowpb.Endpoint) bool { return len(namespaces(e)) > 0 }

@@ -3,6 +3,7 @@
 //	unix:///var/run/cilium/hubble.sock   an agent, on its node
 //	HOST:PORT                            in plain text, unless --tls or a client's certificate says otherwise
 //	tls://HOST:PORT                      by TLS
+//	nothing, where no agent runs         the relay of a kubeconfig's cluster, or its agents (package remote)
 //
 // Invariant: over the network, TLS is never left away where a flag asks for it, and its certificate is checked unless a flag says not to.
 //
@@ -14,6 +15,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -21,6 +23,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"weftnet.io/weftnet/internal/cli/remote"
 	"weftnet.io/weftnet/internal/credential"
 )
 
@@ -32,11 +35,22 @@ type Flags struct {
 	CAs        []string
 	Cert, Key  string
 	Name       string
+	TokenFile  string
+	Cluster    remote.Flags
+	Notes      io.Writer // what a person should know of the way that was chosen; nil: standard error
+
+	usual string
+	said  *pflag.Flag // --server
 }
 
 // Register adds the flags.
 func (f *Flags) Register(flags *pflag.FlagSet, usual string) {
+	f.usual = usual
 	flags.StringVar(&f.Server, "server", usual, "unix://PATH, HOST:PORT or tls://HOST:PORT of an agent or a relay")
+	f.said = flags.Lookup("server")
+	f.Cluster.Register(flags)
+	flags.StringVar(&f.Cluster.ServiceAccount, "service-account", "", "show the relay a token of NAMESPACE/NAME, which the API server makes for you")
+	flags.StringVar(&f.TokenFile, "token-file", "", "file with a Kubernetes token that the relay of --server is shown")
 	flags.BoolVar(&f.TLS, "tls", false, "speak TLS with the server; so do tls:// and --tls-client-cert-file")
 	flags.BoolVar(&f.Unverified, "tls-allow-insecure", false, "do not check the server's certificate: who is between reads and changes what you see")
 	flags.StringSliceVar(&f.CAs, "tls-ca-cert-files", nil, "files with the authorities of the server; none: those of this machine")
@@ -45,13 +59,28 @@ func (f *Flags) Register(flags *pflag.FlagSet, usual string) {
 	flags.StringVar(&f.Name, "tls-server-name", "", "name in the server's certificate, e.g. n1.default.hubble-grpc.cilium.io; empty: that of --server")
 }
 
-// Dial gives a connection, which is made when it is first used.
-func (f Flags) Dial() (*grpc.ClientConn, error) {
+// Dial gives a connection, which is made when it is first used. Server is afterwards what a person calls what is spoken with.
+func (f *Flags) Dial() (*grpc.ClientConn, error) {
+	away, err := f.away()
+	if err != nil {
+		return nil, err
+	}
+	if away {
+		return f.dialCluster()
+	}
 	own, err := f.credentials()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient(f.target(), grpc.WithTransportCredentials(own))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(own)}
+	if f.TokenFile != "" {
+		token, err := f.token(own)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, grpc.WithPerRPCCredentials(token))
+	}
+	conn, err := grpc.NewClient(f.target(), options...)
 	if err != nil {
 		return nil, fmt.Errorf("--server %q: %w", f.Server, err)
 	}
