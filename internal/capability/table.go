@@ -135,7 +135,7 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Flows of all nodes",
 		Text: "agents serve Hubble's observer and peer API on port 4244 to clients with a certificate, which the operator makes and renews; " +
-			"`weft-relay` merges all nodes in the order of time, for `weft observe --server` and `hubble` alike. It serves any client that reaches it.",
+			"`weft-relay` merges all nodes in the order of time, for `weft observe --server` and `hubble` alike. Clients show a Kubernetes token and see the namespaces whose flows RBAC lets them get; `weft` asks a cluster from any machine with a kubeconfig.",
 		Keys: []string{
 			"hubble-listen-address=:4244", "hubble-tls-cert-file=/tls.crt", "hubble-tls-key-file=/tls.key", "hubble-tls-client-ca-files=/ca.crt",
 			"hubble-disable-tls=true", "hubble-prefer-ipv6=true",
