@@ -198,7 +198,7 @@ func (s *Server) GetAgentEvents(_ *observerpb.GetAgentEventsRequest, stream grpc
 	if _, err := readerOf(stream.Context()); err != nil {
 		return err
 	}
-	return stream.SetHeader(metadata.Pairs(reason, "agents keep flows, no agent events: see `weft status` and the log of weft-agent"))
+	return stream.SetHeader(metadata.Pairs(reason, "a relay gives flows, no agent events: ask an agent on its node, and see `weft status`"))
 }
 
 // GetDebugEvents has none.

@@ -148,9 +148,10 @@ func between(f *flowpb.Flow, src, dst side, may func(string) bool) *flowpb.Flow 
 	}
 	policies{f}.of(src, dst, may).set(out)
 	out.L7 = layer7(f, src, dst)
-	out.Extensions = closing(f)
+	out.Extensions = extension(f, src, dst)
+	closed := f.GetEventType().GetType() == flow.EventTrace && f.GetEventType().GetSubType() == flow.PointClose // it says how a connection ended
 	//lint:ignore SA1019 it is what clients print
-	if text := f.GetSummary(); f.GetL7() == nil && (out.GetExtensions() != nil || text == flow.Summary(f.GetL4())) {
+	if text := f.GetSummary(); f.GetL7() == nil && (closed || text == flow.Summary(f.GetL4())) {
 		//lint:ignore SA1019 it is what clients print
 		out.Summary = text
 	}
@@ -185,18 +186,26 @@ func layer7(f *flowpb.Flow, src, dst side) *flowpb.Layer7 {
 	return out
 }
 
-// closing is what the end of a connection says about it, nil if a flow is no such end.
-func closing(f *flowpb.Flow) *anypb.Any {
-	if f.GetEventType().GetType() != flow.EventTrace || f.GetEventType().GetSubType() != flow.PointClose {
+// extension keeps of what Hubble has no field for what is of the connection, and of the own end.
+func extension(f *flowpb.Flow, src, dst side) *anypb.Any {
+	var said structpb.Struct
+	if f.GetExtensions().UnmarshalTo(&said) != nil {
 		return nil
 	}
-	var said structpb.Struct
-	if f.GetExtensions().UnmarshalTo(&said) != nil || said.GetFields()["close"] == nil {
+	kept := map[string]*structpb.Value{}
+	for name, keep := range map[string]bool{"network": true, "close": true, "source": src == own, "destination": dst == own} {
+		if value := said.GetFields()[name]; keep && value != nil {
+			kept[name] = value
+		}
+	}
+	if len(kept) == 0 {
 		return nil
+	}
+	if schema := said.GetFields()["schema"]; schema != nil {
+		kept["schema"] = schema
 	}
 	out := &anypb.Any{}
-	only := &structpb.Struct{Fields: map[string]*structpb.Value{"close": said.GetFields()["close"]}}
-	if anypb.MarshalFrom(out, only, proto.MarshalOptions{Deterministic: true}) != nil {
+	if anypb.MarshalFrom(out, &structpb.Struct{Fields: kept}, proto.MarshalOptions{Deterministic: true}) != nil {
 		return nil // of a message that cannot be serialised, which this can
 	}
 	return out

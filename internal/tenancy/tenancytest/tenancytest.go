@@ -93,10 +93,10 @@ func Flow(t *rapid.T, node string, at time.Time, number int) *flowpb.Flow {
 	f.Summary = flow.Summary(f.GetL4())
 	if f.GetEventType().GetType() == flow.EventTrace && maybe(t, "close") {
 		f.EventType.SubType = flow.PointClose
-		c := flow.Close{Ending: "fin", Sent: flow.Carried{Packets: 3, Bytes: rapid.Uint64Range(0, 9).Draw(t, "sent")}}
 		//lint:ignore SA1019 it is what clients print
-		f.Summary, f.Extensions = "TCP "+c.Text(), c.Extension()
+		f.Summary = "TCP closed by FIN"
 	}
+	f.Extensions = extension(t, f.GetEventType().GetSubType() == flow.PointClose)
 	side(t, f, node, true)
 	side(t, f, node, false)
 	where(t, f, node)
@@ -176,9 +176,40 @@ func beside(t *rapid.T, f *flowpb.Flow) {
 	f.DebugCapturePoint = flowpb.DebugCapturePoint(n.Draw(t, "capture"))
 	f.ProxyPort, f.SocketCookie, f.CgroupId = n.Draw(t, "proxy"), uint64(n.Draw(t, "cookie")), uint64(n.Draw(t, "cgroup"))
 	f.Aggregate = &flowpb.Aggregate{IngressFlowCount: n.Draw(t, "aggregate")}
-	if f.GetExtensions() == nil && maybe(t, "extension") {
-		f.Extensions, _ = anypb.New(&structpb.Struct{Fields: map[string]*structpb.Value{"vm": structpb.NewStringValue(one(t, "vm", Pods))}})
+}
+
+// extension is what Hubble has no field for.
+func extension(t *rapid.T, closed bool) *anypb.Any {
+	end := func(label string) *structpb.Value {
+		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{"vm": structpb.NewStringValue(one(t, label, Pods))}})
 	}
+	all := map[string]*structpb.Value{
+		"schema": structpb.NewStringValue("weftnet.flow.v1"), "source": end("source's vm"), "destination": end("destination's vm"), "unknown": end("unknown"),
+	}
+	if closed {
+		all["close"] = end("close")
+	}
+	return pack(all)
+}
+
+func pack(all map[string]*structpb.Value) *anypb.Any {
+	out := &anypb.Any{}
+	if err := anypb.MarshalFrom(out, &structpb.Struct{Fields: all}, proto.MarshalOptions{Deterministic: true}); err != nil {
+		panic(err) // it has texts alone
+	}
+	return out
+}
+
+// replace puts others in the place of fields of an extension.
+func replace(t *rapid.T, f *flowpb.Flow, names ...string) {
+	var mine, other structpb.Struct
+	if f.GetExtensions().UnmarshalTo(&mine) != nil || extension(t, true).UnmarshalTo(&other) != nil {
+		panic("it is no Struct")
+	}
+	for _, name := range names {
+		mine.Fields[name] = other.GetFields()[name]
+	}
+	f.Extensions = pack(mine.GetFields())
 }
 
 func request(t *rapid.T) *flowpb.Layer7 {
@@ -288,11 +319,8 @@ func between(t *rapid.T, i *Item, src, dst bool) {
 		i.Node = one(t, "node", Nodes)
 	}
 	where(t, f, i.Node)
-	closes := f.GetEventType().GetSubType() == flow.PointClose
-	if !closes {
-		f.Extensions = nil
-	}
 	beside(t, f)
+	replace(t, f, "unknown")
 	client := src
 	if f.GetL7().GetType() == flowpb.L7FlowType_RESPONSE {
 		client = dst
@@ -314,9 +342,11 @@ func between(t *rapid.T, i *Item, src, dst bool) {
 		f.IP.Destination, f.DestinationNames, f.DestinationService, f.IngressAllowedBy, f.IngressDeniedBy = whole.GetIP().GetDestination(), whole.GetDestinationNames(), whole.GetDestinationService(), whole.GetIngressAllowedBy(), whole.GetIngressDeniedBy()
 	}
 	if src {
+		replace(t, f, "source")
 		f.Source = stranger(t, f.GetSource())
 	}
 	if dst {
+		replace(t, f, "destination")
 		f.Destination = stranger(t, f.GetDestination())
 	}
 }
