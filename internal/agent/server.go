@@ -105,6 +105,9 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if c, asked := a.acceleration(s); asked {
 		doc.Components = append(doc.Components, c)
 	}
+	if c, known := relay(relayFile); known {
+		doc.Components = append(doc.Components, c)
+	}
 	if c, replaced := a.proxy(s); replaced {
 		doc.Components = append(doc.Components, c)
 	}
