@@ -176,8 +176,8 @@ func observing(env *Environment) observe.Environment {
 }
 
 func policyCommand(env *Environment) *cobra.Command {
-	flows := func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error {
-		return observe.Recorded(ctx, dial.Flags{Server: server}, since, env.Now(), each)
+	flows := func(ctx context.Context, server, kubeconfig, since string, each func(*flowpb.Flow) error) error {
+		return observe.Recorded(ctx, dial.Flags{Server: server, Cluster: remote.Flags{Kubeconfig: kubeconfig}}, since, env.Now(), each)
 	}
 	cluster := func(ctx context.Context, kubeconfig string) ([]*manifest.Object, error) {
 		config, err := connect(env, kubeconfig)

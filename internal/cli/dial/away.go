@@ -14,13 +14,20 @@ import (
 	"weftnet.io/weftnet/internal/cli/remote"
 )
 
+// Local is the socket of this node's agent, where flows are served.
+const Local = "unix:///var/run/cilium/hubble.sock"
+
 // away tells whether a cluster is asked through its API server: a flag asks for one, or no server is named, no agent is here, and there
 // is a kubeconfig.
 func (f Flags) away() (bool, error) {
-	named := f.said != nil && f.said.Changed || f.usual != "" && f.Server != f.usual
-	asked := f.Cluster.Asked()
+	named, asked := f.Server != Local, f.Cluster.Asked()
+	if f.said != nil {
+		named = f.said.Changed
+	}
 	path, socket := strings.CutPrefix(f.Server, "unix://")
 	switch {
+	case f.said == nil && named: // who has no flags of its own for a cluster says so by its server
+		return false, nil
 	case named && asked:
 		return false, fmt.Errorf("--server %q says who is asked, and --kubeconfig, --context, --node, --weft-namespace and --service-account that it is found: leave one of them away", f.Server)
 	case asked:

@@ -39,13 +39,11 @@ type Flags struct {
 	Cluster    remote.Flags
 	Notes      io.Writer // what a person should know of the way that was chosen; nil: standard error
 
-	usual string
-	said  *pflag.Flag // --server
+	said *pflag.Flag // --server; nil: there are no flags
 }
 
 // Register adds the flags.
 func (f *Flags) Register(flags *pflag.FlagSet, usual string) {
-	f.usual = usual
 	flags.StringVar(&f.Server, "server", usual, "unix://PATH, HOST:PORT or tls://HOST:PORT of an agent or a relay")
 	f.said = flags.Lookup("server")
 	f.Cluster.Register(flags)

@@ -19,8 +19,9 @@ type Environment struct {
 	Get      func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
 	// Cluster lists what policies are about from an API server: that of a kubeconfig file, else the usual one.
 	Cluster func(ctx context.Context, kubeconfig string) ([]*manifest.Object, error)
-	// Flows calls each with the flows that a Hubble server has recorded since a time (of weft observe --since).
-	Flows func(ctx context.Context, server, since string, each func(*flowpb.Flow) error) error
+	// Flows calls each with the flows that a Hubble server has recorded since a time (of weft observe --since): that of server, or, if it is
+	// the usual one and no agent is here, that of the cluster of a kubeconfig file, else the usual cluster.
+	Flows func(ctx context.Context, server, kubeconfig, since string, each func(*flowpb.Flow) error) error
 }
 
 // UsageError is a command line that makes no sense.

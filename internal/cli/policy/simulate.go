@@ -86,7 +86,7 @@ Exit status: 0 if nothing would be newly denied; 1 if something would.`,
 			return err
 		}
 		if *since != "" {
-			err = env.Flows(c.Context(), *server, *since, s.add)
+			err = env.Flows(c.Context(), *server, *kubeconfig, *since, s.add)
 		} else {
 			err = env.recorded(c.Context(), *flows, s.add)
 		}

@@ -68,7 +68,7 @@ func TestTheSamePoliciesChangeNothing(t *testing.T) {
 
 func TestFlowsComeFromTheAgentWithSince(t *testing.T) {
 	asked := ""
-	env := Environment{Out: &strings.Builder{}, Err: &strings.Builder{}, Flows: func(_ context.Context, server, since string, each func(*flowpb.Flow) error) error {
+	env := Environment{Out: &strings.Builder{}, Err: &strings.Builder{}, Flows: func(_ context.Context, server, _, since string, each func(*flowpb.Flow) error) error {
 		asked = server + " " + since
 		return each(&flowpb.Flow{})
 	}}
