@@ -396,8 +396,12 @@ func TestClientsWithoutATokenGetNothing(t *testing.T) {
 			said []string
 			want string
 		}{
-			{nil, "kubectl create token"}, {[]string{"Bearer "}, "kubectl create token"}, {[]string{"a"}, "kubectl create token"}, {[]string{"Bearer a", "Bearer b"}, "kubectl create token"},
-			{[]string{"Basic a"}, "not base64"}, {[]string{"Bearer secret-of-another-cluster"}, "no such token"},
+			{nil, "kubectl create token"},
+			{[]string{"Bearer "}, "kubectl create token"},
+			{[]string{"a"}, "kubectl create token"},
+			{[]string{"Bearer a", "Bearer b"}, "kubectl create token"},
+			{[]string{"Basic a"}, "not base64"},
+			{[]string{"Bearer secret-of-another-cluster"}, "no such token"},
 		} {
 			if err := call(with(c.said...)); status.Code(err) != codes.Unauthenticated || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s with %q: have %v", name, c.said, err)
