@@ -494,7 +494,7 @@ func TestREADMENamesEveryValueAndConfigurationKey(t *testing.T) {
 	for key, value := range c.Values {
 		nested, ok := value.(map[string]any)
 		switch {
-		case ok && (key == "operator" || key == "cni" || key == "webhook" || key == "k8s" || key == "hubble"):
+		case ok && (key == "operator" || key == "cni" || key == "webhook" || key == "k8s" || key == "hubble" || key == "monitoring"):
 			for sub := range nested {
 				names = append(names, key+"."+sub)
 			}

@@ -1,7 +1,6 @@
 package observe
 
 import (
-	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weftnet.io/weftnet/internal/flow"
@@ -21,9 +20,6 @@ func (f *Flow) Ended() (flow.Close, bool) {
 	end, ok := f.more.(flow.Close)
 	return end, ok
 }
-
-// Ends are those of a flow; not to be changed.
-func (f *Flow) Ends() (source, destination *flowpb.Endpoint) { return f.source.endpoint, f.destination.endpoint }
 
 // nothing is what a follower shows that is served elsewhere.
 type nothing struct{}
