@@ -102,8 +102,10 @@ func (s *scene) traffic(ctx, apply context.Context) error {
 				Dial(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (string, error)
 			}
 		}{
-			{"a pod of the node", at(s.db), s.web}, {"a pod elsewhere", at(s.shop), s.web},
-			{"a service", netip.MustParseAddrPort("10.96.0.80:80"), s.web}, {"a node port", netip.AddrPortFrom(node, 30080), s.cluster.Outside},
+			{"a pod of the node", at(s.db), s.web},
+			{"a pod elsewhere", at(s.shop), s.web},
+			{"a service", netip.MustParseAddrPort("10.96.0.80:80"), s.web},
+			{"a node port", netip.AddrPortFrom(node, 30080), s.cluster.Outside},
 		} {
 			if _, err := call.from.Dial(apply, "tcp", call.to, 0, 0); err != nil {
 				return fmt.Errorf("call %s: %w", call.what, err)

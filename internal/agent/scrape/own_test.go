@@ -64,7 +64,8 @@ func TestAnAgentTellsOfItself(t *testing.T) {
 	ip := netip.MustParseAddr
 	write(t, db, func(tx *state.Tx) {
 		for i, set := range []table.PolicySet{
-			{Identity: 300, Entries: []policy.Entry{deny(policy.Ingress), deny(policy.Egress)}}, {Identity: 400, Entries: []policy.Entry{deny(policy.Ingress)}},
+			{Identity: 300, Entries: []policy.Entry{deny(policy.Ingress), deny(policy.Egress)}},
+			{Identity: 400, Entries: []policy.Entry{deny(policy.Ingress)}},
 			{Identity: 500, Entries: []policy.Entry{{View: policy.AsStaged, Direction: policy.Egress, Verdict: policy.DenyImplicit}}},
 		} {
 			tables.PolicySets.Put(tx, set)
