@@ -18,6 +18,7 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
 	"weftnet.io/weftnet/internal/bpf/ktime"
+	"weftnet.io/weftnet/internal/flow/redact"
 	"weftnet.io/weftnet/internal/observe/agentevent"
 	"weftnet.io/weftnet/internal/observe/journal"
 	"weftnet.io/weftnet/internal/state"
@@ -63,6 +64,7 @@ type Observer struct {
 	malformed atomic.Uint64 // records that made no sense
 	losses    [2]atomic.Uint64
 	rate      rate
+	redaction atomic.Pointer[redact.Rules]
 
 	followers []*following
 
@@ -102,11 +104,15 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 		o: o, db: db, tables: tables, resolver: newResolver(tables), journal: journal.New[Flow](o.Capacity), started: o.Now(),
 		events: agentevent.New(tables, db, o.Now), namespaces: map[string]time.Time{},
 	}
+	observer.Redact(redact.Rules{})
 	for _, f := range followers {
 		observer.followers = append(observer.followers, &following{follower: f()})
 	}
 	return observer
 }
+
+// Redact says what is taken out of flows before they are kept, from now on.
+func (o *Observer) Redact(rules redact.Rules) { o.redaction.Store(&rules) }
 
 // Run reads the sources until the context ends, which closes them, or one of them ends with an error.
 func (o *Observer) Run(ctx context.Context, sources ...Source) error {
@@ -169,6 +175,9 @@ func (o *Observer) take(record []byte) {
 	o.resolver.resolve(snapshot, f)
 	f.At = o.clock.wall(int64(f.event.Time), now, o.o.Mono)
 	f.uuid = o.o.UUID()
+	if l7, ok := f.more.(*flowpb.Layer7); ok {
+		o.redaction.Load().Layer7(l7)
+	}
 	f.node = o.originOf(snapshot)
 	o.remember(now, f.source.endpoint.GetNamespace(), f.destination.endpoint.GetNamespace())
 	o.seen.Add(1)

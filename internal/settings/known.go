@@ -317,7 +317,7 @@ var services = []Key{
 	},
 }
 
-var observed = key.Within(slices.Concat(observation.Keys, observation.MetricKeys, observation.AgentMetricKeys), func(c *Config) *Observation { return &c.Observation })
+var observed = key.Within(slices.Concat(observation.Keys, observation.MetricKeys, observation.AgentMetricKeys, observation.ExportKeys), func(c *Config) *Observation { return &c.Observation })
 
 var encryption = []Key{
 	{Name: "enable-wireguard", Default: "false", Concern: OfEncryption, Syntax: key.Boolean, Have: off, Protection: true, Instead: plaintext},

@@ -291,6 +291,9 @@ type (
 	Metrics     = observation.Metrics
 	FlowMetrics = observation.FlowMetrics
 	Throughput  = observation.Throughput
+	Export      = observation.Export
+	FlowFile    = observation.FlowFile
+	Redaction   = observation.Redaction
 )
 
 // MapSizes say how many entries maps of the datapath have. 0: not said.

@@ -36,9 +36,33 @@ var flows = Feature{
 }
 
 func serveFlows(n *Node, f *agentflows.Flows) []Runner {
-	return []Runner{
+	return append([]Runner{
 		{Name: "flow service", Run: func(ctx context.Context) error { return configured(ctx, n, n.flowSocket, f.Socket) }},
 		{Name: "flow service over the network", Run: func(ctx context.Context) error { return configured(ctx, n, flowService, f.Network) }},
+	}, exportFlows(n, f)...)
+}
+
+// exportFlows has flows written and sent, and what may be secret taken out of them before.
+func exportFlows(n *Node, f *agentflows.Flows) []Runner {
+	export := func(c settings.Observation) (e settings.Export) {
+		if c.Hubble {
+			e = c.Export
+		}
+		return e
+	}
+	return []Runner{
+		{Name: "flows in a file", Run: func(ctx context.Context) error {
+			return configured(ctx, n, func(c settings.Observation) settings.FlowFile { return export(c).File }, f.File)
+		}},
+		{Name: "flows in files", Run: func(ctx context.Context) error {
+			return configured(ctx, n, func(c settings.Observation) string { return export(c).Several }, f.Files)
+		}},
+		{Name: "flows by IPFIX", Run: func(ctx context.Context) error {
+			return configured(ctx, n, func(c settings.Observation) string { return export(c).IPFIX }, f.Collector)
+		}},
+		{Name: "redaction of flows", Run: func(ctx context.Context) error {
+			return configured(ctx, n, func(c settings.Observation) settings.Redaction { return c.Redaction }, f.Redact)
+		}},
 	}
 }
 

@@ -18,7 +18,11 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/datapath"
+	"weftnet.io/weftnet/internal/flow/filter"
+	"weftnet.io/weftnet/internal/flow/redact"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/export"
+	"weftnet.io/weftnet/internal/observe/ipfix"
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/observe/serve"
@@ -40,6 +44,7 @@ type Node struct {
 type Flows struct {
 	observer   *observe.Observer
 	server     serve.Server
+	log        *slog.Logger
 	sources    []observe.Source
 	collectors []prometheus.Collector
 }
@@ -47,7 +52,7 @@ type Flows struct {
 // New prepares them.
 func New(n Node) (*Flows, error) {
 	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log}
-	f := &Flows{}
+	f := &Flows{log: n.Log}
 	if n.Datapath != nil {
 		events, err := ring.Open(n.Datapath.Map("events"))
 		if err != nil {
@@ -77,6 +82,51 @@ func (f *Flows) Follow(name string, take func(*observe.Flow)) { f.observer.Follo
 
 // Run makes flows until ctx ends.
 func (f *Flows) Run(ctx context.Context) error { return f.observer.Run(ctx, f.sources...) }
+
+// File writes them to a file.
+func (f *Flows) File(ctx context.Context, c settings.FlowFile) error {
+	if c.Path == "" {
+		return nil
+	}
+	to := export.File{Path: c.Path, MaxMB: c.MaxMB, Backups: c.Backups, Compress: c.Compress, Mask: c.Mask}
+	var err error
+	if to.Include, err = filter.Parse(c.Allow); err == nil {
+		to.Omit, err = filter.Parse(c.Deny)
+	}
+	if err == nil {
+		err = export.Run(ctx, f.observer, to, f.log)
+	}
+	if err != nil { // a node whose flows are not written works
+		f.log.Error("flows are not written until the configuration of hubble-export-file-path changes", "file", c.Path, "error", err)
+	}
+	return nil
+}
+
+// Files writes them to the files that a file names.
+func (f *Flows) Files(ctx context.Context, path string) error {
+	if path != "" {
+		export.Several(ctx, f.observer, path, f.log)
+	}
+	return nil
+}
+
+// Collector sends them by IPFIX.
+func (f *Flows) Collector(ctx context.Context, collector string) error {
+	if collector == "" {
+		return nil
+	}
+	if err := ipfix.Run(ctx, f.observer, collector, f.log); err != nil {
+		f.log.Error("flows are not sent until hubble-export-ipfix-collector changes", "error", err)
+	}
+	return nil
+}
+
+// Redact has what may be secret taken out of flows from now on.
+func (f *Flows) Redact(ctx context.Context, c settings.Redaction) error {
+	f.observer.Redact(redact.Rules{Enabled: c.Enabled, Query: c.Query, UserInfo: c.UserInfo, Allow: c.Allow, Deny: c.Deny})
+	<-ctx.Done()
+	return nil
+}
 
 // Socket serves them on a unix socket.
 func (f *Flows) Socket(ctx context.Context, path string) error {

@@ -24,6 +24,8 @@ type Observation struct {
 	Selected     []string // of the agent's metrics: -NAME is left out
 	Throughput   Throughput
 	Programs     time.Duration // between samples of how long programs run; 0: none
+	Export       Export
+	Redaction    Redaction
 }
 
 // FlowService says where flows are served over the network, and to which clients.

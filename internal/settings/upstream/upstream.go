@@ -63,12 +63,11 @@ gateway-api-hostnetwork-enabled gateway-api-hostnetwork-nodelabelselector gatewa
 gateway-api-xff-num-trusted-hops gops-port health-check-icmp-failure-threshold http-403-msg http-idle-timeout http-max-grpc-timeout
 http-normalize-path http-request-timeout http-retry-count http-retry-timeout http-stream-idle-timeout
 hubble-drop-events hubble-drop-events-extended hubble-drop-events-interval hubble-drop-events-reasons
-hubble-dynamic-metrics-config-path hubble-event-buffer-capacity hubble-event-queue-size hubble-export-allowlist hubble-export-denylist
-hubble-export-fieldmask hubble-export-file-compress hubble-export-file-max-backups hubble-export-file-max-size-mb hubble-export-file-path
-hubble-flowlogs-config-path hubble-lost-event-send-interval
+hubble-dynamic-metrics-config-path hubble-event-buffer-capacity hubble-event-queue-size
+hubble-lost-event-send-interval
 hubble-monitor-events
-hubble-network-policy-correlation-enabled hubble-recorder-sink-queue-size hubble-recorder-storage-path hubble-redact-enabled
-hubble-redact-http-headers-allow hubble-redact-http-headers-deny hubble-redact-http-urlquery hubble-redact-http-userinfo hubble-redact-kafka-apikey
+hubble-network-policy-correlation-enabled hubble-recorder-sink-queue-size hubble-recorder-storage-path
+hubble-redact-kafka-apikey
 hubble-skip-unknown-cgroup-ids
 identity-allocation-mode identity-allocation-timeout identity-change-grace-period identity-gc-interval identity-gc-rate-interval
 identity-gc-rate-limit identity-heartbeat-timeout identity-management-mode identity-max-jitter identity-restore-grace-period
