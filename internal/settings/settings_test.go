@@ -36,7 +36,11 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 			Reject: true, Replacement: "false", Sockets: Sockets{HoldPorts: true, EndOfPods: true}, Outside: Outside{First: 30000, Last: 32767, Mode: "snat", XDP: "disabled"},
 			Health: Health{Services: true}, Choice: Choice{Hints: true, Annotated: true, TableSize: 65521},
 		},
-		Observation: Observation{Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock", FlowMetrics: FlowMetrics{Server: Metrics{Address: ":9965", Keys: "hubble-metrics-server"}, Series: 10000}},
+		Observation: Observation{
+			Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock",
+			FlowMetrics: FlowMetrics{Server: Metrics{Address: ":9965", Keys: "hubble-metrics-server"}, Series: 10000},
+			Export:      Export{File: FlowFile{MaxMB: 10, Backups: 5}}, Redaction: Redaction{UserInfo: true},
+		},
 	}
 	have, problems := parse(nil)
 	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {
@@ -272,5 +276,18 @@ func TestAKeyChangesThePartOfItsConcernOnly(t *testing.T) {
 		if !changed && k.Name != "tunnel-protocol" && !strings.HasSuffix(k.Name, "cidr") && !strings.HasSuffix(k.Name, "mask-size") {
 			t.Errorf("no value of %s in %q changes anything", k.Name, candidates)
 		}
+	}
+}
+
+func TestWhatIsWrittenOfFlowsIsNothingIfItsFiltersMakeNoSense(t *testing.T) {
+	for text, path := range map[string]string{`{"verdict":["DROPPED"]} {"reply":[true]}`: "/x", `{"verdict":["DENIED"]}`: "", `{"source_ip":["x"]}`: "", `{`: ""} {
+		c, problems := parse(map[string]string{"hubble-export-file-path": "/x", "hubble-export-allowlist": text})
+		if have := c.Observation.Export.File.Path; have != path || (len(problems) == 0) != (path != "") {
+			t.Errorf("%s: flows go to %q: %v", text, have, problems)
+		}
+	}
+	c, problems := parse(map[string]string{"hubble-redact-http-headers-allow": "a", "hubble-redact-http-headers-deny": "b"})
+	if len(problems) != 1 || len(c.Observation.Redaction.Allow) != 1 || len(c.Observation.Redaction.Deny) != 0 {
+		t.Errorf("have %+v: %v", c.Observation.Redaction, problems)
 	}
 }

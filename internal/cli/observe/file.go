@@ -15,7 +15,6 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"sigs.k8s.io/yaml"
 
-	"weftnet.io/weftnet/internal/flow/filter"
 	"weftnet.io/weftnet/internal/flow/query"
 )
 
@@ -160,22 +159,4 @@ func printFilters(out io.Writer, r *observerpb.GetFlowsRequest) error {
 	}
 	_, err = out.Write(text)
 	return err
-}
-
-// addRaw reads filters as JSON; a text may have several.
-func (ff *filterFlags) addRaw(allowed, denied []string) error {
-	for _, side := range []struct {
-		flag  string
-		texts []string
-		to    *pair
-	}{{"--allowlist", allowed, &ff.include}, {"--denylist", denied, &ff.exclude}} {
-		for _, text := range side.texts {
-			list, err := filter.Parse(text)
-			if err != nil {
-				return fmt.Errorf("%s: %w", side.flag, err)
-			}
-			side.to.raw = append(side.to.raw, list...)
-		}
-	}
-	return nil
 }

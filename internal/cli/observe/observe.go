@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"weftnet.io/weftnet/internal/cli/dial"
+	"weftnet.io/weftnet/internal/cli/observe/selection"
 	"weftnet.io/weftnet/internal/flow"
 )
 
@@ -70,7 +71,7 @@ func Command(env Environment) *cobra.Command {
 
 func flowsCommand(env Environment, name string) *cobra.Command {
 	var o options
-	filters := &filterFlags{}
+	filters := &selection.Flags{}
 	c := &cobra.Command{
 		Use:     name,
 		Short:   "Show flows: what was allowed, denied, dropped and forwarded, and by which policy",
@@ -83,14 +84,14 @@ func flowsCommand(env Environment, name string) *cobra.Command {
 	f.SortFlags = false
 	o.server.Register(f, env.server())
 	o.span.register(f)
-	filters.register(c)
+	filters.Register(c)
 	o.format.register(c, true)
 	f.StringVar(&o.file, "input-file", "", "show flows of a file instead of a server's, - for standard input; what -o json or an exporter wrote, packed by gzip or not")
 	f.StringSliceVar(&o.mask, "field-mask", nil, "fields that are asked for, with -o json, e.g. time,source.pod_name,verdict")
 	f.BoolVar(&o.usualMask, "use-default-field-masks", true, "ask for no more fields than are printed")
 	f.StringArrayVar(&o.allowed, "allowlist", nil, "filter as JSON, as --print-raw-filters prints it; of several one must match")
 	f.StringArrayVar(&o.other, "denylist", nil, "the same of what is not shown")
-	f.BoolVar(&o.raw, "print-raw-filters", false, "print the filters as JSON and ask nobody")
+	f.BoolVar(&o.raw, "print-raw-filters", false, "print the filters as JSON, and ask no server")
 	o.silence(f)
 	return c
 }
@@ -108,22 +109,22 @@ func noArguments(_ *cobra.Command, args []string) error {
 }
 
 // request is what all flags of flows say.
-func (o *options) request(env Environment, filters *filterFlags) (*observerpb.GetFlowsRequest, error) {
+func (o *options) request(env Environment, filters *selection.Flags) (*observerpb.GetFlowsRequest, error) {
 	r, err := o.flows(env.Now(), o.file != "")
 	if err != nil {
 		return nil, err
 	}
-	if err := filters.addRaw(o.allowed, o.other); err != nil {
+	if err := filters.Add(o.allowed, o.other); err != nil {
 		return nil, err
 	}
-	if r.Whitelist, r.Blacklist, err = filters.filters(); err != nil {
+	if r.Whitelist, r.Blacklist, err = filters.Filters(); err != nil {
 		return nil, err
 	}
 	r.FieldMask, err = o.fields()
 	return r, err
 }
 
-func (o *options) observe(ctx context.Context, env Environment, filters *filterFlags) error {
+func (o *options) observe(ctx context.Context, env Environment, filters *selection.Flags) error {
 	r, err := o.request(env, filters)
 	var printing flow.PrinterOptions
 	if err == nil {
@@ -139,9 +140,9 @@ func (o *options) observe(ctx context.Context, env Environment, filters *filterF
 		printing.Errors = io.Discard
 	}
 	printing.Verbose = o.debug
-	p, noted := flow.NewPrinter(env.Out, printing), newMachines(cmp.Or[io.Writer](printing.Errors, io.Discard), r.GetWhitelist())
+	p, noted := flow.NewPrinter(env.Out, printing), selection.NewMachines(cmp.Or[io.Writer](printing.Errors, io.Discard), r.GetWhitelist())
 	each := func(r *observerpb.GetFlowsResponse) error {
-		noted.note(r)
+		noted.Note(r)
 		if err := p.Print(r); err != nil {
 			return fmt.Errorf("print flow: %w", err)
 		}

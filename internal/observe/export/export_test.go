@@ -130,7 +130,7 @@ func TestFlowsThatFiltersLetPassAreInTheFileWithTheFieldsOfTheMask(t *testing.T)
 		t.Errorf("%v: have %s", err, text)
 	}
 	if info, _ := os.Stat(file); info.Mode().Perm() != 0o600 {
-		t.Errorf("its mode is %v: it says who speaks with whom", info.Mode())
+		t.Errorf("its mode is %v: it says which pods speak with each other", info.Mode())
 	}
 }
 

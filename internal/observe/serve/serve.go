@@ -19,6 +19,7 @@ import (
 	"net"
 	"time"
 
+	observerpb "github.com/cilium/cilium/api/v1/observer"
 	peerpb "github.com/cilium/cilium/api/v1/peer"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -111,7 +112,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener, credentials grpc.Ser
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: asked, PermitWithoutStream: true}))
 	s.Flows.Register(server)
 	peerpb.RegisterPeerServer(server, s.Peers)
-	healthpb.RegisterHealthServer(server, health.NewServer()) // `hubble status` asks it first
+	alive := health.NewServer()
+	alive.SetServingStatus(observerpb.Observer_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING) // `hubble status` asks for it first
+	healthpb.RegisterHealthServer(server, alive)
 	stop := context.AfterFunc(ctx, server.Stop)
 	defer stop()
 	if err := server.Serve(l); err != nil && ctx.Err() == nil {

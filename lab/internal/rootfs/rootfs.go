@@ -80,6 +80,7 @@ func (k Kitchen) Network(repository string, tags ...string) ([]Recipe, error) {
 	for _, p := range []string{"weft-agent", "weft-cni", "weft"} {
 		agent.File("/usr/bin/"+p, filepath.Join(k.Bin, p), 0o755)
 	}
+	agent.Link("/usr/bin/hubble", "weft") // Hubble's client by name: weft knows how it is called
 	for _, p := range []string{"portmap", "loopback"} {
 		agent.File("/opt/cni/bin/"+p, filepath.Join(k.CNI, p), 0o755)
 	}

@@ -1,4 +1,4 @@
-package observe
+package selection
 
 import (
 	"fmt"
@@ -32,15 +32,15 @@ func addMachines(f *flowpb.FlowFilter) {
 	}
 }
 
-// machines notes, once each, which virtual machines are shown for a name that is said to be a pod's.
-type machines struct {
+// Machines notes, once each, which virtual machines are shown for a name that is said to be a pod's.
+type Machines struct {
 	out   io.Writer
 	names []string // as they were said, without namespaces
 	noted map[string]bool
 }
 
-func newMachines(out io.Writer, filters []*flowpb.FlowFilter) *machines {
-	m := &machines{out: out, noted: map[string]bool{}}
+func NewMachines(out io.Writer, filters []*flowpb.FlowFilter) *Machines {
+	m := &Machines{out: out, noted: map[string]bool{}}
 	for _, f := range filters {
 		for _, list := range [][]string{f.GetSourcePod(), f.GetDestinationPod()} {
 			said := map[string]bool{}
@@ -57,7 +57,7 @@ func newMachines(out io.Writer, filters []*flowpb.FlowFilter) *machines {
 	return m
 }
 
-func (m *machines) note(r *observerpb.GetFlowsResponse) {
+func (m *Machines) Note(r *observerpb.GetFlowsResponse) {
 	for _, e := range []*flowpb.Endpoint{r.GetFlow().GetSource(), r.GetFlow().GetDestination()} {
 		rest, launched := strings.CutPrefix(e.GetPodName(), launcher)
 		end := strings.LastIndexByte(rest, '-')

@@ -1,4 +1,4 @@
-package observe
+package selection
 
 import (
 	"errors"
@@ -12,11 +12,12 @@ import (
 	"github.com/spf13/pflag"
 	"google.golang.org/protobuf/proto"
 
+	"weftnet.io/weftnet/internal/flow/filter"
 	"weftnet.io/weftnet/internal/identity"
 )
 
-// filterFlags turns flags, in the order in which they are said, into FlowFilters.
-type filterFlags struct {
+// Flags turn flags, in the order in which they are said, into FlowFilters.
+type Flags struct {
 	include, exclude pair
 	negate           bool // --not was said and waits for its filter
 }
@@ -49,10 +50,10 @@ type filterFlag struct {
 	set                func(p *pair, value string) error
 }
 
-func (ff *filterFlags) register(c *cobra.Command) {
+func (ff *Flags) Register(c *cobra.Command) {
 	c.Flags().Var(&filterValue{filters: ff, not: true}, "not", "negate the next filter")
 	c.Flags().Lookup("not").NoOptDefVal = "true"
-	for _, flag := range allFilterFlags() {
+	for _, flag := range allFlags() {
 		c.Flags().VarP(&filterValue{filters: ff, flag: flag}, flag.name, flag.short, flag.usage)
 		c.Flags().Lookup(flag.name).NoOptDefVal = flag.bare
 		if flag.values != nil {
@@ -63,7 +64,7 @@ func (ff *filterFlags) register(c *cobra.Command) {
 
 // filterValue is a flag as pflag wants it.
 type filterValue struct {
-	filters *filterFlags
+	filters *Flags
 	flag    filterFlag
 	not     bool
 }
@@ -132,8 +133,26 @@ func (p *pair) conflict() error {
 	return nil
 }
 
-// filters gives what the flags have said.
-func (ff *filterFlags) filters() (include, exclude []*flowpb.FlowFilter, err error) {
+// Add adds filters as JSON, in texts that have one or several: to those of which one must match, and of which none may.
+func (ff *Flags) Add(allowed, denied []string) error {
+	for _, side := range []struct {
+		flag  string
+		texts []string
+		to    *pair
+	}{{"--allowlist", allowed, &ff.include}, {"--denylist", denied, &ff.exclude}} {
+		for _, text := range side.texts {
+			list, err := filter.Parse(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", side.flag, err)
+			}
+			side.to.raw = append(side.to.raw, list...)
+		}
+	}
+	return nil
+}
+
+// Filters gives what the flags have said.
+func (ff *Flags) Filters() (include, exclude []*flowpb.FlowFilter, err error) {
 	if ff.negate {
 		return nil, nil, errors.New("--not has no filter after it")
 	}
@@ -395,7 +414,7 @@ func parseIdentity(text string) (uint32, error) {
 	return uint32(n), nil
 }
 
-func allFilterFlags() []filterFlag {
+func allFlags() []filterFlag {
 	list := sided("pod", "", "pod of either end: [NAMESPACE/]PREFIX",
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePod }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPod }, nonEmpty)
 	list = append(list, namespaceFlags()...)
