@@ -23,6 +23,9 @@ import (
 	"weftnet.io/weftnet/internal/version"
 )
 
+// served is the name under which servers tell of the health of flows; no service has it (cilium pkg/hubble/api/v1).
+const served = "hubble.server.Observer"
+
 // patience is how long a server may take for one answer; Hubble's.
 const patience = 12 * time.Second
 
@@ -75,13 +78,13 @@ nodes it is connected to. It fails if the server does not answer, or does not se
 	return asking(c, env, []string{"compact", "dict", "json", "table"}, func(ctx context.Context, conn *grpc.ClientConn, output string) error {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		health, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: observerpb.Observer_ServiceDesc.ServiceName})
+		answer, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: served})
 		if err != nil {
 			return err
 		}
 		state := "Ok"
-		if health.GetStatus() != healthpb.HealthCheckResponse_SERVING {
-			state = "Unavailable: " + health.GetStatus().String()
+		if answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			state = "Unavailable: " + answer.GetStatus().String()
 		}
 		if output == "compact" {
 			fmt.Fprintf(env.Out, "Healthcheck (via %s): %s\n", conn.Target(), state)

@@ -164,7 +164,7 @@ func TestTheCommandsOfHubble(t *testing.T) {
 	observerpb.RegisterObserverServer(s, relay{})
 	peerpb.RegisterPeerServer(s, relay{})
 	healthpb.RegisterHealthServer(s, state)
-	state.SetServingStatus("observer.Observer", healthpb.HealthCheckResponse_SERVING)
+	state.SetServingStatus("hubble.server.Observer", healthpb.HealthCheckResponse_SERVING)
 	go func() { _ = s.Serve(l) }()
 	t.Cleanup(s.Stop)
 	for args, want := range map[string]string{
@@ -188,7 +188,7 @@ func TestTheCommandsOfHubble(t *testing.T) {
 			t.Errorf("%s: %v: have\n%swant\n%s", args, err, out, want)
 		}
 	}
-	state.SetServingStatus("observer.Observer", healthpb.HealthCheckResponse_NOT_SERVING)
+	state.SetServingStatus("hubble.server.Observer", healthpb.HealthCheckResponse_NOT_SERVING)
 	if out, _, err := run(t, "", "hubble", "status", "--server", "unix://"+socket); err == nil || !strings.Contains(out, "Unavailable: NOT_SERVING") {
 		t.Errorf("%v: %s", err, out)
 	}

@@ -19,13 +19,13 @@ import (
 	"net"
 	"time"
 
-	observerpb "github.com/cilium/cilium/api/v1/observer"
 	peerpb "github.com/cilium/cilium/api/v1/peer"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 
 	"weftnet.io/weftnet/internal/credential"
 	"weftnet.io/weftnet/internal/observe"
@@ -99,6 +99,9 @@ func (s *Server) listen(ctx context.Context, address string) (net.Listener, erro
 	}
 }
 
+// Health is the name under which `hubble status` asks for the health of a server of flows: no service has it (cilium pkg/hubble/api/v1).
+const Health = "hubble.server.Observer"
+
 // Clients that are gone are noticed, and those that look for us that often are let: relays do, to find nodes that are away.
 const (
 	idle   = time.Minute
@@ -113,8 +116,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener, credentials grpc.Ser
 	s.Flows.Register(server)
 	peerpb.RegisterPeerServer(server, s.Peers)
 	alive := health.NewServer()
-	alive.SetServingStatus(observerpb.Observer_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING) // `hubble status` asks for it first
+	alive.SetServingStatus(Health, healthpb.HealthCheckResponse_SERVING)
 	healthpb.RegisterHealthServer(server, alive)
+	reflection.Register(server) // for clients that know no protocol, as upstream
 	stop := context.AfterFunc(ctx, server.Stop)
 	defer stop()
 	if err := server.Serve(l); err != nil && ctx.Err() == nil {

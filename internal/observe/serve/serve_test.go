@@ -129,7 +129,7 @@ func ask(t *testing.T, address string, c credentials.TransportCredentials, wait 
 	if err != nil {
 		return err
 	}
-	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "observer.Observer"}); err != nil {
+	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{Service: "hubble.server.Observer"}); err != nil {
 		return err
 	}
 	stream, err := peerpb.NewPeerClient(conn).Notify(t.Context(), &peerpb.NotifyRequest{})
