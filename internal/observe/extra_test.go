@@ -50,7 +50,8 @@ func TestAFlowNamesTheMachineInThePodAndTheNICAsThePodSeesIt(t *testing.T) {
 
 func TestAnExtensionSaysWhatWasPutIn(t *testing.T) {
 	for _, want := range []flow.Extra{
-		{}, {Network: 7, Source: flow.Place{NIC: "net1", Attachment: "shop/blue"}},
+		{},
+		{Network: 7, Source: flow.Place{NIC: "net1", Attachment: "shop/blue"}},
 		{Close: &flow.Close{Ending: "fin", Duration: 1200e6, Sent: flow.Carried{Packets: 12, Bytes: 1 << 40}, Received: flow.Carried{Packets: 3}}},
 	} {
 		have := flow.ExtraOf(&flowpb.Flow{Extensions: want.Extension()})

@@ -113,9 +113,14 @@ func printStatus(out io.Writer, s *observerpb.ServerStatusResponse, output strin
 		unavailable = fmt.Sprint(n.GetValue())
 	}
 	cells := [][2]string{
-		{"NUM FLOWS", grouped(s.GetNumFlows())}, {"MAX FLOWS", grouped(s.GetMaxFlows())}, {"SEEN FLOWS", grouped(s.GetSeenFlows())},
-		{"FLOWS PER SECOND", rate}, {"UPTIME", time.Duration(s.GetUptimeNs()).String()}, {"NUM CONNECTED NODES", connected},
-		{"NUM UNAVAIL. NODES", unavailable}, {"VERSION", s.GetVersion()},
+		{"NUM FLOWS", grouped(s.GetNumFlows())},
+		{"MAX FLOWS", grouped(s.GetMaxFlows())},
+		{"SEEN FLOWS", grouped(s.GetSeenFlows())},
+		{"FLOWS PER SECOND", rate},
+		{"UPTIME", time.Duration(s.GetUptimeNs()).String()},
+		{"NUM CONNECTED NODES", connected},
+		{"NUM UNAVAIL. NODES", unavailable},
+		{"VERSION", s.GetVersion()},
 	}
 	switch output {
 	case "json":
