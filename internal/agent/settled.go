@@ -1,6 +1,10 @@
 package agent
 
-import "weftnet.io/weftnet/internal/state"
+import (
+	"slices"
+
+	"weftnet.io/weftnet/internal/state"
+)
 
 // Unsettled tells what is still on its way from the input tables into the kernel; empty: all that follows from the
 // present facts is in place. Scripts wait for that, where a cluster waits for each fact's own status.
@@ -18,13 +22,13 @@ func (a *Agent) Unsettled() string {
 	return ""
 }
 
-// behind tells what has not caught up with a snapshot; empty: all has.
-func (a *Agent) behind(s *state.Snapshot) string {
+// behind tells what has not caught up with a snapshot, of loops with these names, or of all; empty: nothing.
+func (a *Agent) behind(s *state.Snapshot, names ...string) string {
 	a.mu.Lock()
 	runners := a.runners
 	a.mu.Unlock()
 	for _, r := range runners {
-		if r.Behind == nil {
+		if r.Behind == nil || len(names) > 0 && !slices.Contains(names, r.Name) {
 			continue
 		}
 		if what := r.Behind(s); what != "" {

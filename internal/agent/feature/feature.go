@@ -74,12 +74,12 @@ type Node struct {
 	Tables  *table.Tables
 	DB      *state.DB
 
-	Settings func() []settings.Line       // each key, and whether it is in force
-	Ready    func() bool                  // the node takes workloads
-	Took     func() time.Duration         // from the start until it did; 0: not yet
-	Behind   func(*state.Snapshot) string // what has not caught up with a snapshot; empty: all has
-	Times    *scrape.Programs             // of programs
-	Complain *scrape.Complaints           // in the log
+	Settings func() []settings.Line                          // each key, and whether it is in force
+	Ready    func() bool                                     // the node takes workloads
+	Took     func() time.Duration                            // from the start until it did; 0: not yet
+	Behind   func(s *state.Snapshot, names ...string) string // which loop of these names, or of all, has not caught up with a snapshot; empty: none
+	Times    *scrape.Programs                                // of programs
+	Complain *scrape.Complaints                              // in the log
 
 	// Known when the phase of Maps begins.
 	Datapath  *dp.Datapath

@@ -12,6 +12,7 @@ import (
 
 	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
 )
 
 var metrics = Feature{
@@ -19,7 +20,8 @@ var metrics = Feature{
 	Maps: func(n *Node) ([]Runner, error) {
 		registry := prometheus.NewRegistry()
 		registry.MustRegister(n.collectors...)
-		delays := scrape.NewDelays(n.Tables, n.DB, n.Behind)
+		sets := n.Tables.PolicySets.Name() // what keeps them in the kernel
+		delays := scrape.NewDelays(n.Tables, n.DB, func(s *state.Snapshot) string { return n.Behind(s, derivation, sets) })
 		registry.MustRegister(delays.Collectors()...)
 		registry.MustRegister(scrape.Requests()...)
 		registry.MustRegister(n.own(), n.Times, n.Complain.Collector(), collectors.NewGoCollector(),

@@ -39,10 +39,13 @@ func keep[R state.Row](n *Node, loop *reconcile.Loop[R]) Runner {
 	}
 }
 
+// derivation is the name of the loops of derivations.
+const derivation = "derivation"
+
 // Follow is the loop of a derivation.
 func Follow(n *Node, d state.AnyDerivation) Runner {
 	return Runner{
-		Name: "derivation",
+		Name: derivation,
 		Run:  func(ctx context.Context) error { return d.Run(ctx, n.DB) },
 		Behind: func(s *state.Snapshot) string {
 			if d.CaughtUp(s) {

@@ -38,7 +38,8 @@ func (d *Delays) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{d.changes, d.seconds}
 }
 
-// lookAgain is how often it is looked whether a change is in the kernel, while one is not.
+// lookAgain is how soon it is looked whether a change is in the kernel; then later and later, by a tenth of the time that has gone by, so
+// that a change that never gets there costs nothing.
 const lookAgain = 5 * time.Millisecond
 
 // Run measures until ctx ends. Changes that come while others are on their way are measured with the next ones.
@@ -89,9 +90,9 @@ func (d *Delays) count(s *state.Snapshot, since uint64) {
 
 // settle waits until all has caught up with a snapshot; false: ctx has ended.
 func (d *Delays) settle(ctx context.Context, s *state.Snapshot) bool {
-	for d.behind(s) != "" {
+	for began := time.Now(); d.behind(s) != ""; {
 		select {
-		case <-time.After(lookAgain):
+		case <-time.After(max(lookAgain, time.Since(began)/10)):
 		case <-ctx.Done():
 			return false
 		}

@@ -117,7 +117,7 @@ func TestTheDelayOfAPolicyEndsWhenAllHasCaughtUp(t *testing.T) {
 			tables.Policies.Put(tx, table.PolicyObject{Name: "good", Valid: true})
 			tables.Policies.Put(tx, table.PolicyObject{Name: "bad"})
 		})
-		time.Sleep(3 * time.Second)
+		time.Sleep(3*time.Second - time.Millisecond)
 		synctest.Wait()
 		if have := shown(t, registry(d.seconds)); !strings.Contains(have, "cilium_policy_implementation_delay_count{source=\"kubernetes\"} 0") {
 			t.Errorf("measured before it was in place:\n%s", have)
