@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+
+	"weftnet.io/weftnet/internal/state/bell"
 )
 
 // Derivation keeps Out equal to a pure function of other tables. It follows the inputs, finds the keys that a changed
@@ -37,7 +39,7 @@ type Derivation[R Row] struct {
 
 	db     *DB
 	feeds  []inputFeed
-	woken  *waker        // has one when an input may have changed
+	woken  *bell.Bell
 	last   *Snapshot     // up to which the inputs have been followed
 	rows   map[Key][]Key // derivation key -> Out keys it makes, sorted
 	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict
@@ -260,15 +262,12 @@ func (d *Derivation[R]) openFeeds(db *DB) {
 	for owner := range d.rows {
 		d.stale[owner] = true
 	}
-	tables := make([]AnyTable, len(d.Inputs))
-	for i, in := range d.Inputs {
-		tables[i] = in.table
-	}
-	d.woken = db.waker(tables) // before the snapshot, so that no change falls between them
 	d.last = db.Snapshot()
+	var at []int
 	for _, in := range d.Inputs {
-		d.feeds = append(d.feeds, in.open(db))
+		d.feeds, at = append(d.feeds, in.open(db)), append(at, db.position(in.table.shape()))
 	}
+	d.woken = db.bells.Hang(at...) // before Step reads the inputs
 }
 
 // adopt takes responsibility for a row found in Out.
@@ -292,12 +291,7 @@ func (d *Derivation[R]) check() {
 }
 
 func (d *Derivation[R]) inputsSynced(s *Snapshot) bool {
-	for _, in := range d.Inputs {
-		if !in.table.Synced(s) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(d.Inputs, func(in Input) bool { return !in.table.Synced(s) })
 }
 
 func (d *Derivation[R]) markSynced(tx *Tx) {
@@ -313,7 +307,7 @@ func (d *Derivation[R]) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-d.woken.told:
+	case <-d.woken.Rung:
 		return nil
 	}
 }
@@ -322,10 +316,8 @@ func (d *Derivation[R]) close() {
 	for _, f := range d.feeds {
 		f.close()
 	}
-	d.feeds = nil
-	if d.woken != nil {
-		d.woken.close()
-		d.woken = nil
+	if d.feeds = nil; d.woken != nil {
+		d.woken.Close()
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"weftnet.io/weftnet/internal/state/bell"
 )
 
 // DB holds the rows of a fixed set of tables.
@@ -15,11 +17,11 @@ type DB struct {
 	writer sync.Mutex // held by the one Write that runs
 	latest atomic.Pointer[Snapshot]
 
-	feeds   sync.Mutex                    // guards cursors and wakers, and a change of latest, so that a new one begins at a known place
+	feeds   sync.Mutex                    // guards cursors, and a change of latest, so that a new cursor begins at a known place
 	cursors []map[*atomic.Uint64]struct{} // per table: the revision up to which each feed has read
-	wakers  [][]*waker                    // per table; a slice is replaced, never changed
 
 	watches watches
+	bells   bell.Bells // by position in tables
 }
 
 // Snapshot is the whole database at one moment. It never changes and needs no closing.
@@ -63,7 +65,6 @@ func New(tables ...AnyTable) *DB {
 		}
 		s.tables = append(s.tables, c)
 		db.cursors = append(db.cursors, map[*atomic.Uint64]struct{}{})
-		db.wakers = append(db.wakers, nil)
 	}
 	db.latest.Store(s)
 	return db
@@ -258,8 +259,7 @@ func (tx *Tx) commit() {
 		return
 	}
 	next := &Snapshot{db: db, rev: tx.rev, tables: slices.Clone(tx.base.tables)}
-	var dirty []*tableTx
-	var wakers [][]*waker
+	var dirty []int
 	db.feeds.Lock()
 	for i, w := range tx.open {
 		if w == nil || !w.dirty {
@@ -272,26 +272,18 @@ func (tx *Tx) commit() {
 		if w.deleted.Len() > 0 {
 			w.collect(read)
 		}
-		next.tables[i] = w.contents()
-		dirty, wakers = append(dirty, w), append(wakers, db.wakers[i])
+		next.tables[i] = &contents{
+			rev: w.rev, rows: w.rows, indexes: w.indexes, log: w.log, deleted: w.deleted, deletedByKey: w.deletedByKey,
+			pending: w.pending, synced: w.synced, changed: make(chan struct{}),
+		}
+		dirty = append(dirty, i)
 	}
 	db.latest.Store(next)
 	db.feeds.Unlock()
-	for _, w := range dirty {
-		db.watches.wake(w.changed)
-		close(w.base.changed)
-	}
-	for _, list := range wakers {
-		for _, w := range list {
-			w.wake()
-		}
-	}
-}
-
-func (w *tableTx) contents() *contents {
-	return &contents{
-		rev: w.rev, rows: w.rows, indexes: w.indexes, log: w.log, deleted: w.deleted, deletedByKey: w.deletedByKey,
-		pending: w.pending, synced: w.synced, changed: make(chan struct{}),
+	for _, i := range dirty {
+		db.watches.wake(tx.open[i].changed)
+		close(tx.open[i].base.changed)
+		db.bells.Ring(i)
 	}
 }
 

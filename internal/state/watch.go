@@ -2,7 +2,6 @@ package state
 
 import (
 	"iter"
-	"slices"
 	"sync"
 )
 
@@ -77,40 +76,4 @@ func (t *Table[R]) WatchBy(r *Snapshot, index string, key Key) (iter.Seq[R], <-c
 	return t.By(r, index, key), r.db.watches.on(watched{&t.schema, i, key}, func() bool {
 		return r.db.Snapshot().of(&t.schema).rev != r.of(&t.schema).rev
 	})
-}
-
-// waker is told when one of several tables changes, where a wait on a channel of each would cost more than what it waits for.
-type waker struct {
-	db     *DB
-	tables []int // positions
-	told   chan struct{}
-}
-
-// waker tells of all changes from now on.
-func (db *DB) waker(tables []AnyTable) *waker {
-	w := &waker{db: db, told: make(chan struct{}, 1)}
-	for _, t := range tables {
-		w.tables = append(w.tables, db.position(t.shape()))
-	}
-	db.feeds.Lock()
-	defer db.feeds.Unlock()
-	for _, i := range w.tables {
-		db.wakers[i] = append(slices.Clone(db.wakers[i]), w)
-	}
-	return w
-}
-
-func (w *waker) wake() {
-	select {
-	case w.told <- struct{}{}:
-	default: // it has not looked since it was told
-	}
-}
-
-func (w *waker) close() {
-	w.db.feeds.Lock()
-	defer w.db.feeds.Unlock()
-	for _, i := range w.tables {
-		w.db.wakers[i] = slices.DeleteFunc(slices.Clone(w.db.wakers[i]), func(x *waker) bool { return x == w })
-	}
 }

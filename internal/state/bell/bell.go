@@ -1,0 +1,71 @@
+// Package bell wakes goroutines that wait for a change of any of several tables.
+//
+// # The world it models
+//
+// A derivation follows up to a dozen tables and sleeps until one of them changes, a hundred times during a CNI ADD. To select among
+// a channel of each costs more than most of what it then does. So it has one Bell, which hangs at all of them.
+//
+// # Invariants
+//
+//   - A bell that rings while its owner is awake is heard at the next wait: no change is slept through.
+//   - One that rings many times before it is heard is heard once.
+//
+// # Example
+//
+//	b := bells.Hang(nodes, pods)
+//	defer b.Close()
+//	<-b.Rung // bells.Ring(pods) was called
+package bell
+
+import (
+	"slices"
+	"sync"
+)
+
+// Bells hang at tables, by their numbers. The zero value has none.
+type Bells struct {
+	mu sync.RWMutex
+	at map[int][]*Bell
+}
+
+// Bell is that of one goroutine.
+type Bell struct {
+	Rung chan struct{} // has one if a table has changed since it was last received from
+
+	bells *Bells
+}
+
+// Hang makes a bell that rings with each of these tables.
+func (s *Bells) Hang(tables ...int) *Bell {
+	b := &Bell{Rung: make(chan struct{}, 1), bells: s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.at == nil {
+		s.at = map[int][]*Bell{}
+	}
+	for _, t := range tables {
+		s.at[t] = append(s.at[t], b)
+	}
+	return b
+}
+
+// Ring wakes all that wait for a table.
+func (s *Bells) Ring(table int) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, b := range s.at[table] {
+		select {
+		case b.Rung <- struct{}{}:
+		default: // it has rung already
+		}
+	}
+}
+
+// Close takes a bell off its tables.
+func (b *Bell) Close() {
+	b.bells.mu.Lock()
+	defer b.bells.mu.Unlock()
+	for t, list := range b.bells.at {
+		b.bells.at[t] = slices.DeleteFunc(list, func(x *Bell) bool { return x == b })
+	}
+}
