@@ -10,7 +10,7 @@ import (
 )
 
 func TestStatusSaysHowTheRelayServesClients(t *testing.T) {
-	if _, known := relay(filepath.Join(t.TempDir(), "none")); known {
+	if _, known := relay(filepath.Join(t.TempDir(), "none"), true); known {
 		t.Error("without a relay there is something to say")
 	}
 	for text, want := range map[string]string{
@@ -26,7 +26,10 @@ func TestStatusSaysHowTheRelayServesClients(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, known := relay(file)
+		if open, _ := relay(file, true); open.Health == agentv1.HealthOK || want != "cannot be read" && !strings.Contains(open.Message, "any client") {
+			t.Errorf("%s: have %+v", text, open)
+		}
+		c, known := relay(file, false)
 		if !known || !strings.Contains(c.Message, want) || (c.Health == agentv1.HealthOK) != strings.Contains(want, "by TLS") {
 			t.Errorf("%s: have %+v", text, c)
 		}

@@ -105,7 +105,7 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if c, asked := a.acceleration(s); asked {
 		doc.Components = append(doc.Components, c)
 	}
-	if c, known := relay(relayFile); known {
+	if c, known := relay(relayFile, a.Tables.Config(s).OpenRelay); known {
 		doc.Components = append(doc.Components, c)
 	}
 	if c, replaced := a.proxy(s); replaced {

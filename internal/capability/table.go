@@ -138,7 +138,7 @@ var Table = []Capability{
 			"`weft-relay` merges all nodes in the order of time, for `weft observe --server` and `hubble` alike. Clients show a Kubernetes token and see the namespaces whose flows RBAC lets them get; `weft` asks a cluster from any machine with a kubeconfig.",
 		Keys: []string{
 			"hubble-listen-address=:4244", "hubble-tls-cert-file=/tls.crt", "hubble-tls-key-file=/tls.key", "hubble-tls-client-ca-files=/ca.crt",
-			"hubble-disable-tls=true", "hubble-prefer-ipv6=true",
+			"hubble-disable-tls=true", "hubble-prefer-ipv6=true", "hubble-relay-anonymous=true",
 		},
 		Commands: []string{"observe"},
 	},

@@ -19,6 +19,7 @@ type Observation struct {
 	Hubble       bool
 	HubbleSocket string
 	FlowService  FlowService
+	OpenRelay    bool // the relay gives any client all flows
 	Metrics      Metrics
 	FlowMetrics  FlowMetrics
 	Selected     []string // of the agent's metrics: -NAME is left out
