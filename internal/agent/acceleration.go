@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/derive/nic"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -21,7 +22,7 @@ func (a *Agent) acceleration(s *state.Snapshot) (agentv1.Component, bool) {
 	c := agentv1.Component{Name: "acceleration", Health: agentv1.HealthOK}
 	var list []string
 	for h := range a.Tables.Hooks.All(s) {
-		if h.Program != "from_net" {
+		if h.Program != abi.HookFromNet.String() {
 			continue
 		}
 		text, is := a.accelerated(s, h)
@@ -39,7 +40,7 @@ func (a *Agent) acceleration(s *state.Snapshot) (agentv1.Component, bool) {
 
 // accelerated says it of one device.
 func (a *Agent) accelerated(s *state.Snapshot, h table.Hook) (text string, is bool) {
-	key := state.Join(h.Device, "xdp")
+	key := state.Join(h.Device, abi.HookXdp.String())
 	row, wanted := a.Tables.Hooks.One(s, key)
 	if !wanted {
 		return "by tc alone, since VLAN devices lie on it: XDP would not see the tags that its driver takes off", false

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -17,7 +18,7 @@ func (a *Agent) fromOutside(s *state.Snapshot) agentv1.Component {
 	node, _ := a.Tables.LocalNode(s)
 	var devices, faults []string
 	for h := range a.Tables.Hooks.All(s) {
-		if h.Program != "from_net" {
+		if h.Program != abi.HookFromNet.String() {
 			continue
 		}
 		devices = append(devices, h.Device)

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -102,7 +103,7 @@ func hooks(t *table.Tables) state.AnyDerivation {
 }
 
 // ofPods are the programs on the device of a pod.
-var ofPods = []string{"from_pod", "to_pod"}
+var ofPods = []abi.Hook{abi.HookFromPod, abi.HookToPod}
 
 // hooksOf gives the programs that a device needs.
 func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
@@ -114,10 +115,10 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 	if !found {
 		return nil
 	}
-	hooks := func(programs ...string) []table.Hook {
+	hooks := func(programs ...abi.Hook) []table.Hook {
 		list := []table.Hook{}
 		for _, p := range programs {
-			list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: p})
+			list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: p.String()})
 		}
 		return list
 	}
@@ -131,14 +132,14 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 		return nil
 	}
 	if _, ok := t.Tunnels.One(r, name); ok {
-		return hooks("from_overlay", "to_overlay")
+		return hooks(abi.HookFromOverlay, abi.HookToOverlay)
 	}
 	if !outward(t, r, d) {
 		return nil
 	}
-	list := hooks("from_net", "to_net")
+	list := hooks(abi.HookFromNet, abi.HookToNet)
 	if c := t.Config(r).Outside; Accelerates(c) && !Tagged(t, r, d) {
-		list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: xdp, Generic: c.XDP == "testing-only"})
+		list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: abi.HookXdp.String(), Generic: c.XDP == "testing-only"})
 	}
 	return list
 }
@@ -171,7 +172,7 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 		}
 		needs := []table.Need{n}
 		for _, program := range ofPods {
-			needs = append(needs, table.Need{What: "program " + program, Table: t.Hooks.Name(), Key: state.Join(a.HostName, program)})
+			needs = append(needs, table.Need{What: "program " + program.String(), Table: t.Hooks.Name(), Key: state.Join(a.HostName, program.String())})
 		}
 		return needs
 	}

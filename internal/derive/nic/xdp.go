@@ -6,10 +6,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// xdp is the program that leads packets of known calls on before tc.
-const xdp = "xdp"
-
-// Accelerates tells whether the node's devices are to have that program: calls from outside are translated here, and it is asked for.
+// Accelerates tells whether the node's devices are to have the program that leads packets of known calls on before tc: calls from outside are translated here, and it is asked for.
 func Accelerates(c settings.Outside) bool { return c.Any() && c.XDP != "" && c.XDP != "disabled" }
 
 // Tagged tells whether VLAN devices lie on a device. It has no program of XDP then: that would not see the tag where a driver has

@@ -36,13 +36,13 @@ func TestADeviceThatLeadsOutIsAcceleratedAsTheConfigurationSays(t *testing.T) {
 				b.t.Devices.Put(tx, table.Device{Index: 3, Name: "eth0.5", Kind: "vlan", Up: true, On: 2})
 			})
 		}
-		row, is := b.t.Hooks.One(b.db.Snapshot(), state.Join("eth0", xdp))
+		row, is := b.t.Hooks.One(b.db.Snapshot(), state.Join("eth0", "xdp"))
 		if is != c.is || row.Generic != c.slow {
 			t.Errorf("%v, VLAN devices %v: %+v, %v", c.keys, c.tagged, row, is)
 		}
 		if c.tagged {
 			b.write(func(tx *state.Tx) { b.t.Devices.Delete(tx, state.Join(uint32(3))) })
-			if _, is := b.t.Hooks.One(b.db.Snapshot(), state.Join("eth0", xdp)); !is {
+			if _, is := b.t.Hooks.One(b.db.Snapshot(), state.Join("eth0", "xdp")); !is {
 				t.Error("the device stays without the program when its VLAN devices have gone")
 			}
 		}

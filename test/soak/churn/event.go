@@ -167,7 +167,7 @@ func (c *churning) pick() *member {
 }
 
 func (c *churning) unlist(m *member) error {
-	c.note(m.Name, func(b *backend) *time.Time { return &b.let })
+	c.note(m.Name, func(b *backend) *time.Time { return &b.unlisted })
 	c.live = slices.DeleteFunc(c.live, func(other *member) bool { return other == m })
 	return c.publish()
 }
@@ -226,7 +226,7 @@ func (c *churning) lose(ctx context.Context) (string, error) {
 		return "", nil
 	}
 	c.say("%s is lost", m.Name)
-	c.note(m.Name, func(b *backend) *time.Time { return &b.let })
+	c.note(m.Name, func(b *backend) *time.Time { return &b.unlisted })
 	c.note(m.Name, func(b *backend) *time.Time { return &b.ends })
 	if err := m.pod.Remove(ctx); err != nil {
 		return m.Name, err

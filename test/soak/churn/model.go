@@ -29,10 +29,10 @@ type model struct {
 
 // backend is one that serves, or has served. Times are zero as long as that has not happened.
 type backend struct {
-	retired time.Time // it takes no new calls, on all nodes
-	let     time.Time // it began to be unlisted: conversations with it may end
-	ends    time.Time // it began to end
-	gone    time.Time // it is unlisted on all nodes, as far as calls that begin are concerned
+	retired  time.Time // it takes no new calls, on all nodes
+	unlisted time.Time // it began to be unlisted: conversations with it may end
+	ends     time.Time // it began to end
+	gone     time.Time // it is unlisted on all nodes, as far as calls that begin are concerned
 }
 
 func newModel() *model { return &model{backends: map[string]*backend{}} }
@@ -62,7 +62,7 @@ func (m *model) explains(began, ended time.Time, err error) string {
 		if !b.ends.IsZero() && began.After(b.ends.Add(-slow)) && !ended.Before(b.ends) && (b.gone.IsZero() || !began.After(b.gone)) {
 			return name + " was lost"
 		}
-		if cut && !b.let.IsZero() && began.After(b.let.Add(-slow)) && !ended.Before(b.let) && (b.gone.IsZero() || !began.After(b.gone)) {
+		if cut && !b.unlisted.IsZero() && began.After(b.unlisted.Add(-slow)) && !ended.Before(b.unlisted) && (b.gone.IsZero() || !began.After(b.gone)) {
 			return name + " was taken out"
 		}
 	}
@@ -98,7 +98,7 @@ func (m *model) ended(with string) string {
 	name, _, _ := strings.Cut(with, " ")
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if b := m.backends[name]; b != nil && !b.let.IsZero() {
+	if b := m.backends[name]; b != nil && !b.unlisted.IsZero() {
 		return name + " had been taken out of the service"
 	}
 	return ""
