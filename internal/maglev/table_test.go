@@ -51,7 +51,6 @@ func TestEachMemberInTurnTakesTheFirstElementThatIsFree(t *testing.T) {
 	})
 }
 
-
 // Nodes of two versions stand side by side, and must lead a call to one backend.
 func TestATableIsTheSameInEachVersion(t *testing.T) {
 	for _, c := range []struct {
