@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* from_net: what enters the node, at its physical NICs (tcx ingress): undoes masquerade, takes packets for local
  * workloads straight in, and names the sender of the rest for the host's stack. */
+#include <linux/if_packet.h>
 #include "lib/outside.h"
 #include "lib/vlan.h"
 
@@ -69,7 +70,7 @@ static __always_inline int handle_from_net(struct __sk_buff *skb, struct context
 		if (mine)
 			h = ipcache_lookup(&p->dst, c->net);
 	}
-	if (!ipcache_is_local_pod(h)) {
+	if (!ipcache_is_local_pod(h) && (mine || !ipcache_is_workload(h))) { /* no service is offered at the address of a pod elsewhere */
 		action = mine ? outside_answer(skb) : outside_call(skb);
 		if (action != GO_ON)
 			return deliver_rest(skb, c, action, 0);
@@ -111,6 +112,8 @@ int from_net(struct __sk_buff *skb)
 	c->net = net_of_device();
 	if (other)
 		return other > 0 ? vlan_pass(skb) : drop(skb, c, DROP_UNSUPPORTED_L2);
+	if (skb->pkt_type == PACKET_OTHERHOST) /* sent to another machine: the stack drops it, but what lies on the device may want it */
+		return TC_ACT_OK;
 	if (skb->protocol != bpf_htons(ETH_P_IP) && skb->protocol != bpf_htons(ETH_P_IPV6))
 		return TC_ACT_OK;
 	reason = parse(skb, &c->packet);

@@ -17,13 +17,14 @@ struct {
 	__uint(max_entries, 256);
 } pairs SEC(".maps");
 
-/* Whether the host's routes lead the packet out of the device by which it came, to a neighbour that answers, in one piece. */
+/* Whether the host's routes lead the packet out of the device by which it came, to a neighbour that answers, in one piece. A frame that was
+ * sent to another machine's address is none of that: a device may see such (a hub, a bridge that floods, promiscuity). */
 static __always_inline int turns_back(struct xdp_md *x, const struct packet *p, struct bpf_fib_lookup *fib)
 {
 	fib->ifindex = x->ingress_ifindex;
 	fib->tot_len = frame_length(x) - ETH_HEADER; /* as tc measures it: what lies behind the packet goes along */
 	route_ask(fib, p->v6, &p->src, &p->dst);
-	return bpf_fib_lookup(x, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == x->ingress_ifindex;
+	return bpf_fib_lookup(x, fib, sizeof(*fib), 0) == BPF_FIB_LKUP_RET_SUCCESS && fib->ifindex == x->ingress_ifindex && frame_is_to(x, fib->smac);
 }
 
 SEC("xdp/device")

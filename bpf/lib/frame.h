@@ -17,6 +17,14 @@ static __always_inline __u32 frame_length(const struct xdp_md *x)
 	return (long)x->data_end - (long)x->data;
 }
 
+/* Whether a frame was sent to a device with this address. */
+static __always_inline int frame_is_to(const struct xdp_md *x, const __u8 *mac)
+{
+	const __u16 *to = (void *)(long)x->data, *at = (const __u16 *)mac;
+
+	return (void *)(to + 3) <= (void *)(long)x->data_end && to[0] == at[0] && to[1] == at[1] && to[2] == at[2];
+}
+
 /* Reads the header of the transport at `l4`. Returns 0, or not if the packet is not of the plain form. */
 static __always_inline int frame_read_l4(struct packet *p, const void *l4, const void *end)
 {

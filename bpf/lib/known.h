@@ -61,9 +61,13 @@ static __always_inline int known_call(struct context *c, struct flow *f)
 	struct packet *p = &c->packet;
 	struct lb_call call = service_call(c);
 	struct nat *kept = bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_SERVICE));
+	struct service *s;
 	struct backend *b;
 
-	if (!kept || !services_here.outside || !lb_frontend(&call))
+	if (!kept || !services_here.outside)
+		return 0;
+	s = lb_frontend(&call);
+	if (!s || lb_has_left(s, kept->backend))
 		return 0;
 	b = lb_backend(kept->backend);
 	if (!b)
@@ -99,7 +103,7 @@ static __always_inline int known_is(struct context *c, struct flow *f)
 	struct nat *back;
 
 	f->key = &c->key;
-	if (ipcache_is_local_pod(h) || !known_is_plain(c))
+	if (ipcache_is_local_pod(h) || ipcache_is_workload(h) || !known_is_plain(c))
 		return 0;
 	back = ipcache_is_this_node(h) ? bpf_map_lookup_elem(&translations, nat_key_of(c, NAT_BACK)) : NULL;
 	if (back ? !known_answer(c, f, back) : !known_call(c, f))

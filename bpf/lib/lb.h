@@ -227,6 +227,15 @@ static __always_inline struct backend *lb_backend(__u32 id)
 	return id ? bpf_map_lookup_elem(&backends, &id) : NULL;
 }
 
+/* Whether a backend that is there has left the service: datagrams go elsewhere then, what is open of other protocols stays. Not inline, for
+ * the stacks of those that ask are full. */
+static __noinline int lb_has_left(const struct service *s, __u32 backend)
+{
+	struct slot_key key = { .service = s->id, .slot = SLOT_LEFT | backend };
+
+	return (s->flags & SERVICE_LEFT) && bpf_map_lookup_elem(&slots, &key);
+}
+
 /* A backend for a new connection: the client's own where the service asks for it, else the one that lb_hashed gave, else any. NULL: there
  * is none. */
 static __always_inline struct backend *lb_choose(const struct lb_call *call, const struct service *s, __u32 hashed)

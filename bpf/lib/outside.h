@@ -145,15 +145,15 @@ GLOBAL outside_call(struct __sk_buff *skb)
 	return reason == DROP_NO_BACKEND ? reject_outside(skb) : TC_ACT_SHOT;
 }
 
-/* A call that comes by the overlay: a pod of another node calls a hostPort here, or a node port that each node leads to backends of its
- * own; others are translated where the caller lives. GO_ON: others give the action. */
+/* A call that comes by the overlay, or an error about the answer: a pod of another node calls a hostPort here, or a node port that each node
+ * leads to backends of its own; others are translated where the caller lives. GO_ON: others give the action. */
 GLOBAL outside_enter(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
 	struct flow f = {};
 	int reason;
 
-	if (!c || !lb_leads() || c->packet.icmp_error || c->told)
+	if (!c || !lb_leads() || c->told)
 		return GO_ON;
 	reason = outside_lead(skb, c, &f);
 	if (reason == GO_ON || (!reason && outside_is_here(c)))

@@ -206,7 +206,7 @@ GLOBAL service_translate(struct __sk_buff *skb)
 	known = bpf_map_lookup_elem(&translations, key);
 	if (known) {
 		c->nat = *known;
-		b = s ? lb_backend(known->backend) : NULL;
+		b = s && !lb_has_left(s, known->backend) ? lb_backend(known->backend) : NULL;
 	}
 	if (known && (b ? opens : midway || !s)) {
 		if (b ? service_goes_on() : service_outlives())

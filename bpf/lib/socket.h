@@ -72,7 +72,7 @@ static __always_inline struct backend *socket_kept(const struct socket_key *key,
 	__u32 *known = bpf_map_lookup_elem(&socket_backends, key);
 	struct backend *b = known ? lb_backend(*known) : NULL;
 
-	if (b)
+	if (b && !lb_has_left(s, *known))
 		return b;
 	b = lb_select(call, s);
 	if (b)

@@ -13,6 +13,7 @@ enum service_flag {
 	SERVICE_BY_NODE = 4, /* a node port that each node leads to backends of its own: at another node it is that node's to say which */
 	SERVICE_DIRECT = 8,   /* backends on other nodes answer straight to the client: see dsr.h */
 	SERVICE_SILENT = 16, /* without a backend here its callers are not told: there are some on other nodes */
+	SERVICE_LEFT = 64, /* a backend of another service was one of this: slots have SLOT_LEFT */
 	SERVICE_PASSES = 32, /* who may not call it, or finds no backend, goes on as if it were not there: by SCOPE_BEHIND, or as it is */
 };
 
@@ -47,6 +48,7 @@ struct slot_key {
 	__u32 slot;    /* or SLOT_TAKES | backend id: with affinity, that this backend takes new connections */
 };
 #define SLOT_TAKES 0x80000000
+#define SLOT_LEFT 0x40000000 /* | backend id: of UDP, that this backend was one of the service, and is one of another still */
 
 /* maglev: part of a table. Its number is a digest of all that it is computed from: one number never names two tables, a table is never
  * changed, and frontends with the same backends share it. So what a packet reads of it goes with the row of services that named it. */

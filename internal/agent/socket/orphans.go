@@ -29,16 +29,15 @@ const (
 	share = 20              // one part of so many of the time goes into reading what was led where, which takes 10 ms of a full map
 )
 
-// Orphans ends sockets of one node that speak with a backend that no service offers any more.
+// Orphans ends sockets of one node that speak with a backend that their service does not offer any more.
 type Orphans struct {
 	tables *table.Tables
 	db     *state.DB
 	log    *slog.Logger
-	root   string                          // where paths of the host are seen
-	read   func() ([]orphan.Socket, error) // all that were led to backends
+	root   string                       // where paths of the host are seen
+	read   func() ([]orphan.Led, error) // all that were led to backends
 	end    func(string, []orphan.Socket) (int, error)
 
-	offers  orphan.Offers
 	settled map[orphan.Backend]map[uint64]int // cookies of orphans, and how often they were looked at: they are closed, ended, or not connected
 	looked  time.Time                         // when sockets were looked at last
 	again   time.Time                         // when what was led where may be read again
@@ -53,14 +52,13 @@ type Orphans struct {
 func NewOrphans(d *datapath.Datapath, t *table.Tables, db *state.DB, log *slog.Logger, root string) *Orphans {
 	return &Orphans{
 		tables: t, db: db, log: log, root: root, end: diag.End, settled: map[orphan.Backend]map[uint64]int{},
-		read: func() ([]orphan.Socket, error) { return called.Read(d.Map("socket_services")) },
+		read: func() ([]orphan.Led, error) { return called.Read(d.Map("socket_services")) },
 	}
 }
 
 // Run works until ctx ends.
 func (o *Orphans) Run(ctx context.Context) error {
 	feed := o.tables.Frontends.Feed(o.db)
-	o.offers = orphan.Offers{} // the feed begins with all there are
 	defer feed.Close()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -121,7 +119,7 @@ func (o *Orphans) note(c state.Change[table.Frontend]) bool {
 	for _, b := range has {
 		delete(o.settled, b)
 	}
-	return o.offers.Put(had, has)
+	return orphan.Lost(had, has)
 }
 
 func backendsOf(r table.Frontend) []orphan.Backend {
@@ -130,6 +128,34 @@ func backendsOf(r table.Frontend) []orphan.Backend {
 		list[i] = orphan.Backend{At: netip.AddrPortFrom(b.Address, b.Port), Protocol: r.Protocol}
 	}
 	return list
+}
+
+// offers tells of a snapshot which backends calls of a service may have at sockets, whether that is an address of its own, or a port of all nodes.
+func (o *Orphans) offers(s *state.Snapshot) func(netip.AddrPort, orphan.Backend) bool {
+	type frontend struct {
+		at       netip.AddrPort
+		protocol uint8
+	}
+	known := map[frontend]map[orphan.Backend]bool{}
+	return func(service netip.AddrPort, b orphan.Backend) bool {
+		f := frontend{service, b.Protocol}
+		if known[f] == nil {
+			known[f] = map[orphan.Backend]bool{}
+			everywhere := netip.IPv6Unspecified()
+			if service.Addr().Is4() {
+				everywhere = netip.IPv4Unspecified()
+			}
+			for _, scope := range []table.Scope{table.ScopeCluster, table.ScopeHere, table.ScopeBehind} {
+				for _, a := range []netip.Addr{service.Addr(), everywhere} {
+					r, _ := o.tables.Frontends.One(s, table.FrontendKey(table.Frontend{Address: a, Port: service.Port(), Protocol: b.Protocol, Scope: scope}))
+					for _, has := range backendsOf(r) {
+						known[f][has] = true
+					}
+				}
+			}
+		}
+		return known[f][b]
+	}
 }
 
 // caughtUp waits until the kernel has what frontends are as of a revision: before that programs lead calls to what is gone. A frontend
@@ -168,7 +194,7 @@ func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets, twice bool) (rest 
 	if c.EndTCP {
 		protocols = append(protocols, unix.IPPROTO_TCP)
 	}
-	orphans := o.fresh(o.offers.Orphans(sockets, protocols...), twice)
+	orphans := o.fresh(orphan.Of(sockets, o.offers(s), protocols...), twice)
 	if len(orphans) == 0 {
 		if twice {
 			o.tellTrouble(nil) // what met any is no more
@@ -246,7 +272,7 @@ func (o *Orphans) tell(rev uint64, c settings.Sockets) {
 
 func (o *Orphans) tellEnded(ended int, err error) {
 	if ended > 0 {
-		o.log.Info("sockets are ended whose backends no service offers any more: their processes call again", "sockets", ended)
+		o.log.Info("sockets are ended whose backends their services do not offer any more: their processes call again", "sockets", ended)
 	}
 	o.tellTrouble(err)
 }

@@ -26,7 +26,7 @@ type node struct {
 	db      *state.DB
 	orphans *Orphans
 	log     strings.Builder
-	sockets []orphan.Socket
+	sockets []orphan.Led
 	calls   []string // that ended sockets: namespace and cookies
 	fails   error
 }
@@ -36,7 +36,7 @@ func run(t *testing.T, test func(n *node)) {
 		n := &node{T: t}
 		n.t, n.db = table.New()
 		n.orphans = NewOrphans(nil, n.t, n.db, slog.New(slog.NewTextHandler(&n.log, nil)), "/host")
-		n.orphans.read = func() ([]orphan.Socket, error) { return n.sockets, nil }
+		n.orphans.read = func() ([]orphan.Led, error) { return n.sockets, nil }
 		n.orphans.end = func(path string, sockets []orphan.Socket) (int, error) {
 			call := path + ":"
 			for _, s := range sockets {
@@ -107,13 +107,13 @@ func (n *node) behind(is bool) {
 
 var one, two = netip.MustParseAddrPort("10.244.1.7:53"), netip.MustParseAddrPort("10.244.1.8:53")
 
-func led(cookie uint64, to netip.AddrPort, protocol uint8) orphan.Socket {
-	return orphan.Socket{Cookie: cookie, Backend: orphan.Backend{At: to, Protocol: protocol}}
+func led(cookie uint64, to netip.AddrPort, protocol uint8) orphan.Led {
+	return orphan.Led{Socket: orphan.Socket{Cookie: cookie, Backend: orphan.Backend{At: to, Protocol: protocol}}, Service: netip.MustParseAddrPort("10.96.0.80:53")}
 }
 
 func TestNothingIsEndedBeforeAllIsKnownAndInTheKernel(t *testing.T) {
 	run(t, func(n *node) {
-		n.sockets = []orphan.Socket{led(1, one, 17), led(2, two, 17), led(3, two, 6)}
+		n.sockets = []orphan.Led{led(1, one, 17), led(2, two, 17), led(3, two, 6)}
 		n.offer(53, one)
 		n.want()
 		n.synced()
@@ -132,9 +132,9 @@ func TestNothingIsEndedBeforeAllIsKnownAndInTheKernel(t *testing.T) {
 	})
 }
 
-func TestABackendThatTerminatesOrIsOfferedElsewhereIsThere(t *testing.T) {
+func TestABackendThatTerminatesIsThereAndOneThatIsOfferedElsewhereIsNot(t *testing.T) {
 	run(t, func(n *node) {
-		n.sockets = []orphan.Socket{led(1, one, 17), led(2, two, 17)}
+		n.sockets = []orphan.Led{led(1, one, 17), led(2, two, 17)}
 		n.offer(53, one, two)
 		n.offer(54, one)
 		n.synced()
@@ -142,12 +142,32 @@ func TestABackendThatTerminatesOrIsOfferedElsewhereIsThere(t *testing.T) {
 		n.want()
 		n.offer(53, two)
 		n.follow()
-		n.want()
+		n.want(": 1")
+		time.Sleep(pause)
 		n.write(func(tx *state.Tx) {
-			n.t.Frontends.Delete(tx, table.FrontendKey(table.Frontend{Address: netip.MustParseAddr("10.96.0.80"), Port: 54, Protocol: 17}))
+			n.t.Frontends.Delete(tx, table.FrontendKey(table.Frontend{Address: netip.MustParseAddr("10.96.0.80"), Port: 53, Protocol: 17}))
 		})
 		n.follow()
-		n.want(": 1")
+		n.want(": 2")
+	})
+}
+
+func TestASocketThatCalledANodePortHasItsBackend(t *testing.T) {
+	run(t, func(n *node) {
+		for i, called := range []string{"192.0.2.1:30053", "127.0.0.1:30053", "[fd00::1]:30053", "192.0.2.1:30054"} {
+			s := led(uint64(i), one, 17)
+			s.Service = netip.MustParseAddrPort(called)
+			n.sockets = append(n.sockets, s)
+		}
+		n.write(func(tx *state.Tx) {
+			f := table.Frontend{Address: netip.IPv4Unspecified(), Port: 30053, Protocol: 17, Backends: []table.Backend{{Address: one.Addr(), Port: one.Port()}}}
+			n.t.Frontends.Put(tx, f)
+			f.Address = netip.IPv6Unspecified()
+			n.t.Frontends.Put(tx, f)
+		})
+		n.synced()
+		n.follow()
+		n.want(": 3")
 	})
 }
 
@@ -157,7 +177,7 @@ func TestWhoseSocketsAreEndedFollowsTheConfiguration(t *testing.T) {
 			n.t.Attachments.Put(tx, table.Attachment{ContainerID: "a", Interface: "eth0", Netns: "/run/netns/a"})
 			n.t.Attachments.Put(tx, table.Attachment{ContainerID: "a", Interface: "eth1", Netns: "/run/netns/a"})
 		})
-		n.sockets = []orphan.Socket{led(1, one, 17), led(2, one, 6)}
+		n.sockets = []orphan.Led{led(1, one, 17), led(2, one, 6)}
 		n.synced()
 		n.follow()
 		n.want(": 1")
@@ -176,7 +196,7 @@ func TestWhoseSocketsAreEndedFollowsTheConfiguration(t *testing.T) {
 
 func TestSocketsAreLookedAtASecondApartAndOnceAlone(t *testing.T) {
 	run(t, func(n *node) {
-		n.sockets = []orphan.Socket{led(1, one, 17)}
+		n.sockets = []orphan.Led{led(1, one, 17)}
 		n.synced()
 		n.follow()
 		n.want(": 1")
@@ -207,7 +227,7 @@ func TestSocketsAreLookedAtASecondApartAndOnceAlone(t *testing.T) {
 
 func TestASocketThatCallsABackendAnewIsEndedAnew(t *testing.T) {
 	run(t, func(n *node) {
-		n.sockets = []orphan.Socket{led(1, one, 17)}
+		n.sockets = []orphan.Led{led(1, one, 17)}
 		n.synced()
 		n.follow()
 		n.want(": 1")
@@ -222,7 +242,7 @@ func TestASocketThatCallsABackendAnewIsEndedAnew(t *testing.T) {
 func TestReadingTakesASmallPartOfTheTime(t *testing.T) {
 	run(t, func(n *node) {
 		reads := 0
-		n.orphans.read = func() ([]orphan.Socket, error) {
+		n.orphans.read = func() ([]orphan.Led, error) {
 			reads++
 			time.Sleep(10 * time.Millisecond)
 			return nil, nil
@@ -261,7 +281,7 @@ func TestManySocketsAreEndedASecondApart(t *testing.T) {
 func TestWhatKeepsSocketsFromTheirEndIsSaidOnce(t *testing.T) {
 	run(t, func(n *node) {
 		n.fails = errors.New("not here")
-		n.sockets = []orphan.Socket{led(1, one, 17)}
+		n.sockets = []orphan.Led{led(1, one, 17)}
 		n.synced()
 		n.follow()
 		time.Sleep(every)

@@ -1,5 +1,5 @@
 // Package socket is what an agent does at sockets: it has programs there that lead calls of services to backends, and ends sockets whose
-// backend no service offers any more, so that their processes call the service again and are led elsewhere.
+// backend their service does not offer any more, so that their processes call the service again and are led elsewhere.
 //
 // # The world it models
 //

@@ -22,6 +22,7 @@ const (
 	Dsr6Type             = 0x1b
 	Fragments            = 8192
 	SlotTakes            = 0x80000000
+	SlotLeft             = 0x40000000
 	MaglevElements       = 110
 	SourceBitsFixed      = 32
 	CtTcpOpenSeconds     = 8000
@@ -674,6 +675,7 @@ const (
 	ServiceByNode   ServiceFlag = 4
 	ServiceDirect   ServiceFlag = 8
 	ServiceSilent   ServiceFlag = 16
+	ServiceLeft     ServiceFlag = 64
 	ServicePasses   ServiceFlag = 32
 )
 
@@ -699,6 +701,10 @@ func (v ServiceFlag) String() string {
 	if v&ServiceSilent != 0 {
 		text = append(text, "silent")
 		v &^= ServiceSilent
+	}
+	if v&ServiceLeft != 0 {
+		text = append(text, "left")
+		v &^= ServiceLeft
 	}
 	if v&ServicePasses != 0 {
 		text = append(text, "passes")

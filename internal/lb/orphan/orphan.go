@@ -1,4 +1,4 @@
-// Package orphan finds sockets that speak with a backend that no service offers any more.
+// Package orphan finds sockets that speak with a backend that the service which they called does not offer any more.
 //
 // # The world it models
 //
@@ -6,25 +6,25 @@
 // nothing on the way knows of the service. When that backend goes, packets of the socket go nowhere. Of TCP the process hears of it after
 // some minutes, of UDP never. So such a socket is to be ended: its process sees an error, calls the service again, and is led elsewhere.
 //
-// A backend is offered while any frontend has it, one that terminates and takes no new connections included. Which frontend the
-// socket called does not count: a backend that another service still offers is alive.
+// A service offers a backend while its frontend has it, one that terminates and takes no new connections included. That another service still
+// offers the backend does not count: whoever takes it out of a service wants it to get none of its calls.
 //
 // # Invariants
 //
-//   - Offers are a function of the rows that are there, whatever the order in which they came and went.
 //   - An IPv6 address that stands for an IPv4 one is that.
 //   - What a socket calls by the backend's own address is no concern of this package: it hears of sockets that were led alone.
 //
 // # Example
 //
-//	var o orphan.Offers
-//	backends := []orphan.Backend{{At: netip.MustParseAddrPort("10.244.1.7:5353"), Protocol: 17}}
-//	o.Put(nil, backends)                     // of a frontend
-//	lost := o.Put(backends, nil)             // true: 10.244.1.7:5353 is offered no more
-//	o.Orphans(sockets)                       // those that speak with it
+//	had := []orphan.Backend{{At: netip.MustParseAddrPort("10.244.1.7:5353"), Protocol: 17}}
+//	orphan.Lost(had, nil)                    // true: a frontend has let go of one
+//	orphan.Of(sockets, offers, 17)           // those that speak with it, and called that frontend
 package orphan
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Backend is a place that serves a service.
 type Backend struct {
@@ -32,55 +32,37 @@ type Backend struct {
 	Protocol uint8
 }
 
-// Socket is what the kernel remembers of a socket that was led to a backend.
+// Socket is one that speaks with a backend.
 type Socket struct {
 	Cookie  uint64  // the kernel's number of the socket, never used twice
 	Backend Backend // Protocol 0: not known
 }
 
-// Offers are the backends that frontends have. The zero value has none.
-type Offers struct{ times map[offer]uint32 } // number of frontends that have it
-
-// offer is a backend in the least room: there are a hundred thousand.
-type offer struct {
-	addr     [16]byte
-	port     uint16
-	protocol uint8
+// Led is what the kernel remembers of a socket that was led to a backend.
+type Led struct {
+	Socket
+	Service netip.AddrPort // what its process has called
 }
 
-func offerOf(b Backend) offer { return offer{b.At.Addr().As16(), b.At.Port(), b.Protocol} }
-
-// Put says which backends a frontend had, as it was put last, and which it has now, and tells whether one is offered no more.
-func (o *Offers) Put(had, has []Backend) (lost bool) {
-	if o.times == nil {
-		o.times = map[offer]uint32{}
-	}
-	for _, b := range has {
-		o.times[offerOf(b)]++
-	}
-	for _, b := range had {
-		at := offerOf(b)
-		if o.times[at]--; o.times[at] == 0 {
-			delete(o.times, at)
-			lost = true
-		}
-	}
-	return lost
+// Lost tells whether a frontend had a backend that it has not.
+func Lost(had, has []Backend) bool {
+	return slices.ContainsFunc(had, func(b Backend) bool { return !slices.Contains(has, b) })
 }
 
-// Orphans are those of some sockets that speak with a backend that is not offered. One whose protocol is not known speaks that of which
-// the backend is not offered: with both it is there twice, since no other of that number is.
-func (o *Offers) Orphans(sockets []Socket, protocols ...uint8) (list []Socket) {
+// Of are those of some sockets that speak with a backend that the service which they called does not offer. One whose protocol is not known
+// speaks that of which the backend is not offered: with both it is there twice, since no other of that number is.
+func Of(sockets []Led, offers func(service netip.AddrPort, b Backend) bool, protocols ...uint8) (list []Socket) {
 	for _, s := range sockets {
 		for _, p := range protocols {
 			if s.Backend.Protocol != 0 && s.Backend.Protocol != p {
 				continue
 			}
-			b := Backend{At: s.Backend.At, Protocol: p}
-			if o.times[offerOf(b)] == 0 {
-				list = append(list, Socket{s.Cookie, b})
+			if b := (Backend{plain(s.Backend.At), p}); !offers(plain(s.Service), b) {
+				list = append(list, Socket{s.Cookie, Backend{s.Backend.At, p}})
 			}
 		}
 	}
 	return list
 }
+
+func plain(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

@@ -9,11 +9,14 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/bpfmap/backend"
 	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
 	"weftnet.io/weftnet/internal/sink/bpfmap/element"
+	"weftnet.io/weftnet/internal/sink/bpfmap/left"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -21,13 +24,14 @@ import (
 
 // Services keeps the maps services, slots, backends and maglev equal to table.Frontends. One row is composite and written in
 // order: backends, slots and table, head; removed the other way round. Map slots has of a frontend with affinity, beside its list, a
-// row for each backend that takes new connections, by which a client's own one is known to. A frontend and a backend keep
+// row for each backend that takes new connections, by which a client's own one is known to; of one of UDP the rows of package left. A frontend and a backend keep
 // their numbers, which connections refer to, for as long as they exist, across agents too; nor is a number given again that one refers to.
 type Services struct {
 	maps     *batch.Writer
 	backends *backend.Backends
 	sources  source.Sources
 	tables   *element.Tables
+	left     *left.Rows
 
 	heads       map[abi.ServiceKey]*head
 	unowned     []abi.SlotKey // slots of no frontend, when an earlier agent ended
@@ -45,18 +49,21 @@ type head struct {
 // NewServices reads which numbers are given out.
 func NewServices(m batch.Maps) (*Services, error) {
 	w := batch.New(m, "backends", "slots", "services")
-	s := &Services{maps: w, sources: source.New(w), heads: map[abi.ServiceKey]*head{}}
+	s := &Services{maps: w, sources: source.New(w), left: left.New(w), heads: map[abi.ServiceKey]*head{}}
 	f := former{slots: map[abi.SlotKey]uint32{}, takes: map[uint32][]uint32{}}
 	var err error
 	if s.tables, err = element.New(w); err != nil {
 		return nil, err
 	}
-	if s.backends, f.backends, err = backend.New(w); err != nil {
+	if s.backends, f.backends, err = backend.New(w, s.left.Gone); err != nil {
 		return nil, err
 	}
 	err = batch.Each(w.Map("slots"), func(slot abi.SlotKey, id uint32) {
 		f.slots[slot] = id
-		if slot.Slot&abi.SlotTakes != 0 {
+		switch _, there := f.backends[id]; {
+		case slot.Slot&abi.SlotLeft != 0 && there:
+			s.left.Adopt(slot)
+		case slot.Slot&abi.SlotTakes != 0:
 			f.takes[slot.Service] = append(f.takes[slot.Service], id)
 		}
 	})
@@ -94,7 +101,7 @@ func (s *Services) owned() func(abi.SlotKey) bool {
 		if h == nil {
 			return false
 		}
-		return k.Slot < h.count || k.Slot&abi.SlotTakes != 0 && slices.Contains(h.takes, k.Slot&^abi.SlotTakes)
+		return s.left.Has(k) || k.Slot < h.count || k.Slot&abi.SlotTakes != 0 && slices.Contains(h.takes, k.Slot&^abi.SlotTakes)
 	}
 }
 
@@ -256,13 +263,20 @@ func (s *Services) set(r table.Frontend) error {
 	if err = Full("service_sources", s.sources.Admit(h.id, r.Sources)); err == nil {
 		err = s.list(h, active, takes(active))
 	}
+	leaving := s.leaving(h.row, r)
+	if err == nil {
+		err = Full("slots", s.left.Put(h.id, leaving))
+	}
 	undo := func(err error) error {
-		return errors.Join(err, s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.backends.Release(r.Protocol, r.Backends))
+		return errors.Join(err, s.left.Remove(h.id, leaving), s.sources.Dismiss(h.id, r.Sources, h.row.Sources), s.backends.Release(r.Protocol, r.Backends))
 	}
 	if err != nil {
 		return undo(err)
 	}
 	v := abi.Service{Id: h.id, Count: uint32(len(active)), AffinitySeconds: r.AffinitySeconds, Flags: flagsOf(r)}
+	if s.left.Any(h.id) {
+		v.Flags |= abi.ServiceLeft
+	}
 	// Without its table a frontend goes on by chance: what is wrong is told, and tried again.
 	var tableErr error
 	if v.Table, tableErr = s.tables.Take(r.Maglev, element.Members(r), active); v.Table != 0 {
@@ -277,7 +291,25 @@ func (s *Services) set(r table.Frontend) error {
 	h.row, h.count, h.takes, h.table = r, v.Count, takes(active), v.Table
 	s.heads[key] = h
 	s.tables.Release(before.table)
-	return errors.Join(Full("maglev", tableErr), s.trim(before, v.Count, h.takes), s.backends.Release(r.Protocol, before.row.Backends), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
+	return errors.Join(Full("maglev", tableErr), s.returned(h), s.trim(before, v.Count, h.takes), s.backends.Release(r.Protocol, before.row.Backends), s.sources.Dismiss(h.id, before.row.Sources, r.Sources))
+}
+
+// returned removes what is said of backends that a frontend has again.
+func (s *Services) returned(h *head) error {
+	if !s.left.Any(h.id) {
+		return nil
+	}
+	return s.left.Remove(h.id, s.backends.Shared(h.row.Protocol, h.row.Backends))
+}
+
+// leaving are the backends whose datagrams are to go elsewhere: a frontend has them no more, others have.
+func (s *Services) leaving(before, now table.Frontend) []uint32 {
+	if now.Protocol != unix.IPPROTO_UDP {
+		return nil
+	}
+	return s.backends.Shared(now.Protocol, slices.DeleteFunc(slices.Clone(before.Backends), func(had table.Backend) bool {
+		return slices.ContainsFunc(now.Backends, func(has table.Backend) bool { return has.Address == had.Address && has.Port == had.Port })
+	}))
 }
 
 func flagsOf(r table.Frontend) (f abi.ServiceFlag) {
@@ -375,7 +407,7 @@ func (s *Services) Unset(_ context.Context, rows []table.Frontend) error {
 		}
 		delete(s.heads, key)
 		s.tables.Release(h.table)
-		if err := errors.Join(s.trim(*h, 0, nil), s.backends.Release(r.Protocol, h.row.Backends), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
+		if err := errors.Join(s.trim(*h, 0, nil), s.left.Closed(h.id), s.backends.Release(r.Protocol, h.row.Backends), s.sources.Dismiss(h.id, h.row.Sources, nil)); err != nil {
 			errs = append(errs, &reconcile.RowError{Key: frontendKey(r), Err: err})
 		}
 	}

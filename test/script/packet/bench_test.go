@@ -151,7 +151,10 @@ func (b *bench) addDevice(name string) (ifindex uint32, err error) {
 			if err := netlink.LinkSetUp(l); err != nil {
 				return err
 			}
-			if n == name {
+			if n == name { // frames come to its address
+				if err := netlink.LinkSetHardwareAddr(l, packet.DstMAC[:]); err != nil {
+					return err
+				}
 				ifindex = uint32(l.Attrs().Index)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"regexp"
@@ -67,9 +66,6 @@ func leader(t testing.TB, xdp, direct bool) *bench {
 		}
 		l, err := netlink.LinkByName("eth0")
 		if err != nil {
-			return err
-		}
-		if err := netlink.LinkSetHardwareAddr(l, net.HardwareAddr{2, 0, 0, 0, 0, 1}); err != nil {
 			return err
 		}
 		for _, a := range []string{"192.168.0.1/24", "fd00:1::1/64"} {
@@ -177,6 +173,9 @@ func (c *caller) packet(r *rand.Rand) string {
 		line += " tos 3"
 	case 7:
 		line = "vlan 0 " + line
+	}
+	if r.IntN(40) == 0 && !strings.HasPrefix(line, "vlan ") { // a frame of others, as a bridge that floods has it
+		line = fmt.Sprintf("eth %s > 02:00:00:00:00:77 ", packet.SrcMAC) + line
 	}
 	return line
 }

@@ -35,6 +35,7 @@ type Backends struct {
 	maps Written
 	of   map[place]numbered
 	last uint32
+	gone func(id uint32) error
 }
 
 // Written writes maps by name; datapath.Datapath does.
@@ -58,9 +59,9 @@ func placeOf(protocol uint8, b table.Backend) place {
 // numbered is the number of a backend, and how many frontends have it.
 type numbered struct{ id, uses uint32 }
 
-// New takes the map over, and gives what it has by number.
-func New(m Written) (*Backends, map[uint32]table.Backend, error) {
-	all, known := &Backends{maps: m, of: map[place]numbered{}}, map[uint32]table.Backend{}
+// New takes the map over, and gives what it has by number. gone is called with each number whose backend goes.
+func New(m Written, gone func(id uint32) error) (*Backends, map[uint32]table.Backend, error) {
+	all, known := &Backends{maps: m, of: map[place]numbered{}, gone: gone}, map[uint32]table.Backend{}
 	var err error
 	if all.last, err = chosen.Last(m); err != nil {
 		return nil, nil, err
@@ -164,5 +165,15 @@ func (all *Backends) remove(id uint32) error {
 	if err := all.maps.Delete(mapName, id); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("remove backend %d, which no frontend has: %w", id, err)
 	}
-	return nil
+	return all.gone(id)
+}
+
+// Shared gives the numbers of those that more than one frontend has.
+func (all *Backends) Shared(protocol uint8, list []table.Backend) (ids []uint32) {
+	for _, b := range list {
+		if n := all.of[placeOf(protocol, b)]; n.uses > 1 {
+			ids = append(ids, n.id)
+		}
+	}
+	return ids
 }

@@ -20,7 +20,7 @@ func TestAllRowsAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	want := map[orphan.Socket]bool{}
+	want, service := map[orphan.Led]bool{}, netip.MustParseAddrPort("10.96.0.10:53")
 	for cookie := range uint64(3*atOnce + 1) {
 		at, protocol := netip.MustParseAddrPort("10.244.1.7:53"), uint8(17)
 		switch cookie % 3 {
@@ -30,10 +30,10 @@ func TestAllRowsAreRead(t *testing.T) {
 			protocol = 0
 		}
 		key := abi.SocketKey{Cookie: cookie, Addr: abi.From(at.Addr()), Port: abi.Port(at.Port())}
-		if err := m.Put(key, abi.SocketService{Protocol: protocol}); err != nil {
+		if err := m.Put(key, abi.SocketService{Addr: abi.From(service.Addr()), Port: abi.Port(service.Port()), Protocol: protocol}); err != nil {
 			t.Fatal(err)
 		}
-		want[orphan.Socket{Cookie: cookie, Backend: orphan.Backend{At: at, Protocol: protocol}}] = true
+		want[orphan.Led{Socket: orphan.Socket{Cookie: cookie, Backend: orphan.Backend{At: at, Protocol: protocol}}, Service: service}] = true
 	}
 	have, err := Read(m)
 	if err != nil {
