@@ -9,6 +9,7 @@
 //	across-nodes VXLAN beside the kernel's own, native routing beside plain routing
 //	policies     what packets cost with many policies, identities and rules, beside nftables
 //	programs     what each BPF program takes per packet, as the kernel counts it
+//	ledger       what each step of from_pod takes per packet, as a clock samples it
 //	adds         CNI ADDs, 100 at once and one at a time, beside the same netlink calls alone
 //	start        from the start of an agent to its first ADD
 //	memory       an agent with 100 pods: its own memory, and all that its control group is charged
@@ -72,6 +73,7 @@ var rows = []row{
 	{"across-nodes", (*bench).acrossNodes},
 	{"policies", (*bench).policies},
 	{"programs", (*bench).programs},
+	{"ledger", (*bench).steps},
 	{"adds", (*bench).adds},
 	{"start", (*bench).start},
 	{"memory", (*bench).memory},

@@ -7,7 +7,7 @@
 // some minutes, of UDP never. So such a socket is to be ended: its process sees an error, calls the service again, and is led elsewhere.
 //
 // A service offers a backend while its frontend has it, one that terminates and takes no new connections included. That another service still
-// offers the backend does not count: whoever takes it out of a service wants it to get none of its calls.
+// offers the backend does not count: who takes it out of a service wants it to get no more of its calls.
 //
 // # Invariants
 //
