@@ -16,7 +16,11 @@ func TestASocketIsAnOrphanWhenTheServiceThatItCalledDoesNotOfferItsBackend(t *te
 	offered := map[netip.AddrPort][]Backend{dns: {two}, other: {one}}
 	offers := func(service netip.AddrPort, b Backend) bool { return slices.Contains(offered[service], b) }
 	sockets := []Led{
-		{Socket{1, one}, dns}, {Socket{2, two}, dns}, {Socket{3, one}, other}, {Socket{4, Backend{one.At, tcp}}, dns}, {Socket{5, Backend{At: one.At}}, dns},
+		{Socket{1, one}, dns},
+		{Socket{2, two}, dns},
+		{Socket{3, one}, other},
+		{Socket{4, Backend{one.At, tcp}}, dns},
+		{Socket{5, Backend{At: one.At}}, dns},
 		{Socket{6, Backend{at("[::ffff:10.244.1.8]:53"), udp}}, at("[::ffff:10.96.0.10]:53")},
 	}
 	if have := Of(sockets, offers, udp); !slices.Equal(have, []Socket{{1, one}, {5, one}}) {
@@ -34,8 +38,11 @@ func TestAFrontendLosesABackendThatItHadAndHasNot(t *testing.T) {
 		had, has []Backend
 		lost     bool
 	}{
-		{nil, []Backend{one}, false}, {[]Backend{one}, []Backend{two, one}, false}, {[]Backend{one, two}, []Backend{two}, true},
-		{[]Backend{one}, nil, true}, {[]Backend{one}, []Backend{{one.At, tcp}}, true},
+		{nil, []Backend{one}, false},
+		{[]Backend{one}, []Backend{two, one}, false},
+		{[]Backend{one, two}, []Backend{two}, true},
+		{[]Backend{one}, nil, true},
+		{[]Backend{one}, []Backend{{one.At, tcp}}, true},
 	} {
 		if Lost(c.had, c.has) != c.lost {
 			t.Errorf("from %v to %v: lost is %v", c.had, c.has, !c.lost)
