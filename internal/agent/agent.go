@@ -102,7 +102,8 @@ func collectEarlier() {
 	}
 }
 
-var spare []byte // kept for as long as the agent runs
+//lint:ignore U1000 it is kept for as long as the agent runs, and never read
+var spare []byte
 
 // Run works until ctx ends. An error says what part could not go on.
 func (a *Agent) Run(ctx context.Context) error {

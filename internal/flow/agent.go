@@ -1,5 +1,7 @@
 package flow
 
+//lint:file-ignore SA1019 clients of Hubble read these fields
+
 import (
 	"fmt"
 	"net"

@@ -1,5 +1,7 @@
 package observe
 
+//lint:file-ignore SA1019 clients of Hubble read these fields
+
 import (
 	"bytes"
 	"encoding/json"

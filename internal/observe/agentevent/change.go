@@ -1,5 +1,7 @@
 package agentevent
 
+//lint:file-ignore SA1019 clients of Hubble read these fields
+
 import (
 	"hash/fnv"
 	"net/netip"
