@@ -57,12 +57,25 @@ func (s *Store) since(step int64) (list []summed, leftOut uint64) {
 
 // Graph is a sum.
 type Graph struct {
-	level observerv1.Level
-	pairs map[pair]*edge // of pods, where the level is higher: one connection counts once among these
+	level    observerv1.Level
+	vertices []vertex
+	numbers  map[vertex]int32 // in vertices
+	ends     map[end]places
+	pairs    map[pair]*edge // of pods, where the level is higher: one connection counts once among these
 }
 
-// pair is two ends of flows as exactly as they are known, and at the graph's level.
-type pair struct{ source, destination, from, to vertex }
+// end is one of flows. Of a store those that are alike are one message.
+type end struct {
+	endpoint *flowpb.Endpoint
+	vm       string
+	network  uint32
+}
+
+// places are the numbers of an end's vertices: as exactly as it is known, and at the graph's level.
+type places struct{ exact, level int32 }
+
+// pair is two ends of flows.
+type pair struct{ source, destination places }
 
 // seat is where a flow was seen: at its source's own node, at its destination's, elsewhere, or the reader does not see where.
 type seat int
@@ -97,7 +110,7 @@ func NewGraph(level observerv1.Level) *Graph {
 	if level == observerv1.Level_LEVEL_UNSPECIFIED {
 		level = observerv1.Level_LEVEL_WORKLOAD
 	}
-	return &Graph{level, map[pair]*edge{}}
+	return &Graph{level: level, numbers: map[vertex]int32{}, ends: map[end]places{}, pairs: map[pair]*edge{}}
 }
 
 // Add adds a flow.
@@ -122,12 +135,30 @@ func (g *Graph) show(f *flowpb.Flow, x extra, n counts, show Show) error {
 	return nil
 }
 
-func (g *Graph) add(f *flowpb.Flow, x extra, n counts) {
-	end := func(e *flowpb.Endpoint, vm string, l observerv1.Level) vertex { return vertexOf(e, vm, x.network, l) }
-	p := pair{
-		end(f.GetSource(), x.source, observerv1.Level_LEVEL_POD), end(f.GetDestination(), x.destination, observerv1.Level_LEVEL_POD),
-		end(f.GetSource(), x.source, g.level), end(f.GetDestination(), x.destination, g.level),
+// place finds the vertices of an end. Where ends are no store's, each is another message: not all are remembered.
+func (g *Graph) place(e end) places {
+	if known, ok := g.ends[e]; ok {
+		return known
 	}
+	number := func(v vertex) int32 {
+		n, known := g.numbers[v]
+		if !known {
+			n = int32(len(g.vertices))
+			g.vertices, g.numbers[v] = append(g.vertices, v), n
+		}
+		return n
+	}
+	p := places{number(vertexOf(e.endpoint, e.vm, e.network, observerv1.Level_LEVEL_POD)), number(vertexOf(e.endpoint, e.vm, e.network, g.level))}
+	if len(g.ends) < remembered {
+		g.ends[e] = p
+	}
+	return p
+}
+
+const remembered = 20_000
+
+func (g *Graph) add(f *flowpb.Flow, x extra, n counts) {
+	p := pair{g.place(end{f.GetSource(), x.source, x.network}), g.place(end{f.GetDestination(), x.destination, x.network})}
 	at := seat(2)
 	switch {
 	case f.GetSource().GetID() != 0:
@@ -136,7 +167,7 @@ func (g *Graph) add(f *flowpb.Flow, x extra, n counts) {
 		at = 1
 	}
 	if f.GetIsReply().GetValue() { // the edge is that of the connection
-		p = pair{p.destination, p.source, p.to, p.from}
+		p = pair{p.destination, p.source}
 	}
 	e := g.pairs[p]
 	if e == nil {
@@ -158,12 +189,13 @@ type total struct {
 
 // Response is the graph as clients are given it, with at most so many edges.
 func (g *Graph) Response(most int) *observerv1.AggregateResponse {
-	sum := map[[2]vertex]*total{}
+	sum := map[[2]int32]*total{}
 	for p, e := range g.pairs {
-		t := sum[[2]vertex{p.from, p.to}]
+		ends := [2]int32{p.source.level, p.destination.level}
+		t := sum[ends]
 		if t == nil {
 			t = &total{}
-			sum[[2]vertex{p.from, p.to}] = t
+			sum[ends] = t
 		}
 		for _, c := range e.verdicts {
 			t.verdicts.add(c.of, c.n)
@@ -174,10 +206,10 @@ func (g *Graph) Response(most int) *observerv1.AggregateResponse {
 		t.counts.add(e.total())
 	}
 	out := &observerv1.AggregateResponse{}
-	ids := map[vertex]string{}
-	id := func(v vertex) string {
+	ids := make([]string, len(g.vertices))
+	id := func(v int32) string {
 		if ids[v] == "" {
-			ids[v] = v.id()
+			ids[v] = g.vertices[v].id()
 		}
 		return ids[v]
 	}
@@ -203,7 +235,7 @@ func (g *Graph) Response(most int) *observerv1.AggregateResponse {
 	}
 	for v, id := range ids {
 		if used[id] {
-			out.Vertices = append(out.Vertices, v.message(id))
+			out.Vertices = append(out.Vertices, g.vertices[v].message(id))
 		}
 	}
 	slices.SortFunc(out.Vertices, func(a, b *observerv1.Vertex) int { return strings.Compare(a.GetId(), b.GetId()) })
