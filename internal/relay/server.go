@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/ui"
 	"weftnet.io/weftnet/internal/tenancy"
 )
 
@@ -57,7 +58,10 @@ func NewServer(p Peers, o Options) *Server {
 }
 
 // Register has a server of gRPC answer clients. It must have Interceptors.
-func (s *Server) Register(r grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(r, s) }
+func (s *Server) Register(r grpc.ServiceRegistrar) {
+	observerpb.RegisterObserverServer(r, s)
+	ui.New(ui.Options{Peers: s.peers, Flows: s, Reader: readerOf, Answer: s.o.Answer, Log: s.o.Log}).Register(r)
+}
 
 // Metrics are what the server tells of itself.
 func (s *Server) Metrics() prometheus.Collector { return s.numbers }
