@@ -49,6 +49,11 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	if err != nil {
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
+	leave, err := s.crowd.Enter(v.reader.Name())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	s.numbers.requests.Add(1)
 	s.numbers.running.Add(1)
 	defer s.numbers.running.Add(-1)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"weftnet.io/weftnet/internal/relay/crowd"
 	"weftnet.io/weftnet/internal/relay/peers"
 	"weftnet.io/weftnet/internal/relay/ui"
 	"weftnet.io/weftnet/internal/tenancy"
@@ -35,6 +36,8 @@ type Options struct {
 	Answer  time.Duration // within which an agent answers: 5 s
 	Gate    tenancy.Gate  // says who clients are, and what they may see; nil: they see nothing
 	Log     *slog.Logger
+
+	Requests int // for flows that are answered at a time: 256
 }
 
 // Server is Hubble's observer.Observer for all agents.
@@ -43,6 +46,7 @@ type Server struct {
 	peers   Peers
 	o       Options
 	numbers *numbers
+	crowd   *crowd.Crowd
 }
 
 // NewServer makes a server.
@@ -54,7 +58,7 @@ func NewServer(p Peers, o Options) *Server {
 	if o.Gate == nil {
 		o.Gate = closed{}
 	}
-	return &Server{peers: p, o: o, numbers: newNumbers(p)}
+	return &Server{peers: p, o: o, numbers: newNumbers(p), crowd: crowd.New(o.Requests)}
 }
 
 // Register has a server of gRPC answer clients. It must have Interceptors.

@@ -57,12 +57,8 @@ func (s *Server) Subscribe(r *observerv1.SubscribeRequest, stream grpc.ServerStr
 	if err := checked(request); err != nil { // before anything is sent
 		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	sub.timer = time.AfterFunc(time.Hour, sub.ring)
-	sub.timer.Stop()
+	sub.timer = time.AfterFunc(delay, sub.ring) // the answer begins, if it does, though no node may be there
 	defer sub.timer.Stop()
-	if err := sub.flush(); err != nil {
-		return err
-	}
 	err = s.o.Flows.GetFlows(request, &intake{ctx: ctx, take: sub.take, miss: sub.miss, status: sub.status})
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
@@ -110,6 +106,11 @@ func (s *subscription) miss(_ string, m *observerv1.Missing) error {
 }
 
 func (s *subscription) status(r *observerpb.GetFlowsResponse) error {
+	s.told(r)
+	return s.flush()
+}
+
+func (s *subscription) told(r *observerpb.GetFlowsResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range r.GetNodeStatus().GetNodeNames() {
@@ -122,7 +123,6 @@ func (s *subscription) status(r *observerpb.GetFlowsResponse) error {
 			delete(s.place.away, name)
 		}
 	}
-	return nil
 }
 
 // ring is the timer's.

@@ -47,11 +47,13 @@ var (
 // cluster is agents with real observers, behind a relay.
 type cluster struct {
 	t      *testing.T
+	kept   int
 	tables *table.Tables
 	db     *state.DB
 	agents map[string]*agent
 	all    *members
 	stop   func() // the relay
+	at     string // address of the relay
 	client observerv1.ObserverClient
 	hubble observerpb.ObserverClient
 }
@@ -61,6 +63,7 @@ type agent struct {
 	flows *observe.Observer
 	feed  chan []byte
 	conn  *grpc.ClientConn
+	lost  func() // its server ends
 }
 
 func (a *agent) Read() (record []byte, more bool, err error) {
@@ -95,9 +98,12 @@ func (m *members) change(f func(list []peers.Peer) []peers.Peer) {
 
 const kept = 64
 
-func newCluster(t *testing.T, names ...string) *cluster {
+func newCluster(t *testing.T, names ...string) *cluster { return clusterOf(t, kept, names...) }
+
+// clusterOf has agents that keep so many flows.
+func clusterOf(t *testing.T, kept int, names ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, agents: map[string]*agent{}, all: &members{changed: make(chan struct{})}}
+	c := &cluster{t: t, kept: kept, agents: map[string]*agent{}, all: &members{changed: make(chan struct{})}}
 	c.tables, c.db = table.New()
 	if err := c.db.Write(func(tx *state.Tx) error {
 		c.tables.Configs.Put(tx, table.Config{Concern: settings.OfIdentity, Settings: settings.Config{Identity: settings.Identity{ClusterName: "default"}}})
@@ -129,7 +135,7 @@ const (
 
 func (c *cluster) add(name string) {
 	a := &agent{feed: make(chan []byte)}
-	a.flows = observe.New(c.tables, c.db, observe.Options{Node: name, Capacity: kept, Now: func() time.Time { return now }, Mono: func() int64 { return int64(time.Hour) }})
+	a.flows = observe.New(c.tables, c.db, observe.Options{Node: name, Capacity: c.kept, Now: func() time.Time { return now }, Mono: func() int64 { return int64(time.Hour) }})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.flows.Run(ctx, a) }()
@@ -139,7 +145,7 @@ func (c *cluster) add(name string) {
 			c.t.Error(err)
 		}
 	})
-	a.conn, _ = serve(c.t, nil, a.flows.Register)
+	a.conn, a.lost = serve(c.t, nil, a.flows.Register)
 	c.agents[name] = a
 	c.all.change(func(list []peers.Peer) []peers.Peer {
 		return append(list, peers.Peer{Name: name, Available: true, Conn: a.conn})
@@ -174,6 +180,7 @@ func (c *cluster) restart() {
 	c.t.Cleanup(u.Close)
 	var conn *grpc.ClientConn
 	conn, c.stop = serve(c.t, r.Interceptors(), func(g grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(g, r); u.Register(g) })
+	c.at = conn.Target()
 	c.client, c.hubble = observerv1.NewObserverClient(conn), observerpb.NewObserverClient(conn)
 }
 
@@ -374,7 +381,10 @@ func TestATenantSeesItsOwnEdgesAndOfOthersTheNamespace(t *testing.T) {
 	c := newCluster(t, "a")
 	c.event("a", 5000, 1, nil)
 	c.event("a", 4000, 2, func(e *abi.CloseEvent) { e.Event.Dst = abi.From(address(web2)) })
-	c.event("a", 3000, 3, func(e *abi.CloseEvent) { e.Event.Src = abi.From(address(db0)); e.Event.Dst = abi.From(address(stranger)) })
+	c.event("a", 3000, 3, func(e *abi.CloseEvent) {
+		e.Event.Src = abi.From(address(db0))
+		e.Event.Dst = abi.From(address(stranger))
+	})
 	c.seen("a")
 	for token, want := range map[string][]string{
 		"shop":      {"pod:shop/web-1 -> namespace:data DROPPED:1 POLICY_DENIED:1", "pod:shop/web-1 -> pod:shop/web-2 DROPPED:1 POLICY_DENIED:1"},
@@ -387,4 +397,18 @@ func TestATenantSeesItsOwnEdgesAndOfOthersTheNamespace(t *testing.T) {
 			}
 		}
 	}
+}
+
+type closeEvent = abi.CloseEvent
+
+func abiFrom(pod int) abi.Addr { return abi.From(address(pod)) }
+
+// again is another connection to an agent.
+func (c *cluster) again(name string) *grpc.ClientConn {
+	conn, err := grpc.NewClient(c.agents[name].conn.Target(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { conn.Close() })
+	return conn
 }
