@@ -17,6 +17,7 @@
 //	policy-changes  how soon policies are in the kernel, 1,000 and 21,000 of them, beside nftables
 //	services     calls by services, of 10, 1,000 and 10,000, beside calls by none and the real kube-proxy
 //	service-changes  10,000 services of 10 endpoints: how soon they, and a change of one, are in the kernel, and what they take
+//	flows        traffic with events off, on and streamed, what one agent takes in, a relay of 50 agents, a graph of 1,000 workloads
 //
 // # How
 //
@@ -45,6 +46,7 @@ import (
 	"weftnet.io/weftnet/internal/nettest"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/test/bench/bare"
+	"weftnet.io/weftnet/test/bench/flows"
 	"weftnet.io/weftnet/test/bench/peer"
 	"weftnet.io/weftnet/test/bench/report"
 	"weftnet.io/weftnet/test/bench/service"
@@ -85,6 +87,9 @@ var rows = []row{
 	{"service-changes", func(b *bench, ctx context.Context) (report.Section, error) {
 		return service.Changes(ctx, b.ofServices())
 	}},
+	{"flows", func(b *bench, ctx context.Context) (report.Section, error) {
+		return flows.Measure(ctx, flows.Bench{Rounds: b.rounds, Time: b.time, Node: b.confined, Progress: progress})
+	}},
 }
 
 func (b *bench) ofServices() service.Bench {
@@ -95,6 +100,7 @@ func (b *bench) ofServices() service.Bench {
 func main() {
 	process.Main()
 	bare.Main()
+	flows.Main()
 	b, only, plugins := &bench{arg: strings.Join(os.Args[1:], " ")}, "", ""
 	flag.StringVar(&only, "only", "", "rows to measure, with commas between them; empty: all")
 	flag.IntVar(&b.rounds, "rounds", 7, "how often everything is measured")
