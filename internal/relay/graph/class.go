@@ -2,19 +2,15 @@ package graph
 
 import (
 	"encoding/binary"
-	"maps"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/structpb"
-
-	"weftnet.io/weftnet/internal/flow"
 )
 
 // key is what flows of a class have in common. Two flows have the same key if and only if strip makes the same of them.
 type key struct {
 	source, destination, where *shared
-	services, device, beyond   string
+	services, device           string
+	beside                     beside
 	verdict                    flowpb.Verdict
 	reason                     flowpb.DropReason
 	direction                  flowpb.TrafficDirection
@@ -36,53 +32,6 @@ type shared struct {
 	labels []string // of the node
 	text   string   // all of it: by this it is found
 	uses   int
-}
-
-// extra is what a flow says beside Hubble's fields: a Struct (docs/compatibility.md, section Hubble).
-type extra struct {
-	network             uint32
-	source, destination string // virtual machines, NAMESPACE/NAME
-	connections         uint64 // 1: it is the end of one
-	sent, received      flow.Carried
-	beyond              string // all but the end of a connection; empty: nothing
-	beyondMessage       *anypb.Any
-}
-
-func extraOf(f *flowpb.Flow) (x extra) {
-	if f.GetExtensions() == nil {
-		return x
-	}
-	var said structpb.Struct
-	if f.GetExtensions().UnmarshalTo(&said) != nil {
-		return x // none of ours
-	}
-	fields := said.GetFields()
-	x.network = uint32(fields["network"].GetNumberValue())
-	vm := func(end string) string { return fields[end].GetStructValue().GetFields()["vm"].GetStringValue() }
-	x.source, x.destination = vm("source"), vm("destination")
-	if c := fields["close"].GetStructValue().GetFields(); c != nil {
-		carried := func(name string) flow.Carried {
-			of := c[name].GetStructValue().GetFields()
-			return flow.Carried{Packets: uint64(of["packets"].GetNumberValue()), Bytes: uint64(of["bytes"].GetNumberValue())}
-		}
-		x.connections, x.sent, x.received = 1, carried("sent"), carried("received")
-	}
-	if x.network == 0 && x.source == "" && x.destination == "" {
-		return x
-	}
-	rest := &structpb.Struct{Fields: maps.Clone(fields)}
-	delete(rest.Fields, "close")
-	if x.beyondMessage, _ = anypb.New(rest); x.beyondMessage != nil { // it cannot fail of a message that was read
-		x.beyond = x.text()
-	}
-	return x
-}
-
-// text says the same for the same; serialised messages need not.
-func (x extra) text() string {
-	b := binary.AppendUvarint(nil, uint64(x.network))
-	b = appendText(b, x.source)
-	return string(appendText(b, x.destination))
 }
 
 func appendText(b []byte, text string) []byte {
@@ -220,7 +169,7 @@ func keyOf(f *flowpb.Flow, x extra) key {
 	k := key{
 		verdict: f.GetVerdict(), reason: f.GetDropReasonDesc(), direction: f.GetTrafficDirection(), point: f.GetTraceObservationPoint(), trace: f.GetTraceReason(),
 		flowType: f.GetType(), auth: f.GetAuthType(), layer7: f.GetL7().GetType(), version: f.GetIP().GetIpVersion(), encrypted: f.GetIP().GetEncrypted(),
-		event: f.GetEventType().GetType(), sub: f.GetEventType().GetSubType(), protocol: protocolOf(f.GetL4()), reply: replyOf(f), record: recordOf(f.GetL7()), device: f.GetInterface().GetName(), beyond: x.beyond,
+		event: f.GetEventType().GetType(), sub: f.GetEventType().GetSubType(), protocol: protocolOf(f.GetL4()), reply: replyOf(f), record: recordOf(f.GetL7()), device: f.GetInterface().GetName(), beside: x.beside,
 	}
 	if f.GetSourceService() != nil || f.GetDestinationService() != nil {
 		k.services = string(appendServices(nil, f))
@@ -235,7 +184,7 @@ func strip(f *flowpb.Flow, x extra) *flowpb.Flow {
 		TraceReason: f.GetTraceReason(), Type: f.GetType(), AuthType: f.GetAuthType(), NodeName: f.GetNodeName(), NodeLabels: f.GetNodeLabels(),
 		Source: f.GetSource(), Destination: f.GetDestination(), L4: layer4(protocolOf(f.GetL4())), IsReply: f.GetIsReply(),
 		EventType: &flowpb.CiliumEventType{Type: f.GetEventType().GetType(), SubType: f.GetEventType().GetSubType()},
-		IP:        &flowpb.IP{IpVersion: f.GetIP().GetIpVersion(), Encrypted: f.GetIP().GetEncrypted()}, Extensions: x.beyondMessage,
+		IP:        &flowpb.IP{IpVersion: f.GetIP().GetIpVersion(), Encrypted: f.GetIP().GetEncrypted()}, Extensions: x.message(),
 		SourceService: serviceOf(f.GetSourceService()), DestinationService: serviceOf(f.GetDestinationService()),
 	}
 	if name := f.GetInterface().GetName(); name != "" {

@@ -114,7 +114,9 @@ func (s *Store) Add(f *flowpb.Flow, now time.Time) {
 }
 
 func countsOf(f *flowpb.Flow, x extra) counts {
-	return counts{flows: 1, connections: x.connections, sent: x.sent, received: x.received, last: f.GetTime().AsTime().UnixNano()}
+	n := x.ended
+	n.flows, n.last = 1, f.GetTime().AsTime().UnixNano()
+	return n
 }
 
 // add counts something in a step, and tells how many cells that has made.

@@ -127,8 +127,8 @@ func (g *Graph) show(f *flowpb.Flow, x extra, n counts, show Show) error {
 		if shown, err = show(f); shown == nil || err != nil {
 			return err
 		}
-		if shown.GetExtensions() != f.GetExtensions() { // what is behind the ends may not be seen
-			x.network, x.source, x.destination = 0, "", ""
+		if shown.GetExtensions() != f.GetExtensions() { // not all of it may be seen
+			x = extraOf(shown)
 		}
 	}
 	g.add(shown, x, n)
@@ -158,7 +158,7 @@ func (g *Graph) place(e end) places {
 const remembered = 20_000
 
 func (g *Graph) add(f *flowpb.Flow, x extra, n counts) {
-	p := pair{g.place(end{f.GetSource(), x.source, x.network}), g.place(end{f.GetDestination(), x.destination, x.network})}
+	p := pair{g.place(end{f.GetSource(), x.Source.VM, x.Network}), g.place(end{f.GetDestination(), x.Destination.VM, x.Network})}
 	at := seat(2)
 	switch {
 	case f.GetSource().GetID() != 0:

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
 	"weftnet.io/weftnet/internal/relay/peers"
@@ -58,7 +59,7 @@ func TestClientsThatNeverReadHoldUpNoOther(t *testing.T) {
 	c := clusterOf(t, 4096, "a", "b")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	good, err := c.hubble.GetFlows(as(ctx, "good+shop"), &observerpb.GetFlowsRequest{Follow: true})
+	good, err := c.hubble.GetFlows(as(ctx, "good+shop"), &observerpb.GetFlowsRequest{Follow: true, Since: timestamppb.New(boot)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestClientsThatNeverReadHoldUpNoOther(t *testing.T) {
 		token := fmt.Sprintf("shop+client%d", i%20)
 		var answered error
 		if i%2 == 0 {
-			s, err := c.hubble.GetFlows(as(ctx, token), &observerpb.GetFlowsRequest{Follow: true})
+			s, err := c.hubble.GetFlows(as(ctx, token), &observerpb.GetFlowsRequest{Follow: true, Since: timestamppb.New(boot)})
 			if err == nil {
 				_, err = s.Recv() // it is let in, or it is not; nothing more is read
 			}
@@ -115,7 +116,7 @@ func TestClientsThatNeverReadHoldUpNoOther(t *testing.T) {
 func TestAClientThatWasStuckIsToldWhatItLost(t *testing.T) {
 	const flows = 30_000
 	c := clusterOf(t, 512, "a")
-	slow, err := c.hubble.GetFlows(as(t.Context(), "all"), &observerpb.GetFlowsRequest{Follow: true})
+	slow, err := c.hubble.GetFlows(as(t.Context(), "all"), &observerpb.GetFlowsRequest{Follow: true, Since: timestamppb.New(boot)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestAClientThatWasStuckIsToldWhatItLost(t *testing.T) {
 func TestARelaySurvivesTheLossOfNodes(t *testing.T) {
 	c := newCluster(t, "a", "b")
 	ctx := as(t.Context(), "all")
-	stream, err := c.hubble.GetFlows(ctx, &observerpb.GetFlowsRequest{Follow: true})
+	stream, err := c.hubble.GetFlows(ctx, &observerpb.GetFlowsRequest{Follow: true, Since: timestamppb.New(boot)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func TestPagesHaveEachFlowOnceInTheOrderOfTime(t *testing.T) {
-	c := newCluster(t, "a", "b")
+	c := clusterOf(t, 4096, "a", "b")
 	for i := range 40 {
 		c.event([]string{"a", "b"}[i%3%2], 5000-i/7*100, uint16(i+1), nil) // seven of each time
 	}

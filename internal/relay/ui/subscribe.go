@@ -46,6 +46,7 @@ func (s *Server) Subscribe(r *observerv1.SubscribeRequest, stream grpc.ServerStr
 		Follow: true, Whitelist: r.GetFilter().GetWhitelist(), Blacklist: r.GetFilter().GetBlacklist(), FieldMask: masked(r.GetFieldMask()),
 	}
 	sub := &subscription{stream: stream, place: newPlace(s.o.Now()), now: s.o.Now}
+	request.Since = timestamppb.New(sub.place.cursor(s.o.Now()).at) // else it would be from when each agent has been asked
 	if text := r.GetCursor(); text != "" {
 		c, err := parseCursor(text, observerv1.Order_ORDER_UNSPECIFIED)
 		if err != nil {

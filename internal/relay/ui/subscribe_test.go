@@ -112,11 +112,11 @@ func TestASubscriptionGoesOnBehindItsCursorThoughTheRelayBeganAnew(t *testing.T)
 func TestWhatWasOverwrittenBehindACursorIsTold(t *testing.T) {
 	c := newCluster(t, "a", "b")
 	s := c.subscribe("all", nil, nil)
-	c.event("a", 5000, 1, nil)
+	c.event("a", 1900, 1, nil)
 	s.until("1")
 	s.leave()
 	for i := range 3 * kept {
-		c.event("a", 4000-i, uint16(i+100), nil)
+		c.event("a", 1500-i, uint16(i+100), nil)
 	}
 	c.seen("a")
 	c.subscribe("all", s, nil)
@@ -145,13 +145,13 @@ func TestFlowsOfANodeThatWasAwayComeBehindTheCursorToo(t *testing.T) {
 			return list
 		})
 	}
-	c.event("b", 60_000, 1, nil)
+	c.event("b", 1900, 1, nil)
 	s.until("1")
 	away(true)
 	for len(s.told) < 1 {
 		s.next()
 	}
-	c.event("b", 50_000, 2, nil) // seen while it could not be asked
+	c.event("b", 1800, 2, nil) // seen while it could not be asked
 	c.event("a", 100, 3, nil)
 	s.until("3")
 	s.leave()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	observerpb "github.com/cilium/cilium/api/v1/observer"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
@@ -41,6 +40,7 @@ type watched struct {
 	failed  time.Time       // when it ended the request
 	latest  time.Time       // of what it gave
 	at      map[string]bool // what it gave of that time, by UUID
+	lost    time.Time       // when it told of a loss last
 	gone    bool
 	losses  []loss
 }
@@ -152,31 +152,34 @@ func (w *watch) follow(ctx context.Context, p peers.Peer, n *watched) error {
 	client := observerpb.NewObserverClient(p.Conn)
 	since := cmp.Or(n.latest, w.s.o.Now().Add(-w.store.Span()))
 	asking, cancel := context.WithTimeout(ctx, w.s.o.Answer)
-	last, err := one(asking, client, &observerpb.GetFlowsRequest{Number: 1, FieldMask: &fieldmaskpb.FieldMask{Paths: []string{"time"}}})
-	if err == nil {
-		var from time.Time
-		var why string
-		if from, why, err = w.s.reach(asking, client, since); why != "" {
-			w.lose(n, loss{until: from, why: why})
-		}
-	}
+	from, why, err := w.s.reach(asking, client, since)
 	cancel()
 	if err != nil {
 		return err
 	}
-	settle := sync.OnceFunc(func() {
+	if why != "" {
+		w.lose(n, loss{until: from, why: why})
+	}
+	// What there is comes to an end; what comes after it does not.
+	for _, request := range []*observerpb.GetFlowsRequest{{}, {Follow: true}} {
+		request.Since = timestamppb.New(cmp.Or(n.latest, since))
+		if err := w.take(ctx, client, request, n); err != nil {
+			return err
+		}
 		w.mu.Lock()
-		defer w.mu.Unlock()
 		select {
 		case <-n.settled:
 		default:
 			close(n.settled)
 		}
-	})
-	if last == nil || last.GetTime().AsTime().Before(since) {
-		settle()
+		w.mu.Unlock()
 	}
-	stream, err := client.GetFlows(ctx, &observerpb.GetFlowsRequest{Follow: true, Since: timestamppb.New(since)})
+	return nil
+}
+
+// take puts the answer to a request into the store.
+func (w *watch) take(ctx context.Context, client observerpb.ObserverClient, request *observerpb.GetFlowsRequest, n *watched) error {
+	stream, err := client.GetFlows(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -185,19 +188,12 @@ func (w *watch) follow(ctx context.Context, p peers.Peer, n *watched) error {
 		if err != nil {
 			return end(err)
 		}
-		now := w.s.o.Now()
-		if lost := r.GetLostEvents(); lost != nil {
-			w.lose(n, loss{until: r.GetTime().AsTime(), flows: lost.GetNumEventsLost(), why: reasonOf(lost.GetSource())})
-			continue
-		}
-		if r.GetFlow() == nil {
-			continue
-		}
-		if n.news(r) {
-			w.store.Add(r.GetFlow(), now)
-		}
-		if last != nil && !r.GetTime().AsTime().Before(last.GetTime().AsTime()) {
-			settle()
+		switch lost := r.GetLostEvents(); {
+		case lost != nil && r.GetTime().AsTime().After(n.lost):
+			n.lost = r.GetTime().AsTime()
+			w.lose(n, loss{until: n.lost, flows: lost.GetNumEventsLost(), why: reasonOf(lost.GetSource())})
+		case r.GetFlow() != nil && n.news(r):
+			w.store.Add(r.GetFlow(), w.s.o.Now())
 		}
 	}
 }
