@@ -37,8 +37,11 @@ func TestPagesHaveEachFlowOnceInTheOrderOfTime(t *testing.T) {
 					if r.Cursor = page.GetNextCursor(); r.Cursor == "" {
 						break
 					}
-					if len(page.GetFlows()) != int(size) || pages > 50 {
+					if size > 0 && len(page.GetFlows()) != int(size) || pages > 200 {
 						t.Fatalf("page %d has %d flows of %d", pages, len(page.GetFlows()), size)
+					}
+					if pages > 2 {
+						continue
 					}
 					c.event("a", 0, 999, func(e *closeEvent) { e.Event.Src = abiFrom(stranger) }) // what comes meanwhile
 				}

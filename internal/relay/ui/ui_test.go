@@ -135,7 +135,9 @@ const (
 
 func (c *cluster) add(name string) {
 	a := &agent{feed: make(chan []byte)}
-	a.flows = observe.New(c.tables, c.db, observe.Options{Node: name, Capacity: c.kept, Now: func() time.Time { return now }, Mono: func() int64 { return int64(time.Hour) }})
+	at := boot // it begins, and an hour later all else happens
+	a.flows = observe.New(c.tables, c.db, observe.Options{Node: name, Capacity: c.kept, Now: func() time.Time { return at }, Mono: func() int64 { return int64(time.Hour) }})
+	at = now
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.flows.Run(ctx, a) }()

@@ -314,11 +314,11 @@ func (a *simulated) ServerStatus(context.Context, *observerpb.ServerStatusReques
 	return &observerpb.ServerStatusResponse{MaxFlows: 4095, UptimeNs: uint64(time.Hour * 24)}, nil
 }
 
-// flow is the next of those of a node: each of its pods calls others in turn, and a connection has five flows.
+// flow is the next of those of a node: each of its pods calls two others in turn, and a connection has five flows.
 func (a *simulated) flow(node string, number uint64) *flowpb.Flow {
 	call := int(number / 5)
 	from := (call*agents + a.number) % (workloads * 5)
-	to := (from*31 + call/100%10*577 + 1) % (workloads * 5)
+	to := (from*31 + call/100%2*577 + 1) % (workloads * 5)
 	f := &flowpb.Flow{
 		Time: timestamppb.Now(), Uuid: fmt.Sprintf("%d-%d", a.number, a.next.Add(1)), NodeName: node, SocketCookie: number + 1, Verdict: flowpb.Verdict_FORWARDED,
 		NodeLabels: []string{"kubernetes.io/arch=amd64", "kubernetes.io/hostname=" + node}, Emitter: &flowpb.Emitter{Name: "Weftnet", Version: "bench"},
