@@ -58,7 +58,7 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	s.numbers.running.Add(1)
 	defer s.numbers.running.Add(-1)
 	ctx, cancel := context.WithCancel(stream.Context())
-	limits := merge.Limits{Window: s.o.Window, Patience: s.o.Answer, Most: s.o.Most}
+	limits := merge.Limits{Window: s.o.Window, Patience: s.o.Answer, Most: s.most()}
 	if q.Follow {
 		limits.Patience = s.o.Window // what is stored comes without a pause
 	}
@@ -77,6 +77,11 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	defer g.reading.Wait()
 	defer cancel()
 	return g.run()
+}
+
+// most is how many flows may be here for one more request: fewer where there are many, so that all of them together are bounded, too.
+func (s *Server) most() int {
+	return max(s.o.Most/20, s.o.Most*8/(8+int(s.numbers.running.Load())))
 }
 
 // gather answers one request.

@@ -982,7 +982,7 @@ type SubscribeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of a response, also of another relay, or of this one before it started anew: what came after it follows, as far as agents still have it.
 	// What is lost is told (missing). Of the last two seconds, and of a node that was away then, flows may come again; their uuid is the
-	// same. Empty: from now on.
+	// same. Empty: from now on, or two seconds before.
 	Cursor        string                 `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	Filter        *Filter                `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
 	FieldMask     *fieldmaskpb.FieldMask `protobuf:"bytes,3,opt,name=field_mask,json=fieldMask,proto3" json:"field_mask,omitempty"` // of flow.Flow; uuid and time are always there

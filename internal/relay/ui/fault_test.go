@@ -55,7 +55,7 @@ func begun(t *testing.T, c *cluster, s grpc.ServerStreamingClient[observerpb.Get
 // A thousand requests, none of which is ever read, do not keep an agent from taking in what its kernel says, nor a client that reads from
 // getting all of it.
 func TestClientsThatNeverReadHoldUpNoOther(t *testing.T) {
-	const crowd, flows = 1000, 6000
+	const crowd, flows = 1000, 4000
 	c := clusterOf(t, 4096, "a", "b")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -90,7 +90,7 @@ func TestClientsThatNeverReadHoldUpNoOther(t *testing.T) {
 			t.Fatal(answered)
 		}
 	}
-	if stuck < 200 || refused != crowd-stuck {
+	if stuck < 30 || refused != crowd-stuck {
 		t.Errorf("%d are let in, %d are not", stuck, refused)
 	}
 	fed, have := uint64(0), account{}
