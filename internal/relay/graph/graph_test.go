@@ -34,9 +34,18 @@ func draw(t *rapid.T) (all []*flowpb.Flow) {
 }
 
 var filters = []*flowpb.FlowFilter{
-	nil, {Verdict: []flowpb.Verdict{flowpb.Verdict_DROPPED}}, {SourcePod: []string{"a/"}}, {DestinationPod: []string{"b/db"}}, {SourceLabel: []string{"app=web"}},
-	{DestinationWorkload: []*flowpb.Workload{{Name: "db"}}}, {Reply: []bool{true}}, {NodeName: []string{"n1"}}, {DestinationService: []string{"a/"}}, {Protocol: []string{"http"}},
-	{TrafficDirection: []flowpb.TrafficDirection{flowpb.TrafficDirection_EGRESS}, SourceIdentity: []uint32{1000}}, {EventType: []*flowpb.EventTypeFilter{{Type: flow.EventTrace}}},
+	nil,
+	{Verdict: []flowpb.Verdict{flowpb.Verdict_DROPPED}},
+	{SourcePod: []string{"a/"}},
+	{DestinationPod: []string{"b/db"}},
+	{SourceLabel: []string{"app=web"}},
+	{DestinationWorkload: []*flowpb.Workload{{Name: "db"}}},
+	{Reply: []bool{true}},
+	{NodeName: []string{"n1"}},
+	{DestinationService: []string{"a/"}},
+	{Protocol: []string{"http"}},
+	{TrafficDirection: []flowpb.TrafficDirection{flowpb.TrafficDirection_EGRESS}, SourceIdentity: []uint32{1000}},
+	{EventType: []*flowpb.EventTypeFilter{{Type: flow.EventTrace}}},
 }
 
 // naive adds up each flow by itself, as text.

@@ -68,9 +68,21 @@ func (a *scripted) ServerStatus(context.Context, *observerpb.ServerStatusRequest
 
 // wishes are filters of kinds and of single flows.
 var wishes = []*flowpb.FlowFilter{
-	{SourcePod: []string{"a/"}}, {DestinationPod: []string{"b/db"}}, {DestinationLabel: []string{"app=db"}}, {SourceIdentity: []uint32{1001}}, {DestinationWorkload: []*flowpb.Workload{{Name: "db"}}},
-	{NodeName: []string{"n2"}}, {NodeLabels: []string{"zone=n1"}}, {DestinationService: []string{"b/"}}, {Verdict: []flowpb.Verdict{flowpb.Verdict_DROPPED}}, {Interface: []*flowpb.NetworkInterface{{Name: "db-1"}}},
-	{DestinationIp: []string{"10.0.0.0/16"}}, {SourcePort: []string{"80"}}, {DestinationFqdn: []string{"*.example.com"}}, {SourceIpXlated: []string{"10.0.0.1"}}, {Uuid: []string{"3"}},
+	{SourcePod: []string{"a/"}},
+	{DestinationPod: []string{"b/db"}},
+	{DestinationLabel: []string{"app=db"}},
+	{SourceIdentity: []uint32{1001}},
+	{DestinationWorkload: []*flowpb.Workload{{Name: "db"}}},
+	{NodeName: []string{"n2"}},
+	{NodeLabels: []string{"zone=n1"}},
+	{DestinationService: []string{"b/"}},
+	{Verdict: []flowpb.Verdict{flowpb.Verdict_DROPPED}},
+	{Interface: []*flowpb.NetworkInterface{{Name: "db-1"}}},
+	{DestinationIp: []string{"10.0.0.0/16"}},
+	{SourcePort: []string{"80"}},
+	{DestinationFqdn: []string{"*.example.com"}},
+	{SourceIpXlated: []string{"10.0.0.1"}},
+	{Uuid: []string{"3"}},
 }
 
 // words is all that a tenant hears of some flows.

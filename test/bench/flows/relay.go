@@ -139,9 +139,13 @@ func (b Bench) merge(ctx context.Context, s *report.Section, conn *grpc.ClientCo
 	}
 	flows := report.Median(rates)
 	s.Tables = append(s.Tables, report.Table{Header: []string{fmt.Sprintf("relay of %d agents at %d flows/s each, one client", agents, rate), "value"}, Rows: [][]string{
-		{"flows/s that the client is given", fmt.Sprintf("%.0f", flows)}, {"CPUs of the relay", fmt.Sprintf("%.2f", report.Median(cpus))},
-		{"CPU time of the relay per flow", fmt.Sprintf("%.1f µs", 1e6*report.Median(cpus)/flows)}, {"RSS at most", fmt.Sprintf("%.1f MiB", most/mebibyte)},
-		{"flows lost, told", fmt.Sprint(t.told)}, {"flows lost, not told", fmt.Sprint(t.lost - min(t.lost, t.told))}, {"flows out of the order of time", fmt.Sprint(t.late)},
+		{"flows/s that the client is given", fmt.Sprintf("%.0f", flows)},
+		{"CPUs of the relay", fmt.Sprintf("%.2f", report.Median(cpus))},
+		{"CPU time of the relay per flow", fmt.Sprintf("%.1f µs", 1e6*report.Median(cpus)/flows)},
+		{"RSS at most", fmt.Sprintf("%.1f MiB", most/mebibyte)},
+		{"flows lost, told", fmt.Sprint(t.told)},
+		{"flows lost, not told", fmt.Sprint(t.lost - min(t.lost, t.told))},
+		{"flows out of the order of time", fmt.Sprint(t.late)},
 	}})
 	if t.lost > t.told {
 		return fmt.Errorf("of %d flows %d are lost, and the client was told of %d", t.flows, t.lost, t.told)
