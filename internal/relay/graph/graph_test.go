@@ -350,7 +350,7 @@ func TestAConnectionThatTwoNodesSawCountsOnce(t *testing.T) {
 	for i, here := range []bool{true, false} {
 		s.Add(&flowpb.Flow{
 			Time: timestamppb.New(epoch.Add(time.Duration(i) * time.Second)), NodeName: fmt.Sprint("n", i), Verdict: flowpb.Verdict_FORWARDED, IsReply: wrapperspb.Bool(false),
-			EventType: &flowpb.CiliumEventType{Type: flow.EventTrace, SubType: flow.PointClose}, Source: end(here, "web"), Destination: end(!here, "db"), Extensions: c.Extension(),
+			EventType: &flowpb.CiliumEventType{Type: flow.EventTrace, SubType: flow.PointClose}, Source: end(here, "web"), Destination: end(!here, "db"), Extensions: flow.Extra{Close: &c}.Extension(),
 		}, epoch)
 	}
 	s.Add(&flowpb.Flow{

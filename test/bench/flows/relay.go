@@ -340,7 +340,7 @@ func (a *simulated) flow(node string, number uint64) *flowpb.Flow {
 		f.IsReply, f.Source, f.Destination = wrapperspb.Bool(true), f.GetDestination(), f.GetSource()
 	case 4:
 		f.EventType.SubType = flow.PointClose
-		f.Extensions = flow.Close{Ending: "fin", Duration: time.Second, Sent: flow.Carried{Packets: 6, Bytes: 700}, Received: flow.Carried{Packets: 5, Bytes: 9000}}.Extension()
+		f.Extensions = flow.Extra{Close: &flow.Close{Ending: "fin", Duration: time.Second, Sent: flow.Carried{Packets: 6, Bytes: 700}, Received: flow.Carried{Packets: 5, Bytes: 9000}}}.Extension()
 	}
 	return f
 }
