@@ -80,7 +80,7 @@ weft-lab:
 	@cd lab && go build -buildvcs=false -ldflags "-X weftnet.io/weftnet/lab/internal/cli.version=$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" -o $(WEFT_LAB) ./cmd/weft-lab
 
 fmt:
-	@tools/once ':(glob)**/*.go tools/lint' sh -c 'files=$$($(LINT) gofumpt -l $$(git ls-files -co --exclude-standard "*.go")); \
+	@tools/once ':(glob)**/*.go tools/lint' sh -c 'files=$$($(LINT) gofumpt -l $$(git ls-files -co --exclude-standard "*.go" ":!*.pb.go")); \
 	test -z "$$files" || { echo "not formatted (run: $(LINT) gofumpt -w FILE):" $$files; exit 1; }'
 
 fresh:

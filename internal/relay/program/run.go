@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/relay"
@@ -53,6 +54,7 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	clients := grpc.NewServer(append(server.Interceptors(), grpc.Creds(credentials), grpc.MaxHeaderListSize(64<<10),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}))...)
 	server.Register(clients)
+	reflection.Register(clients) // for clients that know no protocol, as upstream
 	healthpb.RegisterHealthServer(clients, healths)
 	probes := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
 	healthpb.RegisterHealthServer(probes, healths)
@@ -128,7 +130,7 @@ func serveMetrics(ctx context.Context, registry *prometheus.Registry, address st
 // Names that probes ask for: the process lives; it has an agent to ask.
 const (
 	liveness = "liveness"
-	observer = "observer.Observer"
+	observer = "hubble.server.Observer" // by which `hubble status` asks, too
 )
 
 // tellHealth answers probes: while no agent can be asked, no client should be sent here.
