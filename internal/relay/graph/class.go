@@ -145,6 +145,7 @@ func layer7(t flowpb.L7FlowType, record uint8) *flowpb.Layer7 {
 	case dns:
 		out.Record = &flowpb.Layer7_Dns{Dns: &flowpb.DNS{}}
 	case kafka:
+		//lint:ignore SA1019 flows have it
 		out.Record = &flowpb.Layer7_Kafka{Kafka: &flowpb.Kafka{}}
 	default:
 		if t == 0 {

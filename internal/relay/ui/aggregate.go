@@ -165,10 +165,11 @@ func (v *view) show(ctx context.Context, f *flowpb.Flow) (*flowpb.Flow, error) {
 	var failed error
 	shown := tenancy.Show(f, func(namespace string) bool {
 		may, known := v.may[namespace]
-		if !known && failed == nil {
-			may, failed = v.reader.May(ctx, namespace)
-			v.may[namespace] = may && failed == nil
+		if known || failed != nil {
+			return may
 		}
+		may, failed = v.reader.May(ctx, namespace)
+		v.may[namespace] = may && failed == nil
 		return v.may[namespace]
 	})
 	return shown, failed
