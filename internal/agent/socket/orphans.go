@@ -25,7 +25,6 @@ import (
 const (
 	every = 5 * time.Minute // between passes that look a second time, too
 	pause = time.Second     // between passes that look at sockets
-	most  = 4096            // sockets of one pass; the rest has the next one
 	share = 20              // one part of so many of the time goes into reading what was led where, which takes 10 ms of a full map
 )
 
@@ -175,7 +174,7 @@ func (o *Orphans) caughtUp(ctx context.Context, rev uint64) error {
 }
 
 // pass ends orphans that no earlier pass has seen, or, if it is to look twice, one alone: they may have been connecting then. Rest is
-// when there is to be another one for those that are left; 0: none is left.
+// how much later it is to be, if it is too soon; 0: it was.
 func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets, twice bool) (rest time.Duration) {
 	if !c.On {
 		return 0
@@ -204,9 +203,6 @@ func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets, twice bool) (rest 
 	if rest = time.Until(o.looked.Add(pause)); rest > 0 {
 		return rest
 	}
-	if len(orphans) > most {
-		orphans, rest = orphans[:most], pause
-	}
 	o.looked = time.Now()
 	ended := 0
 	var trouble error // the first one: where there are more, they are alike
@@ -225,10 +221,7 @@ func (o *Orphans) pass(s *state.Snapshot, c settings.Sockets, twice bool) (rest 
 		}
 	}
 	o.tellEnded(ended, trouble)
-	if trouble != nil {
-		return 0 // what is left would meet the same: the next look is soon enough
-	}
-	return max(rest, 0)
+	return 0 // what met trouble would meet the same: the next look is soon enough
 }
 
 // fresh are those that no pass has seen, or one alone, each once. What the kernel has forgotten is forgotten here, too.

@@ -260,9 +260,10 @@ func TestReadingTakesASmallPartOfTheTime(t *testing.T) {
 	})
 }
 
-func TestManySocketsAreEndedASecondApart(t *testing.T) {
+// The kernel is asked by backends, of which there are few: an agent that starts where many sockets were led is not longer about it.
+func TestManySocketsAreEndedAtOnce(t *testing.T) {
 	run(t, func(n *node) {
-		for i := range uint64(most + 2) {
+		for i := range uint64(10_000) {
 			n.sockets = append(n.sockets, led(i, one, 17))
 		}
 		n.synced()
@@ -270,10 +271,6 @@ func TestManySocketsAreEndedASecondApart(t *testing.T) {
 		if len(n.calls) != 1 {
 			t.Errorf("%d calls", len(n.calls))
 		}
-		n.calls = nil
-		n.behind(true)
-		time.Sleep(pause)
-		n.want(fmt.Sprintf(": %d %d", most, most+1))
 		n.behind(false)
 	})
 }
