@@ -42,7 +42,7 @@ check: fresh ## format, generated files, vet, lint, unit tests and control scrip
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
 	go test -timeout 30m ./test/script/... ./test/soak
 	$(MAKE) test-vm KERNEL=6.1,6.12 ARGS=-quick
-	$(WEFT_LAB) smoke --set webhook.enabled=true --set config.enable-host-firewall=true -- go test -count=1 -tags e2e ./test/e2e
+	$(WEFT_LAB) smoke --set webhook.enabled=true --set config.enable-host-firewall=true --set hubble.relay.enabled=true -- go test -count=1 -tags e2e ./test/e2e
 
 e2e: weft-lab ## official end-to-end tests on a running lab: make e2e FOCUS=… SKIP=…
 	$(WEFT_LAB) e2e --focus '$(FOCUS)' --skip '$(SKIP)'

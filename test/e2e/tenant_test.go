@@ -44,6 +44,9 @@ func as(t *testing.T, token string) string {
 
 // The API server says what a token may see: flows of one namespace, and of the others that it speaks with their names.
 func TestATenantSeesFlowsOfItsNamespaceAlone(t *testing.T) {
+	if kubectl(t, "", "-n", system, "get", "services", "hubble-relay", "--ignore-not-found", "-o", "name") == "" {
+		t.Fatal("this cluster has no relay: weft-lab up --set hubble.relay.enabled=true")
+	}
 	for _, n := range []string{"e2e-a", "e2e-b"} {
 		kubectl(t, `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"`+n+`"}}`, "apply", "-f", "-")
 		t.Cleanup(func() { kubectlAfter(t, "delete", "namespace", n, "--wait=false", "--ignore-not-found") })
