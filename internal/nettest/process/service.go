@@ -38,13 +38,16 @@ func (d *dumper) readServices() error {
 		frontends[s.Id] = fmt.Sprintf("%v:%d/%d scope %v", k.Addr.IP(), k.Port.Number(), k.Protocol, table.Scope(k.Scope))
 		text, err := d.maglev(s.Table, s.TableSize)
 		tables[s.Table] = s.TableSize
-		d.line("map services: %s flags %v affinity %d maglev %s: %s", frontends[s.Id], s.Flags, s.AffinitySeconds, text, strings.Join(to, " "))
+		d.line("map services: %s flags %v affinity %d maglev %s: %s", frontends[s.Id], s.Flags&^abi.ServiceLeft, s.AffinitySeconds, text, strings.Join(to, " "))
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	for k, id := range slots {
+		if k.Slot&abi.SlotLeft != 0 && frontends[k.Service] != "" {
+			continue // what a service had before: an agent that begins with nothing knows nothing of it
+		}
 		d.line("map slots: slot %d of no service to %s", k.Slot, named(d.backends, id))
 	}
 	for id, b := range d.backends {
