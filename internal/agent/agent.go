@@ -98,7 +98,7 @@ func collectEarlier() {
 	const percent = 50 // of what is live
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
-		spare = make([]byte, 6<<20)
+		spare = make([]byte, 4<<20)
 	}
 }
 
