@@ -256,19 +256,20 @@ func qualify(namespaces []string, pods, services *[]string) error {
 }
 
 // field is a list in a filter: at one end, at the other.
-type field func(*flowpb.FlowFilter) *[]string
+type field[T any] func(*flowpb.FlowFilter) *[]T
+
+// asIs reads a value that is text.
+func asIs(text string) (string, error) { return text, nil }
 
 // sided makes the three flags of something that either end of a flow has.
-func sided(name, short, usage string, from, to field, parse func(string) (string, error)) []filterFlag {
+func sided[T any](name, short, usage string, from, to field[T], parse func(string) (T, error)) []filterFlag {
 	add := func(e end) func(*pair, string) error {
-		return func(p *pair, value string) error {
-			if parse != nil {
-				var err error
-				if value, err = parse(value); err != nil {
-					return err
-				}
+		return func(p *pair, text string) error {
+			value, err := parse(text)
+			if err != nil {
+				return err
 			}
-			push := func(list *[]string) { *list = append(*list, value) }
+			push := func(list *[]T) { *list = append(*list, value) }
 			switch e {
 			case either:
 				push(from(&p.from))
@@ -327,70 +328,26 @@ func namespaceFlags() []filterFlag {
 
 // workloadFlags take [KIND/]NAME; KIND/ alone stands for all of a kind.
 func workloadFlags() []filterFlag {
-	var out []filterFlag
-	for _, f := range []struct {
-		e           end
-		name, usage string
-	}{
-		{either, "workload", "workload of either end: [KIND/]NAME, such as Deployment/web"},
-		{source, "from-workload", "the same of the source only"},
-		{destination, "to-workload", "the same of the destination only"},
-	} {
-		out = append(out, filterFlag{name: f.name, usage: f.usage, set: func(p *pair, value string) error {
-			kind, name, has := strings.Cut(value, "/")
+	return sided("workload", "", "workload of either end: [KIND/]NAME, such as Deployment/web",
+		func(f *flowpb.FlowFilter) *[]*flowpb.Workload { return &f.SourceWorkload },
+		func(f *flowpb.FlowFilter) *[]*flowpb.Workload { return &f.DestinationWorkload },
+		func(text string) (*flowpb.Workload, error) {
+			kind, name, has := strings.Cut(text, "/")
 			if !has {
-				kind, name = "", value
+				kind, name = "", text
 			}
-			w := &flowpb.Workload{Kind: kind, Name: name}
-			if f.e != destination {
-				p.from.SourceWorkload = append(p.from.SourceWorkload, w)
-			}
-			if f.e == source {
-				p.to.SourceWorkload = append(p.to.SourceWorkload, w)
-			}
-			if f.e == destination {
-				p.from.DestinationWorkload = append(p.from.DestinationWorkload, w)
-			}
-			if f.e != source {
-				p.to.DestinationWorkload = append(p.to.DestinationWorkload, w)
-			}
-			return nil
-		}})
-	}
-	return out
+			return &flowpb.Workload{Kind: kind, Name: name}, nil
+		})
 }
 
 func identityFlags() []filterFlag {
-	var out []filterFlag
-	for _, f := range []struct {
-		e           end
-		name, usage string
-	}{
-		{either, "identity", "identity of either end: a number, or host, world, remote-node, …"},
-		{source, "from-identity", "the same of the source only"},
-		{destination, "to-identity", "the same of the destination only"},
-	} {
-		out = append(out, filterFlag{name: f.name, usage: f.usage, values: identityNames(), set: func(p *pair, value string) error {
-			n, err := parseIdentity(value)
-			if err != nil {
-				return err
-			}
-			if f.e != destination {
-				p.from.SourceIdentity = append(p.from.SourceIdentity, n)
-			}
-			if f.e == source {
-				p.to.SourceIdentity = append(p.to.SourceIdentity, n)
-			}
-			if f.e == destination {
-				p.from.DestinationIdentity = append(p.from.DestinationIdentity, n)
-			}
-			if f.e != source {
-				p.to.DestinationIdentity = append(p.to.DestinationIdentity, n)
-			}
-			return nil
-		}})
+	list := sided("identity", "", "identity of either end: a number, or host, world, remote-node, …",
+		func(f *flowpb.FlowFilter) *[]uint32 { return &f.SourceIdentity },
+		func(f *flowpb.FlowFilter) *[]uint32 { return &f.DestinationIdentity }, parseIdentity)
+	for i := range list {
+		list[i].values = identityNames()
 	}
-	return out
+	return list
 }
 
 func identityNames() []string {
@@ -419,16 +376,16 @@ func allFlags() []filterFlag {
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePod }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPod }, nonEmpty)
 	list = append(list, namespaceFlags()...)
 	list = append(list, sided("fqdn", "", "domain name of either end, with * for any characters",
-		func(f *flowpb.FlowFilter) *[]string { return &f.SourceFqdn }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationFqdn }, nil)...)
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceFqdn }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationFqdn }, asIs)...)
 	list = append(list, sided("cluster", "", "cluster of either end",
-		func(f *flowpb.FlowFilter) *[]string { return &f.SourceClusterName }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationClusterName }, nil)...)
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceClusterName }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationClusterName }, asIs)...)
 	list = append(list, workloadFlags()...)
 	list = append(list, sided("ip", "", "address or prefix of either end",
-		func(f *flowpb.FlowFilter) *[]string { return &f.SourceIp }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationIp }, nil)...)
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceIp }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationIp }, asIs)...)
 	list = append(list, sided("port", "", "port of either end",
-		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePort }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPort }, nil)...)
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePort }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPort }, asIs)...)
 	list = append(list, sided("label", "l", "label selector of either end, e.g. 'app=web' or 'reserved:world'",
-		func(f *flowpb.FlowFilter) *[]string { return &f.SourceLabel }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationLabel }, nil)...)
+		func(f *flowpb.FlowFilter) *[]string { return &f.SourceLabel }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationLabel }, asIs)...)
 	list = append(list, sided("service", "", "service of either end: [NAMESPACE/]PREFIX",
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourceService }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationService }, nonEmpty)...)
 	list = append(list, identityFlags()...)
