@@ -11,16 +11,19 @@ import (
 )
 
 // takers are the backends that have a row for affinity, by their addresses.
-func takers(t *testing.T, m maps) (list []string) {
+func takers(t *testing.T, m maps) []string { return marked(t, m, abi.SlotTakes) }
+
+// marked are the backends that slots of a kind name, by their addresses.
+func marked(t *testing.T, m maps, kind uint32) (list []string) {
 	var key abi.SlotKey
 	var id uint32
 	rows := m["slots"].Iterate()
 	for rows.Next(&key, &id) {
-		if key.Slot&abi.SlotTakes == 0 {
+		if key.Slot&(abi.SlotTakes|abi.SlotLeft) != kind {
 			continue
 		}
 		var b abi.Backend
-		if err := m["backends"].Lookup(id, &b); err != nil || key.Slot != abi.SlotTakes|id {
+		if err := m["backends"].Lookup(id, &b); err != nil || key.Slot != kind|id {
 			t.Fatalf("slot %#x names backend %d: %v", key.Slot, id, err)
 		}
 		list = append(list, b.Addr.IP().String())

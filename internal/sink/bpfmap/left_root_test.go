@@ -11,23 +11,7 @@ import (
 )
 
 // leavers are the backends that have left a frontend, by their addresses.
-func leavers(t *testing.T, m maps) (list []string) {
-	var key abi.SlotKey
-	var id uint32
-	rows := m["slots"].Iterate()
-	for rows.Next(&key, &id) {
-		if key.Slot&abi.SlotTakes != 0 || key.Slot&abi.SlotLeft == 0 {
-			continue
-		}
-		var b abi.Backend
-		if err := m["backends"].Lookup(id, &b); err != nil || key.Slot != abi.SlotLeft|id {
-			t.Fatalf("slot %#x names backend %d: %v", key.Slot, id, err)
-		}
-		list = append(list, b.Addr.IP().String())
-	}
-	slices.Sort(list)
-	return list
-}
+func leavers(t *testing.T, m maps) []string { return marked(t, m, abi.SlotLeft) }
 
 func TestABackendThatLeftOneFrontendOfUDPIsRememberedWhileAnotherHasIt(t *testing.T) {
 	for _, again := range []bool{false, true} { // an agent that starts again between
