@@ -66,6 +66,13 @@ var workloadKinds = map[string]int{
 	"CronJob": 2,
 }
 
+// TemplateDepth says where an object of a kind has what its pods are made of: 0 at the top, 1 in spec.template, 2 in
+// spec.jobTemplate.spec.template. False: it has no pods.
+func TemplateDepth(kind string) (depth int, ok bool) {
+	depth, ok = workloadKinds[kind]
+	return depth, ok
+}
+
 // Workloads lists the workloads of these objects as they would be known in a cluster of this name: with the labels of
 // their namespaces, as far as these are among the objects. The function says which labels count.
 func Workloads(objects []*Object, cluster string, labels func(identity.Pod) identity.Labels) (out []Workload) {

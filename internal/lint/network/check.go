@@ -108,7 +108,7 @@ func namespace(o *manifest.Object) string { return cmp.Or(o.Namespace, metav1.Na
 
 // IsChecked tells whether an object may ask for further networks, or defines one.
 func IsChecked(o *manifest.Object) bool {
-	_, workload := depths[o.Kind]
+	_, workload := manifest.TemplateDepth(o.Kind)
 	return workload || isDefinition(o) || isOpenShift(o)
 }
 

@@ -34,18 +34,12 @@ type meta struct {
 	} `json:"metadata"`
 }
 
-// depths says where the pod's metadata are: at the top, in spec.template, in spec.jobTemplate.spec.template.
-var depths = map[string]int{
-	"Pod": 0, "VirtualMachineInstance": 0,
-	"Deployment": 1, "StatefulSet": 1, "DaemonSet": 1, "ReplicaSet": 1, "ReplicationController": 1, "Job": 1, "VirtualMachine": 1,
-	"CronJob": 2,
-}
-
+// templates are the fields of pods' metadata, by manifest.TemplateDepth.
 var templates = []string{"", "spec.template.", "spec.jobTemplate.spec.template."}
 
 // read finds what a workload asks for; nil: it is none, or asks for nothing.
 func (c *checker) read(o *manifest.Object) *workload {
-	depth, ok := depths[o.Kind]
+	depth, ok := manifest.TemplateDepth(o.Kind)
 	if !ok {
 		return nil
 	}
