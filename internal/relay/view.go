@@ -82,17 +82,9 @@ func (v *view) flow(ctx context.Context, f *flowpb.Flow) (*flowpb.Flow, error) {
 	if f == nil {
 		return nil, nil
 	}
-	var failed error
-	shown := tenancy.Show(f, func(namespace string) bool {
-		if failed != nil {
-			return false
-		}
-		yes, err := v.reader.May(ctx, namespace)
-		failed = err
-		return yes && err == nil
-	})
-	if failed != nil {
-		return nil, refused{failed}
+	shown, err := tenancy.ShowTo(ctx, f, v.reader.May)
+	if err != nil {
+		return nil, refused{err}
 	}
 	return shown, nil
 }

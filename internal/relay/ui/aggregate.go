@@ -162,17 +162,20 @@ func (v *view) show(ctx context.Context, f *flowpb.Flow) (*flowpb.Flow, error) {
 	if v.all {
 		return f, nil
 	}
-	var failed error
-	shown := tenancy.Show(f, func(namespace string) bool {
-		may, known := v.may[namespace]
-		if known || failed != nil {
-			return may
-		}
-		may, failed = v.reader.May(ctx, namespace)
-		v.may[namespace] = may && failed == nil
-		return v.may[namespace]
-	})
-	return shown, failed
+	return tenancy.ShowTo(ctx, f, v.remembers)
+}
+
+// remembers asks about each namespace once.
+func (v *view) remembers(ctx context.Context, namespace string) (bool, error) {
+	may, known := v.may[namespace]
+	if known {
+		return may, nil
+	}
+	may, err := v.reader.May(ctx, namespace)
+	if err == nil {
+		v.may[namespace] = may
+	}
+	return may, err
 }
 
 // checked tells what is wrong with a request for flows.
