@@ -6,18 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/afar"
+	"weftnet.io/weftnet/internal/cli/dial"
 )
 
 // patience is how long the agent may take for one answer.
@@ -42,7 +41,7 @@ func get(ctx context.Context, socket, path string, into any) error {
 		if afar.Is(ctx) {
 			return fmt.Errorf("weft-agent does not answer: %w", root(err))
 		}
-		return fmt.Errorf("weft-agent does not answer on %s: %w%s", socket, root(err), advice(err))
+		return fmt.Errorf("weft-agent does not answer on %s: %w%s", socket, root(err), dial.Advice(err, ""))
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
@@ -89,17 +88,6 @@ func root(err error) error {
 		return asked.Err
 	}
 	return err
-}
-
-// advice says what to look at when a socket of the agent cannot be reached.
-func advice(err error) string {
-	switch {
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EACCES):
-		return "; only root may ask: use sudo"
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return "; does it run on this node? kubectl -n kube-system get pods -l k8s-app=cilium -o wide"
-	}
-	return ""
 }
 
 // socketFlag adds --socket to a command.

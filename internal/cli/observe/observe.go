@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -213,7 +211,7 @@ func explain(server string, err error) error {
 			c.Close()
 			return fmt.Errorf("no flows from %s: %s", server, s.Message())
 		}
-		return fmt.Errorf("no flows from %s: %w%s", path, root(cause), advice(cause))
+		return fmt.Errorf("no flows from %s: %w%s", path, root(cause), dial.Advice(cause, ", and is enable-hubble true? (weft status)"))
 	case codes.InvalidArgument, codes.Unimplemented:
 		return errors.New(s.Message())
 	}
@@ -227,15 +225,4 @@ func root(err error) error {
 		return op.Err
 	}
 	return err
-}
-
-// advice says what to look at when the socket of the agent cannot be reached.
-func advice(err error) string {
-	switch {
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EACCES):
-		return "; only root may ask: use sudo"
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return "; does it run on this node? kubectl -n kube-system get pods -l k8s-app=cilium -o wide, and is enable-hubble true? (weft status)"
-	}
-	return ""
 }
