@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/lint/network"
 	"weftnet.io/weftnet/internal/manifest"
@@ -96,7 +96,7 @@ no sense.`,
 		}
 		findings := network.Check(objects, problems)
 		findings = slices.DeleteFunc(findings, func(f lint.Finding) bool { return *quiet && f.Severity == lint.Hint })
-		said := summary(findings, count(objects))
+		said := tally.Findings(findings, tally.Of(count(objects), "object", "objects"))
 		if err := show(env.Out, *output, findings, said, count(objects)); err != nil {
 			return err
 		}
@@ -137,30 +137,4 @@ func show(out io.Writer, output string, findings []lint.Finding, said string, ob
 		return err
 	}
 	return nil
-}
-
-func summary(findings []lint.Finding, objects int) string {
-	var parts []string
-	for _, s := range lint.Severities {
-		n := 0
-		for _, f := range findings {
-			if f.Severity == s {
-				n++
-			}
-		}
-		if n > 0 {
-			parts = append(parts, plural(n, string(s)))
-		}
-	}
-	if len(parts) == 0 {
-		parts = []string{"nothing to say"}
-	}
-	return strings.Join(parts, ", ") + " about " + plural(objects, "object")
-}
-
-func plural(n int, word string) string {
-	if n != 1 {
-		word += "s"
-	}
-	return fmt.Sprintf("%d %s", n, word)
 }

@@ -7,11 +7,11 @@ import (
 	"io"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
@@ -228,25 +228,5 @@ func printFindings(out io.Writer, output string, findings []lint.Finding, polici
 }
 
 func summary(findings []lint.Finding, policies int) string {
-	counts := map[lint.Severity]int{}
-	for _, f := range findings {
-		counts[f.Severity]++
-	}
-	var parts []string
-	for _, s := range lint.Severities {
-		if counts[s] > 0 {
-			parts = append(parts, plural(counts[s], string(s), string(s)+"s"))
-		}
-	}
-	if len(parts) == 0 {
-		parts = []string{"nothing to say"}
-	}
-	return strings.Join(parts, ", ") + " about " + plural(policies, "policy", "policies")
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		many = one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return tally.Findings(findings, tally.Of(policies, "policy", "policies"))
 }

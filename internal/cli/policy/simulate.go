@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/manifest"
 )
@@ -220,7 +221,7 @@ func (s *simulation) print(out io.Writer, output string) error {
 		n += c.Connections
 	}
 	if n > 0 {
-		return fmt.Errorf("%s would be newly denied", plural(n, "connection", "connections"))
+		return fmt.Errorf("%s would be newly denied", tally.Of(n, "connection", "connections"))
 	}
 	return nil
 }
@@ -233,7 +234,7 @@ func printResult(out io.Writer, r result) error {
 	}{{"Newly denied", r.NewlyDenied}, {"Newly allowed", r.NewlyAllowed}, {"Uncertain", r.Uncertain}} {
 		fmt.Fprintf(&text, "%s: %s\n", part.title, map[bool]string{true: "nothing"}[len(part.list) == 0])
 		for _, c := range part.list {
-			fmt.Fprintf(&text, "  %s -> %s %s  (%s, %s)\n", c.From, c.To, c.Port, plural(c.Connections, "connection", "connections"), plural(c.Flows, "flow", "flows"))
+			fmt.Fprintf(&text, "  %s -> %s %s  (%s, %s)\n", c.From, c.To, c.Port, tally.Of(c.Connections, "connection", "connections"), tally.Of(c.Flows, "flow", "flows"))
 			if c.Reason != "" {
 				fmt.Fprintf(&text, "    %s\n", c.Reason)
 			}
@@ -242,7 +243,7 @@ func printResult(out io.Writer, r result) error {
 			}
 		}
 	}
-	fmt.Fprintf(&text, "Unchanged: %s allowed, %d denied\n", plural(r.Allowed, "connection", "connections"), r.Denied)
+	fmt.Fprintf(&text, "Unchanged: %s allowed, %d denied\n", tally.Of(r.Allowed, "connection", "connections"), r.Denied)
 	_, err := io.WriteString(out, strings.ReplaceAll(text.String(), ": \n", ":\n"))
 	return err
 }
