@@ -186,11 +186,18 @@ func TestATunnelEndsWithItsContext(t *testing.T) {
 	}
 	defer l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	in, _ := io.Pipe()
+	in, say := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- remote.Tunnel(ctx, in, io.Discard, l.Addr().String()) }()
-	if _, err := l.Accept(); err != nil {
+	far, err := l.Accept()
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer far.Close()
+	for _, step := range []func([]byte) (int, error){say.Write, far.Read} { // what is carried shows that the connection is made at this end, too
+		if n, err := step(make([]byte, 1)); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
 	}
 	cancel()
 	if err := <-done; err != nil {
