@@ -93,6 +93,8 @@ int to_net(struct __sk_buff *skb)
 		reason = masquerade_error(skb, c);
 	else
 		reason = masquerade_out(skb, &as);
+	if (reason == DROP_QUOTA && masquerade_spares(c))
+		reason = masquerade_out(skb, &as);
 	return counted(skb, c, reason ? drop(skb, c, reason) : TC_ACT_OK);
 }
 

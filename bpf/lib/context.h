@@ -66,7 +66,9 @@ struct context {
 	__u32 service_flags; /* enum service_flag, of what a packet of this hook calls */
 	__u8 called; /* service_translate has found a frontend that the packet calls, whatever became of it */
 	__u8 service_scope; /* SCOPE_BEHIND: what this packet calls passes a frontend */
-	__u16 pad;
+	__u8 crowded; /* who pays for the connection that is opened holds more than a quarter of its quota */
+	__u8 pad;
+	__u32 spare; /* place of `spares` that one has left for the connection of this packet, plus 1; 0: none has */
 	struct addr service;
 	/* Room for steps that would overflow the stack; not cleared, each step fills what it uses. */
 	struct question question;

@@ -8,6 +8,7 @@
 #include "nat.h"
 #include "quoted.h"
 #include "rewrite.h"
+#include "spare.h"
 
 #define NAT_TRIES 24
 #define NAT_STRIDE 7919 /* a prime: tries are far apart, and no port is tried twice */
@@ -221,6 +222,15 @@ GLOBAL masquerade_out(struct __sk_buff *skb, const struct addr *as)
 		return DROP_NAT_NO_MAPPING;
 	c->nat = *known;
 	return rewrite(skb, p, SIDE_SOURCE, &c->nat.addr, c->nat.port);
+}
+
+/* Whether a workload whose share of `translations` is used up has a finished connection, which is gone now: this packet's takes its place. */
+static __always_inline int masquerade_spares(struct context *c)
+{
+	struct flow f = { .key = &c->key };
+
+	ct_key_of(&c->packet, c->net, &f);
+	return spare_yields(c, c->packet.owner, QUOTA_CONNECTIONS);
 }
 
 /* An ICMP error that a workload sends about a packet it got from outside: the other end must find its own. */

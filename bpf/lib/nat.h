@@ -116,22 +116,23 @@ static __always_inline struct nat_key *nat_key_of_call(struct context *c, const 
 	return key;
 }
 
-/* Removes the rows of a call of a service, whose connection is at c->evicted and goes before it is open. Returns how many. */
+/* Removes the rows of the connection at c->evicted: that of a call of a service, and those of another address or port. Returns how many. */
 GLOBAL nat_forget(void)
 {
 	struct context *c = context_here();
 	struct nat_key *key;
 	struct ct *e;
-	int removed, from_b;
+	int removed = 0, from_b;
 
 	if (!c)
 		return 0;
 	e = bpf_map_lookup_elem(&connections, &c->evicted);
-	if (!e || !(e->flags & CT_SERVICE))
+	if (!e)
 		return 0;
 	from_b = e->flags & CT_FROM_B;
 	key = nat_key_of_call(c, e);
-	removed = nat_remove(key);
+	if (e->flags & CT_SERVICE)
+		removed = nat_remove(key);
 	key->kind = NAT_OUT;
 	key->src_port = from_b ? c->evicted.b_port : c->evicted.a_port;
 	key->dst = from_b ? c->evicted.a : c->evicted.b;

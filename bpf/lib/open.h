@@ -7,6 +7,7 @@
 #include "abi/outside.h"
 #include "ct.h"
 #include "nat.h"
+#include "spare.h"
 
 /* A random place of openings. */
 static __always_inline struct ct_key *open_place(void)
@@ -44,7 +45,7 @@ GLOBAL open_evicts(void)
 #define OPEN_YIELDS 16
 
 /* Where an owner's share of `translations` is used up, a call of a service that it pays for and that is still opening gives way to a new one: a
- * flood of forged calls mostly takes the place of its own. Returns whether there is room now. */
+ * flood of forged calls mostly takes the place of its own; else one that is finished. Returns whether there is room now. */
 GLOBAL open_yields(__u32 owner)
 {
 	struct context *c = context_here();
@@ -57,7 +58,7 @@ GLOBAL open_yields(__u32 owner)
 	for (int i = 0; i < OPEN_YIELDS; i++) {
 		opening = open_place();
 		if (!opening)
-			return 0;
+			break;
 		c->evicted = *opening;
 		e = bpf_map_lookup_elem(&connections, &c->evicted);
 		if (!e || (e->flags & (CT_OPENING | CT_SERVICE)) != (CT_OPENING | CT_SERVICE))
@@ -69,7 +70,15 @@ GLOBAL open_yields(__u32 owner)
 		ct_remove(&c->evicted);
 		return 1;
 	}
-	return 0;
+	return spare_yields(c, owner, QUOTA_CALLED);
+}
+
+/* Returns 0 or a drop reason. */
+static __always_inline int open_pays(__u32 owner, __u32 flags, __u64 *life)
+{
+	if (flags & CT_OPENING)
+		return quota_check(owner, QUOTA_CALLED, config.connections_limit, life);
+	return quota_try(owner, account_quota(flags), 1, config.connections_limit, life);
 }
 
 /* Takes a new connection, c->fresh, from its owner's quota and counts it for its caller; says how long it lives until it is
@@ -79,21 +88,18 @@ GLOBAL open_affords(struct context *c)
 	if (!c)
 		return DROP_INVALID;
 	struct ct *e = &c->fresh;
-	__u32 flags = e->flags, owner = e->owner;
-	__u64 life = lives_for(c->packet.protocol, flags);
-	int reason;
+	__u32 flags = e->flags, owner = e->owner, kind = account_quota(flags);
+	__u64 all = lives_for(c->packet.protocol, flags), life = all;
+	int reason = open_pays(owner, flags, &life);
 
-	if (flags & CT_OPENING)
-		reason = quota_check(owner, QUOTA_CALLED, config.connections_limit);
-	else
-		reason = quota_take(owner, account_quota(flags), config.connections_limit, &life);
 	if (reason)
 		return reason;
-	e->expires = c->now + life;
+	c->crowded = life < all;
+	e->expires = c->now + (flags & CT_OPENING ? all : life);
 	if (caller_take(e->caller, flags & CT_OPENING))
 		return 0;
 	if (!(flags & CT_OPENING))
-		quota_give(owner, account_quota(flags));
+		quota_give(owner, kind);
 	return DROP_QUOTA;
 }
 
@@ -149,8 +155,14 @@ GLOBAL open_row(__u32 flags, int stale)
 	if ((flags & CT_CALLED) && !(flags & CT_ONE_WAY)) /* one way proves no caller: who forges one must not count as it */
 		e->caller = caller_of(c, p->owner);
 	reason = open_affords(c);
-	if (reason)
+	if (reason && spare_yields(c, e->owner, account_quota(flags)))
+		reason = open_affords(c);
+	if (!reason && c->crowded)
+		spare_note(c);
+	if (reason) {
+		quota_refuse(e->owner, account_quota(flags));
 		return reason;
+	}
 	e->opened = context_time(c);
 	e->last = e->opened;
 	if (!bpf_map_update_elem(&connections, &c->key, e, BPF_NOEXIST)) {

@@ -38,16 +38,16 @@ static __always_inline __s64 quota_limit(const struct quota *all, enum quota_kin
 	return left < limit ? left : limit;
 }
 
-/* How long an entry may live that would live `life` ns: all of it up to half the quota, then less and less, one second
+/* How long an entry may live that would live `life` ns: all of it up to a quarter of the quota, then less and less, one second
  * at least. */
 static __always_inline __u64 quota_scaled(__s64 held, __u32 limit, __u64 life)
 {
-	__u32 half = limit / 2;
+	__u32 calm = limit / 4;
 
-	if (held <= half || !half)
+	if (held <= calm || !calm)
 		return life;
 	if (held < limit)
-		life = life / half * (__u64)(limit - held);
+		life = life / (limit - calm) * (__u64)(limit - held);
 	else
 		life = 0;
 	return life < SECOND ? SECOND : life;
@@ -66,20 +66,34 @@ static __always_inline __u64 quota_life(__u32 owner, enum quota_kind kind, __u32
 	return quota_scaled(quota_held(owner, kind), limit, life);
 }
 
-/* Whether the owner may have one more. Returns 0 or a drop reason. */
-static __always_inline int quota_check(__u32 owner, enum quota_kind kind, __u32 limit)
+/* Counts what the owner was refused. */
+static __always_inline void quota_refuse(__u32 owner, enum quota_kind kind)
+{
+	struct quota *s = bpf_map_lookup_elem(&quota, &owner);
+
+	if (s)
+		__sync_fetch_and_add(&s->refused[kind], 1);
+}
+
+/* Whether the owner may have one more; `life`, of which nothing is taken, says how crowded it is. Returns 0 or a drop reason, which
+ * is not counted yet. */
+static __always_inline int quota_check(__u32 owner, enum quota_kind kind, __u32 limit, __u64 *life)
 {
 	struct quota *s = bpf_map_lookup_elem(&quota, &owner), *all = quota_of(OWNER_ALL);
+	__s64 held;
 
-	if (!s || !all || quota_read(&s->held[kind]) < quota_limit(all, kind, limit))
+	if (!s || !all)
 		return 0;
-	__sync_fetch_and_add(&s->refused[kind], 1);
-	return DROP_QUOTA;
+	held = quota_read(&s->held[kind]);
+	if (held >= quota_limit(all, kind, limit))
+		return DROP_QUOTA;
+	*life = quota_scaled(held, limit, *life);
+	return 0;
 }
 
 /* Takes `n` entries of this kind from the owner's quota; `life`, if it is asked, becomes how long they may live. Returns 0 or a
- * drop reason. */
-static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __u32 n, __u32 limit, __u64 *life)
+ * drop reason, which is not counted yet. */
+static __always_inline int quota_try(__u32 owner, enum quota_kind kind, __u32 n, __u32 limit, __u64 *life)
 {
 	struct quota *s = quota_of(owner), *all = quota_of(OWNER_ALL);
 	__s64 held;
@@ -87,15 +101,22 @@ static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __
 	if (!s || !all)
 		return DROP_QUOTA;
 	held = quota_read(&s->held[kind]) + n;
-	if (held > quota_limit(all, kind, limit)) {
-		__sync_fetch_and_add(&s->refused[kind], 1);
+	if (held > quota_limit(all, kind, limit))
 		return DROP_QUOTA;
-	}
 	__sync_fetch_and_add(&s->held[kind], n);
 	__sync_fetch_and_add(&all->held[kind], n);
 	if (life)
 		*life = quota_scaled(held, limit, *life);
 	return 0;
+}
+
+static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __u32 n, __u32 limit, __u64 *life)
+{
+	int reason = quota_try(owner, kind, n, limit, life);
+
+	if (reason)
+		quota_refuse(owner, kind);
+	return reason;
 }
 
 static __always_inline int quota_take(__u32 owner, enum quota_kind kind, __u32 limit, __u64 *life)

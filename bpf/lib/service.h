@@ -8,6 +8,7 @@
 #include "lb.h"
 #include "nat.h"
 #include "rewrite.h"
+#include "spare.h"
 
 /* What the packet calls. */
 static __always_inline struct lb_call service_call(const struct context *c)
@@ -238,8 +239,11 @@ GLOBAL service_translate(struct __sk_buff *skb)
 /* The same for a workload's packet, whatever passes a frontend. Returns 0 or a drop reason. */
 static __always_inline int service_lead(struct __sk_buff *skb)
 {
+	struct context *c = context_here();
 	int reason = service_translate(skb);
 
+	if (c && reason == DROP_QUOTA && spare_yields(c, c->packet.owner, QUOTA_CONNECTIONS))
+		reason = service_translate(skb);
 	return reason == SERVICE_BEHIND ? service_translate(skb) : reason;
 }
 

@@ -15,7 +15,7 @@ var storeys = [][]string{
 	{"config", "addr", "mark", "netkit"},                                                  // words
 	{"ipcache", "nic", "quota", "packet", "icmp", "extension", "parse", "quoted", "vlan"}, // who, how much, what
 	{"context", "identity", "event", "drop"},                                              // one packet's state; what is told; the one way out
-	{"rewrite", "fragment", "tcp", "caller", "account", "lives", "ct", "nat", "open"},     // no policy below here
+	{"rewrite", "fragment", "tcp", "caller", "account", "lives", "ct", "nat", "spare", "open"},     // no policy below here
 	{"policy", "lb"}, // answers
 	{"verdict", "related", "reply", "masquerade", "service", "clash", "neighbor", "sweep"}, // steps on a packet
 	{"overlay", "route", "deliver"}, // legs of a path

@@ -125,11 +125,15 @@ struct ct {
 
 /* openings: keys of the TCP connections from elsewhere that are not open yet, each at a random index. */
 #define OPENINGS 32768
+/* spares: keys of connections that were opened while their owner held more than a quarter of its quota. At the limit one that is finished
+ * gives way, see spare.h. */
+#define SPARES 32768
 /* callers: connections that one address has open to one owner, counted at a hash of both. */
 #define CALLERS 65536
 
 MAP(BPF_MAP_TYPE_HASH, connections, struct ct_key, struct ct, CONNECTIONS, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_ARRAY, openings, __u32, struct ct_key, OPENINGS, 0);
+MAP(BPF_MAP_TYPE_ARRAY, spares, __u32, struct ct_key, SPARES, 0);
 MAP(BPF_MAP_TYPE_ARRAY, callers, __u32, __u32, CALLERS, 0);
 
 #endif

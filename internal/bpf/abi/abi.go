@@ -17,6 +17,7 @@ const (
 	AddrMixAll           = 0x2c1b3c6d
 	Connections          = 131072
 	Openings             = 32768
+	Spares               = 32768
 	Callers              = 65536
 	Dsr4Type             = 0x9a
 	Dsr6Type             = 0x1b
