@@ -85,6 +85,9 @@ func accept(listener uintptr, b []byte) (byte, error) {
 	return b[0], nil
 }
 
+// patience is how long a datagram's answer is waited for: one that is lost ends the measurement, and does not stop it for ever.
+var patience = unix.Timeval{Sec: 10}
+
 // query asks once, from a socket of its own.
 func query(to *unix.RawSockaddrInet4, b []byte) error {
 	fd, err := dial(unix.SOCK_DGRAM, to)
@@ -92,11 +95,14 @@ func query(to *unix.RawSockaddrInet4, b []byte) error {
 		return err
 	}
 	defer syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	if err := unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
+		return err
+	}
 	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
 	if _, err := call(syscall.SYS_READ, fd, &b[0], 1); err != nil {
-		return fmt.Errorf("hear the answer: %w", err)
+		return fmt.Errorf("no answer within %d s: %w", patience.Sec, err)
 	}
 	return nil
 }
