@@ -54,6 +54,10 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 		return err
 	}
 	defer leave()
+	asked, err := v.asks(stream.Context(), r, q)
+	if err != nil {
+		return err
+	}
 	s.numbers.requests.Add(1)
 	s.numbers.running.Add(1)
 	defer s.numbers.running.Add(-1)
@@ -63,7 +67,7 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 		limits.Patience = s.o.Window // what is stored comes without a pause
 	}
 	g := &gather{
-		s: s, q: q, view: v, request: v.asks(r, q), stream: stream, ctx: ctx, started: time.Now(),
+		s: s, q: q, view: v, request: asked, stream: stream, ctx: ctx, started: time.Now(),
 		merge: merge.New[*observerpb.GetFlowsResponse](limits), readers: map[string]*reader{}, sources: map[string]*reader{}, woken: make(chan struct{}, 1),
 		told: map[string]relaypb.NodeState{}, past: true,
 	}

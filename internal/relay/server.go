@@ -97,6 +97,15 @@ func each[A any](ctx context.Context, s *Server, ask func(context.Context, obser
 	return all, answers
 }
 
+// reads has a request count among those for flows that are answered at a time, if it has agents give all that they keep: for a client that may
+// not see everything.
+func (s *Server) reads(v *view) (leave func(), err error) {
+	if v.all {
+		return func() {}, nil
+	}
+	return s.crowd.Enter(v.reader.Name())
+}
+
 // named is how many nodes that are away are named; all are counted.
 const named = 10
 
@@ -106,6 +115,11 @@ func (s *Server) ServerStatus(ctx context.Context, r *observerpb.ServerStatusReq
 	if err != nil {
 		return nil, err
 	}
+	leave, err := s.reads(v)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	all, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.ServerStatusResponse, error) {
 		one, err := c.ServerStatus(ctx, r)
 		if err != nil || v.all {
@@ -140,6 +154,11 @@ func (s *Server) GetNodes(ctx context.Context, _ *observerpb.GetNodesRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	leave, err := s.reads(v)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	all, answers := each(ctx, s, func(ctx context.Context, c observerpb.ObserverClient) (*observerpb.ServerStatusResponse, error) {
 		one, err := c.ServerStatus(ctx, &observerpb.ServerStatusRequest{})
 		if err != nil || v.all {

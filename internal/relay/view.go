@@ -111,28 +111,52 @@ func (v *view) names(nodes []string) (out []string) {
 }
 
 // asks is the request for agents: the client's if it may see everything, else all that they have of the time.
-func (v *view) asks(r *observerpb.GetFlowsRequest, q query.Query) *observerpb.GetFlowsRequest {
+func (v *view) asks(ctx context.Context, r *observerpb.GetFlowsRequest, q query.Query) (*observerpb.GetFlowsRequest, error) {
 	if v.all {
-		return r
+		return r, nil
 	}
-	out := &observerpb.GetFlowsRequest{Since: r.GetSince(), Until: r.GetUntil(), Follow: r.GetFollow(), Whitelist: ends(r.GetWhitelist())}
+	list, err := v.ends(ctx, r.GetWhitelist())
+	if err != nil {
+		return nil, err
+	}
+	out := &observerpb.GetFlowsRequest{Since: r.GetSince(), Until: r.GetUntil(), Follow: r.GetFollow(), Whitelist: list}
 	if out.GetFollow() && out.GetSince() == nil && q.Number > 0 {
 		out.Since = timestamppb.New(time.Unix(0, 0)) // without a time an agent gives nothing of the past
 	}
-	return out
+	return out, nil
 }
 
 // ends is as much of a client's filters as agents may apply before it is known what the client may see: namespaces of ends, since these
-// are shown of each flow of which anything is. Nil: nothing.
-func ends(filters []*flowpb.FlowFilter) (out []*flowpb.FlowFilter) {
+// are shown of each flow of which anything is. Of another tenant's, agents are asked for everything: how many flows they go through, and for
+// how long, would tell how many it has. Nil: nothing.
+func (v *view) ends(ctx context.Context, filters []*flowpb.FlowFilter) (out []*flowpb.FlowFilter, err error) {
 	for _, f := range filters {
-		one := &flowpb.FlowFilter{SourcePod: namespacesOf(f.GetSourcePod()), DestinationPod: namespacesOf(f.GetDestinationPod())}
+		one := &flowpb.FlowFilter{}
+		if one.SourcePod, err = v.own(ctx, namespacesOf(f.GetSourcePod())); err != nil {
+			return nil, err
+		}
+		if one.DestinationPod, err = v.own(ctx, namespacesOf(f.GetDestinationPod())); err != nil {
+			return nil, err
+		}
 		if one.SourcePod == nil && one.DestinationPod == nil {
-			return nil // this one may be for any flow
+			return nil, nil // this one may be for any flow
 		}
 		out = append(out, one)
 	}
-	return out
+	return out, nil
+}
+
+// own gives namespaces as they are, if the client may see them all; else nil. About many it is not asked, which would take longer than it saves.
+func (v *view) own(ctx context.Context, pods []string) ([]string, error) {
+	if len(pods) > 20 {
+		return nil, nil
+	}
+	for _, pod := range pods {
+		if may, err := v.reader.May(ctx, strings.TrimSuffix(pod, "/")); err != nil || !may {
+			return nil, err
+		}
+	}
+	return pods, nil
 }
 
 // namespacesOf makes [NAMESPACE/]PREFIX of pods NAMESPACE/, which is all of its pods; nil if a value is for any namespace.

@@ -5,7 +5,8 @@
 //	requests -> Enter -> answered, each with queues of its own -> leave
 //
 // A request costs one stream to each agent and what waits in it, at most some 64 kB where its client does not read. So their number is what
-// bounds the memory of a relay, and what it asks of agents. One client has half of the places at most, so that it cannot keep others out.
+// bounds the memory of a relay, and what it asks of agents. One client has a quarter of the places at most, so that it cannot keep others out;
+// the service accounts of a namespace are one client, since who has the namespace makes as many as it likes.
 //
 // # Invariants
 //
@@ -24,6 +25,7 @@ package crowd
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -52,9 +54,10 @@ func New(most int) *Crowd {
 
 // Enter lets a request of a client in, until leave is called. An error is one of gRPC's package status: ResourceExhausted.
 func (c *Crowd) Enter(client string) (leave func(), err error) {
+	client = whole(client)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch own := max(1, c.most/2); {
+	switch own := max(1, c.most/4); {
 	case c.all >= c.most:
 		return nil, status.Error(codes.ResourceExhausted, fmt.Sprintf("this relay answers %d requests for flows at a time, and does: try again later, or end some that follow", c.most))
 	case c.each[client] >= own:
@@ -70,4 +73,14 @@ func (c *Crowd) Enter(client string) (leave func(), err error) {
 			delete(c.each, client)
 		}
 	}), nil
+}
+
+// whole is of whom a client is: of a service account its namespace.
+func whole(client string) string {
+	const accounts = "system:serviceaccount:"
+	if name, is := strings.CutPrefix(client, accounts); is {
+		namespace, _, _ := strings.Cut(name, ":")
+		return accounts + namespace
+	}
+	return client
 }

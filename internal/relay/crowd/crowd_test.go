@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-func TestOneClientHasHalfOfThePlacesAndNoneIsLost(t *testing.T) {
+func TestOneClientHasAQuarterOfThePlacesAndNoneIsLost(t *testing.T) {
 	c := New(8)
 	var leaves []func()
 	enter := func(client string) error {
@@ -20,8 +20,11 @@ func TestOneClientHasHalfOfThePlacesAndNoneIsLost(t *testing.T) {
 		return err
 	}
 	for i := range 6 {
-		if err := enter("greedy"); (err == nil) != (i < 4) {
+		if err := enter("greedy"); (err == nil) != (i < 2) {
 			t.Errorf("request %d of one client: %v", i, err)
+		}
+		if err := enter(fmt.Sprint("system:serviceaccount:shop:", i)); (err == nil) != (i < 2) {
+			t.Errorf("request of account %d of one namespace: %v", i, err)
 		}
 	}
 	for i := range 6 {
