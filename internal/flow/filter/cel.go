@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,21 +9,26 @@ import (
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/overloads"
 )
 
 // variable is the flow's name in expressions; "flow" is that of the protobuf package.
 const variable = "_flow"
 
-// Bounds of what an expression may cost, since clients send them: its length, and steps for one flow as cel-go counts them.
+// Bounds of what an expression may cost, since clients send them: its length, how deep it is (what its types cost grows faster than that),
+// and steps for one flow as cel-go counts them. 10,000 of these take a millisecond.
 const (
 	maxExpression = 8 << 10 // bytes
-	maxSteps      = 100_000
+	maxDepth      = 50
+	maxSteps      = 10_000
 )
 
 // environment has Hubble's variable and types (cilium pkg/hubble/filters/cel_expression.go), so that an expression means here
 // what it means there.
 var environment = sync.OnceValues(func() (*cel.Env, error) {
-	return cel.NewEnv(cel.Container("flow"), cel.Types(&flowpb.Flow{}), cel.Variable(variable, cel.ObjectType("flow.Flow")))
+	return cel.NewEnv(cel.Container("flow"), cel.Types(&flowpb.Flow{}), cel.Variable(variable, cel.ObjectType("flow.Flow")),
+		cel.ParserRecursionLimit(maxDepth))
 })
 
 // conditions takes CEL expressions of type bool (https://cel.dev). One that cannot be worked out for a flow, since the flow
@@ -53,12 +59,39 @@ func condition(env *cel.Env, text string) (cel.Program, error) {
 	if len(text) > maxExpression {
 		return nil, fmt.Errorf("has %d bytes, and may have %d", len(text), maxExpression)
 	}
-	ast, issues := env.Compile(text)
+	checked, issues := env.Compile(text)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("%q is no CEL expression: %s", text, strings.TrimSpace(err.Error()))
+		return nil, fmt.Errorf("%q is no CEL expression: %s", quoted(text), quoted(strings.TrimSpace(err.Error())))
 	}
-	if !ast.OutputType().IsExactType(cel.BoolType) {
-		return nil, fmt.Errorf("%q gives %s, and must give bool", text, ast.OutputType())
+	if !checked.OutputType().IsExactType(cel.BoolType) {
+		return nil, fmt.Errorf("%q gives %s, and must give bool", quoted(text), checked.OutputType())
 	}
-	return env.Program(ast, cel.CostLimit(maxSteps))
+	if err := writtenOut(checked); err != nil {
+		return nil, err
+	}
+	return env.Program(checked, cel.CostLimit(maxSteps), cel.EvalOptions(cel.OptOptimize)) // which reads patterns once, not for each flow
+}
+
+// writtenOut tells whether the patterns of an expression are within the bounds of regular expressions: to read one costs far more than the steps that
+// cel-go counts for it. So each is written out, and none is made of what a flow says.
+func writtenOut(a *cel.Ast) error {
+	budget := &patternBudget{}
+	var failed error
+	ast.PostOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if failed != nil || e.Kind() != ast.CallKind || e.AsCall().FunctionName() != overloads.Matches {
+			return
+		}
+		args := e.AsCall().Args()
+		pattern := args[len(args)-1]
+		text, written := "", false
+		if pattern.Kind() == ast.LiteralKind {
+			text, written = pattern.AsLiteral().Value().(string)
+		}
+		if !written {
+			failed = errors.New("matches: a pattern must be written out, in quotes")
+			return
+		}
+		failed = budget.take(text)
+	}))
+	return failed
 }

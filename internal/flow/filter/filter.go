@@ -20,6 +20,9 @@ type Func func(*flowpb.Flow) bool
 
 // New compiles filters: a flow is wanted if a filter of include matches, or there is none, and no filter of exclude does.
 func New(include, exclude []*flowpb.FlowFilter) (Func, error) {
+	if err := bounded(list{"whitelist", include}, list{"blacklist", exclude}); err != nil {
+		return nil, err
+	}
 	in, err := compile("whitelist", include)
 	if err != nil {
 		return nil, err

@@ -94,7 +94,7 @@ func expressions(values []string) (func(text string) bool, error) {
 	for _, value := range values {
 		re, err := regexp.Compile(value)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no regular expression: %w", value, err)
+			return nil, fmt.Errorf("%q is no regular expression: %w", quoted(value), err)
 		}
 		list = append(list, re)
 	}
