@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -32,7 +33,8 @@ func (everyone) Name() string                              { return "system:anon
 func (everyone) All(context.Context) (bool, error)         { return true, nil }
 func (everyone) May(context.Context, string) (bool, error) { return true, nil }
 
-// Interceptors have a server of gRPC ask each client who it is, for whatever it asks but its health.
+// Interceptors have a server of gRPC ask each client who it is, for whatever it asks but how the relay is. (Who watches that is asked: a watch
+// goes on for as long as a client likes.)
 func (s *Server) Interceptors() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
@@ -63,7 +65,7 @@ func (a admitted) Context() context.Context { return a.ctx }
 type readerKey struct{}
 
 func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
-	if strings.HasPrefix(method, "/grpc.health.v1.Health/") {
+	if method == healthpb.Health_Check_FullMethodName {
 		return ctx, nil
 	}
 	token, err := tokenOf(ctx)

@@ -5,7 +5,8 @@
 //
 // Invariants: over the network, no byte of an answer is sent to a client whose certificate is not of an authority that the configuration
 // names, unless it says hubble-disable-tls. Certificates are read for each connection. Whatever is wrong with files, address or
-// clients ends a connection, or this port, never the agent. A client that is gone without a word is noticed within minutes.
+// clients ends a connection, or this port, never the agent. A client that is gone without a word is noticed within minutes. How many come at a
+// time, and how much they say before they are known, is bounded (package door).
 //
 //	s := serve.Server{Flows: observer, Peers: peer.New(tables, db), Log: log}
 //	go s.Socket(ctx, listener)
@@ -28,6 +29,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"weftnet.io/weftnet/internal/credential"
+	"weftnet.io/weftnet/internal/credential/door"
 	"weftnet.io/weftnet/internal/observe"
 	"weftnet.io/weftnet/internal/settings"
 )
@@ -74,7 +76,7 @@ func (s *Server) Network(ctx context.Context, c settings.FlowService) error {
 		return nil //nolint:nilerr // ctx has ended
 	}
 	s.Log.Info("flows are served over the network", "address", c.Address, "tls", !c.Plain)
-	return s.serve(ctx, l, grpc.Creds(credentials))
+	return s.serve(ctx, door.New(l, door.Clients), grpc.Creds(credentials))
 }
 
 // listen waits until an address can be had: another process on it is no reason for a node to be without network.
@@ -110,9 +112,9 @@ const (
 )
 
 func (s *Server) serve(ctx context.Context, l net.Listener, credentials grpc.ServerOption) error {
-	server := grpc.NewServer(credentials, grpc.ConnectionTimeout(answer),
+	server := grpc.NewServer(append(door.Bounds(), credentials,
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: idle, Timeout: answer}),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: asked, PermitWithoutStream: true}))
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: asked, PermitWithoutStream: true}))...)
 	s.Flows.Register(server)
 	peerpb.RegisterPeerServer(server, s.Peers)
 	alive := health.NewServer()

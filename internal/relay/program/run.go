@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,12 +15,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
 
+	"weftnet.io/weftnet/internal/credential/door"
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/relay"
 	"weftnet.io/weftnet/internal/relay/peers"
@@ -42,34 +47,52 @@ func Run(ctx context.Context, c Config, version string, log *slog.Logger) error 
 	if err := c.toAgents().Check(); err != nil && !c.AgentPlain {
 		log.Warn("agents are not spoken with until these files are there; no restart is needed", "error", err)
 	}
-	credentials := insecure.NewCredentials()
+	shown := insecure.NewCredentials()
 	if c.TLS() {
-		credentials = c.toClients().Server()
+		shown = c.toClients().Server()
 		if err := c.toClients().Check(); err != nil {
 			log.Warn("clients are not served until these files are there; no restart is needed", "error", err)
 		}
 	}
 	c.warn(log)
 	healths := health.NewServer()
-	clients := grpc.NewServer(append(server.Interceptors(), grpc.Creds(credentials), grpc.MaxHeaderListSize(64<<10),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second}))...)
-	server.Register(clients)
-	reflection.Register(clients) // for clients that know no protocol, as upstream
-	healthpb.RegisterHealthServer(clients, healths)
-	probes := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
-	healthpb.RegisterHealthServer(probes, healths)
+	clients, probes := forClients(server, healths, shown), forProbes(healths)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(server.Metrics(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return pool.Run(ctx) })
 	g.Go(func() error { tellHealth(ctx, pool, healths); return nil })
-	g.Go(func() error { return answer(ctx, clients, c.ListenAddress, "clients") })
-	g.Go(func() error { return answer(ctx, probes, c.HealthAddress, "probes") })
+	g.Go(func() error { return answer(ctx, clients, c.ListenAddress, "clients", door.Clients) })
+	g.Go(func() error { return answer(ctx, probes, c.HealthAddress, "probes", door.Scrapes) })
 	if c.MetricsAddress != "" {
 		g.Go(func() error { return serveMetrics(ctx, registry, c.MetricsAddress) })
 	}
 	return g.Wait()
+}
+
+// away is after what time a connection is closed on which nothing is asked: clients make another when they ask again.
+const away = 5 * time.Minute
+
+// forClients is the server of those who ask for flows.
+func forClients(server *relay.Server, healths healthpb.HealthServer, c credentials.TransportCredentials) *grpc.Server {
+	g := grpc.NewServer(slices.Concat(server.Interceptors(), door.Bounds(), []grpc.ServerOption{
+		grpc.Creds(c), grpc.KeepaliveParams(keepalive.ServerParameters{Time: time.Minute, Timeout: 20 * time.Second, MaxConnectionIdle: away}),
+	})...)
+	server.Register(g)
+	reflection.Register(g) // for clients that know no protocol, as upstream
+	healthpb.RegisterHealthServer(g, healths)
+	return g
+}
+
+// forProbes is that of a kubelet, which asks and does not watch: a watch goes on for as long as a client likes.
+func forProbes(healths healthpb.HealthServer) *grpc.Server {
+	g := grpc.NewServer(append(door.Bounds(), grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: time.Minute}),
+		grpc.StreamInterceptor(func(any, grpc.ServerStream, *grpc.StreamServerInfo, grpc.StreamHandler) error {
+			return status.Error(codes.Unimplemented, "here health is asked for by Check alone")
+		}))...)
+	healthpb.RegisterHealthServer(g, healths)
+	return g
 }
 
 // gate says who clients are.
@@ -98,14 +121,14 @@ func (c Config) warn(log *slog.Logger) {
 	}
 }
 
-func answer(ctx context.Context, s *grpc.Server, address, whose string) error {
+func answer(ctx context.Context, s *grpc.Server, address, whose string, places door.Places) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen for %s: %w", whose, err)
 	}
 	stop := context.AfterFunc(ctx, s.Stop)
 	defer stop()
-	if err := s.Serve(l); err != nil && ctx.Err() == nil {
+	if err := s.Serve(door.New(l, places)); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("serve %s on %s: %w", whose, address, err)
 	}
 	return nil
@@ -118,10 +141,10 @@ func serveMetrics(ctx context.Context, registry *prometheus.Registry, address st
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = s.Close() })
 	defer stop()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.Serve(door.New(l, door.Scrapes)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve metrics on %s: %w", address, err)
 	}
 	return nil
