@@ -72,6 +72,6 @@ func (n *Node) serveMetrics(ctx context.Context, c settings.Metrics, handler htt
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", handler)
+	mux.Handle("/metrics", scrape.Bounded(handler))
 	return Serve(mux, l)(ctx)
 }

@@ -59,7 +59,7 @@ func Follow(n *Node, d state.AnyDerivation) Runner {
 // Serve answers HTTP until ctx ends.
 func Serve(handler http.Handler, l net.Listener) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+		server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 		stop := context.AfterFunc(ctx, func() { _ = server.Close() })
 		defer stop()
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -8,15 +8,18 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
+	"weftnet.io/weftnet/internal/credential/door"
 	"weftnet.io/weftnet/internal/settings"
 )
 
@@ -137,5 +140,24 @@ func TestARenewedCertificateNeedsNoRestart(t *testing.T) {
 		if err := ask(client(t, server, "", ""), url); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestOneClientDoesNotHoldAllConnections(t *testing.T) {
+	address := serve(t, settings.Metrics{})
+	var held []net.Conn
+	for range 2 * door.Scrapes.Each {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		held = append(held, c)
+	}
+	if _, err := held[len(held)-1].Read(make([]byte, 1)); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a connection beyond the bound is kept: %v", err)
+	}
+	for _, c := range held {
+		c.Close()
 	}
 }

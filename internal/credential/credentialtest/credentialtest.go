@@ -42,7 +42,13 @@ func NewAuthority(t testing.TB, name string) *Authority {
 // Write puts a certificate for these names and its key into a folder, in place of those that were there. It is for either end.
 func (a *Authority) Write(t testing.TB, dir string, names ...string) credential.Files {
 	t.Helper()
-	cert, key := a.sign(t, &x509.Certificate{DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}})
+	return a.Issue(t, dir, &x509.Certificate{DNSNames: names, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}})
+}
+
+// Issue writes a certificate that is as a test says. One that says no end is good for an hour.
+func (a *Authority) Issue(t testing.TB, dir string, template *x509.Certificate) credential.Files {
+	t.Helper()
+	cert, key := a.sign(t, template)
 	text, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +68,10 @@ func (a *Authority) sign(t testing.TB, template *x509.Certificate) (*x509.Certif
 	if template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
 		t.Fatal(err)
 	}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
+	template.NotBefore = template.NotAfter.Add(-2 * time.Hour)
 	parent, parentKey := a.cert, a.key
 	if parent == nil {
 		parent, parentKey = template, key

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -151,11 +153,19 @@ func TestOnlyClientsWithACertificateOfTheAuthorityGetAnything(t *testing.T) {
 	other := stranger.Write(t, t.TempDir(), "*.hubble-relay.cilium.io")
 	other.Authorities = client.Authorities
 	none := credential.Files{Authorities: client.Authorities}
+	issued := func(c *x509.Certificate) credential.Files {
+		c.DNSNames = []string{"*.hubble-relay.cilium.io"}
+		return ca.Issue(t, t.TempDir(), c)
+	}
+	ofAgent := issued(&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	old := issued(&x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, NotAfter: time.Now().Add(-time.Minute)})
 	suspicious := client
 	suspicious.Authorities = []string{stranger.File}
 	for what, c := range map[string]credentials.TransportCredentials{
 		"without a certificate":              none.Client(name),
 		"with one of another authority":      other.Client(name),
+		"with that of an agent":              ofAgent.Client(name),
+		"with one that has run out":          old.Client(name),
 		"in plain text":                      insecure.NewCredentials(),
 		"that believes another authority":    suspicious.Client(name),
 		"that looks for another node's name": client.Client("n1.other.hubble-grpc.cilium.io"),
