@@ -59,7 +59,7 @@ func (d *door) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		from := whose(c.RemoteAddr())
+		from := Whose(c.RemoteAddr())
 		if d.enter(from) {
 			return &guest{Conn: c, leave: sync.OnceFunc(func() { d.leave(from) })}, nil
 		}
@@ -87,8 +87,8 @@ func (d *door) leave(from netip.Prefix) {
 	}
 }
 
-// whose is of whom an address is. What is no address of IP is one.
-func whose(a net.Addr) netip.Prefix {
+// Whose is of whom an address is. What is no address of IP is one.
+func Whose(a net.Addr) netip.Prefix {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}

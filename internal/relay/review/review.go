@@ -9,6 +9,8 @@
 //     token, ends no later than that, also for a request that is under way: each flow is asked for again.
 //   - What is not known is not allowed.
 //   - A token is sent to the API server and nowhere else: it is remembered by its hash, and in no log or error.
+//   - However many tokens that nothing knows come, those that were good a while ago are reviewed, and remembered, as if there were none; and
+//     of one address, as of one user, few questions are under way at a time. Any pod can ask.
 //
 // # Example
 //
@@ -29,6 +31,7 @@ import (
 
 	"golang.org/x/sync/singleflight"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	authn "k8s.io/api/authentication/v1"
 	authz "k8s.io/api/authorization/v1"
@@ -39,6 +42,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/client-go/rest"
 
+	"weftnet.io/weftnet/internal/credential/door"
 	"weftnet.io/weftnet/internal/tenancy"
 )
 
@@ -60,6 +64,12 @@ const (
 	mostTokens = 2_000
 	mostRights = 20_000
 
+	// vouched is for how long a token that was good is asked about before those that are new.
+	vouched = 10 * time.Minute
+	// Questions that are under way at a time.
+	ofAddress = 2 // about new tokens
+	ofUser    = 4 // about rights
+
 	// patience is how long the API server may take for an answer.
 	patience = 5 * time.Second
 	// maxToken is the length of the longest token that is asked about, in bytes.
@@ -68,36 +78,54 @@ const (
 
 // Reviews asks an API server.
 type Reviews struct {
-	tokens         func(context.Context, *authn.TokenReview) (*authn.TokenReview, error)
+	tokens, again  reviewer // of new ones; of those that were good
 	rights         func(context.Context, *authz.SubjectAccessReview) (*authz.SubjectAccessReview, error)
 	users, allowed *cache.LRUExpireCache
+	refused, good  *cache.LRUExpireCache // tokens by their hash: nothing knows them; they were good
+	addresses      *line
+	askers         *line
 	asking         singleflight.Group
 	log            *slog.Logger
 }
 
+type reviewer func(context.Context, *authn.TokenReview) (*authn.TokenReview, error)
+
 var _ tenancy.Gate = (*Reviews)(nil)
 
-// New makes a gate that asks the API server of a configuration. Tokens have a limit of their own: bad ones by the thousand hold up no
-// review of rights.
+// New makes a gate that asks the API server of a configuration. New tokens have a limit of their own: bad ones by the thousand hold up no
+// review of rights, nor of tokens that were good.
 func New(config *rest.Config, log *slog.Logger) (*Reviews, error) {
-	tokens, err := connect(config, authn.SchemeGroupVersion, 20)
+	tokens, err := reviewTokens(config)
 	if err != nil {
-		return nil, fmt.Errorf("ask the API server for tokens: %w", err)
+		return nil, err
+	}
+	again, err := reviewTokens(config)
+	if err != nil {
+		return nil, err
 	}
 	rights, err := connect(config, authz.SchemeGroupVersion, 100)
 	if err != nil {
 		return nil, fmt.Errorf("ask the API server for rights: %w", err)
 	}
 	r := newReviews(log, nil)
-	r.tokens = func(ctx context.Context, ask *authn.TokenReview) (*authn.TokenReview, error) {
-		said := &authn.TokenReview{}
-		return said, tokens.Post().Resource("tokenreviews").Body(ask).Do(ctx).Into(said)
-	}
+	r.tokens, r.again = tokens, again
 	r.rights = func(ctx context.Context, ask *authz.SubjectAccessReview) (*authz.SubjectAccessReview, error) {
 		said := &authz.SubjectAccessReview{}
 		return said, rights.Post().Resource("subjectaccessreviews").Body(ask).Do(ctx).Into(said)
 	}
 	return r, nil
+}
+
+// reviewTokens is a way to the API server with a limit of its own.
+func reviewTokens(config *rest.Config) (reviewer, error) {
+	c, err := connect(config, authn.SchemeGroupVersion, 50)
+	if err != nil {
+		return nil, fmt.Errorf("ask the API server for tokens: %w", err)
+	}
+	return func(ctx context.Context, ask *authn.TokenReview) (*authn.TokenReview, error) {
+		said := &authn.TokenReview{}
+		return said, c.Post().Resource("tokenreviews").Body(ask).Do(ctx).Into(said)
+	}, nil
 }
 
 func connect(config *rest.Config, group schema.GroupVersion, qps float32) (*rest.RESTClient, error) {
@@ -114,11 +142,16 @@ func connect(config *rest.Config, group schema.GroupVersion, qps float32) (*rest
 
 // newReviews takes another clock for tests; nil: that of the machine.
 func newReviews(log *slog.Logger, clock cache.Clock) *Reviews {
-	r := &Reviews{log: log, users: cache.NewLRUExpireCache(mostTokens), allowed: cache.NewLRUExpireCache(mostRights)}
-	if clock != nil {
-		r.users, r.allowed = cache.NewLRUExpireCacheWithClock(mostTokens, clock), cache.NewLRUExpireCacheWithClock(mostRights, clock)
+	remember := func(most int) *cache.LRUExpireCache {
+		if clock != nil {
+			return cache.NewLRUExpireCacheWithClock(most, clock)
+		}
+		return cache.NewLRUExpireCache(most)
 	}
-	return r
+	return &Reviews{
+		log: log, users: remember(mostTokens), allowed: remember(mostRights), refused: remember(mostTokens), good: remember(mostTokens),
+		addresses: newLine(ofAddress), askers: newLine(ofUser),
+	}
 }
 
 // client is what is known by a token.
@@ -162,14 +195,16 @@ func ask[A any](ctx context.Context, r *Reviews, known *cache.LRUExpireCache, ke
 	if answer, ok := known.Get(key); ok {
 		return answer.(A), nil
 	}
-	said := r.asking.DoChan(fmt.Sprint(key), func() (any, error) {
+	said := r.asking.DoChan(fmt.Sprintf("%T %q", key, key), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience) // the one that asked first may leave
 		defer cancel()
 		answer, keep, err := say(ctx)
 		if err != nil {
 			return answer, err
 		}
-		known.Add(key, answer, keep)
+		if keep > 0 {
+			known.Add(key, answer, keep)
+		}
 		return answer, nil
 	})
 	select {
@@ -189,23 +224,52 @@ type user struct {
 }
 
 func (c *client) user(ctx context.Context) (*user, error) {
-	u, err := ask(ctx, c.of, c.of.users, c.key, func(ctx context.Context) (*user, time.Duration, error) {
-		for _, audiences := range [][]string{nil, {Audience}} {
-			said, err := c.of.tokens(ctx, &authn.TokenReview{Spec: authn.TokenReviewSpec{Token: c.token, Audiences: audiences}})
-			if err != nil {
-				c.of.log.Warn("a client's token cannot be reviewed", "error", err)
-				return nil, 0, status.Error(codes.Unavailable, "who you are cannot be found out now: the API server does not review tokens for the relay, whose log says why")
-			}
-			if said.Status.Authenticated && (audiences == nil || slices.Contains(said.Status.Audiences, Audience)) {
-				return &user{said.Status.User, whole(said.Status.User)}, Remember, nil
-			}
-		}
-		return nil, refusal, nil
-	})
+	if _, known := c.of.refused.Get(c.key); known {
+		return nil, errUnknown
+	}
+	u, err := ask(ctx, c.of, c.of.users, c.key, c.review)
 	if err == nil && u == nil {
-		err = status.Error(codes.Unauthenticated, "the cluster does not know your token: it has expired, or is of another cluster; get a new one (kubectl create token, or log in again)")
+		err = errUnknown
 	}
 	return u, err
+}
+
+var errUnknown = status.Error(codes.Unauthenticated, "the cluster does not know your token: it has expired, or is of another cluster; get a new one (kubectl create token, or log in again)")
+
+// review asks about a token; nil: nothing knows it.
+func (c *client) review(ctx context.Context) (*user, time.Duration, error) {
+	review := c.of.again
+	if _, was := c.of.good.Get(c.key); !was {
+		leave, err := c.of.addresses.enter(ctx, addressOf(ctx))
+		if err != nil {
+			return nil, 0, status.Error(codes.Unavailable, "who you are cannot be found out now: too many tokens that the cluster does not know come from your address")
+		}
+		defer leave()
+		review = c.of.tokens
+	}
+	for _, audiences := range [][]string{nil, {Audience}} {
+		said, err := review(ctx, &authn.TokenReview{Spec: authn.TokenReviewSpec{Token: c.token, Audiences: audiences}})
+		if err != nil {
+			c.of.log.Warn("a client's token cannot be reviewed", "error", err)
+			return nil, 0, status.Error(codes.Unavailable, "who you are cannot be found out now: the API server does not review tokens for the relay, whose log says why")
+		}
+		if said.Status.Authenticated && (audiences == nil || slices.Contains(said.Status.Audiences, Audience)) {
+			c.of.good.Add(c.key, true, vouched)
+			return &user{said.Status.User, whole(said.Status.User)}, Remember, nil
+		}
+	}
+	c.of.good.Remove(c.key)
+	c.of.refused.Add(c.key, true, refusal)
+	return nil, 0, nil
+}
+
+// addressOf is from where a client asks.
+func addressOf(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	return door.Whose(p.Addr).String()
 }
 
 // right is a question: a user, with all that may matter for the answer, and a namespace; empty: all.
@@ -225,6 +289,11 @@ func (c *client) may(ctx context.Context, namespace string) (bool, error) {
 		for key, values := range u.Extra {
 			spec.Extra[key] = authz.ExtraValue(values)
 		}
+		leave, err := c.of.askers.enter(ctx, u.key)
+		if err != nil {
+			return false, 0, status.Error(codes.Unavailable, "what you may see cannot be found out now: you ask for more than is reviewed for one user at a time")
+		}
+		defer leave()
 		said, err := c.of.rights(ctx, &authz.SubjectAccessReview{Spec: spec})
 		if err != nil {
 			c.of.log.Warn("a client's rights cannot be reviewed", "client", u.Username, "namespace", namespace, "error", err)
