@@ -160,9 +160,17 @@ GLOBAL service_choose(const struct service *s)
 	c->nat.addr = b->addr;
 	c->nat.port = b->port;
 	c->nat.backend = b->id;
+	c->nat.service = s->id;
 	c->nat.opened = c->now;
 	c->nat.owner = c->packet.owner;
 	return 0;
+}
+
+/* Whether a call with this choice goes elsewhere although the backend is there: that has left the service, or, of datagrams, another one is
+ * offered by now where they call. */
+static __always_inline int service_moves(const struct packet *p, const struct service *s, const struct nat *known)
+{
+	return (p->protocol == IPPROTO_UDP && known->service && known->service != s->id) || lb_has_left(s, known->backend);
 }
 
 /* Makes a call of a service one of the backend in c->nat. Returns 0 or a drop reason. */
@@ -207,7 +215,7 @@ GLOBAL service_translate(struct __sk_buff *skb)
 	known = bpf_map_lookup_elem(&translations, key);
 	if (known) {
 		c->nat = *known;
-		b = s && !lb_has_left(s, known->backend) ? lb_backend(known->backend) : NULL;
+		b = s && !service_moves(p, s, known) ? lb_backend(known->backend) : NULL;
 	}
 	if (known && (b ? opens : midway || !s)) {
 		if (b ? service_goes_on() : service_outlives())

@@ -67,17 +67,27 @@ static __always_inline int socket_passes(struct bpf_sock_addr *ctx, const struct
 }
 
 /* The backend for a message of a datagram socket: the one that this socket had there before, or a new one that it keeps. */
-static __always_inline struct backend *socket_kept(const struct socket_key *key, const struct lb_call *call, const struct service *s)
+static __always_inline struct backend *socket_kept(__u64 cookie, const struct lb_call *call, const struct service *s)
 {
-	__u32 *known = bpf_map_lookup_elem(&socket_backends, key);
+	struct socket_call key = { .cookie = cookie, .addr = call->dst, .port = call->port, .service = s->id };
+	__u32 *known = bpf_map_lookup_elem(&socket_backends, &key);
 	struct backend *b = known ? lb_backend(*known) : NULL;
 
 	if (b && !lb_has_left(s, *known))
 		return b;
 	b = lb_select(call, s);
 	if (b)
-		bpf_map_update_elem(&socket_backends, key, &b->id, BPF_ANY);
+		bpf_map_update_elem(&socket_backends, &key, &b->id, BPF_ANY);
 	return b;
+}
+
+/* Remembers which service a socket called that speaks with this backend. */
+static __always_inline void socket_note(__u64 cookie, const struct backend *b, const struct lb_call *call)
+{
+	struct socket_key key = { .cookie = cookie, .addr = b->addr, .port = b->port };
+	struct socket_service called = { .addr = call->dst, .port = call->port, .protocol = call->protocol };
+
+	bpf_map_update_elem(&socket_services, &key, &called, BPF_ANY);
 }
 
 /* Makes addr:port, if that is a service, one of its backends. Returns 1 if it did, 0 if it is no service, and -1 if the service has no
@@ -85,23 +95,22 @@ static __always_inline struct backend *socket_kept(const struct socket_key *key,
 static __always_inline int socket_translate(struct bpf_sock_addr *ctx, struct addr *addr, __be16 *port, int message)
 {
 	struct lb_call call = { .dst = *addr, .port = *port, .protocol = socket_protocol(ctx), .net = NET_PODS };
-	struct socket_key key = { .cookie = bpf_get_socket_cookie(ctx), .addr = *addr, .port = *port };
-	struct socket_service called = { .addr = *addr, .port = *port, .protocol = socket_protocol(ctx) };
 	struct service *s;
 	struct backend *b;
+	__u64 cookie;
 
 	if (!call.protocol || (sockets.host_only && !socket_is_host(ctx)))
 		return 0;
 	s = socket_frontend(ctx, &call);
 	if (!s || socket_passes(ctx, s))
 		return 0;
-	socket_client(ctx, &call.client);
-	b = message ? socket_kept(&key, &call, s) : lb_select(&call, s);
+	cookie = bpf_get_socket_cookie(ctx); /* not before: of most calls that are none of services it would be the first use */
+	if (s->flags & SERVICE_AFFINITY)
+		socket_client(ctx, &call.client);
+	b = message ? socket_kept(cookie, &call, s) : lb_select(&call, s);
 	if (!b)
 		return -1;
-	key.addr = b->addr;
-	key.port = b->port;
-	bpf_map_update_elem(&socket_services, &key, &called, BPF_ANY);
+	socket_note(cookie, b, &call);
 	*addr = b->addr;
 	*port = b->port;
 	return 1;

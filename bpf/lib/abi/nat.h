@@ -29,7 +29,7 @@ struct nat {
 	__u32 backend; /* NAT_SERVICE: id of the backend; 0: the client called the backend's own address */
 	__u64 opened;  /* ns, CLOCK_MONOTONIC */
 	__u32 owner;   /* whose quota holds it */
-	__u32 pad2;
+	__u32 service; /* NAT_SERVICE: id of the frontend that has chosen the backend; 0: not known */
 };
 
 #define TRANSLATIONS 131072

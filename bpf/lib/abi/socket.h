@@ -14,13 +14,21 @@ struct socket_config {
 	__u32 hold_ports; /* no process of the node binds to a port at which a service is offered */
 };
 
-/* socket_services: what a socket that speaks with this backend called. socket_backends: the backend that a datagram socket has
- * at this service, for each message that names its receiver. */
+/* socket_services: what a socket that speaks with this backend called. */
 struct socket_key {
 	__u64 cookie; /* of the socket: bpf_get_socket_cookie() */
-	struct addr addr; /* of the backend, or of the service */
+	struct addr addr; /* of the backend */
 	__be16 port;
 	__u8 pad[6];
+};
+
+/* socket_backends: the backend that a datagram socket has at this service, for each message that names its receiver. */
+struct socket_call {
+	__u64 cookie;
+	struct addr addr; /* of the service */
+	__be16 port;
+	__u16 pad;
+	__u32 service; /* id of the frontend: another that is offered there later begins anew */
 };
 
 struct socket_service {
@@ -31,6 +39,6 @@ struct socket_service {
 };
 
 MAP(BPF_MAP_TYPE_LRU_HASH, socket_services, struct socket_key, struct socket_service, 65536, 0);
-MAP(BPF_MAP_TYPE_LRU_HASH, socket_backends, struct socket_key, __u32, 16384, 0);
+MAP(BPF_MAP_TYPE_LRU_HASH, socket_backends, struct socket_call, __u32, 16384, 0);
 
 #endif

@@ -1387,7 +1387,7 @@ type Nat struct {
 	Backend    uint32
 	Opened     uint64
 	Owner      uint32
-	_          uint32
+	Service    uint32
 }
 
 // Nic is C's struct nic, 72 bytes.
@@ -1475,6 +1475,16 @@ type SocketKey struct {
 	Addr   Addr
 	Port   BePort
 	_      [6]uint8
+}
+
+// SocketCall is C's struct socket_call, 32 bytes.
+type SocketCall struct {
+	_       structs.HostLayout
+	Cookie  uint64
+	Addr    Addr
+	Port    BePort
+	_       uint16
+	Service uint32
 }
 
 // SocketService is C's struct socket_service, 24 bytes.

@@ -128,7 +128,7 @@ func TestANumberThatACallNamesIsGivenToNoOtherBackend(t *testing.T) {
 		"translations": func(m maps, id uint32) error {
 			return m["translations"].Put(abi.NatKey{SrcPort: abi.Port(1)}, abi.Nat{Backend: id})
 		},
-		"socket_backends": func(m maps, id uint32) error { return m["socket_backends"].Put(abi.SocketKey{Cookie: 1}, id) },
+		"socket_backends": func(m maps, id uint32) error { return m["socket_backends"].Put(abi.SocketCall{Cookie: 1}, id) },
 	} {
 		m := newMaps(t)
 		row := table.Frontend{Address: netip.MustParseAddr("10.96.0.1"), Port: 53, Protocol: 17}
@@ -158,6 +158,49 @@ func TestANumberThatACallNamesIsGivenToNoOtherBackend(t *testing.T) {
 			if id == 1 {
 				t.Errorf("%s: backend %s has number %d, which a call of another names", name, address, id)
 			}
+		}
+	}
+}
+
+// A Service that is made anew is another one to datagrams of before, also where an agent has begun anew in between.
+func TestANumberThatACallNamesIsGivenToNoOtherService(t *testing.T) {
+	for name, remember := range map[string]func(m maps, id uint32) error{
+		"translations": func(m maps, id uint32) error {
+			return m["translations"].Put(abi.NatKey{SrcPort: abi.Port(1)}, abi.Nat{Service: id})
+		},
+		"socket_backends": func(m maps, id uint32) error {
+			return m["socket_backends"].Put(abi.SocketCall{Cookie: 1, Service: id}, uint32(1))
+		},
+	} {
+		m := newMaps(t)
+		row := table.Frontend{Address: netip.MustParseAddr("10.96.0.1"), Port: 53, Protocol: 17}
+		number := func() uint32 {
+			s, err := bpfmap.NewServices(m) // an agent for each
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Set(t.Context(), []table.Frontend{row}); err != nil {
+				t.Fatal(err)
+			}
+			var key abi.ServiceKey
+			var value abi.Service
+			if err := m["services"].NextKey(nil, &key); err != nil {
+				t.Fatal(err)
+			}
+			if err := m["services"].Lookup(key, &value); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Unset(t.Context(), []table.Frontend{row}); err != nil {
+				t.Fatal(err)
+			}
+			return value.Id
+		}
+		first := number()
+		if err := remember(m, first); err != nil {
+			t.Fatal(err)
+		}
+		if second := number(); second == first {
+			t.Errorf("%s: the service that is made anew has number %d, which a call names", name, second)
 		}
 	}
 }

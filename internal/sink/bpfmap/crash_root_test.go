@@ -59,7 +59,7 @@ func newMaps(t *testing.T) maps {
 		"service_sources": {Type: ebpf.LPMTrie, KeySize: uint32(unsafe.Sizeof(abi.SourceKey{})), ValueSize: 4, MaxEntries: 64, Flags: 1},
 		"maglev":          {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.MaglevKey{})), ValueSize: uint32(unsafe.Sizeof(abi.MaglevPart{})), MaxEntries: 64},
 		"translations":    {Type: ebpf.Hash, KeySize: uint32(unsafe.Sizeof(abi.NatKey{})), ValueSize: uint32(unsafe.Sizeof(abi.Nat{})), MaxEntries: 64},
-		"socket_backends": {Type: ebpf.LRUHash, KeySize: uint32(unsafe.Sizeof(abi.SocketKey{})), ValueSize: 4, MaxEntries: 64},
+		"socket_backends": {Type: ebpf.LRUHash, KeySize: uint32(unsafe.Sizeof(abi.SocketCall{})), ValueSize: 4, MaxEntries: 64},
 		"backends":        {Type: ebpf.Hash, KeySize: 4, ValueSize: uint32(unsafe.Sizeof(abi.Backend{})), MaxEntries: 64},
 	} {
 		made, err := ebpf.NewMap(&spec)

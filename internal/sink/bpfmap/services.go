@@ -15,6 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/bpfmap/backend"
 	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
+	"weftnet.io/weftnet/internal/sink/bpfmap/chosen"
 	"weftnet.io/weftnet/internal/sink/bpfmap/element"
 	"weftnet.io/weftnet/internal/sink/bpfmap/left"
 	"weftnet.io/weftnet/internal/sink/bpfmap/source"
@@ -49,13 +50,16 @@ type head struct {
 // NewServices reads which numbers are given out.
 func NewServices(m batch.Maps) (*Services, error) {
 	w := batch.New(m, "backends", "slots", "services")
-	s := &Services{maps: w, sources: source.New(w), left: left.New(w), heads: map[abi.ServiceKey]*head{}}
+	last, err := chosen.Read(w)
+	if err != nil {
+		return nil, err
+	}
+	s := &Services{maps: w, sources: source.New(w), left: left.New(w), heads: map[abi.ServiceKey]*head{}, lastService: last.Service}
 	f := former{slots: map[abi.SlotKey]uint32{}, takes: map[uint32][]uint32{}}
-	var err error
 	if s.tables, err = element.New(w); err != nil {
 		return nil, err
 	}
-	if s.backends, f.backends, err = backend.New(w, s.left.Gone); err != nil {
+	if s.backends, f.backends, err = backend.New(w, last.Backend, s.left.Gone); err != nil {
 		return nil, err
 	}
 	err = batch.Each(w.Map("slots"), func(slot abi.SlotKey, id uint32) {

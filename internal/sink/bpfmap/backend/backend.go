@@ -8,7 +8,7 @@
 //
 // # Example
 //
-//	all, known, err := backend.New(datapath)
+//	all, known, err := backend.New(datapath, last, gone) // last: the highest number that a call names
 //	all.Adopt(6, []table.Backend{known[7]}) // a frontend of an earlier agent has it
 //	numbers, err := all.Take(6, row.Backends)
 //	… // write slots that lead to numbers
@@ -24,7 +24,6 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/sink/bpfmap/batch"
-	"weftnet.io/weftnet/internal/sink/bpfmap/chosen"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -59,14 +58,11 @@ func placeOf(protocol uint8, b table.Backend) place {
 // numbered is the number of a backend, and how many frontends have it.
 type numbered struct{ id, uses uint32 }
 
-// New takes the map over, and gives what it has by number. gone is called with each number whose backend goes.
-func New(m Written, gone func(id uint32) error) (*Backends, map[uint32]table.Backend, error) {
-	all, known := &Backends{maps: m, of: map[place]numbered{}, gone: gone}, map[uint32]table.Backend{}
-	var err error
-	if all.last, err = chosen.Last(m); err != nil {
-		return nil, nil, err
-	}
-	err = batch.Each(m.Map(mapName), func(id uint32, b abi.Backend) {
+// New takes the map over, and gives what it has by number. The numbers up to last are not given out. gone is called with each number whose
+// backend goes.
+func New(m Written, last uint32, gone func(id uint32) error) (*Backends, map[uint32]table.Backend, error) {
+	all, known := &Backends{maps: m, of: map[place]numbered{}, last: last, gone: gone}, map[uint32]table.Backend{}
+	err := batch.Each(m.Map(mapName), func(id uint32, b abi.Backend) {
 		known[id] = table.Backend{Address: b.Addr.IP(), Port: b.Port.Number()}
 		all.of[place{b.Addr, b.Port.Number(), uint8(b.Protocol)}] = numbered{id: id}
 		all.last = max(all.last, id)

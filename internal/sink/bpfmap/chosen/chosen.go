@@ -1,17 +1,17 @@
-// Package chosen reads which backends programs have chosen for calls, by their numbers.
+// Package chosen reads what programs have chosen for calls: backends, by services, each by its number.
 //
 // # The world it models
 //
-// A row of map translations or socket_backends names the backend of a call by its number, for as long as the call may go on. A backend that goes leaves such
-// rows behind: their calls find no backend of that number, and choose another.
+// A row of map translations or socket_backends names the backend of a call, and the service that has chosen it, for as long as the call may go
+// on. What goes leaves such rows behind: their calls find no backend of that number, or another service where they call, and choose another.
 //
 // # Invariants
 //
-//   - As long as a row names a number, no other backend may have it: the call would be led to what it never called.
+//   - As long as a row names a number, nothing else may have it: the call would be led to what it never called.
 //
 // # Example
 //
-//	last, err := chosen.Last(datapath) // the next backend is last+1
+//	last, err := chosen.Read(datapath) // the next backend is last.Backend+1
 package chosen
 
 import (
@@ -26,20 +26,25 @@ import (
 // Maps are maps by name; datapath.Datapath has them.
 type Maps interface{ Map(name string) *ebpf.Map }
 
-// Last is the highest number of a backend that a row names, 0 if none does. Rows that programs write meanwhile name backends that are there.
-func Last(m Maps) (uint32, error) {
-	calls, err := highest[abi.NatKey](m, "translations", func(n abi.Nat) uint32 { return n.Backend })
+// Last has the highest numbers that a row names, 0 if none does.
+type Last struct{ Backend, Service uint32 }
+
+// Read gives them. Rows that programs write meanwhile name what is there.
+func Read(m Maps) (last Last, err error) {
+	err = each(m, "translations", func(_ abi.NatKey, n abi.Nat) {
+		last = Last{max(last.Backend, n.Backend), max(last.Service, n.Service)}
+	})
 	if err != nil {
-		return 0, err
+		return Last{}, err
 	}
-	messages, err := highest[abi.SocketKey](m, "socket_backends", func(id uint32) uint32 { return id })
-	return max(calls, messages), err
+	return last, each(m, "socket_backends", func(call abi.SocketCall, id uint32) {
+		last = Last{max(last.Backend, id), max(last.Service, call.Service)}
+	})
 }
 
-func highest[K, V any](m Maps, name string, number func(V) uint32) (last uint32, err error) {
-	err = batch.Each(m.Map(name), func(_ K, v V) { last = max(last, number(v)) })
-	if err != nil {
-		return 0, fmt.Errorf("read which backends were chosen, map %s: %w", name, err)
+func each[K, V any](m Maps, name string, do func(K, V)) error {
+	if err := batch.Each(m.Map(name), do); err != nil {
+		return fmt.Errorf("read what was chosen for calls, map %s: %w", name, err)
 	}
-	return last, nil
+	return nil
 }
