@@ -111,6 +111,12 @@ GLOBAL masquerade_yields(__u32 owner)
 	return left > 0 ? left : 1;
 }
 
+/* How many ports are tried: of SCTP none but the sender's own, for its checksum covers the whole packet. */
+static __always_inline int masquerade_tries(const struct nat_key *out)
+{
+	return out->protocol == IPPROTO_SCTP ? 1 : NAT_TRIES;
+}
+
 /* Takes a port for the connection way_out and writes both rows: a free one, or, if all that were tried are taken, that of
  * the connection among them that is nearest its end. Returns 0 or a drop reason. */
 static __noinline int masquerade_create(struct __sk_buff *skb, struct context *c)
@@ -131,8 +137,8 @@ static __noinline int masquerade_create(struct __sk_buff *skb, struct context *c
 	for (int try = 0; try <= NAT_TRIES; try++) {
 		int failed;
 
-		if (try < NAT_TRIES) {
-			in->dst_port = bpf_htons(masquerade_port(bpf_ntohs(out->src_port), random, try));
+		if (try < masquerade_tries(out)) {
+			in->dst_port = out->protocol == IPPROTO_SCTP ? out->src_port : bpf_htons(masquerade_port(bpf_ntohs(out->src_port), random, try));
 			if (masquerade_taken(skb, in))
 				continue;
 		} else if (least) {
@@ -173,7 +179,7 @@ static __always_inline int masquerade_has_ports(const struct packet *p)
 {
 	if (p->protocol == IPPROTO_ICMP || p->protocol == IPPROTO_ICMPV6)
 		return p->later_fragment || icmp_is_request(p);
-	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP;
+	return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_SCTP;
 }
 
 /* Whether a packet of connection `e` (NULL: none) has a translation already, which it keeps whatever the configuration says now. One
