@@ -1,0 +1,97 @@
+package address
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+)
+
+// Address is one of a NIC, with the length of its subnet. Gateway zero: none.
+type Address struct {
+	Prefix  netip.Prefix `json:"prefix"`
+	Gateway netip.Addr   `json:"gateway,omitzero"`
+}
+
+// Route is one that a NIC brings. Numbers that are 0 are left to the kernel.
+type Route struct {
+	Destination netip.Prefix `json:"destination"`
+	Gateway     netip.Addr   `json:"gateway,omitzero"` // zero: on the link
+	MTU         int          `json:"mtu,omitempty"`    // bytes
+	AdvMSS      int          `json:"advmss,omitempty"` // bytes
+	Priority    int          `json:"priority,omitempty"`
+	Table       int          `json:"table,omitempty"`
+	Scope       int          `json:"scope,omitempty"`
+}
+
+// DNS is what a network says of name servers.
+type DNS struct {
+	Nameservers []string `json:"nameservers,omitempty"`
+	Domain      string   `json:"domain,omitempty"`
+	Search      []string `json:"search,omitempty"`
+	Options     []string `json:"options,omitempty"`
+}
+
+// Grant is what a NIC gets.
+type Grant struct {
+	Addresses []Address `json:"addresses,omitempty"`
+	Routes    []Route   `json:"routes,omitempty"`
+	DNS       DNS       `json:"dns,omitzero"`
+	Notes     []string  `json:"notes,omitempty"` // what of the configuration does nothing, in sentences
+}
+
+// Complete gives routes without a gateway that of the first address of their family that has one.
+func (g *Grant) Complete() {
+	for i := range g.Routes {
+		r := &g.Routes[i]
+		if r.Gateway.IsValid() {
+			continue
+		}
+		at := slices.IndexFunc(g.Addresses, func(a Address) bool {
+			return a.Gateway.IsValid() && a.Gateway.Is4() == r.Destination.Addr().Is4()
+		})
+		if at >= 0 {
+			r.Gateway = g.Addresses[at].Gateway
+		}
+	}
+}
+
+// Owner is a workload whose name outlives its pods. Zero: the container alone is the owner.
+type Owner struct {
+	APIVersion string // of the object: apps/v1, kubevirt.io/v1
+	Kind       string // StatefulSet, VirtualMachine
+	Namespace  string
+	Name       string // of the object
+	UID        string
+	Pod        string // which of its pods, of a StatefulSet; empty: it has one at a time, or two while it migrates
+}
+
+// String is like "StatefulSet shop/db, pod db-0"; empty of the zero Owner.
+func (o Owner) String() string {
+	if o == (Owner{}) {
+		return ""
+	}
+	text := o.Kind + " " + o.Namespace + "/" + o.Name
+	if o.Pod != "" {
+		text += ", pod " + o.Pod
+	}
+	return text
+}
+
+// Order asks for the addresses of one NIC.
+type Order struct {
+	Network   string          // namespace/name of the NetworkAttachmentDefinition
+	Config    json.RawMessage // of the plugin that makes the NIC, whole
+	Asked     []netip.Prefix  // by the pod, in ips; an address without a length is of one alone
+	Claim     string          // name of the IPAMClaim, in the pod's namespace; empty: none
+	Owner     Owner
+	Node      string // that the pod runs on
+	Namespace string // of the pod
+	Pod       string // its name
+	Container string // the sandbox's ID
+	Interface string // as the pod sees it
+	Netns     string // path of the pod's network namespace, for DHCP
+	MAC       string // of the device, for DHCP
+}
+
+// PodRef is how others name the pod: namespace/name.
+func (o Order) PodRef() string { return o.Namespace + "/" + o.Pod }
