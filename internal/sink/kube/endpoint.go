@@ -22,6 +22,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/kube/object"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -30,8 +31,8 @@ import (
 type Endpoints struct {
 	t    *table.Tables
 	node string // value of NodeLabel
-	api  objects[v2.CiliumEndpoint, *v2.CiliumEndpoint]
-	pods objects[corev1.Pod, *corev1.Pod]
+	api  object.Client[v2.CiliumEndpoint, *v2.CiliumEndpoint]
+	pods object.Client[corev1.Pod, *corev1.Pod]
 }
 
 var _ reconcile.Sink[table.PublishedEndpoint] = (*Endpoints)(nil)
@@ -58,7 +59,7 @@ func labelValue(node string) string {
 // Dump lists the CiliumEndpoints that this node has published.
 func (s *Endpoints) Dump(ctx context.Context) (iter.Seq2[state.Key, table.PublishedEndpoint], error) {
 	var list v2.CiliumEndpointList
-	if err := s.api.list(ctx, NodeLabel+"="+s.node, &list); err != nil {
+	if err := s.api.List(ctx, NodeLabel+"="+s.node, &list); err != nil {
 		return nil, fmt.Errorf("list the CiliumEndpoints of this node: %w", err)
 	}
 	have := map[state.Key]table.PublishedEndpoint{}
@@ -97,14 +98,14 @@ func (s *Endpoints) each(rows []table.PublishedEndpoint, do func(table.Published
 func (s *Endpoints) publish(ctx context.Context, row table.PublishedEndpoint) error {
 	want := &v2.CiliumEndpoint{ObjectMeta: metav1.ObjectMeta{Namespace: row.Namespace, Name: row.Name}}
 	s.fill(want, row)
-	err := s.api.create(ctx, want)
+	err := s.api.Create(ctx, want)
 	if err == nil {
 		return nil
 	}
 	if !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create CiliumEndpoint %s/%s: %w", row.Namespace, row.Name, err)
 	}
-	have, err := s.api.get(ctx, row.Namespace, row.Name)
+	have, err := s.api.Get(ctx, row.Namespace, row.Name)
 	if err != nil {
 		return fmt.Errorf("read CiliumEndpoint %s/%s: %w", row.Namespace, row.Name, err)
 	}
@@ -116,7 +117,7 @@ func (s *Endpoints) publish(ctx context.Context, row table.PublishedEndpoint) er
 		return err
 	}
 	s.fill(have, row)
-	if err := s.api.update(ctx, have); err != nil {
+	if err := s.api.Update(ctx, have); err != nil {
 		return fmt.Errorf("update CiliumEndpoint %s/%s: %w", row.Namespace, row.Name, err)
 	}
 	return nil
@@ -125,7 +126,7 @@ func (s *Endpoints) publish(ctx context.Context, row table.PublishedEndpoint) er
 // mayTake tells whether the name of an endpoint that another pod or node has published is ours by now: the pod of that
 // name is the one that lives here.
 func (s *Endpoints) mayTake(ctx context.Context, row table.PublishedEndpoint) error {
-	pod, err := s.pods.get(ctx, row.Namespace, row.Name)
+	pod, err := s.pods.Get(ctx, row.Namespace, row.Name)
 	if err != nil {
 		return fmt.Errorf("read Pod %s/%s, to take over its CiliumEndpoint from an earlier pod: %w", row.Namespace, row.Name, err)
 	}
@@ -137,9 +138,9 @@ func (s *Endpoints) mayTake(ctx context.Context, row table.PublishedEndpoint) er
 }
 
 func (s *Endpoints) withdraw(ctx context.Context, row table.PublishedEndpoint) error {
-	have, err := s.api.get(ctx, row.Namespace, row.Name)
+	have, err := s.api.Get(ctx, row.Namespace, row.Name)
 	if err == nil && s.owns(have, row.PodUID) {
-		err = s.api.delete(ctx, have)
+		err = s.api.Delete(ctx, have)
 	}
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("delete CiliumEndpoint %s/%s: %w", row.Namespace, row.Name, err)

@@ -10,13 +10,15 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"weftnet.io/weftnet/internal/sink/kube/object"
 )
 
 // Events tells people about objects, where "kubectl describe" shows it.
 type Events struct {
 	component string
 	host      string
-	api       objects[corev1.Event, *corev1.Event]
+	api       object.Client[corev1.Event, *corev1.Event]
 }
 
 // NewEvents makes events that name a component ("weft-agent") and the node it runs on as their source.
@@ -38,17 +40,17 @@ func (e *Events) Warn(ctx context.Context, about corev1.ObjectReference, reason,
 	if event.Namespace == "" {
 		event.Namespace = metav1.NamespaceDefault
 	}
-	err := e.api.create(ctx, event)
+	err := e.api.Create(ctx, event)
 	if !apierrors.IsAlreadyExists(err) {
 		return wrap(err, event)
 	}
-	first, err := e.api.get(ctx, event.Namespace, event.Name)
+	first, err := e.api.Get(ctx, event.Namespace, event.Name)
 	if err != nil {
 		return wrap(err, event)
 	}
 	first.Count++
 	first.LastTimestamp = now
-	return wrap(e.api.update(ctx, first), event)
+	return wrap(e.api.Update(ctx, first), event)
 }
 
 func wrap(err error, event *corev1.Event) error {

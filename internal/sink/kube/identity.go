@@ -14,6 +14,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/kube/object"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -27,7 +28,7 @@ const namespaceKey = "io.kubernetes.pod.namespace"
 type Identities struct {
 	db  *state.DB
 	t   *table.Tables
-	api objects[v2.CiliumIdentity, *v2.CiliumIdentity]
+	api object.Client[v2.CiliumIdentity, *v2.CiliumIdentity]
 	met map[identity.Labels]bool
 }
 
@@ -102,7 +103,7 @@ func (s *Identities) take(ctx context.Context, n identity.Number, labels identit
 	if namespace, ok := labels.Value("k8s:" + namespaceKey); ok {
 		o.Labels = map[string]string{namespaceKey: namespace}
 	}
-	switch err := s.api.create(ctx, o); {
+	switch err := s.api.Create(ctx, o); {
 	case err == nil:
 		return true, nil
 	case !apierrors.IsAlreadyExists(err):
@@ -113,7 +114,7 @@ func (s *Identities) take(ctx context.Context, n identity.Number, labels identit
 
 // use makes sure that an identity that is there stays. It is not done if there is none, or with other labels.
 func (s *Identities) use(ctx context.Context, n identity.Number, labels identity.Labels) (done bool, err error) {
-	o, err := s.api.get(ctx, "", fmt.Sprint(uint32(n)))
+	o, err := s.api.Get(ctx, "", fmt.Sprint(uint32(n)))
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
@@ -126,7 +127,7 @@ func (s *Identities) use(ctx context.Context, n identity.Number, labels identity
 		return true, nil
 	}
 	delete(o.Annotations, UnusedSince)
-	if err := s.api.update(ctx, o); err != nil {
+	if err := s.api.Update(ctx, o); err != nil {
 		return false, fmt.Errorf("take the mark %s off CiliumIdentity %d: %w", UnusedSince, n, err)
 	}
 	return true, nil

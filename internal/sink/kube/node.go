@@ -19,6 +19,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/sink/kube/object"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -33,8 +34,8 @@ type Node struct {
 	name string
 	log  *slog.Logger
 
-	api  objects[v2.CiliumNode, *v2.CiliumNode]
-	core objects[corev1.Node, *corev1.Node]
+	api  object.Client[v2.CiliumNode, *v2.CiliumNode]
+	core object.Client[corev1.Node, *corev1.Node]
 
 	// Own hears of the Node whenever it changes; nil: there is none. Set it before Run, or not at all.
 	Own func(ctx context.Context, node *corev1.Node)
@@ -61,7 +62,7 @@ func NewNode(api *rest.Config, db *state.DB, t *table.Tables, name string, log *
 
 // Run works until ctx ends, and returns its error. What fails is logged and tried again.
 func (n *Node) Run(ctx context.Context) error {
-	own := cache.NewFilteredListWatchFromClient(n.core.client, "nodes", "", func(o *metav1.ListOptions) {
+	own := cache.NewFilteredListWatchFromClient(n.core.Getter(), "nodes", "", func(o *metav1.ListOptions) {
 		o.FieldSelector = "metadata.name=" + n.name
 	})
 	// The cap bounds how long the end takes while the API server is away: the reflector sleeps through that of ctx.
@@ -114,12 +115,12 @@ func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
 		return nil
 	}
 	config := n.t.Config(s)
-	have, err := n.api.get(ctx, "", n.name)
+	have, err := n.api.Get(ctx, "", n.name)
 	if apierrors.IsNotFound(err) {
 		o := &v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: n.name}}
 		o.Spec.IPAM.PodCIDRs = n.prefixes
 		o.Spec = spec(o.Spec, node, config)
-		if err := n.api.create(ctx, o); err != nil {
+		if err := n.api.Create(ctx, o); err != nil {
 			return fmt.Errorf("create CiliumNode %s: %w", n.name, err)
 		}
 		return nil
@@ -133,7 +134,7 @@ func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
 		return nil
 	}
 	have.Spec = want
-	if err := n.api.update(ctx, have); err != nil {
+	if err := n.api.Update(ctx, have); err != nil {
 		return fmt.Errorf("update CiliumNode %s: %w", n.name, err)
 	}
 	return nil

@@ -122,7 +122,8 @@ func kindOf(p target) string {
 		"ciliumidentities": "CiliumIdentity", "ciliumendpoints": "CiliumEndpoint", "ciliumnetworkpolicies": "CiliumNetworkPolicy",
 		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "ciliumbandwidthpolicies": "CiliumBandwidthPolicy",
 		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup",
-		tiered: "ClusterNetworkPolicy",
+		tiered: "ClusterNetworkPolicy", "addressblocks": "AddressBlock", "stickyaddresses": "StickyAddress", "ipamclaims": "IPAMClaim",
+		"ippools": "IPPool", "overlappingrangeipreservations": "OverlappingRangeIPReservation", "nodeslicepools": "NodeSlicePool",
 	}[p.resource]
 }
 
