@@ -29,6 +29,11 @@ func (s *Server) Aggregate(ctx context.Context, r *observerv1.AggregateRequest) 
 	if err != nil {
 		return nil, err
 	}
+	leave, err := s.crowd.Enter(reader.Name())
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	v, err := newView(ctx, reader)
 	if err != nil {
 		return nil, err

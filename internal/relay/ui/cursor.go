@@ -20,6 +20,9 @@ type cursor struct {
 // version of the text.
 const version = 1
 
+// mostGiven is of how many flows of one time a cursor is. A client can write one, and a page is read with as many flows beside its own.
+const mostGiven = 4 * mostPage
+
 var errCursor = errors.New("it is none of this version: begin without one")
 
 // text is a cursor as clients hold it; it is opaque to them.
@@ -47,7 +50,7 @@ func parseCursor(text string, of observerv1.Order) (c cursor, err error) {
 	c.at = time.Unix(0, ns).UTC()
 	for b = b[2+n:]; len(b) > 0; {
 		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
+		if n <= 0 || size > uint64(len(b)-n) || len(c.given) == mostGiven {
 			return c, errCursor
 		}
 		c.given = append(c.given, string(b[n:n+int(size)]))

@@ -27,6 +27,21 @@ func FuzzACursorIsReadAsItWasWrittenOrIsRefused(f *testing.F) {
 	})
 }
 
+// A page is read with as many flows beside its own as the cursor says were given.
+func TestACursorThatNothingWroteIsRefused(t *testing.T) {
+	c := cursor{of: observerv1.Order_ORDER_OLDEST_FIRST, at: time.Unix(1, 2), given: make([]string, mostGiven)}
+	if _, err := parseCursor(c.text(), c.of); err != nil {
+		t.Error(err)
+	}
+	c.given = append(c.given, "")
+	if _, err := parseCursor(c.text(), c.of); err == nil {
+		t.Errorf("one of %d flows is read", len(c.given))
+	}
+	if _, _, err := pageOf(&observerv1.ListFlowsRequest{PageSize: 1, Order: c.of, Cursor: c.text()}); err == nil {
+		t.Error("it asks for a page")
+	}
+}
+
 func TestACursorIsBehindWhatMayBeLate(t *testing.T) {
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	at := func(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }

@@ -19,7 +19,8 @@
 //
 //   - No count and no text depends on what a client may not see, but for one: that something is missing.
 //   - What should be in an answer and is not is told (Missing): nodes that are away, flows that were overwritten before they were read.
-//   - A client that reads slowly holds up itself alone; at most Busy clients at a time have a graph made, others wait for their turn.
+//   - A client that reads slowly holds up itself alone; at most Busy clients at a time have a graph made, others wait for their turn. Of those
+//     who wait a quarter are one client (package crowd).
 //
 // # Example
 //

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
+	"weftnet.io/weftnet/internal/relay/crowd"
 	"weftnet.io/weftnet/internal/relay/graph"
 	"weftnet.io/weftnet/internal/relay/peers"
 	"weftnet.io/weftnet/internal/tenancy"
@@ -38,6 +39,7 @@ type Options struct {
 	Answer time.Duration                                 // within which an agent answers: 5 s
 	Idle   time.Duration                                 // after which the store is forgotten when nothing asks for it: 10 minutes
 	Busy   int                                           // graphs that are made at a time: 2
+	Graphs int                                           // requests for a graph that are here at a time, a quarter of them one client's: 32
 	Now    func() time.Time                              // nil: time.Now
 	Log    *slog.Logger
 }
@@ -47,6 +49,8 @@ type Server struct {
 	observerv1.UnimplementedObserverServer
 	o    Options
 	busy chan struct{} // has as many elements as graphs are being made
+
+	crowd *crowd.Crowd // of those who wait for one
 
 	mu    sync.Mutex
 	watch *watch // nil: nothing has asked for a while
@@ -61,7 +65,7 @@ func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{o: o, busy: make(chan struct{}, o.Busy)}
+	return &Server{o: o, busy: make(chan struct{}, o.Busy), crowd: crowd.New(cmp.Or(o.Graphs, 32))}
 }
 
 // Register has a server of gRPC answer clients.
