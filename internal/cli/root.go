@@ -23,6 +23,7 @@ import (
 	"weftnet.io/weftnet/internal/cli/observe"
 	"weftnet.io/weftnet/internal/cli/policy"
 	"weftnet.io/weftnet/internal/cli/remote"
+	"weftnet.io/weftnet/internal/cli/screen"
 	"weftnet.io/weftnet/internal/cli/service"
 	"weftnet.io/weftnet/internal/cli/uninstall"
 	"weftnet.io/weftnet/internal/manifest"
@@ -49,14 +50,23 @@ func System() Environment {
 	if real, err := filepath.EvalSymlinks(self); err == nil {
 		self = real
 	}
-	info, err := os.Stdout.Stat()
+	out, terminal := shown(os.Stdout)
+	errs, _ := shown(os.Stderr)
 	return Environment{
-		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath, Program: filepath.Base(os.Args[0]),
-		Terminal: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "",
+		In: os.Stdin, Out: out, Err: errs, Now: time.Now, Getenv: os.Getenv, Self: self, LookPath: exec.LookPath, Program: filepath.Base(os.Args[0]),
+		Terminal: terminal && os.Getenv("NO_COLOR") == "",
 		Exec: func(path string, args []string) error {
 			return syscall.Exec(path, append([]string{path}, args...), os.Environ())
 		},
 	}
+}
+
+// shown is what a file is written by: a terminal gets nothing that it would obey.
+func shown(f *os.File) (out io.Writer, terminal bool) {
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return f, false
+	}
+	return screen.New(f), true
 }
 
 // usageError is a command line that makes no sense.
@@ -66,6 +76,11 @@ type usageError struct{ error }
 func Run(ctx context.Context, env Environment, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	for _, w := range []io.Writer{env.Out, env.Err} {
+		if s, is := w.(*screen.Writer); is {
+			defer s.Flush() //nolint:errcheck // a terminal that is gone shows nothing
+		}
+	}
 	root := rootCommand(&env)
 	if env.Program == "hubble" {
 		root = hubbleCommand(&env)
