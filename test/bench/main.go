@@ -17,7 +17,8 @@
 //	policy-changes  how soon policies are in the kernel, 1,000 and 21,000 of them, beside nftables
 //	services     calls by services, of 10, 1,000 and 10,000, beside calls by none and the real kube-proxy
 //	service-changes  10,000 services of 10 endpoints: how soon they, and a change of one, are in the kernel, and what they take
-//	flows        traffic with events off, on and streamed, what one agent takes in, a relay of 50 agents, a graph of 1,000 workloads
+//	flows        traffic with events off, on and streamed, what one agent takes in
+//	relay        a relay of 50 agents: what it merges, and how soon it has a graph of 1,000 workloads
 //
 // # How
 //
@@ -87,9 +88,12 @@ var rows = []row{
 	{"service-changes", func(b *bench, ctx context.Context) (report.Section, error) {
 		return service.Changes(ctx, b.ofServices())
 	}},
-	{"flows", func(b *bench, ctx context.Context) (report.Section, error) {
-		return flows.Measure(ctx, flows.Bench{Rounds: b.rounds, Time: b.time, Node: b.confined, Progress: progress})
-	}},
+	{"flows", func(b *bench, ctx context.Context) (report.Section, error) { return flows.Measure(ctx, b.ofFlows()) }},
+	{"relay", func(b *bench, ctx context.Context) (report.Section, error) { return flows.Relay(ctx, b.ofFlows()) }},
+}
+
+func (b *bench) ofFlows() flows.Bench {
+	return flows.Bench{Rounds: b.rounds, Time: b.time, Node: b.confined, Profiles: b.profiles, Progress: progress}
 }
 
 func (b *bench) ofServices() service.Bench {
@@ -107,7 +111,7 @@ func main() {
 	flag.DurationVar(&b.time, "time", time.Second, "of one measurement of traffic")
 	flag.IntVar(&b.services, "services", 1000, "how many services there are, besides the one that is called")
 	flag.StringVar(&b.write, "write", "", "file whose sections are replaced, with charts beside it; empty: print them")
-	flag.StringVar(&b.profile, "profile", "", "folder for CPU and allocation profiles of agents; it costs what they measure")
+	flag.StringVar(&b.profile, "profile", "", "folder for CPU and allocation profiles of agents and relays; it costs what they measure")
 	flag.StringVar(&plugins, "cni-path", "/opt/cni/bin:/var/tmp/weft-lab/cni", "folders in which the bridge and host-local plugins are looked for")
 	flag.StringVar(&b.KubeProxy, "kube-proxy", "/var/tmp/weft-lab/bin/weft-kube", "kube-proxy, or weft-kube, which is that too; make lab builds it")
 	flag.Parse()

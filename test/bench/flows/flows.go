@@ -21,6 +21,7 @@
 //	func main() { flows.Main(); … }
 //
 //	s, err := flows.Measure(ctx, flows.Bench{Rounds: 7, Time: time.Second, …})
+//	s, err = flows.Relay(ctx, …)
 package flows
 
 import (
@@ -32,6 +33,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
 	"time"
 
 	"weftnet.io/weftnet/internal/nettest"
@@ -45,15 +48,24 @@ type Bench struct {
 	Rounds   int
 	Time     time.Duration                                                               // of one measurement
 	Node     func(name string, g *cgroup.Group) (*nettest.Cluster, *nettest.Node, error) // one whose agent runs in a control group
+	Profiles func(name string) (string, error)                                           // the folder for profiles of a part; empty: none are taken
 	Progress func(format string, args ...any)
 }
 
-// Measure measures everything.
-func Measure(ctx context.Context, b Bench) (s report.Section, err error) {
-	s.Title = "What flows cost"
-	s.Chart.Title = s.Title
-	for _, measure := range []func(Bench, context.Context, *report.Section) error{Bench.traffic, Bench.events, Bench.relay} {
-		if err := measure(b, ctx, &s); err != nil {
+// Measure measures what flows cost a node.
+func Measure(ctx context.Context, b Bench) (report.Section, error) {
+	return b.section(ctx, "What flows cost", Bench.traffic, Bench.events)
+}
+
+// Relay measures what they cost a relay.
+func Relay(ctx context.Context, b Bench) (report.Section, error) {
+	return b.section(ctx, "A relay of 50 agents", Bench.relay)
+}
+
+func (b Bench) section(ctx context.Context, title string, measure ...func(Bench, context.Context, *report.Section) error) (s report.Section, err error) {
+	s.Title, s.Chart.Title = title, title
+	for _, m := range measure {
+		if err := m(b, ctx, &s); err != nil {
 			return s, err
 		}
 	}
@@ -62,6 +74,9 @@ func Measure(ctx context.Context, b Bench) (s report.Section, err error) {
 
 // environment tells a process of this program which part it plays; it does nothing else then.
 const environment = "WEFT_BENCH_FLOWS"
+
+// profiles is where it leaves profiles of what it did.
+const profiles = "WEFT_BENCH_PROFILES"
 
 // parts are what processes of this program may play: each writes one line of JSON at a time for each line that it reads, until there are none.
 var parts = map[string]func(in *bufio.Scanner, out *json.Encoder) error{"observer": observerPart, "agents": agentsPart, "relay": relayPart}
@@ -74,11 +89,32 @@ func Main() {
 	}
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 1<<20)
-	if err := parts[name](in, json.NewEncoder(os.Stdout)); err != nil {
+	if err := profiled(os.Getenv(profiles), func() error { return parts[name](in, json.NewEncoder(os.Stdout)) }); err != nil {
 		fmt.Fprintln(os.Stderr, name+":", err)
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// profiled does something, and leaves profiles of it in a folder; empty: none.
+func profiled(folder string, do func() error) error {
+	if folder == "" {
+		return do()
+	}
+	cpu, err := os.Create(filepath.Join(folder, "cpu.pprof"))
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(cpu); err != nil {
+		return err
+	}
+	err = do()
+	pprof.StopCPUProfile()
+	allocations, made := os.Create(filepath.Join(folder, "allocs.pprof"))
+	if made == nil {
+		made = errors.Join(pprof.Lookup("allocs").WriteTo(allocations, 0), allocations.Close())
+	}
+	return errors.Join(err, cpu.Close(), made)
 }
 
 // player is a process that plays a part.
@@ -88,13 +124,17 @@ type player struct {
 	out     *json.Decoder
 }
 
-func start(ctx context.Context, part string) (*player, error) {
+func (b Bench) start(ctx context.Context, part string) (*player, error) {
+	folder, err := b.Profiles(part)
+	if err != nil {
+		return nil, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	p := &player{command: exec.CommandContext(ctx, self)}
-	p.command.Env, p.command.Stderr = append(os.Environ(), environment+"="+part), os.Stderr
+	p.command.Env, p.command.Stderr = append(os.Environ(), environment+"="+part, profiles+"="+folder), os.Stderr
 	var errIn, errOut error
 	var out io.Reader
 	p.in, errIn = p.command.StdinPipe()

@@ -42,7 +42,7 @@ type observed struct {
 func (b Bench) events(ctx context.Context, s *report.Section) error {
 	var rates, resident []float64
 	for round := range b.Rounds {
-		p, err := start(ctx, "observer")
+		p, err := b.start(ctx, "observer")
 		if err != nil {
 			return err
 		}

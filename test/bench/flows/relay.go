@@ -36,7 +36,7 @@ const (
 
 // relay measures a relay of many agents.
 func (b Bench) relay(ctx context.Context, s *report.Section) error {
-	sources, err := start(ctx, "agents")
+	sources, err := b.start(ctx, "agents")
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (b Bench) relay(ctx context.Context, s *report.Section) error {
 	if err := sources.ask(agents, &addresses); err != nil {
 		return fmt.Errorf("ask the agents: %w", err)
 	}
-	middle, err := start(ctx, "relay")
+	middle, err := b.start(ctx, "relay")
 	if err != nil {
 		return err
 	}
