@@ -8,13 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -31,9 +29,11 @@ import (
 	"weftnet.io/weftnet/internal/credential/credentialtest"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/observe/serve"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/relaytest"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -56,19 +56,10 @@ type cluster struct {
 // agent is an observer and its server.
 type agent struct {
 	flows *observe.Observer
-	feed  chan []byte
+	feed  *observetest.Feed
 	at    netip.Addr
 	stop  func() // its server
 }
-
-func (a *agent) Read() (record []byte, more bool, err error) {
-	if r, ok := <-a.feed; ok {
-		return r, false, nil
-	}
-	return nil, false, os.ErrClosed
-}
-
-func (a *agent) Close() error { close(a.feed); return nil }
 
 func newCluster(t *testing.T, names ...string) *cluster {
 	t.Helper()
@@ -90,13 +81,13 @@ func newCluster(t *testing.T, names ...string) *cluster {
 		c.tables.Nodes.MarkSynced(tx)
 	})
 	for i, name := range names {
-		a := &agent{feed: make(chan []byte), at: netip.AddrFrom4([4]byte{127, 77, 0, byte(i + 1)})}
+		a := &agent{feed: observetest.NewFeed(), at: netip.AddrFrom4([4]byte{127, 77, 0, byte(i + 1)})}
 		a.flows = observe.New(c.tables, c.db, observe.Options{
 			Node: name, Version: "v" + name, Capacity: 64,
 			Now: func() time.Time { return epoch.Add(time.Hour) }, Mono: func() int64 { return int64(time.Hour) },
 		})
 		c.agents[name] = a
-		run(t, func(ctx context.Context) error { return a.flows.Run(ctx, a) })
+		run(t, func(ctx context.Context) error { return a.flows.Run(ctx, a.feed) })
 		c.start(name)
 		c.know(name)
 	}
@@ -134,9 +125,7 @@ func (c *cluster) event(node string, ms int, number uint16) {
 		Time: uint64(ms) * uint64(time.Millisecond), Type: abi.EventDrop, Reason: abi.DropPolicy, Hook: abi.HookFromPod, Protocol: 6, SrcPort: number, DstPort: 80,
 		Src: abi.From(netip.MustParseAddr("10.0.0.5")), Dst: abi.From(netip.MustParseAddr("10.0.0.9")),
 	}
-	b := make([]byte, unsafe.Sizeof(e))
-	copy(b, unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)))
-	c.agents[node].feed <- b
+	c.agents[node].feed.Records <- observetest.Record(e)
 }
 
 // run runs something until the test ends, or stop is called.
@@ -194,23 +183,11 @@ func (c *cluster) connected(pool *peers.Pool, want int) {
 
 func (c *cluster) client(pool Peers, o Options) observerpb.ObserverClient {
 	c.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	if o.Gate == nil {
 		o.Gate = Open{}
 	}
 	relay := NewServer(pool, o)
-	s := grpc.NewServer(relay.Interceptors()...)
-	relay.Register(s)
-	go func() { _ = s.Serve(l) }()
-	c.t.Cleanup(s.Stop)
-	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.t.Cleanup(func() { conn.Close() })
+	conn, _ := relaytest.Serve(c.t, relay.Interceptors(), relay.Register)
 	return observerpb.NewObserverClient(conn)
 }
 
@@ -440,24 +417,12 @@ func (stuck) GetFlows(_ *observerpb.GetFlowsRequest, stream grpc.ServerStreaming
 	return nil
 }
 
-// fixed are peers that never change.
-type fixed []peers.Peer
-
-func (f fixed) List() (all []peers.Peer, changed <-chan struct{}) { return f, nil }
-
 func TestANodeThatNeverAnswersCostsItsOwnFlowsOnly(t *testing.T) {
 	c := newCluster(t, "a")
 	c.event("a", 1, 1)
 	c.event("a", 2, 2)
 	c.event("a", 3, 3) // those before are in the journal now
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer()
-	observerpb.RegisterObserverServer(s, stuck{})
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(s.Stop)
+	silent, _ := relaytest.Serve(t, nil, func(s grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(s, stuck{}) })
 	dial := func(address string, o credentials.TransportCredentials) *grpc.ClientConn {
 		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(o), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 		if err != nil {
@@ -467,9 +432,9 @@ func TestANodeThatNeverAnswersCostsItsOwnFlowsOnly(t *testing.T) {
 		_, _ = observerpb.NewObserverClient(conn).ServerStatus(t.Context(), &observerpb.ServerStatusRequest{}) // it is connected now
 		return conn
 	}
-	client := c.client(fixed{
+	client := c.client(peers.Fixed{
 		{Name: "a", Available: true, Conn: dial("127.77.0.1:"+c.port, c.files.Client("a.default.hubble-grpc.cilium.io"))},
-		{Name: "stuck", Available: true, Conn: dial(l.Addr().String(), insecure.NewCredentials())},
+		{Name: "stuck", Available: true, Conn: dial(silent.Target(), insecure.NewCredentials())},
 	}, Options{Answer: 3 * time.Second})
 	have, err := ask(t, client, &observerpb.GetFlowsRequest{Number: 2, Until: at(2)})
 	if want := []string{"connected a stuck", "error stuck", "1", "2"}; err != nil || !slices.Equal(have, want) {

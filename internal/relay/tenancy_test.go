@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
@@ -29,78 +25,10 @@ import (
 
 	"weftnet.io/weftnet/internal/flow/query"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/relaytest"
 	"weftnet.io/weftnet/internal/tenancy"
 	"weftnet.io/weftnet/internal/tenancy/tenancytest"
 )
-
-// told is an agent that has what a test says, and answers as agents do.
-type told struct {
-	observerpb.UnimplementedObserverServer
-	node string
-
-	mu    sync.Mutex
-	items []tenancytest.Item
-	asked []*observerpb.GetFlowsRequest
-}
-
-func (a *told) have(all []tenancytest.Item) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.items = slices.DeleteFunc(slices.Clone(all), func(i tenancytest.Item) bool { return i.Node != a.node })
-}
-
-func (a *told) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
-	q, err := query.New(r)
-	if err != nil {
-		return status.Error(codes.InvalidArgument, err.Error())
-	}
-	a.mu.Lock()
-	a.asked = append(a.asked, r)
-	items := slices.DeleteFunc(slices.Clone(a.items), func(i tenancytest.Item) bool {
-		return !q.Since.IsZero() && i.At.Before(q.Since) || !q.Until.IsZero() && i.At.After(q.Until) || i.Flow != nil && !q.Want(i.Flow) || q.Follow && q.Number == 0 && q.Since.IsZero()
-	})
-	a.mu.Unlock()
-	if n := int(q.Number); q.Last() && len(items) > n {
-		items = items[len(items)-n:]
-	}
-	for _, i := range items {
-		one := &observerpb.GetFlowsResponse{Time: timestamppb.New(i.At), NodeName: "default/" + a.node}
-		if i.Lost != nil {
-			one.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: i.Lost}
-		} else {
-			one.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.Mask.Apply(i.Flow)}
-		}
-		if err := stream.Send(one); err != nil {
-			return err
-		}
-	}
-	if q.Follow && q.Until.IsZero() {
-		<-stream.Context().Done()
-	}
-	return nil
-}
-
-func (a *told) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	n := uint64(len(a.items))
-	return &observerpb.ServerStatusResponse{NumFlows: n, SeenFlows: 3 * n, MaxFlows: 4095, FlowsRate: float64(n), Version: "v", UptimeNs: 7}, nil
-}
-
-func (a *told) GetNamespaces(context.Context, *observerpb.GetNamespacesRequest) (*observerpb.GetNamespacesResponse, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r := &observerpb.GetNamespacesResponse{}
-	for _, i := range a.items {
-		for _, end := range []*flowpb.Endpoint{i.Flow.GetSource(), i.Flow.GetDestination()} {
-			// Of a flow that the reader must not see, the name of a namespace that it may see is no secret.
-			if n := end.GetNamespace(); n != "" && (!tenancytest.Sees(n) || tenancytest.Visible(i.Flow)) {
-				r.Namespaces = append(r.Namespaces, &observerpb.Namespace{Cluster: "default", Namespace: n})
-			}
-		}
-	}
-	return r, nil
-}
 
 // rights is a gate: what the client of a token may see; all, if that is so of no namespace.
 type rights map[string]func(namespace string) bool
@@ -124,47 +52,31 @@ func (t tenant) May(_ context.Context, namespace string) (bool, error) { return 
 
 // hall is a relay with agents that have what tests say.
 type hall struct {
-	agents []*told
+	agents []*relaytest.Agent
 	client observerpb.ObserverClient
 	log    *bytes.Buffer
-}
-
-func serveGRPC(t *testing.T, o []grpc.ServerOption, register func(*grpc.Server)) *grpc.ClientConn {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer(o...)
-	register(s)
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(s.Stop)
-	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn
 }
 
 func newHall(t *testing.T, gate tenancy.Gate) *hall {
 	t.Helper()
 	h := &hall{log: &bytes.Buffer{}}
-	var all fixed
+	var all peers.Fixed
 	for _, node := range tenancytest.Nodes {
-		a := &told{node: node}
+		a := relaytest.New(node)
+		a.Seen = 3
 		h.agents = append(h.agents, a)
-		conn := serveGRPC(t, nil, func(s *grpc.Server) { observerpb.RegisterObserverServer(s, a) })
+		conn, _ := relaytest.Serve(t, nil, a.Register)
 		all = append(all, peers.Peer{Name: node, Address: "192.0.2.1:4244", ServerName: node, Available: true, Conn: conn})
 	}
 	s := NewServer(all, Options{Version: "v1", Answer: time.Minute, Window: time.Minute, Gate: gate, Log: slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
-	h.client = observerpb.NewObserverClient(serveGRPC(t, s.Interceptors(), func(g *grpc.Server) { s.Register(g) }))
+	conn, _ := relaytest.Serve(t, s.Interceptors(), s.Register)
+	h.client = observerpb.NewObserverClient(conn)
 	return h
 }
 
 func (h *hall) have(all []tenancytest.Item) {
 	for _, a := range h.agents {
-		a.have(all)
+		a.Have(all)
 	}
 }
 

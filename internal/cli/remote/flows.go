@@ -131,18 +131,13 @@ func (n narrowed) SendMsg(m any) error {
 	return n.ClientStream.SendMsg(m)
 }
 
-// fixed are agents that stay as they are.
-type fixed []peers.Peer
-
-func (f fixed) List() (all []peers.Peer, changed <-chan struct{}) { return f, nil }
-
 // merged is a relay in this process, which asks the agents by exec in their pods. Who may do that sees everything there.
 func (c *Cluster) merged(ctx context.Context) (*grpc.ClientConn, error) {
 	agents, err := c.Agents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var all fixed
+	var all peers.Fixed
 	for _, a := range agents {
 		conn, err := grpc.NewClient("passthrough:///"+a.Node, grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return c.Dial(ctx, a, hubbleSocket) }))

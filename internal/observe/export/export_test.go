@@ -12,11 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -25,26 +23,9 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/table"
 )
-
-// feed is a source of records that a test writes.
-type feed struct {
-	records chan []byte
-	closed  chan struct{}
-	once    sync.Once
-}
-
-func (f *feed) Read() ([]byte, bool, error) {
-	select {
-	case r := <-f.records:
-		return r, false, nil
-	case <-f.closed:
-		return nil, false, os.ErrClosed
-	}
-}
-
-func (f *feed) Close() error { f.once.Do(func() { close(f.closed) }); return nil }
 
 // drop is a packet to a port that a policy dropped.
 func drop(port uint16) []byte {
@@ -52,7 +33,7 @@ func drop(port uint16) []byte {
 		Type: abi.EventDrop, Reason: abi.DropPolicy, Hook: abi.HookFromPod, Protocol: 6, SrcPort: 4000, DstPort: port, TcpFlags: 2,
 		Src: abi.From(netip.MustParseAddr("10.0.0.5")), Dst: abi.From(netip.MustParseAddr("10.0.0.9")),
 	}
-	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)))
+	return observetest.Record(e)
 }
 
 // node makes an observer at work, in a bubble of synctest, and gives what sends it a drop.
@@ -60,14 +41,14 @@ func node(t *testing.T) (o *observe.Observer, happens func(port uint16)) {
 	t.Helper()
 	tables, db := table.New()
 	o = observe.New(tables, db, observe.Options{Node: "n1", Now: time.Now, Mono: func() int64 { return 0 }})
-	f := &feed{records: make(chan []byte), closed: make(chan struct{})}
+	f := observetest.NewFeed()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = o.Run(ctx, f) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return o, func(port uint16) {
 		synctest.Wait()
-		f.records <- drop(port)
+		f.Records <- drop(port)
 		synctest.Wait()
 	}
 }

@@ -8,12 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -21,6 +19,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -172,30 +171,12 @@ func TestAMessageIsNoLongerThanAPathTakes(t *testing.T) {
 	}
 }
 
-// feed is a source of records that a test writes.
-type feed struct {
-	records chan []byte
-	closed  chan struct{}
-	once    sync.Once
-}
-
-func (f *feed) Read() ([]byte, bool, error) {
-	select {
-	case r := <-f.records:
-		return r, false, nil
-	case <-f.closed:
-		return nil, false, os.ErrClosed
-	}
-}
-
-func (f *feed) Close() error { f.once.Do(func() { close(f.closed) }); return nil }
-
 // drops has an observer make the same drop again and again, until the test ends.
 func drops(t *testing.T) *observe.Observer {
 	t.Helper()
 	tables, db := table.New()
 	o := observe.New(tables, db, observe.Options{Node: "n1"})
-	f := &feed{records: make(chan []byte), closed: make(chan struct{})}
+	f := observetest.NewFeed()
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = o.Run(ctx, f) })
@@ -206,7 +187,7 @@ func drops(t *testing.T) *observe.Observer {
 		}
 		for {
 			select {
-			case f.records <- unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)):
+			case f.Records <- observetest.Record(e):
 			case <-ctx.Done():
 				return
 			}

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -27,6 +26,7 @@ import (
 	"weftnet.io/weftnet/internal/credential"
 	"weftnet.io/weftnet/internal/credential/credentialtest"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -35,36 +35,17 @@ import (
 
 const name = "n1.default.hubble-grpc.cilium.io"
 
-// feed is a source of events that a test writes.
-type feed struct {
-	records chan []byte
-	closed  chan struct{}
-}
-
-func (f *feed) Read() (record []byte, more bool, err error) {
-	select {
-	case r := <-f.records:
-		return r, false, nil
-	case <-f.closed:
-		return nil, false, os.ErrClosed
-	}
-}
-
-func (f *feed) Close() error { close(f.closed); return nil }
-
 // event is a dropped packet.
 func event() []byte {
 	e := abi.Event{
 		Type: abi.EventDrop, Reason: abi.DropPolicy, Hook: abi.HookFromPod, Protocol: 6, SrcPort: 4000, DstPort: 80,
 		Src: abi.From(netip.MustParseAddr("10.0.0.5")), Dst: abi.From(netip.MustParseAddr("10.0.0.9")),
 	}
-	b := make([]byte, unsafe.Sizeof(e))
-	copy(b, unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)))
-	return b
+	return observetest.Record(e)
 }
 
 // agent is one that serves flows of node n1, and the events of its kernel.
-func agent(t *testing.T) (*Server, *feed) {
+func agent(t *testing.T) (*Server, *observetest.Feed) {
 	t.Helper()
 	tables, db := table.New()
 	if err := db.Write(func(tx *state.Tx) error {
@@ -75,7 +56,7 @@ func agent(t *testing.T) (*Server, *feed) {
 		t.Fatal(err)
 	}
 	o := observe.New(tables, db, observe.Options{Node: "n1"})
-	f := &feed{make(chan []byte), make(chan struct{})}
+	f := observetest.NewFeed()
 	run(t, func(ctx context.Context) error { return o.Run(ctx, f) })
 	return &Server{Flows: o, Peers: peer.New(tables, db), Log: slog.New(slog.DiscardHandler)}, f
 }
@@ -259,8 +240,8 @@ func TestASlowClientIsToldWhatItLostAndHoldsUpNoOther(t *testing.T) {
 		return r
 	}
 	one := event()
-	events.records <- one
-	events.records <- one // the first is in the journal
+	events.Records <- one
+	events.Records <- one // the first is in the journal
 	slow, quick := follow(), follow()
 	recv(slow)
 	recv(quick)
@@ -282,7 +263,7 @@ func TestASlowClientIsToldWhatItLostAndHoldsUpNoOther(t *testing.T) {
 		got <- n
 	}()
 	for range many {
-		events.records <- one
+		events.Records <- one
 	}
 	if n := <-got; n < many {
 		t.Errorf("the quick client has %d of %d", n, many)

@@ -1,70 +1,23 @@
 package ui_test
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
-	observerpb "github.com/cilium/cilium/api/v1/observer"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
-	"weftnet.io/weftnet/internal/flow/query"
 	"weftnet.io/weftnet/internal/relay"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/relaytest"
 	"weftnet.io/weftnet/internal/relay/ui"
 	"weftnet.io/weftnet/internal/tenancy/tenancytest"
 )
-
-// scripted is an agent that has what a test says, and answers as agents do.
-type scripted struct {
-	observerpb.UnimplementedObserverServer
-	node  string
-	items []tenancytest.Item
-}
-
-func (a *scripted) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
-	q, err := query.New(r)
-	if err != nil {
-		return status.Error(codes.InvalidArgument, err.Error())
-	}
-	items := slices.DeleteFunc(slices.Clone(a.items), func(i tenancytest.Item) bool {
-		return !q.Since.IsZero() && i.At.Before(q.Since) || !q.Until.IsZero() && i.At.After(q.Until) || i.Flow != nil && !q.Want(i.Flow)
-	})
-	if n := int(q.Number); q.Last() && len(items) > n {
-		items = items[len(items)-n:]
-	}
-	for _, i := range items {
-		one := &observerpb.GetFlowsResponse{Time: timestamppb.New(i.At), NodeName: "default/" + a.node}
-		if i.Lost != nil {
-			one.ResponseTypes = &observerpb.GetFlowsResponse_LostEvents{LostEvents: i.Lost}
-		} else {
-			one.ResponseTypes = &observerpb.GetFlowsResponse_Flow{Flow: q.Mask.Apply(i.Flow)}
-		}
-		if err := stream.Send(one); err != nil {
-			return err
-		}
-	}
-	if q.Follow {
-		<-stream.Context().Done()
-	}
-	return nil
-}
-
-func (a *scripted) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
-	n := uint64(len(a.items))
-	return &observerpb.ServerStatusResponse{NumFlows: n, SeenFlows: n, MaxFlows: 4095, UptimeNs: uint64(24 * time.Hour)}, nil
-}
 
 // wishes are filters of kinds and of single flows.
 var wishes = []*flowpb.FlowFilter{
@@ -87,10 +40,11 @@ var wishes = []*flowpb.FlowFilter{
 
 // words is all that a tenant hears of some flows.
 func words(t *testing.T, items []tenancytest.Item, f *observerv1.Filter, order observerv1.Order, size uint32) (all []string) {
-	var list fixed
+	var list peers.Fixed
 	for _, node := range tenancytest.Nodes {
-		a := &scripted{node: node, items: slices.DeleteFunc(slices.Clone(items), func(i tenancytest.Item) bool { return i.Node != node })}
-		conn, stop := serve(t, nil, func(r grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(r, a) })
+		a := relaytest.New(node)
+		a.Have(items)
+		conn, stop := relaytest.Serve(t, nil, a.Register)
 		defer stop()
 		defer conn.Close()
 		list = append(list, peers.Peer{Name: node, Available: true, Conn: conn})
@@ -98,7 +52,7 @@ func words(t *testing.T, items []tenancytest.Item, f *observerv1.Filter, order o
 	r := relay.NewServer(list, relay.Options{Gate: gate{}, Answer: time.Minute, Window: time.Minute})
 	u := ui.New(ui.Options{Peers: list, Flows: r, Reader: reader, Answer: time.Minute, Now: func() time.Time { return boot.Add(time.Minute) }})
 	defer u.Close()
-	conn, stop := serve(t, r.Interceptors(), u.Register)
+	conn, stop := relaytest.Serve(t, r.Interceptors(), u.Register)
 	defer stop()
 	defer conn.Close()
 	client, ctx, print := observerv1.NewObserverClient(conn), as(t.Context(), "a+a2"), prototext.MarshalOptions{}.Format
@@ -116,11 +70,6 @@ func words(t *testing.T, items []tenancytest.Item, f *observerv1.Filter, order o
 	}
 	return all
 }
-
-// fixed are peers that never change.
-type fixed []peers.Peer
-
-func (f fixed) List() (all []peers.Peer, changed <-chan struct{}) { return f, nil }
 
 func TestATenantHearsNothingOfOthersByGraphsAndPages(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {

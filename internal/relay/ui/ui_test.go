@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -29,8 +26,10 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/relay"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/relaytest"
 	"weftnet.io/weftnet/internal/relay/ui"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -61,19 +60,10 @@ type cluster struct {
 // agent is an observer whose kernel is a test.
 type agent struct {
 	flows *observe.Observer
-	feed  chan []byte
+	feed  *observetest.Feed
 	conn  *grpc.ClientConn
 	lost  func() // its server ends
 }
-
-func (a *agent) Read() (record []byte, more bool, err error) {
-	if r, ok := <-a.feed; ok {
-		return r, false, nil
-	}
-	return nil, false, os.ErrClosed
-}
-
-func (a *agent) Close() error { close(a.feed); return nil }
 
 // members are the agents that a relay knows.
 type members struct {
@@ -134,42 +124,24 @@ const (
 )
 
 func (c *cluster) add(name string) {
-	a := &agent{feed: make(chan []byte)}
+	a := &agent{feed: observetest.NewFeed()}
 	at := boot // it begins, and an hour later all else happens
 	a.flows = observe.New(c.tables, c.db, observe.Options{Node: name, Capacity: c.kept, Now: func() time.Time { return at }, Mono: func() int64 { return int64(time.Hour) }})
 	at = now
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.flows.Run(ctx, a) }()
+	go func() { done <- a.flows.Run(ctx, a.feed) }()
 	c.t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 			c.t.Error(err)
 		}
 	})
-	a.conn, a.lost = serve(c.t, nil, a.flows.Register)
+	a.conn, a.lost = relaytest.Serve(c.t, nil, a.flows.Register)
 	c.agents[name] = a
 	c.all.change(func(list []peers.Peer) []peers.Peer {
 		return append(list, peers.Peer{Name: name, Available: true, Conn: a.conn})
 	})
-}
-
-func serve(t *testing.T, o []grpc.ServerOption, register func(grpc.ServiceRegistrar)) (conn *grpc.ClientConn, stop func()) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := grpc.NewServer(o...)
-	register(s)
-	go func() { _ = s.Serve(l) }()
-	t.Cleanup(s.Stop)
-	conn, err = grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return conn, s.Stop
 }
 
 // restart has another relay take the place of the one there is.
@@ -181,7 +153,7 @@ func (c *cluster) restart() {
 	u := ui.New(ui.Options{Peers: c.all, Flows: r, Reader: reader, Answer: time.Minute, Now: func() time.Time { return now }})
 	c.t.Cleanup(u.Close)
 	var conn *grpc.ClientConn
-	conn, c.stop = serve(c.t, r.Interceptors(), func(g grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(g, r); u.Register(g) })
+	conn, c.stop = relaytest.Serve(c.t, r.Interceptors(), func(g grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(g, r); u.Register(g) })
 	c.at = conn.Target()
 	c.client, c.hubble = observerv1.NewObserverClient(conn), observerpb.NewObserverClient(conn)
 }
@@ -222,13 +194,11 @@ func (c *cluster) event(node string, before int, number uint16, change func(*abi
 	if change != nil {
 		change(&e)
 	}
-	b := make([]byte, unsafe.Sizeof(e))
-	copy(b, unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)))
-	c.agents[node].feed <- b
+	c.agents[node].feed.Records <- observetest.Record(e)
 }
 
 // seen waits until what a node was told of is in its journal: it takes the next record then.
-func (c *cluster) seen(node string) { c.agents[node].feed <- []byte("no event") }
+func (c *cluster) seen(node string) { c.agents[node].feed.Records <- []byte("no event") }
 
 func port(f *flowpb.Flow) string {
 	src, _, _ := flow.Ports(f)
