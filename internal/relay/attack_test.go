@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/relaytest"
 	"weftnet.io/weftnet/internal/tenancy/tenancytest"
 )
 
@@ -30,11 +31,9 @@ func TestAgentsDoNoMoreAndNoLessForTheNamespaceOfAnother(t *testing.T) {
 		if err != io.EOF { //nolint:errorlint // of gRPC it is as it is
 			t.Fatal(err)
 		}
-		a := h.agents[0]
-		a.mu.Lock()
-		defer a.mu.Unlock()
+		last := h.agents[0].Asked()
 		var text []string
-		for _, f := range a.asked[len(a.asked)-1].GetWhitelist() {
+		for _, f := range last[len(last)-1].GetWhitelist() {
 			text = append(text, strings.Join(f.GetSourcePod(), ",")+">"+strings.Join(f.GetDestinationPod(), ","))
 		}
 		return strings.Join(text, " ")
@@ -75,9 +74,10 @@ func (endless) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*
 // Each status of a client that may not see everything has every agent give all that it keeps, and any pod has a token.
 func TestStatusesCountAsRequestsForFlows(t *testing.T) {
 	agent := endless{asked: make(chan struct{}, 100)}
-	conn := serveGRPC(t, nil, func(s *grpc.Server) { observerpb.RegisterObserverServer(s, agent) })
-	s := NewServer(fixed{peers.Peer{Name: "n1", Available: true, Conn: conn}}, Options{Answer: time.Minute, Requests: 4, Gate: rights{"a": tenancytest.Sees}})
-	client := observerpb.NewObserverClient(serveGRPC(t, s.Interceptors(), func(g *grpc.Server) { s.Register(g) }))
+	conn, _ := relaytest.Serve(t, nil, func(s grpc.ServiceRegistrar) { observerpb.RegisterObserverServer(s, agent) })
+	s := NewServer(peers.Fixed{peers.Peer{Name: "n1", Available: true, Conn: conn}}, Options{Answer: time.Minute, Requests: 4, Gate: rights{"a": tenancytest.Sees}})
+	to, _ := relaytest.Serve(t, s.Interceptors(), func(g grpc.ServiceRegistrar) { s.Register(g) })
+	client := observerpb.NewObserverClient(to)
 	ctx, cancel := context.WithCancel(as(t.Context(), "a"))
 	done := make(chan error)
 	go func() {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"weftnet.io/weftnet/internal/flow/query"
+	"weftnet.io/weftnet/internal/relay/frame"
 	"weftnet.io/weftnet/internal/relay/merge"
 )
 
@@ -68,7 +68,7 @@ func (s *Server) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStrea
 	}
 	g := &gather{
 		s: s, q: q, view: v, request: asked, stream: stream, ctx: ctx, started: time.Now(),
-		merge: merge.New[*observerpb.GetFlowsResponse](limits), readers: map[string]*reader{}, sources: map[string]*reader{}, woken: make(chan struct{}, 1),
+		merge: merge.New[item](limits), readers: map[string]*reader{}, sources: map[string]*reader{}, woken: make(chan struct{}, 1),
 		told: map[string]relaypb.NodeState{}, past: true,
 	}
 	if q.Last() && q.Number < allOf {
@@ -101,7 +101,7 @@ type gather struct {
 	woken   chan struct{} // a reader has done something
 
 	mu    sync.Mutex // guards what follows
-	merge *merge.Merge[*observerpb.GetFlowsResponse]
+	merge *merge.Merge[item]
 	ended []end
 
 	// Of the loop alone.
@@ -115,6 +115,12 @@ type gather struct {
 	sent    uint64
 }
 
+// item is what an agent gave.
+type item struct {
+	*frame.Frame
+	shown *observerpb.GetFlowsResponse // what the client is sent instead; nil: the frame
+}
+
 // reader takes in what one agent gives.
 type reader struct {
 	node    string
@@ -123,8 +129,8 @@ type reader struct {
 	running bool          // of the loop
 	failed  time.Time     // when it ended with an error
 
-	latest time.Time       // of what it gave
-	at     map[string]bool // what it gave of that time, by UUID
+	latest time.Time      // of what it gave
+	same   []*frame.Frame // what it gave of that time
 }
 
 // end is that of a reader.
@@ -199,7 +205,7 @@ func (g *gather) join() (changed <-chan struct{}, err error) {
 			tell(p.Name, relaypb.NodeState_NODE_UNAVAILABLE)
 			continue
 		case r == nil:
-			r = &reader{node: p.Name, space: make(chan struct{}, 1), at: map[string]bool{}}
+			r = &reader{node: p.Name, space: make(chan struct{}, 1)}
 			g.readers[p.Name] = r
 			if g.joined {
 				r.latest = g.started // it was away, or not there, when the others were asked
@@ -215,8 +221,8 @@ func (g *gather) join() (changed <-chan struct{}, err error) {
 		g.mu.Lock()
 		g.merge.Open(r.source, now)
 		g.mu.Unlock()
-		request, client := g.ask(r), observerpb.NewObserverClient(p.Conn)
-		g.reading.Go(func() { g.read(r, client, request) })
+		request := g.ask(r)
+		g.reading.Go(func() { g.read(r, p.Conn, request) })
 	}
 	for name := range g.told {
 		if !there[name] && g.told[name] != relaypb.NodeState_NODE_GONE {
@@ -246,8 +252,8 @@ func (g *gather) ask(r *reader) *observerpb.GetFlowsRequest {
 }
 
 // read takes in what an agent gives, as far as there is room.
-func (g *gather) read(r *reader, client observerpb.ObserverClient, request *observerpb.GetFlowsRequest) {
-	err := g.pull(r, client, request)
+func (g *gather) read(r *reader, conn *grpc.ClientConn, request *observerpb.GetFlowsRequest) {
+	err := g.s.taps.Read(g.ctx, conn, request, func(all []*frame.Frame) error { return g.take(r, all) })
 	g.mu.Lock()
 	g.merge.Close(r.source)
 	g.ended = append(g.ended, end{r, err})
@@ -255,54 +261,65 @@ func (g *gather) read(r *reader, client observerpb.ObserverClient, request *obse
 	g.wake()
 }
 
-func (g *gather) pull(r *reader, client observerpb.ObserverClient, request *observerpb.GetFlowsRequest) error {
-	stream, err := client.GetFlows(g.ctx, request)
-	if err != nil {
+// take takes in some.
+func (g *gather) take(r *reader, all []*frame.Frame) error {
+	if err := g.view.holds(g.ctx); err != nil {
 		return err
 	}
-	for {
-		one, err := stream.Recv()
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		case !r.note(one):
+	items := make([]item, 0, len(all))
+	skipped, read := false, false
+	for _, f := range all {
+		if !r.note(f) {
 			continue
 		}
-		read := !one.GetTime().AsTime().Before(g.started)
-		if one, err = g.pass(one); err != nil {
-			return err
+		one := item{Frame: f}
+		if !g.view.all {
+			var err error
+			if one.shown, err = g.pass(f); err != nil {
+				return err
+			}
+			if one.shown == nil {
+				skipped, read = true, read || !f.Time().Before(g.started)
+				continue
+			}
 		}
-		if one == nil {
-			g.mu.Lock()
-			g.merge.Skip(r.source, read, time.Now())
-			g.mu.Unlock()
+		items = append(items, one)
+	}
+	if skipped {
+		g.mu.Lock()
+		g.merge.Skip(r.source, read, time.Now())
+		g.mu.Unlock()
+	}
+	for len(items) > 0 {
+		now := time.Now()
+		g.mu.Lock()
+		n := 0
+		for ; n < len(items) && g.merge.Room(r.source); n++ {
+			g.merge.Put(r.source, items[n].Time(), items[n], now)
+		}
+		g.mu.Unlock()
+		if items = items[n:]; n > 0 {
+			g.wake()
 			continue
 		}
-		for put := false; !put; {
-			g.mu.Lock()
-			if put = g.merge.Room(r.source); put {
-				g.merge.Put(r.source, one.GetTime().AsTime(), one, time.Now())
-			}
-			g.mu.Unlock()
-			if put {
-				g.wake()
-				break
-			}
-			select {
-			case <-r.space:
-			case <-g.ctx.Done():
-				return g.ctx.Err()
-			}
+		select {
+		case <-r.space:
+		case <-g.ctx.Done():
+			return g.ctx.Err()
 		}
 	}
+	return nil
 }
 
-// pass gives what the client is sent of what an agent gave; nil: nothing. What it may see comes first, then what it wants of that.
-func (g *gather) pass(one *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
+// pass gives what the client is sent of what an agent gave, who may not see everything; nil: nothing. What it may see comes first, then
+// what it wants of that.
+func (g *gather) pass(f *frame.Frame) (*observerpb.GetFlowsResponse, error) {
+	one, err := f.Message()
+	if err != nil {
+		return nil, err
+	}
 	shown, err := g.view.show(g.ctx, one)
-	if f := shown.GetFlow(); f != nil && !g.view.all {
+	if f := shown.GetFlow(); f != nil {
 		if !g.q.Want(f) {
 			return nil, nil
 		}
@@ -312,21 +329,24 @@ func (g *gather) pass(one *observerpb.GetFlowsResponse) (*observerpb.GetFlowsRes
 }
 
 // note remembers what an agent gave last, and tells whether it is new: an agent that is asked again gives what is as old once more.
-func (r *reader) note(one *observerpb.GetFlowsResponse) bool {
-	f := one.GetFlow()
-	if f == nil {
+func (r *reader) note(f *frame.Frame) bool {
+	if f.Kind() != frame.Flow {
 		return true
 	}
-	switch at := one.GetTime().AsTime(); {
+	switch at := f.Time(); {
 	case at.After(r.latest):
 		r.latest = at
-		clear(r.at)
-	case at.Equal(r.latest) && r.at[f.GetUuid()] && f.GetUuid() != "":
-		return false
+		clear(r.same)
+		r.same = r.same[:0]
 	case at.Before(r.latest):
 		return true
+	case len(r.same) > 0:
+		uuid := f.UUID()
+		if uuid != "" && slices.ContainsFunc(r.same, func(s *frame.Frame) bool { return s.UUID() == uuid }) {
+			return false
+		}
 	}
-	r.at[f.GetUuid()] = true
+	r.same = append(r.same, f)
 	return true
 }
 
@@ -467,7 +487,7 @@ func (g *gather) settled(now time.Time) (bool, time.Duration) {
 func (g *gather) begin(now time.Time) error {
 	g.past = false
 	g.mu.Lock()
-	var rest []merge.Item[*observerpb.GetFlowsResponse]
+	var rest []merge.Item[item]
 	for g.last != nil && g.merge.Len() > 0 {
 		rest = append(rest, g.merge.Take(now))
 	}
@@ -498,42 +518,53 @@ func (g *gather) flush() error {
 }
 
 // give sends one, or holds it back until it is known whether it is of the last ones. done tells that those were all.
-func (g *gather) give(one *observerpb.GetFlowsResponse) (done bool, err error) {
+func (g *gather) give(one item) (done bool, err error) {
 	if g.last != nil {
 		g.last.add(one)
 		return false, nil
 	}
-	g.view.sends(one)
-	if err := g.stream.Send(one); err != nil {
+	if err := g.send(one); err != nil {
 		return false, err
 	}
-	if lost := one.GetLostEvents(); lost != nil {
-		g.s.numbers.lost.Add(lost.GetNumEventsLost())
+	switch one.Kind() {
+	case frame.Lost:
+		m, err := one.Message()
+		if err != nil {
+			return false, err
+		}
+		g.s.numbers.lost.Add(cmp.Or(one.shown, m).GetLostEvents().GetNumEventsLost())
+	case frame.Flow:
+		g.s.numbers.flows.Add(1)
+		g.sent++
+		return g.q.First && g.q.Number > 0 && g.sent == g.q.Number, nil
 	}
-	if one.GetFlow() == nil {
-		return false, nil
+	return false, nil
+}
+
+func (g *gather) send(one item) error {
+	if one.shown == nil {
+		return g.stream.SendMsg(one.Frame)
 	}
-	g.s.numbers.flows.Add(1)
-	g.sent++
-	return g.q.First && g.q.Number > 0 && g.sent == g.q.Number, nil
+	g.view.sends(one.shown)
+	return g.stream.Send(one.shown)
 }
 
 // tail keeps the last flows, and the news of losses between them.
 type tail struct {
 	most  uint64
-	items []*observerpb.GetFlowsResponse
+	items []item
 	flows uint64
 }
 
-func (t *tail) add(one *observerpb.GetFlowsResponse) {
+func (t *tail) add(one item) {
 	t.items = append(t.items, one)
-	if one.GetFlow() == nil {
+	if one.Kind() != frame.Flow {
 		return
 	}
-	for t.flows++; t.flows > t.most || t.flows == t.most && t.items[0].GetFlow() == nil; t.items = t.items[1:] {
-		if t.items[0].GetFlow() != nil {
+	for t.flows++; t.flows > t.most || t.flows == t.most && t.items[0].Kind() != frame.Flow; t.items = t.items[1:] {
+		if t.items[0].Kind() == frame.Flow {
 			t.flows--
 		}
-		t.items[0] = nil
+		t.items[0] = item{}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"weftnet.io/weftnet/internal/relay/frame"
 	"weftnet.io/weftnet/internal/tenancy"
 )
 
@@ -33,10 +34,11 @@ func (everyone) Name() string                              { return "system:anon
 func (everyone) All(context.Context) (bool, error)         { return true, nil }
 func (everyone) May(context.Context, string) (bool, error) { return true, nil }
 
-// Interceptors have a server of gRPC ask each client who it is, for whatever it asks but how the relay is. (Who watches that is asked: a watch
-// goes on for as long as a client likes.)
+// Interceptors have a server of gRPC ask each client who it is, for whatever it asks but how the relay is, and send flows as agents sent them.
+// (Who watches that is asked: a watch goes on for as long as a client likes.)
 func (s *Server) Interceptors() []grpc.ServerOption {
 	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(frame.Codec{}),
 		grpc.UnaryInterceptor(func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			ctx, err := s.admit(ctx, info.FullMethod)
 			if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"weftnet.io/weftnet/internal/relay/crowd"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/tap"
 	"weftnet.io/weftnet/internal/relay/ui"
 	"weftnet.io/weftnet/internal/tenancy"
 )
@@ -47,6 +48,7 @@ type Server struct {
 	o       Options
 	numbers *numbers
 	crowd   *crowd.Crowd
+	taps    *tap.Taps
 }
 
 // NewServer makes a server.
@@ -58,13 +60,13 @@ func NewServer(p Peers, o Options) *Server {
 	if o.Gate == nil {
 		o.Gate = closed{}
 	}
-	return &Server{peers: p, o: o, numbers: newNumbers(p), crowd: crowd.New(o.Requests)}
+	return &Server{peers: p, o: o, numbers: newNumbers(p), crowd: crowd.New(o.Requests), taps: tap.New(tap.Limits{})}
 }
 
 // Register has a server of gRPC answer clients. It must have Interceptors.
 func (s *Server) Register(r grpc.ServiceRegistrar) {
 	observerpb.RegisterObserverServer(r, s)
-	ui.New(ui.Options{Peers: s.peers, Flows: s, Reader: readerOf, Answer: s.o.Answer, Log: s.o.Log}).Register(r)
+	ui.New(ui.Options{Peers: s.peers, Flows: s, Taps: s.taps, Reader: readerOf, Answer: s.o.Answer, Log: s.o.Log}).Register(r)
 }
 
 // Metrics are what the server tells of itself.

@@ -38,17 +38,20 @@ func viewOf(ctx context.Context) (*view, error) {
 // refused is an error of the view: the request ends with it.
 type refused struct{ error }
 
-// show gives what may be seen of what an agent answered; nil: nothing.
-func (v *view) show(ctx context.Context, r *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
+// holds tells whether the reader may still see what it was let in for, before anything more is shown. An error says why not.
+func (v *view) holds(ctx context.Context) error {
 	all, err := v.reader.All(ctx)
 	switch {
 	case err != nil:
-		return nil, refused{err}
+		return refused{err}
 	case v.all && !all:
-		return nil, refused{status.Error(codes.PermissionDenied, "your right to see all flows has ended: ask again for those that you may see")}
-	case v.all:
-		return r, nil
+		return refused{status.Error(codes.PermissionDenied, "your right to see all flows has ended: ask again for those that you may see")}
 	}
+	return nil
+}
+
+// show gives what one that may not see everything sees of what an agent answered; nil: nothing.
+func (v *view) show(ctx context.Context, r *observerpb.GetFlowsResponse) (*observerpb.GetFlowsResponse, error) {
 	out := &observerpb.GetFlowsResponse{Time: r.GetTime(), NodeName: r.GetNodeName()}
 	if lost := r.GetLostEvents(); lost != nil {
 		// That something was lost must be known. How much is what all tenants of the node did.

@@ -4,9 +4,10 @@
 //
 //	requests -> Enter -> answered, each with queues of its own -> leave
 //
-// A request costs one stream to each agent and what waits in it, at most some 64 kB where its client does not read. So their number is what
-// bounds the memory of a relay, and what it asks of agents. One client has a quarter of the places at most, so that it cannot keep others out;
-// the service accounts of a namespace are one client, since who has the namespace makes as many as it likes.
+// A request for the past costs one stream to each agent and what waits in it, at most some 64 kB where its client does not read; one that
+// follows shares streams with others (package tap). So their number is what bounds the memory of a relay, and what it asks of agents. One
+// client has a quarter of the places at most, so that it cannot keep others out; the service accounts of a namespace are one client, since
+// who has the namespace makes as many as it likes.
 //
 // # Invariants
 //

@@ -3,6 +3,7 @@ package ui
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,8 +15,10 @@ import (
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
 	"weftnet.io/weftnet/internal/relay/crowd"
+	"weftnet.io/weftnet/internal/relay/frame"
 	"weftnet.io/weftnet/internal/relay/graph"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/tap"
 	"weftnet.io/weftnet/internal/tenancy"
 )
 
@@ -34,6 +37,7 @@ type Flows interface {
 type Options struct {
 	Peers  Peers
 	Flows  Flows
+	Taps   *tap.Taps                                     // streams of agents that are shared with others; nil: none is
 	Reader func(context.Context) (tenancy.Reader, error) // the client of a request
 	Limits graph.Limits                                  // of the store
 	Answer time.Duration                                 // within which an agent answers: 5 s
@@ -61,6 +65,9 @@ func New(o Options) *Server {
 	o.Answer, o.Idle, o.Busy = cmp.Or(o.Answer, 5*time.Second), cmp.Or(o.Idle, 10*time.Minute), cmp.Or(o.Busy, 2)
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Taps == nil {
+		o.Taps = tap.New(tap.Limits{})
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -112,6 +119,19 @@ type intake struct {
 }
 
 func (i *intake) Context() context.Context { return i.ctx }
+
+// SendMsg implements grpc.ServerStream: of what an agent sent as it was.
+func (i *intake) SendMsg(m any) error {
+	f, is := m.(*frame.Frame)
+	if !is {
+		return fmt.Errorf("a %T is no flow", m)
+	}
+	r, err := f.Message()
+	if err != nil {
+		return err
+	}
+	return i.Send(r)
+}
 
 // Send implements grpc.ServerStreamingServer.
 func (i *intake) Send(r *observerpb.GetFlowsResponse) error {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
+	"weftnet.io/weftnet/internal/relay/frame"
 	"weftnet.io/weftnet/internal/relay/graph"
 	"weftnet.io/weftnet/internal/relay/peers"
 )
@@ -163,7 +164,7 @@ func (w *watch) follow(ctx context.Context, p peers.Peer, n *watched) error {
 	// What there is comes to an end; what comes after it does not.
 	for _, request := range []*observerpb.GetFlowsRequest{{}, {Follow: true}} {
 		request.Since = timestamppb.New(cmp.Or(n.latest, since))
-		if err := w.take(ctx, client, request, n); err != nil {
+		if err := w.s.o.Taps.Read(ctx, p.Conn, request, func(all []*frame.Frame) error { return w.take(n, all) }); err != nil {
 			return err
 		}
 		w.mu.Lock()
@@ -177,16 +178,12 @@ func (w *watch) follow(ctx context.Context, p peers.Peer, n *watched) error {
 	return nil
 }
 
-// take puts the answer to a request into the store.
-func (w *watch) take(ctx context.Context, client observerpb.ObserverClient, request *observerpb.GetFlowsRequest, n *watched) error {
-	stream, err := client.GetFlows(ctx, request)
-	if err != nil {
-		return err
-	}
-	for {
-		r, err := stream.Recv()
+// take puts some of what an agent answers into the store.
+func (w *watch) take(n *watched, all []*frame.Frame) error {
+	for _, f := range all {
+		r, err := f.Message()
 		if err != nil {
-			return end(err)
+			return err
 		}
 		switch lost := r.GetLostEvents(); {
 		case lost != nil && r.GetTime().AsTime().After(n.lost):
@@ -196,6 +193,7 @@ func (w *watch) take(ctx context.Context, client observerpb.ObserverClient, requ
 			w.store.Add(r.GetFlow(), w.s.o.Now())
 		}
 	}
+	return nil
 }
 
 // news tells whether a flow is new, and remembers it: an agent that is asked again gives what is as old as the last one once more.
