@@ -30,14 +30,20 @@ func (s *Server) Add(ctx context.Context, r agent.Request) (any, error) {
 		return nil, err
 	}
 	defer done()
-	a, made, err := s.attachment(ctx, c)
+	a, kept, err := s.attachment(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.await(ctx, c, a); err != nil {
-		if made {
+	err = s.await(ctx, c, a)
+	if kept != nil {
+		if lost := <-kept; lost != nil {
+			err = diskError(lost)
+		}
+		if err != nil {
 			s.undo(c)
 		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	link, _ := s.Tables.Links.One(s.DB.Snapshot(), state.Join(a.HostName))
@@ -64,30 +70,31 @@ func (s *Server) conflicts(c *call) error {
 	return nil
 }
 
-// attachment finds the attachment of an earlier ADD or makes one. The caller has the turn.
-func (s *Server) attachment(ctx context.Context, c *call) (a table.Attachment, made bool, err error) {
+// attachment finds the attachment of an earlier ADD or makes one: then kept tells once whether its record survives a loss of power. The
+// caller has the turn.
+func (s *Server) attachment(ctx context.Context, c *call) (a table.Attachment, kept <-chan error, err error) {
 	if err := s.takeQueued(ctx, c); err != nil {
-		return a, false, err
+		return a, nil, err
 	}
 	if a, ok := s.Tables.Attachments.One(s.DB.Snapshot(), c.key()); ok {
 		if a.Netns == c.netns {
-			return a, false, nil
+			return a, nil, nil
 		}
 		if err := s.detach(ctx, c); err != nil { // its namespace has gone without a DEL
-			return a, false, err
+			return a, nil, err
 		}
 	}
 	if s.remains(c) {
 		if err := s.gone(ctx, c); err != nil {
-			return a, false, err
+			return a, nil, err
 		}
 	}
-	a, err = s.make(c)
-	return a, err == nil, err
+	return s.make(c)
 }
 
-// make takes addresses, journals the attachment and then lets everyone see it.
-func (s *Server) make(c *call) (a table.Attachment, err error) {
+// make takes addresses, journals the attachment and then lets everyone see it. The disk writes while the attachment is made: what a loss
+// of power takes from the one it takes from the other.
+func (s *Server) make(c *call) (a table.Attachment, kept <-chan error, err error) {
 	a = table.Attachment{
 		ContainerID: c.containerID, Interface: c.ifname, Netns: c.netns, Namespace: c.namespace, Pod: c.pod, UID: c.uid,
 		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU,
@@ -97,16 +104,23 @@ func (s *Server) make(c *call) (a table.Attachment, err error) {
 	}
 	got, err := s.leases.Take(s.DB.Snapshot(), c.owner(), c.addresses, s.Now())
 	if err != nil {
-		return a, err
+		return a, nil, err
 	}
 	a.Addresses, a.Incarnation = got.Addresses, got.Incarnation
 	a.HostName = s.claimName(c)
 	r := record{Version: 1, NetworkName: c.Name, Boot: s.Boot, Attachment: a}
-	if err := s.records.Put(journal.Name(c.containerID, c.ifname), r); err != nil {
+	finish, err := s.records.Begin(journal.Name(c.containerID, c.ifname), r)
+	if err != nil {
 		s.undo(c)
-		return a, types.NewError(types.ErrIOFailure, err.Error(), "an attachment is not made before it is on disk; is the disk full?")
+		return a, nil, diskError(err)
 	}
-	return a, s.DB.Write(func(tx *state.Tx) error { s.Tables.Attachments.Put(tx, a); return nil })
+	written := make(chan error, 1)
+	go func() { written <- finish() }()
+	return a, written, s.DB.Write(func(tx *state.Tx) error { s.Tables.Attachments.Put(tx, a); return nil })
+}
+
+func diskError(err error) error {
+	return types.NewError(types.ErrIOFailure, err.Error(), "an attachment is on disk before an ADD succeeds; is the disk full?")
 }
 
 // claimName gives an attachment a host-side name that no other has.

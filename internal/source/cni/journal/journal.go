@@ -8,6 +8,8 @@
 // All sweeps away. A file that cannot be read is moved aside to NAME.json.damaged and reported once; it never keeps the
 // others from being read.
 //
+// A record may be put in two steps (Begin), to do other work while the disk writes.
+//
 // A record that is new is synced once, after it has its name: ext4, XFS and btrfs then keep the name along with what is in
 // it (fsync(2) asks for the directory to be synced, too, which costs a second write to the disk). Should the machine lose
 // power before that, a file may be there that is cut short: no caller was told that it is written. A record that takes another's
@@ -51,14 +53,24 @@ type Record[T any] struct {
 
 // Put writes a record for good, in place of one of that name. A name is a file name without a leading dot.
 func (d Dir[T]) Put(name string, value T) error {
+	finish, err := d.Begin(name, value)
+	if err != nil {
+		return err
+	}
+	return finish()
+}
+
+// Begin is Put in two steps. When it returns, the record outlives the process, and once finish has, a loss of power, too. finish is
+// called once; if it fails there is no record, but the one whose place this was to take.
+func (d Dir[T]) Begin(name string, value T) (finish func() error, err error) {
 	data, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("encode record %s: %w", name, err)
+		return nil, fmt.Errorf("encode record %s: %w", name, err)
 	}
 	if err := os.MkdirAll(d.Path, 0o700); err != nil {
-		return fmt.Errorf("write record %s: %w", name, err)
+		return nil, fmt.Errorf("write record %s: %w", name, err)
 	}
-	return Write(d.file(name), append(data, '\n'), 0o600)
+	return begin(d.file(name), append(data, '\n'), 0o600)
 }
 
 // Delete removes a record for good. It is no error if there is none.
@@ -154,26 +166,34 @@ func sweep(path string) {
 
 // Write puts a file where it is meant to be, whole and for good, or leaves what was there. Its directory must exist.
 func Write(path string, data []byte, mode fs.FileMode) error {
-	err := errSwept
-	for errors.Is(err, errSwept) {
-		err = write(path, data, mode)
+	finish, err := begin(path, data, mode)
+	if err != nil {
+		return err
 	}
-	return err
+	return finish()
+}
+
+func begin(path string, data []byte, mode fs.FileMode) (finish func() error, err error) {
+	err = errSwept
+	for errors.Is(err, errSwept) {
+		finish, err = write(path, data, mode)
+	}
+	return finish, err
 }
 
 // errSwept says that another process swept a temporary file between its making and its lock.
 var errSwept = errors.New("another process has removed the file before it was locked")
 
-func write(path string, data []byte, mode fs.FileMode) error {
+func write(path string, data []byte, mode fs.FileMode) (finish func() error, err error) {
 	dir, name := filepath.Split(path)
 	f, err := os.CreateTemp(dir, hidden+name+"-*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return nil, fmt.Errorf("write %s: %w", path, err)
 	}
-	defer f.Close() // has been synced if all went well
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
 	if _, gone := os.Lstat(f.Name()); errors.Is(gone, fs.ErrNotExist) {
-		return errSwept
+		f.Close() // nothing of it is left
+		return nil, errSwept
 	}
 	if err == nil {
 		_, err = f.Write(data)
@@ -187,16 +207,19 @@ func write(path string, data []byte, mode fs.FileMode) error {
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
-	if err == nil && fresh {
-		if err = f.Sync(); err != nil {
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()), f.Close())
+	}
+	return func() error {
+		defer f.Close() // is synced if all went well
+		if !fresh {
+			return syncDir(filepath.Dir(path))
+		}
+		if err := f.Sync(); err != nil {
 			return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(path))
 		}
 		return nil
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
-	}
-	return syncDir(filepath.Dir(path))
+	}, nil
 }
 
 func syncDir(path string) error {
