@@ -44,6 +44,45 @@ func ChangeOf(index int, flags uint32, more ...nl.NetlinkRequestData) *nl.Netlin
 	return r
 }
 
+// End is one side of a pair of devices.
+type End struct {
+	Name  string
+	MAC   net.HardwareAddr
+	MTU   int // 0: the kernel's
+	Netns int // file descriptor of the network namespace it is born in; 0: the socket's
+}
+
+func (e End) describe(attribute func(kind int, value []byte) *nl.RtAttr) {
+	attribute(unix.IFLA_IFNAME, nl.ZeroTerminated(e.Name))
+	attribute(unix.IFLA_ADDRESS, e.MAC)
+	attribute(unix.IFLA_NUM_TX_QUEUES, nl.Uint32Attr(1))
+	attribute(unix.IFLA_NUM_RX_QUEUES, nl.Uint32Attr(1))
+	if e.MTU > 0 {
+		attribute(unix.IFLA_MTU, nl.Uint32Attr(uint32(e.MTU)))
+	}
+	if e.Netns > 0 {
+		attribute(unix.IFLA_NET_NS_FD, nl.Uint32Attr(uint32(e.Netns)))
+	}
+}
+
+// Veth makes a pair of veth devices with one queue each.
+func Veth(near, far End) Change {
+	r := nl.NewNetlinkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	r.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	near.describe(func(kind int, value []byte) *nl.RtAttr {
+		a := nl.NewRtAttr(kind, value)
+		r.AddData(a)
+		return a
+	})
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("veth"))
+	peer := info.AddRtAttr(nl.IFLA_INFO_DATA, nil).AddRtAttr(nl.VETH_INFO_PEER, nil)
+	nl.NewIfInfomsgChild(peer, unix.AF_UNSPEC)
+	far.describe(peer.AddRtAttr)
+	r.AddData(info)
+	return Change{What: "make veth pair " + near.Name, Request: r}
+}
+
 // Up brings a device up.
 func Up(index int, name string) Change {
 	return Change{What: "set " + name + " up", Request: ChangeOf(index, unix.IFF_UP)}

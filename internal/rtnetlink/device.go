@@ -80,25 +80,72 @@ func number(value []byte) int {
 	return int(nl.NativeEndian().Uint32(value))
 }
 
+// Settings are those of a device for IPv6, by their numbers (DEVCONF_ of linux/ipv6.h); nil: it has none.
+type Settings []int32
+
+func readSettings(data []byte) (list Settings) {
+	if len(data) < unix.SizeofIfInfomsg {
+		return nil
+	}
+	within := func(data []byte, kind uint16, then func(value []byte)) {
+		_ = attributes(data, func(k uint16, value []byte) { // what is cut short has none
+			if k == kind {
+				then(value)
+			}
+		})
+	}
+	within(data[unix.SizeofIfInfomsg:], unix.IFLA_AF_SPEC, func(value []byte) {
+		within(value, unix.AF_INET6, func(value []byte) {
+			within(value, unix.IFLA_INET6_CONF, func(value []byte) {
+				for ; len(value) >= 4; value = value[4:] {
+					list = append(list, int32(nl.NativeEndian().Uint32(value)))
+				}
+			})
+		})
+	})
+	return list
+}
+
 // Device reads the device with a name. The error is unix.ENODEV if there is none.
-func (s *Socket) Device(name string) (Device, error) {
-	return s.device(0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+func (s *Socket) Device(name string) (d Device, err error) {
+	err = s.device(0, name, func(data []byte) (err error) { d, err = ReadDevice(data); return err })
+	return d, err
 }
 
 // DeviceAt reads the device with an index. The error is unix.ENODEV if there is none.
-func (s *Socket) DeviceAt(index int) (Device, error) { return s.device(index) }
+func (s *Socket) DeviceAt(index int) (d Device, err error) {
+	err = s.device(index, "", func(data []byte) (err error) { d, err = ReadDevice(data); return err })
+	return d, err
+}
 
-func (s *Socket) device(index int, more ...nl.NetlinkRequestData) (d Device, err error) {
+// DeviceAndSettings reads the device with a name, and its settings. The error is unix.ENODEV if there is none.
+func (s *Socket) DeviceAndSettings(name string) (d Device, settings Settings, err error) {
+	err = s.device(0, name, func(data []byte) (err error) {
+		d, err = ReadDevice(data)
+		settings = readSettings(data)
+		return err
+	})
+	return d, settings, err
+}
+
+// SettingsAt reads the settings of the device with an index. The error is unix.ENODEV if there is none.
+func (s *Socket) SettingsAt(index int) (settings Settings, err error) {
+	err = s.device(index, "", func(data []byte) error { settings = readSettings(data); return nil })
+	return settings, err
+}
+
+// device asks for one with an index, or a name.
+func (s *Socket) device(index int, name string, read func(data []byte) error) error {
 	r := nl.NewNetlinkRequest(unix.RTM_GETLINK, 0)
 	head := nl.NewIfInfomsg(unix.AF_UNSPEC)
 	head.Index = int32(index)
 	r.AddData(head)
-	for _, data := range more {
-		r.AddData(data)
+	if name != "" {
+		r.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	}
 	var unread error
-	err = s.Ask(r, func(data []byte) { d, unread = ReadDevice(data) })
-	return d, errors.Join(err, unread)
+	err := s.Ask(r, func(data []byte) { unread = read(data) })
+	return errors.Join(err, unread)
 }
 
 // Devices reads all devices. The error is netlink.ErrDumpInterrupted if some have changed meanwhile.

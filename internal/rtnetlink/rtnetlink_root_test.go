@@ -2,6 +2,7 @@ package rtnetlink_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"runtime"
@@ -90,6 +91,29 @@ func TestDevicesAreReadAsTheLibraryReadsThem(t *testing.T) {
 	}
 	if _, err := s.Device("none"); !errors.Is(err, unix.ENODEV) {
 		t.Errorf("of a device that is not there: %v", err)
+	}
+}
+
+func TestSettingsOfADeviceAreThoseOfItsFiles(t *testing.T) {
+	s := inNamespace(t)
+	far := rtnetlink.End{Name: "more1", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 3}}
+	if err := s.Make(rtnetlink.Veth(rtnetlink.End{Name: "more0", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}, MTU: 1400}, far)); err != nil {
+		t.Fatal(err)
+	}
+	for number, name := range map[int]string{0: "forwarding", 3: "accept_ra", 6: "dad_transmits", 22: "proxy_ndp", 26: "disable_ipv6"} {
+		file := "/proc/sys/net/ipv6/conf/more0/" + name
+		for _, value := range []string{"0", "1"} {
+			if err := os.WriteFile(file, []byte(value), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			d, settings, err := s.DeviceAndSettings("more0")
+			if err != nil || d.Kind != "veth" || d.MAC != "02:00:00:00:00:02" || d.MTU != 1400 || len(settings) <= number || fmt.Sprint(settings[number]) != value {
+				t.Errorf("%s is %s; the kernel tells of %+v, %v, %v", name, value, d, settings, err)
+			}
+			if same, err := s.SettingsAt(d.Index); err != nil || !slices.Equal(same, settings) {
+				t.Errorf("by its index its settings are %v, %v", same, err)
+			}
+		}
 	}
 }
 

@@ -22,6 +22,18 @@ type setting struct {
 	Sysctl
 
 	attribute attribute // zero: it is a file alone
+	number    int       // of numbers; -1: none
+}
+
+// numbers are where the kernel tells of settings that are files, in what it says of a device (DEVCONF_ of linux/ipv6.h), by path. To find a
+// file takes it the longer the more network namespaces there are, since each has one of that name (proc_sys_compare): what is right already is
+// not looked for.
+var numbers = map[string]int{
+	"ipv6/conf/DEVICE/forwarding":    0,
+	"ipv6/conf/DEVICE/accept_ra":     3,
+	"ipv6/conf/DEVICE/dad_transmits": 6,
+	"ipv6/conf/DEVICE/proxy_ndp":     22,
+	"ipv6/conf/DEVICE/disable_ipv6":  26,
 }
 
 // attributes are the settings that have one, by path. Their files cost three system calls each, and some of them, even when they are
@@ -44,7 +56,11 @@ func configure(s *rtnetlink.Socket, proc, scope string, index int, name string) 
 	if err != nil {
 		return fmt.Errorf("configure %s: %w", name, err)
 	}
-	return apply(proc, scope, name)
+	have, err := s.SettingsAt(index)
+	if err != nil {
+		return fmt.Errorf("read settings of %s: %w", name, err)
+	}
+	return apply(proc, scope, name, have)
 }
 
 // send writes the settings of these families that have an attribute.

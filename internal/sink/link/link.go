@@ -210,20 +210,23 @@ func (l *Links) create(h hand, want table.Link) error {
 	if err != nil {
 		return fmt.Errorf("MAC address of the workload's side: %w", err)
 	}
-	d := pair(want, hostMAC, mac, inside)
-	if err := h.LinkAdd(d); errors.Is(err, unix.EEXIST) {
+	if want.Kind == "netkit" {
+		err = h.LinkAdd(netkit(want, hostMAC, mac, inside))
+	} else {
+		near := rtnetlink.End{Name: want.HostName, MAC: hostMAC, MTU: want.MTU}
+		err = h.requests.Do(rtnetlink.Veth(near, rtnetlink.End{Name: want.Interface, MAC: mac, MTU: want.MTU, Netns: int(inside.Fd())}).Request)[0]
+	}
+	if errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("make %s pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Kind, want.Interface, want.Netns)
 	} else if want.Kind == "netkit" && errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("make netkit pair %s: the kernel has none (Linux 6.8 and later have, with CONFIG_NETKIT): set datapath-mode to veth: %w", want.HostName, err)
 	} else if err != nil {
 		return fmt.Errorf("make %s pair %s: %w", want.Kind, want.HostName, err)
 	}
-	if err := inside.Do(func(ns.NetNS) error { return l.configureWorkload(want) }); err != nil {
+	var index int
+	err = inside.Do(func(ns.NetNS) (err error) { index, err = l.configureWorkload(want); return err })
+	if err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
-	}
-	index := d.Attrs().Index
-	if index == 0 { // LinkAdd has asked for it
-		return fmt.Errorf("find device %s just made: it is gone", want.HostName)
 	}
 	if err := l.configureHost(h, index, want); err != nil {
 		return err
@@ -231,25 +234,17 @@ func (l *Links) create(h hand, want table.Link) error {
 	return h.requests.Make(rtnetlink.Alias(index, want.HostName, aliasPrefix+strconv.FormatUint(uint64(want.Incarnation), 10)))
 }
 
-// pair is what a link is made of. Of a netkit pair the workload's side sends nothing until a program is there, and both
-// sides speak Ethernet, as those of a veth pair do.
-func pair(want table.Link, hostMAC, mac net.HardwareAddr, inside ns.NetNS) netlink.Link {
-	near := netlink.LinkAttrs{Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1}
-	far := netlink.LinkAttrs{
-		Name: want.Interface, HardwareAddr: mac, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1,
-		Namespace: netlink.NsFd(int(inside.Fd())),
+// netkit is a pair whose workload's side sends nothing until a program is there, and both sides of which speak Ethernet, as those of a veth
+// pair do.
+func netkit(want table.Link, hostMAC, mac net.HardwareAddr, inside ns.NetNS) netlink.Link {
+	p := &netlink.Netkit{
+		LinkAttrs: netlink.LinkAttrs{Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1},
+		Mode:      netlink.NETKIT_MODE_L2, Policy: netlink.NETKIT_POLICY_FORWARD,
+		PeerPolicy: netlink.NETKIT_POLICY_BLACKHOLE, Scrub: netlink.NETKIT_SCRUB_DEFAULT, PeerScrub: netlink.NETKIT_SCRUB_DEFAULT,
 	}
-	if want.Kind == "netkit" {
-		p := &netlink.Netkit{
-			LinkAttrs: near, Mode: netlink.NETKIT_MODE_L2, Policy: netlink.NETKIT_POLICY_FORWARD,
-			PeerPolicy: netlink.NETKIT_POLICY_BLACKHOLE, Scrub: netlink.NETKIT_SCRUB_DEFAULT, PeerScrub: netlink.NETKIT_SCRUB_DEFAULT,
-		}
-		p.SetPeerAttrs(&far)
-		return p
-	}
-	p := netlink.NewVeth(near)
-	p.PeerName, p.PeerHardwareAddr, p.PeerMTU = far.Name, far.HardwareAddr, uint32(far.MTU)
-	p.PeerNamespace, p.PeerNumTxQueues, p.PeerNumRxQueues = far.Namespace, uint32(far.NumTxQueues), uint32(far.NumRxQueues)
+	p.SetPeerAttrs(&netlink.LinkAttrs{
+		Name: want.Interface, HardwareAddr: mac, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1, Namespace: netlink.NsFd(int(inside.Fd())),
+	})
 	return p
 }
 

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
 // Sysctl is a kernel setting that Weftnet needs, below /proc/sys/net.
@@ -62,20 +64,25 @@ func Sysctls() []Sysctl {
 func of(scope, device string) (list []setting) {
 	for _, s := range Sysctls() {
 		if s.Scope == scope {
-			by := attributes[s.Path]
-			s.Path = strings.ReplaceAll(s.Path, "DEVICE", device)
-			list = append(list, setting{s, by})
+			by := setting{s, attributes[s.Path], -1}
+			if number, told := numbers[s.Path]; told {
+				by.number = number
+			}
+			by.Path = strings.ReplaceAll(s.Path, "DEVICE", device)
+			list = append(list, by)
 		}
 	}
 	return list
 }
 
 // apply writes the settings of a scope that are files, for a device, below proc (/proc, or where the host's is seen). Those of a
-// family that the kernel does not have are left out. What is right already is not written: it may be read-only.
-func apply(proc, scope, device string) error {
+// family that the kernel does not have are left out. What is right already is not written: it may be read-only. have is what the
+// kernel has told of them, as far as it has.
+func apply(proc, scope, device string, have rtnetlink.Settings) error {
 	var errs []error
 	for _, s := range of(scope, device) {
-		if s.attribute != (attribute{}) {
+		told := s.number >= 0 && s.number < len(have)
+		if s.attribute != (attribute{}) || told && fmt.Sprint(have[s.number]) == s.Value {
 			continue
 		}
 		if err := write(proc, s.Path, s.Value); err != nil {
@@ -132,5 +139,5 @@ func PrepareNode(proc, before string) error {
 			}
 		}
 	}
-	return apply(proc, scopeNode, "")
+	return apply(proc, scopeNode, "", nil)
 }

@@ -18,24 +18,25 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// configureWorkload configures the workload's side. It runs on a thread that is inside the workload's network namespace.
-func (l *Links) configureWorkload(want table.Link) error {
+// configureWorkload configures the workload's side, and gives the index of the host's. It runs on a thread that is inside the workload's
+// network namespace.
+func (l *Links) configureWorkload(want table.Link) (host int, err error) {
 	s, err := rtnetlink.Open()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer s.Close()
-	d, err := s.Device(want.Interface)
+	d, settings, err := s.DeviceAndSettings(want.Interface)
 	if err != nil {
-		return fmt.Errorf("find device just made: %w", err)
+		return 0, fmt.Errorf("find device just made: %w", err)
 	}
 	hostMAC, err := net.ParseMAC(want.HostMAC)
 	if err != nil {
-		return fmt.Errorf("MAC address of the host's side: %w", err)
+		return 0, fmt.Errorf("MAC address of the host's side: %w", err)
 	}
 	if slices.ContainsFunc(want.Addresses, netip.Addr.Is6) {
-		if err := apply(l.Proc, scopeWorkload, want.Interface); err != nil {
-			return err
+		if err := apply(l.Proc, scopeWorkload, want.Interface, settings); err != nil {
+			return 0, err
 		}
 	}
 	index := d.Index
@@ -45,7 +46,7 @@ func (l *Links) configureWorkload(want table.Link) error {
 		after = append(after, rtnetlink.Neighbour(index, want.Interface, attach.Gateway(a), hostMAC))
 		after = append(after, routes(index, a)...)
 	}
-	return s.Make(slices.Concat(before, []rtnetlink.Change{rtnetlink.Up(index, want.Interface)}, after)...)
+	return d.Peer, s.Make(slices.Concat(before, []rtnetlink.Change{rtnetlink.Up(index, want.Interface)}, after)...)
 }
 
 // routes are what a workload needs for an address of its: the way to the gateway, which is in no subnet of it, and through
