@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/source/cni/plugin"
 	"weftnet.io/weftnet/internal/version"
 )

@@ -33,7 +33,7 @@ var layers = map[string]layer{
 
 	"internal/policy": engines, "internal/lb": engines, "internal/maglev": engines, "internal/ipam": engines, "internal/attach": engines,
 
-	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/rtnetlink": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful, "internal/credential": stateful,
+	"internal/state": stateful, "internal/bpf/ktime": stateful, "internal/rtnetlink": stateful, "internal/status": stateful, "internal/table": stateful, "internal/policyinput": stateful, "internal/credential": stateful, "internal/journal": stateful,
 
 	"internal/language": languages, "internal/kind": languages, "internal/lint": languages, "internal/manifest": languages, "internal/explain": languages,
 

@@ -8,7 +8,7 @@ import (
 
 	agent "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/attach"
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 )
 
 // ConfName is the name of the configuration that container runtimes find. The smallest name in the folder wins.

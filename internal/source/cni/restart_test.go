@@ -16,8 +16,8 @@ import (
 	"pgregory.net/rapid"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/source/cni"
-	"weftnet.io/weftnet/internal/source/cni/journal"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )

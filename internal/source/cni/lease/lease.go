@@ -39,7 +39,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"weftnet.io/weftnet/internal/ipam"
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )

@@ -40,7 +40,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 )
 
 // How long the agent may take. An ADD gives up in the agent first, which knows what it waits for.

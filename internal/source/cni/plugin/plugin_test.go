@@ -19,7 +19,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/source/cni/plugin"
 )
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
-	"weftnet.io/weftnet/internal/source/cni/journal"
+	"weftnet.io/weftnet/internal/journal"
 )
 
 type fact struct{ Text string }
