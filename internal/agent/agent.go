@@ -32,17 +32,18 @@ import (
 
 // Options are what an agent is started with; everything else is configuration in the tables.
 type Options struct {
-	Node     string // name of this node
-	Root     string // where files of the host are seen, e.g. /host; empty: at /
-	Socket   string // of the agent itself
-	StateDir string // journal of attachments
-	PinDir   string // below a BPF file system
-	Proc     string // a proc file system in which the host's network settings may be written; empty: /proc
-	RunDir   string // the host's /run, where its network managers are told to leave our devices alone; empty: they are not
-	CNIConf  string // folder for the CNI configuration; empty: none is written
-	Health   string // address for /healthz and /readyz, e.g. 127.0.0.1:9879; empty: none
-	Metrics  string // address for /metrics; empty: none
-	Hubble   string // socket of the flow service; empty: as the configuration says
+	Node     string   // name of this node
+	Root     string   // where files of the host are seen, e.g. /host; empty: at /
+	Socket   string   // of the agent itself
+	StateDir string   // journal of attachments
+	PinDir   string   // below a BPF file system
+	Proc     string   // a proc file system in which the host's network settings may be written; empty: /proc
+	RunDir   string   // the host's /run, where its network managers are told to leave our devices alone; empty: they are not
+	Plugins  []string // folders of CNI plugins, for further NICs; the first that has one counts
+	CNIConf  string   // folder for the CNI configuration; empty: none is written
+	Health   string   // address for /healthz and /readyz, e.g. 127.0.0.1:9879; empty: none
+	Metrics  string   // address for /metrics; empty: none
+	Hubble   string   // socket of the flow service; empty: as the configuration says
 	Version  string
 	Flags    map[string]string // configuration keys given as flags; they win over the ConfigMap
 	Log      *slog.Logger
@@ -83,7 +84,7 @@ func New(o Options) *Agent {
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
 		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone,
-		Pins: o.PinDir, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
+		Pins: o.PinDir, StateDir: o.StateDir, Plugins: o.Plugins, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
 		Took: a.took, Behind: a.behind, Times: scrape.NewPrograms(o.Log), Complain: complaints,
 	}
 	return a

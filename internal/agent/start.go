@@ -32,10 +32,12 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	}
 	a.cni, err = cni.New(cni.Options{
 		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: boot, Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.node.Links,
+		Multus: func() bool { return cni.CalledByMultus(a.CNIConf) },
 	})
 	if err != nil {
 		return err
 	}
+	a.node.Networks.Serve(a.cni)
 	a.cni.Register(mux)
 	run("cni", a.cni.Run)
 	if err := a.open(ctx); err != nil {

@@ -13,12 +13,13 @@ import (
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/cilium"
 	"weftnet.io/weftnet/internal/language/kubernetes"
+	"weftnet.io/weftnet/internal/language/redirect"
 	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
-	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 // Services with this label are for another proxy than the default one, and slices with that one for none at all.
@@ -93,7 +94,7 @@ var All = []Kind{
 	{
 		Name: redirect.Kind, Group: ciliumIO, Resource: v2.LocalRedirectPolicyResource, Namespaced: true, New: of[v2.CiliumLocalRedirectPolicy](),
 		Readers: everywhere | Lint, Optional: true, gaps: redirectGaps,
-		fill: one(func(*table.Tables) *state.Table[redirect.Policy] { return redirect.Table }, redirectRow, byName[*v2.CiliumLocalRedirectPolicy]),
+		fill: one(func(*table.Tables) *state.Table[redirect.Row] { return redirect.Table }, redirectRow, byName[*v2.CiliumLocalRedirectPolicy]),
 	},
 	{
 		Name: "CiliumNode", Group: ciliumIO, Resource: v2.NodeResource, New: of[v2.CiliumNode](),
@@ -132,8 +133,8 @@ var All = []Kind{
 	},
 	{
 		Name: "NetworkAttachmentDefinition", Group: cncf, Resource: cncfv1.NetworkAttachmentDefinitionResource, Namespaced: true,
-		New: of[cncfv1.NetworkAttachmentDefinition](), Readers: Operator, Optional: true,
-		Lacks: "spec.config: pods are not attached to secondary networks yet (unless Multus itself is installed)",
+		New: of[cncfv1.NetworkAttachmentDefinition](), Readers: everywhere, Optional: true, gaps: definitionGaps,
+		fill: one(func(*table.Tables) *state.Table[attachment.Named] { return attachment.Table }, attachment.Row, byName[*cncfv1.NetworkAttachmentDefinition]),
 	},
 }
 

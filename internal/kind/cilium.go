@@ -9,11 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/identity"
-	language "weftnet.io/weftnet/internal/language/redirect"
+	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/redirect"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
-	"weftnet.io/weftnet/internal/table/redirect"
 )
 
 // number reads the number of an identity, which is 24 bits and not 0.
@@ -49,12 +50,16 @@ func cidrGroupRow(o *v2.CiliumCIDRGroup) (table.CIDRGroup, bool) {
 	return row, true
 }
 
-func redirectRow(o *v2.CiliumLocalRedirectPolicy) (redirect.Policy, bool) {
-	return language.Policy(o), true
+func redirectRow(o *v2.CiliumLocalRedirectPolicy) (redirect.Row, bool) {
+	return redirect.Policy(o), true
 }
 
 func redirectGaps(o Object, w gap.World) []gap.Gap {
-	return language.Gaps(language.Policy(o.(*v2.CiliumLocalRedirectPolicy)), w)
+	return redirect.Gaps(redirect.Policy(o.(*v2.CiliumLocalRedirectPolicy)), w)
+}
+
+func definitionGaps(o Object, _ gap.World) []gap.Gap {
+	return attachment.Gaps(o.(*cncfv1.NetworkAttachmentDefinition))
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {

@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/table"
@@ -34,6 +35,7 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
+		Networks:  p.Annotations[cncfv1.NetworksAnnotation],
 		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),

@@ -47,7 +47,7 @@ func inNamespace(o runtime.Object) error {
 
 func podObject(n *Node, s PodSpec) *corev1.Pod {
 	o := &corev1.Pod{}
-	o.Namespace, o.Name, o.Labels = s.Namespace, s.Name, s.Labels
+	o.Namespace, o.Name, o.Labels, o.Annotations = s.Namespace, s.Name, s.Labels, s.Annotations
 	o.Spec.NodeName, o.Spec.ServiceAccountName = n.Name, "default"
 	ports := []corev1.ContainerPort{}
 	for name, port := range s.Ports {

@@ -19,10 +19,11 @@ import (
 
 // PodSpec is what a pod shall be.
 type PodSpec struct {
-	Namespace string // empty: default
-	Name      string
-	Labels    map[string]string
-	Ports     map[string]uint16 // named ones, TCP
+	Namespace   string // empty: default
+	Name        string
+	Labels      map[string]string
+	Ports       map[string]uint16 // named ones, TCP
+	Annotations map[string]string
 }
 
 // Pod is a network namespace that a CNI ADD has attached to a node.

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/settings/key"
+	"weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/settings/observation"
 )
 
 // known are the keys that do something, and those whose absence people must be told of in particular.
-var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, serviceMaps, services, choice, health, observed, encryption)
+var known = slices.Concat(addressing, identities, routing, vteps, policies, datapath, serviceMaps, services, choice, health, observed, networks, encryption)
 
 var addressing = []Key{
 	{
@@ -316,6 +317,8 @@ var services = []Key{
 		},
 	},
 }
+
+var networks = key.Within(network.Keys, func(c *Config) *network.Networks { return &c.Networks })
 
 var observed = key.Within(slices.Concat(observation.Keys, observation.MetricKeys, observation.AgentMetricKeys, observation.ExportKeys), func(c *Config) *Observation { return &c.Observation })
 

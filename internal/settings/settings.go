@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/settings/key"
+	"weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/settings/observation"
 )
 
@@ -79,11 +80,12 @@ const (
 	OfDatapath    Concern = "datapath"
 	OfServices    Concern = "services"
 	OfObservation Concern = "observation"
+	OfNetworks    Concern = network.Concern
 	OfEncryption  Concern = "encryption" // no key of it is effective yet
 )
 
 // Concerns are those that have a part of Config.
-var Concerns = []Concern{OfAddressing, OfIdentity, OfRouting, OfPolicy, OfDatapath, OfServices, OfObservation}
+var Concerns = []Concern{OfAddressing, OfIdentity, OfRouting, OfPolicy, OfDatapath, OfServices, OfObservation, OfNetworks}
 
 // Config is what the effective keys say, by concern.
 type Config struct {
@@ -94,6 +96,7 @@ type Config struct {
 	Datapath
 	Services
 	Observation
+	Networks network.Networks
 }
 
 // Part is a Config with the part of one concern; the others are zero.
@@ -119,6 +122,8 @@ func (c *Config) Add(of Concern, from Config) {
 		c.Services = from.Services
 	case OfObservation:
 		c.Observation = from.Observation
+	case OfNetworks:
+		c.Networks = from.Networks
 	}
 }
 
@@ -126,7 +131,7 @@ func (c *Config) Add(of Concern, from Config) {
 func (c Config) Text(of Concern) string {
 	part := map[Concern]any{
 		OfAddressing: c.Addressing, OfIdentity: c.Identity, OfRouting: c.Routes, OfPolicy: c.Policy, OfDatapath: c.Datapath,
-		OfServices: c.Services, OfObservation: c.Observation,
+		OfServices: c.Services, OfObservation: c.Observation, OfNetworks: c.Networks,
 	}
 	return fmt.Sprintf("%+v", part[of])
 }

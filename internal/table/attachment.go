@@ -23,6 +23,17 @@ type Attachment struct {
 	HostName    string // name of the host's side, e.g. weft0a1b2c3d4e
 	Incarnation uint32 // number of this attachment on this node, never used twice
 	MTU         int
+	Further     Further `json:"further,omitzero"`
+	Leaving     bool    `json:"-"`                // its DEL is under way: what hangs on it goes first
+	Multus      bool    `json:"multus,omitempty"` // Multus called: it attaches the pod's further NICs
+}
+
+// Further is what an attachment is that is not its container's first: a NIC in the pod network that the pod's annotation asks for.
+type Further struct {
+	First      string `json:"first"` // interface of the container's first NIC; empty: this is it
+	Definition string `json:"definition"`
+	Number     uint32 `json:"number"`
+	Request    string `json:"request"`
 }
 
 func (Attachment) Header() []string {

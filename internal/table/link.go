@@ -20,6 +20,7 @@ type Link struct {
 	MTU         int
 	Addresses   []netip.Addr
 	Incarnation uint32
+	Further     bool // not the container's first: no default route leads over it
 }
 
 func (Link) Header() []string {

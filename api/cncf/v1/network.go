@@ -15,6 +15,10 @@ const (
 	// ResourceNameAnnotation, on a NetworkAttachmentDefinition, names the device
 	// plugin resource that its pods take a device from.
 	ResourceNameAnnotation = "k8s.v1.cni.cncf.io/resourceName"
+	// WireAnnotation, on a NetworkAttachmentDefinition, names the wire that it
+	// leads to. It is Weftnet's own: definitions with one name are of one wire,
+	// whatever the device is called on each node.
+	WireAnnotation = "weftnet.io/network"
 )
 
 // NetworkAttachmentDefinitionResource is the plural name, as in API paths.

@@ -58,6 +58,10 @@ func runCluster(n *Node) ([]Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	networks, err := sinkkube.NewNetworks(api, n.DB, n.Name)
+	if err != nil {
+		return nil, err
+	}
 	follow := func(ctx context.Context) error { return servers.Follow(ctx, n.DB, n.Tables) }
 	if servers == nil {
 		follow = func(context.Context) error { return nil }
@@ -67,6 +71,8 @@ func runCluster(n *Node) ([]Runner, error) {
 		{Name: "source/kube", Run: func(ctx context.Context) error { return source.Run(ctx) }},
 		{Name: "CiliumNode", Run: node.Run},
 		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},
+		{Name: "events of further NICs", Run: func(ctx context.Context) error { return n.Networks.Tell(ctx, events) }},
+		keep(n, networks.Loop()),
 		{Name: "warnings of full maps", Run: func(ctx context.Context) error { return warnFull(ctx, n, events) }},
 		keep(n, &reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),
 		keep(n, &reconcile.Loop[table.PublishedEndpoint]{Table: n.Tables.Published, Sink: endpoints, WaitSynced: true}),

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"weftnet.io/weftnet/internal/agent/network"
 	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/agent/socket"
 	"weftnet.io/weftnet/internal/agent/sweep"
@@ -27,6 +28,7 @@ func All() []Feature {
 		configuration, // what cilium-config says
 		datapath,      // programs and maps
 		links,         // devices, and routes to them
+		networks,      // further NICs of pods
 		workloads,     // who pods are
 		policies,      // what pods may send and receive
 		ipcache,       // who lives at an address
@@ -58,21 +60,23 @@ type Feature struct {
 
 // Node is what features run on.
 type Node struct {
-	Name    string // of the node
-	Version string // of the agent
-	Root    string // where files of the host are seen; empty: at /
-	Proc    string // a proc file system in which the host's kernel settings may be written; empty: /proc
-	Pins    string // where programs and maps are pinned
-	Hubble  string // socket of the flow service, empty: the configured one
-	Metrics string // address for /metrics where the configuration has none
-	Kube    string // kubeconfig; empty: as a pod does
-	Servers string // URLs of API servers; empty: as that says
-	Kept    string // file of the API servers that were known last
-	Alone   bool   // there is no API server
-	Flags   map[string]string
-	Log     *slog.Logger
-	Tables  *table.Tables
-	DB      *state.DB
+	Name     string   // of the node
+	Version  string   // of the agent
+	Root     string   // where files of the host are seen; empty: at /
+	Proc     string   // a proc file system in which the host's kernel settings may be written; empty: /proc
+	Pins     string   // where programs and maps are pinned
+	Plugins  []string // folders of CNI plugins, for further NICs
+	StateDir string
+	Hubble   string // socket of the flow service, empty: the configured one
+	Metrics  string // address for /metrics where the configuration has none
+	Kube     string // kubeconfig; empty: as a pod does
+	Servers  string // URLs of API servers; empty: as that says
+	Kept     string // file of the API servers that were known last
+	Alone    bool   // there is no API server
+	Flags    map[string]string
+	Log      *slog.Logger
+	Tables   *table.Tables
+	DB       *state.DB
 
 	Settings func() []settings.Line                          // each key, and whether it is in force
 	Ready    func() bool                                     // the node takes workloads
@@ -87,6 +91,7 @@ type Node struct {
 
 	Programs *sinklink.Programs             // of feature datapath
 	Links    *sinklink.Links                // of feature links; CHECK asks it
+	Networks *network.Networks              // of feature networks
 	Hooks    atomic.Pointer[sinklink.Hooks] // of feature programs
 	Sweeper  atomic.Pointer[sweep.Sweeper]
 	orphans  atomic.Pointer[socket.Orphans] // of feature sockets

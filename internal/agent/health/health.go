@@ -21,14 +21,24 @@ import (
 	"time"
 
 	derive "weftnet.io/weftnet/internal/derive/health"
+	"weftnet.io/weftnet/internal/reconcile"
 	sink "weftnet.io/weftnet/internal/sink/health"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/healthcheck"
 )
 
 // Derivation says at which addresses the node of this name is asked.
 func Derivation(t *table.Tables, node string) state.AnyDerivation { return derive.New(t, node) }
+
+// Table has the addresses and services that are asked about.
+var Table = healthcheck.Table
+
+// Loop keeps checks equal to Table.
+func Loop(checks *sink.Checks) *reconcile.Loop[healthcheck.Check] {
+	return &reconcile.Loop[healthcheck.Check]{Table: Table, Sink: checks, WaitSynced: true}
+}
 
 // New makes what answers there. ready tells whether the agent takes workloads.
 func New(t *table.Tables, db *state.DB, ready func() bool) *sink.Checks {

@@ -53,6 +53,7 @@ func links(t *table.Tables) state.AnyDerivation {
 			l := table.Link{
 				HostName: a.HostName, Kind: m.config(r).PodDevice, HostMAC: a.HostMAC, ContainerID: a.ContainerID, Interface: a.Interface, Netns: a.Netns,
 				MAC: a.MAC, MTU: a.MTU, Addresses: a.Addresses, Incarnation: a.Incarnation,
+				Further: a.Further.First != "",
 			}
 			if l.MTU == 0 {
 				l.MTU = m.mtu(r, m.config(r).Routing == settings.Tunnel || len(m.config(r).VTEPs) > 0)

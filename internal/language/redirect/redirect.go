@@ -32,6 +32,13 @@ import (
 )
 
 // reader collects what is wrong with an object.
+// Row, Table and Kind are those of the policies' table.
+type Row = redirect.Policy
+
+var Table = redirect.Table
+
+const Kind = redirect.Kind
+
 type reader struct{ redirect.Policy }
 
 func (r *reader) reject(field, because string, args ...any) {

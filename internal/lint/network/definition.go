@@ -155,7 +155,7 @@ func (c *checker) plugin(d *definition) {
 		if slices.Contains(plugins, p.Type) {
 			continue
 		}
-		field, meant := "type", nearest(p.Type, plugins)
+		field, meant := "type", attachment.Nearest(p.Type, plugins)
 		if len(d.Plugins) > 1 {
 			field = fmt.Sprintf("plugins[%d].type", i)
 		}

@@ -92,7 +92,7 @@ func (c *checker) interfaces(w *workload) {
 		field := fmt.Sprintf("%s.networks[%d]", w.vm.field, i)
 		at := slices.Index(names, n.Name)
 		if at < 0 {
-			meant := nearest(n.Name, names)
+			meant := attachment.Nearest(n.Name, names)
 			c.add(w.in, lint.Error, "interface", field+".name", fmt.Sprintf("no interface has the name %s, so KubeVirt refuses the machine", n.Name), meant, "")
 			continue
 		}

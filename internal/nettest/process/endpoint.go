@@ -45,15 +45,14 @@ func endpoint(e table.PublishedEndpoint) *v2.CiliumEndpoint {
 	for name, value := range e.Labels.All() {
 		o.Status.Identity.Labels = append(o.Status.Identity.Labels, name+"="+value)
 	}
-	pair := v2.AddressPair{}
+	o.Status.Networking = &v2.EndpointNetworking{NodeIP: e.Node.String()}
 	for _, a := range e.Addresses {
-		if a.Is4() {
-			pair.IPV4 = a.String()
-		} else {
-			pair.IPV6 = a.String()
+		pair := v2.AddressPair{IPV4: a.String()}
+		if a.Is6() {
+			pair = v2.AddressPair{IPV6: a.String()}
 		}
+		o.Status.Networking.Addressing = append(o.Status.Networking.Addressing, pair)
 	}
-	o.Status.Networking = &v2.EndpointNetworking{NodeIP: e.Node.String(), Addressing: []v2.AddressPair{pair}}
 	for _, p := range e.NamedPorts {
 		o.Status.NamedPorts = append(o.Status.NamedPorts, v2.NamedPort{Name: p.Name, Protocol: protocolName(p.Protocol), Port: p.Port})
 	}

@@ -55,6 +55,7 @@ type Role struct {
 	StateDir string
 	Hubble   string
 	Run      string // stands for /run
+	Plugins  string // folder of CNI plugins
 	Conf     string // folder for the CNI configuration; empty: none is written
 	Settings map[string]string
 	Groups   []string // cgroup.procs files of control groups that the process enters first of all
@@ -177,7 +178,7 @@ func newProcess(r Role) *process {
 		level = slog.LevelDebug
 	}
 	a := agent.New(agent.Options{
-		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Version: "test",
+		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Plugins: []string{r.Plugins}, Version: "test",
 		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	return &process{

@@ -180,7 +180,7 @@ func statusOf(row table.PublishedEndpoint) v2.EndpointStatus {
 			K8sNamespace: row.Namespace, K8sPodName: row.Name, PodName: row.Namespace + "/" + row.Name,
 		},
 		Identity:   &v2.EndpointIdentity{ID: int64(row.Identity)},
-		Networking: &v2.EndpointNetworking{Addressing: []v2.AddressPair{{}}},
+		Networking: &v2.EndpointNetworking{Addressing: pairs(row.Addresses)},
 		State:      v2.EndpointReady,
 	}
 	for key, value := range row.Labels.All() {
@@ -189,17 +189,28 @@ func statusOf(row table.PublishedEndpoint) v2.EndpointStatus {
 	if row.Node.IsValid() {
 		s.Networking.NodeIP = row.Node.String()
 	}
-	for _, a := range row.Addresses {
-		if a.Is4() {
-			s.Networking.Addressing[0].IPV4 = a.String()
-		} else {
-			s.Networking.Addressing[0].IPV6 = a.String()
-		}
-	}
 	for _, p := range row.NamedPorts {
 		s.NamedPorts = append(s.NamedPorts, v2.NamedPort{Name: p.Name, Port: p.Port, Protocol: protocolNames[p.Protocol]})
 	}
 	return s
+}
+
+// pairs are addresses as a CiliumEndpoint has them: a NIC has one of each family.
+func pairs(list []netip.Addr) []v2.AddressPair {
+	out := []v2.AddressPair{{}}
+	for _, a := range list {
+		last := &out[len(out)-1]
+		if a.Is4() && last.IPV4 != "" || a.Is6() && last.IPV6 != "" {
+			out = append(out, v2.AddressPair{})
+			last = &out[len(out)-1]
+		}
+		if a.Is4() {
+			last.IPV4 = a.String()
+		} else {
+			last.IPV6 = a.String()
+		}
+	}
+	return out
 }
 
 // rowOf is the inverse of fill.

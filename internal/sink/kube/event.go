@@ -29,10 +29,19 @@ func NewEvents(api *rest.Config, component, host string) (*Events, error) {
 
 // Warn writes an event of type Warning about an object. The same event again raises the count of the first.
 func (e *Events) Warn(ctx context.Context, about corev1.ObjectReference, reason, message string) error {
+	return e.write(ctx, corev1.EventTypeWarning, about, reason, message)
+}
+
+// Tell writes one of type Normal.
+func (e *Events) Tell(ctx context.Context, about corev1.ObjectReference, reason, message string) error {
+	return e.write(ctx, corev1.EventTypeNormal, about, reason, message)
+}
+
+func (e *Events) write(ctx context.Context, kind string, about corev1.ObjectReference, reason, message string) error {
 	now := metav1.NewTime(time.Now())
 	event := &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: about.Namespace, Name: about.Name + "." + fingerprint(about, reason, message)},
-		InvolvedObject: about, Reason: reason, Message: message, Type: corev1.EventTypeWarning,
+		InvolvedObject: about, Reason: reason, Message: message, Type: kind,
 		Source:         corev1.EventSource{Component: e.component, Host: e.host},
 		FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		ReportingController: e.component, ReportingInstance: e.host,

@@ -18,6 +18,7 @@ import (
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/rtnetlink"
+	"weftnet.io/weftnet/internal/sink/link/inside"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -192,16 +193,19 @@ func (l *Links) remove(h hand, row table.Link) error {
 	if err := h.requests.Destroy(d.Index); err != nil && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("delete device %s: %w", row.HostName, err)
 	}
+	if row.Further && row.Netns != "" { // a workload that lives on has lost this NIC alone; of one that is gone there is nothing to forget
+		_ = inside.Do(l.Root+row.Netns, func(h *netlink.Handle) error { return inside.Forget(h, row.Addresses) })
+	}
 	return nil
 }
 
 // create makes a link. The alias comes last: it says that the rest is done.
 func (l *Links) create(h hand, want table.Link) error {
-	inside, err := ns.GetNS(l.Root + want.Netns)
+	there, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
 		return fmt.Errorf("enter the workload's network namespace %s: %w; the container is gone, or its folder is not mounted here", want.Netns, err)
 	}
-	defer inside.Close()
+	defer there.Close()
 	hostMAC, err := net.ParseMAC(want.HostMAC)
 	if err != nil {
 		return fmt.Errorf("MAC address of the host's side: %w", err)
@@ -211,10 +215,10 @@ func (l *Links) create(h hand, want table.Link) error {
 		return fmt.Errorf("MAC address of the workload's side: %w", err)
 	}
 	if want.Kind == "netkit" {
-		err = h.LinkAdd(netkit(want, hostMAC, mac, inside))
+		err = h.LinkAdd(netkit(want, hostMAC, mac, there))
 	} else {
 		near := rtnetlink.End{Name: want.HostName, MAC: hostMAC, MTU: want.MTU}
-		err = h.requests.Do(rtnetlink.Veth(near, rtnetlink.End{Name: want.Interface, MAC: mac, MTU: want.MTU, Netns: int(inside.Fd())}).Request)[0]
+		err = h.requests.Do(rtnetlink.Veth(near, rtnetlink.End{Name: want.Interface, MAC: mac, MTU: want.MTU, Netns: int(there.Fd())}).Request)[0]
 	}
 	if errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("make %s pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Kind, want.Interface, want.Netns)
@@ -224,7 +228,7 @@ func (l *Links) create(h hand, want table.Link) error {
 		return fmt.Errorf("make %s pair %s: %w", want.Kind, want.HostName, err)
 	}
 	var index int
-	err = inside.Do(func(ns.NetNS) (err error) { index, err = l.configureWorkload(want); return err })
+	err = there.Do(func(ns.NetNS) (err error) { index, err = l.configureWorkload(want); return err })
 	if err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
 	}
@@ -236,14 +240,14 @@ func (l *Links) create(h hand, want table.Link) error {
 
 // netkit is a pair whose workload's side sends nothing until a program is there, and both sides of which speak Ethernet, as those of a veth
 // pair do.
-func netkit(want table.Link, hostMAC, mac net.HardwareAddr, inside ns.NetNS) netlink.Link {
+func netkit(want table.Link, hostMAC, mac net.HardwareAddr, there ns.NetNS) netlink.Link {
 	p := &netlink.Netkit{
 		LinkAttrs: netlink.LinkAttrs{Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1},
 		Mode:      netlink.NETKIT_MODE_L2, Policy: netlink.NETKIT_POLICY_FORWARD,
 		PeerPolicy: netlink.NETKIT_POLICY_BLACKHOLE, Scrub: netlink.NETKIT_SCRUB_DEFAULT, PeerScrub: netlink.NETKIT_SCRUB_DEFAULT,
 	}
 	p.SetPeerAttrs(&netlink.LinkAttrs{
-		Name: want.Interface, HardwareAddr: mac, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1, Namespace: netlink.NsFd(int(inside.Fd())),
+		Name: want.Interface, HardwareAddr: mac, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1, Namespace: netlink.NsFd(int(there.Fd())),
 	})
 	return p
 }
@@ -288,18 +292,18 @@ func (l *Links) repair(h hand, d rtnetlink.Device, want table.Link) error {
 
 // resize sets the MTU of both sides. The far one is found by its index: the workload may have renamed it.
 func (l *Links) resize(h hand, d rtnetlink.Device, want table.Link) error {
-	inside, err := ns.GetNS(l.Root + want.Netns)
+	there, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
 		return fmt.Errorf("enter the workload's network namespace %s: %w", want.Netns, err)
 	}
-	defer inside.Close()
-	err = inside.Do(func(ns.NetNS) error {
-		there, err := rtnetlink.Open()
+	defer there.Close()
+	err = there.Do(func(ns.NetNS) error {
+		s, err := rtnetlink.Open()
 		if err != nil {
 			return err
 		}
-		defer there.Close()
-		return there.Make(rtnetlink.MTU(d.Peer, want.Interface, want.MTU))
+		defer s.Close()
+		return s.Make(rtnetlink.MTU(d.Peer, want.Interface, want.MTU))
 	})
 	if err != nil {
 		return fmt.Errorf("in network namespace %s: %w", want.Netns, err)

@@ -15,6 +15,7 @@ import (
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/rtnetlink"
+	"weftnet.io/weftnet/internal/sink/link/inside"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -44,9 +45,15 @@ func (l *Links) configureWorkload(want table.Link) (host int, err error) {
 	for _, a := range want.Addresses {
 		before = append(before, rtnetlink.Address(index, a))
 		after = append(after, rtnetlink.Neighbour(index, want.Interface, attach.Gateway(a), hostMAC))
-		after = append(after, routes(index, a)...)
+		if !want.Further {
+			after = append(after, routes(index, a)...)
+		}
 	}
-	return d.Peer, s.Make(slices.Concat(before, []rtnetlink.Change{rtnetlink.Up(index, want.Interface)}, after)...)
+	err = s.Make(slices.Concat(before, []rtnetlink.Change{rtnetlink.Up(index, want.Interface)}, after)...)
+	if err != nil || !want.Further {
+		return d.Peer, err
+	}
+	return d.Peer, inside.Here(func(h *netlink.Handle) error { return inside.Answer(h, want.Interface, want.Addresses) })
 }
 
 // routes are what a workload needs for an address of its: the way to the gateway, which is in no subnet of it, and through
@@ -84,21 +91,18 @@ func (l *Links) Check(_ context.Context, want table.Link) error {
 		errs = append(errs, fmt.Errorf("device %s has MAC %s, MTU %d, incarnation %d (MTU 0: it is down), not %s, %d, %d",
 			want.HostName, have.HostMAC, have.MTU, have.Incarnation, want.HostMAC, want.MTU, want.Incarnation))
 	}
-	inside, err := ns.GetNS(l.Root + want.Netns)
+	there, err := ns.GetNS(l.Root + want.Netns)
 	if err != nil {
 		return errors.Join(append(errs, fmt.Errorf("network namespace %s: %w", want.Netns, err))...)
 	}
-	defer inside.Close()
-	return errors.Join(append(errs, inside.Do(func(ns.NetNS) error { return compare(want, d.Peer) }))...)
+	defer there.Close()
+	return errors.Join(append(errs, there.Do(func(ns.NetNS) error {
+		return inside.Here(func(h *netlink.Handle) error { return compare(h, want, d.Peer) })
+	}))...)
 }
 
 // compare looks at the workload's side, from inside its network namespace.
-func compare(want table.Link, index int) error {
-	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("open netlink socket: %w", err)
-	}
-	defer h.Close()
+func compare(h *netlink.Handle, want table.Link, index int) error {
 	d, err := h.LinkByName(want.Interface)
 	if err != nil {
 		return fmt.Errorf("find %s: %w", want.Interface, err)
@@ -127,7 +131,9 @@ func compare(want table.Link, index int) error {
 		if !slices.ContainsFunc(addresses, func(have netlink.Addr) bool { return have.IPNet.String() == attach.Single(x).String() }) {
 			complain("address %s is not on %s", attach.Single(x), want.Interface)
 		}
-		if !slices.ContainsFunc(routes, func(have netlink.Route) bool { return isDefault(have) && have.Gw.Equal(attach.Gateway(x).AsSlice()) }) {
+		if !want.Further && !slices.ContainsFunc(routes, func(have netlink.Route) bool {
+			return isDefault(have) && (have.Gw.Equal(attach.Gateway(x).AsSlice()) || have.LinkIndex != index && len(have.Gw) > 0) // another NIC may have been asked to have it
+		}) {
 			complain("there is no default route via %s", attach.Gateway(x))
 		}
 	}

@@ -34,7 +34,7 @@ func (s *Server) Add(ctx context.Context, r agent.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.await(ctx, c, a)
+	err = s.awaitAll(ctx, c, a)
 	if kept != nil {
 		if lost := <-kept; lost != nil {
 			err = diskError(lost)
@@ -77,10 +77,10 @@ func (s *Server) attachment(ctx context.Context, c *call) (a table.Attachment, k
 		return a, nil, err
 	}
 	if a, ok := s.Tables.Attachments.One(s.DB.Snapshot(), c.key()); ok {
-		if a.Netns == c.netns {
+		if a.Netns == c.netns && !a.Leaving {
 			return a, nil, nil
 		}
-		if err := s.detach(ctx, c); err != nil { // its namespace has gone without a DEL
+		if err := s.detach(ctx, c); err != nil { // its namespace has gone without a DEL, or its DEL is not done
 			return a, nil, err
 		}
 	}
@@ -97,7 +97,12 @@ func (s *Server) attachment(ctx context.Context, c *call) (a table.Attachment, k
 func (s *Server) make(c *call) (a table.Attachment, kept <-chan error, err error) {
 	a = table.Attachment{
 		ContainerID: c.containerID, Interface: c.ifname, Netns: c.netns, Namespace: c.namespace, Pod: c.pod, UID: c.uid,
-		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU,
+		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU, Further: c.further,
+	}
+	if a.Further.First == "" {
+		if a.Multus = s.Multus != nil && s.Multus(); a.Multus {
+			a.Further = s.furtherOf(c)
+		}
 	}
 	if a.MAC == "" {
 		a.MAC = attach.MAC(c.containerID, c.ifname)

@@ -50,6 +50,7 @@ type call struct {
 	addresses                  []netip.Addr // asked for by name, at most one per family
 	mac                        string       // asked for; empty: any
 	prev                       *types100.Result
+	further                    table.Further // it is none of a runtime: what it is then
 }
 
 func (c *call) key() state.Key { return table.AttachmentKey(c.containerID, c.ifname) }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"weftnet.io/weftnet/internal/journal"
 )
@@ -76,4 +78,30 @@ func RemoveConf(dir string) (bool, error) {
 		return false, fmt.Errorf("remove CNI configuration: %w", err)
 	}
 	return true, nil
+}
+
+// CalledByMultus tells whether the configuration that a container runtime finds in a folder is that of Multus, which calls other plugins.
+func CalledByMultus(dir string) bool {
+	if dir == "" {
+		return false
+	}
+	entries, _ := os.ReadDir(dir) // without it nothing calls anything
+	for _, e := range entries {   // in order of their names
+		if !slices.Contains([]string{".conf", ".conflist", ".json"}, filepath.Ext(e.Name())) {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		var conf struct {
+			Type    string
+			Plugins []struct{ Type string }
+		}
+		if err != nil || json.Unmarshal(data, &conf) != nil {
+			continue // runtimes pass it over
+		}
+		if len(conf.Plugins) > 0 {
+			conf.Type = conf.Plugins[0].Type
+		}
+		return strings.HasPrefix(conf.Type, "multus")
+	}
+	return false
 }

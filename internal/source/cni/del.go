@@ -39,9 +39,12 @@ func (s *Server) del(ctx context.Context, c *call) error {
 	return s.queue.Delete(journal.Name(c.containerID, c.ifname))
 }
 
-// detach takes away the row, waits for the link to go, and then gives back the addresses. The caller has the turn.
+// detach takes away what hangs on an attachment, then the row, waits for the link to go, and gives back the addresses. The caller has the turn.
 // What fails can be repeated.
 func (s *Server) detach(ctx context.Context, c *call) error {
+	if err := s.strip(ctx, c); err != nil {
+		return err
+	}
 	if err := s.forget(c); err != nil {
 		return err
 	}
@@ -190,7 +193,7 @@ func (s *Server) stale(network string, valid map[state.Key]bool) (out []*call) {
 		return known && mine == network && !valid[c.key()] && s.turns[c.key()] == nil
 	}
 	for a := range s.Tables.Attachments.All(snap) {
-		if c := (&call{containerID: a.ContainerID, ifname: a.Interface}); idle(c) {
+		if c := (&call{containerID: a.ContainerID, ifname: a.Interface}); idle(c) && (a.Further.First == "" || a.Multus) { // others go with their first
 			out = append(out, c)
 		}
 	}

@@ -43,7 +43,7 @@ var errUsage = errors.New("wrong arguments: see the comment of package net")
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
-	for _, group := range []map[string]command{hostCommands, daemonCommands, loadCommands, httpCommands, deviceCommands} {
+	for _, group := range []map[string]command{hostCommands, daemonCommands, loadCommands, httpCommands, deviceCommands, networkCommands} {
 		for name, do := range group {
 			out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 		}
@@ -166,6 +166,8 @@ func addPod(l *line) error {
 	for k, v := range l.opts {
 		if k == "namespace" {
 			s.Namespace = v
+		} else if k == "networks" {
+			asks(&s, v)
 		} else if port, ok := strings.CutPrefix(k, "port-"); ok {
 			number, err := strconv.ParseUint(v, 10, 16)
 			if err != nil {

@@ -12,7 +12,7 @@
 //	node NAME… [KEY=VALUE…]        nodes with agents that run with these keys of the configuration
 //	pod NODE/NAME [N] [LABEL=VALUE…]
 //	                               a pod, attached by CNI ADD, or N at once, NAME0 and so on; namespace=N and port-NAME=N
-//	                               are no labels
+//	                               are no labels, nor is networks=TEXT, an annotation
 //	label NODE/NAME LABEL=VALUE…   other labels for it
 //	remove NODE/NAME [N]           its end, with CNI DEL, or that of N
 //	add|del NODE/NAME              only the CNI call, once more
@@ -55,9 +55,14 @@
 //	machine NAME… [KEY=VALUE…]     nodes whose agents have never run; start starts them
 //	confine NODE CAPABILITY…       all that its agent has, from its next start on; NONE: none
 //	rouse NODE                     starts its agent and does not wait until that takes pods; settle waits for all agents
-//	call NODE/NAME                 begins the CNI ADD of a new pod and does not wait for it
+//	call NODE/NAME [networks=TEXT] begins the CNI ADD of a new pod and does not wait for it
 //	trouble NODE [TABLE]           waits until something is not in place, and prints why
 //	plugins NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
+//	standard NODE…                 the standard CNI plugins on them
+//	uplink DEVICE NODE…            a further device of theirs, all on one switch
+//	networks NODE/NAME TEXT        what a pod that runs asks for from now on
+//	nic NODE/NAME INTERFACE        addresses of a NIC of it: also in $web_net1_4 and $web_net1_6
+//	told NODE TABLE [REGEXP]       waits for such a row in a table of its agent and prints it
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
 //	daemon NODE NAME [wait=TEXT] PROGRAM ARGUMENT…
 //	                               a program that runs on it until the script ends; returns when it says that it is ready

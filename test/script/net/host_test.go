@@ -167,7 +167,11 @@ func call(l *line) error {
 	if err != nil {
 		return err
 	}
-	p, err := n.PreparePod(nettest.PodSpec{Name: name})
+	s := nettest.PodSpec{Name: name}
+	if text, ok := l.opts["networks"]; ok {
+		asks(&s, text)
+	}
+	p, err := n.PreparePod(s)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 )
@@ -107,6 +108,18 @@ func (o Client[T, P]) Delete(ctx context.Context, in P) error {
 func (o Client[T, P]) List(ctx context.Context, label string, into runtime.Object) error {
 	return o.client.Get().Resource(o.resource).
 		VersionedParams(&metav1.ListOptions{LabelSelector: label}, metav1.ParameterCodec).Do(ctx).Into(into)
+}
+
+// ListWhere reads the objects of all namespaces that a field selector selects.
+func (o Client[T, P]) ListWhere(ctx context.Context, field string, into runtime.Object) error {
+	return o.client.Get().Resource(o.resource).
+		VersionedParams(&metav1.ListOptions{FieldSelector: field}, metav1.ParameterCodec).Do(ctx).Into(into)
+}
+
+// PatchStatus changes what a merge patch (RFC 7396) says of one, by its subresource status.
+func (o Client[T, P]) PatchStatus(ctx context.Context, namespace, name string, patch []byte) error {
+	return o.client.Patch(types.MergePatchType).NamespaceIfScoped(namespace, namespace != "").Resource(o.resource).Name(name).
+		SubResource("status").Body(patch).Do(ctx).Error()
 }
 
 // Getter is what a reflector lists and watches with.

@@ -1,0 +1,21 @@
+package feature
+
+import (
+	"weftnet.io/weftnet/internal/agent/network"
+	"weftnet.io/weftnet/internal/state"
+)
+
+var networks = Feature{
+	Name: "networks", Does: "gives pods the further NICs that they ask for",
+	Fills:       network.Fills,
+	Derivations: func(n *Node) []state.AnyDerivation { return network.Derivations(n.Tables) },
+	Needs:       network.Needs,
+	Early: func(n *Node) ([]Runner, error) {
+		opened, err := network.Open(network.Options{DB: n.DB, Root: n.Root, StateDir: n.StateDir, Path: n.Plugins, Told: !n.Alone, Log: n.Log})
+		if err != nil {
+			return nil, err
+		}
+		n.Networks = opened
+		return []Runner{keep(n, opened.Loop())}, nil
+	},
+}

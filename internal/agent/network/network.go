@@ -1,0 +1,159 @@
+// Package network puts the parts together that give pods further NICs: what derives them, what makes them, and what tells people of them.
+//
+// # The world it models
+//
+//	pods, definitions  -> derive/network -> interfaces -> sink/link/delegate -> interfaces-made -> network-statuses -> annotations
+//	                                    \-> interface-troubles -> events NoNetworkFound
+//
+// # Invariants
+//
+//   - An event is written once for each NIC that has been made by this process, and for each trouble as often as its words change.
+//
+// # Example
+//
+//	n, err := network.Open(network.Options{DB: db, Root: root, StateDir: dir, Path: path, Log: log})
+//	loop := n.Loop()
+package network
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	derive "weftnet.io/weftnet/internal/derive/network"
+	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/link/delegate"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+)
+
+// Derivations and Needs are those of further NICs.
+var (
+	Derivations = derive.Derivations
+	Needs       = derive.Needs
+)
+
+// Fills are the tables of further NICs that an agent fills itself.
+func Fills(*table.Tables) []state.AnyTable {
+	return []state.AnyTable{network.Interfaces, network.Troubles, network.Finished, network.Statuses}
+}
+
+// Options are what Networks work with.
+type Options struct {
+	DB       *state.DB
+	Root     string // where files of the host are seen; empty: at /
+	StateDir string
+	Path     []string // folders of CNI plugins
+	Told     bool     // there is an API server, which is told of what is made
+	Log      *slog.Logger
+}
+
+// Networks gives pods further NICs.
+type Networks struct {
+	Options
+	*delegate.Delegates
+
+	mu    sync.Mutex // guards made
+	made  []event
+	woken chan struct{}
+}
+
+// event is one about a pod.
+type event struct {
+	namespace, pod, uid string
+	warning             bool
+	reason, message     string
+}
+
+// Open reads what earlier agents have made.
+func Open(o Options) (*Networks, error) {
+	n := &Networks{Options: o, woken: make(chan struct{}, 1)}
+	d := delegate.Options{DB: o.DB, Root: o.Root, StateDir: o.StateDir, Path: o.Path, Log: o.Log}
+	if o.Told {
+		d.Added = n.added
+	}
+	var err error
+	n.Delegates, err = delegate.Open(d)
+	return n, err
+}
+
+// Loop keeps NICs equal to table interfaces.
+func (n *Networks) Loop() *reconcile.Loop[network.Interface] {
+	return &reconcile.Loop[network.Interface]{Table: network.Interfaces, Sink: n.Delegates, WaitSynced: true, MaxBackoff: 10 * time.Second}
+}
+
+// added notes a NIC that has been made, in the words of Multus, which KubeVirt and people look for.
+func (n *Networks) added(i network.Interface, addresses []netip.Prefix) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	texts := make([]string, len(addresses))
+	for k, a := range addresses {
+		texts[k] = a.String()
+	}
+	n.made = append(n.made, event{i.Namespace, i.Pod, i.UID, false, "AddedInterface", fmt.Sprintf("Add %s [%s] from %s", i.Interface, strings.Join(texts, " "), i.Definition)})
+	select {
+	case n.woken <- struct{}{}:
+	default:
+	}
+}
+
+// Events writes events.
+type Events interface {
+	Warn(ctx context.Context, about corev1.ObjectReference, reason, message string) error
+	Tell(ctx context.Context, about corev1.ObjectReference, reason, message string) error
+}
+
+// Tell writes events of what is made, and of what is not and why, until ctx ends.
+func (n *Networks) Tell(ctx context.Context, to Events) error {
+	feed := network.Troubles.Feed(n.DB)
+	defer feed.Close()
+	for {
+		changes, _, more := feed.Next()
+		var list []event
+		for _, c := range changes {
+			if !c.Deleted {
+				list = append(list, troubled(c.Row))
+			}
+		}
+		n.mu.Lock()
+		list, n.made = append(list, n.made...), nil
+		n.mu.Unlock()
+		for _, e := range list {
+			about := corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: e.namespace, Name: e.pod, UID: types.UID(e.uid)}
+			write := to.Tell
+			if e.warning {
+				write = to.Warn
+			}
+			if err := write(ctx, about, e.reason, e.message); err != nil && ctx.Err() == nil {
+				n.Options.Log.Warn("tell of a pod's further NICs", "pod", e.namespace+"/"+e.pod, "message", e.message, "error", err)
+			}
+		}
+		select {
+		case <-more:
+		case <-n.woken:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// troubled is the event about a NIC that is missing: in the words of Multus first, since people and programs look for them.
+func troubled(t network.Trouble) event {
+	e := event{t.Namespace, t.Pod, t.UID, true, "FailedInterface", t.Lacks}
+	if t.Missing {
+		namespace, name, _ := strings.Cut(t.Definition, "/")
+		e.reason, e.message = "NoNetworkFound", fmt.Sprintf("cannot find a network-attachment-definition (%s) in namespace (%s): %s", name, namespace, t.Lacks)
+	}
+	if t.Advice != "" {
+		e.message += ": " + t.Advice
+	}
+	return e
+}

@@ -1,0 +1,273 @@
+// Package network derives which further NICs the pods of this node are to have, what keeps some of them away, and what the pods' annotations
+// are to say of them.
+//
+// # The world it models
+//
+// A pod's first NIC, which a CNI ADD has made, is the anchor of all others: what the pod's annotation asks for is wanted in each container
+// that is attached for it, until that one's DEL. An ADD is answered when all of it is there:
+//
+//	first NIC of c1 (prod/web), annotation "storage, vlan-100", definition prod/storage
+//	->  Interfaces  c1 net1 prod/storage
+//	->  Troubles    c1 net2 "prod/vlan-100 not found; …"
+//	->  Needs       c1 eth0 "NIC net1 (prod/storage)", c1 eth0 lacks "prod/vlan-100 not found; …"
+//
+// An annotation that changes on a running pod adds and removes NICs: nothing here knows the difference.
+//
+// # Invariants
+//
+//   - What has been made stays as it was made while the pod asks for the same: a definition that changes or goes is one for other pods.
+//   - A pod that is not known (deleted by force, or not read yet after a restart) keeps what it has, and so does one whose annotation makes
+//     no sense any more.
+//   - Where Multus calls, nothing is wanted: it attaches the same.
+//
+// # Example
+//
+//	for _, d := range network.Derivations(tables) {
+//		go d.Run(ctx, db)
+//	}
+package network
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+)
+
+// Derivations keeps Interfaces, Troubles and Statuses.
+func Derivations(t *table.Tables) []state.AnyDerivation {
+	return []state.AnyDerivation{interfaces(t), troubles(t), statuses(t)}
+}
+
+func interfaces(t *table.Tables) state.AnyDerivation {
+	d := deriver{t}
+	return &state.Derivation[network.Interface]{
+		Name: "interfaces", Out: network.Interfaces, Inputs: d.inputs(),
+		KeyOf:   func(i network.Interface) state.Key { return table.AttachmentKey(i.ContainerID, i.First) },
+		Compute: func(r state.Reader, key state.Key) []network.Interface { want, _ := d.compute(r, key); return want },
+	}
+}
+
+func troubles(t *table.Tables) state.AnyDerivation {
+	d := deriver{t}
+	return &state.Derivation[network.Trouble]{
+		Name: "interface-troubles", Out: network.Troubles, Inputs: d.inputs(),
+		KeyOf:   func(i network.Trouble) state.Key { return table.AttachmentKey(i.ContainerID, i.First) },
+		Compute: func(r state.Reader, key state.Key) []network.Trouble { _, why := d.compute(r, key); return why },
+	}
+}
+
+type deriver struct{ t *table.Tables }
+
+func (d deriver) inputs() []state.Input {
+	t := d.t
+	return []state.Input{
+		state.On(t.Attachments, func(r state.Reader, a table.Attachment) []state.Key {
+			if a.Further.First != "" {
+				return []state.Key{table.AttachmentKey(a.ContainerID, a.Further.First)}
+			}
+			return []state.Key{t.Attachments.Key(a)}
+		}),
+		state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return d.ofPod(r, t.Pods.Key(p)) }),
+		state.On(network.Definitions, func(r state.Reader, _ network.Definition) []state.Key { return d.asking(r) }),
+		state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key {
+			return []state.Key{table.AttachmentKey(m.Want.ContainerID, m.Want.First)}
+		}),
+		state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
+			if c.Concern == settings.OfNetworks {
+				return d.asking(r)
+			}
+			return nil
+		}),
+	}
+}
+
+// ofPod names the first NICs of a pod.
+func (d deriver) ofPod(r state.Reader, pod state.Key) (keys []state.Key) {
+	for a := range d.t.Attachments.By(r, table.ByPod, pod) {
+		if a.Further.First == "" {
+			keys = append(keys, d.t.Attachments.Key(a))
+		}
+	}
+	return keys
+}
+
+// asking names the first NICs of all pods that ask for networks: a definition may be near to any of them.
+func (d deriver) asking(r state.Reader) (keys []state.Key) {
+	for p := range d.t.Pods.All(r) {
+		if p.Networks != "" {
+			keys = append(keys, d.ofPod(r, d.t.Pods.Key(p))...)
+		}
+	}
+	return keys
+}
+
+// podOf is the pod that a NIC was made for.
+func podOf(t *table.Tables, r state.Reader, a table.Attachment) (table.Pod, bool) {
+	p, ok := t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod))
+	return p, ok && (a.UID == "" || a.UID == p.UID)
+}
+
+// serves tells whether the further NICs of an attachment are the agent's business.
+func serves(a table.Attachment) bool { return a.Further.First == "" && !a.Leaving && !a.Multus }
+
+func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interface, why []network.Trouble) {
+	a, ok := d.t.Attachments.One(r, key)
+	if !ok || !serves(a) {
+		return nil, nil
+	}
+	made := d.made(r, a)
+	pod, known := podOf(d.t, r, a)
+	if !known {
+		return made, nil
+	}
+	trouble := network.Trouble{ContainerID: a.ContainerID, First: a.Interface, Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID}
+	requests, gaps := Requests(pod)
+	if len(gaps) > 0 {
+		trouble.Lacks, trouble.Advice = complaint(gaps), "the pod keeps the NICs that it has until the annotation makes sense"
+		return made, []network.Trouble{trouble}
+	}
+	for n, q := range requests {
+		i := network.Interface{
+			ContainerID: a.ContainerID, First: a.Interface, Interface: q.Interface, Number: uint32(n + 1), Netns: a.Netns,
+			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name, Request: q.Text(),
+		}
+		one := trouble
+		one.Number, one.Interface, one.Definition = i.Number, i.Interface, i.Definition
+		if at := slices.IndexFunc(made, func(m network.Interface) bool { i.Own = m.Own; return i.Same(m) }); at >= 0 {
+			want = append(want, made[at])
+		} else if one.Lacks, one.Advice, one.Missing = d.resolve(r, &i, q); one.Lacks == "" {
+			want = append(want, i)
+		} else {
+			why = append(why, one)
+		}
+	}
+	return want, why
+}
+
+// complaint says what is wrong with an annotation.
+func complaint(gaps []gap.Gap) string {
+	var texts []string
+	for _, g := range gaps {
+		texts = append(texts, strings.TrimPrefix(g.String(), ": "))
+	}
+	return "annotation " + cncfv1.NetworksAnnotation + ": " + strings.Join(texts, "; ")
+}
+
+// Requests are the networks that a pod asks for.
+func Requests(p table.Pod) ([]attachment.Request, []gap.Gap) {
+	if p.HostNetwork {
+		return nil, nil
+	}
+	return attachment.Requests(p.Networks, p.Namespace)
+}
+
+// made are the NICs that a container has beside its first.
+func (d deriver) made(r state.Reader, first table.Attachment) (list []network.Interface) {
+	for m := range network.Finished.Prefix(r, state.Join(first.ContainerID)) {
+		if m.Want.First == first.Interface {
+			list = append(list, m.Want)
+		}
+	}
+	for a := range d.t.Attachments.Prefix(r, state.Join(first.ContainerID)) {
+		if a.Further.First == first.Interface && !a.Leaving {
+			list = append(list, own(a))
+		}
+	}
+	slices.SortFunc(list, func(a, b network.Interface) int { return int(a.Number) - int(b.Number) })
+	return list
+}
+
+// own is what was wanted of a NIC in the pod network that is there.
+func own(a table.Attachment) network.Interface {
+	return network.Interface{
+		ContainerID: a.ContainerID, First: a.Further.First, Interface: a.Interface, Number: a.Further.Number, Netns: a.Netns,
+		Namespace: a.Namespace, Pod: a.Pod, UID: a.UID, Definition: a.Further.Definition, Request: a.Further.Request,
+		Wire: attachment.Segment{Net: attachment.PodNetwork}.String(), Type: attachment.OwnType, Own: true,
+	}
+}
+
+// resolve fills in what a definition says of a NIC, or says why there is none.
+func (d deriver) resolve(r state.Reader, i *network.Interface, q attachment.Request) (lacks, advice string, missing bool) {
+	config := d.t.Config(r).Networks
+	isolated := !config.Reaches(i.Namespace, q.Namespace)
+	row, ok := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
+	if isolated {
+		return i.Definition + " lies in another namespace, and network-namespace-isolation is on", "copy it to namespace " + i.Namespace, false
+	}
+	if !ok {
+		lacks, advice = attachment.Missing(r, q, config.Isolation)
+		return lacks, advice, true
+	}
+	definition, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
+	var delegate attachment.Delegate
+	if len(gaps) == 0 {
+		delegate, gaps = definition.Delegate(q)
+	}
+	if len(gaps) > 0 {
+		return i.Definition + ": " + gap.Text(gaps), "weft net check -f says the same of files", false
+	}
+	i.Wire, i.Type, i.Own = definition.Segment().String(), definition.Main().Type, definition.Own()
+	if row.Wire != "" {
+		i.Wire = row.Wire
+	}
+	i.Addresses, i.Gateways = q.Addresses, q.DefaultRoute
+	if q.MAC != nil {
+		i.MAC = q.MAC.String()
+	}
+	if !i.Own {
+		i.Config, i.Capabilities, i.Addresses = string(delegate.Config), string(delegate.Capabilities), delegate.Addresses
+	}
+	return "", "", false
+}
+
+// Needs of a pod's first NIC: all others that the pod asks for.
+func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment) []table.Need) {
+	d := deriver{t}
+	inputs := []state.Input{
+		state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return d.ofPod(r, t.Pods.Key(p)) }),
+		state.On(network.Troubles, func(_ state.Reader, w network.Trouble) []state.Key {
+			return []state.Key{table.AttachmentKey(w.ContainerID, w.First)}
+		}),
+	}
+	return inputs, func(r state.Reader, a table.Attachment) (needs []table.Need) {
+		pod, known := podOf(t, r, a)
+		if !known || !serves(a) {
+			return nil
+		}
+		why := map[string]network.Trouble{}
+		for w := range network.Troubles.Prefix(r, state.Join(a.ContainerID)) {
+			why[w.Interface] = w
+		}
+		requests, gaps := Requests(pod)
+		if len(gaps) > 0 {
+			return []table.Need{{What: "further NICs", Lacks: complaint(gaps), Advice: "correct the annotation"}}
+		}
+		for _, q := range requests {
+			n := table.Need{
+				What:  network.Interface{Interface: q.Interface, Definition: q.Namespace + "/" + q.Name}.Title(),
+				Table: network.Interfaces.Name(), Key: table.AttachmentKey(a.ContainerID, q.Interface),
+			}
+			if w, ok := why[q.Interface]; ok {
+				n.Lacks, n.Advice = n.What+": "+w.Lacks, w.Advice
+			}
+			needs = append(needs, n)
+		}
+		return needs
+	}
+}
+
+// singles are prefixes as addresses.
+func singles(list []netip.Prefix) (out []netip.Addr) {
+	for _, p := range list {
+		out = append(out, p.Addr())
+	}
+	return out
+}

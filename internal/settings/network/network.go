@@ -1,0 +1,53 @@
+// Package network has the keys about further networks of pods.
+//
+// # The world it models
+//
+// A pod names NetworkAttachmentDefinitions, of its own namespace or, unless namespaces are isolated, of any other:
+//
+//	network-namespace-isolation=true  network-global-namespaces=infra
+//	pod shop/web   shop/storage: yes   infra/management: yes   prod/vlan-100: no
+//
+// The names of the keys are Weftnet's own: upstream they are fields namespaceIsolation and globalNamespaces of Multus' configuration file.
+//
+// # Invariants
+//
+//   - Without isolation every namespace reaches every other.
+//
+// # Example
+//
+//	if !config.Networks.Reaches("shop", "prod") { … }
+package network
+
+import (
+	"slices"
+
+	"weftnet.io/weftnet/internal/settings/key"
+)
+
+// Concern is what the keys are about.
+const Concern key.Concern = "networks"
+
+// Networks says which definitions pods may use.
+type Networks struct {
+	Isolation bool     // those of the pod's own namespace only
+	Global    []string // … and of these namespaces
+}
+
+// Reaches tells whether pods of a namespace may use definitions of another.
+func (n Networks) Reaches(pod, definition string) bool {
+	return !n.Isolation || pod == definition || slices.Contains(n.Global, definition)
+}
+
+// Keys are those of further networks.
+var Keys = []key.Of[Networks]{
+	{
+		Name: "network-namespace-isolation", Default: "false", Concern: Concern, Holds: key.NewAttachments, Syntax: key.Boolean,
+		Text: "pods get NICs by NetworkAttachmentDefinitions of their own namespace only, and of those in `network-global-namespaces`",
+		Read: key.Flag(func(c *Networks) *bool { return &c.Isolation }),
+	},
+	{
+		Name: "network-global-namespaces", Concern: Concern, Holds: key.NewAttachments, Needs: "`network-namespace-isolation: true`",
+		Text: "namespaces whose NetworkAttachmentDefinitions pods of all namespaces may use",
+		Read: key.List(func(c *Networks) *[]string { return &c.Global }),
+	},
+}
