@@ -60,8 +60,9 @@
 //	plugins NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
 //	standard NODE…                 the standard CNI plugins on them
 //	uplink DEVICE NODE…            a further device of theirs, all on one switch
-//	networks NODE/NAME TEXT        what a pod that runs asks for from now on
+//	networks NODE/NAME TEXT        what a pod that runs asks for from now on; settle waits until it has that
 //	nic NODE/NAME INTERFACE        addresses of a NIC of it: also in $web_net1_4 and $web_net1_6
+//	inside NODE/NAME COMMAND…      any program in its network namespace
 //	told NODE TABLE [REGEXP]       waits for such a row in a table of its agent and prints it
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
 //	daemon NODE NAME [wait=TEXT] PROGRAM ARGUMENT…

@@ -20,7 +20,7 @@ import (
 )
 
 // networkCommands are about further NICs of pods.
-var networkCommands = map[string]command{"standard": standard, "uplink": uplink, "networks": networks, "nic": nic, "told": told}
+var networkCommands = map[string]command{"standard": standard, "uplink": uplink, "networks": networks, "nic": nic, "told": told, "inside": insidePod}
 
 // standardPlugins are the standard CNI plugins, built once.
 //
@@ -121,17 +121,14 @@ func asks(s *nettest.PodSpec, text string) {
 	s.Annotations = map[string]string{cncfv1.NetworksAnnotation: text}
 }
 
-// networks changes what a pod that runs asks for.
+// networks changes what a pod that runs asks for. What follows from it is not waited for.
 func networks(l *line) error {
 	p, err := l.pod(l.raw[0])
 	if err != nil {
 		return err
 	}
 	asks(&p.PodSpec, strings.Join(l.raw[1:], " "))
-	if err := p.Runs(); err != nil {
-		return err
-	}
-	return l.Settle(l.ctx)
+	return p.Runs()
 }
 
 // nic prints the addresses of a NIC of a pod and puts them into the environment.
@@ -173,6 +170,24 @@ func nic(l *line) error {
 		return fmt.Errorf("%s has no NIC %s", l.arg(0), l.arg(1))
 	}
 	return nil
+}
+
+// insidePod runs a program in the network namespace of a pod.
+func insidePod(l *line) error {
+	p, err := l.pod(l.raw[0])
+	if err != nil {
+		return err
+	}
+	var out []byte
+	err = p.Namespace.Do(func() error {
+		var err error
+		out, err = exec.CommandContext(l.ctx, l.raw[1], l.raw[2:]...).CombinedOutput()
+		return err
+	})
+	if err != nil {
+		return errors.Join(err, errors.New(strings.TrimSpace(string(out))))
+	}
+	return l.printf("%s", out)
 }
 
 // told waits until a table of a node's agent has a row in which this stands, and prints it.

@@ -93,6 +93,12 @@ func (d *Delegates) add(ctx context.Context, list *libcni.NetworkConfigList, wan
 		return made, fmt.Errorf("read what the plugin says: %w", err)
 	}
 	made = read(want, result)
+	if result.DNS.IsEmpty() { // most plugins keep to themselves what ipam says of it
+		var conf struct{ IPAM struct{ DNS network.DNS } }
+		if json.Unmarshal(list.Plugins[0].Bytes, &conf) == nil {
+			made.DNS = conf.IPAM.DNS
+		}
+	}
 	err = inside.Do(d.Root+want.Netns, func(h *netlink.Handle) error {
 		mac, mtu, err := inside.Describe(h, want.Interface)
 		if err != nil {
