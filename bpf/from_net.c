@@ -109,6 +109,11 @@ int from_net(struct __sk_buff *skb)
 
 	if (!c)
 		return TC_ACT_SHOT;
+	if (mark_kind(skb) == MARK_DELIVERED) { /* from_overlay has judged it, whose device is none to the stack */
+		mark_clear(skb);
+		bpf_skb_change_type(skb, PACKET_HOST);
+		return TC_ACT_OK;
+	}
 	c->net = net_of_device();
 	if (other)
 		return other > 0 ? vlan_pass(skb) : drop(skb, c, DROP_UNSUPPORTED_L2);

@@ -5,22 +5,30 @@
 #include "lib/outside.h"
 #include "lib/unwrap.h"
 
-/* To the host's stack. While this node routes plainly to who sends through the tunnel, the packet arrives there as if by
- * the device that the routes name: the stack would not expect it from a device without an address (fib_validate_source). */
+/* To the host's stack. While this node routes plainly to who sends through the tunnel, or that is a machine outside which another node has led
+ * here, the packet arrives there as if by the device that the routes name: the stack would not expect it from a device without an
+ * address (fib_validate_source). The latter is judged already, and from_net only lets it pass. */
 GLOBAL overlay_to_stack(struct __sk_buff *skb)
 {
 	struct context *c = context_here();
 	struct bpf_fib_lookup fib = { .ifindex = skb->ifindex };
 	struct ipcache *from;
 	struct packet *p;
+	int found, outside;
 
 	if (!c)
 		return TC_ACT_SHOT;
 	p = &c->packet;
 	from = ipcache_lookup(&p->src, c->net);
-	if (from && (from->flags & IPCACHE_DIRECT)) {
+	outside = !from || (!(from->flags & (IPCACHE_LOCAL | IPCACHE_NODE | IPCACHE_VTEP | IPCACHE_DIRECT)) && addr_is_zero(&from->tunnel));
+	if (outside || (from->flags & IPCACHE_DIRECT)) {
 		route_ask(&fib, p->v6, NULL, &p->src);
-		if (!bpf_fib_lookup(skb, &fib, sizeof(fib), 0) && !rewrite_macs(skb, fib.smac, fib.dmac))
+		found = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+		if (outside && (!found || found == BPF_FIB_LKUP_RET_NO_NEIGH)) {
+			mark_set(skb, 0, MARK_DELIVERED);
+			return bpf_redirect(fib.ifindex, BPF_F_INGRESS);
+		}
+		if (!found && !rewrite_macs(skb, fib.smac, fib.dmac))
 			return bpf_redirect(fib.ifindex, BPF_F_INGRESS);
 	}
 	bpf_skb_change_type(skb, PACKET_HOST);

@@ -85,7 +85,7 @@ static __always_inline int known_call(struct context *c, struct flow *f)
 	if (!f->entry || f->reply || !clash_owns(c, f) || !known_goes_on(p, f))
 		return 0;
 	if (f->entry->flags & CT_ONE_WAY)
-		return p->protocol == IPPROTO_TCP; /* others say in each packet what was called */
+		return p->protocol == IPPROTO_TCP && !geneve.on; /* others say in each packet what was called, or go in an overlay */
 	kept = nat_known(c);
 	if (!kept)
 		return 0;

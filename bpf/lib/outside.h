@@ -8,6 +8,7 @@
 
 #include "clash.h"
 #include "dsr.h"
+#include "geneve.h"
 #include "masquerade.h"
 #include "outside_error.h"
 #include "outside_here.h"
@@ -27,7 +28,9 @@ static __always_inline int outside_carry_error(struct __sk_buff *skb, struct con
 	int reason;
 
 	ct_find(c, &c->quoted, &f);
-	reason = f.entry && (f.entry->flags & CT_ONE_WAY) ? 0 : masquerade_error(skb, c);
+	if (f.entry && (f.entry->flags & CT_ONE_WAY))
+		return geneve.on && geneve_leads() ? geneve_out(skb, 0) : outside_out(skb, c);
+	reason = masquerade_error(skb, c);
 	return reason ? drop(skb, c, reason) : outside_out(skb, c);
 }
 
@@ -38,13 +41,15 @@ static __always_inline int outside_is_direct(struct __sk_buff *skb, struct conte
 {
 	struct ipcache *client;
 
-	if (!(c->service_flags & SERVICE_DIRECT) || c->client_port || skb->gso_size || dsr_may_be(&c->packet))
+	if (!(c->service_flags & SERVICE_DIRECT) || c->client_port || (!geneve.on && (skb->gso_size || dsr_may_be(&c->packet))))
 		return 0;
 	if (c->packet.protocol == IPPROTO_TCP && !tcp_opens(&c->packet))
 		return 0;
 	client = ipcache_lookup(&c->packet.src, c->net);
 	if (client && ((client->flags & (IPCACHE_LOCAL | IPCACHE_NODE | IPCACHE_DIRECT | IPCACHE_VTEP)) || !addr_is_zero(&client->tunnel)))
 		return 0;
+	if (geneve.on)
+		return geneve_leads();
 	return c->hop.path != PATH_DIRECT || dsr_reaches(skb);
 }
 
@@ -54,7 +59,11 @@ static __always_inline int outside_tells(struct __sk_buff *skb, struct context *
 {
 	const struct packet *p = &c->packet;
 
-	if (p->later_fragment || skb->gso_size || dsr_may_be(p) || (p->protocol == IPPROTO_TCP && !tcp_opens(p)))
+	if (p->later_fragment || (p->protocol == IPPROTO_TCP && !tcp_opens(p)))
+		return 0;
+	if (c->hop.path == PATH_GENEVE)
+		return 1;
+	if (skb->gso_size || dsr_may_be(p))
 		return 0;
 	return f->is_new || c->hop.path != PATH_DIRECT || p->end - p->l3 < DSR_ALWAYS_FITS || dsr_reaches(skb);
 }
@@ -78,11 +87,15 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	if (reason)
 		return drop(skb, c, reason);
 	direct = f->entry->flags & CT_ONE_WAY;
+	if (direct && geneve.on)
+		geneve_leads();
 	deliver_report(skb, c, f, c->hop.path == PATH_DIRECT ? EVENT_TO_NETWORK : EVENT_TO_OVERLAY);
 	if (!direct) {
 		reason = masquerade_out(skb, &as);
 		if (reason == DROP_QUOTA && open_yields(c->packet.owner))
 			reason = masquerade_out(skb, &as);
+	} else if (c->hop.path == PATH_GENEVE) {
+		return geneve_out(skb, outside_tells(skb, c, f));
 	} else if (outside_tells(skb, c, f)) {
 		reason = dsr_write(skb);
 	} else if (tcp_opens(&c->packet)) { /* its backend would answer it as a call of its own */

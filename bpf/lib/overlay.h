@@ -5,12 +5,17 @@
 #define WEFT_OVERLAY_H
 
 #include "abi/event.h"
+#include "abi/geneve.h"
 #include "addr.h"
 #include "packet.h"
 
+volatile const struct geneve_config geneve = {};
+
 static __always_inline int overlay_is(const struct packet *p)
 {
-	return p->protocol == IPPROTO_UDP && config.tunnel_port && p->dst_port == bpf_htons(config.tunnel_port);
+	if (p->protocol != IPPROTO_UDP)
+		return 0;
+	return (config.tunnel_port && p->dst_port == bpf_htons(config.tunnel_port)) || (geneve.on && p->dst_port == bpf_htons(geneve.port));
 }
 
 /* Refuses a workload's packet to the tunnel port if it goes to a node, to a VTEP or what lies behind it, or to the outside where

@@ -5,6 +5,7 @@
 #define WEFT_UNWRAP_H
 
 #include "dsr.h"
+#include "geneve.h"
 #include "overlay.h"
 #include "vtep.h"
 
@@ -76,6 +77,8 @@ GLOBAL unwrap_admit(struct __sk_buff *skb)
 		reason = parse(skb, &c->packet);
 	if (!reason && dsr_may_be(&c->packet))
 		reason = foreign ? dsr_refuse(skb) : dsr_take(skb);
+	if (!reason && geneve.on && !foreign && !c->told)
+		reason = geneve_take(skb);
 	if (!reason)
 		reason = foreign ? vtep_check(c, &node) : unwrap_check_source(c, &node);
 	return reason ? drop(skb, c, reason) : GO_ON;

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
@@ -25,6 +26,9 @@ func (a *Agent) fromOutside(s *state.Snapshot) agentv1.Component {
 		if row, _ := status.Statuses.One(s, status.KeyOf(a.Tables.Hooks, a.Tables.Hooks.Key(h))); row.Err != "" {
 			faults = append(faults, row.Err)
 		}
+	}
+	if row, _ := status.Statuses.One(s, status.KeyOf(a.Tables.Tunnels, state.Join(attach.GeneveDevice))); row.Err != "" {
+		faults = append(faults, "no call goes on by DSR from here, but by SNAT, and none of another node's arrives: "+row.Err)
 	}
 	return fromOutside(a.Tables.Config(s).Services, node.Addresses, devices, faults)
 }
@@ -59,6 +63,9 @@ func fromOutside(c settings.Services, addresses []netip.Addr, devices, faults []
 		parts = append(parts, "hostPorts")
 	}
 	mode := "to other nodes by " + o.Mode
+	if o.Geneve {
+		mode += ", DSR in Geneve"
+	}
 	if o.ByService {
 		mode += ", unless the service says otherwise"
 	}

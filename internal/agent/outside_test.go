@@ -43,6 +43,13 @@ func TestStatusSaysWhatTheOutsideCanCall(t *testing.T) {
 			"nodeport-addresses names none of this node's addresses: no node port is offered here; node ports 30000-32767 at none; external addresses; hostPorts; to other nodes by hybrid; backends by chance; at devices eth0",
 		},
 		{
+			"DSR in Geneve",
+			settings.Services{Outside: settings.Outside{ExternalIPs: true, Mode: "dsr", Geneve: true}},
+			[]string{"eth0"},
+			nil, agentv1.HealthOK,
+			"external addresses; to other nodes by dsr, DSR in Geneve; backends by chance; at devices eth0",
+		},
+		{
 			"no program",
 			settings.Services{Outside: settings.Outside{ExternalIPs: true, Mode: "dsr"}},
 			[]string{"eth0"},

@@ -50,7 +50,13 @@ var (
 // TunnelDevice is the name of the node's overlay device.
 const TunnelDevice = "weft_vxlan"
 
-// Bytes that VXLAN adds in front of a workload's IP packet: outer IP, UDP (8), VXLAN (8), inner Ethernet (14); RFC 7348.
+// GeneveDevice is the name of the device for calls of services in an overlay of their own (DSR), GenevePort its UDP port (RFC 8926 3.3).
+const (
+	GeneveDevice = "weft_geneve"
+	GenevePort   = 6081
+)
+
+// Bytes that VXLAN, or Geneve without options, adds in front of a workload's IP packet: outer IP, UDP (8), VXLAN (8), inner Ethernet (14); RFC 7348.
 const (
 	overhead4 = 20 + 8 + 8 + 14
 	overhead6 = 40 + 8 + 8 + 14

@@ -62,12 +62,12 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Services that the outside calls",
 		Text: "node ports, external addresses and those of load balancers, and hostPorts of pods, at the node that is called, with `kube-proxy-replacement`, cluster addresses with `bpf-lb-external-clusterip`; " +
-			"backends on other nodes see the address of that node (SNAT), or, with `bpf-lb-mode`, the client's, and answer it themselves (DSR). `externalTrafficPolicy`, `loadBalancerSourceRanges` (of calls of load balancers' addresses), health checks of load balancers. " +
+			"backends on other nodes see the address of that node (SNAT), or, with `bpf-lb-mode`, the client's, and answer it themselves (DSR, by an option of the packet, or in a Geneve tunnel). SCTP where the port is the backend's. `externalTrafficPolicy`, `loadBalancerSourceRanges` (of calls of load balancers' addresses), health checks of load balancers. " +
 			"By Maglev, on demand, all nodes lead a call to the same backend. Who calls a service without backends is told, within a budget. Packets of open calls that go on to another node do so before tc (XDP) with `bpf-lb-acceleration`, but not through the tunnel. No kube-proxy has to run; without the key it, " +
 			"or another service proxy, must. `weft uninstall kube-proxy` removes what one has left.",
 		Commands: []string{"uninstall kube-proxy"},
 		Keys: []string{
-			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-external-clusterip=true", "bpf-lb-mode=dsr",
+			"enable-node-port=true", "enable-external-ips=true", "enable-host-port=true", "node-port-range=30000,32767", "bpf-lb-external-clusterip=true", "bpf-lb-mode=dsr", "bpf-lb-dsr-dispatch=geneve",
 			"bpf-lb-mode-annotation=true", "node-port-bind-protection=true", "nodeport-addresses=primary", "devices=eth0", "bpf-lb-algorithm=maglev",
 			"bpf-lb-algorithm-annotation=true", "bpf-lb-maglev-table-size=65521", "bpf-lb-maglev-hash-seed=AQIDBAUGBwgJCgsM",
 			"bpf-lb-acceleration=native",
@@ -75,6 +75,7 @@ var Table = []Capability{
 		Scripts: []string{
 			"the_outside_calls_services_at_any_node", "a_cluster_address_is_called_from_outside", "the_outside_calls_services_without_a_tunnel", "who_calls_from_outside_is_judged_by_the_backend",
 			"backends_elsewhere_answer_the_outside_themselves", "backends_elsewhere_answer_without_a_tunnel",
+			"backends_elsewhere_answer_by_a_tunnel_of_their_own", "backends_elsewhere_answer_by_a_tunnel_where_nodes_route", "a_node_without_geneve_carries_calls_on_by_its_address",
 			"a_node_serves_as_a_backend_itself", "a_host_port_leads_to_its_pod", "load_balancers_ask_nodes_where_a_service_is",
 			"what_a_kube_proxy_has_left_is_named_and_removed", "a_node_port_is_no_port_of_a_process", "a_node_port_is_offered_where_its_addresses_say",
 			"a_device_that_is_named_leads_out", "a_nodes_loopback_is_its_own_whatever_route_localnet_says", "the_outside_hears_that_a_service_has_no_backend", "every_node_leads_a_client_to_the_same_backend",
@@ -213,7 +214,7 @@ var Table = []Capability{
 	},
 	{
 		State: Accepted, Topic: "Other modes",
-		Text: "Geneve, IPAM of clouds and multi-pool.",
+		Text: "Geneve between pods, IPAM of clouds and multi-pool.",
 		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool"},
 	},
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// deviceNames match the names of devices that Weftnet makes (attach.HostName, attach.TunnelDevice): what systemd and
+// deviceNames match the names of devices that Weftnet makes (attach.HostName, attach.TunnelDevice, attach.GeneveDevice): what systemd and
 // NetworkManager have in common are the wildcards * and ?.
-var deviceNames = []string{"weft_vxlan", "weft??????????"}
+var deviceNames = []string{"weft_vxlan", "weft_geneve", "weft??????????"}
 
 // unmanaged are the files that tell the network managers of a host to leave Weftnet's devices alone, by path below /run.
 // Theirs to configure are all devices that no file excludes: with a catch-all [Match] of its owner systemd-networkd gives

@@ -41,6 +41,7 @@ var (
 	TCX     = Feature{Name: "tcx", Major: 6, Minor: 6, Option: "CONFIG_NET_XGRESS"}
 	Netkit  = Feature{Name: "netkit", Major: 6, Minor: 8, Option: "CONFIG_NETKIT"}
 	VLAN    = Feature{Name: "VLAN devices", Major: 2, Minor: 6, Option: "CONFIG_VLAN_8021Q"}
+	Geneve  = Feature{Name: "Geneve devices", Major: 3, Minor: 18, Option: "CONFIG_GENEVE"}
 	Destroy = Feature{Name: "an end for sockets of others", Major: 4, Minor: 9, Option: "CONFIG_INET_DIAG_DESTROY"}
 )
 

@@ -70,7 +70,7 @@ func (n *Node) Wipe() error {
 			return fmt.Errorf("list devices: %w", err)
 		}
 		for _, l := range links {
-			if name := l.Attrs().Name; attach.IsHostName(name) || name == attach.TunnelDevice {
+			if name := l.Attrs().Name; attach.IsHostName(name) || name == attach.TunnelDevice || name == attach.GeneveDevice {
 				if err := netlink.LinkDel(l); err != nil {
 					return fmt.Errorf("delete device %s: %w", name, err)
 				}

@@ -285,8 +285,12 @@ var services = []Key{
 		Text: "older name of `bpf-lb-acceleration`", Read: key.Word(func(c *Config, word string) { c.Outside.XDP = word }),
 	},
 	{
-		Name: "bpf-lb-dsr-dispatch", Default: "opt", Concern: OfServices, Have: []string{"opt"},
+		Name: "bpf-lb-dsr-dispatch", Default: "opt", Concern: OfServices, Holds: key.AtOnce, Syntax: "opt|ipip|geneve", Have: []string{"opt", "geneve"},
+		Text: "how a node says to a backend's node what was called (`bpf-lb-mode: dsr`): opt: in an option of the packet itself, inside the tunnel, too; " +
+			"geneve: in the header of a tunnel of its own, UDP port 6081, in which all packets of such calls go, whatever `routing-mode` and `tunnel-protocol` say. All nodes must have the same",
 		Instead: "a node says what was called in an option of the packet itself, inside the tunnel, too",
+		Needs:   "`enable-node-port`, `enable-external-ips` or `enable-host-port`, and CONFIG_GENEVE of the kernel: a node that has no Geneve carries calls on by SNAT",
+		Read:    key.Word(func(c *Config, word string) { c.Outside.Geneve = word == "geneve" }),
 	},
 	{
 		Name: "nodeport-addresses", Concern: OfServices, Holds: key.AtOnce, Syntax: key.PortAddresses,

@@ -258,6 +258,7 @@ type Outside struct {
 	First, Last uint16 // range of node ports
 	Mode        string // how what is called reaches a backend on another node: snat, dsr, hybrid
 	ByService   bool   // an annotation of the service says so before that
+	Geneve      bool   // what goes on by DSR does so in an overlay of its own
 	At          PortAddresses
 	XDP         string // where packets of known calls go on before tc: disabled, native, best-effort, testing-only
 }
@@ -279,6 +280,9 @@ func (p PortAddresses) Has(a netip.Addr, node []netip.Addr) bool {
 
 // Any says whether anything that comes from outside is translated here.
 func (o Outside) Any() bool { return o.NodePorts || o.HostPorts || o.ExternalIPs }
+
+// Overlay says whether there is an overlay for what goes on by DSR: whatever the mode is now, for what is open.
+func (o Outside) Overlay() bool { return o.Geneve && o.Any() }
 
 // Direct says whether backends on other nodes answer a client outside themselves (DSR); forwarding is what the service itself says of it: dsr,
 // snat, or nothing.

@@ -6,10 +6,10 @@ import (
 	"weftnet.io/weftnet/internal/state"
 )
 
-// Tunnel is the overlay device of this node (collect-metadata VXLAN).
+// Tunnel is an overlay device of this node (collect-metadata).
 type Tunnel struct {
 	Name      string
-	Kind      string // vxlan
+	Kind      string // vxlan; geneve: for calls of services that go on by DSR
 	Port      uint16
 	MTU       int
 	Underlay6 bool

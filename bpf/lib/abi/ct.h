@@ -79,6 +79,7 @@ enum path_kind {
 	PATH_OVERLAY = 3, /* into the tunnel, to the node of the pod that it is for */
 	PATH_DIRECT = 4,  /* out of the device that the host's own routes name */
 	PATH_VTEP = 5,	  /* into the tunnel, to a machine that is no node: see vtep.h */
+	PATH_GENEVE = 6,  /* a call by DSR, in the overlay of such calls: see geneve.h */
 };
 
 /* The path of one way of a connection between pods, as it was chosen. Valid while the target's revision is no newer, for

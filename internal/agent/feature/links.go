@@ -15,6 +15,7 @@ var links = Feature{
 	Fills: func(t *table.Tables) []state.AnyTable {
 		return []state.AnyTable{t.Devices, t.Links, t.Tunnels, t.Routes, link.Neighbors}
 	},
+	Constants:   link.Constants,
 	Derivations: func(n *Node) []state.AnyDerivation { return link.Derivations(n.Tables) },
 	Needs:       link.Needs,
 	Early: func(n *Node) ([]Runner, error) {

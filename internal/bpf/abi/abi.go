@@ -22,6 +22,8 @@ const (
 	Dsr4Type             = 0x9a
 	Dsr6Type             = 0x1b
 	Fragments            = 8192
+	GeneveClass          = 0x014b
+	GeneveType           = 0x81
 	SlotTakes            = 0x80000000
 	SlotLeft             = 0x40000000
 	MaglevElements       = 110
@@ -284,6 +286,7 @@ const (
 	PathOverlay PathKind = 3
 	PathDirect  PathKind = 4
 	PathVtep    PathKind = 5
+	PathGeneve  PathKind = 6
 )
 
 // String names the value as C does, less the prefix PATH_.
@@ -301,6 +304,8 @@ func (v PathKind) String() string {
 		return "direct"
 	case PathVtep:
 		return "vtep"
+	case PathGeneve:
+		return "geneve"
 	}
 	return fmt.Sprint(uint32(v))
 }
@@ -442,6 +447,7 @@ const (
 	DropUnknownIcmp4Type  DropReason = 144
 	DropWrite             DropReason = 141
 	DropTunnelKey         DropReason = 147
+	DropGeneveOption      DropReason = 149
 	DropUnknownTarget     DropReason = 150
 	DropStale             DropReason = 151
 	DropCtFull            DropReason = 155
@@ -490,6 +496,8 @@ func (v DropReason) String() string {
 		return "write"
 	case DropTunnelKey:
 		return "tunnel_key"
+	case DropGeneveOption:
+		return "geneve_option"
 	case DropUnknownTarget:
 		return "unknown_target"
 	case DropStale:
@@ -1239,6 +1247,37 @@ type Fragment struct {
 	IcmpRequest uint8
 	Headers     uint16
 	_           uint16
+}
+
+// GeneveConfig is C's struct geneve_config, 12 bytes.
+type GeneveConfig struct {
+	_       structs.HostLayout
+	On      uint32
+	Ifindex uint32
+	Port    uint16
+	_       uint16
+}
+
+// Geneve4 is C's struct geneve4, 12 bytes.
+type Geneve4 struct {
+	_       structs.HostLayout
+	Class   BePort
+	Type    uint8
+	Words   uint8
+	Service uint32
+	Port    BePort
+	_       uint16
+}
+
+// Geneve6 is C's struct geneve6, 24 bytes.
+type Geneve6 struct {
+	_       structs.HostLayout
+	Class   BePort
+	Type    uint8
+	Words   uint8
+	Service [16]uint8
+	Port    BePort
+	_       uint16
 }
 
 // IpcacheKey is C's struct ipcache_key, 24 bytes.

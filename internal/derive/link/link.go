@@ -56,7 +56,7 @@ func links(t *table.Tables) state.AnyDerivation {
 				Further: a.Further.First != "",
 			}
 			if l.MTU == 0 {
-				l.MTU = m.mtu(r, m.config(r).Routing == settings.Tunnel || len(m.config(r).VTEPs) > 0)
+				l.MTU = m.mtu(r, m.config(r).Routing == settings.Tunnel || len(m.config(r).VTEPs) > 0 || m.config(r).Outside.Overlay())
 			}
 			return []table.Link{l}
 		},
@@ -65,8 +65,9 @@ func links(t *table.Tables) state.AnyDerivation {
 
 func tunnels(t *table.Tables) state.AnyDerivation {
 	m := newMemos(t)
-	key := state.Join(attach.TunnelDevice)
-	only := func(state.Reader) []state.Key { return []state.Key{key} }
+	only := func(state.Reader) []state.Key {
+		return []state.Key{state.Join(attach.TunnelDevice), state.Join(attach.GeneveDevice)}
+	}
 	return &state.Derivation[table.Tunnel]{
 		Name:  "tunnels",
 		Out:   t.Tunnels,
@@ -76,10 +77,13 @@ func tunnels(t *table.Tables) state.AnyDerivation {
 			state.On(t.Nodes, func(r state.Reader, n table.Node) []state.Key { return when(n.Local, only, r) }),
 			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key { return when(m.carries(r, d), only, r) }),
 		},
-		Compute: func(r state.Reader, _ state.Key) []table.Tunnel {
+		Compute: func(r state.Reader, key state.Key) []table.Tunnel {
 			n, known := t.LocalNode(r)
-			if !known {
+			switch {
+			case !known:
 				return nil
+			case key == state.Join(attach.GeneveDevice):
+				return geneve(m.config(r), m.mtu(r, true))
 			}
 			return []table.Tunnel{{ // in native mode for what nodes send that are in tunnel mode still, or already
 				Name: attach.TunnelDevice, Kind: "vxlan", Port: m.config(r).TunnelPort, MTU: m.mtu(r, true), Underlay6: n.Underlay().Is6(),
@@ -98,7 +102,7 @@ func when(so bool, which func(state.Reader) []state.Key, r state.Reader) []state
 
 // matters tells whether devices or routes depend on a part of the configuration.
 func matters(c table.Config) bool {
-	return c.Concern == settings.OfRouting || c.Concern == settings.OfDatapath
+	return c.Concern == settings.OfRouting || c.Concern == settings.OfDatapath || c.Concern == settings.OfServices
 }
 
 // mtu is the MTU of workloads, through the tunnel or without; 0 while it is not known.

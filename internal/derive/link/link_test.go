@@ -142,6 +142,15 @@ tunnel weft_vxlan port 8472 mtu 1450 underlay6 false
 route 10.244.1.7/32 dev weftd72e032fed
 route fd00:1::7/128 dev weftd72e032fed
 `},
+		{name: "native, calls by DSR go on in a tunnel", settings: []string{"routing-mode", "native", "enable-node-port", "true", "bpf-lb-dsr-dispatch", "geneve"}, want: `
+link weftd72e032fed mtu 1450 [10.244.1.7 fd00:1::7]
+tunnel weft_geneve port 6081 mtu 1450 underlay6 false
+tunnel weft_vxlan port 8472 mtu 1450 underlay6 false
+`},
+		{name: "no call from outside is led on here", settings: []string{"routing-mode", "native", "bpf-lb-dsr-dispatch", "geneve"}, want: `
+link weftd72e032fed mtu 1500 [10.244.1.7 fd00:1::7]
+tunnel weft_vxlan port 8472 mtu 1450 underlay6 false
+`},
 		{name: "native with direct routes, as far as nodes are on the same network", settings: []string{"routing-mode", "native", "auto-direct-node-routes", "true"}, want: `
 link weftd72e032fed mtu 1500 [10.244.1.7 fd00:1::7]
 tunnel weft_vxlan port 8472 mtu 1450 underlay6 false

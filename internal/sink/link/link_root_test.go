@@ -17,9 +17,11 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/containernetworking/plugins/pkg/testutils"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/kerneltest"
 	"weftnet.io/weftnet/internal/sink/link"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -508,5 +510,32 @@ func BenchmarkALinkComesAndGoes(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+func TestADeviceForCallsByDSRIsMadeAndRepaired(t *testing.T) {
+	s := newTunnels(t)
+	geneve := table.Tunnel{Name: "weft_geneve", Kind: "geneve", Port: 6081, MTU: 1450}
+	err := s.Set(context.Background(), []table.Tunnel{geneve})
+	if errors.Is(err, unix.EOPNOTSUPP) && !strings.Contains(err.Error(), "this kernel has no Geneve (CONFIG_GENEVE, module geneve): set bpf-lb-dsr-dispatch to opt") {
+		t.Errorf("what keeps a node from it: %v", err)
+	}
+	kerneltest.Needs(t, kerneltest.Geneve, !errors.Is(err, unix.EOPNOTSUPP))
+	setTunnel(t, s, geneve)
+	has(t, ip(t, nil, "-d link show dev weft_geneve"), "mtu 1450", "NOARP", "UP", "geneve external", "dstport 6081", "addrgenmode none", "alias weft:tunnel")
+	index := ip(t, nil, "-o link show dev weft_geneve")
+	setTunnel(t, s, geneve)
+	if got := ip(t, nil, "-o link show dev weft_geneve"); got != index {
+		t.Errorf("a device that was right was made anew: %s, %s", index, got)
+	}
+	ip(t, nil, "link del weft_geneve")
+	ip(t, nil, "link add weft_geneve type geneve id 7 remote 192.0.2.1") // an older version, or a person
+	setTunnel(t, s, geneve)
+	has(t, ip(t, nil, "-d link show dev weft_geneve"), "geneve external")
+	if err := s.Unset(context.Background(), []table.Tunnel{geneve}); err != nil {
+		t.Error(err)
+	}
+	if got := ip(t, nil, "link show"); strings.Contains(got, "weft_geneve") {
+		t.Error(got)
 	}
 }

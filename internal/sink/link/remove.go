@@ -7,8 +7,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/rtnetlink"
+	"weftnet.io/weftnet/internal/sink/link/overlay"
 )
 
 // Ours lists the devices of this network namespace that Weftnet has made: the host sides of workloads, and the tunnel.
@@ -25,7 +25,7 @@ func Ours() (workloads, tunnels []string, err error) {
 	for _, d := range devices {
 		if _, mine := ours(d); mine {
 			workloads = append(workloads, d.Name)
-		} else if d.Alias == tunnelAlias || d.Name == attach.TunnelDevice && d.Kind == "vxlan" {
+		} else if d.Alias == tunnelAlias || overlay.IsName(d.Name, d.Kind) {
 			tunnels = append(tunnels, d.Name)
 		}
 	}

@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/rtnetlink"
+	"weftnet.io/weftnet/internal/sink/link/overlay"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -49,8 +48,8 @@ func (t *Tunnels) Dump(context.Context) (iter.Seq2[state.Key, table.Tunnel], err
 	}
 	return func(yield func(state.Key, table.Tunnel) bool) {
 		for _, d := range devices {
-			if a := d.Attrs(); a.Name == attach.TunnelDevice || a.Alias == tunnelAlias {
-				row := read(d)
+			if a := d.Attrs(); overlay.IsName(a.Name, d.Type()) || a.Alias == tunnelAlias {
+				row := overlay.Read(d, tunnelAlias)
 				if !applied(t.proc, scopeTunnel, row.Name) {
 					row.MTU = 0 // Set puts its settings right
 				}
@@ -60,19 +59,6 @@ func (t *Tunnels) Dump(context.Context) (iter.Seq2[state.Key, table.Tunnel], err
 			}
 		}
 	}, nil
-}
-
-// read tells what an overlay device of ours is like.
-func read(d netlink.Link) table.Tunnel {
-	a := d.Attrs()
-	row := table.Tunnel{Name: a.Name, Kind: d.Type(), MTU: a.MTU}
-	if v, ok := d.(*netlink.Vxlan); ok && v.FlowBased && !v.Learning && a.RawFlags&unix.IFF_NOARP != 0 && a.Alias == tunnelAlias {
-		row.Port, row.Underlay6 = uint16(v.Port), v.UDP6ZeroCSumRx
-	}
-	if a.Flags&net.FlagUp == 0 {
-		row.MTU = 0
-	}
-	return row
 }
 
 // Equal compares what matters of a device: with both families as underlay it is the same device.
@@ -110,9 +96,6 @@ func (t *Tunnels) Unset(_ context.Context, rows []table.Tunnel) error {
 }
 
 func (t *Tunnels) ensure(want table.Tunnel) error {
-	if want.Kind != "vxlan" {
-		return fmt.Errorf("a tunnel of kind %q is not known", want.Kind)
-	}
 	d, err := t.handle.LinkByName(want.Name)
 	missing := netlink.LinkNotFoundError{}
 	switch {
@@ -120,7 +103,7 @@ func (t *Tunnels) ensure(want table.Tunnel) error {
 		d = nil
 	case err != nil:
 		return fmt.Errorf("find device %s: %w", want.Name, err)
-	case read(d).Port != want.Port: // the kernel changes neither port nor mode of a device
+	case overlay.Read(d, tunnelAlias).Port != want.Port || d.Type() != want.Kind: // the kernel changes neither port nor mode of a device
 		if err := t.handle.LinkDel(d); err != nil {
 			return fmt.Errorf("delete device %s, which is not as it should be: %w", want.Name, err)
 		}
@@ -147,12 +130,12 @@ func (t *Tunnels) ensure(want table.Tunnel) error {
 
 // create makes the device. It stays down for now: the kernel opens its socket when it comes up.
 func (t *Tunnels) create(want table.Tunnel) (netlink.Link, error) {
-	device := &netlink.Vxlan{
-		LinkAttrs: netlink.LinkAttrs{Name: want.Name, MTU: want.MTU, TxQLen: -1},
-		FlowBased: true, Port: int(want.Port), UDP6ZeroCSumTx: true, UDP6ZeroCSumRx: true,
+	device, err := overlay.Device(want)
+	if err != nil {
+		return nil, err
 	}
 	if err := t.handle.LinkAdd(device); err != nil {
-		return nil, t.explain(want, fmt.Errorf("make VXLAN device %s: %w", want.Name, err))
+		return nil, t.explain(want, fmt.Errorf("make device %s of kind %s: %w", want.Name, want.Kind, err))
 	}
 	d, err := t.handle.LinkByName(want.Name)
 	if err != nil {
@@ -167,19 +150,14 @@ func (t *Tunnels) create(want table.Tunnel) (netlink.Link, error) {
 	return t.handle.LinkByIndex(d.Attrs().Index)
 }
 
-// explain names who holds the tunnel's port if that is what an error is about.
+// explain says of an error who holds the tunnel's port, or that the kernel has no such tunnel, if that is what it is about.
 func (t *Tunnels) explain(want table.Tunnel, err error) error {
 	if !errors.Is(err, unix.EADDRINUSE) && !errors.Is(err, unix.EEXIST) {
-		return err
+		return overlay.Lacks(want, err)
 	}
 	devices, listErr := whole(t.handle.LinkList)
 	if listErr != nil {
 		return errors.Join(err, listErr)
 	}
-	for _, d := range devices {
-		if v, ok := d.(*netlink.Vxlan); ok && v.Port == int(want.Port) && v.Name != want.Name {
-			return fmt.Errorf("%w: device %s holds UDP port %d: delete it (ip link del %s), or choose another port with the setting tunnel-port, the same on all nodes", err, v.Name, want.Port, v.Name)
-		}
-	}
-	return fmt.Errorf("%w: a process holds UDP port %d (ss -ulpn sport = :%d): stop it, or choose another port with the setting tunnel-port, the same on all nodes", err, want.Port, want.Port)
+	return overlay.Held(want, err, devices)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/rtnetlink"
+	"weftnet.io/weftnet/internal/sink/link/overlay"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -34,7 +35,7 @@ func (t *Tunnels) Watch(ctx context.Context, changed func(state.Key, *table.Tunn
 		if err != nil {
 			return table.Tunnel{}, false // the next comparison sees it
 		}
-		return read(all), true
+		return overlay.Read(all, tunnelAlias), true
 	})
 }
 

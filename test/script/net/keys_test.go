@@ -24,7 +24,7 @@ func changed(t *testing.T, script string) map[string][][2]string {
 	}
 	values := map[string][][2]string{}
 	for _, f := range archive.Files {
-		if !regexp.MustCompile(`(?m)^apply ` + regexp.QuoteMeta(f.Name) + `$`).Match(archive.Comment) {
+		if !regexp.MustCompile(`(?m)^(\[[a-z]+\] )?apply ` + regexp.QuoteMeta(f.Name) + `$`).Match(archive.Comment) {
 			continue
 		}
 		var o struct {

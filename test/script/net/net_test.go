@@ -99,24 +99,35 @@ func setup(e *testscript.Env) error {
 	return nil
 }
 
-// hasVLANs tells whether a VLAN device can be made, in a namespace of its own.
+// hasVLANs tells whether a VLAN device can be made.
 func hasVLANs() (bool, error) {
-	ns, err := netns.NewNamespace("vlan", false)
-	if err != nil {
-		return false, err
-	}
-	defer ns.Close()
-	err = ns.Do(func() error {
+	return makes(kerneltest.VLAN, func() error {
 		pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "trunk"}, PeerName: "peer"}
 		if err := netlink.LinkAdd(pair); err != nil {
 			return fmt.Errorf("make a pair to try a VLAN device on: %w", err)
 		}
 		return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "vlan5", ParentIndex: pair.Index}, VlanId: 5})
 	})
-	if !errors.Is(err, unix.EOPNOTSUPP) {
+}
+
+// hasGeneve tells whether a Geneve device can be made.
+func hasGeneve() (bool, error) {
+	return makes(kerneltest.Geneve, func() error {
+		return netlink.LinkAdd(&netlink.Geneve{LinkAttrs: netlink.LinkAttrs{Name: "geneve0"}, FlowBased: true})
+	})
+}
+
+// makes tells whether a device of a feature can be made, in a namespace of its own.
+func makes(f kerneltest.Feature, device func() error) (bool, error) {
+	ns, err := netns.NewNamespace("device", false)
+	if err != nil {
+		return false, err
+	}
+	defer ns.Close()
+	if err = ns.Do(device); !errors.Is(err, unix.EOPNOTSUPP) {
 		return err == nil, err
 	}
-	skip, why, err := kerneltest.Lacks(kerneltest.VLAN)
+	skip, why, err := kerneltest.Lacks(f)
 	if err == nil && !skip {
 		err = errors.New(why)
 	}
@@ -154,8 +165,8 @@ func setAddresses(setenv func(name, value string), p *netns.Station, name string
 	}
 }
 
-// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nothing else runs on it; or [vlan], the kernel has
-// VLAN devices: where it could have them and has not, a script that asks fails.
+// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nothing else runs on it; [vlan] and [geneve], the kernel has
+// such devices: where it could have them and has not, a script that asks fails.
 func condition(name string) (bool, error) {
 	switch name {
 	case "netkit":
@@ -164,6 +175,8 @@ func condition(name string) (bool, error) {
 		return ownMachine(), nil
 	case "vlan":
 		return hasVLANs()
+	case "geneve":
+		return hasGeneve()
 	}
 	return false, fmt.Errorf("there is no condition %q", name)
 }

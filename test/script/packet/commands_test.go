@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
@@ -139,6 +140,18 @@ func (b *bench) configure(ts *testscript.TestScript, o map[string]string) {
 				}
 			}
 			b.tell("services_here", c)
+		case "geneve": // the device of the overlay for calls by DSR; none: there is to be one, and is not; off: there is none
+			if v == "off" {
+				b.tell("geneve", abi.GeneveConfig{})
+				continue
+			}
+			c := abi.GeneveConfig{On: 1, Port: attach.GenevePort}
+			if v != "none" {
+				ifindex, err := b.addDevice(v)
+				ts.Check(err)
+				c.Ifindex, b.devices[v] = ifindex, table.NIC{Ifindex: ifindex}
+			}
+			b.tell("geneve", c)
 		case "silent": // calls of services without backends are not answered
 			b.config.Silent = true
 		case "masquerade4":

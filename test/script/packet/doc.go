@@ -22,7 +22,8 @@
 //	config KEY=VALUE…                         before the first nic: overlay, port, tunnel, masquerade4, masquerade6,
 //	                                          tcp-open (seconds), ports (FIRST-LAST), connections (rows), events (in a second),
 //	                                          outside (ADDR[,ADDR] of this node, which translates what the outside calls; off: not any more),
-//	                                          silent (no call of a service without backends is answered)
+//	                                          silent (no call of a service without backends is answered),
+//	                                          geneve (device in which calls by DSR go on; none: it is to be, and is not)
 //	reload KEY=VALUE…                         another configuration while packets flow; masquerade4= turns it off
 //	world FILE… [mode=M] [allow-localhost=V] [cidr=nodes,pods] [node-labels=true]
 //	                                          pods, policies and all that these speak of, as YAML: the pods are NICs of
