@@ -43,7 +43,7 @@ static __always_inline struct close_event *account_event(const struct ct *e, int
 	struct context *c = swept ? NULL : context_here();
 	struct close_event *x = NULL;
 
-	if (c && !event_allowed(c->now))
+	if (c && !event_allowed(c->now, 0))
 		return NULL;
 	if (!swept || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < account_room(e))
 		x = bpf_ringbuf_reserve(&events, sizeof(*x), 0);

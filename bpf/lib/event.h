@@ -7,8 +7,14 @@
 #include "abi/event.h"
 #include "context.h"
 
+/* Packets that are dropped cost their sender nothing, so what is refused leaves half of the budget to what passes: `spare` tokens stay. */
+static __always_inline __u64 event_spare(__u32 reason)
+{
+	return reason ? config.events_per_second / 2 : 0;
+}
+
 /* `now`: as of the last tick. Another program may have filled the budget by the exact clock. */
-static __always_inline int event_allowed(__u64 now)
+static __always_inline int event_allowed(__u64 now, __u64 spare)
 {
 	__u32 zero = 0;
 	struct event_budget *b = bpf_map_lookup_elem(&event_budget, &zero);
@@ -23,7 +29,7 @@ static __always_inline int event_allowed(__u64 now)
 			b->tokens = config.events_per_second;
 		b->filled = now;
 	}
-	if (!b->tokens) {
+	if (b->tokens <= spare) {
 		b->lost++;
 		return 0;
 	}
@@ -55,7 +61,7 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 {
 	struct event *e;
 
-	if (!c || !event_allowed(c->now))
+	if (!c || !event_allowed(c->now, event_spare(reason)))
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
