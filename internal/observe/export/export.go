@@ -8,7 +8,8 @@
 // begin anew at a size; a number of old ones is kept, packed if asked for.
 //
 // Invariants: a flow that no filter lets pass is in no file; an exporter whose filters, mask or file make no sense writes nothing and says
-// why, and changes nothing of the others. A slow disk holds up no other reader: the file says how many flows it misses.
+// why, and changes nothing of the others. A slow disk holds up no other reader: the file says how many flows it misses. What is written to is a
+// regular file: no link is followed, no pipe waited for. (Who may write the folder can win a race against that: name one that is root's.)
 //
 //	export.Run(ctx, observer, export.File{Path: "/var/run/cilium/hubble/events.log", MaxMB: 10, Backups: 5}, log)
 package export
@@ -16,6 +17,7 @@ package export
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -105,13 +107,28 @@ func newWriter(f File) (*writer, error) {
 		if f.Backups <= 0 {
 			f.Backups = usualBackups
 		}
-		w.out = &lumberjack.Logger{Filename: f.Path, MaxSize: f.MaxMB, MaxBackups: f.Backups, Compress: f.Compress, FileMode: 0o600}
+		w.out = regular{&lumberjack.Logger{Filename: f.Path, MaxSize: f.MaxMB, MaxBackups: f.Backups, Compress: f.Compress, FileMode: 0o600}}
 		if _, err := w.out.Write(nil); err != nil { // opens it
 			return nil, fmt.Errorf("write flows to %s: %w", f.Path, err)
 		}
 	}
 	w.json = json.NewEncoder(w.out)
 	return w, nil
+}
+
+// regular is a file, and nothing else that may lie in its place: a link would lead root to write elsewhere, to a pipe it would wait for ever.
+type regular struct{ *lumberjack.Logger }
+
+// Write implements io.Writer.
+func (r regular) Write(p []byte) (int, error) {
+	switch info, err := os.Lstat(r.Filename); {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return 0, err
+	case !info.Mode().IsRegular():
+		return 0, fmt.Errorf("%s is no regular file (%s): take it away, or name another; links are not followed", r.Filename, info.Mode().Type())
+	}
+	return r.Logger.Write(p)
 }
 
 // standard is the standard output, which is not closed.
