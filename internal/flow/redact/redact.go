@@ -54,7 +54,7 @@ func (r Rules) url(text string) string {
 		return text
 	}
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil || strings.Contains(u.Opaque, "@") { // http:joe:pw@db/x has a password where no part of a URL is
 		return Redacted
 	}
 	if _, has := u.User.Password(); has && r.UserInfo {

@@ -35,10 +35,19 @@ func TestWhatMayBeSecretIsTakenAway(t *testing.T) {
 			}
 		}
 	}
-	h := &flowpb.HTTP{Url: "http://%zz/?token=1"}
-	Rules{Enabled: true, Query: true}.Layer7(&flowpb.Layer7{Record: &flowpb.Layer7_Http{Http: h}})
-	if h.GetUrl() != Redacted {
-		t.Errorf("have %s", h.GetUrl())
+	for _, odd := range []string{"http://%zz/?token=1", "http:joe:pw@db/x", "joe:pw@db/x", "http://joe:pw@db:x/"} {
+		h := &flowpb.HTTP{Url: odd}
+		Rules{Enabled: true, Query: true, UserInfo: true}.Layer7(&flowpb.Layer7{Record: &flowpb.Layer7_Http{Http: h}})
+		if h.GetUrl() != Redacted {
+			t.Errorf("%s: have %s", odd, h.GetUrl())
+		}
+	}
+	for text, want := range map[string]string{"db.example.com:443": "db.example.com:443", "/x?joe:pw@db": "/x", "//joe:pw@db/x": "//joe:HUBBLE_REDACTED@db/x"} {
+		h := &flowpb.HTTP{Url: text}
+		Rules{Enabled: true, Query: true, UserInfo: true}.Layer7(&flowpb.Layer7{Record: &flowpb.Layer7_Http{Http: h}})
+		if h.GetUrl() != want {
+			t.Errorf("%s: have %s", text, h.GetUrl())
+		}
 	}
 	Rules{Enabled: true}.Layer7(&flowpb.Layer7{Record: &flowpb.Layer7_Dns{Dns: &flowpb.DNS{}}})
 }
