@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
@@ -19,6 +18,9 @@ import (
 
 	observerv1 "weftnet.io/weftnet/api/observer/v1"
 	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/flow/query"
+	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/journal"
 	"weftnet.io/weftnet/internal/relay"
 	"weftnet.io/weftnet/internal/relay/peers"
 	"weftnet.io/weftnet/test/bench/cgroup"
@@ -223,7 +225,7 @@ func relayPart(in *bufio.Scanner, out *json.Encoder) error {
 	if err := json.Unmarshal(in.Bytes(), &addresses); err != nil {
 		return err
 	}
-	var all fixed
+	var all peers.Fixed
 	for i, a := range addresses {
 		conn, err := grpc.NewClient(a, grpc.WithTransportCredentials(insecure.NewCredentials()))
 		if err != nil {
@@ -250,12 +252,6 @@ func relayPart(in *bufio.Scanner, out *json.Encoder) error {
 	return in.Err()
 }
 
-// fixed are peers that never change.
-type fixed []peers.Peer
-
-// List implements relay.Peers.
-func (f fixed) List() (all []peers.Peer, changed <-chan struct{}) { return f, nil }
-
 // agentsPart is as many agents as the first line says.
 func agentsPart(in *bufio.Scanner, out *json.Encoder) error {
 	var number int
@@ -269,8 +265,10 @@ func agentsPart(in *bufio.Scanner, out *json.Encoder) error {
 		if err != nil {
 			return err
 		}
+		a := &simulated{number: i, flows: journal.New[entry](observe.Capacity)}
+		go a.run()
 		s := grpc.NewServer()
-		observerpb.RegisterObserverServer(s, &simulated{number: i})
+		observerpb.RegisterObserverServer(s, a)
 		go func() { _ = s.Serve(l) }()
 		addresses = append(addresses, l.Addr().String())
 	}
@@ -282,40 +280,56 @@ func agentsPart(in *bufio.Scanner, out *json.Encoder) error {
 	return in.Err()
 }
 
-// simulated is an agent that has had no flow until it is asked for those to come.
+// simulated is an agent whose kernel is made up: its flows come at a steady rate, and are kept and sent as agents do.
 type simulated struct {
 	observerpb.UnimplementedObserverServer
 	number int
-	next   atomic.Uint64 // UUIDs differ among requests
+	flows  *journal.Journal[entry, *entry]
 }
 
-// GetFlows sends what comes, at a steady rate: what a slow client missed is sent at once when it reads again.
-func (a *simulated) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
-	if !r.GetFollow() {
-		return nil
-	}
+// entry is a flow in the journal.
+type entry struct {
+	journal.Entry
+	answer *observerpb.GetFlowsResponse
+}
+
+// run makes flows as long as this process lives.
+func (a *simulated) run() {
 	node := fmt.Sprint("default/node-", a.number)
-	began, sent := time.Now(), uint64(0)
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-stream.Context().Done():
-			return nil
-		case <-ticker.C:
+	began, made := time.Now(), uint64(0)
+	for range time.Tick(tick) {
+		for due := uint64(time.Since(began).Seconds() * rate); made < due; made++ {
+			f := a.flow(node, made)
+			a.flows.Put(&entry{
+				Entry:  journal.Entry{At: f.GetTime().AsTime()},
+				answer: &observerpb.GetFlowsResponse{Time: f.GetTime(), NodeName: node, ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f}},
+			})
 		}
-		for due := uint64(time.Since(began).Seconds() * rate); sent < due; sent++ {
-			f := a.flow(node, sent)
-			if err := stream.Send(&observerpb.GetFlowsResponse{Time: f.GetTime(), NodeName: node, ResponseTypes: &observerpb.GetFlowsResponse_Flow{Flow: f}}); err != nil {
-				return err
-			}
-		}
+		a.flows.Wake()
 	}
+}
+
+// GetFlows implements observer.Observer.
+func (a *simulated) GetFlows(r *observerpb.GetFlowsRequest, stream grpc.ServerStreamingServer[observerpb.GetFlowsResponse]) error {
+	q, err := query.New(r)
+	if err != nil {
+		return err
+	}
+	return a.flows.Answer(stream.Context(), journal.Range{Number: q.Number, First: q.First, Follow: q.Follow, Since: q.Since, Until: q.Until}, journal.Reader[entry]{
+		Send: func(e *entry) error { return stream.Send(e.answer) },
+		Missed: func(n uint64) error {
+			return stream.Send(&observerpb.GetFlowsResponse{Time: timestamppb.Now(), NodeName: fmt.Sprint("default/node-", a.number), ResponseTypes: &observerpb.GetFlowsResponse_LostEvents{
+				LostEvents: &flowpb.LostEvent{Source: flowpb.LostEventSource_HUBBLE_RING_BUFFER, NumEventsLost: n},
+			}})
+		},
+		Now: time.Now,
+	})
 }
 
 // ServerStatus implements observer.Observer.
 func (a *simulated) ServerStatus(context.Context, *observerpb.ServerStatusRequest) (*observerpb.ServerStatusResponse, error) {
-	return &observerpb.ServerStatusResponse{MaxFlows: 4095, UptimeNs: uint64(time.Hour * 24)}, nil
+	oldest, next := a.flows.Kept()
+	return &observerpb.ServerStatusResponse{NumFlows: next - oldest, MaxFlows: observe.Capacity, SeenFlows: next, UptimeNs: uint64(time.Hour * 24)}, nil
 }
 
 // flow is the next of those of a node: each of its pods calls two others in turn, and a connection has five flows.
@@ -324,7 +338,7 @@ func (a *simulated) flow(node string, number uint64) *flowpb.Flow {
 	from := (call*agents + a.number) % (workloads * 5)
 	to := (from*31 + call/100%2*577 + 1) % (workloads * 5)
 	f := &flowpb.Flow{
-		Time: timestamppb.Now(), Uuid: fmt.Sprintf("%d-%d", a.number, a.next.Add(1)), NodeName: node, SocketCookie: number + 1, Verdict: flowpb.Verdict_FORWARDED,
+		Time: timestamppb.Now(), Uuid: fmt.Sprintf("%d-%d", a.number, number), NodeName: node, SocketCookie: number + 1, Verdict: flowpb.Verdict_FORWARDED,
 		NodeLabels: []string{"kubernetes.io/arch=amd64", "kubernetes.io/hostname=" + node}, Emitter: &flowpb.Emitter{Name: "Weftnet", Version: "bench"},
 		IP: &flowpb.IP{Source: podAddress(from).String(), Destination: podAddress(to).String(), IpVersion: flowpb.IPVersion_IPv4}, L4: flow.L4(6, uint16(32768+call%28000), 8080, 2),
 		Source: podEnd(from, 1), Destination: podEnd(to, 0), Type: flowpb.FlowType_L3_L4, TrafficDirection: flowpb.TrafficDirection_EGRESS, IsReply: wrapperspb.Bool(false),
