@@ -17,6 +17,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/afar"
 	"weftnet.io/weftnet/internal/cli/dial"
+	"weftnet.io/weftnet/internal/cli/mistake"
 )
 
 // patience is how long the agent may take for one answer.
@@ -103,7 +104,7 @@ func outputFlag(c *cobra.Command) *string {
 
 func checkOutput(output string) error {
 	if output != "text" && output != "json" {
-		return usageError{fmt.Errorf("--output %q: must be text or json", output)}
+		return mistake.New("--output %q: must be text or json", output)
 	}
 	return nil
 }

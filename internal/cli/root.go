@@ -19,6 +19,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/afar"
 	"weftnet.io/weftnet/internal/cli/dial"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/cli/network"
 	"weftnet.io/weftnet/internal/cli/observe"
 	"weftnet.io/weftnet/internal/cli/policy"
@@ -69,9 +70,6 @@ func shown(f *os.File) (out io.Writer, terminal bool) {
 	return screen.New(f), true
 }
 
-// usageError is a command line that makes no sense.
-type usageError struct{ error }
-
 // Run runs a command line and gives its exit status.
 func Run(ctx context.Context, env Environment, args []string) int {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
@@ -95,23 +93,11 @@ func Run(ctx context.Context, env Environment, args []string) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") { // one line for each of several errors
 		fmt.Fprintf(env.Err, "%s: %s\n", command.CommandPath(), line)
 	}
-	if isUsage(err) {
+	if mistake.Is(err) {
 		fmt.Fprintf(env.Err, "see '%s --help'\n", command.CommandPath())
 		return 2
 	}
 	return 1
-}
-
-// isUsage tells whether an error is one of the command line.
-func isUsage(err error) bool {
-	var usage usageError
-	var policyUsage policy.UsageError
-	var serviceUsage service.UsageError
-	var uninstallUsage uninstall.UsageError
-	var afarUsage afar.UsageError
-	var networkUsage network.UsageError
-	var observeUsage observe.UsageError
-	return errors.As(err, &usage) || errors.As(err, &observeUsage) || errors.As(err, &networkUsage) || errors.As(err, &policyUsage) || errors.As(err, &serviceUsage) || errors.As(err, &uninstallUsage) || errors.As(err, &afarUsage)
 }
 
 func rootCommand(env *Environment) *cobra.Command {
@@ -145,11 +131,11 @@ command line makes no sense.`,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate(version.Line("weft") + "\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return mistake.Of(err) })
 	root.AddCommand(observe.Command(observing(env)), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
 	for _, c := range root.Commands() {
 		if name := c.Name(); name == "status" || name == "table" || name == "policy" || name == "service" {
-			afar.Extend(afar.Environment{Out: env.Out, Err: env.Err, IsUsage: isUsage}, c)
+			afar.Extend(afar.Environment{Out: env.Out, Err: env.Err}, c)
 		}
 	}
 	root.AddCommand(tunnelCommand(env))
@@ -157,7 +143,7 @@ command line makes no sense.`,
 		if check := c.Args; check != nil {
 			c.Args = func(c *cobra.Command, args []string) error {
 				if err := check(c, args); err != nil {
-					return usageError{err}
+					return mistake.Of(err)
 				}
 				return nil
 			}
@@ -180,7 +166,7 @@ agent, if neither --server nor HUBBLE_SERVER says otherwise.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate(version.Line("hubble") + "\n")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return mistake.Of(err) })
 	root.AddCommand(observe.Hubble(observing(env))...)
 	return root
 }
@@ -213,7 +199,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	if similar := root.SuggestionsFor(args[0]); len(similar) > 0 {
 		text += "; did you mean " + strings.Join(similar, " or ") + "?"
 	}
-	return usageError{errors.New(text)}
+	return mistake.Of(errors.New(text))
 }
 
 // tunnelCommand is the far end of a command that is run elsewhere.

@@ -5,7 +5,7 @@
 // A cluster is asked if a flag says so, or if no agent is here (--socket is not there) and there is a kubeconfig. Invariant: a command runs
 // for every agent, also after one has failed, and fails if it did for any.
 //
-//	afar.Extend(afar.Environment{Out: out, Err: errs, IsUsage: isUsage}, statusCommand, tableCommand)
+//	afar.Extend(afar.Environment{Out: out, Err: errs}, statusCommand, tableCommand)
 package afar
 
 import (
@@ -18,17 +18,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/cli/remote"
 )
 
 // Environment is what commands live in.
 type Environment struct {
 	Out, Err io.Writer
-	IsUsage  func(error) bool // an error is one of the command line, and so the same for each agent
 }
-
-// UsageError is a command line that makes no sense.
-type UsageError struct{ error }
 
 // Extend lets commands with a flag --socket, and those below them, ask the agents of a cluster as well.
 func Extend(env Environment, commands ...*cobra.Command) {
@@ -55,7 +52,7 @@ func fromAfar(env Environment, c *cobra.Command) {
 		socket := c.Flags().Lookup("socket")
 		switch _, err := os.Stat(socket.Value.String()); {
 		case socket.Changed && f.Asked():
-			return UsageError{errors.New("--socket says which agent of this node is asked, and --kubeconfig, --context, --node, --pod and --weft-namespace are about those of a cluster: leave one of them away")}
+			return mistake.New("--socket says which agent of this node is asked, and --kubeconfig, --context, --node, --pod and --weft-namespace are about those of a cluster: leave one of them away")
 		case !f.Asked() && (socket.Changed || !errors.Is(err, os.ErrNotExist) || !remote.Known()):
 			return here(c, args)
 		}
@@ -90,7 +87,7 @@ func onEach(env Environment, c *cobra.Command, f remote.Flags, run func() error)
 			return cluster.Dial(ctx, a, socket)
 		})))
 		err := run()
-		if env.IsUsage(err) || ctx.Err() != nil {
+		if mistake.Is(err) || ctx.Err() != nil {
 			return err // it is the same everywhere
 		}
 		if err != nil {

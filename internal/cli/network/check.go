@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/lint/network"
@@ -22,11 +23,6 @@ type Environment struct {
 	Out io.Writer
 }
 
-// UsageError is a command line that makes no sense.
-type UsageError struct{ error }
-
-func usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
-
 // Command is weft net with all that is below it.
 func Command(env Environment) *cobra.Command {
 	c := &cobra.Command{
@@ -36,7 +32,7 @@ func Command(env Environment) *cobra.Command {
 		Example: `  weft net check -f networks/`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("there is no command %q", args[0])
+				return mistake.New("there is no command %q", args[0])
 			}
 			return nil
 		},
@@ -68,7 +64,7 @@ no sense.`,
   kubectl get net-attach-def -A -o yaml | weft net check -f - -f vm.yaml -o json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("%q is no flag; files are given with -f", args[0])
+				return mistake.New("%q is no flag; files are given with -f", args[0])
 			}
 			return nil
 		},
@@ -84,11 +80,11 @@ no sense.`,
 		limit := lint.Severity(*failOn)
 		switch {
 		case *output != "text" && *output != "json":
-			return usage("--output %q: must be text or json", *output)
+			return mistake.New("--output %q: must be text or json", *output)
 		case !slices.Contains(lint.Severities, limit):
-			return usage("--fail-on %q: must be error, warning or hint", *failOn)
+			return mistake.New("--fail-on %q: must be error, warning or hint", *failOn)
 		case len(*files) == 0:
-			return usage("which files? -f FILE, -f FOLDER or -f -")
+			return mistake.New("which files? -f FILE, -f FOLDER or -f -")
 		}
 		objects, problems, err := manifests.Read(env.In, *files)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"weftnet.io/weftnet/internal/cli/mistake"
 )
 
 const nad = `
@@ -50,10 +52,10 @@ func TestCheckFailsOnWhatIsAsBadAsItIsTold(t *testing.T) {
 	}
 }
 
-func TestWhatMakesNoSenseIsAUsageError(t *testing.T) {
+func TestWhatMakesNoSenseIsAMistake(t *testing.T) {
 	for _, args := range [][]string{{"check"}, {"check", "x.yaml"}, {"check", "-f", "-", "-o", "yaml"}, {"check", "-f", "-", "--fail-on", "bad"}, {"chek"}} {
 		_, err := run(t, "", args...)
-		var usage UsageError
+		var usage mistake.Error
 		if !errors.As(err, &usage) {
 			t.Error(args, err)
 		}

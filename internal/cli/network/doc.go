@@ -6,7 +6,7 @@
 //
 // # Invariants
 //
-//   - What does not fit a command line is a UsageError; nothing was done then.
+//   - What does not fit a command line is a mistake.Error; nothing was done then.
 //   - The exit status tells a pipeline whether something is as bad as it wants to stop at.
 //
 // # Example

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/flow"
 )
 
@@ -46,7 +47,7 @@ func eventsCommand(env Environment, name, short, long string, run func(context.C
 				printing, err = o.printing(env, o.follow)
 			}
 			if err != nil {
-				return UsageError{err}
+				return mistake.Of(err)
 			}
 			p := flow.NewPrinter(env.Out, printing)
 			err = run(c.Context(), &o, r, p)

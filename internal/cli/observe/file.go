@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"sigs.k8s.io/yaml"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/flow/query"
 )
 
@@ -22,7 +23,7 @@ import (
 func readFile(ctx context.Context, env Environment, name string, r *observerpb.GetFlowsRequest, each func(*observerpb.GetFlowsResponse) error) error {
 	q, err := query.New(r)
 	if err != nil {
-		return UsageError{err}
+		return mistake.Of(err)
 	}
 	in := env.In
 	if name != "-" {

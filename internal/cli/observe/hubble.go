@@ -20,6 +20,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"weftnet.io/weftnet/internal/cli/dial"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/version"
 )
 
@@ -51,11 +52,11 @@ func asking(c *cobra.Command, env Environment, outputs []string, ask func(contex
 	}
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if len(outputs) > 0 && !slices.Contains(outputs, *output) {
-			return UsageError{fmt.Errorf("--output %q: must be %s", *output, strings.Join(outputs, ", "))}
+			return mistake.New("--output %q: must be %s", *output, strings.Join(outputs, ", "))
 		}
 		conn, err := server.Dial()
 		if err != nil {
-			return UsageError{err}
+			return mistake.Of(err)
 		}
 		defer conn.Close()
 		if err := ask(c.Context(), conn, *output); err != nil {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"weftnet.io/weftnet/internal/cli/dial"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/cli/observe/selection"
 	"weftnet.io/weftnet/internal/flow"
 )
@@ -42,9 +43,6 @@ func (env Environment) server() string {
 	}
 	return cmp.Or(env.Getenv("HUBBLE_SERVER"), hubbleSocket)
 }
-
-// UsageError is a command line that makes no sense.
-type UsageError struct{ error }
 
 // options are the flags that are no filters.
 type options struct {
@@ -101,7 +99,7 @@ func (o *options) silence(f *pflag.FlagSet) {
 
 func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return UsageError{fmt.Errorf("unknown command %q", args[0])}
+		return mistake.New("unknown command %q", args[0])
 	}
 	return nil
 }
@@ -129,7 +127,7 @@ func (o *options) observe(ctx context.Context, env Environment, filters *selecti
 		printing, err = o.printing(env, o.follow)
 	}
 	if err != nil {
-		return UsageError{err}
+		return mistake.Of(err)
 	}
 	if o.raw {
 		return printFilters(env.Out, r)
@@ -165,7 +163,7 @@ func ask(ctx context.Context, server dial.Flags, r *observerpb.GetFlowsRequest, 
 func stream[T any](ctx context.Context, server dial.Flags, call func(context.Context, observerpb.ObserverClient) (grpc.ServerStreamingClient[T], error), each func(*T) error) error {
 	conn, err := server.Dial()
 	if err != nil {
-		return UsageError{err}
+		return mistake.Of(err)
 	}
 	defer conn.Close()
 	s, err := call(ctx, observerpb.NewObserverClient(conn))
@@ -187,7 +185,7 @@ func stream[T any](ctx context.Context, server dial.Flags, call func(context.Con
 func Recorded(ctx context.Context, server dial.Flags, since string, now time.Time, each func(*flowpb.Flow) error) error {
 	r, err := span{since: since}.flows(now, false)
 	if err != nil {
-		return UsageError{err}
+		return mistake.Of(err)
 	}
 	return ask(ctx, server, r, func(r *observerpb.GetFlowsResponse) error {
 		if r.GetFlow() == nil {

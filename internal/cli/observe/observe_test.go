@@ -20,6 +20,8 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"weftnet.io/weftnet/internal/cli/mistake"
 )
 
 func TestAFileIsReadAsAServer(t *testing.T) {
@@ -192,7 +194,7 @@ func TestTheCommandsOfHubble(t *testing.T) {
 	if out, _, err := run(t, "", "hubble", "status", "--server", "unix://"+socket); err == nil || !strings.Contains(out, "Unavailable: NOT_SERVING") {
 		t.Errorf("%v: %s", err, out)
 	}
-	var usage UsageError
+	var usage mistake.Error
 	if _, _, err := run(t, "", "hubble", "status", "-o", "xml"); !errors.As(err, &usage) {
 		t.Errorf("have %v", err)
 	}

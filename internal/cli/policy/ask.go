@@ -14,6 +14,7 @@ import (
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/state"
@@ -42,7 +43,7 @@ func ask[A any](ctx context.Context, env Environment, f askFlags, path string, q
 	case checkOutput(*f.output) != nil:
 		return answer, checkOutput(*f.output)
 	case len(*f.files) > 0 && *f.kubeconfig != "":
-		return answer, usage("--filename and --kubeconfig exclude each other: who is asked?")
+		return answer, mistake.New("--filename and --kubeconfig exclude each other: who is asked?")
 	case len(*f.files) > 0:
 		var problems []manifest.Problem
 		objects, problems, err = manifests.Read(env.In, *f.files)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/lint"
@@ -63,10 +64,10 @@ the command line makes no sense.`,
 		}
 		limit := lint.Severity(*failOn)
 		if limit != lint.Error && limit != lint.Warning && limit != lint.Hint {
-			return usage("--fail-on %q: must be error, warning or hint", *failOn)
+			return mistake.New("--fail-on %q: must be error, warning or hint", *failOn)
 		}
 		if len(*files) == 0 {
-			return usage("which files? -f FILE, -f FOLDER or -f -")
+			return mistake.New("which files? -f FILE, -f FOLDER or -f -")
 		}
 		objects, problems, err := manifests.Read(env.In, *files)
 		if err != nil {
@@ -114,7 +115,7 @@ func prefixes(pods, nodes []string) (o lint.Options, err error) {
 		for _, text := range flag.texts {
 			p, err := netip.ParsePrefix(text)
 			if err != nil {
-				return o, usage("--%s %q: must be a prefix such as 10.244.0.0/16", flag.name, text)
+				return o, mistake.New("--%s %q: must be a prefix such as 10.244.0.0/16", flag.name, text)
 			}
 			*flag.into = append(*flag.into, p.Masked())
 		}

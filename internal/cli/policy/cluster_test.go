@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/goldentest"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/source/kube/inventory"
@@ -56,7 +57,7 @@ func TestAClusterAnswersAsItsManifestsWould(t *testing.T) {
 	if err == nil || err.Error() != "connection refused; away from nodes, --kubeconfig FILE asks the API server" {
 		t.Error(err)
 	}
-	if _, err = inCluster(t, "", "effective", "a/b", "-f", "x", "--kubeconfig", "y"); !isUsage(err) {
+	if _, err = inCluster(t, "", "effective", "a/b", "-f", "x", "--kubeconfig", "y"); !mistake.Is(err) {
 		t.Error(err)
 	}
 }

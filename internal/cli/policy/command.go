@@ -3,12 +3,12 @@ package policy
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"github.com/spf13/cobra"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/manifest"
 )
 
@@ -24,11 +24,6 @@ type Environment struct {
 	Flows func(ctx context.Context, server, kubeconfig, since string, each func(*flowpb.Flow) error) error
 }
 
-// UsageError is a command line that makes no sense.
-type UsageError struct{ error }
-
-func usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
-
 // Command is weft policy with all that is below it.
 func Command(env Environment) *cobra.Command {
 	c := &cobra.Command{
@@ -42,7 +37,7 @@ CiliumClusterwideNetworkPolicy, NetworkPolicy and ClusterNetworkPolicy.`,
   weft policy simulate -f new.yaml --since 1h`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("there is no command %q", args[0])
+				return mistake.New("there is no command %q", args[0])
 			}
 			return nil
 		},
@@ -55,7 +50,7 @@ CiliumClusterwideNetworkPolicy, NetworkPolicy and ClusterNetworkPolicy.`,
 // noArguments refuses words that are no flags: most often a file without -f.
 func noArguments(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return usage("%q is no flag; files are given with -f", args[0])
+		return mistake.New("%q is no flag; files are given with -f", args[0])
 	}
 	return nil
 }
@@ -68,7 +63,7 @@ func outputFlag(c *cobra.Command) *string {
 
 func checkOutput(output string) error {
 	if output != "text" && output != "json" {
-		return usage("--output %q: must be text or json", output)
+		return mistake.New("--output %q: must be text or json", output)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -29,7 +30,7 @@ It asks the agent of this node, which knows the workloads and policies of the wh
   weft policy effective shop/db-0 -o json | jq '.ingress.peers[].names[]'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("whose? weft policy effective NAMESPACE/NAME, or node:NAME")
+				return mistake.New("whose? weft policy effective NAMESPACE/NAME, or node:NAME")
 			}
 			return nil
 		},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -54,10 +55,10 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
 	f := newAskFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *from == "" || *to == "" {
-			return usage("between which two? --from shop/web --to shop/db:5432")
+			return mistake.New("between which two? --from shop/web --to shop/db:5432")
 		}
 		if *expect != "" && *expect != "allow" && *expect != "deny" {
-			return usage("--expect %q: must be allow or deny", *expect)
+			return mistake.New("--expect %q: must be allow or deny", *expect)
 		}
 		answers, err := ask(c.Context(), env, f, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
 			func(t *table.Tables, s *state.Snapshot) ([]agentv1.Explanation, error) {

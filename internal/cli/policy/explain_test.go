@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/goldentest"
 )
 
@@ -274,7 +275,7 @@ func TestTheAgentIsAskedUnlessThereAreFiles(t *testing.T) {
 		t.Error(err, asked)
 	}
 	for _, line := range []string{"explain", "explain --from a/b", "explain --from a --to b --expect no", "effective", "effective a b"} {
-		if _, err := run(t, "", get, strings.Fields(line)...); !isUsage(err) {
+		if _, err := run(t, "", get, strings.Fields(line)...); !mistake.Is(err) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/goldentest"
 )
 
@@ -24,14 +25,9 @@ func run(t *testing.T, in string, get func(ctx context.Context, socket, path str
 	return out.String() + errs.String(), err
 }
 
-func isUsage(err error) bool {
-	var u UsageError
-	return errors.As(err, &u)
-}
-
 func TestCheckPrintsFindingsAndFailsOnErrors(t *testing.T) {
 	out, err := run(t, "", nil, "check", "-f", "testdata/check", "--pod-cidr", "10.244.0.0/16")
-	if err == nil || isUsage(err) {
+	if err == nil || mistake.Is(err) {
 		t.Error(err)
 	} else {
 		out += err.Error() + "\n"
@@ -99,12 +95,12 @@ func TestAFolderMayHoldWhatIsNoObject(t *testing.T) {
 
 func TestCommandLinesThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, line := range []string{"check", "check file.yaml", "check -f - -o yaml", "check -f - --pod-cidr x", "check -f - --fail-on never", "chek"} {
-		if _, err := run(t, "", nil, strings.Fields(line)...); !isUsage(err) {
+		if _, err := run(t, "", nil, strings.Fields(line)...); !mistake.Is(err) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
 	for _, line := range []string{"check -f nowhere.yaml", "check -f " + t.TempDir()} {
-		if _, err := run(t, "", nil, strings.Fields(line)...); err == nil || isUsage(err) {
+		if _, err := run(t, "", nil, strings.Fields(line)...); err == nil || mistake.Is(err) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}

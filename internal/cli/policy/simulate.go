@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"weftnet.io/weftnet/internal/cli/manifests"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/explain"
 	"weftnet.io/weftnet/internal/manifest"
@@ -62,11 +63,11 @@ Exit status: 0 if nothing would be newly denied; 1 if something would.`,
 		}
 		switch {
 		case len(*files) == 0:
-			return usage("which policies? -f NEW.yaml")
+			return mistake.New("which policies? -f NEW.yaml")
 		case len(*current) > 0 && *kubeconfig != "":
-			return usage("--current and --kubeconfig exclude each other: what is in force?")
+			return mistake.New("--current and --kubeconfig exclude each other: what is in force?")
 		case (*flows == "") == (*since == ""):
-			return usage("which flows? either --flows FILE or --since 1h")
+			return mistake.New("which flows? either --flows FILE or --since 1h")
 		}
 		now, problems, err := env.inForce(c.Context(), *current, *kubeconfig)
 		if err != nil {

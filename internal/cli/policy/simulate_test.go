@@ -10,6 +10,7 @@ import (
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/goldentest"
 )
 
@@ -78,7 +79,7 @@ func TestFlowsComeFromTheAgentWithSince(t *testing.T) {
 		t.Error(err, asked)
 	}
 	for _, line := range []string{"simulate --since 1h", "simulate -f x --current y", "simulate -f x --current y --kubeconfig z --since 1h", "simulate -f x --current y --flows z --since 1h", "simulate x"} {
-		if _, err := run(t, "", nil, strings.Fields(line)...); !isUsage(err) {
+		if _, err := run(t, "", nil, strings.Fields(line)...); !mistake.Is(err) {
 			t.Errorf("%s: %v", line, err)
 		}
 	}

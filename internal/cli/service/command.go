@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+
+	"weftnet.io/weftnet/internal/cli/mistake"
 )
 
 // Environment is what the commands live in.
@@ -19,11 +20,6 @@ type Environment struct {
 	Out io.Writer
 	Get func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
 }
-
-// UsageError is a command line that makes no sense.
-type UsageError struct{ error }
-
-func usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
 // Command is weft service with all that is below it.
 func Command(env Environment) *cobra.Command {
@@ -37,7 +33,7 @@ translates (frontends), what they lead to (backends), and what the kernel's maps
   weft service trace shop/cart 10.96.0.20:80`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("there is no command %q", args[0])
+				return mistake.New("there is no command %q", args[0])
 			}
 			return nil
 		},
@@ -60,7 +56,7 @@ func newOutput(c *cobra.Command, forms ...string) output {
 
 func (o output) check() error {
 	if !slices.Contains(o.forms, *o.form) {
-		return usage("--output %q: must be %s", *o.form, strings.Join(o.forms, ", "))
+		return mistake.New("--output %q: must be %s", *o.form, strings.Join(o.forms, ", "))
 	}
 	return nil
 }

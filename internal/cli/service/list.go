@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/explain/service"
 	"weftnet.io/weftnet/internal/explain/service/filter"
 )
@@ -40,7 +41,7 @@ a frontend, -o wide all of them, and whether the kernel has the frontend as it i
   weft service list -o json | jq '.frontends[] | select(.backends == [])'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("%q is no flag; services are chosen by --service %s", args[0], args[0])
+				return mistake.New("%q is no flag; services are chosen by --service %s", args[0], args[0])
 			}
 			return nil
 		},
@@ -59,7 +60,7 @@ a frontend, -o wide all of them, and whether the kernel has the frontend as it i
 			return err
 		}
 		if _, err := filter.Parse(query); err != nil {
-			return UsageError{err}
+			return mistake.Of(err)
 		}
 		var list agentv1.ServiceList
 		if err := env.Get(c.Context(), *socket, agentv1.PathServices+"?"+query.Encode(), &list); err != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/goldentest"
 )
 
@@ -79,7 +80,7 @@ func TestFiltersAndNamesReachTheAgent(t *testing.T) {
 func TestALineThatMakesNoSenseAsksNothing(t *testing.T) {
 	for _, args := range []string{"list shop", "list --port http", "list --ip here", "list -o text2", "show", "show a b", "show shop/web -n other", "nothing", "trace a/b", "trace a/b 10.0.0.1:80 icmp", "trace a b c d"} {
 		_, asked, err := run(t, "empty.json", strings.Fields(args)...)
-		var usage UsageError
+		var usage mistake.Error
 		if asked != "" || !errors.As(err, &usage) {
 			t.Errorf("%s: asked %q, %v", args, asked, err)
 		}

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+
+	"weftnet.io/weftnet/internal/cli/mistake"
 )
 
 func showCommand(env Environment) *cobra.Command {
@@ -37,7 +39,7 @@ writing it at this very moment.`,
   weft service show shop/web -o json | jq '.frontends[].sides'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("which one? weft service show NAMESPACE/NAME, or ADDRESS:PORT")
+				return mistake.New("which one? weft service show NAMESPACE/NAME, or ADDRESS:PORT")
 			}
 			return nil
 		},
@@ -73,7 +75,7 @@ func named(name, namespace string) (string, error) {
 	case err == nil:
 		return name, nil
 	case whole && namespace != "" && own != namespace:
-		return "", usage("%s is not in namespace %s", name, namespace)
+		return "", mistake.New("%s is not in namespace %s", name, namespace)
 	case whole:
 		return name, nil
 	}

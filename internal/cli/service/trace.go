@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+
+	"weftnet.io/weftnet/internal/cli/mistake"
 )
 
 func traceCommand(env Environment) *cobra.Command {
@@ -34,9 +36,9 @@ are those of a node.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) < 2 || len(args) > 3:
-				return usage("from where to where? weft service trace NAMESPACE/POD ADDRESS:PORT [tcp|udp|sctp]")
+				return mistake.New("from where to where? weft service trace NAMESPACE/POD ADDRESS:PORT [tcp|udp|sctp]")
 			case len(args) == 3 && !slices.Contains([]string{"tcp", "udp", "sctp"}, args[2]):
-				return usage("protocol %q is not one of tcp, udp, sctp", args[2])
+				return mistake.New("protocol %q is not one of tcp, udp, sctp", args[2])
 			}
 			return nil
 		},

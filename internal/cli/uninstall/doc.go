@@ -19,6 +19,3 @@ type Environment struct {
 	Out io.Writer
 	Get func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
 }
-
-// UsageError is a command line that makes no sense.
-type UsageError struct{ error }

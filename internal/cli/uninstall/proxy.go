@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/cli/mistake"
 	"weftnet.io/weftnet/internal/install/nft"
 	"weftnet.io/weftnet/internal/install/proxy"
 )
@@ -70,7 +71,7 @@ kube-proxy runs, and while the agent of this node leaves services to kube-proxy
 
 func noProxyArguments(c *cobra.Command, args []string) error {
 	if err := cobra.NoArgs(c, args); err != nil {
-		return UsageError{err}
+		return mistake.Of(err)
 	}
 	return nil
 }
