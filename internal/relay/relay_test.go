@@ -398,12 +398,26 @@ func TestStatusNodesAndNamespacesAreThoseOfAll(t *testing.T) {
 	if r, err := client.GetNamespaces(t.Context(), &observerpb.GetNamespacesRequest{}); err != nil || len(r.GetNamespaces()) != 0 {
 		t.Errorf("have %v, %v", r, err)
 	}
-	events, err := client.GetAgentEvents(t.Context(), &observerpb.GetAgentEventsRequest{})
+	events, err := client.GetAgentEvents(t.Context(), &observerpb.GetAgentEventsRequest{Number: 1000})
+	of := map[string]bool{}
+	for err == nil {
+		var one *observerpb.GetAgentEventsResponse
+		if one, err = events.Recv(); err == nil {
+			of[one.GetNodeName()] = true
+		}
+	}
+	if told := events.Trailer().Get(reason); !errors.Is(err, io.EOF) || !of["default/a"] || !of["default/b"] || len(told) != 1 || !strings.Contains(told[0], "no agent events of c:") {
+		t.Errorf("events of %v, %q, %v", of, told, err)
+	}
+	debug, err := client.GetDebugEvents(t.Context(), &observerpb.GetDebugEventsRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := events.Recv(); !errors.Is(err, io.EOF) {
+	if _, err := debug.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("have %v", err)
+	}
+	if told, err := debug.Header(); err != nil || len(told.Get(reason)) != 1 {
+		t.Errorf("have %v, %v", told, err)
 	}
 }
 

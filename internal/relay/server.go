@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -13,9 +14,12 @@ import (
 	relaypb "github.com/cilium/cilium/api/v1/relay"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"weftnet.io/weftnet/internal/relay/agentevent"
 	"weftnet.io/weftnet/internal/relay/crowd"
 	"weftnet.io/weftnet/internal/relay/peers"
 	"weftnet.io/weftnet/internal/relay/tap"
@@ -219,15 +223,30 @@ func (s *Server) GetNamespaces(ctx context.Context, r *observerpb.GetNamespacesR
 	return out, nil
 }
 
-// reason is the header that says why there are no events; agents have it, too.
+// reason is the header, or trailer, that says why there is less than was asked for; agents have it, too.
 const reason = "weftnet-reason"
 
-// GetAgentEvents has none.
-func (s *Server) GetAgentEvents(_ *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
-	if _, err := readerOf(stream.Context()); err != nil {
+// GetAgentEvents gives what all agents did, to a client that may see everything: it is about objects of all namespaces. Upstream's relay has none.
+func (s *Server) GetAgentEvents(r *observerpb.GetAgentEventsRequest, stream grpc.ServerStreamingServer[observerpb.GetAgentEventsResponse]) error {
+	v, err := viewOf(stream.Context())
+	if err != nil {
 		return err
 	}
-	return stream.SetHeader(metadata.Pairs(reason, "a relay gives flows, no agent events: ask an agent on its node, and see `weft status`"))
+	if !v.all {
+		return status.Error(codes.PermissionDenied, "what agents did is about objects of all namespaces: it takes the right to get flows.weftnet.io in all of them")
+	}
+	leave, err := s.crowd.Enter(v.reader.Name())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return agentevent.Answer(r, stream, agentevent.Options{Peers: s.peers, Window: s.o.Window, Answer: s.o.Answer, Most: s.most(), Reason: reason, Holds: func(ctx context.Context) error {
+		var refusal refused
+		if err := v.holds(ctx); errors.As(err, &refusal) {
+			return refusal.error
+		}
+		return nil
+	}})
 }
 
 // GetDebugEvents has none.
