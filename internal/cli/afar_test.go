@@ -3,6 +3,9 @@ package cli
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -80,5 +83,37 @@ func TestAClusterIsAskedWhereNoAgentRuns(t *testing.T) {
 	}
 	if _, errs, code := run(t, nil, "observe", "--node", "n1", "--context", "other"); code != 1 || !strings.Contains(errs, "no flows from the cluster of the kubeconfig") {
 		t.Errorf("%d: %s", code, errs)
+	}
+}
+
+// Whatever keeps a person from what the agents say is said, with what to do, and the command fails.
+func TestACommandSaysWhyItHasNothingFromAfar(t *testing.T) {
+	api := remotetest.New(t)
+	api.None = true
+	file := api.Kubeconfig(t, clientcmdapi.AuthInfo{Token: "t"})
+	away := filepath.Join(t.TempDir(), "away")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(away, regexp.MustCompile(`https://127.0.0.1:\d+`).ReplaceAll(text, []byte("https://127.0.0.1:1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	commands := []string{"observe --last 1", "observe flows --since 1m", "observe agent-events --last 1", "status", "table pods", "service list"}
+	for _, c := range []struct{ forbidden, args, want string }{
+		{"/exec", "--kubeconfig " + file, "cannot do that"},
+		{"/exec", "--node n1 --kubeconfig " + file, "cannot do that"},
+		{"/pods", "--kubeconfig " + file, "cannot do that"},
+		{"", "--kubeconfig /nowhere", "/nowhere"},
+		{"", "--kubeconfig " + away, "connection refused"},
+		{"", "--node n9 --kubeconfig " + file, "no agent runs on node n9"},
+	} {
+		api.Forbidden = c.forbidden
+		for _, command := range commands {
+			out, errs, code := run(t, nil, append(strings.Fields(command), strings.Fields(c.args)...)...)
+			if code != 1 || !strings.Contains(errs, c.want) {
+				t.Errorf("%s %s: exit status %d\n%s%s", command, c.args, code, out, errs)
+			}
+		}
 	}
 }

@@ -62,14 +62,21 @@ func (f *Flags) dialCluster() (*grpc.ClientConn, error) {
 	if err != nil {
 		return failing(err)
 	}
-	if note != "" {
-		out := f.Notes
-		if out == nil {
-			out = os.Stderr
-		}
-		fmt.Fprintln(out, note)
-	}
+	f.Note([]string{note})
 	return conn, err
+}
+
+// Note tells a person something; empty texts are nothing.
+func (f Flags) Note(all []string) {
+	out := f.Notes
+	if out == nil {
+		out = os.Stderr
+	}
+	for _, text := range all {
+		if text != "" {
+			fmt.Fprintln(out, text)
+		}
+	}
 }
 
 // theCluster is the server's name, in what a person reads.
@@ -95,11 +102,7 @@ func (f Flags) token(own credentials.TransportCredentials) (credentials.PerRPCCr
 		return nil, fmt.Errorf("--token-file: --server %q is a socket, whose agent asks for no token", f.Server)
 	}
 	if own.Info().SecurityProtocol == "insecure" {
-		out := f.Notes
-		if out == nil {
-			out = os.Stderr
-		}
-		fmt.Fprintf(out, "the token goes to %s in plain text: what is between reads it, and may do what you may; use tls://, or a token for the relay alone (kubectl create token NAME --audience hubble-relay.weftnet.io)\n", f.Server)
+		f.Note([]string{fmt.Sprintf("the token goes to %s in plain text: what is between reads it, and may do what you may; use tls://, or a token for the relay alone (kubectl create token NAME --audience hubble-relay.weftnet.io)", f.Server)})
 	}
 	return tokenFile(f.TokenFile), nil
 }

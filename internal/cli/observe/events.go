@@ -57,6 +57,7 @@ func eventsCommand(env Environment, name, short, long string, run func(context.C
 	f := c.Flags()
 	f.SortFlags = false
 	o.server.Register(f, env.server())
+	o.server.Notes = env.Err
 	o.span.register(f)
 	o.format.register(c, false)
 	o.silence(f)

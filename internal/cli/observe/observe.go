@@ -79,6 +79,7 @@ func flowsCommand(env Environment, name string) *cobra.Command {
 	f := c.Flags()
 	f.SortFlags = false
 	o.server.Register(f, env.server())
+	o.server.Notes = env.Err
 	o.span.register(f)
 	filters.Register(c)
 	o.format.register(c, true)
@@ -152,11 +153,19 @@ func (o *options) observe(ctx context.Context, env Environment, filters *selecti
 	return errors.Join(p.Close(), err)
 }
 
-// ask gives what a server answers, until the end, or an interrupt.
+// ask gives what a server answers, until the end, or an interrupt. That no node has given anything, since none could, is an error.
 func ask(ctx context.Context, server dial.Flags, r *observerpb.GetFlowsRequest, each func(*observerpb.GetFlowsResponse) error) error {
-	return stream(ctx, server, func(ctx context.Context, c observerpb.ObserverClient) (grpc.ServerStreamingClient[observerpb.GetFlowsResponse], error) {
+	var t trouble
+	err := stream(ctx, server, func(ctx context.Context, c observerpb.ObserverClient) (grpc.ServerStreamingClient[observerpb.GetFlowsResponse], error) {
 		return c.GetFlows(ctx, r)
-	}, each)
+	}, func(r *observerpb.GetFlowsResponse) error {
+		t.note(r)
+		return each(r)
+	})
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	return t.err()
 }
 
 // stream calls a server, and each with what it sends.
@@ -175,11 +184,27 @@ func stream[T any](ctx context.Context, server dial.Flags, call func(context.Con
 			}
 		}
 	}
-	if errors.Is(err, io.EOF) || ctx.Err() != nil {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		server.Note(reasons(s))
 		return nil
 	}
 	return explain(server.Server, err)
 }
+
+// reasons are why a server gave less than was asked for, as it says beside its answer.
+func reasons(s grpc.ClientStream) (all []string) {
+	header, err := s.Header()
+	if err == nil {
+		all = header.Get(reason)
+	}
+	return append(all, s.Trailer().Get(reason)...)
+}
+
+// reason is the header of agents and relays.
+const reason = "weftnet-reason"
 
 // Recorded reads all flows that a server has since a time, in the form of --since.
 func Recorded(ctx context.Context, server dial.Flags, since string, now time.Time, each func(*flowpb.Flow) error) error {
@@ -202,7 +227,7 @@ func explain(server string, err error) error {
 	case codes.Unavailable:
 		path, local := strings.CutPrefix(server, "unix://")
 		if !local {
-			return fmt.Errorf("no flows from %s: %s", server, s.Message())
+			return fmt.Errorf("no flows from %s: %s", server, plain(s.Message()))
 		}
 		c, cause := net.Dial("unix", path)
 		if cause == nil {

@@ -63,7 +63,7 @@ func execError(a Agent, err error, said string) error {
 	case err == nil:
 		return nil
 	case apierrors.IsForbidden(err) || strings.Contains(err.Error(), "is forbidden"): // refused as a WebSocket it has no type
-		return fmt.Errorf("%w; who may not exec in agents' pods asks the relay instead (weft observe, with a token)", err)
+		return fmt.Errorf("%w; agents are asked by exec in their pods, which takes the right to create pods/exec there. For flows a relay is enough (hubble.relay.enabled: true), with the right to get flows.weftnet.io and a token in the kubeconfig, or --service-account", err)
 	case strings.Contains(said, "unknown command") || strings.Contains(said, "there is no command"):
 		return fmt.Errorf("the agent of node %s is of an older version, which has no `weft tunnel`: kubectl exec in its pod", a.Node)
 	case said != "":

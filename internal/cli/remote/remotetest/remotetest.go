@@ -45,6 +45,8 @@ type API struct {
 	Pods  []corev1.Pod
 	None  bool // there is no Service hubble-relay
 
+	Forbidden string // what nobody may do: a path that ends so is refused; empty: nothing
+
 	Answer func(pod string, w http.ResponseWriter, r *http.Request) // of agents' other socket, by HTTP; nil: the name of the pod
 
 	mu    sync.Mutex
@@ -142,6 +144,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	part := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/"), "/")
 	switch {
+	case a.Forbidden != "" && strings.HasSuffix(r.URL.Path, a.Forbidden):
+		reply(http.StatusForbidden, metav1.Status{
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
+			Message: fmt.Sprintf("%s is forbidden: User \"u\" cannot do that in the namespace \"kube-system\"", strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/kube-system/")),
+		})
 	case r.Header.Get("Upgrade") == "websocket":
 		http.Error(w, "no WebSocket here", http.StatusBadRequest)
 	case strings.HasSuffix(r.URL.Path, "/exec"):
