@@ -174,7 +174,18 @@ static __always_inline void policy_source(struct ct *e, const struct question *q
 		e->source = q->peer;
 }
 
-/* Asks the set the question of the context, emits an event, and remembers the answer. Returns enum verdict, and
+/* Counts a verdict, on this CPU. */
+static __always_inline void policy_count(const struct context *c, __u32 *at)
+{
+	__u64 *n;
+
+	*at = c->direction << VERDICTS_DIRECTION | (c->verdict & 7) << VERDICTS_VERDICT | (c->match & 7);
+	n = bpf_map_lookup_elem(&policy_verdicts, at);
+	if (n)
+		(*n)++;
+}
+
+/* Asks the set the question of the context, counts the verdict, emits an event, and remembers the answer. Returns enum verdict, and
  * leaves verdict and rules in the context; VERDICT_NONE: there is no set to ask. */
 GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 {
@@ -212,6 +223,7 @@ GLOBAL policy_ask(struct __sk_buff *skb, struct context *c, struct ct *e)
 	reason = policy_reason(c->verdict);
 	if (!reason)
 		policy_source(e, q);
+	policy_count(c, &at);
 	event_name(c, e);
 	event_emit(skb, c, EVENT_VERDICT, reason);
 	return c->verdict;

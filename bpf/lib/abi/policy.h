@@ -77,6 +77,12 @@ struct policy {
 	__u8 match;   /* enum match */
 };
 
+/* policy_verdicts: verdicts that policies gave, when a connection began or was judged anew, one number per CPU. The index is
+ * enum direction << VERDICTS_DIRECTION | enum verdict << VERDICTS_VERDICT | enum match. */
+#define VERDICTS_VERDICT 3
+#define VERDICTS_DIRECTION 6
+#define VERDICTS (3 << VERDICTS_DIRECTION)
+
 /* In set.generation: what the generation has beside its tier NORMAL in force, or has not. */
 #define SET_HAS_RANGES 0x100000000
 #define SET_HAS_ADMIN 0x200000000
@@ -100,6 +106,7 @@ struct range_key {
 MAP(BPF_MAP_TYPE_ARRAY, sets, __u32, struct set, 16384, 0);
 MAP(BPF_MAP_TYPE_LPM_TRIE, policies, struct policy_key, struct policy, 262144, BPF_F_NO_PREALLOC);
 MAP(BPF_MAP_TYPE_LPM_TRIE, ranges, struct range_key, __u32, 262144, BPF_F_NO_PREALLOC);
+MAP(BPF_MAP_TYPE_PERCPU_ARRAY, policy_verdicts, __u32, __u64, VERDICTS, 0);
 MAP(BPF_MAP_TYPE_ARRAY, revision, __u32, __u64, 1, 0); /* of the node: only grows */
 MAP(BPF_MAP_TYPE_ARRAY, peer_revisions, __u32, __u64, REVISION_BUCKETS, 0);
 

@@ -43,6 +43,8 @@ const (
 	LayerTier            = 2
 	LayerView            = 4
 	PolicyBitsFixed      = 72
+	VerdictsVerdict      = 3
+	VerdictsDirection    = 6
 	SetHasRanges         = 0x100000000
 	SetHasAdmin          = 0x200000000
 	SetHasBaseline       = 0x400000000
