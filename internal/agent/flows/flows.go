@@ -65,7 +65,7 @@ func New(n Node) (*Flows, error) {
 	if n.Datapath != nil {
 		counters := ring.CountersOf(n.Datapath.Map("counters"))
 		f.collectors = append(f.collectors, observe.NewCollector(f.observer, counters), ring.DeniedOf(counters),
-			ring.OutsideOf(n.Datapath.Map("outside_calls")))
+			ring.NewVerdicts(ring.VerdictsOf(n.Datapath.Map("policy_verdicts"))), ring.OutsideOf(n.Datapath.Map("outside_calls")))
 	}
 	f.collectors = append(f.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "weft_flows_total", Help: "Flows that the agent has made of the kernel's events.",

@@ -39,6 +39,7 @@
 //
 //	events                                    the events that no command has printed yet
 //	counters                                  how many packets were counted at which hook, and for what
+//	verdicts                                  how many verdicts policies gave in which direction
 //	pass SECONDS                              time passes for all connections
 //	refusals [N|earned]                       how many calls from outside each CPU may still answer; prints what is left
 //	ends                                      of how many ends of connections the kernel has told since the last ends
