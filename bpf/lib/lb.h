@@ -99,7 +99,7 @@ static __always_inline struct service *lb_frontend(const struct lb_call *call)
 
 	if (s || !(lb_is_node_port(call) || services_here.host_ports))
 		return s;
-	h = ipcache_lookup(&call->dst, call->net);
+	h = ipcache_exact(&call->dst, call->net); /* an address of a node has a row of its own: no prefix is asked */
 	return h && (h->flags & IPCACHE_NODE) ? lb_node_port(call, &key, ipcache_is_this_node(h), h->flags & IPCACHE_PORTLESS) : NULL;
 }
 

@@ -172,7 +172,7 @@ func overrun(t *testing.T) (sum uint64) {
 	return sum
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 )
 
 // pinDirectory is a fresh directory of the mounted BPF file system.
-func pinDirectory(t *testing.T) string {
+func pinDirectory(t testing.TB) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: loads programs into the kernel")

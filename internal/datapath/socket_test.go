@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -67,6 +68,13 @@ func call(args []string) error {
 		}
 	}
 	network, to := args[0], args[1]
+	if network == "again" {
+		times, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return callAgainAndAgain(to, times)
+	}
 	if network == "tcp" {
 		return callStream(to)
 	}
@@ -150,7 +158,7 @@ func callDatagrams(to string, connected bool) error {
 }
 
 // group is a control group of version 2 of its own.
-func group(t *testing.T) string {
+func group(t testing.TB) string {
 	t.Helper()
 	root, _, err := socket.Find("")
 	if err != nil {
@@ -167,7 +175,7 @@ func group(t *testing.T) string {
 }
 
 // calls runs a process of a control group that calls, and gives what it says.
-func calls(t *testing.T, group, what string) string {
+func calls(t testing.TB, group, what string) string {
 	t.Helper()
 	fd, err := unix.Open(group, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	check(t, err)
@@ -184,7 +192,7 @@ func calls(t *testing.T, group, what string) string {
 }
 
 // serve writes a service of one backend.
-func serve(t *testing.T, d *Datapath, id uint32, at, backend string, protocol uint8) {
+func serve(t testing.TB, d *Datapath, id uint32, at, backend string, protocol uint8) {
 	t.Helper()
 	from := netip.MustParseAddrPort(at)
 	key := abi.ServiceKey{Addr: abi.From(from.Addr()), Port: abi.Port(from.Port()), Protocol: protocol, Net: abi.NetPods}
