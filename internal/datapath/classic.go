@@ -7,7 +7,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/datapath/filter"
 	"weftnet.io/weftnet/internal/datapath/object"
@@ -22,26 +21,7 @@ type classic struct{ dir string }
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	made, err := qdiscs(c.dir).Configure(ifindex)
-	var there []netlink.Filter
-	if err == nil && !made { // a new one has none
-		there, err = filter.List(ifindex, parent(program))
-	}
-	if err != nil {
-		return err
-	}
-	f := &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: ifindex, Parent: parent(program), Handle: filter.Handle, Protocol: unix.ETH_P_ALL, Priority: filter.Free(there),
-		},
-		Fd: p.FD(), Name: filter.Prefix + program, DirectAction: true,
-	}
-	if old := filter.Named(there, program); old != nil {
-		f.FilterAttrs = *old.Attrs()
-		f.Protocol = unix.ETH_P_ALL
-		return netlink.FilterReplace(f)
-	}
-	return netlink.FilterAdd(f)
+	return qdiscs(c.dir).Attach(ifindex, parent(program), program, p.FD())
 }
 
 func (c classic) detach(program string, ifindex int) error {

@@ -28,9 +28,43 @@ func (c Clsact) mark(ifindex int) string {
 	return filepath.Join(c.Dir, fmt.Sprint(ifindex, clsactSuffix))
 }
 
+// Attach puts a program, which is an open file, on one side of a device, or in the place of the one of that name. A CNI ADD waits for it: all
+// goes through one socket.
+func (c Clsact) Attach(ifindex int, side uint32, program string, fd int) error {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink socket: %w", err)
+	}
+	defer h.Close()
+	made, err := c.configure(h, ifindex)
+	if err != nil {
+		return err
+	}
+	var there []netlink.Filter
+	if !made { // a new one has none
+		if there, err = list(h, ifindex, side); err != nil {
+			return err
+		}
+	}
+	f := &netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: ifindex, Parent: side, Handle: Handle, Protocol: unix.ETH_P_ALL, Priority: Free(there)},
+		Fd:          fd, Name: Prefix + program, DirectAction: true,
+	}
+	if old := Named(there, program); old != nil {
+		f.FilterAttrs = *old.Attrs()
+		f.Protocol = unix.ETH_P_ALL
+		return h.FilterReplace(f)
+	}
+	return h.FilterAdd(f)
+}
+
 // Configure makes the qdisc of a device, unless there is one.
 func (c Clsact) Configure(ifindex int) (made bool, err error) {
-	err = netlink.QdiscAdd(c.qdisc(ifindex))
+	return c.configure(&netlink.Handle{}, ifindex) // each request has a socket of its own
+}
+
+func (c Clsact) configure(h *netlink.Handle, ifindex int) (made bool, err error) {
+	err = h.QdiscAdd(c.qdisc(ifindex))
 	if errors.Is(err, unix.EEXIST) {
 		return false, nil
 	}
