@@ -21,7 +21,7 @@ type classic struct{ dir string }
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	return qdiscs(c.dir).Attach(ifindex, parent(program), program, p.FD())
+	return qdiscs(c.dir).Attach(ifindex, parent(program), filter.Program{Name: program, First: object.First(program), FD: p.FD()})
 }
 
 func (c classic) detach(program string, ifindex int) error {

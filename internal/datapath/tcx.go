@@ -23,7 +23,11 @@ func (t tcx) attach(program string, p *ebpf.Program, ifindex int) error {
 	if _, err := qdiscs(t.dir).Configure(ifindex); err != nil { // for the day on which enable-tcx is turned off
 		return err
 	}
-	l, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: p, Attach: side})
+	options := link.TCXOptions{Interface: ifindex, Program: p, Attach: side}
+	if object.First(program) {
+		options.Anchor = link.Head()
+	}
+	l, err := link.AttachTCX(options)
 	if err != nil {
 		return err
 	}

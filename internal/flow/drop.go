@@ -95,4 +95,5 @@ var dropTexts = map[uint32]string{
 	242: "NAT: Map insertion failed",
 	243: "Answer to a call that was not made",
 	244: "ICMP error about no packet of its receiver",
+	245: "Answers as a DHCP server",
 }

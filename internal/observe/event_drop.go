@@ -28,9 +28,9 @@ func setReason(f *flowpb.Flow, reason abi.DropReason) {
 // way is the direction of a packet at a hook, seen from the workload or the node.
 func way(h abi.Hook) flowpb.TrafficDirection {
 	switch h {
-	case abi.HookFromPod, abi.HookToNet, abi.HookToOverlay:
+	case abi.HookFromPod, abi.HookToNet, abi.HookToOverlay, abi.HookFromNic, abi.HookToUplink:
 		return flowpb.TrafficDirection_EGRESS
-	case abi.HookToPod, abi.HookFromNet, abi.HookFromOverlay, abi.HookXdp:
+	case abi.HookToPod, abi.HookFromNet, abi.HookFromOverlay, abi.HookXdp, abi.HookToNic, abi.HookFromUplink:
 		return flowpb.TrafficDirection_INGRESS
 	}
 	return flowpb.TrafficDirection_TRAFFIC_DIRECTION_UNKNOWN

@@ -16,6 +16,10 @@ enum hook {
 	HOOK_FROM_OVERLAY = 5,
 	HOOK_TO_OVERLAY = 6,
 	HOOK_XDP = 7,
+	HOOK_FROM_NIC = 8,
+	HOOK_TO_NIC = 9,
+	HOOK_FROM_UPLINK = 10,
+	HOOK_TO_UPLINK = 11,
 };
 
 enum event_type {
@@ -69,6 +73,7 @@ struct event {
 /* Why a packet was dropped: Hubble's numbers where it has one, texts in internal/flow/drop.go. */
 enum drop_reason {
 	DROP_NONE = 0,
+	DROP_INVALID_SOURCE_MAC = 130,
 	DROP_INVALID_SOURCE_IP = 132,
 	DROP_POLICY = 133,
 	DROP_INVALID = 134,
@@ -104,10 +109,11 @@ enum drop_reason {
 	DROP_NAT_FULL = 242,	   /* no room for a translation */
 	DROP_NO_CONNECTION = 243,  /* answers a call that was never made: a SYN-ACK of no known connection */
 	DROP_ICMP_UNRELATED = 244, /* an ICMP error about nothing that its receiver has sent to its sender */
+	DROP_ROGUE_SERVER = 245,   /* a workload answers as a DHCP server on a network that it shares */
 };
 
 /* counters: packets and bytes, one per CPU, at hook << 8 | reason (reason 0: forwarded). */
-#define COUNTERS (8 << 8)
+#define COUNTERS (12 << 8)
 
 struct counter {
 	__u64 packets;

@@ -62,6 +62,7 @@ const (
 	QuotaLeast           = 1024
 	RefusalsPerSecond    = 1000
 	RefusalsAtOnce       = 50
+	NicInside            = 0x80000000
 	SweepGraceSeconds    = 1
 	SweepKeys            = 512
 )
@@ -325,6 +326,10 @@ const (
 	HookFromOverlay Hook = 5
 	HookToOverlay   Hook = 6
 	HookXdp         Hook = 7
+	HookFromNic     Hook = 8
+	HookToNic       Hook = 9
+	HookFromUplink  Hook = 10
+	HookToUplink    Hook = 11
 )
 
 // String names the value as C does, less the prefix HOOK_.
@@ -346,6 +351,14 @@ func (v Hook) String() string {
 		return "to_overlay"
 	case HookXdp:
 		return "xdp"
+	case HookFromNic:
+		return "from_nic"
+	case HookToNic:
+		return "to_nic"
+	case HookFromUplink:
+		return "from_uplink"
+	case HookToUplink:
+		return "to_uplink"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -441,6 +454,7 @@ type DropReason uint8
 // Values of DropReason.
 const (
 	DropNone              DropReason = 0
+	DropInvalidSourceMac  DropReason = 130
 	DropInvalidSourceIp   DropReason = 132
 	DropPolicy            DropReason = 133
 	DropInvalid           DropReason = 134
@@ -475,6 +489,7 @@ const (
 	DropNatFull           DropReason = 242
 	DropNoConnection      DropReason = 243
 	DropIcmpUnrelated     DropReason = 244
+	DropRogueServer       DropReason = 245
 )
 
 // String names the value as C does, less the prefix DROP_.
@@ -482,6 +497,8 @@ func (v DropReason) String() string {
 	switch v {
 	case DropNone:
 		return "none"
+	case DropInvalidSourceMac:
+		return "invalid_source_mac"
 	case DropInvalidSourceIp:
 		return "invalid_source_ip"
 	case DropPolicy:
@@ -550,6 +567,8 @@ func (v DropReason) String() string {
 		return "no_connection"
 	case DropIcmpUnrelated:
 		return "icmp_unrelated"
+	case DropRogueServer:
+		return "rogue_server"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -1023,6 +1042,32 @@ func (v QuotaKind) String() string {
 		return "called"
 	}
 	return fmt.Sprint(uint32(v))
+}
+
+// StationFlag is C's enum station_flag.
+type StationFlag uint32
+
+// Values of StationFlag.
+const (
+	StationNode  StationFlag = 1
+	StationApart StationFlag = 2
+)
+
+// String names the value as C does, less the prefix STATION_.
+func (v StationFlag) String() string {
+	var text []string
+	if v&StationNode != 0 {
+		text = append(text, "node")
+		v &^= StationNode
+	}
+	if v&StationApart != 0 {
+		text = append(text, "apart")
+		v &^= StationApart
+	}
+	if v != 0 {
+		text = append(text, fmt.Sprintf("%#x", uint32(v)))
+	}
+	return strings.Join(text, ",")
 }
 
 // SweepWhat is C's enum sweep_what.
@@ -1535,6 +1580,33 @@ type SocketService struct {
 	Port     BePort
 	Protocol uint8
 	_        [5]uint8
+}
+
+// StationKey is C's struct station_key, 12 bytes.
+type StationKey struct {
+	_      structs.HostLayout
+	Uplink uint32
+	Mac    [6]uint8
+	_      uint16
+}
+
+// Station is C's struct station, 16 bytes.
+type Station struct {
+	_         structs.HostLayout
+	Nic       uint32
+	Flags     StationFlag
+	Sign      uint32
+	GroupSign uint32
+}
+
+// NicConfig is C's struct nic_config, 20 bytes.
+type NicConfig struct {
+	_         structs.HostLayout
+	Nic       uint32
+	Uplink    uint32
+	Sign      uint32
+	GroupSign uint32
+	WireSign  uint32
 }
 
 // Sweep is C's struct sweep, 20496 bytes.

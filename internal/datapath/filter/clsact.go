@@ -28,9 +28,15 @@ func (c Clsact) mark(ifindex int) string {
 	return filepath.Join(c.Dir, fmt.Sprint(ifindex, clsactSuffix))
 }
 
-// Attach puts a program, which is an open file, on one side of a device, or in the place of the one of that name. A CNI ADD waits for it: all
-// goes through one socket.
-func (c Clsact) Attach(ifindex int, side uint32, program string, fd int) error {
+// Program is what is attached.
+type Program struct {
+	Name  string
+	First bool // it comes before all others of its side
+	FD    int
+}
+
+// Attach puts a program on one side of a device, or in the place of the one of that name. A CNI ADD waits for it: all goes through one socket.
+func (c Clsact) Attach(ifindex int, side uint32, p Program) error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink socket: %w", err)
@@ -47,10 +53,10 @@ func (c Clsact) Attach(ifindex int, side uint32, program string, fd int) error {
 		}
 	}
 	f := &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: ifindex, Parent: side, Handle: Handle, Protocol: unix.ETH_P_ALL, Priority: Free(there)},
-		Fd:          fd, Name: Prefix + program, DirectAction: true,
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: ifindex, Parent: side, Handle: HandleOf(p.First), Protocol: unix.ETH_P_ALL, Priority: Free(there, p.First)},
+		Fd:          p.FD, Name: Prefix + p.Name, DirectAction: true,
 	}
-	if old := Named(there, program); old != nil {
+	if old := Named(there, p.Name); old != nil {
 		f.FilterAttrs = *old.Attrs()
 		f.Protocol = unix.ETH_P_ALL
 		return h.FilterReplace(f)

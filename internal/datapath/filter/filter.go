@@ -14,7 +14,7 @@
 //
 //	there, err := filter.List(device, netlink.HANDLE_MIN_INGRESS)
 //	if old := filter.Named(there, "from_net"); old == nil {
-//		priority := filter.Free(there)
+//		priority := filter.Free(there, false)
 //	}
 package filter
 
@@ -31,8 +31,12 @@ const (
 	Prefix = "weft:"    // of names, before that of the program
 	Handle = 0x77656674 // "weft"
 
-	first = uint16(1) // priority, unless a filter of another kind has it
-	tries = 5         // at a list that changes while the kernel writes it down
+	// Priorities, unless a filter of another kind has them. At one priority the kernel asks the latest filter first (cls_bpf_change), which
+	// puts one that comes first before those of agents that gave the others priority 1.
+	first = uint16(1)
+	other = uint16(2)
+
+	tries = 5 // at a list that changes while the kernel writes it down
 )
 
 // Steady asks for a list again while that changes under the kernel's hands.
@@ -70,7 +74,7 @@ func Absent(err error) bool {
 // Ours gives the program of a filter of this project.
 func Ours(f netlink.Filter) (program string, ok bool) {
 	b, ok := f.(*netlink.BpfFilter)
-	if !ok || b.Handle != Handle {
+	if !ok || (b.Handle != HandleOf(false) && b.Handle != HandleOf(true)) {
 		return "", false
 	}
 	return strings.CutPrefix(b.Name, Prefix)
@@ -86,15 +90,26 @@ func Named(list []netlink.Filter, program string) netlink.Filter {
 	return nil
 }
 
-// Free is the least priority at which a bpf filter for all protocols may be added.
-func Free(list []netlink.Filter) uint16 {
+// HandleOf is the handle of a filter, which is the first of its side or not: there may be one of either at one priority.
+func HandleOf(isFirst bool) uint32 {
+	if isFirst {
+		return Handle + 1
+	}
+	return Handle
+}
+
+// Free is the least priority at which a bpf filter for all protocols may be added, the first of its side or another one.
+func Free(list []netlink.Filter, isFirst bool) uint16 {
 	taken := map[uint16]bool{}
 	for _, f := range list {
 		if a := f.Attrs(); f.Type() != "bpf" || a.Protocol != unix.ETH_P_ALL {
 			taken[a.Priority] = true
 		}
 	}
-	p := first
+	p := other
+	if isFirst {
+		p = first
+	}
 	for taken[p] {
 		p++
 	}

@@ -56,6 +56,9 @@ func Outwards(program string) bool { return strings.HasPrefix(program, "to_") }
 // OfWorkloads tells of a program whether it stands on devices of workloads.
 func OfWorkloads(program string) bool { return strings.HasSuffix(program, "_pod") }
 
+// First tells of a program whether it comes before all others at its side of a device: it decides what is for them.
+func First(program string) bool { return strings.HasSuffix(program, "_uplink") }
+
 // Spec reads an object: its programs, maps and variables.
 func Spec(name string) (*ebpf.CollectionSpec, error) {
 	text, err := objects.ReadFile(name + ".o")

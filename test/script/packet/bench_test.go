@@ -56,6 +56,8 @@ type bench struct {
 	devices map[string]table.NIC
 	entries map[string][]policy.Entry
 	ranges  map[string][]policy.Range
+	uplinks map[string]uint32 // by the name of a NIC that shares one
+	members uint32            // such NICs
 
 	signers map[string]*ebpf.Program // by the program that they go on with
 	kept    []io.Closer

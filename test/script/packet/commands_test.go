@@ -181,7 +181,7 @@ func putIPCache(b *bench, ts *testscript.TestScript, args []string) {
 		a := netip.MustParseAddr(args[0])
 		prefix = netip.PrefixFrom(a, a.BitLen())
 	}
-	row := table.IPCacheRow{Prefix: prefix, Identity: identity.Number(number(cmp.Or(o["identity"], "0")))}
+	row := table.IPCacheRow{Network: number(cmp.Or(o["network"], "0")), Prefix: prefix, Identity: identity.Number(number(cmp.Or(o["identity"], "0")))}
 	for _, f := range strings.Split(o["flags"], ",") {
 		row.Flags |= map[string]table.IPCacheFlag{"local": table.IPCacheLocal, "node": table.IPCacheNode, "cluster": table.IPCacheCluster, "direct": table.IPCacheDirect, "vtep": table.IPCacheVTEP, "portless": table.IPCachePortless}[f]
 	}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* inside: programs that run in a workload's namespace, each loaded for one NIC. An ifindex would not say which: the workload may move
+ * its device into another namespace, with an index of its choice. */
+#ifndef WEFT_INSIDE_H
+#define WEFT_INSIDE_H
+
+#include "abi/station.h"
+#include "context.h"
+#include "nic.h"
+
+volatile const struct nic_config inside = {};
+
+static __always_inline void inside_begins(struct context *c, const struct nic *n)
+{
+	c->net = n->net;
+	c->packet.owner = n->incarnation;
+	c->incarnation = n->incarnation;
+}
+
+#endif
