@@ -18,6 +18,7 @@ import (
 	"github.com/cilium/ebpf/rlimit"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/datapath/inside"
 	"weftnet.io/weftnet/internal/datapath/layout"
 	"weftnet.io/weftnet/internal/datapath/object"
 	"weftnet.io/weftnet/internal/datapath/probe"
@@ -62,6 +63,7 @@ type Datapath struct {
 	renewed  []string
 	kept     map[string]string // by map that has another size than is asked for: why
 	hooks    []hook            // the one in use first
+	Inside   *inside.NICs      // in workloads' namespaces
 	config   Config
 
 	loading sync.Mutex   // taken before the others; programs are loaded by one at a time
@@ -128,7 +130,24 @@ func newDatapath(dir string, config Config) *Datapath {
 	if config.Classic || !probe.TCX() {
 		slices.Reverse(d.hooks)
 	}
+	d.Inside = inside.New(filepath.Join(dir, linkDir), d.loadInside)
 	return d
+}
+
+// loadInside loads the programs of one NIC, and tells whether to attach them by tcx. The caller closes them.
+func (d *Datapath) loadInside(nic abi.NicConfig) (programs map[string]*ebpf.Program, byTCX bool, err error) {
+	config, programs := d.config, map[string]*ebpf.Program{}
+	config.Constants = maps.Clone(config.Constants)
+	if config.Constants == nil {
+		config.Constants = map[string]any{}
+	}
+	config.Constants["inside"] = nic
+	for _, name := range inside.Programs {
+		one, more := d.load(name, config, nil)
+		maps.Copy(programs, one)
+		err = errors.Join(err, more)
+	}
+	return programs, d.hooks[0].name() == tcx{}.name(), err
 }
 
 func (d *Datapath) loadAll(types *btf.Cache) error {

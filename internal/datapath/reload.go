@@ -142,5 +142,5 @@ func (d *Datapath) replace() error {
 		}
 		errs = append(errs, d.Attach(a.Program, a.Ifindex))
 	}
-	return errors.Join(append(errs, d.sockets().Replace(d.programs), d.XDP().Replace(d.programs["xdp"]))...)
+	return errors.Join(append(errs, d.Inside.Replace(), d.sockets().Replace(d.programs), d.XDP().Replace(d.programs["xdp"]))...)
 }

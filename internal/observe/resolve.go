@@ -16,6 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/station"
 )
 
 // resolver finds out what addresses and numbers of events mean, with what the tables know at one moment. Not for
@@ -30,8 +31,9 @@ type resolver struct {
 
 // endpoint is one end of a packet: an address, and the identity that it was seen with; 0: with none.
 type endpoint struct {
-	at     netip.Addr
-	number identity.Number
+	at      netip.Addr
+	number  identity.Number
+	network uint32 // 0: that of pods
 }
 
 // party is who is at one end.
@@ -43,7 +45,7 @@ type party struct {
 
 func newResolver(t *table.Tables) *resolver {
 	n := &resolver{tables: t}
-	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods}}
+	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods, station.Members}}
 	n.devices = cache.Cache[uint32, *flowpb.NetworkInterface]{Find: n.device, Tables: []cache.Versioned{t.Devices, t.Attachments}}
 	n.deciders = cache.Cache[uint32, *decision]{Find: n.decisionOf, Tables: []cache.Versioned{t.RuleLists}}
 	n.offers = offer.New(t)
@@ -53,8 +55,9 @@ func newResolver(t *table.Tables) *resolver {
 // resolve fills in what an event means.
 func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 	e := &f.event
-	f.source = n.ends.Of(r, endpoint{e.Src.IP(), identity.Number(e.Source)})
-	f.destination = n.ends.Of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination)})
+	network := networkOf(r, e.Incarnation)
+	f.source = n.ends.Of(r, endpoint{e.Src.IP(), identity.Number(e.Source), network})
+	f.destination = n.ends.Of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination), network})
 	if e.Ifindex != 0 {
 		f.device = n.devices.Of(r, e.Ifindex)
 	}
@@ -76,7 +79,9 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 	p := &party{endpoint: out}
 	at, number := who.at, who.number
 	var labels identity.Labels
-	if at.IsValid() {
+	if who.network != 0 {
+		labels = n.member(r, who, p)
+	} else if at.IsValid() {
 		key := state.Join(at)
 		for w := range n.tables.Workloads.By(r, table.ByAddress, key) {
 			out.Namespace, out.PodName, labels = w.Namespace, w.Pod, w.Labels

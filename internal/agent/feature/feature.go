@@ -35,6 +35,7 @@ func All() []Feature {
 		services,      // addresses that are translated
 		sockets,       // the same for processes, before there is a packet
 		healthChecks,  // what load balancers ask about them
+		stations,      // NICs that share an uplink
 		programs,      // the datapath's programs on devices
 		attachments,   // when an ADD is answered
 		sweeping,      // finished connections

@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/station"
 )
 
 var (
@@ -32,6 +33,9 @@ func New(t *table.Tables) *state.Derivation[table.IPCacheRow] {
 			state.On(t.Nodes, d.ofNode),
 			state.On(t.Endpoints, func(_ state.Reader, e table.Endpoint) []state.Key { return keys(0, e.Addresses) }),
 			state.On(t.Configs, d.ofConfig),
+			state.On(station.Members, func(r state.Reader, m station.Member) []state.Key { return d.ofMember(r, m) }),
+			state.On(t.Workloads, ofMembers),
+			state.On(t.Devices, func(r state.Reader, dev table.Device) []state.Key { return ofUplink(r, dev) }),
 		},
 		KeyOf:   func(h table.IPCacheRow) state.Key { return key(h.Network, h.Prefix) },
 		Compute: d.compute,
@@ -240,7 +244,7 @@ func (d *cache) compute(r state.Reader, k state.Key) []table.IPCacheRow {
 		}
 	}
 	if network != 0 {
-		return nil
+		return d.shared(r, network, p)
 	}
 	if p.IsSingleIP() {
 		if h, ok := d.elsewhere(r, p); ok {

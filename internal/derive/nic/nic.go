@@ -17,6 +17,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/station"
 )
 
 // Derivations keeps NICs and Hooks of a node.
@@ -30,7 +31,7 @@ func nics(t *table.Tables) state.AnyDerivation {
 		Name:  "nic",
 		Out:   t.NICs,
 		KeyOf: func(n table.NIC) state.Key { return state.Join(n.Device) },
-		Inputs: []state.Input{
+		Inputs: append([]state.Input{
 			state.On(t.Attachments, named),
 			state.On(t.PolicySets, func(_ state.Reader, s table.PolicySet) []state.Key {
 				return ofHost(table.SetKey(s.Identity, s.NamedPorts))
@@ -44,7 +45,7 @@ func nics(t *table.Tables) state.AnyDerivation {
 				}
 				return keys
 			}),
-		},
+		}, memberInputs(t)...),
 		Compute: func(r state.Reader, name state.Key) []table.NIC {
 			if name == hostNIC {
 				return host(t, r)
@@ -52,7 +53,7 @@ func nics(t *table.Tables) state.AnyDerivation {
 			for a := range t.Attachments.By(r, table.ByDevice, name) {
 				return nicOf(t, r, a)
 			}
-			return nil
+			return memberOf(t, r, name)
 		},
 	}
 }
@@ -97,6 +98,7 @@ func hooks(t *table.Tables) state.AnyDerivation {
 				return allDevices(t, r, c.Concern == settings.OfDatapath || c.Concern == settings.OfServices)
 			}),
 			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return devicesOfNIC(t, r, s) }),
+			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Uplink)} }),
 		},
 		Compute: func(r state.Reader, key state.Key) []table.Hook { return hooksOf(t, r, key) },
 	}
@@ -135,13 +137,13 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 		return hooks(abi.HookFromOverlay, abi.HookToOverlay)
 	}
 	if !outward(t, r, d) {
-		return nil
+		return withUplink(r, d, nil)
 	}
 	list := hooks(abi.HookFromNet, abi.HookToNet)
 	if c := t.Config(r).Outside; Accelerates(c) && !Tagged(t, r, d) {
 		list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: abi.HookXdp.String(), Generic: c.XDP == "testing-only"})
 	}
-	return list
+	return withUplink(r, d, list)
 }
 
 // stays tells whether the row of an attachment's NIC, which an earlier agent wrote, is there for good although nothing tells any more who that

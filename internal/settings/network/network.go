@@ -31,7 +31,17 @@ const Concern key.Concern = "networks"
 type Networks struct {
 	Isolation bool     // those of the pod's own namespace only
 	Global    []string // … and of these namespaces
+	Policy    string   // at which NICs of a pod policy is enforced: Primary, All
 }
+
+// Values of policy-networks.
+const (
+	Primary = "primary"
+	All     = "all"
+)
+
+// Enforces tells whether policy is enforced at further NICs, too.
+func (n Networks) Enforces() bool { return n.Policy == All }
 
 // Reaches tells whether pods of a namespace may use definitions of another.
 func (n Networks) Reaches(pod, definition string) bool {
@@ -40,6 +50,11 @@ func (n Networks) Reaches(pod, definition string) bool {
 
 // Keys are those of further networks.
 var Keys = []key.Of[Networks]{
+	{
+		Name: "policy-networks", Default: Primary, Concern: Concern, Holds: key.AtOnce, Syntax: Primary + "|" + All,
+		Text: "at which NICs of a pod its policies are enforced: at its first one and others in the pod network alone (primary), or also at those that share an uplink, which is guarded then (all)",
+		Read: key.Text(func(c *Networks) *string { return &c.Policy }),
+	},
 	{
 		Name: "network-namespace-isolation", Default: "false", Concern: Concern, Holds: key.NewAttachments, Syntax: key.Boolean,
 		Text: "pods get NICs by NetworkAttachmentDefinitions of their own namespace only, and of those in `network-global-namespaces`",

@@ -20,7 +20,7 @@ import (
 )
 
 // networkCommands are about further NICs of pods.
-var networkCommands = map[string]command{"standard": standard, "uplink": uplink, "networks": networks, "nic": nic, "told": told, "inside": insidePod}
+var networkCommands = map[string]command{"standard": standard, "uplink": uplink, "networks": networks, "nic": nic, "told": told, "inside": in}
 
 // standardPlugins are the standard CNI plugins, built once.
 //
@@ -170,24 +170,6 @@ func nic(l *line) error {
 		return fmt.Errorf("%s has no NIC %s", l.arg(0), l.arg(1))
 	}
 	return nil
-}
-
-// insidePod runs a program in the network namespace of a pod.
-func insidePod(l *line) error {
-	p, err := l.pod(l.raw[0])
-	if err != nil {
-		return err
-	}
-	var out []byte
-	err = p.Namespace.Do(func() error {
-		var err error
-		out, err = exec.CommandContext(l.ctx, l.raw[1], l.raw[2:]...).CombinedOutput()
-		return err
-	})
-	if err != nil {
-		return errors.Join(err, errors.New(strings.TrimSpace(string(out))))
-	}
-	return l.printf("%s", out)
 }
 
 // told waits until a table of a node's agent has a row in which this stands, and prints it.

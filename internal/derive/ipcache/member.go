@@ -1,0 +1,66 @@
+package ipcache
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// ofMembers names the addresses of a container's NICs that share uplinks: they have the identity of its first one.
+func ofMembers(r state.Reader, w table.Workload) (out []state.Key) {
+	for m := range station.Members.Prefix(r, state.Join(w.ContainerID)) {
+		if m.First == w.Interface {
+			out = append(out, keys(m.Network, m.Addresses)...)
+		}
+	}
+	return out
+}
+
+// ofUplink names the addresses that the node has on a device, in the networks of NICs that share it.
+func ofUplink(r state.Reader, dev table.Device) (out []state.Key) {
+	for m := range station.Members.By(r, station.ByUplink, state.Join(dev.Name)) {
+		out = append(out, keys(m.Network, slices.Collect(maps.Keys(addressesOf(dev))))...)
+	}
+	return out
+}
+
+// ofMember names the addresses of a NIC, and those of the node on its uplink.
+func (d *cache) ofMember(r state.Reader, m station.Member) []state.Key {
+	out := keys(m.Network, m.Addresses)
+	for dev := range d.t.Devices.By(r, table.ByName, state.Join(m.Uplink)) {
+		out = append(out, keys(m.Network, slices.Collect(maps.Keys(addressesOf(dev))))...)
+	}
+	return out
+}
+
+// shared is the row of an address in a network of NICs that share an uplink: of one of them, or of the node on that uplink. Of several NICs
+// that claim an address the one with the highest number has it. Whatever else there is in such a network is the world's.
+func (d *cache) shared(r state.Reader, network uint32, p netip.Prefix) []table.IPCacheRow {
+	var row table.IPCacheRow
+	for m := range station.Members.By(r, station.ByAddress, state.Join(network, p.Addr())) {
+		w, ok := d.t.Workloads.One(r, table.AttachmentKey(m.ContainerID, m.First))
+		if ok && w.Identity != 0 && m.NIC() > row.Ifindex {
+			row = table.IPCacheRow{Network: network, Prefix: p, Identity: w.Identity, Ifindex: m.NIC(), Flags: table.IPCacheLocal | table.IPCacheCluster}
+		}
+	}
+	if row.Ifindex != 0 {
+		return []table.IPCacheRow{row}
+	}
+	for m := range station.Members.All(r) {
+		if m.Network != network {
+			continue
+		}
+		for dev := range d.t.Devices.By(r, table.ByName, state.Join(m.Uplink)) {
+			if addressesOf(dev)[p.Addr()] == own {
+				row = thisNode(p)
+				row.Network = network
+				return []table.IPCacheRow{row}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+// Package station derives which NICs share an uplink and are enforced there, who has a MAC address behind each uplink, and which programs
+// stand in workloads' namespaces.
+//
+// # The world it models
+//
+//	interfaces-made  c1 net1, macvlan on ens192   ->  Members   c1 net1
+//	Members, devices                              ->  Stations  3 "", 3 MAC of ens192, 3 MAC of net1
+//	Stations in the kernel, NIC row in the kernel ->  Insides   the programs of net1
+//
+// Rows of tables nics, ipcache and hooks follow from Members in the derivations of these.
+//
+// # Invariants
+//
+//   - Where policy-networks is primary there are no members, and no uplink is watched.
+//   - A NIC's own programs come after its row and its station: before, they would drop all that it sends.
+//
+// # Example
+//
+//	for _, d := range station.Derivations(tables) {
+//		go d.Run(ctx, db)
+//	}
+package station
+
+import (
+	"encoding/json"
+	"net/netip"
+	"slices"
+
+	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// Derivations keeps Members, Stations and Insides.
+func Derivations(t *table.Tables) []state.AnyDerivation {
+	return []state.AnyDerivation{members(t), stations(t), insides(t)}
+}
+
+func members(t *table.Tables) state.AnyDerivation {
+	all := func(r state.Reader) (keys []state.Key) {
+		for m := range network.Finished.All(r) {
+			keys = append(keys, network.Finished.Key(m))
+		}
+		return keys
+	}
+	return &state.Derivation[station.Member]{
+		Name: "members", Out: station.Members,
+		KeyOf: func(m station.Member) state.Key { return station.Members.Key(m) },
+		Inputs: []state.Input{
+			state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key { return []state.Key{network.Finished.Key(m)} }),
+			state.On(t.Devices, func(r state.Reader, d table.Device) (keys []state.Key) {
+				for m := range network.Finished.All(r) {
+					if link, ok := linkOf(m); ok && (link.Master == d.Name || link.Master == "" && d.Default) {
+						keys = append(keys, network.Finished.Key(m))
+					}
+				}
+				return keys
+			}),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
+				if c.Concern != settings.OfNetworks {
+					return nil
+				}
+				return all(r)
+			}),
+		},
+		Compute: func(r state.Reader, key state.Key) []station.Member {
+			m, ok := network.Finished.One(r, key)
+			if !ok || !t.Config(r).Networks.Enforces() {
+				return nil
+			}
+			return memberOf(t, r, m)
+		},
+	}
+}
+
+// link is what a plugin's configuration says of a device on another.
+type link struct {
+	Type   string `json:"type"`
+	Master string `json:"master"`
+	Mode   string `json:"mode"`
+}
+
+// linkOf reads the first plugin of what a NIC was made by: it makes the device.
+func linkOf(m network.Made) (l link, ok bool) {
+	var list struct {
+		Plugins []link `json:"plugins"`
+	}
+	if json.Unmarshal([]byte(m.Want.Config), &list) != nil || len(list.Plugins) == 0 {
+		return l, false
+	}
+	l = list.Plugins[0]
+	if l.Mode == "" {
+		l.Mode = "bridge" // as the plugin has it
+	}
+	return l, l.Type == "macvlan"
+}
+
+func memberOf(t *table.Tables, r state.Reader, m network.Made) []station.Member {
+	l, ok := linkOf(m)
+	if !ok || m.MAC == "" {
+		return nil
+	}
+	for d := range t.Devices.All(r) {
+		if d.Name != l.Master && (l.Master != "" || !d.Default) {
+			continue
+		}
+		w := m.Want
+		out := station.Member{
+			ContainerID: w.ContainerID, First: w.First, Interface: w.Interface, Netns: w.Netns, Namespace: w.Namespace, Pod: w.Pod, Definition: w.Definition,
+			Network: station.NetworkOf(w.Wire), Uplink: d.Name, Index: d.Index, Mode: l.Mode, MAC: m.MAC,
+		}
+		for _, p := range m.Addresses {
+			out.Addresses = append(out.Addresses, p.Addr().Unmap())
+		}
+		slices.SortFunc(out.Addresses, netip.Addr.Compare)
+		return []station.Member{out}
+	}
+	return nil
+}
+
+func stations(t *table.Tables) state.AnyDerivation {
+	return &state.Derivation[station.Station]{
+		Name: "stations", Out: station.Stations,
+		KeyOf: func(s station.Station) state.Key { return state.Join(s.Device) },
+		Inputs: []state.Input{
+			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Uplink)} }),
+			state.On(t.Devices, func(r state.Reader, d table.Device) []state.Key {
+				keys := []state.Key{state.Join(d.Name)}
+				if below, ok := t.Devices.One(r, state.Join(uint32(d.On))); ok && d.On != 0 {
+					keys = append(keys, state.Join(below.Name))
+				}
+				return keys
+			}),
+		},
+		Compute: func(r state.Reader, key state.Key) []station.Station { return behind(t, r, key) },
+	}
+}
+
+// behind lists who has a MAC address behind an uplink: the node has those of the device, and of devices that lie on it in the node's own
+// namespace, with what lies on these: their frames pass the uplink with a VLAN's tag, and are judged at the VLAN device.
+func behind(t *table.Tables, r state.Reader, uplink state.Key) (list []station.Station) {
+	var d table.Device
+	for d = range t.Devices.By(r, table.ByName, uplink) {
+	}
+	own := map[string]bool{}
+	for m := range station.Members.By(r, station.ByUplink, uplink) {
+		if m.Index == d.Index && !own[m.MAC] {
+			own[m.MAC] = true
+			list = append(list, station.Station{Device: d.Name, Uplink: d.Index, MAC: m.MAC, NIC: m.NIC(), Apart: m.Apart()})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	node := func(mac string) {
+		if mac == "" && own[""] || mac != "" && own[mac] {
+			return
+		}
+		own[mac] = true
+		list = append(list, station.Station{Device: d.Name, Uplink: d.Index, MAC: mac})
+	}
+	node("")
+	if d.MAC != "" {
+		node(d.MAC)
+	}
+	for upper := range t.Devices.By(r, table.ByOn, state.Join(uint32(d.Index))) {
+		if upper.MAC != "" {
+			node(upper.MAC)
+		}
+		for m := range station.Members.By(r, station.ByUplink, state.Join(upper.Name)) {
+			node(m.MAC)
+		}
+	}
+	return list
+}
+
+func insides(t *table.Tables) state.AnyDerivation {
+	return &state.Derivation[station.Inside]{
+		Name: "inside-programs", Out: station.Insides,
+		KeyOf: func(i station.Inside) state.Key { return state.Join(i.NIC) },
+		Inputs: []state.Input{
+			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.NIC())} }),
+			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key {
+				switch s.Table {
+				case t.NICs.Name():
+					return []state.Key{s.Key}
+				case station.Stations.Name():
+					if row, ok := station.Stations.One(r, s.Key); ok && row.NIC != 0 {
+						return []state.Key{state.Join(row.NIC)}
+					}
+				}
+				return nil
+			}),
+			state.On(t.NICs, func(_ state.Reader, n table.NIC) []state.Key { return []state.Key{state.Join(n.Ifindex)} }),
+		},
+		Compute: func(r state.Reader, key state.Key) []station.Inside {
+			n, ok := t.NICs.One(r, key)
+			if !ok {
+				return nil
+			}
+			for m := range station.Members.By(r, station.ByNumber, state.Join(n.Incarnation)) {
+				if status.EverRealised(r, t.NICs, key) && status.EverRealised(r, station.Stations, state.Join(uint32(m.Index), m.MAC)) {
+					return []station.Inside{{NIC: m.NIC(), Netns: m.Netns, Interface: m.Interface, MAC: m.MAC, Uplink: m.Index}}
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// Needs of a pod's first NIC: that each further one which shares an uplink is guarded before the pod begins.
+func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment) []table.Need) {
+	inputs := []state.Input{state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key {
+		return []state.Key{table.AttachmentKey(m.ContainerID, m.First)}
+	})}
+	return inputs, func(r state.Reader, a table.Attachment) (needs []table.Need) {
+		for m := range station.Members.Prefix(r, state.Join(a.ContainerID)) {
+			if m.First != a.Interface {
+				continue
+			}
+			of := " of NIC " + m.Interface
+			needs = append(needs,
+				table.Need{What: "policy" + of, Table: t.NICs.Name(), Key: state.Join(m.NIC())},
+				table.Need{What: "MAC address" + of, Table: station.Stations.Name(), Key: state.Join(uint32(m.Index), m.MAC)},
+				table.Need{What: "program to_uplink" + of, Table: t.Hooks.Name(), Key: state.Join(m.Uplink, "to_uplink")},
+				table.Need{What: "program from_uplink" + of, Table: t.Hooks.Name(), Key: state.Join(m.Uplink, "from_uplink")},
+				table.Need{What: "programs" + of, Table: station.Insides.Name(), Key: state.Join(m.NIC())},
+			)
+		}
+		return needs
+	}
+}

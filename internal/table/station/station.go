@@ -1,0 +1,147 @@
+// Package station has the tables of NICs that share an uplink: each is a device on another one (macvlan), lies in its workload's namespace,
+// and has no side on the node where programs could stand.
+//
+// # The world it models
+//
+//	ens192 (ifindex 3, MAC …:50:01)          Stations  3 ""                 the uplink, which is watched
+//	   |                                               3 …:50:01            the node itself
+//	   +-- net1 of shop/web, MAC …:0a:01               3 …:0a:01  NIC 0xc0… Members  c1 net1
+//	   +-- net1 of shop/db,  MAC …:0a:02               3 …:0a:02  NIC 0xc1…          c2 net1
+//
+// What passes the uplink with a MAC address that is not among its stations is nobody's, and is dropped there.
+//
+// # Invariants
+//
+//   - A member's number follows from its container and name alone, so each agent gives it the same.
+//   - The number of a network follows from its wire, in words, alone. 0 is the pod network.
+//
+// # Example
+//
+//	for m := range station.Members.By(r, station.ByUplink, state.Join("ens192")) {
+//		fmt.Println(m.MAC, m.Addresses)
+//	}
+package station
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/column"
+)
+
+// Member is a NIC that shares an uplink, and that policy is enforced at.
+type Member struct {
+	ContainerID string
+	First       string // interface of the container's first NIC, whose identity and policy it has
+	Interface   string
+	Netns       string // path
+	Namespace   string
+	Pod         string
+	Definition  string // namespace/name of the NetworkAttachmentDefinition
+	Network     uint32 // number of its wire
+	Uplink      string // name of the device that it lies on
+	Index       int    // ifindex of that
+	Mode        string // of macvlan: bridge, private, vepa, passthru
+	MAC         string
+	Addresses   []netip.Addr
+}
+
+func (Member) Header() []string {
+	return []string{"ContainerID", "Interface", "Pod", "Network", "Uplink", "Mode", "MAC", "Addresses"}
+}
+
+func (m Member) Row() []string {
+	return []string{m.ContainerID, m.Interface, m.Namespace + "/" + m.Pod, fmt.Sprint(m.Network), m.Uplink, m.Mode, m.MAC, column.List(m.Addresses)}
+}
+
+// Device is the name that its row of table nics has. No device of the node is called so.
+func (m Member) Device() string { return DeviceOf(m.ContainerID, m.Interface) }
+
+// DeviceOf is the same of a NIC that may be gone.
+func DeviceOf(container, name string) string { return "/" + container + "/" + name }
+
+// Numbers of members are beyond those of attachments, which count from 1, and of what else holds a quota (abi/quota.h).
+const (
+	numbers = 0x40000000
+	inside  = 0x80000000 // NIC_INSIDE of abi/station.h
+)
+
+// Incarnation is its number on this node.
+func (m Member) Incarnation() uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(m.Device())) // it never fails
+	return numbers | h.Sum32()&(numbers-1)
+}
+
+// NIC is the key of its row in table nics: no device's index.
+func (m Member) NIC() uint32 { return inside | m.Incarnation() }
+
+// Apart tells whether what it sends to others on its uplink goes by the switch.
+func (m Member) Apart() bool { return m.Mode == "private" || m.Mode == "vepa" }
+
+// NetworkOf is the number of a wire: 1 to 65,535, which is what rows of connections have room for (abi/ct.h).
+func NetworkOf(wire string) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(wire))
+	return h.Sum32()%0xffff + 1
+}
+
+// Indexes of Members.
+const (
+	ByUplink  = "uplink"  // name of the device
+	ByDevice  = "device"  // Device
+	ByAddress = "address" // network, address
+	ByNumber  = "number"  // Incarnation
+)
+
+// Members are those of this node.
+var Members = table.Declare("members", func(r Member) state.Key { return table.AttachmentKey(r.ContainerID, r.Interface) },
+	state.Index[Member]{Name: ByUplink, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Uplink)} }},
+	state.Index[Member]{Name: ByDevice, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Device())} }},
+	state.Index[Member]{Name: ByNumber, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Incarnation())} }},
+	state.Index[Member]{Name: ByAddress, Keys: func(r Member) (keys []state.Key) {
+		for _, a := range r.Addresses {
+			keys = append(keys, state.Join(r.Network, a))
+		}
+		return keys
+	}})
+
+// Station is who has a MAC address behind an uplink: a row of the kernel's map stations.
+type Station struct {
+	Device string // the uplink's name; the kernel's map does not hold it
+	Uplink int    // ifindex
+	MAC    string // empty: the uplink itself, which is watched while this row is there
+	NIC    uint32 // key of table nics; 0: the node
+	Apart  bool
+}
+
+func (Station) Header() []string { return []string{"Device", "Uplink", "MAC", "NIC", "Apart"} }
+
+func (s Station) Row() []string {
+	return []string{s.Device, fmt.Sprint(s.Uplink), s.MAC, fmt.Sprintf("%#x", s.NIC), fmt.Sprint(s.Apart)}
+}
+
+// Stations are those of all uplinks.
+var Stations = table.Declare("stations", func(r Station) state.Key { return state.Join(uint32(r.Uplink), r.MAC) })
+
+// Inside asks for the programs of a NIC in its workload's namespace.
+type Inside struct {
+	NIC       uint32
+	Netns     string // path
+	Interface string
+	MAC       string
+	Uplink    int  // ifindex
+	Old       bool // only as a sink finds it: another agent's programs, to be replaced in place
+}
+
+func (Inside) Header() []string { return []string{"NIC", "Netns", "Interface", "MAC", "Uplink"} }
+
+func (i Inside) Row() []string {
+	return []string{fmt.Sprintf("%#x", i.NIC), i.Netns, i.Interface, i.MAC, fmt.Sprint(i.Uplink)}
+}
+
+// Insides are those of this node.
+var Insides = table.Declare("inside-programs", func(r Inside) state.Key { return state.Join(r.NIC) })
