@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"weftnet.io/weftnet/internal/datapath/object"
+	"weftnet.io/weftnet/internal/datapath/probe"
 )
 
 // Attachment is a program on a device, as the kernel has it.
@@ -79,7 +80,7 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 		return fmt.Errorf("attach %s: no such program", program)
 	}
 	if program == "from_pod" {
-		pair, err := isNetkit(ifindex)
+		pair, err := probe.IsNetkit(ifindex)
 		if err == nil && pair {
 			err = d.attachAtNetkit(ifindex)
 		}

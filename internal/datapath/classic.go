@@ -21,11 +21,11 @@ type classic struct{ dir string }
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	return qdiscs(c.dir).Attach(ifindex, parent(program), filter.Program{Name: program, First: object.First(program), FD: p.FD()})
+	return qdiscs(c.dir).Attach(ifindex, filter.Side(object.Outwards(program)), filter.Program{Name: program, First: object.First(program), FD: p.FD()})
 }
 
 func (c classic) detach(program string, ifindex int) error {
-	there, err := filter.List(ifindex, parent(program))
+	there, err := filter.List(ifindex, filter.Side(object.Outwards(program)))
 	if err != nil {
 		return err
 	}
@@ -70,12 +70,4 @@ func release(dir string, ifindex int) error {
 		return nil
 	}
 	return qdiscs(dir).Release(ifindex)
-}
-
-// parent is the side of a clsact qdisc that a program belongs to.
-func parent(program string) uint32 {
-	if object.Outwards(program) {
-		return netlink.HANDLE_MIN_EGRESS
-	}
-	return netlink.HANDLE_MIN_INGRESS
 }

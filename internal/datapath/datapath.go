@@ -134,19 +134,14 @@ func newDatapath(dir string, config Config) *Datapath {
 	return d
 }
 
-// loadInside loads the programs of one NIC, and tells whether to attach them by tcx. The caller closes them.
-func (d *Datapath) loadInside(nic abi.NicConfig) (programs map[string]*ebpf.Program, byTCX bool, err error) {
-	config, programs := d.config, map[string]*ebpf.Program{}
-	config.Constants = maps.Clone(config.Constants)
-	if config.Constants == nil {
-		config.Constants = map[string]any{}
-	}
+// loadInside loads one of the programs of a NIC.
+func (d *Datapath) loadInside(program string, nic abi.NicConfig) (map[string]*ebpf.Program, bool, error) {
+	d.swap.RLock()
+	defer d.swap.RUnlock()
+	config := d.config
+	config.Constants = maps.Collect(maps.All(config.Constants))
 	config.Constants["inside"] = nic
-	for _, name := range inside.Programs {
-		one, more := d.load(name, config, nil)
-		maps.Copy(programs, one)
-		err = errors.Join(err, more)
-	}
+	programs, err := d.load(program, config, nil)
 	return programs, d.hooks[0].name() == tcx{}.name(), err
 }
 

@@ -3,8 +3,6 @@ package datapath
 import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
-
-	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
 // netkit attaches from_pod where the workload's side of a netkit pair transmits (Linux 6.8). The kernel attaches it at the host side, so
@@ -30,14 +28,3 @@ func (k netkit) detach(program string, ifindex int) error {
 }
 
 func (k netkit) list() ([]Attachment, error) { return k.links(link.NetkitType, k.name()) }
-
-// isNetkit tells whether a device is the host side of a netkit pair.
-func isNetkit(ifindex int) (bool, error) {
-	s, err := rtnetlink.Open()
-	if err != nil {
-		return false, err
-	}
-	defer s.Close()
-	device, err := s.DeviceAt(ifindex)
-	return device.Kind == "netkit", err
-}

@@ -1,30 +1,38 @@
 package observe
 
 import (
+	"cmp"
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/observe/cache"
 	"weftnet.io/weftnet/internal/state"
-	"weftnet.io/weftnet/internal/table"
-	"weftnet.io/weftnet/internal/table/station"
 )
 
-// networkOf is the network of the NIC that an event is about; 0: that of pods.
-func networkOf(r state.Reader, incarnation uint32) uint32 {
-	for m := range station.Members.By(r, station.ByNumber, state.Join(incarnation)) {
-		return m.Network
-	}
-	return 0
+// Further knows the NICs of networks that are not that of pods.
+type Further interface {
+	Network(r state.Reader, incarnation uint32) uint32 // of the NIC that an event is about; 0: that of pods
+	At(r state.Reader, network uint32, at netip.Addr) End
+	Rests() []cache.Versioned // what answers rest on
 }
 
-// member fills in what is known of an end in a network of NICs that share an uplink. An address there says nothing in the pod network.
-func (n *resolver) member(r state.Reader, who endpoint, p *party) (labels identity.Labels) {
-	p.network = who.network
-	for m := range station.Members.By(r, station.ByAddress, state.Join(who.network, who.at)) {
-		p.endpoint.Namespace, p.endpoint.PodName, p.endpoint.ID = m.Namespace, m.Pod, m.Incarnation()
+// End is a NIC at an address. Zero: none is known.
+type End struct {
+	Namespace, Pod string
+	Incarnation    uint32
+	Identity       identity.Number
+	Labels         identity.Labels
+	Place          flow.Place
+}
+
+// member fills in what is known of an end in such a network, and gives its labels and its identity.
+func (n *resolver) member(r state.Reader, who endpoint, p *party) (identity.Labels, identity.Number) {
+	e := n.further.At(r, who.network, who.at)
+	p.network, p.place = who.network, e.Place
+	p.endpoint.Namespace, p.endpoint.PodName, p.endpoint.ID = e.Namespace, e.Pod, e.Incarnation
+	if e.Pod != "" {
 		p.endpoint.ClusterName = n.tables.Config(r).ClusterName
-		p.place.NIC, p.place.Attachment = m.Interface, m.Definition
-		if w, ok := n.tables.Workloads.One(r, table.AttachmentKey(m.ContainerID, m.First)); ok {
-			labels = w.Labels
-		}
 	}
-	return labels
+	return e.Labels, cmp.Or(who.number, e.Identity)
 }

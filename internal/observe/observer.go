@@ -43,6 +43,8 @@ type Options struct {
 	Capacity int    // flows that are kept; 0: Capacity
 	Log      *slog.Logger
 
+	Further Further // nil: there is no other network than that of pods
+
 	// Lost tells how many records the kernel has held back since it began; it is asked every second. Nil: it is not known.
 	Lost func() (uint64, error)
 
@@ -101,7 +103,7 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	observer := &Observer{
-		o: o, db: db, tables: tables, resolver: newResolver(tables), journal: journal.New[Flow](o.Capacity), started: o.Now(),
+		o: o, db: db, tables: tables, resolver: newResolver(tables, o.Further), journal: journal.New[Flow](o.Capacity), started: o.Now(),
 		events: agentevent.New(tables, db, o.Now), namespaces: map[string]time.Time{},
 	}
 	observer.Redact(redact.Rules{})

@@ -16,13 +16,13 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
-	"weftnet.io/weftnet/internal/table/station"
 )
 
 // resolver finds out what addresses and numbers of events mean, with what the tables know at one moment. Not for
 // concurrent use.
 type resolver struct {
 	tables   *table.Tables
+	further  Further // nil: there is no other network than that of pods
 	ends     cache.Cache[endpoint, *party]
 	devices  cache.Cache[uint32, *flowpb.NetworkInterface]
 	deciders cache.Cache[uint32, *decision] // by number of the list of rules
@@ -43,9 +43,12 @@ type party struct {
 	place    flow.Place
 }
 
-func newResolver(t *table.Tables) *resolver {
-	n := &resolver{tables: t}
-	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods, station.Members}}
+func newResolver(t *table.Tables, further Further) *resolver {
+	n := &resolver{tables: t, further: further}
+	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods}}
+	if further != nil {
+		n.ends.Tables = append(n.ends.Tables, further.Rests()...)
+	}
 	n.devices = cache.Cache[uint32, *flowpb.NetworkInterface]{Find: n.device, Tables: []cache.Versioned{t.Devices, t.Attachments}}
 	n.deciders = cache.Cache[uint32, *decision]{Find: n.decisionOf, Tables: []cache.Versioned{t.RuleLists}}
 	n.offers = offer.New(t)
@@ -55,7 +58,10 @@ func newResolver(t *table.Tables) *resolver {
 // resolve fills in what an event means.
 func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 	e := &f.event
-	network := networkOf(r, e.Incarnation)
+	network := uint32(0)
+	if n.further != nil {
+		network = n.further.Network(r, e.Incarnation)
+	}
 	f.source = n.ends.Of(r, endpoint{e.Src.IP(), identity.Number(e.Source), network})
 	f.destination = n.ends.Of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination), network})
 	if e.Ifindex != 0 {
@@ -80,7 +86,7 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 	at, number := who.at, who.number
 	var labels identity.Labels
 	if who.network != 0 {
-		labels = n.member(r, who, p)
+		labels, number = n.member(r, who, p)
 	} else if at.IsValid() {
 		key := state.Join(at)
 		for w := range n.tables.Workloads.By(r, table.ByAddress, key) {

@@ -23,6 +23,7 @@ import (
 	"weftnet.io/weftnet/internal/observe"
 	"weftnet.io/weftnet/internal/observe/export"
 	"weftnet.io/weftnet/internal/observe/ipfix"
+	"weftnet.io/weftnet/internal/observe/member"
 	"weftnet.io/weftnet/internal/observe/peer"
 	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/observe/serve"
@@ -51,7 +52,7 @@ type Flows struct {
 
 // New prepares them.
 func New(n Node) (*Flows, error) {
-	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log}
+	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log, Further: member.Members{Tables: n.Tables}}
 	f := &Flows{log: n.Log}
 	if n.Datapath != nil {
 		events, err := ring.Open(n.Datapath.Map("events"))

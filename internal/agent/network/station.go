@@ -5,7 +5,7 @@ import (
 	derive "weftnet.io/weftnet/internal/derive/station"
 	"weftnet.io/weftnet/internal/reconcile"
 	sink "weftnet.io/weftnet/internal/sink/bpfmap/station"
-	"weftnet.io/weftnet/internal/sink/link/shared"
+	"weftnet.io/weftnet/internal/sink/link/member"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/station"
@@ -26,5 +26,5 @@ func FillsStations(*table.Tables) []state.AnyTable {
 func StationLoops(d *datapath.Datapath, root string) (*reconcile.Loop[station.Station], *reconcile.Loop[station.Inside]) {
 	rows := sink.New(d.Map("stations"))
 	return &reconcile.Loop[station.Station]{Table: station.Stations, Sink: rows, WaitSynced: true},
-		&reconcile.Loop[station.Inside]{Table: station.Insides, Sink: &shared.Programs{NICs: d.Inside, Sign: rows.Row, Root: root}, WaitSynced: true}
+		&reconcile.Loop[station.Inside]{Table: station.Insides, Sink: &member.Programs{NICs: d.Inside, Sign: rows.Row, Root: root}, WaitSynced: true}
 }

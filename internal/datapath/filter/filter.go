@@ -49,6 +49,14 @@ func Steady[T any](ask func() (T, error)) (list T, err error) {
 	return list, err
 }
 
+// Side is that of what leaves by a device, or of what enters.
+func Side(leaves bool) uint32 {
+	if leaves {
+		return netlink.HANDLE_MIN_EGRESS
+	}
+	return netlink.HANDLE_MIN_INGRESS
+}
+
 // List gives those on one side of a device; none if the device or its qdisc is gone.
 func List(ifindex int, side uint32) ([]netlink.Filter, error) {
 	return list(&netlink.Handle{}, ifindex, side)

@@ -14,14 +14,17 @@ import (
 // NICs are those whose programs an agent has attached. Each NIC has programs of its own, which know it as a constant.
 type NICs struct {
 	dir  string // where links are pinned
-	load func(abi.NicConfig) (programs map[string]*ebpf.Program, tcx bool, err error)
+	load Load
 
 	mu   sync.Mutex // guards all below, and is held while programs are attached
 	have map[Place]abi.NicConfig
 }
 
-// New knows of none. load loads the programs of one NIC, and tells whether they attach by tcx.
-func New(dir string, load func(abi.NicConfig) (map[string]*ebpf.Program, bool, error)) *NICs {
+// Load loads a program of one NIC, and tells whether it attaches by tcx.
+type Load func(program string, config abi.NicConfig) (byName map[string]*ebpf.Program, tcx bool, err error)
+
+// New knows of none.
+func New(dir string, load Load) *NICs {
 	return &NICs{dir: dir, load: load, have: map[Place]abi.NicConfig{}}
 }
 
@@ -37,16 +40,21 @@ func (n *NICs) Attach(at Place, config abi.NicConfig) error {
 }
 
 func (n *NICs) attach(at Place, config abi.NicConfig) error {
-	programs, tcx, err := n.load(config)
+	programs, byTCX := map[string]*ebpf.Program{}, false
 	defer func() {
 		for _, p := range programs {
 			p.Close() // what is attached holds them
 		}
 	}()
-	if err != nil {
-		return err
+	for _, name := range Programs {
+		one, tcx, err := n.load(name, config)
+		if err != nil {
+			return err
+		}
+		maps.Copy(programs, one)
+		byTCX = tcx
 	}
-	return attach(n.dir, at, programs, tcx)
+	return attach(n.dir, at, programs, byTCX)
 }
 
 // Detach takes the programs of a NIC away. It is no error if there are none.

@@ -8,7 +8,7 @@
 //	   +-- net1 of shop/web, MAC …:0a:01               3 …:0a:01  NIC 0xc0… Members  c1 net1
 //	   +-- net1 of shop/db,  MAC …:0a:02               3 …:0a:02  NIC 0xc1…          c2 net1
 //
-// What passes the uplink with a MAC address that is not among its stations is nobody's, and is dropped there.
+// What passes the uplink with a MAC address that is not among its stations is of no NIC, and is dropped there.
 //
 // # Invariants
 //

@@ -564,6 +564,8 @@ func flows(l *line) error {
 			f.DestinationIp = []string{v}
 		case "protocol":
 			f.Protocol = []string{v}
+		case "cel":
+			f.Experimental = &flowpb.FlowFilter_Experimental{CelExpression: []string{v}}
 		case "last":
 			age, err := time.ParseDuration(v)
 			if err != nil {

@@ -1,4 +1,4 @@
-// Package shared keeps the programs of NICs that share an uplink equal to table inside-programs: in their workloads' namespaces.
+// Package member keeps the programs of NICs that share an uplink equal to table inside-programs: in their workloads' namespaces.
 //
 // # The world it models
 //
@@ -11,9 +11,9 @@
 //
 // # Example
 //
-//	sink := &shared.Programs{NICs: datapath.Inside, Sign: stations.Row, Root: root}
+//	sink := &member.Programs{NICs: datapath.Inside, Sign: stations.Row, Root: root}
 //	loop := &reconcile.Loop[station.Inside]{Table: station.Insides, Sink: sink}
-package shared
+package member
 
 import (
 	"context"

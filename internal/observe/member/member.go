@@ -1,0 +1,52 @@
+// Package member tells who is at an address of a network that is not that of pods: NICs that share an uplink.
+//
+// # The world it models
+//
+//	event of NIC 0x4f…  ->  network 20117;  192.168.100.6 there  ->  shop/db, net1, by shop/storage
+//
+// # Invariants
+//
+//   - An address says nothing outside its network.
+//
+// # Example
+//
+//	o := observe.Options{Further: member.Members{Tables: tables}}
+package member
+
+import (
+	"net/netip"
+
+	"weftnet.io/weftnet/internal/flow"
+	"weftnet.io/weftnet/internal/observe"
+	"weftnet.io/weftnet/internal/observe/cache"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// Members are those of this node.
+type Members struct{ Tables *table.Tables }
+
+var _ observe.Further = Members{}
+
+// Network is that of a NIC, by its number; 0: that of pods.
+func (Members) Network(r state.Reader, incarnation uint32) uint32 {
+	for m := range station.Members.By(r, station.ByNumber, state.Join(incarnation)) {
+		return m.Network
+	}
+	return 0
+}
+
+// At is the NIC at an address.
+func (n Members) At(r state.Reader, network uint32, at netip.Addr) (end observe.End) {
+	for m := range station.Members.By(r, station.ByAddress, state.Join(network, at)) {
+		end = observe.End{Namespace: m.Namespace, Pod: m.Pod, Incarnation: m.Incarnation(), Place: flow.Place{NIC: m.Interface, Attachment: m.Definition}}
+		if w, ok := n.Tables.Workloads.One(r, table.AttachmentKey(m.ContainerID, m.First)); ok {
+			end.Labels, end.Identity = w.Labels, w.Identity
+		}
+	}
+	return end
+}
+
+// Rests are the tables that this rests on.
+func (Members) Rests() []cache.Versioned { return []cache.Versioned{station.Members} }
