@@ -21,6 +21,7 @@ var storeys = [][]string{
 	{"overlay", "route", "deliver"}, // legs of a path
 	{"path"},                        // choose once, remember, take
 	{"workload", "reject", "node"},  // who sends, who gets, and the host firewall
+	{"station", "guard", "uplink"},  // NICs that share an uplink
 }
 
 const lib = "bpf/lib/"
