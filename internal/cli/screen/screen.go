@@ -6,7 +6,7 @@
 //
 // A terminal obeys control characters in a text: they move its cursor, change its title, clip what was copied, type for who sits before it. A
 // pod has a say in some texts that are shown, an agent that was taken over in all. Printers take control characters out of what they know to be
-// another's; this takes them out of the rest, whoever printed it.
+// another's; this takes them out of the rest, whatever printed it.
 //
 // # Invariants
 //

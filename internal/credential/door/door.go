@@ -87,7 +87,7 @@ func (d *door) leave(from netip.Prefix) {
 	}
 }
 
-// Whose is of whom an address is. What is no address of IP is one.
+// Whose is the client that an address stands for. What is no address of IP is one.
 func Whose(a net.Addr) netip.Prefix {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {

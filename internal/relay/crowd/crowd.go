@@ -76,7 +76,7 @@ func (c *Crowd) Enter(client string) (leave func(), err error) {
 	}), nil
 }
 
-// whole is of whom a client is: of a service account its namespace.
+// whole is the client that a name stands for: of a service account its namespace.
 func whole(client string) string {
 	const accounts = "system:serviceaccount:"
 	if name, is := strings.CutPrefix(client, accounts); is {

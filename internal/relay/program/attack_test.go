@@ -22,10 +22,10 @@ import (
 	"weftnet.io/weftnet/internal/tenancy"
 )
 
-// nobody is let in.
-type nobody struct{}
+// stranger is the gate that lets no client in.
+type stranger struct{}
 
-func (nobody) Admit(context.Context, string) (tenancy.Reader, error) {
+func (stranger) Admit(context.Context, string) (tenancy.Reader, error) {
 	return nil, status.Error(codes.Unauthenticated, "no such token")
 }
 
@@ -55,7 +55,7 @@ func clientsOf(t *testing.T, gate tenancy.Gate) *grpc.ClientConn {
 }
 
 func TestWithoutATokenNothingGoesOn(t *testing.T) {
-	conn := clientsOf(t, nobody{})
+	conn := clientsOf(t, stranger{})
 	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
 		t.Errorf("a probe: %v", err)
 	}
@@ -94,7 +94,7 @@ func TestAProbeIsAnsweredAndEnds(t *testing.T) {
 
 // What is said before it is known who says it is read into memory.
 func TestNoRequestIsLong(t *testing.T) {
-	conn := clientsOf(t, nobody{})
+	conn := clientsOf(t, stranger{})
 	long := &flowpb.FlowFilter{SourcePod: []string{strings.Repeat("x", 1<<20)}}
 	stream, err := observerpb.NewObserverClient(conn).GetFlows(t.Context(), &observerpb.GetFlowsRequest{Whitelist: []*flowpb.FlowFilter{long}})
 	if err == nil {
