@@ -43,7 +43,7 @@ func (t *trouble) note(r *observerpb.GetFlowsResponse) {
 	}
 }
 
-// err is that of an answer that has ended: there was nobody to give one.
+// err is that of an answer that has ended: no node was there to give one.
 func (t *trouble) err() error {
 	if t.flows || len(t.nodes) == 0 {
 		return nil

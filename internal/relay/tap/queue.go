@@ -38,7 +38,7 @@ type reader struct {
 	// Guarded by the tap.
 	next    uint64       // number of what it takes next
 	begins  bool         // it has a stream of its own
-	waiting bool         // nobody has woken it
+	waiting bool         // it has not been woken since
 	lost    uint64       // flows that were dropped before it took them
 	dropped *frame.Frame // the last of these
 }

@@ -45,7 +45,7 @@ type API struct {
 	Pods  []corev1.Pod
 	None  bool // there is no Service hubble-relay
 
-	Forbidden string // what nobody may do: a path that ends so is refused; empty: nothing
+	Forbidden string // what no user may do: a path that ends so is refused; empty: nothing
 
 	Answer func(pod string, w http.ResponseWriter, r *http.Request) // of agents' other socket, by HTTP; nil: the name of the pod
 
