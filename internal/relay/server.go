@@ -43,6 +43,7 @@ type Options struct {
 	Log     *slog.Logger
 
 	Requests int // for flows that are answered at a time: 256
+	Waiting  int // bytes of flows that wait for slow clients, of all that follow: 64 MiB
 }
 
 // Server is Hubble's observer.Observer for all agents.
@@ -64,7 +65,7 @@ func NewServer(p Peers, o Options) *Server {
 	if o.Gate == nil {
 		o.Gate = closed{}
 	}
-	return &Server{peers: p, o: o, numbers: newNumbers(p), crowd: crowd.New(o.Requests), taps: tap.New(tap.Limits{})}
+	return &Server{peers: p, o: o, numbers: newNumbers(p), crowd: crowd.New(o.Requests), taps: tap.New(tap.Limits{Bytes: o.Waiting})}
 }
 
 // Register has a server of gRPC answer clients. It must have Interceptors.

@@ -149,7 +149,7 @@ func (c *cluster) restart() {
 	if c.stop != nil {
 		c.stop()
 	}
-	r := relay.NewServer(c.all, relay.Options{Version: "v1", Answer: time.Minute, Window: 50 * time.Millisecond, Requests: 32, Gate: gate{}})
+	r := relay.NewServer(c.all, relay.Options{Version: "v1", Answer: time.Minute, Window: 50 * time.Millisecond, Requests: 32, Waiting: 1, Gate: gate{}})
 	u := ui.New(ui.Options{Peers: c.all, Flows: r, Reader: reader, Answer: time.Minute, Now: func() time.Time { return now }})
 	c.t.Cleanup(u.Close)
 	var conn *grpc.ClientConn
