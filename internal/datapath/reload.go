@@ -126,6 +126,17 @@ func (d *Datapath) all() (list []*ebpf.Program) {
 	return list
 }
 
+// TakeOver puts programs in the place of an earlier agent's, all at once, if these go on with maps of another shape: of a connection that begins
+// at a device with the one the other knows nothing, so its answer would be lost at a device that has these still. It leaves them where a map
+// begins empty, but for counters: what an earlier agent has told its programs there, this one has to tell first.
+func (d *Datapath) TakeOver() error {
+	untold := slices.ContainsFunc(d.Renewed(), func(name string) bool { return name != "counters" })
+	if len(d.Moving()) == 0 || untold {
+		return nil
+	}
+	return d.replace()
+}
+
 // replace puts this Datapath's programs in the place of those that earlier ones have attached.
 func (d *Datapath) replace() error {
 	list, err := d.Attachments()

@@ -83,6 +83,22 @@ func Veth(near, far End) Change {
 	return Change{What: "make veth pair " + near.Name, Request: r}
 }
 
+// Netkit is a pair of netkit devices whose far side sends nothing until a program is there, and both sides of which speak Ethernet, as those
+// of a veth pair do.
+func Netkit(near, far End) netlink.Link {
+	of := func(e End) netlink.LinkAttrs {
+		return netlink.LinkAttrs{Name: e.Name, HardwareAddr: e.MAC, MTU: e.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1}
+	}
+	p := &netlink.Netkit{
+		LinkAttrs: of(near), Mode: netlink.NETKIT_MODE_L2, Policy: netlink.NETKIT_POLICY_FORWARD,
+		PeerPolicy: netlink.NETKIT_POLICY_BLACKHOLE, Scrub: netlink.NETKIT_SCRUB_DEFAULT, PeerScrub: netlink.NETKIT_SCRUB_DEFAULT,
+	}
+	there := of(far)
+	there.Namespace = netlink.NsFd(far.Netns)
+	p.SetPeerAttrs(&there)
+	return p
+}
+
 // Up brings a device up.
 func Up(index int, name string) Change {
 	return Change{What: "set " + name + " up", Request: ChangeOf(index, unix.IFF_UP)}

@@ -214,11 +214,12 @@ func (l *Links) create(h hand, want table.Link) error {
 	if err != nil {
 		return fmt.Errorf("MAC address of the workload's side: %w", err)
 	}
+	near := rtnetlink.End{Name: want.HostName, MAC: hostMAC, MTU: want.MTU}
+	far := rtnetlink.End{Name: want.Interface, MAC: mac, MTU: want.MTU, Netns: int(there.Fd())}
 	if want.Kind == "netkit" {
-		err = h.LinkAdd(netkit(want, hostMAC, mac, there))
+		err = h.LinkAdd(rtnetlink.Netkit(near, far))
 	} else {
-		near := rtnetlink.End{Name: want.HostName, MAC: hostMAC, MTU: want.MTU}
-		err = h.requests.Do(rtnetlink.Veth(near, rtnetlink.End{Name: want.Interface, MAC: mac, MTU: want.MTU, Netns: int(there.Fd())}).Request)[0]
+		err = h.requests.Do(rtnetlink.Veth(near, far).Request)[0]
 	}
 	if errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("make %s pair: %s exists already in network namespace %s: another plugin has made it, or an ADD of another container ID", want.Kind, want.Interface, want.Netns)
@@ -236,20 +237,6 @@ func (l *Links) create(h hand, want table.Link) error {
 		return err
 	}
 	return h.requests.Make(rtnetlink.Alias(index, want.HostName, aliasPrefix+strconv.FormatUint(uint64(want.Incarnation), 10)))
-}
-
-// netkit is a pair whose workload's side sends nothing until a program is there, and both sides of which speak Ethernet, as those of a veth
-// pair do.
-func netkit(want table.Link, hostMAC, mac net.HardwareAddr, there ns.NetNS) netlink.Link {
-	p := &netlink.Netkit{
-		LinkAttrs: netlink.LinkAttrs{Name: want.HostName, HardwareAddr: hostMAC, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1},
-		Mode:      netlink.NETKIT_MODE_L2, Policy: netlink.NETKIT_POLICY_FORWARD,
-		PeerPolicy: netlink.NETKIT_POLICY_BLACKHOLE, Scrub: netlink.NETKIT_SCRUB_DEFAULT, PeerScrub: netlink.NETKIT_SCRUB_DEFAULT,
-	}
-	p.SetPeerAttrs(&netlink.LinkAttrs{
-		Name: want.Interface, HardwareAddr: mac, MTU: want.MTU, TxQLen: -1, NumTxQueues: 1, NumRxQueues: 1, Namespace: netlink.NsFd(int(there.Fd())),
-	})
-	return p
 }
 
 // configureHost brings the host's side into its final state, from whatever state it is in.

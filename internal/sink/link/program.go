@@ -70,9 +70,9 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 			p.o.Log.Warn("a map of an earlier version has a shape that this version cannot read: it begins empty", "map", name)
 		}
 		p.datapath = d
-		err = replace(d, config)
+		err = d.TakeOver()
 		if p.opened <- d; err != nil {
-			return err
+			return fmt.Errorf("put programs in the place of an earlier agent's: %w", err)
 		}
 	} else if err := p.datapath.Reload(config); err != nil {
 		return fmt.Errorf("load programs with another configuration: %w", err)
@@ -84,20 +84,6 @@ func (p *Programs) Set(_ context.Context, rows []table.Programs) error {
 	}
 	p.have, p.is = row, true
 	return p.o.Tell(p.sizes(config.Entries))
-}
-
-// replace puts programs in the place of an earlier agent's, all at once, if these go on with maps of another shape: of a connection that
-// begins at a device with the one, the other knows nothing, so its answer would be lost at a device that has these still. Programs that cannot
-// read what the earlier agent has told its own wait until they are told (internal/derive/nic).
-func replace(d *datapath.Datapath, config datapath.Config) error {
-	untold := slices.ContainsFunc(d.Renewed(), func(name string) bool { return name != "counters" })
-	if len(d.Moving()) == 0 || untold {
-		return nil
-	}
-	if err := d.Reload(config); err != nil { // there is no other configuration: it exchanges what is attached
-		return fmt.Errorf("put programs in the place of an earlier agent's: %w", err)
-	}
-	return nil
 }
 
 // sizes compares what maps have with what they are to have.
