@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/cilium/ebpf"
 	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"github.com/cilium/ebpf"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
