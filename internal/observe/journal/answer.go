@@ -46,6 +46,14 @@ func (j *Journal[T, P]) Answer(ctx context.Context, r Range, reader Reader[T]) e
 	case q.Follow && q.Since.IsZero():
 		// nothing of the past was asked for
 	default:
+		if q.resumes() {
+			oldest, next = j.last(len(j.ring))
+			if n := q.overwritten(oldest); n > 0 {
+				if err := q.Missed(n); err != nil {
+					return err
+				}
+			}
+		}
 		if done, err := q.forward(oldest, next); done || err != nil {
 			return err
 		}
@@ -54,6 +62,23 @@ func (j *Journal[T, P]) Answer(ctx context.Context, r Range, reader Reader[T]) e
 		return nil
 	}
 	return q.follow(ctx, next)
+}
+
+// resumes tells whether all from a time on is asked for, and what comes: by a reader that was away. It may have as much as one that reads
+// all the time may fall behind, and is told if that is less than it missed.
+func (q request[T, P]) resumes() bool { return q.Follow && q.Number == 0 && !q.Since.IsZero() }
+
+// overwritten is how many items since the time that is asked for are gone: exactly if all of them were put since then, else it is not known,
+// and one stands for them.
+func (q request[T, P]) overwritten(oldest uint64) uint64 {
+	item := q.journal.Find(oldest)
+	switch {
+	case oldest == 0, item != nil && !P(item).entry().At.After(q.Since):
+		return 0
+	case q.journal.began.Load() >= q.Since.UnixNano():
+		return oldest
+	}
+	return 1
 }
 
 func (q request[T, P]) takes(item *T) bool {

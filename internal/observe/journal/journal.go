@@ -42,6 +42,8 @@ type Journal[T any, P Item[T]] struct {
 	ring []atomic.Pointer[T]
 	next atomic.Uint64 // number of the item to come
 
+	began atomic.Int64 // when the first item happened, ns since 1970
+
 	mu   sync.Mutex
 	more chan struct{} // closed by the next Wake; nil while no reader waits
 }
@@ -54,7 +56,9 @@ func New[T any, P Item[T]](kept int) *Journal[T, P] {
 // Put adds an item and numbers it; one at a time. Readers that wait hear of it with the next Wake.
 func (j *Journal[T, P]) Put(item P) {
 	e := item.entry()
-	e.number = j.next.Load()
+	if e.number = j.next.Load(); e.number == 0 {
+		j.began.Store(e.At.UnixNano())
+	}
 	j.ring[e.number%uint64(len(j.ring))].Store((*T)(item))
 	j.next.Store(e.number + 1)
 }
