@@ -18,7 +18,7 @@ import (
 // Flow waits for a flow that the filter takes, past ones since a time included, and returns its line as `weft observe`
 // prints it with the names of policies.
 func (n *Node) Flow(ctx context.Context, f *flowpb.FlowFilter, since time.Time) (string, error) {
-	conn, err := grpc.NewClient("unix://"+n.hubble(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("unix://"+n.Hubble(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return "", err
 	}

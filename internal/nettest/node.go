@@ -128,7 +128,7 @@ func (n *Node) concerns(o runtime.Object) bool {
 
 func (n *Node) role() process.Role {
 	return process.Role{
-		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.hubble(), Settings: n.settings,
+		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.Hubble(), Settings: n.settings,
 		Groups: n.Groups, Profile: n.Profile, Plugins: n.Plugins(), Conf: n.conf(), Run: n.Run(), Capabilities: n.Capabilities,
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "", Kubeconfig: n.Kubeconfig,
 	}
@@ -136,7 +136,7 @@ func (n *Node) role() process.Role {
 
 func (n *Node) socket() string   { return n.dir + "/weft.sock" }
 func (n *Node) stateDir() string { return n.dir + "/state" }
-func (n *Node) hubble() string   { return n.dir + "/hubble.sock" }
+func (n *Node) Hubble() string   { return n.dir + "/hubble.sock" }
 
 // self is a process of this binary in a role.
 func self(r process.Role) (*exec.Cmd, error) {

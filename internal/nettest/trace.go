@@ -107,7 +107,7 @@ func walk(b *strings.Builder, root string, contents bool) error {
 func (n *Node) Where() []string {
 	return []string{
 		"--state-dir=" + n.role().StateDir, "--pin-dir=/sys/fs/bpf/weft", "--cni-conf-dir=" + n.conf(), "--cni-bin-dir=" + n.Plugins(),
-		"--proc=/proc", "--socket=" + n.socket(), "--socket=" + n.hubble(), "--run-dir=" + n.Run(),
+		"--proc=/proc", "--socket=" + n.socket(), "--socket=" + n.Hubble(), "--run-dir=" + n.Run(),
 	}
 }
 

@@ -43,7 +43,7 @@ var errUsage = errors.New("wrong arguments: see the comment of package net")
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
-	for _, group := range []map[string]command{hostCommands, daemonCommands, loadCommands, httpCommands, deviceCommands, networkCommands} {
+	for _, group := range []map[string]command{hostCommands, daemonCommands, loadCommands, httpCommands, deviceCommands, networkCommands, followCommands} {
 		for name, do := range group {
 			out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 		}

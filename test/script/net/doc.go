@@ -40,6 +40,12 @@
 //	                               answers what an answer is of
 //	packets FILE                   lines FROM TO PROTOCOL[/PORT] allow|deny [POLICY]: as many calls, at once, each in both
 //	                               families; what is denied is silent, and a flow names the policy
+//	certificates                   of agents, a relay and its client, in $WORK/tls: agent.crt, agent.key, ca.crt
+//	follow NODE FROM TO:PORT       a relay there, a client that follows all flows through it by mTLS, and calls, each from
+//	                               another port, from now on
+//	followed                       the end of these; prints what was told. Each call's end is told once by each node, or the client was told
+//	                               that the node was away then
+//	rejoined                       waits until the client was told that all nodes are there
 //	advertise NODE                 from now on the outside knows where its pods are
 //	narrow BYTES                   the MTU between the wire and outside
 //	offload STATION DEVICE tx|gro on|off   what a device of a station, or of the wire, leaves to the next: checksums of what it sends

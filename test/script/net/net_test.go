@@ -14,6 +14,7 @@ import (
 
 	"weftnet.io/weftnet/internal/kerneltest"
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/follow"
 	"weftnet.io/weftnet/internal/nettest/load"
 	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/process"
@@ -22,6 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	process.Main()
+	follow.Main()
 	operatorMain()
 	if os.Getenv("WEFT_BUILD_OTHER") != "" {
 		if err := otherMain(); err != nil {
@@ -56,6 +58,8 @@ type lab struct {
 	talks    map[string]*netns.Conversation
 	services map[string]*service // by NODE/NAME
 	loads    map[string]*load.Load
+	follower *follow.Follower // nil: none
+	files    follow.Files
 }
 
 func setup(e *testscript.Env) error {
@@ -68,7 +72,7 @@ func setup(e *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	l := &lab{c, map[string]*netns.Conversation{}, map[string]*service{}, map[string]*load.Load{}}
+	l := &lab{Cluster: c, talks: map[string]*netns.Conversation{}, services: map[string]*service{}, loads: map[string]*load.Load{}}
 	e.Values[labKey{}] = l
 	e.Defer(func() {
 		for _, talk := range l.talks {
