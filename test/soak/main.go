@@ -17,11 +17,13 @@ import (
 	"strings"
 	"syscall"
 
+	"weftnet.io/weftnet/internal/nettest/follow"
 	"weftnet.io/weftnet/internal/nettest/process"
 )
 
 func main() {
 	process.Main()
+	follow.Main()
 	name, args := "", os.Args[1:]
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]

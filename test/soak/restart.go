@@ -2,15 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"net/netip"
 	"time"
 
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/follow"
 	"weftnet.io/weftnet/internal/nettest/load"
 )
 
 // restarts replaces agents under load, or kills them: nothing is lost, calls of all kinds go on while the agent is away,
-// and a DEL is done when it is back.
+// a DEL is done when it is back, and who follows flows hears of each gap.
 func restarts(ctx context.Context, b *bed) error {
 	for _, mode := range []struct {
 		name     string
@@ -29,10 +33,21 @@ func (b *bed) restartIn(ctx context.Context, mode string, settings map[string]st
 		return err
 	}
 	defer c.Close()
-	w, err := newWorld(ctx, c, settings, "")
+	files, err := follow.Certificates(b.dir + "/" + mode + "-tls")
 	if err != nil {
 		return err
 	}
+	given := files.Settings()
+	maps.Copy(given, settings)
+	w, err := newWorld(ctx, c, given, "")
+	if err != nil {
+		return err
+	}
+	f, err := w.follow(ctx, files)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
 	l, err := w.load()
 	if err != nil {
 		return err
@@ -46,6 +61,9 @@ func (b *bed) restartIn(ctx context.Context, mode string, settings map[string]st
 			kills++
 		}
 		took, err := w.restart(ctx, n, end, fmt.Sprint("late", round))
+		if err == nil {
+			err = w.rejoined(ctx, f)
+		}
 		if err != nil {
 			_ = l.Stop() // of no interest now
 			return fmt.Errorf("round %d, node %s: %w", round, n.Name, err)
@@ -57,7 +75,33 @@ func (b *bed) restartIn(ctx context.Context, mode string, settings map[string]st
 	for _, one := range counts {
 		b.printf("  %v", one)
 	}
-	return load.Verdict(counts)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	account, err := f.Stop(ctx)
+	b.printf("  %v", account)
+	return errors.Join(load.Verdict(counts), err)
+}
+
+// follow has a client follow the flows of both nodes through a relay on a, and calls from web to db, until the follower stops.
+func (w *world) follow(ctx context.Context, files follow.Files) (*follow.Follower, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	f, err := follow.Start(ctx, w.a, files, w.a, w.b)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Call(ctx, w.web.Station, netip.AddrPortFrom(w.db.Addresses[0], 5432)); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// rejoined waits until the follower was told that both nodes are there: an agent that ended before would take with it what it has for it.
+func (w *world) rejoined(ctx context.Context, f *follow.Follower) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return f.Rejoined(ctx)
 }
 
 // restart replaces an agent. A pod that was made before is deleted meanwhile.

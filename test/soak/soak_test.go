@@ -5,11 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"weftnet.io/weftnet/internal/nettest/follow"
 	"weftnet.io/weftnet/internal/nettest/process"
 )
 
 func TestMain(m *testing.M) {
 	process.Main()
+	follow.Main()
 	os.Exit(m.Run())
 }
 
