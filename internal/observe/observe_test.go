@@ -174,7 +174,7 @@ func TestFlowsNameTheClusterAsItIsCalledNow(t *testing.T) {
 
 func TestAFlowHasTheTextThatTheDecidingRulesAsksFor(t *testing.T) {
 	tables, db := world(t)
-	n := newResolver(tables)
+	n := newResolver(tables, nil)
 	if d := n.decisionOf(db.Snapshot(), 9); !slices.Equal(d.log, []string{"ticket 7"}) || len(d.policies) != 2 {
 		t.Errorf("%+v", d)
 	}
@@ -666,7 +666,7 @@ func FuzzAnyRecordIsDecodedOrRefused(f *testing.F) {
 	f.Add(syn(func(*abi.Event) {}))
 	f.Add(syn(func(e *abi.Event) { e.Type, e.Flags, e.Rules = abi.EventTrace, 255, 9 }))
 	tables, db := table.New()
-	n := newResolver(tables)
+	n := newResolver(tables, nil)
 	f.Fuzz(func(t *testing.T, record []byte) {
 		seen := &Flow{node: &origin{}}
 		if decode(record, seen) != nil {

@@ -3,6 +3,7 @@ package feature
 import (
 	"net/netip"
 
+	"weftnet.io/weftnet/internal/agent/network"
 	"weftnet.io/weftnet/internal/derive/nic"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/bpfmap"
@@ -41,6 +42,9 @@ func (n *Node) served(ifindex uint32) bool {
 // attached tells whether there is an attachment for a device, or may be: tables that are not synced do not say.
 func (n *Node) attached(ifindex uint32) bool {
 	s := n.DB.Snapshot()
+	if network.Stands(s, ifindex) {
+		return true
+	}
 	d, ok := n.Tables.Devices.One(s, state.Join(ifindex))
 	if !ok {
 		return !n.Tables.Devices.IsSynced(s)

@@ -17,6 +17,9 @@ var (
 	StationNeeds       = derive.Needs
 )
 
+// Stands tells whether a row of table nics is that of a NIC that shares an uplink.
+var Stands = station.Stands
+
 // FillsStations are their tables.
 func FillsStations(*table.Tables) []state.AnyTable {
 	return []state.AnyTable{station.Members, station.Stations, station.Insides}

@@ -5,14 +5,14 @@
 //
 //	interfaces-made  c1 net1, macvlan on ens192   ->  Members   c1 net1
 //	Members, devices                              ->  Stations  3 "", 3 MAC of ens192, 3 MAC of net1
-//	Stations in the kernel, NIC row in the kernel ->  Insides   the programs of net1
+//	Members, NIC row in the kernel                ->  Insides   the programs of net1
 //
 // Rows of tables nics, ipcache and hooks follow from Members in the derivations of these.
 //
 // # Invariants
 //
 //   - Where policy-networks is primary there are no members, and no uplink is watched.
-//   - A NIC's own programs come after its row and its station: before, they would drop all that it sends.
+//   - A NIC's own programs come after its row: before, they would drop all that it sends. Once there they stay while it is a member.
 //
 // # Example
 //
@@ -28,7 +28,6 @@ import (
 
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
-	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
 	"weftnet.io/weftnet/internal/table/station"
@@ -177,32 +176,20 @@ func behind(t *table.Tables, r state.Reader, uplink state.Key) (list []station.S
 	return list
 }
 
+// insides names the NICs whose rows are in the kernel, those of an earlier agent among them: what these have is replaced in place.
 func insides(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[station.Inside]{
 		Name: "inside-programs", Out: station.Insides,
 		KeyOf: func(i station.Inside) state.Key { return state.Join(i.NIC) },
 		Inputs: []state.Input{
 			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.NIC())} }),
-			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key {
-				switch s.Table {
-				case t.NICs.Name():
-					return []state.Key{s.Key}
-				case station.Stations.Name():
-					if row, ok := station.Stations.One(r, s.Key); ok && row.NIC != 0 {
-						return []state.Key{state.Join(row.NIC)}
-					}
-				}
-				return nil
+			state.On(t.NICStatuses, func(_ state.Reader, s table.NICStatus) []state.Key {
+				return []state.Key{state.Join(station.KeyOf(s.Incarnation))}
 			}),
-			state.On(t.NICs, func(_ state.Reader, n table.NIC) []state.Key { return []state.Key{state.Join(n.Ifindex)} }),
 		},
 		Compute: func(r state.Reader, key state.Key) []station.Inside {
-			n, ok := t.NICs.One(r, key)
-			if !ok {
-				return nil
-			}
-			for m := range station.Members.By(r, station.ByNumber, state.Join(n.Incarnation)) {
-				if status.EverRealised(r, t.NICs, key) && status.EverRealised(r, station.Stations, state.Join(uint32(m.Index), m.MAC)) {
+			for m := range station.Members.By(r, station.ByNIC, key) {
+				if _, there := t.NICStatuses.One(r, state.Join(m.Incarnation())); there {
 					return []station.Inside{{NIC: m.NIC(), Netns: m.Netns, Interface: m.Interface, MAC: m.MAC, Uplink: m.Index}}
 				}
 			}

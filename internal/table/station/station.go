@@ -77,7 +77,18 @@ func (m Member) Incarnation() uint32 {
 }
 
 // NIC is the key of its row in table nics: no device's index.
-func (m Member) NIC() uint32 { return inside | m.Incarnation() }
+func (m Member) NIC() uint32 { return KeyOf(m.Incarnation()) }
+
+// KeyOf is the key in table nics of the member with a number.
+func KeyOf(incarnation uint32) uint32 { return inside | incarnation }
+
+// Stands tells whether a key of table nics is that of a member, or may be: a table that is not synced does not say.
+func Stands(r state.Reader, nic uint32) bool {
+	for range Members.By(r, ByNIC, state.Join(nic)) {
+		return true
+	}
+	return nic&inside != 0 && !Members.IsSynced(r)
+}
 
 // Apart tells whether what it sends to others on its uplink goes by the switch.
 func (m Member) Apart() bool { return m.Mode == "private" || m.Mode == "vepa" }
@@ -95,6 +106,7 @@ const (
 	ByDevice  = "device"  // Device
 	ByAddress = "address" // network, address
 	ByNumber  = "number"  // Incarnation
+	ByNIC     = "nic"     // NIC
 )
 
 // Members are those of this node.
@@ -102,6 +114,7 @@ var Members = table.Declare("members", func(r Member) state.Key { return table.A
 	state.Index[Member]{Name: ByUplink, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Uplink)} }},
 	state.Index[Member]{Name: ByDevice, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Device())} }},
 	state.Index[Member]{Name: ByNumber, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Incarnation())} }},
+	state.Index[Member]{Name: ByNIC, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.NIC())} }},
 	state.Index[Member]{Name: ByAddress, Keys: func(r Member) (keys []state.Key) {
 		for _, a := range r.Addresses {
 			keys = append(keys, state.Join(r.Network, a))
