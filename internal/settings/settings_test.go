@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"weftnet.io/weftnet/internal/settings/key"
+	"weftnet.io/weftnet/internal/settings/network"
 )
 
 func parse(data map[string]string) (Config, []Problem) {
@@ -41,6 +42,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 			FlowMetrics: FlowMetrics{Server: Metrics{Address: ":9965", Keys: "hubble-metrics-server"}, Series: 10000},
 			Export:      Export{File: FlowFile{MaxMB: 10, Backups: 5}}, Redaction: Redaction{UserInfo: true},
 		},
+		Networks: network.Networks{Policy: network.Primary},
 	}
 	have, problems := parse(nil)
 	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {
