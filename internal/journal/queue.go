@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-
-	agent "weftnet.io/weftnet/api/agent/v1"
 )
 
 // Paths of what source/cni and weft-cni keep on disk, below the state folder.
@@ -15,9 +13,9 @@ const (
 	Deletes     = "cni-deletes"
 )
 
-// Queue is the folder of CNI DELs that came while the agent was away: weft-cni puts them, the agent takes them.
-func Queue(stateDir string) Dir[agent.Request] {
-	return Dir[agent.Request]{Path: strings.TrimSuffix(stateDir, "/") + "/" + Deletes}
+// Queue is the folder of CNI DELs that came while the agent was away, T being a call of weft-cni, which puts them; the agent takes them.
+func Queue[T any](stateDir string) Dir[T] {
+	return Dir[T]{Path: strings.TrimSuffix(stateDir, "/") + "/" + Deletes}
 }
 
 // Name is the record name of an attachment, the same for every call: the container ID, a dash and the interface, in

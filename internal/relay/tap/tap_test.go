@@ -223,7 +223,7 @@ func TestThoseThatFollowReadOneStreamOfAnAgent(t *testing.T) {
 		<-f.done
 	}
 	asked := len(agent.Asked())
-	again := follow(t, taps, conn, &observerpb.GetFlowsRequest{Follow: true}) // nobody was left
+	again := follow(t, taps, conn, &observerpb.GetFlowsRequest{Follow: true}) // all had left
 	begin(t, agent, conn, &number, again)
 	if n := len(agent.Asked()); n < asked+2 { // one of these keeps the pace
 		t.Errorf("it was asked %d times, and then %d", asked, n)

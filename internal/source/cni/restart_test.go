@@ -161,7 +161,7 @@ func TestADELThatCameWhileTheAgentWasAwayIsDone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		queue := journal.Queue(n.dir)
+		queue := journal.Queue[agent.Request](n.dir)
 		put := func(id string) {
 			if err := queue.Put(journal.Name(id, "eth0"), n.request(id)); err != nil {
 				t.Fatal(err)
@@ -326,7 +326,7 @@ func TestNoCrashLosesOrDoublesAnything(t *testing.T) {
 }
 
 func (n *node) queueDel(r *rapid.T, c string) {
-	if err := journal.Queue(n.dir).Put(journal.Name(c, "eth0"), n.request(c)); err != nil {
+	if err := journal.Queue[agent.Request](n.dir).Put(journal.Name(c, "eth0"), n.request(c)); err != nil {
 		r.Fatal(err)
 	}
 }

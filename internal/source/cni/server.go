@@ -92,7 +92,7 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{
-		Options: o, records: journal.Dir[record]{Path: o.StateDir + "/" + journal.Attachments}, queue: journal.Queue(o.StateDir),
+		Options: o, records: journal.Dir[record]{Path: o.StateDir + "/" + journal.Attachments}, queue: journal.Queue[agent.Request](o.StateDir),
 		turns: map[state.Key]*turn{}, networks: map[state.Key]string{}, names: map[string]state.Key{}, woken: make(chan struct{}, 1),
 	}
 	attachments, err := s.load()

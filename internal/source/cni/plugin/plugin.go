@@ -123,7 +123,7 @@ func (p Plugin) del(args *skel.CmdArgs) error {
 		if !errors.As(err, &away) {
 			return err
 		}
-		queue, name := journal.Queue(p.StateDir), journal.Name(args.ContainerID, args.IfName)
+		queue, name := journal.Queue[agent.Request](p.StateDir), journal.Name(args.ContainerID, args.IfName)
 		if err := queue.Put(name, request(args)); err != nil {
 			return types.NewError(types.ErrIOFailure, fmt.Sprintf("%v; and the DEL cannot be kept for later: %v", away, err), advice)
 		}

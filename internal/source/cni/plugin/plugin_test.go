@@ -109,7 +109,7 @@ func TestEveryCallIsHandedOver(t *testing.T) {
 	if log, _ := os.ReadFile(r.dir + "/log"); strings.Count(string(log), "\n") != 5 {
 		t.Errorf("log: %s", log)
 	}
-	if left, _, _ := journal.Queue(r.dir).All(); len(left) != 0 {
+	if left, _, _ := journal.Queue[agent.Request](r.dir).All(); len(left) != 0 {
 		t.Errorf("queued: %v", left)
 	}
 }
@@ -180,7 +180,7 @@ func TestWithoutAnAgentAddFailsForNowAndDelSucceedsForGood(t *testing.T) {
 			t.Errorf("DEL: exit code %d, %v", exit, out)
 		}
 	}
-	queued, _, err := journal.Queue(r.dir).All()
+	queued, _, err := journal.Queue[agent.Request](r.dir).All()
 	if err != nil || len(queued) != 1 || queued[0].Value.ContainerID != "c1" || queued[0].Value.Interface != "eth0" {
 		t.Errorf("queued: %v, %v", queued, err)
 	}
@@ -218,7 +218,7 @@ func TestAnAgentThatIsStillStartingIsAsGoodAsNone(t *testing.T) {
 	if exit, out := r.call(t, "DEL", "1.1.0"); exit != 0 {
 		t.Errorf("DEL: exit code %d, %v", exit, out)
 	}
-	if queued, _, _ := journal.Queue(r.dir).All(); len(queued) != 1 {
+	if queued, _, _ := journal.Queue[agent.Request](r.dir).All(); len(queued) != 1 {
 		t.Errorf("queued: %v", queued)
 	}
 }
