@@ -209,7 +209,7 @@ var Table = []Capability{
 		State: Accepted, Topic: "Objects",
 		Text: "CiliumBandwidthPolicy and bandwidth annotations, CiliumLoadBalancerIPPool, NetworkAttachmentDefinition (Multus), CiliumEndpointSlice: " +
 			"nothing is limited, given, attached or read.",
-		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "NetworkAttachmentDefinition", "CiliumEndpointSlice"},
+		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "NetworkAttachmentDefinition", "CiliumEndpointSlice", "IPAMClaim", "AddressBlock", "StickyAddress"},
 		Keys:  []string{"enable-bandwidth-manager=true", "enable-cilium-endpoint-slice=true"},
 	},
 	{

@@ -55,7 +55,10 @@ func TestKindsThatHaveCRDsAreThoseOfTheChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var have, want []string
+	want := []string{ // of sinks, which read and write them by themselves
+		"k8s.cni.cncf.io_ipamclaims.yaml", "weftnet.io_addressblocks.yaml", "weftnet.io_stickyaddresses.yaml",
+	}
+	var have []string
 	for _, e := range entries {
 		have = append(have, e.Name())
 	}
