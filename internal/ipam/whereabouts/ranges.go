@@ -144,8 +144,14 @@ func (t *text) fill(file text) {
 		into *string
 		from string
 	}{
-		{&t.Range, file.Range}, {&t.RangeStart, file.RangeStart}, {&t.RangeEnd, file.RangeEnd}, {&t.Network, file.Network},
-		{&t.SliceSize, file.SliceSize}, {&t.Gateway, file.Gateway}, {&t.EtcdHost, file.EtcdHost}, {&t.DNS.Domain, file.DNS.Domain},
+		{&t.Range, file.Range},
+		{&t.RangeStart, file.RangeStart},
+		{&t.RangeEnd, file.RangeEnd},
+		{&t.Network, file.Network},
+		{&t.SliceSize, file.SliceSize},
+		{&t.Gateway, file.Gateway},
+		{&t.EtcdHost, file.EtcdHost},
+		{&t.DNS.Domain, file.DNS.Domain},
 	} {
 		*field.into = cmp.Or(*field.into, field.from)
 	}
