@@ -58,6 +58,7 @@ func runCluster(n *Node) ([]Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.Events = events
 	networks, err := sinkkube.NewNetworks(api, n.DB, n.Name)
 	if err != nil {
 		return nil, err
@@ -71,7 +72,6 @@ func runCluster(n *Node) ([]Runner, error) {
 		{Name: "source/kube", Run: func(ctx context.Context) error { return source.Run(ctx) }},
 		{Name: "CiliumNode", Run: node.Run},
 		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},
-		{Name: "events of further NICs", Run: func(ctx context.Context) error { return n.Networks.Tell(ctx, events) }},
 		keep(n, networks.Loop()),
 		{Name: "warnings of full maps", Run: func(ctx context.Context) error { return warnFull(ctx, n, events) }},
 		keep(n, &reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),

@@ -93,6 +93,7 @@ type Node struct {
 	Programs *sinklink.Programs             // of feature datapath
 	Links    *sinklink.Links                // of feature links; CHECK asks it
 	Networks *network.Networks              // of feature networks
+	Events   network.Events                 // of the cluster, once its feature has begun; nil: there is none to tell
 	Hooks    atomic.Pointer[sinklink.Hooks] // of feature programs
 	Sweeper  atomic.Pointer[sweep.Sweeper]
 	orphans  atomic.Pointer[socket.Orphans] // of feature sockets

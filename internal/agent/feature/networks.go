@@ -1,6 +1,8 @@
 package feature
 
 import (
+	"context"
+
 	"weftnet.io/weftnet/internal/agent/network"
 	"weftnet.io/weftnet/internal/state"
 )
@@ -16,6 +18,10 @@ var networks = Feature{
 			return nil, err
 		}
 		n.Networks = opened
-		return []Runner{keep(n, opened.Loop())}, nil
+		runners := []Runner{keep(n, opened.Loop())}
+		if n.Events != nil {
+			runners = append(runners, Runner{Name: "events of further NICs", Run: func(ctx context.Context) error { return opened.Tell(ctx, n.Events) }})
+		}
+		return runners, nil
 	},
 }

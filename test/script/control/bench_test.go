@@ -19,6 +19,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
 )
 
 const nodeName = "n1"
@@ -144,6 +145,7 @@ func (b *bench) start() error {
 			tables.Devices.Put(tx, d)
 		}
 		tables.Devices.MarkSynced(tx)
+		network.Finished.MarkSynced(tx)
 		return nil
 	}); err != nil {
 		return err
