@@ -110,6 +110,10 @@ func endpoint(labels string) string {
 	return fmt.Sprintf("{apiVersion: cilium.io/v2, kind: CiliumEndpoint, metadata: {name: web, namespace: shop, labels: {%s}}}", labels)
 }
 
+func pod(node, app, phase string) string {
+	return fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: %s}}, spec: {nodeName: %s}, status: {phase: %s}}", app, node, phase)
+}
+
 func identity(labels string) string {
 	return fmt.Sprintf("{apiVersion: cilium.io/v2, kind: CiliumIdentity, metadata: {name: '4711'}, security-labels: {%s}}", labels)
 }
@@ -137,6 +141,7 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"publishes a pod under its long name":  {long, "ciliumendpoints", "", endpoint(digest)},
 		"claims a number":                      {"n1", "ciliumidentities", "", identity("k8s:app: web")},
 		"takes a mark off":                     {"n1", "ciliumidentities", identity("k8s:app: web"), identity("k8s:app: web")},
+		"says which networks its pod has":      {"n1", "pods/status", pod("n1", "web", "Running"), pod("n1", "web", "Running")},
 		"is the operator, which gives":         {"operator", "ciliumnodes", node("n2", "10.0.1.0/24"), node("n2", "10.0.2.0/24")},
 		"is the operator, which clears up":     {"operator", "ciliumendpoints", endpoint(theirs), ""},
 		"is the operator, which collects":      {"operator", "ciliumidentities", identity("k8s:app: web"), ""},
@@ -163,6 +168,9 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"takes a name for its digest":        {long, "ciliumendpoints", endpoint(theirs), endpoint(digest)},
 		"gives a number other labels":        {"n1", "ciliumidentities", identity("k8s:app: web"), identity("k8s:app: db")},
 		"deletes a number":                   {"n1", "ciliumidentities", identity("k8s:app: web"), ""},
+		"writes a pod of another node":       {"n1", "pods/status", pod("n2", "web", "Running"), pod("n2", "web", "Running")},
+		"gives its pod other labels":         {"n1", "pods/status", pod("n1", "web", "Running"), pod("n1", "db", "Running")},
+		"says how its pod is":                {"n1", "pods/status", pod("n1", "web", "Pending"), pod("n1", "web", "Running")},
 		"has a token of no node, and claims": {"", "ciliumidentities", "", identity("k8s:app: web")},
 		"has a token of no node":             {"", "ciliumnodes", "", node("n1", "")},
 	} {

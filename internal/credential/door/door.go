@@ -126,6 +126,5 @@ const (
 func Bounds() []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.MaxConcurrentStreams(streams), grpc.MaxRecvMsgSize(request), grpc.ConnectionTimeout(handshake), grpc.MaxHeaderListSize(64 << 10),
-		grpc.SharedWriteBuffer(true), // one that has nothing to say has none
 	}
 }

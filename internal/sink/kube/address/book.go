@@ -121,13 +121,6 @@ func (b *Book) Release(ctx context.Context, container, device string) error {
 	return err
 }
 
-// drop takes back one address of a NIC.
-func (b *Book) drop(ctx context.Context, space string, a netip.Addr, h cluster.Holder, owner string) error {
-	key := cluster.KeyOf(space, a)
-	_, err := b.ask(ctx, &ask{want: cluster.Want{Holder: h}, disown: &disown{key, a, owner}})
-	return err
-}
-
 // ask waits for the answer. If ctx ends first, an address may have been taken none the less: Release gives it back.
 func (b *Book) ask(ctx context.Context, a *ask) (netip.Addr, error) {
 	a.answer = make(chan struct{})
