@@ -1,7 +1,9 @@
 package net
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"weftnet.io/weftnet/internal/nettest/follow"
 )
@@ -49,10 +51,15 @@ func followed(l *line) error {
 	return errors.Join(l.printf("%s\n", account), err)
 }
 
+// again is how long a relay may take until it speaks with an agent that is back: it asks less and less often (relay/peers), on a busy machine.
+const again = 2 * time.Minute
+
 // rejoined waits until the client was told that all nodes are there.
 func rejoined(l *line) error {
 	if l.follower == nil {
 		return errors.New("nothing is followed")
 	}
-	return l.follower.Rejoined(l.ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.ctx), again)
+	defer cancel()
+	return l.follower.Rejoined(ctx)
 }
