@@ -148,7 +148,8 @@ func (g *gather) run() error {
 		if err != nil {
 			return err
 		}
-		for look := false; !look; {
+		asked := time.Now()
+		for look := false; !look; look = look || time.Since(asked) >= again { // one that ended is asked again where flows never pause, too
 			if err := g.report(); err != nil {
 				return err
 			}
