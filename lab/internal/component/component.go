@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -80,14 +81,27 @@ func Cluster() []Build {
 	}
 }
 
-// Plugins are the standard CNI plugins, of which the image of the agent has two.
-func Plugins() Build {
-	const plugins = "github.com/containernetworking/plugins/plugins/"
-	return Build{
-		Name: "CNI plugins", Module: "components/cni", LDFlags: "-s -w", Folder: "cni",
-		Targets: []string{plugins + "main/bridge", plugins + "main/loopback", plugins + "main/ptp", plugins + "ipam/host-local", plugins + "meta/portmap", plugins + "meta/bandwidth"},
-		Outputs: []string{"bridge", "loopback", "ptp", "host-local", "portmap", "bandwidth"}, Seconds: 30,
+// plugins are the standard CNI plugins, by their place in the module that has them.
+var plugins = []string{
+	"main/bridge", "main/dummy", "main/host-device", "main/ipvlan", "main/loopback", "main/macvlan", "main/ptp", "main/tap", "main/vlan",
+	"meta/bandwidth", "meta/firewall", "meta/portmap", "meta/sbr", "meta/tuning", "meta/vrf", "ipam/host-local", "ipam/static",
+}
+
+// PluginNames are the names of their programs.
+func PluginNames() (names []string) {
+	for _, p := range plugins {
+		names = append(names, path.Base(p))
 	}
+	return names
+}
+
+// Plugins are the standard CNI plugins: the image of the agent has all of them, since they make further NICs of pods.
+func Plugins() Build {
+	b := Build{Name: "CNI plugins", Module: "components/cni", LDFlags: "-s -w", Folder: "cni", Outputs: PluginNames(), Seconds: 60}
+	for _, p := range plugins {
+		b.Targets = append(b.Targets, "github.com/containernetworking/plugins/plugins/"+p)
+	}
+	return b
 }
 
 // Push takes image archives to registries.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"weftnet.io/weftnet/lab/internal/component"
 	"weftnet.io/weftnet/lab/internal/image"
 )
 
@@ -81,7 +82,7 @@ func (k Kitchen) Network(repository string, tags ...string) ([]Recipe, error) {
 		agent.File("/usr/bin/"+p, filepath.Join(k.Bin, p), 0o755)
 	}
 	agent.Link("/usr/bin/hubble", "weft") // Hubble's client by name: weft knows how it is called
-	for _, p := range []string{"portmap", "loopback"} {
+	for _, p := range component.PluginNames() {
 		agent.File("/opt/cni/bin/"+p, filepath.Join(k.CNI, p), 0o755)
 	}
 	operator := image.NewTree()
