@@ -10,6 +10,7 @@ import (
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/datapath/probe"
 	"weftnet.io/weftnet/internal/explain"
+	"weftnet.io/weftnet/internal/explain/network"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -34,6 +35,9 @@ func (a *Agent) handle(mux *http.ServeMux) {
 	mux.HandleFunc("GET "+agentv1.PathEffective, func(w http.ResponseWriter, r *http.Request) {
 		effective, err := explain.Effective(a.DB.Snapshot(), a.Tables, r.FormValue("of"))
 		answer(w, effective, err)
+	})
+	mux.HandleFunc("GET "+agentv1.PathNICs, func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, network.NICs(a.DB.Snapshot(), a.Tables, r.FormValue("of")))
 	})
 	a.handleServices(mux)
 }

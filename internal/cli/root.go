@@ -132,7 +132,7 @@ command line makes no sense.`,
 	}
 	root.SetVersionTemplate(version.Line("weft") + "\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return mistake.Of(err) })
-	root.AddCommand(observe.Command(observing(env)), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
+	root.AddCommand(observe.Command(observing(env)), statusCommand(env), tableCommand(env), policyCommand(env), network.Command(network.Environment{In: env.In, Out: env.Out, Get: get}), service.Command(service.Environment{Out: env.Out, Get: get}), labCommand(env), uninstall.Command(uninstall.Environment{In: env.In, Out: env.Out, Get: get}), versionCommand(env))
 	for _, c := range root.Commands() {
 		if name := c.Name(); name == "status" || name == "table" || name == "policy" || name == "service" {
 			afar.Extend(afar.Environment{Out: env.Out, Err: env.Err}, c)

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,15 +22,18 @@ import (
 type Environment struct {
 	In  io.Reader
 	Out io.Writer
+	Get func(ctx context.Context, socket, path string, into any) error // asks an agent for a document
 }
 
 // Command is weft net with all that is below it.
 func Command(env Environment) *cobra.Command {
 	c := &cobra.Command{
-		Use:     "net",
-		Short:   "Check further networks of pods and virtual machines",
-		Long:    `net is about networks that pods and virtual machines have beside the pod network: NetworkAttachmentDefinitions, and what asks for them.`,
-		Example: `  weft net check -f networks/`,
+		Use:   "net",
+		Short: "Show the NICs of pods, and check further networks before they are applied",
+		Long:  `net is about networks that pods and virtual machines have beside the pod network: NetworkAttachmentDefinitions, and what asks for them.`,
+		Example: `  weft net list
+  weft net show shop/web
+  weft net check -f networks/`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return mistake.New("there is no command %q", args[0])
@@ -38,7 +42,7 @@ func Command(env Environment) *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(checkCommand(env))
+	c.AddCommand(listCommand(env), showCommand(env), checkCommand(env))
 	return c
 }
 
@@ -54,8 +58,6 @@ A finding says where (file:line:column), what is there and what comes of it, wha
   error     a pod would not start, or the API server, KubeVirt or Multus would refuse the object
   warning   it is taken, and does not do what it seems to
   hint      it may be meant so
-
-Weftnet attaches no further networks itself yet: what is said here holds where Multus does.
 
 Exit status: 0 if nothing is as bad as --fail-on says; 1 if something is, or a file cannot be read; 2 if the command line makes
 no sense.`,

@@ -2,6 +2,7 @@
 //
 // # The world it models
 //
+// list and show ask the agent of the node which NICs its pods have, and which they ask for and have not (package explain/network there).
 // check reads NetworkAttachmentDefinitions and what asks for them from files, and says what package lint/network finds.
 //
 // # Invariants
@@ -11,5 +12,5 @@
 //
 // # Example
 //
-//	root.AddCommand(network.Command(network.Environment{In: os.Stdin, Out: os.Stdout}))
+//	root.AddCommand(network.Command(network.Environment{In: os.Stdin, Out: os.Stdout, Get: get}))
 package network

@@ -100,7 +100,7 @@ func weft(l *line) error {
 	env.Out, env.Err, env.Terminal = l.ts.Stdout(), &complaint, false
 	args := l.raw[1:]
 	switch socket := n.Where()[5]; {
-	case slices.Contains([]string{"status", "table", "service"}, args[0]), strings.HasPrefix(strings.Join(args, " "), "uninstall kube-proxy"):
+	case slices.Contains([]string{"status", "table", "service"}, args[0]), args[0] == "net" && args[1] != "check", strings.HasPrefix(strings.Join(args, " "), "uninstall kube-proxy"):
 		args = append(args, socket)
 	case args[0] == "uninstall":
 		args = append(args, n.Where()...)

@@ -1,0 +1,166 @@
+// Package network says which NICs the pods of a node have: what each is, whether policies hold on it, and what keeps one away.
+//
+// # The world it models
+//
+// Tables attachments, interfaces, interfaces-made and interface-troubles each know a part:
+//
+//	shop/web  eth0  weft          weft3f9a0c1b2d  10.244.1.7      enforced, observed
+//	shop/web  net1  shop/storage  macvlan         10.0.200.10/24  neither: policy-networks is primary
+//	shop/web  net2  shop/vlan-100                                 shop/vlan-100 not found; …
+//
+// # Invariants
+//
+//   - Each NIC that a pod has, or asks for, is there once, in the order of the pod's annotation.
+//   - What is not known to be enforced is not called so.
+//
+// # Example
+//
+//	for _, n := range network.NICs(snapshot, tables, "shop/web") {
+//		fmt.Println(n.Interface, n.Enforced)
+//	}
+package network
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// numbered is a NIC with its place among those of its container.
+type numbered struct {
+	agentv1.NIC
+	number uint32
+}
+
+// NICs lists those of a pod, or of all pods of the node.
+func NICs(r state.Reader, t *table.Tables, of string) []agentv1.NIC {
+	var list []numbered
+	seen := map[state.Key]bool{}
+	for a := range t.Attachments.All(r) {
+		seen[t.Attachments.Key(a)] = true
+		list = append(list, attached(r, t, a))
+	}
+	for m := range network.Finished.All(r) {
+		seen[network.Finished.Key(m)] = true
+		list = append(list, made(r, t, m))
+	}
+	for i := range network.Interfaces.All(r) {
+		if !seen[network.Interfaces.Key(i)] {
+			n := wanted(i)
+			n.Lacks, n.Advice = missing(r, i)
+			list = append(list, n)
+		}
+	}
+	for w := range network.Troubles.All(r) {
+		list = append(list, numbered{agentv1.NIC{
+			Pod: w.Namespace + "/" + w.Pod, Container: w.ContainerID, Interface: w.Interface, Network: w.Definition, Lacks: w.Lacks, Advice: w.Advice,
+		}, w.Number})
+	}
+	slices.SortStableFunc(list, func(a, b numbered) int {
+		return cmp.Or(cmp.Compare(a.Pod, b.Pod), cmp.Compare(a.Container, b.Container), cmp.Compare(a.number, b.number), cmp.Compare(a.Interface, b.Interface))
+	})
+	out := []agentv1.NIC{}
+	for _, n := range list {
+		if of == "" || n.Pod == of {
+			out = append(out, n.NIC)
+		}
+	}
+	return out
+}
+
+// attached is a NIC in the pod network.
+func attached(r state.Reader, t *table.Tables, a table.Attachment) numbered {
+	link, _ := t.Links.One(r, state.Join(a.HostName))
+	_, ready := t.Ready.One(r, t.Attachments.Key(a))
+	n := numbered{agentv1.NIC{
+		Pod: a.Namespace + "/" + a.Pod, Container: a.ContainerID, Interface: a.Interface, Network: cmp.Or(a.Further.Definition, "weft"), Type: "cilium-cni",
+		Wire: "the pod network", Device: a.HostName, Addresses: texts(a.Addresses), MAC: a.MAC, MTU: link.MTU, Ready: ready, Enforced: ready, Observed: ready,
+	}, a.Further.Number}
+	if ready {
+		return n
+	}
+	n.Why = "it is not in place yet"
+	for need := range t.Needs.Prefix(r, t.Attachments.Key(a)) {
+		if need.Lacks != "" {
+			n.Lacks, n.Advice = need.Lacks, need.Advice
+			break
+		}
+		if s, ok := status.Statuses.One(r, need.Status()); !ok || s.Rev == 0 {
+			n.Lacks, n.Advice = cmp.Or(s.Err, need.What+": not done yet"), need.Advice
+			break
+		}
+	}
+	return n
+}
+
+func wanted(i network.Interface) numbered {
+	return numbered{agentv1.NIC{
+		Pod: i.Namespace + "/" + i.Pod, Container: i.ContainerID, Interface: i.Interface, Network: i.Definition, Type: i.Type, Wire: i.Wire,
+		Addresses: texts(i.Addresses), MAC: i.MAC,
+	}, i.Number}
+}
+
+// made is a NIC that plugins have made.
+func made(r state.Reader, t *table.Tables, m network.Made) numbered {
+	n := wanted(m.Want)
+	n.Device, n.Addresses, n.MAC, n.MTU, n.Ready = m.HostName, texts(m.Addresses), m.MAC, m.MTU, true
+	n.Enforced, n.Why = enforced(r, t, m)
+	n.Observed = n.Enforced
+	want, ok := network.Interfaces.One(r, network.Finished.Key(m))
+	switch {
+	case !ok:
+		n.Ready, n.Lacks = false, "it is being taken away"
+	case !want.Same(m.Want):
+		n.Ready, n.Lacks = false, "another one takes its place"
+	}
+	return n
+}
+
+// enforced tells whether policies hold at a NIC that plugins have made, and why not.
+func enforced(r state.Reader, t *table.Tables, m network.Made) (is bool, why string) {
+	member, known := station.Members.One(r, network.Finished.Key(m))
+	switch {
+	case !known && m.Want.Type == "macvlan":
+		return false, "policies hold at NICs of this type with policy-networks: all, where their uplink is known: what passes here is neither judged nor seen"
+	case !known:
+		return false, fmt.Sprintf("NICs of type %s are not told apart on the node yet: what passes here is neither judged nor seen", m.Want.Type)
+	}
+	for _, one := range []struct {
+		what  string
+		there bool
+	}{
+		{"its policy", status.EverRealised(r, t.NICs, state.Join(member.NIC()))},
+		{"its place at uplink " + member.Uplink, status.EverRealised(r, station.Stations, state.Join(uint32(member.Index), member.MAC))},
+		{"the program in its namespace", status.EverRealised(r, station.Insides, state.Join(member.NIC()))},
+	} {
+		if !one.there {
+			return false, one.what + " is not in the kernel yet"
+		}
+	}
+	return true, ""
+}
+
+// missing says what keeps a NIC away that is wanted.
+func missing(r state.Reader, i network.Interface) (lacks, advice string) {
+	s, _ := status.Statuses.One(r, status.KeyOf(network.Interfaces, network.Interfaces.Key(i)))
+	if s.Err == "" {
+		return "it is being made", ""
+	}
+	return fmt.Sprintf("%s (attempt %d)", s.Err, s.Attempts), "the agent keeps trying"
+}
+
+func texts[T netip.Addr | netip.Prefix](list []T) []string {
+	var out []string
+	for _, one := range list {
+		out = append(out, fmt.Sprint(one))
+	}
+	return out
+}
