@@ -119,6 +119,19 @@ var Table = []Capability{
 		Scripts:  []string{"a_policy_is_tried_before_it_bites"},
 	},
 	{
+		State: Works, Topic: "Further NICs",
+		Text: "pods get the NICs that annotation `k8s.v1.cni.cncf.io/networks` asks for, also while they run: by NetworkAttachmentDefinitions in both forms, " +
+			"in the pod network (`cilium-cni`) and by the standard CNI plugins (macvlan, bridge, host-device, tap, tuning, …) with static and host-local addresses; " +
+			"`ips`, `mac`, `interface`, `default-route`, `cni-args`; network-status and events as Multus writes them; `weft net list` and `show`.",
+		Keys:     []string{"network-namespace-isolation=true"},
+		Kinds:    []string{"NetworkAttachmentDefinition"},
+		Commands: []string{"net list", "net show"},
+		Scripts: []string{
+			"pods_of_two_nodes_meet_on_a_wire", "a_pod_has_a_second_address_of_the_pod_network", "nics_come_and_go_while_a_pod_runs",
+			"the_default_route_leads_where_it_is_asked_to", "manifests_work_as_people_have_them",
+		},
+	},
+	{
 		State: Works, Topic: "Checking further networks",
 		Text: "`weft net check` says what is wrong with NetworkAttachmentDefinitions and with what asks for them, pods and virtual machines, before they are " +
 			"applied: what is named and is not there, with what lies near; what is defined twice; addresses that no NIC can have.",
@@ -207,9 +220,9 @@ var Table = []Capability{
 	},
 	{
 		State: Accepted, Topic: "Objects",
-		Text: "CiliumBandwidthPolicy and bandwidth annotations, CiliumLoadBalancerIPPool, NetworkAttachmentDefinition (Multus), CiliumEndpointSlice: " +
-			"nothing is limited, given, attached or read.",
-		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "NetworkAttachmentDefinition", "CiliumEndpointSlice", "IPAMClaim", "AddressBlock", "StickyAddress"},
+		Text: "CiliumBandwidthPolicy and bandwidth annotations, CiliumLoadBalancerIPPool, CiliumEndpointSlice: " +
+			"nothing is limited, given or read.",
+		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "CiliumEndpointSlice", "IPAMClaim", "AddressBlock", "StickyAddress"},
 		Keys:  []string{"enable-bandwidth-manager=true", "enable-cilium-endpoint-slice=true"},
 	},
 	{
@@ -218,7 +231,7 @@ var Table = []Capability{
 		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool"},
 	},
 
-	{State: Absent, Topic: "Secondary networks", Text: "secondary networks (VLAN, SR-IOV, Multus attachments); care for virtual machines beyond the pods that they run in"},
+	{State: Absent, Topic: "Secondary networks", Text: "overlay networks beside the pod network, bond, OVS and SR-IOV, `v1.multus-cni.io/default-network`; care for virtual machines beyond the pods that they run in"},
 	{
 		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, Ingress, Gateway API and other uses of Envoy",
 		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
