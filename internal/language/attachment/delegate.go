@@ -229,6 +229,9 @@ func texts(list []netip.Prefix) []string {
 	out := make([]string, len(list))
 	for i, p := range list {
 		out[i] = p.String()
+		if p.IsSingleIP() { // as most people write it
+			out[i] = p.Addr().String()
+		}
 	}
 	return out
 }
