@@ -97,3 +97,27 @@ func TestAConfigurationThatIsRightIsLeftAloneAndOthersAreToo(t *testing.T) {
 		t.Errorf("the folder holds %v", files)
 	}
 }
+
+func TestWhoComesFirstCalls(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name, text string
+		multus     bool
+	}{
+		{"05-weft.conflist", `{"plugins": [{"type": "weft-cni"}]}`, false},
+		{"99-multus.conf", `{"type": "multus"}`, false},
+		{"02-broken.conf", `{`, false},
+		{"01-notes.txt", `{"type": "multus"}`, false},
+		{"00-multus.conf", `{"type": "multus-shim"}`, true},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, c.name), []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := cni.CalledByMultus(dir); got != c.multus {
+			t.Errorf("with %s: %v", c.name, got)
+		}
+	}
+	if cni.CalledByMultus("") {
+		t.Error("where no configuration is kept")
+	}
+}
