@@ -106,6 +106,7 @@ type Want struct {
 	Space  string
 	From   []netipx.IPRange // of which one address
 	Owner  string           // keeps the address when the NIC is gone; empty: none does
+	Was    string           // an owner whose address this NIC may take over; empty: none
 	Holder Holder
 }
 
@@ -195,7 +196,7 @@ func (b *Block) Full() bool {
 // Refuses says why a NIC cannot have an address that it asks for by name: a *HeldError; nil: it can.
 func (b *Block) Refuses(a netip.Addr, w Want, now time.Time, rest time.Duration) error {
 	u, used := b.Used[a]
-	mine := w.Owner != "" && u.Owner == w.Owner || slices.ContainsFunc(u.Holders, w.Holder.Is)
+	mine := u.Owner != "" && (u.Owner == w.Owner || u.Owner == w.Was) || slices.ContainsFunc(u.Holders, w.Holder.Is)
 	if !used || mine || u.free(now, rest) {
 		return nil
 	}
@@ -223,7 +224,7 @@ func (b *Block) hold(a netip.Addr, w Want, now time.Time) {
 	if !ok {
 		u = Use{Since: now}
 	}
-	if w.Owner != "" {
+	if w.Owner != "" || u.Owner == w.Was {
 		u.Owner = w.Owner
 	}
 	if i := slices.IndexFunc(u.Holders, w.Holder.Is); i >= 0 {
@@ -274,10 +275,10 @@ func (b *Block) Let(a netip.Addr, h Holder, now time.Time) {
 	}
 }
 
-// Disown lets an owner's address go.
-func (b *Block) Disown(a netip.Addr, owner string) {
+// Disown gives an owner's address to another owner; empty: to none.
+func (b *Block) Disown(a netip.Addr, owner, to string) {
 	if u, ok := b.Used[a]; ok && u.Owner == owner {
-		u.Owner = ""
+		u.Owner = to
 		b.Used[a] = u
 	}
 }

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
+	claimv1 "weftnet.io/weftnet/api/cncf/v1alpha1"
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/cluster"
 	"weftnet.io/weftnet/internal/sink/kube/object"
@@ -30,6 +31,8 @@ type Config struct {
 	Rest time.Duration    // zero: Rest
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger     // nil: none
+
+	Whereabouts string // namespace of the objects of whereabouts; empty: kube-system, as the plugin itself has it
 }
 
 // Book gives addresses on one node. It is safe for concurrent use.
@@ -39,6 +42,9 @@ type Book struct {
 	now    func() time.Time
 	log    *slog.Logger
 	blocks object.Client[v1alpha1.AddressBlock, *v1alpha1.AddressBlock]
+	sticky object.Client[v1alpha1.StickyAddress, *v1alpha1.StickyAddress]
+	claims object.Client[claimv1.IPAMClaim, *claimv1.IPAMClaim]
+	others *Mirror
 
 	mu      sync.Mutex // guards what follows
 	waiting []*ask
@@ -63,10 +69,12 @@ type ask struct {
 	err     error
 }
 
+// disown takes one address from a NIC and its owner.
 type disown struct {
-	key   cluster.Key
-	addr  netip.Addr
-	owner string
+	key     cluster.Key
+	addr    netip.Addr
+	owner   string
+	foreign string // another program has given it to this one; empty: it is free again
 }
 
 // New makes the book of a node.
@@ -75,7 +83,22 @@ func New(c Config) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{node: c.Node, rest: c.Rest, now: c.Now, log: c.Log, blocks: blocks, mine: map[nic]bool{}, known: newKnown()}
+	sticky, err := object.Connect[v1alpha1.StickyAddress](c.API, v1alpha1.AddToScheme, v1alpha1.SchemeGroupVersion, v1alpha1.StickyAddressResource)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := object.Connect[claimv1.IPAMClaim](c.API, claimv1.AddToScheme, claimv1.SchemeGroupVersion, claimv1.IPAMClaimResource)
+	if err != nil {
+		return nil, err
+	}
+	others, err := NewMirror(c)
+	if err != nil {
+		return nil, err
+	}
+	b := &Book{
+		node: c.Node, rest: c.Rest, now: c.Now, log: c.Log, blocks: blocks, sticky: sticky, claims: claims, others: others,
+		mine: map[nic]bool{}, known: newKnown(),
+	}
 	if b.rest == 0 {
 		b.rest = Rest
 	}
@@ -118,6 +141,12 @@ func (b *Book) Release(ctx context.Context, container, device string) error {
 	delete(b.mine, nic{container, device})
 	b.mu.Unlock()
 	_, err := b.ask(ctx, &ask{release: true, want: cluster.Want{Holder: cluster.Holder{Container: container, Interface: device}}})
+	return err
+}
+
+// drop takes back one address of a NIC, and from its owner.
+func (b *Book) drop(ctx context.Context, w cluster.Want, a netip.Addr, foreign string) error {
+	_, err := b.ask(ctx, &ask{want: w, disown: &disown{cluster.KeyOf(w.Space, a), a, w.Owner, foreign}})
 	return err
 }
 

@@ -67,7 +67,7 @@ func (p *plan) place(ctx context.Context, a *ask) error {
 		if p.see(a.disown.key) != nil {
 			b := p.change(a.disown.key, a)
 			b.Let(a.disown.addr, h, p.now)
-			b.Disown(a.disown.addr, a.disown.owner)
+			b.Disown(a.disown.addr, a.disown.owner, a.disown.foreign)
 		}
 		return nil
 	case a.exact.IsValid():

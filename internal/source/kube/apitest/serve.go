@@ -49,11 +49,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tiered is the one resource with a CRD that is not of cilium.io, and its group.
+// tiered is a resource with a CRD that is not of cilium.io, and its group.
 const tiered, tieredGroup = "clusternetworkpolicies", "policy.networking.k8s.io"
 
 // custom tells whether the resources of a group have CRDs.
-func custom(group string) bool { return group == "cilium.io" || group == tieredGroup }
+func custom(group string) bool {
+	return group == "cilium.io" || group == tieredGroup || group == "whereabouts.cni.cncf.io"
+}
 
 func (s *Server) discover(w http.ResponseWriter, p target) {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: p.apiVersion()}

@@ -7,7 +7,7 @@
 // change of anything. Creating what exists is AlreadyExists; updating with an older resource version, or deleting against
 // a precondition, is Conflict; a create gives a uid. Lists and watches take label selectors and field selectors on any
 // path; a watch replays what happened since a resource version, or answers Expired if it is told to forget. A resource of
-// cilium.io, and clusternetworkpolicies, exists once it is served (Serve), as with CRDs; kinds of Kubernetes itself always do.
+// cilium.io or of whereabouts, and clusternetworkpolicies, exists once it is served (Serve), as with CRDs; all other kinds always do.
 //
 // It does not validate, default, or authorise, and it speaks JSON only.
 //
