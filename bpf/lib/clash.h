@@ -146,6 +146,25 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 	return reason ? -reason : 1;
 }
 
+/* Takes out the connection that the packet's own port has, where nothing is lost with it. Returns whether the port is free. */
+GLOBAL clash_evicts(void)
+{
+	struct context *c = context_here();
+	struct ct *e;
+
+	if (!c)
+		return 0;
+	c->evicted = c->key;
+	e = bpf_map_lookup_elem(&connections, &c->evicted);
+	if (!e || (e->flags & CT_OPENING) || !spare_is(e, c->evicted.protocol, c->now))
+		return 0;
+	account_end(&c->evicted, e, ENDING_EVICTED, 0);
+	nat_forget();
+	if (c->client_port == c->packet.src_port)
+		c->client_port = 0;
+	return ct_remove(&c->evicted);
+}
+
 /* A call meets another connection, and can have no other port: its client waits for the answer at this one. What is still opening gives
  * way, for it may be forged, and would keep the call out for all its life. Returns 0 or a drop reason. */
 static __always_inline int clash_gives_way(const struct context *c, struct flow *f)
@@ -173,6 +192,8 @@ static __always_inline int clash_find(struct __sk_buff *skb, struct context *c, 
 	else if (f->entry ? clash_owns(c, f) : ((c->event_flags & EVENT_SERVICE) && !c->told) || (ever && !*(volatile __u32 *)ever))
 		return 0;
 	resolved = clash_resolve(skb, loops, f->entry ? CLASH_MUST : rests ? CLASH_PREFER : 0);
+	if (resolved == -DROP_NAT_NO_MAPPING && clash_evicts())
+		resolved = 1;
 	if (resolved > 0)
 		ct_find(c, &c->packet, f);
 	return resolved < 0 ? -resolved : 0;

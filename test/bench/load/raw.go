@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -86,7 +87,9 @@ func accept(listener uintptr, b []byte) (byte, error) {
 }
 
 // patience is how long a datagram's answer is waited for: one that is lost ends the measurement, and does not stop it for ever.
-var patience = unix.Timeval{Sec: 10}
+const patience = 10 * time.Second
+
+var receiveTimeout = unix.NsecToTimeval(int64(patience))
 
 // query asks once, from a socket of its own.
 func query(to *unix.RawSockaddrInet4, b []byte) error {
@@ -95,16 +98,24 @@ func query(to *unix.RawSockaddrInet4, b []byte) error {
 		return err
 	}
 	defer syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
-	if err := unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
+	if err := unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &receiveTimeout); err != nil {
 		return err
 	}
 	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
-	if _, err := call(syscall.SYS_READ, fd, &b[0], 1); err != nil {
-		return fmt.Errorf("no answer within %d s: %w", patience.Sec, err)
+	var interrupted time.Time // Go's runtime interrupts a thread that stays in the kernel, and the socket's patience begins anew
+	for {
+		_, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, addressOf(&b[0]), 1)
+		switch {
+		case errno == 0:
+			return nil
+		case errno != unix.EINTR || !interrupted.IsZero() && time.Since(interrupted) > patience:
+			return fmt.Errorf("no answer within %s: %w", patience, errno)
+		case interrupted.IsZero():
+			interrupted = time.Now()
+		}
 	}
-	return nil
 }
 
 // reply answers one datagram, and gives its byte.
