@@ -12,6 +12,7 @@ import (
 
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -36,6 +37,7 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
 		Networks:  p.Annotations[cncfv1.NetworksAnnotation],
+		Owner:     attachment.Owner(p),
 		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"weftnet.io/weftnet/internal/ipam/address"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table/column"
 )
@@ -23,6 +24,7 @@ type Pod struct {
 	Addressed      bool   // it has an address, and is not being deleted
 	Ready          bool   // it says that it is ready, and is not being deleted
 	Networks       string // further networks that it asks for, as its annotation has them
+	Owner          address.Owner // keeps its addresses in further networks; zero: none does
 }
 
 func (Pod) Header() []string {

@@ -11,6 +11,11 @@
 //	->  Troubles    c1 net2 "prod/vlan-100 not found; …"
 //	->  Needs       c1 eth0 "NIC net1 (prod/storage)", c1 eth0 lacks "prod/vlan-100 not found; …"
 //
+// A NIC whose addresses are granted before it is made has an order first, and is wanted when its grant is there:
+//
+//	->  Orders      c1 net1 prod/storage  whereabouts 10.0.200.0/24
+//	Grants  c1 net1 10.0.200.10/24  ->  Interfaces  c1 net1 prod/storage  static 10.0.200.10/24
+//
 // An annotation that changes on a running pod adds and removes NICs: nothing here knows the difference.
 //
 // # Invariants
@@ -19,6 +24,7 @@
 //   - A pod that is not known (deleted by force, or not read yet after a restart) keeps what it has, and so does one whose annotation makes
 //     no sense any more.
 //   - Where Multus calls, nothing is wanted: it attaches the same.
+//   - What was ordered for a NIC stays ordered until that is gone.
 //
 // # Example
 //
@@ -38,18 +44,19 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/grant"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-// Derivations keeps Interfaces, Troubles and Statuses.
+// Derivations keeps Interfaces, Troubles, Statuses and Orders.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{interfaces(t), troubles(t), statuses(t)}
+	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t)}
 }
 
 func interfaces(t *table.Tables) state.AnyDerivation {
 	d := deriver{t}
 	return &state.Derivation[network.Interface]{
-		Name: "interfaces", Out: network.Interfaces, Inputs: d.inputs(),
+		Name: "interfaces", Out: network.Interfaces, Inputs: d.afterGrants(),
 		KeyOf:   func(i network.Interface) state.Key { return table.AttachmentKey(i.ContainerID, i.First) },
 		Compute: func(r state.Reader, key state.Key) []network.Interface { want, _ := d.compute(r, key); return want },
 	}
@@ -58,7 +65,7 @@ func interfaces(t *table.Tables) state.AnyDerivation {
 func troubles(t *table.Tables) state.AnyDerivation {
 	d := deriver{t}
 	return &state.Derivation[network.Trouble]{
-		Name: "interface-troubles", Out: network.Troubles, Inputs: d.inputs(),
+		Name: "interface-troubles", Out: network.Troubles, Inputs: d.afterGrants(),
 		KeyOf:   func(i network.Trouble) state.Key { return table.AttachmentKey(i.ContainerID, i.First) },
 		Compute: func(r state.Reader, key state.Key) []network.Trouble { _, why := d.compute(r, key); return why },
 	}
@@ -143,10 +150,23 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		one.Number, one.Interface, one.Definition = i.Number, i.Interface, i.Definition
 		if at := slices.IndexFunc(made, func(m network.Interface) bool { i.Own = m.Own; return i.Same(m) }); at >= 0 {
 			want = append(want, made[at])
-		} else if one.Lacks, one.Advice, one.Missing = d.resolve(r, &i, q); one.Lacks == "" {
-			want = append(want, i)
-		} else {
+			continue
+		}
+		definition, wire, no := d.define(r, i.Namespace, q)
+		waits := false
+		if no == nil && definition.Granted() {
+			i.Terms = definition.Terms(q, pod.Owner)
+			definition, q, waits, no = d.granted(r, i, definition, q)
+		}
+		if no == nil && !waits {
+			no = complete(&i, definition, wire, q)
+		}
+		switch {
+		case no != nil:
+			one.Lacks, one.Advice, one.Missing = no.lacks, no.advice, no.missing
 			why = append(why, one)
+		case !waits:
+			want = append(want, i)
 		}
 	}
 	return want, why
@@ -171,10 +191,8 @@ func Requests(p table.Pod) ([]attachment.Request, []gap.Gap) {
 
 // made are the NICs that a container has beside its first.
 func (d deriver) made(r state.Reader, first table.Attachment) (list []network.Interface) {
-	for m := range network.Finished.Prefix(r, state.Join(first.ContainerID)) {
-		if m.Want.First == first.Interface {
-			list = append(list, m.Want)
-		}
+	for m := range network.Finished.By(r, network.ByFirst, d.t.Attachments.Key(first)) {
+		list = append(list, m.Want)
 	}
 	for a := range d.t.Attachments.Prefix(r, state.Join(first.ContainerID)) {
 		if a.Further.First == first.Interface && !a.Leaving {
@@ -194,29 +212,46 @@ func own(a table.Attachment) network.Interface {
 	}
 }
 
-// resolve fills in what a definition says of a NIC, or says why there is none.
-func (d deriver) resolve(r state.Reader, i *network.Interface, q attachment.Request) (lacks, advice string, missing bool) {
-	config := d.t.Config(r).Networks
-	isolated := !config.Reaches(i.Namespace, q.Namespace)
-	row, ok := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
-	if isolated {
-		return i.Definition + " lies in another namespace, and network-namespace-isolation is on", "copy it to namespace " + i.Namespace, false
+// refusal is why there is no NIC.
+type refusal struct {
+	lacks, advice string
+	missing       bool // there is no such definition
+}
+
+// define reads the definition that a request from a namespace names, and what it says itself of its wire.
+func (d deriver) define(r state.Reader, from string, q attachment.Request) (definition attachment.Definition, wire string, no *refusal) {
+	name, config := q.Namespace+"/"+q.Name, d.t.Config(r).Networks
+	if !config.Reaches(from, q.Namespace) {
+		return definition, "", &refusal{name + " lies in another namespace, and network-namespace-isolation is on", "copy it to namespace " + from, false}
 	}
+	row, ok := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
 	if !ok {
-		lacks, advice = attachment.Missing(r, q, config.Isolation)
-		return lacks, advice, true
+		lacks, advice := attachment.Missing(r, q, config.Isolation)
+		return definition, "", &refusal{lacks, advice, true}
 	}
 	definition, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
-	var delegate attachment.Delegate
 	if len(gaps) == 0 {
-		delegate, gaps = definition.Delegate(q)
+		gaps = definition.Unfit()
 	}
+	return definition, row.Wire, unfit(name, gaps)
+}
+
+func unfit(definition string, gaps []gap.Gap) *refusal {
+	if len(gaps) == 0 {
+		return nil
+	}
+	return &refusal{definition + ": " + gap.Text(gaps), "weft net check -f says the same of files", false}
+}
+
+// complete fills in what a definition says of a NIC.
+func complete(i *network.Interface, definition attachment.Definition, wire string, q attachment.Request) *refusal {
+	delegate, gaps := definition.Delegate(q)
 	if len(gaps) > 0 {
-		return i.Definition + ": " + gap.Text(gaps), "weft net check -f says the same of files", false
+		return unfit(i.Definition, gaps)
 	}
 	i.Wire, i.Type, i.Own = definition.Segment().String(), definition.Main().Type, definition.Own()
-	if row.Wire != "" {
-		i.Wire = row.Wire
+	if wire != "" {
+		i.Wire = wire
 	}
 	i.Addresses, i.Gateways = q.Addresses, q.DefaultRoute
 	if q.MAC != nil {
@@ -225,7 +260,7 @@ func (d deriver) resolve(r state.Reader, i *network.Interface, q attachment.Requ
 	if !i.Own {
 		i.Config, i.Capabilities, i.Addresses = string(delegate.Config), string(delegate.Capabilities), delegate.Addresses
 	}
-	return "", "", false
+	return nil
 }
 
 // Needs of a pod's first NIC: all others that the pod asks for.
@@ -236,6 +271,8 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 		state.On(network.Troubles, func(_ state.Reader, w network.Trouble) []state.Key {
 			return []state.Key{table.AttachmentKey(w.ContainerID, w.First)}
 		}),
+		state.On(grant.Orders, firstOfOrder),
+		state.On(grant.Grants, firstOfGrant),
 	}
 	return inputs, func(r state.Reader, a table.Attachment) (needs []table.Need) {
 		pod, known := podOf(t, r, a)
@@ -257,6 +294,9 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 			}
 			if w, ok := why[q.Interface]; ok {
 				n.Lacks, n.Advice = n.What+": "+w.Lacks, w.Advice
+			}
+			if ordered, ok := waiting(r, n.Key); ok && n.Lacks == "" {
+				needs = append(needs, table.Need{What: "addresses of " + n.What, Table: grant.Orders.Name(), Key: ordered})
 			}
 			needs = append(needs, n)
 		}

@@ -13,6 +13,8 @@ import (
 	"weftnet.io/weftnet/internal/table/network"
 )
 
+var derivedNeeds = derive.Needs
+
 type bench struct {
 	t    *table.Tables
 	db   *state.DB

@@ -1,7 +1,6 @@
 package address
 
 import (
-	"encoding/json"
 	"net/netip"
 	"slices"
 )
@@ -57,12 +56,12 @@ func (g *Grant) Complete() {
 
 // Owner is a workload whose name outlives its pods. Zero: the container alone is the owner.
 type Owner struct {
-	APIVersion string // of the object: apps/v1, kubevirt.io/v1
-	Kind       string // StatefulSet, VirtualMachine
-	Namespace  string
-	Name       string // of the object
-	UID        string
-	Pod        string // which of its pods, of a StatefulSet; empty: it has one at a time, or two while it migrates
+	APIVersion string `json:"apiVersion"` // of the object: apps/v1, kubevirt.io/v1
+	Kind       string `json:"kind"`       // StatefulSet, VirtualMachine
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"` // of the object
+	UID        string `json:"uid,omitempty"`
+	Pod        string `json:"pod,omitempty"` // which of its pods, of a StatefulSet; empty: it has one at a time, or two while it migrates
 }
 
 // String is like "StatefulSet shop/db, pod db-0"; empty of the zero Owner.
@@ -76,22 +75,3 @@ func (o Owner) String() string {
 	}
 	return text
 }
-
-// Order asks for the addresses of one NIC.
-type Order struct {
-	Network   string          // namespace/name of the NetworkAttachmentDefinition
-	Config    json.RawMessage // of the plugin that makes the NIC, whole
-	Asked     []netip.Prefix  // by the pod, in ips; an address without a length is of one alone
-	Claim     string          // name of the IPAMClaim, in the pod's namespace; empty: none
-	Owner     Owner
-	Node      string // that the pod runs on
-	Namespace string // of the pod
-	Pod       string // its name
-	Container string // the sandbox's ID
-	Interface string // as the pod sees it
-	Netns     string // path of the pod's network namespace, for DHCP
-	MAC       string // of the device, for DHCP
-}
-
-// PodRef is how others name the pod: namespace/name.
-func (o Order) PodRef() string { return o.Namespace + "/" + o.Pod }

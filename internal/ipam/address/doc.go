@@ -3,8 +3,7 @@
 //
 // # The world it models
 //
-// A NIC is ordered for a container's interface (Order). The configuration of its network says where addresses come from, the pod may ask for
-// some by name, and the answer is a Grant. An address belongs to a container as long as that lives, or to a workload with a
+// The configuration of a NIC's network says where its addresses come from, its pod may ask for some by name, and the answer is a Grant. An address belongs to a container as long as that lives, or to a workload with a
 // name that outlives it (Owner): the pod of a StatefulSet, a virtual machine.
 //
 // # Invariants

@@ -87,6 +87,13 @@ func FlatFile(config []byte) string {
 	return whole.IPAM.Path
 }
 
+// Rangeless tells whether a configuration leaves the range to the flat file.
+func Rangeless(config []byte) bool {
+	var whole struct{ IPAM text }
+	err := json.Unmarshal(config, &whole)
+	return err == nil && whole.IPAM.Range == "" && len(whole.IPAM.IPRanges) == 0 && len(whole.IPAM.Addresses) == 0
+}
+
 // Parse reads the configuration of the plugin that makes the NIC, with the text of the flat file, if there is one. With a gap of reason
 // Invalid nothing can be granted.
 func Parse(config, flat []byte) (Ranges, []gap.Gap) {

@@ -34,6 +34,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/column"
+	"weftnet.io/weftnet/internal/table/grant"
 )
 
 // Definition is a NetworkAttachmentDefinition.
@@ -80,6 +81,8 @@ type Interface struct {
 	Addresses []netip.Prefix // asked for
 	MAC       string         // asked for; empty: any
 	Gateways  []netip.Addr   // of default routes that lead over it, at most one per family
+
+	Terms grant.Terms // by which Addresses were granted; without a type: the plugins have seen to that themselves
 }
 
 func (Interface) Header() []string {
@@ -161,7 +164,13 @@ func (m Made) Row() []string {
 var Finished = table.Declare("interfaces-made", func(r Made) state.Key { return table.AttachmentKey(r.Want.ContainerID, r.Want.Interface) },
 	state.Index[Made]{Name: table.ByPod, Keys: func(r Made) []state.Key {
 		return []state.Key{table.ObjectKey(r.Want.Namespace, r.Want.Pod)}
+	}},
+	state.Index[Made]{Name: ByFirst, Keys: func(r Made) []state.Key {
+		return []state.Key{table.AttachmentKey(r.Want.ContainerID, r.Want.First)}
 	}})
+
+// ByFirst is an index of Finished: the key of the container's first NIC.
+const ByFirst = "first"
 
 // Status is what the annotation network-status of a pod is to say.
 type Status struct {
