@@ -53,6 +53,8 @@ type Options struct {
 	Servers    string // URLs of API servers that are spoken with instead; empty: none
 	// Alone runs without an API server: facts come from scripts and benchmarks, which write to the tables.
 	Alone bool
+	// Books is a kubeconfig of the API server in which one that is alone keeps the addresses of further networks; empty: it grants none.
+	Books string
 }
 
 // Agent is one node's network.
@@ -83,7 +85,7 @@ func New(o Options) *Agent {
 	tables, db := table.New()
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
-		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone,
+		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone, Books: o.Books,
 		Pins: o.PinDir, StateDir: o.StateDir, Plugins: o.Plugins, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
 		Took: a.took, Behind: a.behind, Times: scrape.NewPrograms(o.Log), Complain: complaints,
 	}

@@ -36,7 +36,8 @@ type Cluster struct {
 
 	// API is the API server of nodes that are added from now on; nil: Cluster plays one. Objects are then whose who has the
 	// server; those of Cluster go nowhere.
-	API http.Handler
+	API       http.Handler
+	BooksOnly bool // API has the addresses of further networks alone: Cluster plays the rest
 
 	dir  string
 	wire *wire.Wire

@@ -20,10 +20,10 @@ type Pod struct {
 	HostNetwork    bool
 	NamedPorts     []NamedPort
 	HostPorts      []PodHostPort
-	Finished       bool   // phase Succeeded or Failed
-	Addressed      bool   // it has an address, and is not being deleted
-	Ready          bool   // it says that it is ready, and is not being deleted
-	Networks       string // further networks that it asks for, as its annotation has them
+	Finished       bool          // phase Succeeded or Failed
+	Addressed      bool          // it has an address, and is not being deleted
+	Ready          bool          // it says that it is ready, and is not being deleted
+	Networks       string        // further networks that it asks for, as its annotation has them
 	Owner          address.Owner // keeps its addresses in further networks; zero: none does
 }
 

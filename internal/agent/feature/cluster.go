@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"weftnet.io/weftnet/internal/agent/network"
 	"weftnet.io/weftnet/internal/agent/socket"
 	"weftnet.io/weftnet/internal/reconcile"
 	sinkkube "weftnet.io/weftnet/internal/sink/kube"
@@ -21,10 +22,17 @@ var cluster = Feature{
 	Name: "cluster", Does: "reads objects of the API server, and writes this node's identities, endpoints, CiliumNode and events",
 	Fills: kube.Fills,
 	Early: func(n *Node) ([]Runner, error) {
-		if n.Alone {
+		if !n.Alone {
+			return runCluster(n)
+		}
+		if n.Books == "" {
 			return nil, nil
 		}
-		return runCluster(n)
+		api, _, err := kube.ConnectAndKeep(n.Books, "weft-agent", "", "", n.Log)
+		if err == nil {
+			n.Cluster, err = network.NewCluster(api, n.Name, n.Log)
+		}
+		return nil, err
 	},
 }
 
@@ -59,6 +67,9 @@ func runCluster(n *Node) ([]Runner, error) {
 		return nil, err
 	}
 	n.Events = events
+	if n.Cluster, err = network.NewCluster(api, n.Name, n.Log); err != nil {
+		return nil, err
+	}
 	networks, err := sinkkube.NewNetworks(api, n.DB, n.Name)
 	if err != nil {
 		return nil, err

@@ -74,6 +74,7 @@ type Node struct {
 	Servers  string // URLs of API servers; empty: as that says
 	Kept     string // file of the API servers that were known last
 	Alone    bool   // there is no API server
+	Books    string // kubeconfig of one for addresses, of a node that is alone; empty: none
 	Flags    map[string]string
 	Log      *slog.Logger
 	Tables   *table.Tables
@@ -93,6 +94,7 @@ type Node struct {
 	Programs *sinklink.Programs             // of feature datapath
 	Links    *sinklink.Links                // of feature links; CHECK asks it
 	Networks *network.Networks              // of feature networks
+	Cluster  *network.Cluster               // grants addresses; nil: there is no API server for that
 	Events   network.Events                 // of the cluster, once its feature has begun; nil: there is none to tell
 	Hooks    atomic.Pointer[sinklink.Hooks] // of feature programs
 	Sweeper  atomic.Pointer[sweep.Sweeper]

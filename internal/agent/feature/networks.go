@@ -18,7 +18,14 @@ var networks = Feature{
 			return nil, err
 		}
 		n.Networks = opened
-		runners := []Runner{keep(n, opened.Loop())}
+		granted, err := network.Granted(n.DB, n.Cluster)
+		if err != nil {
+			return nil, err
+		}
+		runners := []Runner{keep(n, opened.Loop()), keep(n, granted)}
+		if n.Cluster != nil {
+			runners = append(runners, Runner{Name: "unused addresses", Run: func(ctx context.Context) error { return network.Sweep(ctx, n.DB, n.Cluster) }})
+		}
 		if n.Events != nil {
 			runners = append(runners, Runner{Name: "events of further NICs", Run: func(ctx context.Context) error { return opened.Tell(ctx, n.Events) }})
 		}

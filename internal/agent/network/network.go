@@ -4,6 +4,7 @@
 //
 //	pods, definitions  -> derive/network -> interfaces -> sink/link/delegate -> interfaces-made -> network-statuses -> annotations
 //	                                    \-> interface-troubles -> events NoNetworkFound
+//	                                    \-> address-orders -> sink/grant -> address-grants -> interfaces
 //
 // # Invariants
 //
@@ -32,6 +33,7 @@ import (
 	"weftnet.io/weftnet/internal/sink/link/delegate"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/grant"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -43,7 +45,7 @@ var (
 
 // Fills are the tables of further NICs that an agent fills itself.
 func Fills(*table.Tables) []state.AnyTable {
-	return []state.AnyTable{network.Interfaces, network.Troubles, network.Finished, network.Statuses}
+	return []state.AnyTable{network.Interfaces, network.Troubles, network.Finished, network.Statuses, grant.Orders, grant.Grants}
 }
 
 // Options are what Networks work with.

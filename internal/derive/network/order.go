@@ -26,7 +26,9 @@ func firstOfGrant(_ state.Reader, g grant.Grant) []state.Key {
 }
 
 // afterGrants are the inputs of what waits for grants.
-func (d deriver) afterGrants() []state.Input { return append(d.inputs(), state.On(grant.Grants, firstOfGrant)) }
+func (d deriver) afterGrants() []state.Input {
+	return append(d.inputs(), state.On(grant.Grants, firstOfGrant))
+}
 
 // orders are what is to be granted to the NICs of a container: to those that plugins have made, until they are gone, and to those that are wanted.
 func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
@@ -34,7 +36,9 @@ func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
 	for m := range network.Finished.By(r, network.ByFirst, key) {
 		i := m.Want
 		if there[i.Interface] = true; i.Terms.Type != "" {
-			list = append(list, order(i))
+			o := order(i)
+			o.Has = i.Addresses
+			list = append(list, o)
 		}
 	}
 	a, ok := d.t.Attachments.One(r, key)

@@ -65,6 +65,7 @@ type Role struct {
 	// Kubeconfig leads to an API server, which then is where objects come from and go to; what the cluster says by the pipe
 	// is of no interest.
 	Kubeconfig string
+	BooksOnly  bool // that server has the addresses of further networks, and nothing else
 
 	Steps uint64 // it is killed before its n-th step (system call that changes something); 0: never
 
@@ -177,9 +178,13 @@ func newProcess(r Role) *process {
 	if r.Debug {
 		level = slog.LevelDebug
 	}
+	books := ""
+	if r.BooksOnly {
+		books, r.Kubeconfig = r.Kubeconfig, ""
+	}
 	a := agent.New(agent.Options{
 		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Plugins: []string{r.Plugins}, Version: "test",
-		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Books: books, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	return &process{
 		Role: r, agent: a, rows: kind.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout),

@@ -37,7 +37,8 @@ import (
 
 // Granter grants addresses to NICs of this node. It is called for several at a time, but for no NIC twice.
 type Granter interface {
-	// Grant gives a NIC its addresses, or those that it has already. Its error is for people, and says what to do.
+	// Grant gives a NIC its addresses, or those that it has already (Has, of one that has been made). Its error is for people, and says what to
+	// do; after one a NIC that had addresses has them still.
 	Grant(ctx context.Context, o grant.Order) (address.Grant, error)
 	// Return takes back all that a NIC has; nothing is no error. Of an order that was found by Held no more is known than that.
 	Return(ctx context.Context, o grant.Order) error
@@ -125,7 +126,7 @@ func (s *Sink) each(ctx context.Context, rows []grant.Order, back bool) error {
 	defer cancel()
 	var errs []error
 	for i, j := range jobs {
-		err := j.err
+		var err error
 		select {
 		case <-j.done:
 			if err = j.err; j.back != back || !j.order.Terms.Equal(rows[i].Terms) {
@@ -187,7 +188,10 @@ func (s *Sink) give(ctx context.Context, o grant.Order) error {
 		return s.refused(o, err)
 	}
 	had, there := grant.Grants.One(s.DB.Snapshot(), grant.Orders.Key(o))
-	if there && had.Why == "" && !had.Terms.Equal(o.Terms) {
+	if there && had.Why == "" && had.Terms.Equal(o.Terms) {
+		return nil // it has been made since
+	}
+	if there && had.Why == "" {
 		if err := s.take(ctx, grant.Order{ContainerID: o.ContainerID, Interface: o.Interface, Terms: had.Terms}); err != nil {
 			return s.refused(o, err)
 		}

@@ -36,11 +36,11 @@ import (
 
 // Terms are what an order asks for.
 type Terms struct {
-	Type   string         `json:"type"`             // of ipam
-	Config string         `json:"config"`           // of the plugin that makes the NIC, whole, with the name of its list
-	Asked  []netip.Prefix `json:"asked,omitempty"`  // by the pod, in ips; an address without a length is of one alone
-	Claim  string         `json:"claim,omitempty"`  // name of the IPAMClaim, in the pod's namespace; empty: none
-	Owner  address.Owner  `json:"owner,omitzero"`   // keeps the addresses when the NIC is gone; zero: none does
+	Type   string         `json:"type"`            // of ipam
+	Config string         `json:"config"`          // of the plugin that makes the NIC, whole, with the name of its list
+	Asked  []netip.Prefix `json:"asked,omitempty"` // by the pod, in ips; an address without a length is of one alone
+	Claim  string         `json:"claim,omitempty"` // name of the IPAMClaim, in the pod's namespace; empty: none
+	Owner  address.Owner  `json:"owner,omitzero"`  // keeps the addresses when the NIC is gone; zero: none does
 }
 
 // Equal tells whether two ask for the same.
@@ -60,6 +60,7 @@ type Order struct {
 	Definition  string // namespace/name
 	MAC         string // that the NIC is to have; empty: any
 	Terms       Terms
+	Has         []netip.Prefix // of a NIC that has been made: these it has
 }
 
 func (Order) Header() []string {

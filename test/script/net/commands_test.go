@@ -43,7 +43,7 @@ var errUsage = errors.New("wrong arguments: see the comment of package net")
 
 func commands() map[string]func(*testscript.TestScript, bool, []string) {
 	out := map[string]func(*testscript.TestScript, bool, []string){}
-	for _, group := range []map[string]command{hostCommands, daemonCommands, loadCommands, httpCommands, deviceCommands, networkCommands, followCommands} {
+	for _, group := range []map[string]command{hostCommands, daemonCommands, loadCommands, httpCommands, deviceCommands, networkCommands, sharedCommands, followCommands} {
 		for name, do := range group {
 			out[name] = func(ts *testscript.TestScript, neg bool, args []string) { run(ts, name, neg, args, do) }
 		}
@@ -138,6 +138,7 @@ func (l *line) station(name string) (*netns.Station, error) {
 
 func addNodes(l *line) error {
 	for _, name := range l.args {
+		l.shared.reaches(l, name)
 		n, err := l.AddNode(name, l.opts)
 		if err != nil {
 			return err

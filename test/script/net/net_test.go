@@ -59,6 +59,7 @@ type lab struct {
 	services map[string]*service // by NODE/NAME
 	loads    map[string]*load.Load
 	follower *follow.Follower // nil: none
+	shared   *shared          // nil: the nodes share no addresses
 	files    follow.Files
 }
 

@@ -15,6 +15,7 @@ import (
 	claimv1 "weftnet.io/weftnet/api/cncf/v1alpha1"
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/cluster"
+	"weftnet.io/weftnet/internal/sink/kube/block"
 	"weftnet.io/weftnet/internal/sink/kube/object"
 )
 
@@ -264,7 +265,7 @@ func (b *Book) write(ctx context.Context, c *change) (again bool, err error) {
 	}
 	name := c.block.Name()
 	var verb string
-	switch o := ToObject(c.block, c.object); {
+	switch o := block.Write(c.block, c.object); {
 	case c.object == nil:
 		verb = "create"
 		if err = b.blocks.Create(ctx, o); err == nil {

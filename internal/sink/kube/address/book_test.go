@@ -18,6 +18,7 @@ import (
 
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/cluster"
+	"weftnet.io/weftnet/internal/sink/kube/block"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
 
@@ -194,7 +195,7 @@ func TestNoAddressIsGivenTwiceWhileAgentsDie(t *testing.T) {
 	for _, path := range server.Paths(blockPath) {
 		var o v1alpha1.AddressBlock
 		server.Get(path, &o)
-		b, err := FromObject(&o)
+		b, err := block.Read(&o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,9 +45,10 @@ type record interface {
 	refuse(ctx context.Context, why error)
 }
 
-// Grant gives a NIC its addresses: all of them, or none.
+// Grant gives a NIC its addresses: all of them, or none. One that has some already keeps them whatever the error.
 func (b *Book) Grant(ctx context.Context, q Request) ([]netip.Prefix, error) {
 	owner, r := b.recordOf(q)
+	fresh := !b.holds(ctx, q.Holder)
 	for range rounds {
 		is, again, err := b.grant(ctx, q, owner, r)
 		switch {
@@ -57,7 +58,10 @@ func (b *Book) Grant(ctx context.Context, q Request) ([]netip.Prefix, error) {
 			if r != nil {
 				r.refuse(ctx, err)
 			}
-			return nil, errors.Join(err, b.Return(context.WithoutCancel(ctx), q.Holder.Container, q.Holder.Interface))
+			if fresh {
+				err = errors.Join(err, b.Return(context.WithoutCancel(ctx), q.Holder.Container, q.Holder.Interface))
+			}
+			return nil, err
 		}
 		return is, nil
 	}

@@ -1,15 +1,12 @@
 package address
 
 import (
-	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/cluster"
+	"weftnet.io/weftnet/internal/sink/kube/block"
 )
 
 // known is what was read of the blocks.
@@ -37,7 +34,7 @@ func newKnown() *known {
 
 // put takes up a block as it was read.
 func (k *known) put(o *v1alpha1.AddressBlock) error {
-	b, err := FromObject(o)
+	b, err := block.Read(o)
 	if err != nil {
 		return err
 	}
@@ -89,58 +86,6 @@ func unmark[K comparable](index map[K]map[cluster.Key]bool, of K, key cluster.Ke
 	if delete(index[of], key); len(index[of]) == 0 {
 		delete(index, of)
 	}
-}
-
-// FromObject reads a block.
-func FromObject(o *v1alpha1.AddressBlock) (cluster.Block, error) {
-	p, err := netip.ParsePrefix(o.Spec.Prefix)
-	if err != nil {
-		return cluster.Block{}, fmt.Errorf("AddressBlock %s: spec.prefix: %w", o.Name, err)
-	}
-	key := cluster.KeyOf(o.Spec.Space, p.Addr())
-	if key.Prefix != p || key.Name() != o.Name {
-		return cluster.Block{}, fmt.Errorf("AddressBlock %s: spec.prefix: %s of space %q belongs into AddressBlock %s, and is %s", o.Name, p, o.Spec.Space, key.Name(), key.Prefix)
-	}
-	b := cluster.Block{Key: key, Node: o.Spec.Node, Used: make(map[netip.Addr]cluster.Use, len(o.Spec.Used))}
-	for text, u := range o.Spec.Used {
-		a, err := netip.ParseAddr(text)
-		if err != nil || !p.Contains(a) {
-			return cluster.Block{}, fmt.Errorf("AddressBlock %s: spec.used: %q is no address of %s", o.Name, text, p)
-		}
-		use := cluster.Use{Owner: u.Owner, Since: u.Since.Time}
-		if u.Back != nil {
-			use.Back = u.Back.Time
-		}
-		for _, h := range u.Holders {
-			use.Holders = append(use.Holders, cluster.Holder(h))
-		}
-		b.Used[a] = use
-	}
-	return b, nil
-}
-
-// ToObject writes a block over the object that it was read from; nil: there is none yet.
-func ToObject(b cluster.Block, over *v1alpha1.AddressBlock) *v1alpha1.AddressBlock {
-	o := &v1alpha1.AddressBlock{}
-	if over != nil {
-		o = over.DeepCopy()
-	}
-	o.Name = b.Name()
-	o.Spec = v1alpha1.AddressBlockSpec{Space: b.Space, Prefix: b.Prefix.String(), Node: b.Node}
-	for a, u := range b.Used {
-		use := v1alpha1.AddressUse{Owner: u.Owner, Since: metav1.NewTime(u.Since)}
-		if !u.Back.IsZero() {
-			use.Back = new(metav1.NewTime(u.Back))
-		}
-		for _, h := range u.Holders {
-			use.Holders = append(use.Holders, v1alpha1.AddressHolder(h))
-		}
-		if o.Spec.Used == nil {
-			o.Spec.Used = map[string]v1alpha1.AddressUse{}
-		}
-		o.Spec.Used[a.String()] = use
-	}
-	return o
 }
 
 // sortedKeys are those of an index's entry, in order.
