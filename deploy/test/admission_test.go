@@ -118,6 +118,15 @@ func identity(labels string) string {
 	return fmt.Sprintf("{apiVersion: cilium.io/v2, kind: CiliumIdentity, metadata: {name: '4711'}, security-labels: {%s}}", labels)
 }
 
+// addresses is a block of which NICs of these nodes hold an address each.
+func addresses(nodes ...string) string {
+	var used []string
+	for i, n := range nodes {
+		used = append(used, fmt.Sprintf("10.0.0.%d: {holders: [{node: %s, container: c, interface: net1, pod: shop/web}]}", i+1, n))
+	}
+	return fmt.Sprintf("{apiVersion: weftnet.io/v1alpha1, kind: AddressBlock, metadata: {name: b-10.0.0.0}, spec: {prefix: 10.0.0.0/28, node: n2, used: {%s}}}", strings.Join(used, ", "))
+}
+
 const (
 	mine   = "weftnet.io/node: n1"
 	theirs = "weftnet.io/node: n2"
@@ -135,6 +144,10 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"changes its CiliumNode":               {"n1", "ciliumnodes", node("n1", "10.0.1.0/24"), node("n1", "10.0.1.0/24")},
 		"takes the prefixes of its Node":       {"n1", "ciliumnodes", node("n1", ""), node("n1", "10.0.1.0/24")},
 		"writes the status of its CiliumNode":  {"n1", "ciliumnodes/status", node("n1", ""), node("n1", "")},
+		"begins a block of addresses":          {"n1", "addressblocks", "", addresses("n1")},
+		"takes an address of another's block":  {"n1", "addressblocks", addresses("n2"), addresses("n2", "n1")},
+		"gives back an address":                {"n1", "addressblocks", addresses("n2", "n1"), addresses("n2")},
+		"gives back a block":                   {"n1", "addressblocks", addresses(), ""},
 		"publishes a pod":                      {"n1", "ciliumendpoints", "", endpoint(mine)},
 		"changes a pod's endpoint":             {"n1", "ciliumendpoints", endpoint(mine), endpoint(mine)},
 		"withdraws a pod":                      {"n1", "ciliumendpoints", endpoint(mine), ""},
@@ -152,6 +165,10 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		}
 	}
 	for what, w := range map[string]write{
+		"gives back another's address":       {"n1", "addressblocks", addresses("n2"), addresses()},
+		"takes an address for another":       {"n1", "addressblocks", addresses(), addresses("n2")},
+		"puts itself in another's place":     {"n1", "addressblocks", addresses("n2"), addresses("n1")},
+		"removes another's addresses":        {"n1", "addressblocks", addresses("n2"), ""},
 		"makes another's CiliumNode":         {"n1", "ciliumnodes", "", node("n2", "")},
 		"changes another's CiliumNode":       {"n1", "ciliumnodes", node("n2", ""), node("n2", "")},
 		"removes another's CiliumNode":       {"n1", "ciliumnodes", node("n2", ""), ""},

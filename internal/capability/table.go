@@ -132,6 +132,17 @@ var Table = []Capability{
 		},
 	},
 	{
+		State: Works, Topic: "Addresses of further NICs",
+		Text: "ranges that all nodes share, none of whose addresses is given twice: configurations of whereabouts as they stand, with its books kept for nodes " +
+			"on which it still runs, and `ipam` of type `weft`, in the same words, with addresses that stay with the pods of StatefulSets and with virtual machines; " +
+			"IPAMClaims; `ips` without `capabilities` ([docs/networks.md](docs/networks.md#addresses-of-further-networks)).",
+		Kinds: []string{"IPAMClaim", "AddressBlock", "StickyAddress"},
+		Scripts: []string{
+			"addresses_are_given_once_in_the_whole_cluster", "a_full_range_says_so_and_pods_wait_for_an_address",
+			"addresses_stay_with_machines_and_claims", "whereabouts_finds_its_books_kept",
+		},
+	},
+	{
 		State: Works, Topic: "Checking further networks",
 		Text: "`weft net check` says what is wrong with NetworkAttachmentDefinitions and with what asks for them, pods and virtual machines, before they are " +
 			"applied: what is named and is not there, with what lies near; what is defined twice; addresses that no NIC can have.",
@@ -222,7 +233,7 @@ var Table = []Capability{
 		State: Accepted, Topic: "Objects",
 		Text: "CiliumBandwidthPolicy and bandwidth annotations, CiliumLoadBalancerIPPool, CiliumEndpointSlice: " +
 			"nothing is limited, given or read.",
-		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "CiliumEndpointSlice", "IPAMClaim", "AddressBlock", "StickyAddress"},
+		Kinds: []string{"CiliumBandwidthPolicy", "CiliumLoadBalancerIPPool", "CiliumEndpointSlice"},
 		Keys:  []string{"enable-bandwidth-manager=true", "enable-cilium-endpoint-slice=true"},
 	},
 	{

@@ -19,13 +19,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/internal/operator/address"
 	"weftnet.io/weftnet/internal/sink/kube"
 )
 
 const (
 	identityEvery = time.Minute
 	identityRest  = 15 * time.Minute // longer than any gap in a watch that a node outlives
-	endpointEvery = time.Minute      // two looks: an agent may not take over what an earlier pod has left on another node
+	addressEvery  = time.Minute
+	endpointEvery = time.Minute // two looks: an agent may not take over what an earlier pod has left on another node
 )
 
 var (
@@ -58,6 +60,15 @@ func every(m manager.Manager, log *slog.Logger, name string, interval time.Durat
 			}
 		}
 	}))
+}
+
+// addAddresses sweeps addresses of further networks.
+func addAddresses(m manager.Manager, log *slog.Logger) error {
+	s, err := address.New(address.Config{API: m.GetConfig(), Cached: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now, Log: log})
+	if err != nil {
+		return err
+	}
+	return every(m, log, "addresses of further networks", addressEvery, s.Sweep)
 }
 
 // identities deletes CiliumIdentities that no CiliumEndpoint uses. See package sink/kube for how agents keep one alive.

@@ -86,7 +86,7 @@ func Run(ctx context.Context, c Config) error {
 	f := condition.Facts{Client: m.GetClient(), Live: m.GetAPIReader(), Groups: len(missing) == 0}
 	statuses := func(m manager.Manager, _ *slog.Logger) error { return addAllConditions(m, f) }
 	for name, add := range map[string]func(manager.Manager, *slog.Logger) error{
-		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "statuses": statuses,
+		"nodes": addNodes, "identities": addIdentities, "endpoints": addEndpoints, "addresses": addAddresses, "statuses": statuses,
 	} {
 		if err := add(m, c.Log); err != nil {
 			return fmt.Errorf("prepare the control of %s: %w", name, err)

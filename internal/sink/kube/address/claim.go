@@ -62,6 +62,9 @@ func (c *claim) prefixes(field string, list []string) (out []netip.Prefix, err e
 	return out, nil
 }
 
+// ClaimOwner is the owner, in blocks, of the addresses of an IPAMClaim.
+func ClaimOwner(namespace, name string) string { return "IPAMClaim " + namespace + "/" + name }
+
 // CollisionError says that a claim is another's.
 type CollisionError struct{ Claim, Has, Asks string }
 
@@ -93,7 +96,7 @@ func (c *claim) check(ctx context.Context) error {
 		return nil
 	}
 	// Two pods that are of no virtual machine: the claim is the other's as long as it holds an address.
-	held, err := c.book.holders(ctx, "IPAMClaim "+name)
+	held, err := c.book.holders(ctx, ClaimOwner(q.Namespace, q.Claim))
 	for _, h := range held {
 		if err == nil && h.Pod != q.Holder.Pod {
 			return &CollisionError{name, "pod " + h.Pod, pod}

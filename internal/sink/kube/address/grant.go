@@ -77,7 +77,7 @@ func (b *Book) Return(ctx context.Context, container, device string) error {
 func (b *Book) recordOf(q Request) (string, record) {
 	switch {
 	case q.Claim != "":
-		return "IPAMClaim " + q.Namespace + "/" + q.Claim, &claim{book: b, request: q}
+		return ClaimOwner(q.Namespace, q.Claim), &claim{book: b, request: q}
 	case q.Owner != (address.Owner{}):
 		return q.Owner.String(), &sticky{book: b, request: q}
 	}
@@ -150,7 +150,7 @@ func (b *Book) one(ctx context.Context, q Request, w cluster.Want, r Range, aske
 			return netip.Prefix{}, err
 		}
 	}
-	w.Was = foreignOwner(q.Holder.Pod)
+	w.Was = ForeignOwner(q.Holder.Pod)
 	for range rounds {
 		a := exact
 		var err error
@@ -167,7 +167,7 @@ func (b *Book) one(ctx context.Context, q Request, w cluster.Want, r Range, aske
 		case err == nil:
 			return netip.PrefixFrom(a, r.Subnet.Bits()), nil
 		case errors.As(err, &foreign):
-			if err := b.drop(ctx, b.own(w), a, foreignOwner(foreign.Pod)); err != nil || exact.IsValid() {
+			if err := b.drop(ctx, b.own(w), a, ForeignOwner(foreign.Pod)); err != nil || exact.IsValid() {
 				return netip.Prefix{}, errors.Join(foreign, err)
 			}
 		default:
@@ -177,5 +177,5 @@ func (b *Book) one(ctx context.Context, q Request, w cluster.Want, r Range, aske
 	return netip.Prefix{}, fmt.Errorf("whereabouts on other nodes takes the addresses of %s faster than this node can follow: try again", r.Subnet)
 }
 
-// foreignOwner is the owner, in blocks, of an address that a pod has from whereabouts.
-func foreignOwner(pod string) string { return "whereabouts, pod " + pod }
+// ForeignOwner is the owner, in blocks, of an address that a pod has from whereabouts.
+func ForeignOwner(pod string) string { return "whereabouts, pod " + pod }
