@@ -118,6 +118,10 @@ func identity(labels string) string {
 	return fmt.Sprintf("{apiVersion: cilium.io/v2, kind: CiliumIdentity, metadata: {name: '4711'}, security-labels: {%s}}", labels)
 }
 
+func lease(name string) string {
+	return fmt.Sprintf("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: %s, namespace: kube-system}}", name)
+}
+
 // addresses is a block of which NICs of these nodes hold an address each.
 func addresses(nodes ...string) string {
 	var used []string
@@ -148,6 +152,7 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"takes an address of another's block":  {"n1", "addressblocks", addresses("n2"), addresses("n2", "n1")},
 		"gives back an address":                {"n1", "addressblocks", addresses("n2", "n1"), addresses("n2")},
 		"gives back a block":                   {"n1", "addressblocks", addresses(), ""},
+		"renews its hold on addresses":         {"n1", "leases", "", lease("weft-addresses.n1")},
 		"publishes a pod":                      {"n1", "ciliumendpoints", "", endpoint(mine)},
 		"changes a pod's endpoint":             {"n1", "ciliumendpoints", endpoint(mine), endpoint(mine)},
 		"withdraws a pod":                      {"n1", "ciliumendpoints", endpoint(mine), ""},
@@ -169,6 +174,8 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"takes an address for another":       {"n1", "addressblocks", addresses(), addresses("n2")},
 		"puts itself in another's place":     {"n1", "addressblocks", addresses("n2"), addresses("n1")},
 		"removes another's addresses":        {"n1", "addressblocks", addresses("n2"), ""},
+		"renews another's hold":              {"n1", "leases", lease("weft-addresses.n2"), lease("weft-addresses.n2")},
+		"takes the operator's place":         {"n1", "leases", lease("cilium-operator-resource-lock"), lease("cilium-operator-resource-lock")},
 		"makes another's CiliumNode":         {"n1", "ciliumnodes", "", node("n2", "")},
 		"changes another's CiliumNode":       {"n1", "ciliumnodes", node("n2", ""), node("n2", "")},
 		"removes another's CiliumNode":       {"n1", "ciliumnodes", node("n2", ""), ""},

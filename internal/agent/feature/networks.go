@@ -22,9 +22,11 @@ var networks = Feature{
 		if err != nil {
 			return nil, err
 		}
-		runners := []Runner{keep(n, opened.Loop()), keep(n, granted)}
+		runners := []Runner{keep(n, opened.Loop()), keep(n, granted), keep(n, opened.Silent())}
 		if n.Cluster != nil {
-			runners = append(runners, Runner{Name: "unused addresses", Run: func(ctx context.Context) error { return network.Sweep(ctx, n.DB, n.Cluster) }})
+			runners = append(runners,
+				Runner{Name: "unused addresses", Run: func(ctx context.Context) error { return network.Sweep(ctx, n.DB, n.Cluster) }},
+				Runner{Name: "hold on addresses", Run: func(ctx context.Context) error { return n.Cluster.Keep(ctx, n.DB) }})
 		}
 		if n.Events != nil {
 			runners = append(runners, Runner{Name: "events of further NICs", Run: func(ctx context.Context) error { return opened.Tell(ctx, n.Events) }})

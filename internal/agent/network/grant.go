@@ -7,6 +7,7 @@ import (
 	"weftnet.io/weftnet/internal/reconcile"
 	sink "weftnet.io/weftnet/internal/sink/grant"
 	"weftnet.io/weftnet/internal/sink/kube/order"
+	"weftnet.io/weftnet/internal/sink/link/silence"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table/grant"
@@ -30,6 +31,11 @@ func Granted(db *state.DB, cluster *Cluster) (*reconcile.Loop[grant.Order], erro
 		}
 	}
 	return s.Loop(), s.Begin()
+}
+
+// Silent is the loop that keeps NICs from sending whose addresses may be another node's.
+func (n *Networks) Silent() *reconcile.Loop[grant.Silence] {
+	return &reconcile.Loop[grant.Silence]{Table: grant.Silences, Sink: &silence.NICs{DB: n.Options.DB, Root: n.Options.Root}, WaitSynced: true}
 }
 
 // Sweep gives back addresses that this node has no use for, once the orders of NICs that live are known.

@@ -48,9 +48,9 @@ import (
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-// Derivations keeps Interfaces, Troubles, Statuses and Orders.
+// Derivations keeps Interfaces, Troubles, Statuses, Orders and Silences.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t)}
+	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t), silences()}
 }
 
 func interfaces(t *table.Tables) state.AnyDerivation {

@@ -108,6 +108,7 @@ type Want struct {
 	Owner  string           // keeps the address when the NIC is gone; empty: none does
 	Was    string           // an owner whose address this NIC may take over; empty: none
 	Holder Holder
+	Alone  bool // an owner's address is held by one NIC at a time: another one that holds it loses it
 }
 
 func (w Want) within(a netip.Addr) bool {
@@ -183,6 +184,20 @@ func (b *Block) Free(w Want, now time.Time, rest time.Duration) (n int) {
 	return n
 }
 
+// Others are the NICs that hold an owner's address of the block beside the one that wants it, with a *HeldError that says so; none: nil.
+func (b *Block) Others(w Want) (others []Holder, err error) {
+	for _, a := range b.sorted() {
+		if u := b.Used[a]; w.Owner != "" && u.Owner == w.Owner && w.within(a) {
+			for _, h := range u.Holders {
+				if !w.Holder.Is(h) {
+					others, err = append(others, h), &HeldError{Address: a, Use: u}
+				}
+			}
+		}
+	}
+	return others, err
+}
+
 // Full tells whether every address is held or kept.
 func (b *Block) Full() bool {
 	for _, u := range b.Used {
@@ -227,7 +242,9 @@ func (b *Block) hold(a netip.Addr, w Want, now time.Time) {
 	if w.Owner != "" || u.Owner == w.Was {
 		u.Owner = w.Owner
 	}
-	if i := slices.IndexFunc(u.Holders, w.Holder.Is); i >= 0 {
+	if i := slices.IndexFunc(u.Holders, w.Holder.Is); w.Alone {
+		u.Holders = []Holder{w.Holder}
+	} else if i >= 0 {
 		u.Holders[i] = w.Holder
 	} else {
 		u.Holders = append(u.Holders, w.Holder)

@@ -51,6 +51,9 @@ func (d *Definition) Terms(q Request, owner address.Owner) grant.Terms {
 	conf := map[string]json.RawMessage{}
 	_ = json.Unmarshal(d.Main().Raw, &conf) // Define has read it
 	set(conf, "name", d.Network)
+	if d.Main().IPAM.Type != ClusterIPAM && q.IPAMClaim == "" {
+		owner = address.Owner{} // ranges that fit today would run short
+	}
 	return grant.Terms{Type: d.Main().IPAM.Type, Config: string(encode(conf)), Asked: q.Addresses, Claim: q.IPAMClaim, Owner: owner}
 }
 

@@ -53,6 +53,7 @@ type Sink struct {
 
 	mu   sync.Mutex
 	jobs map[state.Key]*job // what goes on
+	lost map[state.Key]bool // granted, as this process knows, but not by what Granters say
 }
 
 var _ reconcile.Sink[grant.Order] = (*Sink)(nil)
@@ -76,15 +77,22 @@ func (s *Sink) Loop() *reconcile.Loop[grant.Order] {
 	return &reconcile.Loop[grant.Order]{Table: grant.Orders, Sink: s, WaitSynced: true, MaxBackoff: 10 * time.Second}
 }
 
-// Begin marks the table of what has been granted as complete: an agent that starts has granted nothing.
+// Begin marks the tables of what has been granted, and has lapsed, as complete: an agent that starts has done nothing.
 func (s *Sink) Begin() error {
-	return s.DB.Write(func(tx *state.Tx) error { grant.Grants.MarkSynced(tx); return nil })
+	return s.DB.Write(func(tx *state.Tx) error {
+		grant.Grants.MarkSynced(tx)
+		grant.Lapses.MarkSynced(tx)
+		return nil
+	})
 }
 
 // Dump lists what is granted, and what Granters know beyond that.
 func (s *Sink) Dump(ctx context.Context) (iter.Seq2[state.Key, grant.Order], error) {
 	list := map[state.Key]grant.Order{}
 	asked := map[Granter]bool{}
+	s.mu.Lock()
+	s.lost = map[state.Key]bool{}
+	s.mu.Unlock()
 	for kind, g := range s.Granters {
 		if asked[g] {
 			continue
@@ -101,7 +109,13 @@ func (s *Sink) Dump(ctx context.Context) (iter.Seq2[state.Key, grant.Order], err
 	}
 	for g := range grant.Grants.All(s.DB.Snapshot()) {
 		key := grant.Grants.Key(g)
-		if _, held := list[key]; held && g.Why == "" {
+		switch _, held := list[key]; {
+		case g.Why != "":
+		case !held:
+			s.mu.Lock()
+			s.lost[key] = true
+			s.mu.Unlock()
+		default:
 			list[key] = grant.Order{ContainerID: g.ContainerID, First: g.First, Interface: g.Interface, Terms: g.Terms}
 		}
 	}
@@ -188,10 +202,11 @@ func (s *Sink) give(ctx context.Context, o grant.Order) error {
 		return s.refused(o, err)
 	}
 	had, there := grant.Grants.One(s.DB.Snapshot(), grant.Orders.Key(o))
-	if there && had.Why == "" && had.Terms.Equal(o.Terms) {
+	switch same := had.Terms.Equal(o.Terms); {
+	case !there || had.Why != "":
+	case same && !s.isLost(o):
 		return nil // it has been made since
-	}
-	if there && had.Why == "" {
+	case !same:
 		if err := s.take(ctx, grant.Order{ContainerID: o.ContainerID, Interface: o.Interface, Terms: had.Terms}); err != nil {
 			return s.refused(o, err)
 		}
@@ -201,6 +216,12 @@ func (s *Sink) give(ctx context.Context, o grant.Order) error {
 		return s.refused(o, err)
 	}
 	return s.put(grant.Grant{ContainerID: o.ContainerID, First: o.First, Interface: o.Interface, Terms: o.Terms, Is: is})
+}
+
+func (s *Sink) isLost(o grant.Order) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lost[grant.Orders.Key(o)]
 }
 
 // refused writes down why there is nothing. What has been granted before stays so.

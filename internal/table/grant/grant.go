@@ -48,6 +48,9 @@ func (t Terms) Equal(o Terms) bool {
 	return t.Type == o.Type && t.Config == o.Config && t.Claim == o.Claim && t.Owner == o.Owner && slices.Equal(t.Asked, o.Asked)
 }
 
+// Moves tells whether another node may take the addresses over while the NIC is there.
+func (t Terms) Moves() bool { return t.Claim != "" || t.Owner != (address.Owner{}) }
+
 // Order asks for the addresses of one NIC.
 type Order struct {
 	ContainerID string

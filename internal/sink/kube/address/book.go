@@ -33,6 +33,9 @@ type Config struct {
 	Now  func() time.Time // nil: time.Now
 	Log  *slog.Logger     // nil: none
 
+	// Over tells whether the hold of another node on what it has has lapsed; nil: it never does.
+	Over func(ctx context.Context, node string) (bool, error)
+
 	Whereabouts string // namespace of the objects of whereabouts; empty: kube-system, as the plugin itself has it
 }
 
@@ -46,6 +49,7 @@ type Book struct {
 	sticky object.Client[v1alpha1.StickyAddress, *v1alpha1.StickyAddress]
 	claims object.Client[claimv1.IPAMClaim, *claimv1.IPAMClaim]
 	others *Mirror
+	over   func(ctx context.Context, node string) (bool, error)
 
 	mu      sync.Mutex // guards what follows
 	waiting []*ask
@@ -97,7 +101,7 @@ func New(c Config) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{
-		node: c.Node, rest: c.Rest, now: c.Now, log: c.Log, blocks: blocks, sticky: sticky, claims: claims, others: others,
+		node: c.Node, rest: c.Rest, now: c.Now, log: c.Log, blocks: blocks, sticky: sticky, claims: claims, others: others, over: c.Over,
 		mine: map[nic]bool{}, known: newKnown(),
 	}
 	if b.rest == 0 {

@@ -94,7 +94,7 @@ func (b *Book) grant(ctx context.Context, q Request, owner string, r record) (is
 		}
 		asks = slices.Concat(asks, more)
 	}
-	taken := cluster.Want{Space: q.Space, Owner: owner, Holder: q.Holder}
+	taken := cluster.Want{Space: q.Space, Owner: owner, Holder: q.Holder, Alone: q.Owner.Kind == "StatefulSet"}
 	for _, one := range q.Ranges {
 		w := taken
 		w.From = one.From

@@ -2,6 +2,7 @@ package address
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -57,6 +58,11 @@ func (p *plan) change(k cluster.Key, a *ask) *cluster.Block {
 
 // place puts the answer to an ask into the plan.
 func (p *plan) place(ctx context.Context, a *ask) error {
+	if a.want.Alone && a.disown == nil {
+		if err := p.alone(ctx, a.want); err != nil {
+			return err
+		}
+	}
 	switch h := a.want.Holder; {
 	case a.release:
 		for _, k := range p.holding(nic{h.Container, h.Interface}) {
@@ -106,6 +112,38 @@ func (p *plan) place(ctx context.Context, a *ask) error {
 	}
 	a.got, _ = b.Take(a.want, p.now, p.book.rest)
 	return nil
+}
+
+// alone waits for the NICs that hold the owner's addresses: until they are gone, or their node's hold has lapsed.
+func (p *plan) alone(ctx context.Context, w cluster.Want) error {
+	if _, err := p.others(w); err != nil && !p.read { // what is known may be old
+		if err := p.readAll(ctx); err != nil {
+			return err
+		}
+	}
+	others, held := p.others(w)
+	for _, h := range others {
+		over := false
+		if p.book.over != nil && h.Node != p.book.node {
+			var err error
+			if over, err = p.book.over(ctx, h.Node); err != nil {
+				return err
+			}
+		}
+		if !over {
+			return fmt.Errorf("%w; it moves when that NIC is gone, or when node %s has not been heard of for a while", held, h.Node)
+		}
+	}
+	return nil
+}
+
+func (p *plan) others(w cluster.Want) (others []cluster.Holder, held error) {
+	for _, k := range sortedKeys(p.book.known.owners[w.Owner]) {
+		if more, err := p.see(k).Others(w); k.Space == w.Space && err != nil {
+			others, held = append(others, more...), err
+		}
+	}
+	return others, held
 }
 
 // refuses says why a NIC cannot have the address that it asks for; nil: it can.

@@ -21,6 +21,7 @@ import (
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/policy/gap"
 	book "weftnet.io/weftnet/internal/sink/kube/address"
+	"weftnet.io/weftnet/internal/sink/kube/lapse"
 	"weftnet.io/weftnet/internal/table/grant"
 )
 
@@ -37,14 +38,22 @@ type Config struct {
 // Cluster grants addresses that the whole cluster shares.
 type Cluster struct {
 	Config
-	book *book.Book
-	// slices are the parts of nodes that a controller of whereabouts gives.
-	slices *book.Mirror
+	book   *book.Book
+	slices *book.Mirror // the parts of nodes that a controller of whereabouts gives
+	hold   *lapse.Hold
 }
 
 // New makes the one of a node.
 func New(c Config) (*Cluster, error) {
-	config := book.Config{API: c.API, Node: c.Node, Log: c.Log}
+	others, err := lapse.NewOthers(c.API, nil)
+	if err != nil {
+		return nil, err
+	}
+	hold, err := lapse.NewHold(c.API, c.Node, nil)
+	if err != nil {
+		return nil, err
+	}
+	config := book.Config{API: c.API, Node: c.Node, Log: c.Log, Over: others.Over}
 	b, err := book.New(config)
 	if err != nil {
 		return nil, err
@@ -53,7 +62,7 @@ func New(c Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Config: c, book: b, slices: m}, nil
+	return &Cluster{Config: c, book: b, slices: m, hold: hold}, nil
 }
 
 // Types are those of ipam that it serves.
@@ -151,14 +160,9 @@ func (c *Cluster) request(ctx context.Context, o grant.Order, r whereabouts.Rang
 		Network: o.Definition, NetworkName: r.Name, Space: r.Network, Namespace: o.Namespace, Claim: o.Terms.Claim,
 		Holder: cluster.Holder{Node: c.Node, Container: o.ContainerID, Interface: o.Interface, Pod: o.PodRef()},
 	}
-	switch o.Terms.Type {
-	case attachment.ClusterIPAM:
-		q.Owner = o.Terms.Owner
-	case attachment.Whereabouts:
+	q.Owner = o.Terms.Owner
+	if o.Terms.Type == attachment.Whereabouts {
 		q.Books = &r
-		if o.Terms.Claim != "" {
-			q.Owner = o.Terms.Owner // a claim names it
-		}
 		if !r.Overlapping && len(r.Of) > 0 {
 			q.Space = whereabouts.PoolName(r.Network, "", r.Of[0].Subnet)
 		}

@@ -1,0 +1,37 @@
+package network
+
+import (
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/grant"
+	"weftnet.io/weftnet/internal/table/network"
+)
+
+// silences are the NICs that must not send, since another node may have their addresses.
+func silences() state.AnyDerivation {
+	return &state.Derivation[grant.Silence]{
+		Name: "silences", Out: grant.Silences, KeyOf: grant.Silences.Key,
+		Inputs: []state.Input{
+			state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key { return []state.Key{network.Finished.Key(m)} }),
+			state.On(grant.Lapses, func(r state.Reader, l grant.Lapse) (keys []state.Key) {
+				if l.ContainerID != "" {
+					return []state.Key{grant.Lapses.Key(l)}
+				}
+				for m := range network.Finished.All(r) {
+					keys = append(keys, network.Finished.Key(m))
+				}
+				return keys
+			}),
+		},
+		Compute: func(r state.Reader, key state.Key) []grant.Silence {
+			m, ok := network.Finished.One(r, key)
+			if !ok || !m.Want.Terms.Moves() {
+				return nil
+			}
+			_, all := grant.Lapses.One(r, grant.Lapses.Key(grant.Lapse{}))
+			if _, own := grant.Lapses.One(r, key); !all && !own {
+				return nil
+			}
+			return []grant.Silence{{ContainerID: m.Want.ContainerID, Interface: m.Want.Interface, Netns: m.Want.Netns}}
+		},
+	}
+}
