@@ -26,7 +26,7 @@ var networks = Feature{
 		if n.Cluster != nil {
 			runners = append(runners,
 				Runner{Name: "unused addresses", Run: func(ctx context.Context) error { return network.Sweep(ctx, n.DB, n.Cluster) }},
-				Runner{Name: "hold on addresses", Run: func(ctx context.Context) error { return n.Cluster.Keep(ctx, n.DB) }})
+				Runner{Name: "hold on addresses", Run: func(ctx context.Context) error { return network.Keep(ctx, n.DB, n.Tables, n.Cluster) }})
 		}
 		if n.Events != nil {
 			runners = append(runners, Runner{Name: "events of further NICs", Run: func(ctx context.Context) error { return opened.Tell(ctx, n.Events) }})

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"weftnet.io/weftnet/internal/reconcile"
 	sink "weftnet.io/weftnet/internal/sink/grant"
@@ -10,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/sink/link/silence"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
+	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/grant"
 )
 
@@ -25,7 +27,11 @@ func NewCluster(api order.API, node string, log *slog.Logger) (*Cluster, error) 
 // one more entry here. Without an API server there is no cluster that shares addresses.
 func Granted(db *state.DB, cluster *Cluster) (*reconcile.Loop[grant.Order], error) {
 	s := &sink.Sink{DB: db, Granters: map[string]sink.Granter{}}
-	if cluster != nil {
+	if cluster == nil { // nothing that it granted can lapse
+		if err := db.Write(func(tx *state.Tx) error { grant.Lapses.MarkSynced(tx); return nil }); err != nil {
+			return nil, err
+		}
+	} else {
 		for _, kind := range cluster.Types() {
 			s.Granters[kind] = cluster
 		}
@@ -36,6 +42,11 @@ func Granted(db *state.DB, cluster *Cluster) (*reconcile.Loop[grant.Order], erro
 // Silent is the loop that keeps NICs from sending whose addresses may be another node's.
 func (n *Networks) Silent() *reconcile.Loop[grant.Silence] {
 	return &reconcile.Loop[grant.Silence]{Table: grant.Silences, Sink: &silence.NICs{DB: n.Options.DB, Root: n.Options.Root}, WaitSynced: true}
+}
+
+// Keep holds addresses that may move, or lets go of them.
+func Keep(ctx context.Context, db *state.DB, t *table.Tables, cluster *Cluster) error {
+	return cluster.Keep(ctx, db, func() time.Duration { return t.Config(db.Snapshot()).Networks.Hold })
 }
 
 // Sweep gives back addresses that this node has no use for, once the orders of NICs that live are known.

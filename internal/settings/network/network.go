@@ -20,6 +20,7 @@ package network
 
 import (
 	"slices"
+	"time"
 
 	"weftnet.io/weftnet/internal/settings/key"
 )
@@ -29,9 +30,10 @@ const Concern key.Concern = "networks"
 
 // Networks says which definitions pods may use.
 type Networks struct {
-	Isolation bool     // those of the pod's own namespace only
-	Global    []string // … and of these namespaces
-	Policy    string   // at which NICs of a pod policy is enforced: Primary, All
+	Isolation bool          // those of the pod's own namespace only
+	Global    []string      // … and of these namespaces
+	Hold      time.Duration // for which a node without the API server counts on addresses that may move; 0: for ever
+	Policy    string        // at which NICs of a pod policy is enforced: Primary, All
 }
 
 // Values of policy-networks.
@@ -59,6 +61,11 @@ var Keys = []key.Of[Networks]{
 		Name: "network-namespace-isolation", Default: "false", Concern: Concern, Holds: key.NewAttachments, Syntax: key.Boolean,
 		Text: "pods get NICs by NetworkAttachmentDefinitions of their own namespace only, and of those in `network-global-namespaces`",
 		Read: key.Flag(func(c *Networks) *bool { return &c.Isolation }),
+	},
+	{
+		Name: "network-address-hold", Default: "40s", Concern: Concern, Holds: key.AtOnce, Syntax: key.Life,
+		Text: "NICs whose addresses may move to another node (`ipam` of type weft, of StatefulSets and virtual machines, and IPAMClaims) are silent while their node has had no word from the API server for this long, and other nodes take such addresses over no earlier; 0s: they never are, and the addresses move when their NICs are gone",
+		Read: func(r *key.Reader, c *Networks) { c.Hold = r.Life("network-address-hold") },
 	},
 	{
 		Name: "network-global-namespaces", Concern: Concern, Holds: key.NewAttachments, Needs: "`network-namespace-isolation: true`",

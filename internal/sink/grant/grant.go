@@ -77,13 +77,9 @@ func (s *Sink) Loop() *reconcile.Loop[grant.Order] {
 	return &reconcile.Loop[grant.Order]{Table: grant.Orders, Sink: s, WaitSynced: true, MaxBackoff: 10 * time.Second}
 }
 
-// Begin marks the tables of what has been granted, and has lapsed, as complete: an agent that starts has done nothing.
+// Begin marks the table of what has been granted as complete: an agent that starts has granted nothing.
 func (s *Sink) Begin() error {
-	return s.DB.Write(func(tx *state.Tx) error {
-		grant.Grants.MarkSynced(tx)
-		grant.Lapses.MarkSynced(tx)
-		return nil
-	})
+	return s.DB.Write(func(tx *state.Tx) error { grant.Grants.MarkSynced(tx); return nil })
 }
 
 // Dump lists what is granted, and what Granters know beyond that.

@@ -96,30 +96,13 @@ func (c *claim) check(ctx context.Context) error {
 		return nil
 	}
 	// Two pods that are of no virtual machine: the claim is the other's as long as it holds an address.
-	held, err := c.book.holders(ctx, ClaimOwner(q.Namespace, q.Claim))
+	held, err := c.book.holders(ctx, func(u cluster.Use, _ cluster.Holder) bool { return u.Owner == ClaimOwner(q.Namespace, q.Claim) })
 	for _, h := range held {
 		if err == nil && h.Pod != q.Holder.Pod {
 			return &CollisionError{name, "pod " + h.Pod, pod}
 		}
 	}
 	return err
-}
-
-// holders are the NICs that have an owner's addresses.
-func (b *Book) holders(ctx context.Context, owner string) (out []cluster.Holder, err error) {
-	b.work.Lock()
-	defer b.work.Unlock()
-	if err := b.readAll(ctx, true); err != nil {
-		return nil, err
-	}
-	for k := range b.known.owners[owner] {
-		for _, u := range b.known.blocks[k].block.Used {
-			if u.Owner == owner {
-				out = append(out, u.Holders...)
-			}
-		}
-	}
-	return out, nil
 }
 
 // stale tells whether the status names another pod, or says that the last attempt failed.

@@ -15,20 +15,22 @@ func (b *Book) holds(ctx context.Context, h cluster.Holder) bool {
 }
 
 // Held lists the NICs of this node that have addresses, each once, as the API server has it.
-func (b *Book) Held(ctx context.Context) (out []cluster.Holder, err error) {
+func (b *Book) Held(ctx context.Context) ([]cluster.Holder, error) {
+	return b.holders(ctx, func(_ cluster.Use, h cluster.Holder) bool { return h.Node == b.node })
+}
+
+// holders are the NICs that hold an address and count, each once.
+func (b *Book) holders(ctx context.Context, count func(cluster.Use, cluster.Holder) bool) (out []cluster.Holder, err error) {
 	b.work.Lock()
 	defer b.work.Unlock()
 	if err := b.readAll(ctx, true); err != nil {
 		return nil, err
 	}
-	for n, keys := range b.known.holders {
-		for k := range keys {
-			for _, u := range b.known.blocks[k].block.Used {
-				at := slices.IndexFunc(u.Holders, func(h cluster.Holder) bool {
-					return h.Node == b.node && h.Container == n.container && h.Interface == n.device
-				})
-				if at >= 0 && !slices.ContainsFunc(out, u.Holders[at].Is) {
-					out = append(out, u.Holders[at])
+	for _, one := range b.known.blocks {
+		for _, u := range one.block.Used {
+			for _, h := range u.Holders {
+				if count(u, h) && !slices.ContainsFunc(out, h.Is) {
+					out = append(out, h)
 				}
 			}
 		}

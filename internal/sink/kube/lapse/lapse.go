@@ -5,20 +5,22 @@
 // An address that stays with a workload may move to another node while its NIC on this one lives: where the node is cut off, its pods are made anew
 // elsewhere. Each node with such NICs renews a Lease. What follows from a Lease that is not renewed is counted by each side by its own clock:
 //
-//	   0 s   the node renewed it last
-//	Term     the node itself takes its hold for lapsed, and its NICs fall silent                                (Hold)
-//	Term+5   another node, which has looked at the Lease for as long and has not seen it change, may take over  (Others)
+//	 0 s  the node renewed it last
+//	40 s  the node itself takes its hold for lapsed, and its NICs fall silent                                 (Hold)
+//	45 s  another node, which has looked at the Lease for as long and has not seen it change, may take over   (Others)
+//
+// How long that is says the node itself (key network-address-hold), and so does its Lease.
 //
 // # Invariants
 //
 //   - The node counts from before it sent the renewal, another from when it first saw it: no clock is compared with another's.
-//   - A node without a Lease has never lapsed: nothing says that its NICs would fall silent.
+//   - A node without a Lease, or with one of no term, never lapses: nothing says that its NICs would fall silent.
 //   - After a lapse a NIC may speak again only if the blocks still have its name.
 //
 // # Example
 //
 //	hold := lapse.NewHold(config)
-//	err := hold.Run(ctx)               // on the one node
+//	err := hold.Run(ctx, needs)        // on the one node
 //	over, err := others.Over(ctx, "a") // on the other
 package lapse
 
@@ -36,13 +38,9 @@ import (
 	"weftnet.io/weftnet/internal/sink/kube/object"
 )
 
-// Term is how long a node holds what it has without a word from the API server.
-const Term = 40 * time.Second
-
 const (
-	every     = 10 * time.Second // between renewals
-	patience  = 5 * time.Second  // of one
-	margin    = 5 * time.Second  // in which NICs fall silent
+	patience  = 5 * time.Second // of one
+	margin    = 5 * time.Second // in which NICs fall silent
 	namespace = metav1.NamespaceSystem
 )
 
@@ -71,11 +69,11 @@ func NewHold(api *rest.Config, node string, now func() time.Time) (*Hold, error)
 	return &Hold{c, node, now}, err
 }
 
-// Renew says that the node is there.
-func (h *Hold) Renew(ctx context.Context) error {
+// Renew says that the node is there, and for how long that is said; 0: for ever.
+func (h *Hold) Renew(ctx context.Context, term time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	now, seconds := metav1.NewMicroTime(h.now()), int32(Term/time.Second)
+	now, seconds := metav1.NewMicroTime(h.now()), int32(term.Round(time.Second)/time.Second)
 	spec := coordinationv1.LeaseSpec{HolderIdentity: &h.node, RenewTime: &now, LeaseDurationSeconds: &seconds}
 	o, err := h.client.Get(ctx, namespace, Name(h.node))
 	if apierrors.IsNotFound(err) {
@@ -88,41 +86,49 @@ func (h *Hold) Renew(ctx context.Context) error {
 	return h.client.Update(ctx, o)
 }
 
-// Run renews the Lease for as long as needed says so, and tells when the hold lapses, and when it is back: again and again until that succeeds.
-// It ends with ctx.
-func (h *Hold) Run(ctx context.Context, needed func() (now bool, changed <-chan struct{}), lapsed func() error, back func(ctx context.Context) error) error {
-	last, silent := h.now(), false
+// Needs are what a node's hold is about.
+type Needs struct {
+	Term func() time.Duration // 0: the hold never lapses
+	Any  func() bool          // there is something that may move
+
+	Lapsed func() error                    // the hold has lapsed
+	Back   func(ctx context.Context) error // it is back, or there from the beginning; told again until there is no error
+}
+
+// often is how many renewals there are in a term.
+const often = 4
+
+// Run renews the Lease while there is a need. A hold that has never been renewed by this process counts as one that was long ago: how long the process
+// before has been without the API server is not known. It ends with ctx.
+func (h *Hold) Run(ctx context.Context, needs Needs) error {
+	var last time.Time
+	known, silent := false, false // the first is told, too
 	for {
-		want, changed := needed()
-		if !want {
-			if last = h.now(); silent {
-				silent = back(ctx) != nil
-			}
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
+		term := needs.Term()
+		wait := time.Second
+		if needs.Any() || silent {
+			began := h.now()
+			err := h.Renew(ctx, term)
+			switch {
+			case err == nil:
+				last, wait = began, max(term/often, time.Second)
+			case ctx.Err() != nil:
 				return ctx.Err()
+			case term > 0 && !silent && h.now().Sub(last) >= term:
+				if err := needs.Lapsed(); err != nil {
+					return err
+				}
+				known, silent = true, true
 			}
-		}
-		began := h.now()
-		err := h.Renew(ctx)
-		switch {
-		case err == nil:
-			if last = began; silent {
-				silent = back(ctx) != nil
+			if (silent || !known) && (err == nil || term == 0) && needs.Back(ctx) == nil {
+				known, silent = true, false
 			}
-		case h.now().Sub(last) >= Term && !silent:
-			if err := lapsed(); err != nil {
-				return err
+			if left := term - h.now().Sub(last); err != nil && !silent && term > 0 {
+				wait = min(max(left, 0), wait)
 			}
-			silent = true
-		}
-		wait := every
-		if left := Term - h.now().Sub(last); err != nil && !silent {
-			wait = min(max(left, 0), every/5)
-		} else if silent {
-			wait = every / 5
+		} else {
+			last = h.now() // with nothing to hold there is nothing to lapse
+			known = known || needs.Back(ctx) == nil
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -173,5 +179,9 @@ func (o *Others) Over(ctx context.Context, node string) (bool, error) {
 		o.seen[node] = sight{l.ResourceVersion, o.now()}
 		return false, nil
 	}
-	return o.now().Sub(s.since) >= Term+margin, nil
+	seconds := l.Spec.LeaseDurationSeconds
+	if seconds == nil || *seconds == 0 {
+		return false, nil
+	}
+	return o.now().Sub(s.since) >= time.Duration(*seconds)*time.Second+margin, nil
 }

@@ -2,41 +2,53 @@ package order
 
 import (
 	"context"
+	"time"
 
+	"weftnet.io/weftnet/internal/ipam/cluster"
+	"weftnet.io/weftnet/internal/sink/kube/lapse"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table/grant"
 )
 
-// Keep holds the addresses of NICs that may move: while the API server is out of reach for too long their rows of table Lapses say so, and when it is
-// back those of NICs whose addresses another node has by then. It ends with ctx.
-func (c *Cluster) Keep(ctx context.Context, db *state.DB) error {
-	movable := func() (bool, <-chan struct{}) {
-		s := db.Snapshot()
-		for o := range grant.Orders.All(s) {
+// Keep holds the addresses of NICs that may move. While the API server is out of reach for longer than term, table Lapses says so of all; when it is
+// back, of those whose addresses another node has by then. It ends with ctx.
+func (c *Cluster) Keep(ctx context.Context, db *state.DB, term func() time.Duration) error {
+	movable := func() bool {
+		for o := range grant.Orders.All(db.Snapshot()) {
 			if o.Terms.Moves() {
-				return true, nil
+				return true
 			}
 		}
-		return false, grant.Orders.WatchAll(s)
+		return false
 	}
 	lapsed := func() error {
 		c.Log.Warn("the API server has been out of reach for so long that other nodes may take addresses over: NICs that keep their addresses when they move are silent until it is back")
-		return db.Write(func(tx *state.Tx) error { grant.Lapses.Put(tx, grant.Lapse{}); return nil })
+		return db.Write(func(tx *state.Tx) error {
+			grant.Lapses.Put(tx, grant.Lapse{})
+			grant.Lapses.MarkSynced(tx)
+			return nil
+		})
 	}
-	return c.hold.Run(ctx, movable, lapsed, func(ctx context.Context) error { return c.back(ctx, db) })
+	return c.hold.Run(ctx, lapse.Needs{Term: term, Any: movable, Lapsed: lapsed, Back: func(ctx context.Context) error { return c.back(ctx, db) }})
 }
 
 // back lets NICs speak again whose addresses are theirs still, or again.
 func (c *Cluster) back(ctx context.Context, db *state.DB) error {
-	held, err := c.book.Held(ctx)
-	if err != nil {
-		return err
+	var made []grant.Order
+	for o := range grant.Orders.All(db.Snapshot()) {
+		if o.Terms.Moves() && len(o.Has) > 0 {
+			made = append(made, o)
+		}
+	}
+	var held []cluster.Holder
+	if len(made) > 0 {
+		var err error
+		if held, err = c.book.Held(ctx); err != nil {
+			return err
+		}
 	}
 	lost := map[state.Key]grant.Lapse{}
-	for o := range grant.Orders.All(db.Snapshot()) {
-		if !o.Terms.Moves() || len(o.Has) == 0 {
-			continue
-		}
+	for _, o := range made {
 		there := false
 		for _, h := range held {
 			there = there || h.Container == o.ContainerID && h.Interface == o.Interface
@@ -59,6 +71,7 @@ func (c *Cluster) back(ctx context.Context, db *state.DB) error {
 		for _, l := range lost {
 			grant.Lapses.Put(tx, l)
 		}
+		grant.Lapses.MarkSynced(tx)
 		return nil
 	})
 }
