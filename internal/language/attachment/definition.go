@@ -107,6 +107,7 @@ func Define(namespace, name, config string) (Definition, []gap.Gap) {
 		}
 		d.plugin(field, text, one)
 	}
+	d.gaps = append(d.gaps, d.ungrantable()...)
 	return d.Definition, d.gaps
 }
 

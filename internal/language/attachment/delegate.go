@@ -47,7 +47,7 @@ func (d *Definition) Unfit() (gaps []gap.Gap) {
 			gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: "ipam.type", Message: fmt.Sprintf("%q gives no addresses of the pod network: leave ipam out", p.IPAM.Type)})
 		}
 	}
-	return append(gaps, d.ungrantable()...)
+	return gaps
 }
 
 // OwnType is the plugin whose NICs are in the pod network, which the agent makes itself.

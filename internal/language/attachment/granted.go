@@ -43,7 +43,13 @@ func (d *Definition) ungrantable() []gap.Gap {
 	if !d.Granted() {
 		return nil
 	}
-	return grants[d.Main().IPAM.Type](d.Main().Raw)
+	gaps := grants[d.Main().IPAM.Type](d.Main().Raw)
+	for i := range gaps {
+		if len(d.Plugins) > 1 {
+			gaps[i].Field = under("plugins[0]", gaps[i].Field)
+		}
+	}
+	return gaps
 }
 
 // Terms are what is to be granted for one request of a workload.

@@ -10,7 +10,7 @@ import (
 func TestWhoKeepsThePodsAddresses(t *testing.T) {
 	yes := true
 	for want, p := range map[string]metav1.ObjectMeta{
-		"": {OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-7d", Controller: &yes}}},
+		"":                              {OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-7d", Controller: &yes}}},
 		"StatefulSet shop/db, pod db-0": {OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db", UID: "u", Controller: &yes}}},
 		"VirtualMachine shop/press":     {OwnerReferences: []metav1.OwnerReference{{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachineInstance", Name: "press", UID: "u", Controller: &yes}}},
 		"VirtualMachine shop/lathe":     {Labels: map[string]string{"kubevirt.io": "virt-launcher", "vm.kubevirt.io/name": "lathe"}},

@@ -200,8 +200,7 @@ func (s *Sweeper) kept(ctx context.Context, held map[string]bool) (kept, error) 
 			if err := s.stickies.Delete(ctx, o); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
 				return nil, fmt.Errorf("delete StickyAddress %s/%s: %w", o.Namespace, o.Name, err)
 			}
-			continue // its addresses are free at the next sweep
-		}
+		} // its addresses are free at the next sweep
 		for _, text := range o.Spec.Addresses {
 			if p, err := netip.ParsePrefix(text); err == nil {
 				k.add(o.Spec.Space, o.Spec.Owner, p.Addr())
