@@ -109,7 +109,7 @@ func namespace(o *manifest.Object) string { return cmp.Or(o.Namespace, metav1.Na
 // IsChecked tells whether an object may ask for further networks, or defines one.
 func IsChecked(o *manifest.Object) bool {
 	_, workload := manifest.TemplateDepth(o.Kind)
-	return workload || isDefinition(o) || isOpenShift(o)
+	return workload || IsDefinition(o) || isOpenShift(o)
 }
 
 // twice finds objects that stand twice among the files: only what is applied last stays.

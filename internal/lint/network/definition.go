@@ -1,33 +1,33 @@
 package network
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/openshift"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
+	"weftnet.io/weftnet/internal/policy/gap"
 )
 
-func isDefinition(o *manifest.Object) bool {
+// IsDefinition tells whether an object is a NetworkAttachmentDefinition.
+func IsDefinition(o *manifest.Object) bool {
 	return o.Kind == "NetworkAttachmentDefinition" && strings.HasPrefix(o.APIVersion, cncfv1.SchemeGroupVersion.Group+"/")
 }
 
 func isOpenShift(o *manifest.Object) bool {
-	return o.Kind == "Network" && strings.HasPrefix(o.APIVersion, "operator.openshift.io/")
+	return o.Kind == openshift.Kind && strings.HasPrefix(o.APIVersion, openshift.GroupVersion.Group+"/")
 }
 
 // define reads what defines networks.
 func (c *checker) define(o *manifest.Object) {
 	switch {
-	case isDefinition(o):
+	case IsDefinition(o):
 		var d cncfv1.NetworkAttachmentDefinition
 		if err := o.Decode(&d); err != nil {
 			c.add(o, lint.Error, "schema", "spec", "it cannot be read: "+err.Error(), "", "")
@@ -41,27 +41,22 @@ func (c *checker) define(o *manifest.Object) {
 
 // additional reads the additionalNetworks of an OpenShift cluster, which become definitions.
 func (c *checker) additional(o *manifest.Object) {
-	var n struct {
-		Spec struct {
-			AdditionalNetworks []struct {
-				Name         string `json:"name"`
-				Namespace    string `json:"namespace"`
-				Type         string `json:"type"`
-				RawCNIConfig string `json:"rawCNIConfig"`
-			} `json:"additionalNetworks"`
-		} `json:"spec"`
-	}
-	if err := o.Decode(&n); err != nil {
+	networks, err := openshift.Networks(o.JSON)
+	if err != nil {
 		c.add(o, lint.Error, "schema", "spec.additionalNetworks", "it cannot be read: "+err.Error(), "", "")
 		return
 	}
-	for i, one := range n.Spec.AdditionalNetworks {
-		field := fmt.Sprintf("spec.additionalNetworks[%d]", i)
-		if one.Type != "Raw" {
-			c.add(o, lint.Warning, "partial", field+".type", fmt.Sprintf("a network of type %q is not read here: only Raw is, whose rawCNIConfig is a CNI configuration", one.Type), "", "")
-			continue
+	for _, n := range networks {
+		for _, g := range n.Gaps {
+			severity, check := lint.Error, "rejected"
+			if g.Reason == gap.NotImplemented {
+				severity, check = lint.Warning, "partial"
+			}
+			c.add(o, severity, check, g.Field, g.Message, "", "")
 		}
-		c.definition(o, cmp.Or(one.Namespace, metav1.NamespaceDefault), one.Name, field+".rawCNIConfig", one.RawCNIConfig, nil)
+		if len(n.Gaps) == 0 {
+			c.definition(o, n.Namespace, n.Name, n.Field, n.Config, nil)
+		}
 	}
 }
 
@@ -78,6 +73,7 @@ var definitionChecks = []func(*checker, *definition){
 	(*checker).static,
 	(*checker).device,
 	(*checker).plugin,
+	(*checker).unfit,
 }
 
 // static looks at addresses that stand in a definition, which many workloads share.
@@ -164,6 +160,13 @@ func (c *checker) plugin(d *definition) {
 			fix = fmt.Sprintf("%q: %q", "type", meant)
 		}
 		c.within(d, lint.Warning, "plugin", field, fmt.Sprintf("plugin %q is none that is known here; each node needs a program of that name among its CNI plugins", p.Type), meant, fix)
+	}
+}
+
+// unfit looks at what Weftnet attaches no workload by: another plugin may, where the definition comes from.
+func (c *checker) unfit(d *definition) {
+	for _, g := range d.Unfit() {
+		c.within(d, lint.Warning, "unfit", "", g.String(), "", "")
 	}
 }
 
