@@ -385,9 +385,10 @@ func TestTheWebhookAsksForOneSecretAndOneConfiguration(t *testing.T) {
 		}
 	}
 	on := mustRender(t, "{webhook: {enabled: true, failurePolicy: Fail, port: 19444, namespaceSelector: {matchLabels: {checked: ok}}}, operator: {extraArgs: [--debug]}}")
-	c := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, on, "ValidatingWebhookConfiguration/weft-policies").Webhooks[0]
-	if *c.FailurePolicy != admissionregistrationv1.Fail || c.NamespaceSelector.MatchLabels["checked"] != "ok" || *c.ClientConfig.Service.Path != "/validate" {
-		t.Errorf("%+v", c)
+	for _, c := range find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, on, "ValidatingWebhookConfiguration/weft-policies").Webhooks {
+		if *c.FailurePolicy != admissionregistrationv1.Fail || c.NamespaceSelector.MatchLabels["checked"] != "ok" || *c.ClientConfig.Service.Path != "/validate" {
+			t.Errorf("%+v", c)
+		}
 	}
 	if args := find[*appsv1.Deployment](t, on, "Deployment/cilium-operator").Spec.Template.Spec.Containers[0].Args; !slices.Equal(args, []string{"--webhook-serve-addr=:19444", "--debug"}) {
 		t.Errorf("args %v", args)

@@ -79,12 +79,14 @@ func TestTheOperatorMayWriteTheStatusOfWhatItJudges(t *testing.T) {
 	equal(t, "the operator may update", have, want)
 }
 
-func TestTheWebhookIsAskedAboutAllPolicies(t *testing.T) {
+func TestTheWebhookIsAskedAboutAllThatIsReviewed(t *testing.T) {
 	have, want := map[string]bool{}, map[string]bool{}
 	hooks := find[*admissionregistrationv1.ValidatingWebhookConfiguration](t, mustRender(t, "webhook: {enabled: true}"), "ValidatingWebhookConfiguration/weft-policies")
-	for _, r := range hooks.Webhooks[0].Rules {
-		for _, resource := range r.Resources {
-			have[r.APIGroups[0]+"/"+r.APIVersions[0]+" "+resource] = true
+	for _, hook := range hooks.Webhooks {
+		for _, r := range hook.Rules {
+			for _, resource := range r.Resources {
+				have[r.APIGroups[0]+"/"+r.APIVersions[0]+" "+resource] = true
+			}
 		}
 	}
 	for k := range registry.ReadBy(registry.Webhook) {

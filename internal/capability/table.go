@@ -145,7 +145,7 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Checking further networks",
 		Text: "`weft net check` says what is wrong with NetworkAttachmentDefinitions and with what asks for them, pods and virtual machines, before they are " +
-			"applied: what is named and is not there, with what lies near; what is defined twice; addresses that no NIC can have.",
+			"applied, also as an admission webhook: what is named and is not there, with what lies near; what is defined twice; addresses that no NIC can have.",
 		Commands: []string{"net check"},
 	},
 	{

@@ -133,7 +133,7 @@ var All = []Kind{
 	},
 	{
 		Name: "NetworkAttachmentDefinition", Group: cncf, Resource: cncfv1.NetworkAttachmentDefinitionResource, Namespaced: true,
-		New: of[cncfv1.NetworkAttachmentDefinition](), Readers: everywhere, Optional: true, gaps: definitionGaps,
+		New: of[cncfv1.NetworkAttachmentDefinition](), Readers: everywhere | Webhook, Optional: true, gaps: definitionGaps,
 		fill: one(func(*table.Tables) *state.Table[attachment.Named] { return attachment.Table }, attachment.Row, byName[*cncfv1.NetworkAttachmentDefinition]),
 	},
 }

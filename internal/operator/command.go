@@ -46,7 +46,7 @@ the chart has them, and until they are there the operator waits and says which a
 	f.StringVar(&c.Namespace, "namespace", ownNamespace(), "namespace of the Lease")
 	f.StringVar(&c.HealthAddress, "operator-api-serve-addr", "127.0.0.1:9234", "address of /healthz; empty: none")
 	f.StringVar(&c.MetricsAddress, "operator-prometheus-serve-addr", ":9963", "address of /metrics; empty: none")
-	f.StringVar(&c.WebhookAddress, "webhook-serve-addr", "", "address of the webhook that checks policies as they are applied; empty: none")
+	f.StringVar(&c.WebhookAddress, "webhook-serve-addr", "", "address of the webhook that checks policies and networks as they are applied; empty: none")
 	f.BoolVar(&c.Certificates, "hubble-certificates", false, "make and renew the certificates of agents and relays: Secrets cilium-ca, hubble-server-certs, hubble-relay-client-certs")
 	f.BoolVar(&debug, "debug", false, "log more")
 	return command

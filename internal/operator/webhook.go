@@ -14,7 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/policy/gap"
 )
 
-// addWebhook lets this replica answer the API server about policies. What they select is told by the identities of the
+// addWebhook lets this replica answer the API server about policies and networks. What policies select is told by the identities of the
 // cluster, which the control of identities watches anyway.
 func addWebhook(m manager.Manager, c Config, f condition.Facts) error {
 	keeper := &admission.Keeper{Reader: m.GetAPIReader(), Writer: m.GetClient(), Namespace: c.Namespace, Leads: m.Elected(), Log: c.Log}

@@ -224,6 +224,21 @@ func review(t *testing.T, object, old string) []byte {
 	return text
 }
 
+// ask has an object reviewed.
+func ask(t *testing.T, v *Reviewer, object, old string) (allowed bool, message string, warnings []string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	v.ServeHTTP(w, httptest.NewRequest(http.MethodPost, Path, bytes.NewReader(review(t, object, old))))
+	var answer admissionv1.AdmissionReview
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Response == nil || answer.Response.UID != "7" || answer.Kind != "AdmissionReview" {
+		t.Fatalf("%v %s", err, w.Body)
+	}
+	if answer.Response.Result != nil {
+		message = answer.Response.Result.Message
+	}
+	return answer.Response.Allowed, message, answer.Response.Warnings
+}
+
 func TestPoliciesAreRefusedOrWarnedAbout(t *testing.T) {
 	const (
 		empty  = `"ingress": []`
@@ -254,19 +269,9 @@ func TestPoliciesAreRefusedOrWarnedAbout(t *testing.T) {
 		{"a deletion", "", cilium(empty), "", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w := httptest.NewRecorder()
-			v := &Reviewer{Running: running, Log: slog.New(slog.DiscardHandler)}
-			v.ServeHTTP(w, httptest.NewRequest(http.MethodPost, Path, bytes.NewReader(review(t, test.object, test.old))))
-			var answer admissionv1.AdmissionReview
-			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Response == nil || answer.Response.UID != "7" || answer.Kind != "AdmissionReview" {
-				t.Fatalf("%v %s", err, w.Body)
-			}
-			message := ""
-			if answer.Response.Result != nil {
-				message = answer.Response.Result.Message
-			}
-			if answer.Response.Allowed != (test.message == "") || message != test.message || !slices.Equal(answer.Response.Warnings, test.warnings) {
-				t.Errorf("allowed %v: %s\nwarnings %q", answer.Response.Allowed, message, answer.Response.Warnings)
+			allowed, message, warnings := ask(t, &Reviewer{Running: running, Log: slog.New(slog.DiscardHandler)}, test.object, test.old)
+			if allowed != (test.message == "") || message != test.message || !slices.Equal(warnings, test.warnings) {
+				t.Errorf("allowed %v: %s\nwarnings %q", allowed, message, warnings)
 			}
 		})
 	}
@@ -274,5 +279,54 @@ func TestPoliciesAreRefusedOrWarnedAbout(t *testing.T) {
 	(&Reviewer{}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, Path, strings.NewReader("{}")))
 	if w.Code != http.StatusBadRequest {
 		t.Error(w.Code)
+	}
+}
+
+func TestNetworksAreRefusedOrWarnedAboutInTheWordsOfNetCheck(t *testing.T) {
+	definition := func(config string) string {
+		text, err := json.Marshal(map[string]any{
+			"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+			"metadata": map[string]any{"name": "yard", "namespace": "plant"}, "spec": map[string]any{"config": config},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	const (
+		fine     = `{"cniVersion": "1.0.0", "type": "macvlan", "master": "ens1", "ipam": {"type": "dhcp"}}`
+		typeless = `{"cniVersion": "1.0.0", "master": "ens1"}`
+		version  = `{"cniVersion": "3.1", "type": "bridge"}`
+		broken   = `{"type": "bridge"`
+		subnet   = `{"type": "macvlan", "master": "ens1", "ipam": {"type": "static", "addresses": [{"address": "172.20.5.0/24"}]}}`
+		elses    = `{"type": "macvtap", "master": "ens1"}`
+		unknown  = `{"type": "macvlann", "master": "ens1"}`
+	)
+	without := "spec.config: type: it names no plugin: without a type nothing makes the NIC"
+	for _, test := range []struct {
+		name, object, old string
+		message           string
+		warning           string // begins with this
+	}{
+		{"fine", definition(fine), "", "", ""},
+		{"no type", definition(typeless), "", without, ""},
+		{"no type, and another config before", definition(typeless), definition(fine), without, ""},
+		{"no type, which was so before", definition(typeless), definition(typeless), "", without},
+		{"a version that is none", definition(version), "", "spec.config: cniVersion: there is no version 3.1 of CNI; 1.0.0 is understood by all plugins of today", ""},
+		{"no JSON", definition(broken), "", "spec.config: it cannot be read as a CNI configuration: unexpected EOF", ""},
+		{"the subnet's own address", definition(subnet), "", "", "spec.config: ipam.addresses[0]: 172.20.5.0/24 is the subnet's own address, which no NIC can have; probably meant: each workload says its own; fix: "},
+		{"a type that Weftnet does not serve", definition(elses), "", "", "spec.config: type: macvtap is not served here: "},
+		{"a type that may be a node's", definition(unknown), "", "", `spec.config: type: plugin "macvlann" is none that is known here; each node needs a program of that name among its CNI plugins; probably meant: macvlan`},
+		{"a deletion", "", definition(typeless), "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			allowed, message, warnings := ask(t, &Reviewer{Log: slog.New(slog.DiscardHandler)}, test.object, test.old)
+			if allowed != (test.message == "") || message != test.message {
+				t.Errorf("allowed %v: %s", allowed, message)
+			}
+			if (test.warning == "") != (len(warnings) == 0) || len(warnings) > 0 && !strings.HasPrefix(warnings[0], test.warning) {
+				t.Errorf("warnings %q", warnings)
+			}
+		})
 	}
 }

@@ -1,9 +1,9 @@
-// Package admission tells people of their policies while they apply them: a validating webhook that the API server asks
-// about every policy object.
+// Package admission tells people of their policies and further networks while they apply them: a validating webhook that the API server asks
+// about every policy object and every NetworkAttachmentDefinition.
 //
 // # The world it models
 //
-//	kubectl apply ──> API server ──HTTPS──> webhook: package lint says what is wrong
+//	kubectl apply ──> API server ──HTTPS──> webhook: packages lint and lint/network say what is wrong
 //	                       ^                      |
 //	                       └── refused: errors    |  admitted, with warnings that kubectl prints
 //	                                              |
@@ -15,10 +15,11 @@
 //
 // # Invariants
 //
-//   - What is refused is what the agents would not enforce at all; whatever is enforced in part is admitted with a warning.
+//   - What is refused is what the agents would not enforce at all, and a definition by which no plugin of any kind could make a NIC; whatever is
+//     enforced in part, or works elsewhere, is admitted with a warning.
 //   - An object that was there before with the same error may be changed (its labels, its finalizers) and deleted.
 //   - A new authority is trusted before the first certificate of it is used, and the old one for as long as it lives.
-//   - Nothing here is needed for packets: without the webhook, status and `weft policy check` say the same.
+//   - Nothing here is needed for packets: without the webhook, status, `weft policy check` and `weft net check` say the same.
 //
 // # Example
 //

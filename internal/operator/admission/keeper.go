@@ -52,7 +52,7 @@ func (k *Keeper) Start(ctx context.Context) error {
 	for {
 		if err := k.Step(ctx); err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
-			k.Log.Warn("the webhook for policies has no certificate that is in order", "error", err)
+			k.Log.Warn("the webhook has no certificate that is in order", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -121,7 +121,7 @@ func (k *Keeper) renew(ctx context.Context, secret *corev1.Secret, create bool) 
 	if err := write(); err != nil {
 		return fmt.Errorf("write Secret %s/%s: %w", k.Namespace, Secret, err)
 	}
-	k.Log.Info("the webhook for policies has a new certificate", "secret", k.Namespace+"/"+Secret)
+	k.Log.Info("the webhook has a new certificate", "secret", k.Namespace+"/"+Secret)
 	return nil
 }
 
@@ -157,5 +157,5 @@ func (k *Keeper) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c := k.current.Load(); c != nil {
 		return c, nil
 	}
-	return nil, errors.New("the webhook for policies has no certificate yet")
+	return nil, errors.New("the webhook has no certificate yet")
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -13,6 +14,7 @@ import (
 
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/lint"
+	"weftnet.io/weftnet/internal/lint/network"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 )
@@ -23,7 +25,7 @@ const maxBody = 4 << 20
 // maxWarnings bounds what an answer says, in bytes: the API server cuts what is longer.
 const maxWarnings = 4000
 
-// Reviewer answers reviews.
+// Reviewer answers reviews of policies and of NetworkAttachmentDefinitions.
 type Reviewer struct {
 	Running func(context.Context) []identity.Labels // label sets of the workloads of the cluster; nil: not known
 	World   func(context.Context) *gap.World        // … of settings and objects that policies depend on
@@ -43,7 +45,7 @@ func (v *Reviewer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	review.Response = v.answer(r.Context(), review.Request)
 	if !review.Response.Allowed {
-		v.Log.Info("refused a policy", "kind", review.Request.Kind.Kind, "namespace", review.Request.Namespace, "name", review.Request.Name,
+		v.Log.Info("refused an object", "kind", review.Request.Kind.Kind, "namespace", review.Request.Namespace, "name", review.Request.Name,
 			"user", review.Request.UserInfo.Username, "why", review.Response.Result.Message)
 	}
 	review.Request = nil
@@ -95,6 +97,9 @@ func findings(text []byte, o lint.Options) (out []lint.Finding) {
 		return nil
 	}
 	objects, problems := manifest.Read("", text)
+	if slices.ContainsFunc(objects, network.IsDefinition) {
+		return network.Check(objects, problems)
+	}
 	for _, f := range lint.Check(objects, problems, o) {
 		if f.Check != "selects-nothing" {
 			out = append(out, f)

@@ -29,7 +29,7 @@ func (s *Server) NeedLeaderElection() bool { return false }
 func (s *Server) Start(ctx context.Context) error {
 	listener, err := net.Listen("tcp", s.Address)
 	if err != nil {
-		return fmt.Errorf("serve the webhook for policies: %w", err)
+		return fmt.Errorf("serve the webhook: %w", err)
 	}
 	return s.serve(ctx, listener)
 }
@@ -55,5 +55,5 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 		<-done
 		return nil
 	}
-	return fmt.Errorf("serve the webhook for policies: %w", err)
+	return fmt.Errorf("serve the webhook: %w", err)
 }
