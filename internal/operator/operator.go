@@ -31,6 +31,8 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/language/openshift"
+	"weftnet.io/weftnet/internal/operator/additional"
 	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/operator/hubble"
 	"weftnet.io/weftnet/internal/settings"
@@ -48,7 +50,7 @@ type Config struct {
 	Namespace      string // of the Lease
 	HealthAddress  string // of GET /healthz; empty: none
 	MetricsAddress string // of GET /metrics; empty: none
-	WebhookAddress string // of the webhook for policies; empty: none
+	WebhookAddress string // of the webhook; empty: none
 	Certificates   bool   // those of Hubble are made and renewed
 	Log            *slog.Logger
 }
@@ -95,9 +97,12 @@ func Run(ctx context.Context, c Config) error {
 	if err := kinds.follow(m, f); err != nil {
 		return err
 	}
+	if err := kinds.addNetworks(m, c.Log); err != nil {
+		return fmt.Errorf("prepare the control of additionalNetworks: %w", err)
+	}
 	if c.WebhookAddress != "" {
 		if err := addWebhook(m, c, f); err != nil {
-			return fmt.Errorf("prepare the webhook for policies: %w", err)
+			return fmt.Errorf("prepare the webhook: %w", err)
 		}
 	}
 	if c.Certificates {
@@ -186,6 +191,7 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 				&corev1.ConfigMap{}: {
 					Namespaces: map[string]cache.Config{kind.ConfigNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", kind.ConfigName),
 				},
+				additional.Object():         {Field: fields.OneTermEqualSelector("metadata.name", openshift.Name)},
 				&corev1.Node{}:              {Transform: keepIdentity},
 				&corev1.Namespace{}:         {Transform: keepMode},
 				podMetadata():               {Transform: keepIdentity},
