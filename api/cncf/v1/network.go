@@ -12,6 +12,12 @@ const (
 	NetworksAnnotation = "k8s.v1.cni.cncf.io/networks"
 	// NetworkStatusAnnotation, on a pod, lists the networks joined.
 	NetworkStatusAnnotation = "k8s.v1.cni.cncf.io/network-status"
+	// OldNetworkStatusAnnotation is what NetworkStatusAnnotation was called
+	// before; some read no other.
+	OldNetworkStatusAnnotation = "k8s.v1.cni.cncf.io/networks-status"
+	// DefaultNetworkAnnotation, on a pod, names a network that takes the place
+	// of the cluster's. It is Multus' own.
+	DefaultNetworkAnnotation = "v1.multus-cni.io/default-network"
 	// ResourceNameAnnotation, on a NetworkAttachmentDefinition, names the device
 	// plugin resource that its pods take a device from.
 	ResourceNameAnnotation = "k8s.v1.cni.cncf.io/resourceName"

@@ -55,6 +55,9 @@ func (s *Networks) Dump(ctx context.Context) (iter.Seq2[state.Key, network.Statu
 		key := table.ObjectKey(p.Namespace, p.Name)
 		text, written := p.Annotations[cncfv1.NetworkStatusAnnotation]
 		if _, ours := network.Statuses.One(snap, key); ours && written {
+			if p.Annotations[cncfv1.OldNetworkStatusAnnotation] != text {
+				text = "" // one of the two is another's, or of an agent that wrote one only
+			}
 			have[key] = network.Status{Namespace: p.Namespace, Pod: p.Name, UID: string(p.UID), Text: text}
 		}
 	}
@@ -87,7 +90,7 @@ func (s *Networks) Unset(ctx context.Context, rows []network.Status) error {
 // subresource status the agent needs no right to change what a pod is.
 func (s *Networks) write(ctx context.Context, row network.Status, text *string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": row.UID, "annotations": map[string]*string{cncfv1.NetworkStatusAnnotation: text},
+		"uid": row.UID, "annotations": map[string]*string{cncfv1.NetworkStatusAnnotation: text, cncfv1.OldNetworkStatusAnnotation: text},
 	}})
 	if err != nil {
 		return err

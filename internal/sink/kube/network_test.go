@@ -19,14 +19,14 @@ import (
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-// The agent changes nothing of a pod but one annotation, of exactly the pod that the row is about, and leaves those alone that it has no row
+// The agent changes nothing of a pod but one annotation, under its two names, of exactly the pod that the row is about, and leaves those alone that it has no row
 // for: Multus may have written them.
 func TestNetworkStatusIsAnAnnotationOfThePodAlone(t *testing.T) {
 	var asked []string
 	pods := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}}
 	for _, name := range []string{"web", "others"} {
 		pods.Items = append(pods.Items, corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: name, UID: "u1", Annotations: map[string]string{cncfv1.NetworkStatusAnnotation: "[]"},
+			Namespace: "shop", Name: name, UID: "u1", Annotations: map[string]string{cncfv1.NetworkStatusAnnotation: "[]", cncfv1.OldNetworkStatusAnnotation: "[]"},
 		}})
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,8 +66,8 @@ func TestNetworkStatusIsAnAnnotationOfThePodAlone(t *testing.T) {
 	}
 	want := []string{
 		`GET /api/v1/pods?fieldSelector=spec.nodeName%3Dn1 `,
-		`PATCH /api/v1/namespaces/shop/pods/web/status {"metadata":{"annotations":{"k8s.v1.cni.cncf.io/network-status":"[{\"name\": \"weft\"}]"},"uid":"u1"}}`,
-		`PATCH /api/v1/namespaces/shop/pods/web/status {"metadata":{"annotations":{"k8s.v1.cni.cncf.io/network-status":null},"uid":"u1"}}`,
+		`PATCH /api/v1/namespaces/shop/pods/web/status {"metadata":{"annotations":{"k8s.v1.cni.cncf.io/network-status":"[{\"name\": \"weft\"}]","k8s.v1.cni.cncf.io/networks-status":"[{\"name\": \"weft\"}]"},"uid":"u1"}}`,
+		`PATCH /api/v1/namespaces/shop/pods/web/status {"metadata":{"annotations":{"k8s.v1.cni.cncf.io/network-status":null,"k8s.v1.cni.cncf.io/networks-status":null},"uid":"u1"}}`,
 	}
 	if !slices.Equal(asked, want) {
 		t.Errorf("asked\n%q\nwant\n%q", asked, want)
