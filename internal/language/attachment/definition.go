@@ -13,9 +13,10 @@ import (
 // Definition is what a NetworkAttachmentDefinition says.
 type Definition struct {
 	Namespace, Name string
-	Network         string   // the configuration's own name; without one it is that of the object
-	Version         string   // cniVersion
-	Plugins         []Plugin // the first makes the NIC, the others change it; none: the configuration lies on the nodes' disks
+	Network         string                     // the configuration's own name; without one it is that of the object
+	Version         string                     // cniVersion
+	Disabled        map[string]json.RawMessage // disableCheck and disableGC, as they stand
+	Plugins         []Plugin                   // the first makes the NIC, the others change it; none: the configuration lies on the nodes' disks
 }
 
 // Plugin is one plugin's configuration.
@@ -51,6 +52,8 @@ type plugin struct {
 	Name         string            `json:"name"`
 	Type         string            `json:"type"`
 	Plugins      []json.RawMessage `json:"plugins"`
+	DisableCheck json.RawMessage   `json:"disableCheck"`
+	DisableGC    json.RawMessage   `json:"disableGC"`
 	Master       string            `json:"master"`
 	Bridge       string            `json:"bridge"`
 	VLAN         json.Number       `json:"vlan"`
@@ -87,6 +90,11 @@ func Define(namespace, name, config string) (Definition, []gap.Gap) {
 		d.Network = whole.Name
 	}
 	d.Version = whole.CNIVersion
+	for key, text := range map[string]json.RawMessage{"disableCheck": whole.DisableCheck, "disableGC": whole.DisableGC} {
+		if whole.Plugins != nil && len(text) > 0 {
+			set(d.disabled(), key, text)
+		}
+	}
 	if d.Version != "" && !versions[d.Version] {
 		d.reject("cniVersion", "there is no version %s of CNI; 1.0.0 is understood by all plugins of today", d.Version)
 	}
@@ -122,6 +130,13 @@ func decode(text []byte, into *plugin) error {
 		return fmt.Errorf("%s", reason(err))
 	}
 	return nil
+}
+
+func (d *Definition) disabled() map[string]json.RawMessage {
+	if d.Disabled == nil {
+		d.Disabled = map[string]json.RawMessage{}
+	}
+	return d.Disabled
 }
 
 type definer struct {

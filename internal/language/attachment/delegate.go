@@ -87,11 +87,14 @@ func (d *Definition) Delegate(q Request) (out Delegate, gaps []gap.Gap) {
 		}
 		plugins[i] = encode(conf)
 	}
-	v := d.Version
-	if v == "" {
-		v = version
+	list := map[string]any{"cniVersion": d.Version, "name": d.Network, "plugins": plugins}
+	if d.Version == "" {
+		list["cniVersion"], list["disableCheck"] = version, true // it states no version, so none that has CHECK
 	}
-	out.Config = encode(map[string]any{"cniVersion": v, "name": d.Network, "plugins": plugins})
+	for key, text := range d.Disabled {
+		list[key] = text
+	}
+	out.Config = encode(list)
 	out.Capabilities = capabilities(q)
 	return out, gaps
 }

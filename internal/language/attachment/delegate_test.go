@@ -30,17 +30,21 @@ func TestWhatPluginsAreTold(t *testing.T) {
 		},
 		{
 			"ips without a word of them in the definition", host, `[{"name": "n", "ips": ["10.1.0.9/24"]}]`,
-			`{"cniVersion":"1.0.0","name":"d","plugins":[{"capabilities":{"ips":true,"mac":true},"ipam":{"type":"host-local","subnet":"10.1.0.0/24"},"type":"bridge"}]}`,
+			`{"cniVersion":"1.0.0","disableCheck":true,"name":"d","plugins":[{"capabilities":{"ips":true,"mac":true},"ipam":{"type":"host-local","subnet":"10.1.0.0/24"},"type":"bridge"}]}`,
 			`{"ips":["10.1.0.9/24"]}`,
 		},
 		{
 			"no ipam, and an address", bare, `[{"name": "n", "ips": ["10.1.0.9/24"]}]`,
-			`{"cniVersion":"1.0.0","name":"d","plugins":[{"ipam":{"addresses":[{"address":"10.1.0.9/24"}],"type":"static"},"master":"ens192","type":"macvlan"}]}`, `{"ips":["10.1.0.9/24"]}`,
+			`{"cniVersion":"1.0.0","disableCheck":true,"name":"d","plugins":[{"ipam":{"addresses":[{"address":"10.1.0.9/24"}],"type":"static"},"master":"ens192","type":"macvlan"}]}`, `{"ips":["10.1.0.9/24"]}`,
 		},
-		{"no ipam, no address", bare, `n`, `{"cniVersion":"1.0.0","name":"d","plugins":[{"master":"ens192","type":"macvlan"}]}`, ``},
+		{"no ipam, no address", bare, `n`, `{"cniVersion":"1.0.0","disableCheck":true,"name":"d","plugins":[{"master":"ens192","type":"macvlan"}]}`, ``},
 		{
 			"arguments for each plugin, and another name for one", several, `[{"name": "n", "cni-args": {"b": [2]}}]`,
 			`{"cniVersion":"1.0.0","name":"d","plugins":[{"args":{"cni":{"b":[2]}},"bridge":"br1","type":"bridge"},{"args":{"cni":{"a":1,"b":[2]},"x":{}},"type":"tuning"}]}`, ``,
+		},
+		{
+			"commands that are not for its plugins", `{"cniVersion": "1.1.0", "disableGC": true, "disableCheck": "true", "plugins": [{"type": "bridge"}]}`, `n`,
+			`{"cniVersion":"1.1.0","disableCheck":"true","disableGC":true,"name":"d","plugins":[{"type":"bridge"}]}`, ``,
 		},
 		{"what runs elsewhere only", `{"type": "ovn-k8s-cni-overlay"}`, `n`, `type: ovn-k8s-cni-overlay is not served here: networks of OVN-Kubernetes exist only where it runs; type cilium-cni gives a NIC in the pod network`, ``},
 		{"an overlay", `{"type": "cilium-cni", "network": "blue"}`, `n`, `network: overlay networks such as blue do not exist yet: without network the NIC is in the pod network`, ``},

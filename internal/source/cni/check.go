@@ -36,6 +36,11 @@ func (s *Server) Check(ctx context.Context, r agent.Request) (any, error) {
 	if !ok {
 		return nil, types.NewError(types.ErrInternal, c.String()+" has no link", "")
 	}
+	if s.Others != nil && a.Further.First == "" {
+		if err := s.Others.Check(ctx, a.ContainerID, a.Interface); err != nil {
+			return nil, types.NewError(types.ErrInternal, fmt.Sprintf("%s: %v", c, err), "the agent makes what is missing; if this stays, delete the pod")
+		}
+	}
 	if s.Kernel == nil {
 		return nil, nil
 	}
@@ -46,7 +51,7 @@ func (s *Server) Check(ctx context.Context, r agent.Request) (any, error) {
 }
 
 // Status tells whether the node can take workloads: code 50 if not, 51 if in addition some that it has are impaired.
-func (s *Server) Status(_ context.Context, r agent.Request) (any, error) {
+func (s *Server) Status(ctx context.Context, r agent.Request) (any, error) {
 	defer s.wake()
 	if _, err := parseConfig(r.Config); err != nil {
 		return nil, err
@@ -55,6 +60,11 @@ func (s *Server) Status(_ context.Context, r agent.Request) (any, error) {
 	err := s.leases.Ready(snap, s.Now())
 	if err == nil && s.Health != nil {
 		err = s.Health()
+	}
+	if err == nil && s.Others != nil {
+		if other := s.Others.Status(ctx); other != nil {
+			return nil, types.NewError(types.ErrLimitedConnectivity, other.Error(), "pods that do not ask for this network start all the same")
+		}
 	}
 	if err == nil {
 		return nil, nil

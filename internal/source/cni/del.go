@@ -176,6 +176,9 @@ func (s *Server) GC(ctx context.Context, r agent.Request) (any, error) {
 			s.Log.Info("CNI GC took away an attachment that the runtime does not know", "container", x.containerID, "interface", x.ifname)
 		}
 	}
+	if s.Others != nil {
+		errs = append(errs, s.Others.GC(ctx))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, later("not all that is stale is gone: "+err.Error(), "")
 	}

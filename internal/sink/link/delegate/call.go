@@ -61,6 +61,8 @@ func (d *Delegates) added(i network.Interface, addresses []netip.Prefix) {
 
 // make has plugins make a NIC.
 func (d *Delegates) make(ctx context.Context, want network.Interface) error {
+	d.calls.RLock()
+	defer d.calls.RUnlock()
 	list, err := d.list(want)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@
 //
 //   - A record is on disk before a plugin is called: what a crash leaves half made is taken away before it is made anew.
 //   - An ADD that fails is followed by its DEL.
+//   - CHECK, STATUS and GC reach plugins whose definition states a version that has them, and no others. GC never runs while a NIC is made.
 //   - A NIC that is there and asked for with the same words is left alone, an agent that restarts calls no plugin.
 //
 // # Example
@@ -53,6 +54,7 @@ type Own interface {
 	Attach(ctx context.Context, want network.Interface) error
 	Detach(ctx context.Context, containerID, ifname string) error
 	Attached() iter.Seq[table.Attachment]
+	Holds(containerID string) bool // a container with any NIC
 }
 
 // Options are what Delegates work with. Added may be nil.
@@ -71,6 +73,8 @@ type Delegates struct {
 	Options
 	plugins *libcni.CNIConfig
 	records journal.Dir[record]
+
+	calls sync.RWMutex // held for reading while plugins make NICs
 
 	mu   sync.Mutex // guards all below
 	own  Own
