@@ -38,6 +38,7 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
 		Networks:  p.Annotations[cncfv1.NetworksAnnotation],
 		Owner:     attachment.Owner(p),
+		Default:   p.Annotations[cncfv1.DefaultNetworkAnnotation],
 		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),

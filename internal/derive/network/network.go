@@ -23,6 +23,7 @@
 //   - What has been made stays as it was made while the pod asks for the same: a definition that changes or goes is one for other pods.
 //   - A pod that is not known (deleted by force, or not read yet after a restart) keeps what it has, and so does one whose annotation makes
 //     no sense any more.
+//   - A pod that asks for another network in place of the cluster's gets no other silently: its ADD waits for what cannot be.
 //   - Where Multus calls, nothing is wanted: it attaches the same.
 //   - What was ordered for a NIC stays ordered until that is gone.
 //
@@ -109,7 +110,7 @@ func (d deriver) ofPod(r state.Reader, pod state.Key) (keys []state.Key) {
 // asking names the first NICs of all pods that ask for networks: a definition may be near to any of them.
 func (d deriver) asking(r state.Reader) (keys []state.Key) {
 	for p := range d.t.Pods.All(r) {
-		if p.Networks != "" {
+		if p.Networks != "" || p.Default != "" {
 			keys = append(keys, d.ofPod(r, d.t.Pods.Key(p))...)
 		}
 	}
@@ -136,10 +137,15 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		return made, nil
 	}
 	trouble := network.Trouble{ContainerID: a.ContainerID, First: a.Interface, Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID}
+	if definition, lacks, advice, missing := d.standIn(r, pod, a.Interface); lacks != "" {
+		one := trouble
+		one.Interface, one.Definition, one.Lacks, one.Advice, one.Missing = a.Interface, definition, lacks, advice, missing
+		why = append(why, one)
+	}
 	requests, gaps := Requests(pod)
 	if len(gaps) > 0 {
-		trouble.Lacks, trouble.Advice = complaint(gaps), "the pod keeps the NICs that it has until the annotation makes sense"
-		return made, []network.Trouble{trouble}
+		trouble.Lacks, trouble.Advice = complaint(cncfv1.NetworksAnnotation, gaps), "the pod keeps the NICs that it has until the annotation makes sense"
+		return made, append(why, trouble)
 	}
 	for n, q := range requests {
 		i := network.Interface{
@@ -173,12 +179,12 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 }
 
 // complaint says what is wrong with an annotation.
-func complaint(gaps []gap.Gap) string {
+func complaint(annotation string, gaps []gap.Gap) string {
 	var texts []string
 	for _, g := range gaps {
 		texts = append(texts, strings.TrimPrefix(g.String(), ": "))
 	}
-	return "annotation " + cncfv1.NetworksAnnotation + ": " + strings.Join(texts, "; ")
+	return "annotation " + annotation + ": " + strings.Join(texts, "; ")
 }
 
 // Requests are the networks that a pod asks for.
@@ -283,9 +289,12 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 		for w := range network.Troubles.Prefix(r, state.Join(a.ContainerID)) {
 			why[w.Interface] = w
 		}
+		if w, ok := why[a.Interface]; ok {
+			needs = append(needs, table.Need{What: cncfv1.DefaultNetworkAnnotation, Lacks: w.Lacks, Advice: w.Advice})
+		}
 		requests, gaps := Requests(pod)
 		if len(gaps) > 0 {
-			return []table.Need{{What: "further NICs", Lacks: complaint(gaps), Advice: "correct the annotation"}}
+			return append(needs, table.Need{What: "further NICs", Lacks: complaint(cncfv1.NetworksAnnotation, gaps), Advice: "correct the annotation"})
 		}
 		for _, q := range requests {
 			n := table.Need{

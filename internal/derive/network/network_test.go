@@ -117,6 +117,37 @@ func TestWhatIsMadeStaysWhateverBecomesOfItsDefinitionAndItsPod(t *testing.T) {
 	}
 }
 
+func TestAPodThatAsksForAnotherFirstNetworkGetsNoOtherSilently(t *testing.T) {
+	for _, c := range []struct{ asks, want string }{
+		{"plain", ""},
+		{"shop/lan", "shop/lan | v1.multus-cni.io/default-network: eth0 is made in the pod network, and not by macvlan (shop/lan)"},
+		{`[{"name": "plain", "ips": ["10.1.2.3"]}]`, "kube-system/plain | v1.multus-cni.io/default-network: ips, mac and default-route are not taken for eth0"},
+		{"lan", "kube-system/lan | kube-system/lan not found; shop/lan exists"},
+		{"plain, shop/lan", " | annotation v1.multus-cni.io/default-network: it names 2 definitions, and one takes the place of the cluster's network"},
+		{"a b", ` | annotation v1.multus-cni.io/default-network: "a b" is no name of an object: small letters, digits, - and . may be in it`},
+	} {
+		b := newBench()
+		b.write(func(tx *state.Tx) {
+			b.t.Attachments.Put(tx, first)
+			b.t.Pods.Put(tx, table.Pod{Namespace: "shop", Name: "web", UID: "u1", Default: c.asks})
+			network.Definitions.Put(tx, macvlan("shop", "lan", "ens224"))
+			network.Definitions.Put(tx, network.Definition{Namespace: "kube-system", Name: "plain", Config: `{"type": "cilium-cni"}`})
+		})
+		b.step()
+		want := ""
+		if c.want != "" {
+			want = "interface-troubles c1 | eth0 | shop/web | " + c.want + "\n"
+		}
+		if got := b.rows(); got != want {
+			t.Errorf("%s: got\n%swant\n%s", c.asks, got, want)
+		}
+		_, needs := derive.Needs(b.t)
+		if lacks := needs(b.db.Snapshot(), first); (len(lacks) > 0) != (want != "") {
+			t.Errorf("%s: needs %v", c.asks, lacks)
+		}
+	}
+}
+
 func TestWhatIsMissingIsSaidWithWhatIsNear(t *testing.T) {
 	for _, c := range []struct{ networks, want string }{
 		{"vlan-100", "shop/vlan-100 not found; prod/vlan-100 exists"},

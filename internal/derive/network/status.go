@@ -64,6 +64,9 @@ func statusOf(t *table.Tables, r state.Reader, key state.Key) []network.Status {
 	}
 	list := []entry{ours(t, r, first)}
 	list[0].Name, list[0].Default = ClusterNetwork, true
+	if definition, lacks, _, _ := (deriver{t}).standIn(r, p, first.Interface); definition != "" && lacks == "" {
+		list[0].Name = definition
+	}
 	numbers := map[string]uint32{}
 	for a := range t.Attachments.Prefix(r, state.Join(first.ContainerID)) {
 		if a.Further.First != first.Interface {
@@ -88,7 +91,7 @@ func statusOf(t *table.Tables, r state.Reader, key state.Key) []network.Status {
 		}
 		list, numbers[m.Want.Interface] = append(list, e), m.Want.Number
 	}
-	if len(list) == 1 && p.Networks == "" {
+	if len(list) == 1 && p.Networks == "" && p.Default == "" {
 		return nil
 	}
 	slices.SortStableFunc(list, func(a, b entry) int { return int(numbers[a.Interface]) - int(numbers[b.Interface]) })
