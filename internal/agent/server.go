@@ -109,6 +109,9 @@ func (a *Agent) status() agentv1.NodeStatus {
 	if c, asked := a.acceleration(s); asked {
 		doc.Components = append(doc.Components, c)
 	}
+	if c, calls := a.multus(s); calls {
+		doc.Components = append(doc.Components, c)
+	}
 	if c, known := relay(relayFile, a.Tables.Config(s).OpenRelay); known {
 		doc.Components = append(doc.Components, c)
 	}

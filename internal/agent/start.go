@@ -32,7 +32,8 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	}
 	a.cni, err = cni.New(cni.Options{
 		Tables: a.Tables, DB: a.DB, StateDir: a.StateDir, Boot: boot, Root: a.Root, Log: a.Log, Health: a.health, Kernel: a.node.Links,
-		Multus: func() bool { return cni.CalledByMultus(a.CNIConf) },
+		Others: a.node.Networks,
+		Multus: func() bool { return cni.MultusConf(a.CNIConf) != "" },
 	})
 	if err != nil {
 		return err

@@ -129,7 +129,7 @@ func (n *Node) concerns(o runtime.Object) bool {
 func (n *Node) role() process.Role {
 	return process.Role{
 		Node: n.Name, Socket: n.socket(), StateDir: n.stateDir(), Hubble: n.Hubble(), Settings: n.settings,
-		Groups: n.Groups, Profile: n.Profile, Plugins: n.Plugins(), Conf: n.conf(), Run: n.Run(), Capabilities: n.Capabilities,
+		Groups: n.Groups, Profile: n.Profile, Plugins: n.Plugins(), Conf: n.Conf(), Run: n.Run(), Capabilities: n.Capabilities,
 		Debug: os.Getenv("WEFT_NETTEST_DEBUG") != "", Kubeconfig: n.Kubeconfig, BooksOnly: n.cluster.BooksOnly,
 	}
 }

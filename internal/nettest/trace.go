@@ -114,7 +114,7 @@ func (n *Node) Where() []string {
 // Plugins is the node's folder of CNI plugins. Run stands for its /run, where it has to be mounted.
 func (n *Node) Plugins() string { return n.dir + "/bin" }
 func (n *Node) Run() string     { return n.dir + "/run" }
-func (n *Node) conf() string    { return n.dir + "/net.d" }
+func (n *Node) Conf() string    { return n.dir + "/net.d" }
 
 // InstallPlugins puts CNI plugins on the node, as the agent's init container does.
 func (n *Node) InstallPlugins(plugins map[string]string) error {

@@ -25,7 +25,7 @@ type Attachment struct {
 	MTU         int
 	Further     Further `json:"further,omitzero"`
 	Leaving     bool    `json:"-"`                // its DEL is under way: what hangs on it goes first
-	Multus      bool    `json:"multus,omitempty"` // Multus called: it attaches the pod's further NICs
+	Multus      bool    `json:"multus,omitempty"` // Multus called, or a plugin like it: it attaches the pod's further NICs
 }
 
 // Further is what an attachment is that is not its container's first: a NIC in the pod network that the pod's annotation asks for.

@@ -22,4 +22,5 @@ type Request struct {
 	Interface   string          `json:"interface,omitempty"`   // CNI_IFNAME
 	Args        string          `json:"args,omitempty"`        // CNI_ARGS, KEY=value;…
 	Config      json.RawMessage `json:"config"`                // network configuration from standard input
+	Caller      string          `json:"caller,omitempty"`      // name of the process that called: a runtime's, or that of a plugin which calls others
 }

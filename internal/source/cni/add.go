@@ -99,10 +99,9 @@ func (s *Server) make(c *call) (a table.Attachment, kept <-chan error, err error
 		ContainerID: c.containerID, Interface: c.ifname, Netns: c.netns, Namespace: c.namespace, Pod: c.pod, UID: c.uid,
 		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU, Further: c.further,
 	}
-	if a.Further.First == "" {
-		if a.Multus = s.Multus != nil && s.Multus(); a.Multus {
-			a.Further = s.furtherOf(c)
-		}
+	if a.Further.First == "" { // a call of the runtime, or of a plugin that calls others
+		a.Further = s.furtherOf(c)
+		a.Multus = s.byMultus(c) || a.Further.First != ""
 	}
 	if a.MAC == "" {
 		a.MAC = attach.MAC(c.containerID, c.ifname)

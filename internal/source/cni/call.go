@@ -51,6 +51,7 @@ type call struct {
 	mac                        string       // asked for; empty: any
 	prev                       *types100.Result
 	further                    table.Further // it is none of a runtime: what it is then
+	caller                     string        // name of the process that called the plugin; empty: not known
 }
 
 func (c *call) key() state.Key { return table.AttachmentKey(c.containerID, c.ifname) }
@@ -77,7 +78,7 @@ func parse(r agent.Request) (*call, error) {
 	if strings.ContainsRune(r.Netns, 0) {
 		return nil, types.NewError(types.ErrInvalidNetNS, "CNI_NETNS: a path holds no zero byte", "")
 	}
-	c.containerID, c.ifname, c.netns = r.ContainerID, r.Interface, r.Netns
+	c.containerID, c.ifname, c.netns, c.caller = r.ContainerID, r.Interface, r.Netns, r.Caller
 	var args arguments
 	if err := types.LoadArgs(r.Args, &args); err != nil {
 		return nil, types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_ARGS: %v", err), "it holds KEY=value pairs with a semicolon between them")

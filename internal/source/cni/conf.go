@@ -80,17 +80,22 @@ func RemoveConf(dir string) (bool, error) {
 	return true, nil
 }
 
-// CalledByMultus tells whether the configuration that a container runtime finds in a folder is that of Multus, which calls other plugins.
-func CalledByMultus(dir string) bool {
+// isMultus tells whether a program, or a type of plugin, is one of Multus: multus, multus-shim, multus-daemon.
+func isMultus(name string) bool { return strings.HasPrefix(name, "multus") }
+
+// MultusConf is the file of the configuration that a container runtime finds in a folder, if that is of Multus, which calls other plugins; else
+// empty.
+func MultusConf(dir string) string {
 	if dir == "" {
-		return false
+		return ""
 	}
 	entries, _ := os.ReadDir(dir) // without it nothing calls anything
 	for _, e := range entries {   // in order of their names
 		if !slices.Contains([]string{".conf", ".conflist", ".json"}, filepath.Ext(e.Name())) {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		path := filepath.Join(dir, e.Name())
+		data, err := os.ReadFile(path)
 		var conf struct {
 			Type    string
 			Plugins []struct{ Type string }
@@ -101,7 +106,10 @@ func CalledByMultus(dir string) bool {
 		if len(conf.Plugins) > 0 {
 			conf.Type = conf.Plugins[0].Type
 		}
-		return strings.HasPrefix(conf.Type, "multus")
+		if isMultus(conf.Type) {
+			return path
+		}
+		return ""
 	}
-	return false
+	return ""
 }

@@ -113,11 +113,11 @@ func TestWhoComesFirstCalls(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, c.name), []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := cni.CalledByMultus(dir); got != c.multus {
+		if got := cni.MultusConf(dir) != ""; got != c.multus {
 			t.Errorf("with %s: %v", c.name, got)
 		}
 	}
-	if cni.CalledByMultus("") {
+	if cni.MultusConf("") != "" {
 		t.Error("where no configuration is kept")
 	}
 }

@@ -30,7 +30,7 @@ func (s *Server) Attach(ctx context.Context, want network.Interface) error {
 		if a.Further == c.further && a.Netns == c.netns {
 			return nil
 		}
-		if a.Further.First == "" {
+		if a.Further.First == "" || a.Multus {
 			return fmt.Errorf("%s is attached by a call of the container runtime already", c)
 		}
 		if err := s.detach(ctx, c); err != nil {
@@ -68,7 +68,7 @@ func (s *Server) Detach(ctx context.Context, containerID, ifname string) error {
 	return s.detach(ctx, c)
 }
 
-// Attached are the further NICs that there are, but for those that Multus has asked for.
+// Attached are the further NICs that there are, but for those that Multus, or another plugin that calls, has asked for.
 func (s *Server) Attached() iter.Seq[table.Attachment] {
 	return func(yield func(table.Attachment) bool) {
 		for a := range s.Tables.Attachments.All(s.DB.Snapshot()) {
@@ -77,6 +77,21 @@ func (s *Server) Attached() iter.Seq[table.Attachment] {
 			}
 		}
 	}
+}
+
+// Holds tells whether a container has any NIC here.
+func (s *Server) Holds(containerID string) bool {
+	for range s.Tables.Attachments.Prefix(s.DB.Snapshot(), state.Join(containerID)) {
+		return true
+	}
+	return false
+}
+
+// Others are the NICs that plugins make, which a call of the runtime does not name.
+type Others interface {
+	Check(ctx context.Context, containerID, first string) error
+	Status(ctx context.Context) error
+	GC(ctx context.Context) error
 }
 
 // strip takes away what hangs on an attachment, its container's further NICs, and returns when they are gone.
@@ -94,7 +109,7 @@ func (s *Server) strip(ctx context.Context, c *call) error {
 			return later(fmt.Sprintf("%s is not detached yet: %v", c, err), "the agent keeps trying; the call can be repeated")
 		}
 	}
-	return nil
+	return s.leave(ctx, c)
 }
 
 // hanging are the further NICs of a container that are wanted, or have been made.
@@ -138,12 +153,38 @@ func (s *Server) awaitAll(ctx context.Context, c *call, a table.Attachment) erro
 	return nil
 }
 
-// furtherOf is what an attachment is that a runtime asks for in a container that has one already, as Multus does.
+// furtherOf is what an attachment is that is asked for in a container which has one already. Runtimes ask for one; more come of a plugin that
+// calls others, as Multus does.
 func (s *Server) furtherOf(c *call) table.Further {
 	for a := range s.Tables.Attachments.Prefix(s.DB.Snapshot(), state.Join(c.containerID)) {
-		if a.Interface != c.ifname && a.Further.First == "" && a.Multus {
+		if a.Interface != c.ifname && a.Further.First == "" {
 			return table.Further{First: a.Interface, Definition: c.Name}
 		}
 	}
 	return table.Further{}
+}
+
+// byMultus tells whether Multus calls, which attaches further NICs itself.
+func (s *Server) byMultus(c *call) bool {
+	return isMultus(c.caller) || s.Multus != nil && s.Multus()
+}
+
+// leave takes along what Multus has had attached in a container whose first NIC goes: it calls for those before, unless it is gone.
+func (s *Server) leave(ctx context.Context, first *call) error {
+	for a := range s.Tables.Attachments.Prefix(s.DB.Snapshot(), state.Join(first.containerID)) {
+		if a.Further.First != first.ifname || !a.Multus {
+			continue
+		}
+		c := &call{containerID: a.ContainerID, ifname: a.Interface}
+		done, err := s.take(ctx, c.key())
+		if err != nil {
+			return err
+		}
+		err = s.detach(ctx, c)
+		done()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

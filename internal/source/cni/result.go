@@ -28,6 +28,9 @@ func (c *call) result(a table.Attachment, mtu int) *types100.Result {
 	for _, address := range a.Addresses {
 		gateway := net.IP(attach.Gateway(address).AsSlice())
 		r.IPs = append(r.IPs, &types100.IPConfig{Interface: &inside, Address: ipNet(attach.Single(address)), Gateway: gateway})
+		if a.Further.First != "" {
+			continue // the default route is the first one's
+		}
 		everything := netip.PrefixFrom(unspecified(address), 0)
 		r.Routes = append(r.Routes, &types.Route{Dst: ipNet(everything), GW: gateway})
 	}

@@ -38,6 +38,7 @@ type Options struct {
 	Rest     time.Duration // of an address before it is given out again; 0: a minute
 	Patience time.Duration // of an ADD; 0: a minute. A DEL has half of it
 	Multus   func() bool   // Multus calls, and attaches further NICs itself; nil: it does not
+	Others   Others        // nil: there are none
 	Log      *slog.Logger
 	Now      func() time.Time // nil: time.Now
 }

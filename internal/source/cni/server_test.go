@@ -439,6 +439,48 @@ func TestSTATUSTellsWhetherTheNodeTakesWorkloads(t *testing.T) {
 	})
 }
 
+func TestWhatCallsForSeveralNICsAttachesThemItself(t *testing.T) {
+	attached := func(n *node) string {
+		var list []string
+		for a := range n.Attachments.All(n.db.Snapshot()) {
+			list = append(list, fmt.Sprint(a.Interface, " of ", a.Further.First, " ", a.Multus))
+		}
+		return strings.Join(list, ", ")
+	}
+	for _, c := range []struct{ caller, want string }{
+		{"containerd", "eth0 of  false, net1 of eth0 true"},
+		{"multus-daemon", "eth0 of  true, net1 of eth0 true"},
+	} {
+		on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
+			first, second := n.request("c1"), n.request("c1")
+			first.Caller, second.Caller, second.Interface = c.caller, c.caller, "net1"
+			if _, err := s.Add(ctx, first); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := s.Add(ctx, second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r := answer.(*types100.Result); len(r.Routes) > 0 || len(r.IPs) != 2 {
+				t.Errorf("%s: the answer for net1 has the routes %v and the addresses %v", c.caller, r.Routes, r.IPs)
+			}
+			if got := attached(n); got != c.want {
+				t.Errorf("%s: attached %s, want %s", c.caller, got, c.want)
+			}
+			// The runtime calls for the first only, if what called for the second is gone.
+			if _, err := s.Del(ctx, first); err != nil {
+				t.Fatal(err)
+			}
+			if got := attached(n); got != "" {
+				t.Errorf("%s: left is %s", c.caller, got)
+			}
+			if _, err := s.Del(ctx, second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestGCTakesAwayWhatTheRuntimeDoesNotKnowOfItsNetwork(t *testing.T) {
 	on(t, dual, func(t *testing.T, ctx context.Context, n *node, s *cni.Server) {
 		for _, id := range []string{"c1", "c2", "c3"} {

@@ -150,6 +150,7 @@ func addNodes(l *line) error {
 		}
 		l.ts.Setenv(name+"mac", mac)
 		l.ts.Setenv("run_"+name, n.Run())
+		l.ts.Setenv("conf_"+name, n.Conf())
 	}
 	return nil
 }

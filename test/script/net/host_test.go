@@ -34,6 +34,7 @@ func machine(l *line) error {
 		setAddresses(l.ts.Setenv, n.Station, name)
 		l.ts.Setenv("bin_"+name, n.Plugins())
 		l.ts.Setenv("run_"+name, n.Run())
+		l.ts.Setenv("conf_"+name, n.Conf())
 	}
 	return nil
 }

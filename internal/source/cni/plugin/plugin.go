@@ -172,7 +172,17 @@ func (p Plugin) call(args *skel.CmdArgs, s settings, path string, patience time.
 }
 
 func request(args *skel.CmdArgs) agent.Request {
-	return agent.Request{ContainerID: args.ContainerID, Netns: args.Netns, Interface: args.IfName, Args: args.Args, Config: args.StdinData}
+	return agent.Request{ContainerID: args.ContainerID, Netns: args.Netns, Interface: args.IfName, Args: args.Args, Config: args.StdinData, Caller: caller()}
+}
+
+// caller is the name of the process that has started this one; empty: it is not seen from here. Multus' configuration may lie in a folder that the
+// agent does not know (OpenShift's does), and then nothing else tells that it calls.
+func caller() string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", os.Getppid()))
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(name))
 }
 
 // logged runs a call and writes a line about it to the log file that the configuration names.
