@@ -175,7 +175,7 @@ func TestDefinitionsFollowTheirNetworks(t *testing.T) {
 	}
 }
 
-func TestADefinitionOfSomeoneElseIsNeverTouched(t *testing.T) {
+func TestADefinitionThatIsNotItsOwnIsNeverTouched(t *testing.T) {
 	w := newWorld(t)
 	put := func(name string, d cncfv1.NetworkAttachmentDefinition) {
 		d.Spec.Config = `{"type": "own"}`
