@@ -78,6 +78,40 @@ metadata: {name: plain, namespace: office}
 	}
 }
 
+func TestAFirstNICByAnotherNetworkIsAnError(t *testing.T) {
+	objects, problems := manifest.Read("first.yaml", []byte(`
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: yard, namespace: plant}
+spec: {config: '{"cniVersion": "1.0.0", "type": "macvlan", "master": "ens1", "ipam": {"type": "dhcp"}}'}
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: plain, namespace: kube-system}
+spec: {config: '{"cniVersion": "1.0.0", "type": "cilium-cni"}'}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gauge, namespace: plant, annotations: {v1.multus-cni.io/default-network: plain}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: press, namespace: plant, annotations: {v1.multus-cni.io/default-network: plant/yard}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: lost, namespace: plant, annotations: {v1.multus-cni.io/default-network: yard}}
+`))
+	const want = `first.yaml:18:57: error: pod plant/press metadata.annotations.v1.multus-cni.io/default-network: eth0 is made in the pod network, and not by macvlan (plant/yard), so its pod does not start
+    meant: a further NIC with the default route
+    fix:   ask for it in k8s.v1.cni.cncf.io/networks, with default-route
+first.yaml:22:56: warning: pod plant/lost metadata.annotations.v1.multus-cni.io/default-network: there is no NetworkAttachmentDefinition kube-system/yard, so its pod does not start, unless it is in the cluster already
+`
+	if got := text(network.Check(objects, problems)); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
 func FuzzCheck(f *testing.F) {
 	for _, name := range []string{"networks.yaml", "workloads.yaml"} {
 		text, err := os.ReadFile("testdata/" + name)

@@ -14,9 +14,10 @@ import (
 
 // workload is an object that asks for networks.
 type workload struct {
-	in   *manifest.Object
-	asks []ask
-	vm   *machine // nil: it is no virtual machine
+	in    *manifest.Object
+	asks  []ask
+	first []ask    // in place of the cluster's network
+	vm    *machine // nil: it is no virtual machine
 }
 
 // ask is one network that a workload asks for.
@@ -67,7 +68,7 @@ func (c *checker) read(o *manifest.Object) *workload {
 	if strings.HasPrefix(o.Kind, "VirtualMachine") {
 		c.machine(w)
 	}
-	if len(w.asks) == 0 && w.vm == nil {
+	if len(w.asks)+len(w.first) == 0 && w.vm == nil {
 		return nil
 	}
 	return w
@@ -75,6 +76,14 @@ func (c *checker) read(o *manifest.Object) *workload {
 
 // annotation reads the requests of an annotation.
 func (c *checker) annotation(w *workload, at string, m meta) {
+	if text := m.Metadata.Annotations[cncfv1.DefaultNetworkAnnotation]; text != "" {
+		field := at + "metadata.annotations." + cncfv1.DefaultNetworkAnnotation
+		q, gaps := attachment.Default(text)
+		c.gaps(w.in, field, gaps)
+		if len(gaps) == 0 {
+			w.first = append(w.first, ask{q, field})
+		}
+	}
 	text, there := m.Metadata.Annotations[cncfv1.NetworksAnnotation]
 	if !there {
 		return
@@ -90,6 +99,7 @@ func (c *checker) annotation(w *workload, at string, m meta) {
 // workloadChecks are run on every workload that asks for networks.
 var workloadChecks = []func(*checker, *workload){
 	(*checker).references,
+	(*checker).standIn,
 	(*checker).addresses,
 	(*checker).interfaces,
 }
@@ -115,6 +125,22 @@ func (c *checker) references(w *workload) {
 				fmt.Sprintf("copy it to namespace %s; or, where no namespace isolation is set, ask for %s", a.Namespace, elsewhere[0].title()))
 		default:
 			c.add(w.in, lint.Warning, "reference", a.at, does+", unless it is in the cluster already: none among these files has such a name", "", "")
+		}
+	}
+}
+
+// standIn looks at a network that is to take the place of the cluster's.
+func (c *checker) standIn(w *workload) {
+	for _, a := range w.first {
+		d := c.definitions[a.title()]
+		if d == nil && len(c.definitions) > 0 {
+			c.add(w.in, lint.Warning, "reference", a.at, fmt.Sprintf("there is no NetworkAttachmentDefinition %s, so its pod does not start, unless it is in the cluster already", a.title()), "", "")
+		}
+		if d == nil || d.broken {
+			continue
+		}
+		for _, g := range d.StandsIn(a.Request, "eth0") {
+			c.add(w.in, lint.Error, "first", a.at, g.Message+", so its pod does not start", "a further NIC with the default route", "ask for it in "+cncfv1.NetworksAnnotation+", with default-route")
 		}
 	}
 }
