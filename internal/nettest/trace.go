@@ -106,7 +106,7 @@ func walk(b *strings.Builder, root string, contents bool) error {
 // Where is what `weft uninstall` has to know of the node, as flags.
 func (n *Node) Where() []string {
 	return []string{
-		"--state-dir=" + n.role().StateDir, "--pin-dir=/sys/fs/bpf/weft", "--cni-conf-dir=" + n.conf(), "--cni-bin-dir=" + n.Plugins(),
+		"--state-dir=" + n.role().StateDir, "--pin-dir=/sys/fs/bpf/weft", "--cni-conf-dir=" + n.Conf(), "--cni-bin-dir=" + n.Plugins(),
 		"--proc=/proc", "--socket=" + n.socket(), "--socket=" + n.Hubble(), "--run-dir=" + n.Run(),
 	}
 }

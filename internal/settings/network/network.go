@@ -65,7 +65,7 @@ var Keys = []key.Of[Networks]{
 	{
 		Name: "network-address-hold", Default: "40s", Concern: Concern, Holds: key.AtOnce, Syntax: key.Life,
 		Text: "NICs whose addresses may move to another node (`ipam` of type weft, of StatefulSets and virtual machines, and IPAMClaims) are silent while their node has had no word from the API server for this long, and other nodes take such addresses over no earlier; 0s: they never are, and the addresses move when their NICs are gone",
-		Read: func(r *key.Reader, c *Networks) { c.Hold = r.Life("network-address-hold") },
+		Read: func(r *key.Reader, c *Networks, name string) { c.Hold = r.Life(name) },
 	},
 	{
 		Name: "network-global-namespaces", Concern: Concern, Holds: key.NewAttachments, Needs: "`network-namespace-isolation: true`",
