@@ -28,7 +28,9 @@ func All() []Feature {
 		configuration, // what cilium-config says
 		datapath,      // programs and maps
 		links,         // devices, and routes to them
+		vlans,         // devices that further NICs of pods lie on; before these, whose errors follow from theirs
 		networks,      // further NICs of pods
+		leases,        // addresses of these, by DHCP
 		workloads,     // who pods are
 		policies,      // what pods may send and receive
 		ipcache,       // who lives at an address

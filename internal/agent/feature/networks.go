@@ -13,7 +13,10 @@ var networks = Feature{
 	Derivations: func(n *Node) []state.AnyDerivation { return network.Derivations(n.Tables) },
 	Needs:       network.Needs,
 	Early: func(n *Node) ([]Runner, error) {
-		opened, err := network.Open(network.Options{DB: n.DB, Root: n.Root, StateDir: n.StateDir, Path: n.Plugins, Told: !n.Alone, Log: n.Log})
+		opened, err := network.Open(network.Options{
+			DB: n.DB, Root: n.Root, StateDir: n.StateDir, Path: n.Plugins, Told: !n.Alone, Log: n.Log,
+			Probe: func() string { return n.Tables.Config(n.DB.Snapshot()).Networks.Conflicts },
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -30,7 +30,9 @@ import (
 
 	derive "weftnet.io/weftnet/internal/derive/network"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/link/conflict"
 	"weftnet.io/weftnet/internal/sink/link/delegate"
+	"weftnet.io/weftnet/internal/sink/link/lease"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/grant"
@@ -53,8 +55,9 @@ type Options struct {
 	DB       *state.DB
 	Root     string // where files of the host are seen; empty: at /
 	StateDir string
-	Path     []string // folders of CNI plugins
-	Told     bool     // there is an API server, which is told of what is made
+	Path     []string      // folders of CNI plugins
+	Probe    func() string // value of the key network-conflict-detection
+	Told     bool          // there is an API server, which is told of what is made
 	Log      *slog.Logger
 }
 
@@ -62,6 +65,7 @@ type Options struct {
 type Networks struct {
 	Options
 	*delegate.Delegates
+	leases *lease.Keeper
 
 	mu    sync.Mutex // guards made
 	made  []event
@@ -79,28 +83,45 @@ type event struct {
 func Open(o Options) (*Networks, error) {
 	n := &Networks{Options: o, woken: make(chan struct{}, 1)}
 	d := delegate.Options{DB: o.DB, Root: o.Root, StateDir: o.StateDir, Path: o.Path, Log: o.Log}
+	d.Probe = func() conflict.Mode { return conflict.Mode(o.Probe()) }
+	d.Leaving = func(i network.Interface) { n.leases.Leaving(i) }
 	if o.Told {
 		d.Added = n.added
 	}
 	var err error
-	n.Delegates, err = delegate.Open(d)
+	if n.Delegates, err = delegate.Open(d); err != nil {
+		return nil, err
+	}
+	k := lease.Options{DB: o.DB, Root: o.Root, StateDir: o.StateDir, Log: o.Log, NICs: n.Delegates, Probe: d.Probe}
+	if o.Told {
+		k.Tell = n.leased
+	}
+	n.leases, err = lease.Open(k)
 	return n, err
 }
 
 // Loop keeps NICs equal to table interfaces.
 func (n *Networks) Loop() *reconcile.Loop[network.Interface] {
-	return &reconcile.Loop[network.Interface]{Table: network.Interfaces, Sink: n.Delegates, WaitSynced: true, MaxBackoff: 10 * time.Second}
+	return &reconcile.Loop[network.Interface]{Table: network.Interfaces, Sink: n.Delegates, WaitSynced: true, MaxBackoff: retry}
 }
+
+// retry is the longest pause before a NIC that cannot be made is tried again: what it lacks comes from people, who wait.
+const retry = 10 * time.Second
 
 // added notes a NIC that has been made, in the words of Multus, which KubeVirt and people look for.
 func (n *Networks) added(i network.Interface, addresses []netip.Prefix) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	texts := make([]string, len(addresses))
 	for k, a := range addresses {
 		texts[k] = a.String()
 	}
-	n.made = append(n.made, event{i.Namespace, i.Pod, i.UID, false, "AddedInterface", fmt.Sprintf("Add %s [%s] from %s", i.Interface, strings.Join(texts, " "), i.Definition)})
+	n.tell(event{i.Namespace, i.Pod, i.UID, false, "AddedInterface", fmt.Sprintf("Add %s [%s] from %s", i.Interface, strings.Join(texts, " "), i.Definition)})
+}
+
+// tell has an event written.
+func (n *Networks) tell(e event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.made = append(n.made, e)
 	select {
 	case n.woken <- struct{}{}:
 	default:

@@ -143,6 +143,7 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		why = append(why, one)
 	}
 	requests, gaps := Requests(pod)
+	owner := ownerOf(pod)
 	if len(gaps) > 0 {
 		trouble.Lacks, trouble.Advice = complaint(cncfv1.NetworksAnnotation, gaps), "the pod keeps the NICs that it has until the annotation makes sense"
 		return made, append(why, trouble)
@@ -150,7 +151,7 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 	for n, q := range requests {
 		i := network.Interface{
 			ContainerID: a.ContainerID, First: a.Interface, Interface: q.Interface, Number: uint32(n + 1), Netns: a.Netns,
-			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name, Request: q.Text(),
+			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name, Request: q.Text(), Owner: owner,
 		}
 		one := trouble
 		one.Number, one.Interface, one.Definition = i.Number, i.Interface, i.Definition
@@ -176,6 +177,23 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		}
 	}
 	return want, why
+}
+
+// Labels by which a pod says what it is one of: the StatefulSet controller's and KubeVirt's.
+const (
+	ofStatefulSet = "statefulset.kubernetes.io/pod-name"
+	ofMachine     = "vm.kubevirt.io/name"
+)
+
+// ownerOf is the one that a pod's addresses belong to, where it outlives the pod.
+func ownerOf(p table.Pod) string {
+	if name := p.Labels[ofMachine]; name != "" {
+		return "vm/" + name
+	}
+	if name := p.Labels[ofStatefulSet]; name == p.Name {
+		return "pod/" + name
+	}
+	return ""
 }
 
 // complaint says what is wrong with an annotation.
@@ -255,7 +273,7 @@ func complete(i *network.Interface, definition attachment.Definition, wire strin
 	if len(gaps) > 0 {
 		return unfit(i.Definition, gaps)
 	}
-	i.Wire, i.Type, i.Own = definition.Segment().String(), definition.Main().Type, definition.Own()
+	i.Wire, i.Type, i.Own, i.Uplink = definition.Segment().String(), definition.Main().Type, definition.Own(), definition.Main().Master
 	if wire != "" {
 		i.Wire = wire
 	}
@@ -264,7 +282,7 @@ func complete(i *network.Interface, definition attachment.Definition, wire strin
 		i.MAC = q.MAC.String()
 	}
 	if !i.Own {
-		i.Config, i.Capabilities, i.Addresses = string(delegate.Config), string(delegate.Capabilities), delegate.Addresses
+		i.Config, i.Capabilities, i.Addresses, i.DHCP = string(delegate.Config), string(delegate.Capabilities), delegate.Addresses, string(delegate.DHCP)
 	}
 	return nil
 }

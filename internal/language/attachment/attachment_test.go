@@ -82,6 +82,7 @@ func TestADefinitionSaysWhereItsNICsAre(t *testing.T) {
 		`{"type": "macvlan", "master": "ens192"}`:                                             "ens192",
 		`{"type": "macvlan", "master": "ens192.100"}`:                                         "ens192, VLAN 100",
 		`{"type": "vlan", "master": "ens192", "vlanId": 100}`:                                 "ens192, VLAN 100",
+		`{"type": "macvlan", "master": "enp129s0f01.7"}`:                                      "enp129s0f01, VLAN 7",
 		`{"type": "macvlan", "master": "bond0.4095"}`:                                         "bond0.4095",
 		`{"type": "macvlan"}`:                                                                 "not known",
 		`{"type": "bridge"}`:                                                                  "bridge cni0",

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"weftnet.io/weftnet/internal/ipam/address"
+	"weftnet.io/weftnet/internal/ipam/dhcp"
 	"weftnet.io/weftnet/internal/policy/gap"
 )
 
@@ -16,6 +18,7 @@ type Delegate struct {
 	Config       json.RawMessage // a list of CNI configurations
 	Capabilities json.RawMessage // what the workload asks for, by capability: each plugin gets what it declares
 	Addresses    []netip.Prefix  // that the NIC will have, if they are known before
+	DHCP         json.RawMessage // part ipam of the configuration, which plugins are not told then: the NIC gets its addresses when it is made
 }
 
 // most of a plugin's names that run here under another one, and those that cannot run, with what takes their place.
@@ -77,7 +80,10 @@ func (d *Definition) Delegate(q Request) (out Delegate, gaps []gap.Gap) {
 		if as, ok := substitutes[p.Type]; ok {
 			set(conf, "type", as)
 		}
-		if i == 0 {
+		if i == 0 && p.IPAM.Type == typeDHCP {
+			gaps = append(gaps, lease(conf, p, q, &out)...)
+			first(conf, q)
+		} else if i == 0 {
 			addresses, more := ipam(conf, p, q)
 			out.Addresses, gaps = addresses, append(gaps, more...)
 			first(conf, q)
@@ -97,6 +103,27 @@ func (d *Definition) Delegate(q Request) (out Delegate, gaps []gap.Gap) {
 	out.Config = encode(list)
 	out.Capabilities = capabilities(q)
 	return out, gaps
+}
+
+// typeDHCP is the kind of ipam whose addresses are the agent's business, not a plugin's.
+const typeDHCP = "dhcp"
+
+// leased are the types whose plugins make a NIC without addresses.
+var leased = []string{"macvlan", "bridge", "cnv-bridge", "host-device"}
+
+// lease takes the part ipam out of a configuration: the agent asks for addresses when the NIC is there.
+func lease(conf map[string]json.RawMessage, p *Plugin, q Request, out *Delegate) (gaps []gap.Gap) {
+	whole := map[string]json.RawMessage{}
+	_ = json.Unmarshal(conf["ipam"], &whole) // Define has read it
+	delete(conf, "ipam")
+	out.DHCP, out.Addresses = encode(whole), q.Addresses
+	if _, more := dhcp.Parse(out.DHCP, nil); len(address.Invalid(more)) > 0 {
+		gaps = append(gaps, address.Invalid(more)...)
+	}
+	if !slices.Contains(leased, p.Type) {
+		gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: "ipam.type", Message: fmt.Sprintf("NICs of type %s get no address by DHCP: their plugin makes none without addresses; those of type macvlan do, also on a VLAN device such as ens192.100", p.Type)})
+	}
+	return gaps
 }
 
 // first tells the plugin that makes the NIC what it is to be made of, and that it takes what the workload asks for. Upstream a plugin gets

@@ -48,6 +48,12 @@ func TestWhatPluginsAreTold(t *testing.T) {
 		},
 		{"what runs elsewhere only", `{"type": "ovn-k8s-cni-overlay"}`, `n`, `type: ovn-k8s-cni-overlay is not served here: networks of OVN-Kubernetes exist only where it runs; type cilium-cni gives a NIC in the pod network`, ``},
 		{"an overlay", `{"type": "cilium-cni", "network": "blue"}`, `n`, `network: overlay networks such as blue do not exist yet: without network the NIC is in the pod network`, ``},
+		{
+			"addresses by DHCP, which are not the plugin's business", `{"type": "macvlan", "master": "ens192", "ipam": {"type": "dhcp", "request": [{"option": "121"}]}}`, `n`,
+			`{"cniVersion":"1.0.0","name":"d","plugins":[{"master":"ens192","type":"macvlan"}]}`, ``,
+		},
+		{"DHCP where no NIC is without addresses", `{"type": "ipvlan", "master": "ens192", "ipam": {"type": "dhcp"}}`, `n`, `ipam.type: NICs of type ipvlan get no address by DHCP: their plugin makes none without addresses; those of type macvlan do, also on a VLAN device such as ens192.100`, ``},
+		{"an option of DHCP that is none", `{"type": "macvlan", "master": "ens192", "ipam": {"type": "dhcp", "provide": [{"option": "54", "value": "x"}]}}`, `n`, `ipam.provide[0].option: option 54 is the client's own business`, ``},
 		{"nothing", ``, `n`, `spec.config: it is empty, and configurations on the nodes' disks are not read: put the text of the file into it`, ``},
 	} {
 		d, gaps := Define("ns", "d", c.config)

@@ -37,14 +37,25 @@ func (s Segment) String() string {
 }
 
 // tagged is a VLAN device by the name that it has by custom: ens192.100.
-var tagged = regexp.MustCompile(`^(.{1,10})\.(\d{1,4})$`)
+var tagged = regexp.MustCompile(`^([^/\s]{1,13})\.([1-9]\d{0,3})$`)
+
+// VLANDevice reads the name of a VLAN device: the device that it lies on, and its tag. Not ok: it is none by its name.
+func VLANDevice(name string) (parent string, tag int, ok bool) {
+	m := tagged.FindStringSubmatch(name)
+	if m == nil || len(name) > maxDevice {
+		return "", 0, false
+	}
+	tag, err := strconv.Atoi(m[2])
+	return m[1], tag, err == nil && tag < 4095
+}
+
+// maxDevice is how long the kernel lets names of devices be (IFNAMSIZ, with a byte for its end).
+const maxDevice = 15
 
 // on is the segment of an uplink, which may be a VLAN device.
 func on(uplink string, vlan int) Segment {
-	if m := tagged.FindStringSubmatch(uplink); m != nil && vlan == 0 {
-		if tag, _ := strconv.Atoi(m[2]); tag > 0 && tag < 4095 {
-			return Segment{Uplink: m[1], VLAN: tag}
-		}
+	if parent, tag, ok := VLANDevice(uplink); ok && vlan == 0 {
+		return Segment{Uplink: parent, VLAN: tag}
 	}
 	return Segment{Uplink: uplink, VLAN: vlan}
 }

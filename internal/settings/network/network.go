@@ -34,12 +34,20 @@ type Networks struct {
 	Global    []string      // … and of these namespaces
 	Hold      time.Duration // for which a node without the API server counts on addresses that may move; 0: for ever
 	Policy    string        // at which NICs of a pod policy is enforced: Primary, All
+	Conflicts string        // how thoroughly is asked whether a NIC's address is taken: Off, Probe, Whole
 }
 
 // Values of policy-networks.
 const (
 	Primary = "primary"
 	All     = "all"
+)
+
+// Values of network-conflict-detection.
+const (
+	Off   = "off"
+	Probe = "probe"
+	Whole = "rfc5227"
 )
 
 // Enforces tells whether policy is enforced at further NICs, too.
@@ -56,6 +64,11 @@ var Keys = []key.Of[Networks]{
 		Name: "policy-networks", Default: Primary, Concern: Concern, Holds: key.AtOnce, Syntax: Primary + "|" + All,
 		Text: "at which NICs of a pod its policies are enforced: at its first one and others in the pod network alone (primary), or also at those that share an uplink, which is guarded then (all)",
 		Read: key.Text(func(c *Networks) *string { return &c.Policy }),
+	},
+	{
+		Name: "network-conflict-detection", Default: Probe, Concern: Concern, Holds: key.NewAttachments, Syntax: Probe + "|" + Whole + "|" + Off,
+		Text: "how thoroughly is asked on the wire of a further NIC whether its address is taken, before it is used: once, for 20 ms (probe), as RFC 5227 says, for 4 to 7 s (rfc5227), or not (off)",
+		Read: key.Text(func(c *Networks) *string { return &c.Conflicts }),
 	},
 	{
 		Name: "network-namespace-isolation", Default: "false", Concern: Concern, Holds: key.NewAttachments, Syntax: key.Boolean,

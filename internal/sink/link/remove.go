@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -11,8 +12,9 @@ import (
 	"weftnet.io/weftnet/internal/sink/link/overlay"
 )
 
-// Ours lists the devices of this network namespace that Weftnet has made: the host sides of workloads, and the tunnel.
-func Ours() (workloads, tunnels []string, err error) {
+// Ours lists the devices of this network namespace that Weftnet has made: the host sides of workloads, and others: tunnels,
+// VLAN devices.
+func Ours() (workloads, others []string, err error) {
 	s, err := rtnetlink.Open()
 	if err != nil {
 		return nil, nil, err
@@ -25,11 +27,11 @@ func Ours() (workloads, tunnels []string, err error) {
 	for _, d := range devices {
 		if _, mine := ours(d); mine {
 			workloads = append(workloads, d.Name)
-		} else if d.Alias == tunnelAlias || overlay.IsName(d.Name, d.Kind) {
-			tunnels = append(tunnels, d.Name)
+		} else if strings.HasPrefix(d.Alias, aliasPrefix) || overlay.IsName(d.Name, d.Kind) {
+			others = append(others, d.Name)
 		}
 	}
-	return workloads, tunnels, nil
+	return workloads, others, nil
 }
 
 // Delete deletes devices that Ours has listed; the kernel takes their other sides, routes and neighbours along.

@@ -85,7 +85,7 @@ func apply(proc, scope, device string, have rtnetlink.Settings) error {
 		if s.attribute != (attribute{}) || told && fmt.Sprint(have[s.number]) == s.Value {
 			continue
 		}
-		if err := write(proc, s.Path, s.Value); err != nil {
+		if err := WriteSysctl(proc, s.Path, s.Value); err != nil {
 			errs = append(errs, fmt.Errorf("set %s to %s (%s): %w", s.Path, s.Value, s.Reason, err))
 		}
 	}
@@ -103,7 +103,8 @@ func applied(proc, scope, device string) bool {
 	return true
 }
 
-func write(proc, path, value string) error {
+// WriteSysctl gives a setting of the node's network namespace, below sys/net of proc, a value, unless it has it.
+func WriteSysctl(proc, path, value string) error {
 	file := filepath.Join(proc, "sys/net", path)
 	have, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -72,11 +72,15 @@ type Interface struct {
 	Request     string // what the pod says of it, in JSON: with another text it is another NIC
 	Wire        string // where it leads, in words: ens192, VLAN 100
 	Type        string // of the plugin that makes it
+	Uplink      string // device of the node that the plugin puts it on; empty: none, or one that the plugin finds
 	Own         bool   // the agent makes it, in the pod network
 
 	// What delegates are told, in JSON: a list of CNI configurations, and what the pod asks for by capability. Empty: Own.
 	Config       string
 	Capabilities string
+
+	DHCP  string // part ipam of its configuration, in JSON, if it gets its addresses by DHCP when it is made
+	Owner string // that outlives the pod and keeps its addresses, in words; empty: none
 
 	Addresses []netip.Prefix // asked for
 	MAC       string         // asked for; empty: any
@@ -103,7 +107,11 @@ func (i Interface) Same(there Interface) bool {
 
 // Interfaces are what should be.
 var Interfaces = table.Declare("interfaces", func(r Interface) state.Key { return table.AttachmentKey(r.ContainerID, r.Interface) },
-	state.Index[Interface]{Name: table.ByPod, Keys: func(r Interface) []state.Key { return []state.Key{table.ObjectKey(r.Namespace, r.Pod)} }})
+	state.Index[Interface]{Name: table.ByPod, Keys: func(r Interface) []state.Key { return []state.Key{table.ObjectKey(r.Namespace, r.Pod)} }},
+	state.Index[Interface]{Name: ByUplink, Keys: func(r Interface) []state.Key { return []state.Key{state.Join(r.Uplink)} }})
+
+// ByUplink is an index of Interfaces and Finished.
+const ByUplink = "uplink"
 
 // Trouble says why a pod lacks a NIC that it asks for, or all of them.
 type Trouble struct {
@@ -138,6 +146,7 @@ type Made struct {
 	Gateways  []netip.Addr // of its addresses, in any number
 	MAC       string
 	MTU       int
+	Index     int    // of its device in the pod's namespace; 0: not known
 	HostName  string // of its side on the node; empty: it has none
 	DNS       DNS
 	Device    string // what it is made of, in JSON as device plugins have it; empty: not known
@@ -167,7 +176,8 @@ var Finished = table.Declare("interfaces-made", func(r Made) state.Key { return 
 	}},
 	state.Index[Made]{Name: ByFirst, Keys: func(r Made) []state.Key {
 		return []state.Key{table.AttachmentKey(r.Want.ContainerID, r.Want.First)}
-	}})
+	}},
+	state.Index[Made]{Name: ByUplink, Keys: func(r Made) []state.Key { return []state.Key{state.Join(r.Want.Uplink)} }})
 
 // ByFirst is an index of Finished: the key of the container's first NIC.
 const ByFirst = "first"

@@ -18,6 +18,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"weftnet.io/weftnet/internal/sink/link/inside"
+	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -70,9 +71,13 @@ func (d *Delegates) make(ctx context.Context, want network.Interface) error {
 	if err := d.lacks(list); err != nil {
 		return err
 	}
-	r := record{Version: 1, Pending: true, Made: network.Made{Want: want}}
-	if err := d.put(r); err != nil {
+	if err := lies(want); err != nil {
 		return err
+	}
+	free := d.ask(ctx, want)
+	r := record{Version: 1, Pending: true, Made: network.Made{Want: want}}
+	if err := errors.Join(d.put(r), <-free); err != nil {
+		return errors.Join(err, d.drop(r)) // no plugin knows of it
 	}
 	made, err := d.add(ctx, list, want)
 	if err != nil {
@@ -81,8 +86,22 @@ func (d *Delegates) make(ctx context.Context, want network.Interface) error {
 	if err := d.put(record{Version: 1, Made: made}); err != nil {
 		return errors.Join(err, d.take(ctx, r))
 	}
-	d.added(want, made.Addresses)
+	if want.DHCP == "" {
+		d.added(want, made.Addresses)
+	}
 	return nil
+}
+
+// Addressed notes the addresses that a NIC which is there has got, or has no more.
+func (d *Delegates) Addressed(container, device string, addresses []netip.Prefix, gateways []netip.Addr, dns network.DNS) error {
+	d.mu.Lock()
+	r, ok := d.have[table.AttachmentKey(container, device)]
+	d.mu.Unlock()
+	if !ok || r.Pending || r.Made.Want.DHCP == "" {
+		return nil
+	}
+	r.Made.Addresses, r.Made.Gateways, r.Made.DNS = addresses, gateways, dns
+	return d.put(r)
 }
 
 func (d *Delegates) add(ctx context.Context, list *libcni.NetworkConfigList, want network.Interface) (made network.Made, err error) {
@@ -102,12 +121,15 @@ func (d *Delegates) add(ctx context.Context, list *libcni.NetworkConfigList, wan
 		}
 	}
 	err = inside.Do(d.Root+want.Netns, func(h *netlink.Handle) error {
-		mac, mtu, err := inside.Describe(h, want.Interface)
+		index, mac, mtu, err := inside.Describe(h, want.Interface)
 		if err != nil {
 			return nil //nolint:nilerr // it is no device of the kernel's, or the plugin has given it another name
 		}
-		if made.MAC, made.MTU = mac, mtu; want.MAC != "" && want.MAC != mac {
+		if made.Index, made.MAC, made.MTU = index, mac, mtu; want.MAC != "" && want.MAC != mac {
 			return fmt.Errorf("it has the MAC %s, and not %s, which the pod asks for: NICs of this type take none", mac, want.MAC)
+		}
+		if want.DHCP != "" {
+			return nil // its routes come with its addresses
 		}
 		for _, gateway := range want.Gateways {
 			if err := inside.Lead(h, want.Interface, gateway); err != nil {
@@ -145,6 +167,18 @@ func read(want network.Interface, result *types100.Result) network.Made {
 		}
 	}
 	return made
+}
+
+// lies says what keeps a NIC from lying on its device of the node. A VLAN device comes in a moment, or its own row says why not.
+func lies(want network.Interface) error {
+	if want.Uplink == "" || want.Type == "host-device" {
+		return nil
+	}
+	_, err := netlink.LinkByName(want.Uplink)
+	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
+		return fmt.Errorf("this node has no device %s, which %s names as master", want.Uplink, want.Definition)
+	}
+	return err
 }
 
 // list is what the plugins are told.
@@ -228,6 +262,9 @@ func (d *Delegates) take(ctx context.Context, r record) error {
 		return err
 	}
 	_, gone := os.Stat(d.Root + want.Netns)
+	if want.DHCP != "" && d.Leaving != nil {
+		d.Leaving(want)
+	}
 	if err := d.lacks(list); err != nil && gone == nil {
 		return err
 	} else if err == nil {

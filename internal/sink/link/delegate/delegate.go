@@ -44,6 +44,7 @@ import (
 
 	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/reconcile"
+	"weftnet.io/weftnet/internal/sink/link/conflict"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
@@ -57,7 +58,7 @@ type Own interface {
 	Holds(containerID string) bool // a container with any NIC
 }
 
-// Options are what Delegates work with. Added may be nil.
+// Options are what Delegates work with. Added, Probe and Leaving may be nil.
 type Options struct {
 	DB       *state.DB
 	Root     string   // prefix of host paths of network namespaces; empty: none
@@ -65,7 +66,9 @@ type Options struct {
 	Path     []string // folders of plugins, the first that has one counts
 	Log      *slog.Logger
 
-	Added func(i network.Interface, addresses []netip.Prefix) // is told of each NIC that has been made; it does not block
+	Added   func(i network.Interface, addresses []netip.Prefix) // is told of each NIC that has been made, unless it has no address yet; it does not block
+	Probe   func() conflict.Mode                                // how thoroughly is asked whether addresses are free
+	Leaving func(i network.Interface)                           // gives back what a NIC has by DHCP, before it is taken away
 }
 
 // Delegates keeps the NICs of containers equal to table network.Interfaces.
@@ -193,7 +196,7 @@ type job struct {
 	errs []error // by row, once done
 }
 
-// moment is how long the loop waits for plugins. Some talk with other machines (dhcp).
+// moment is how long the loop waits for plugins. Some talk with other machines.
 const moment = 3 * time.Second
 
 // limit ends plugins that hang.

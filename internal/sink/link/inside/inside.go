@@ -162,11 +162,11 @@ func network(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// Describe is the MAC address and MTU of a NIC.
-func Describe(h *netlink.Handle, name string) (mac string, mtu int, err error) {
+// Describe is the index, the MAC address and the MTU of a NIC.
+func Describe(h *netlink.Handle, name string) (index int, mac string, mtu int, err error) {
 	d, err := h.LinkByName(name)
 	if err != nil {
-		return "", 0, fmt.Errorf("find %s: %w", name, err)
+		return 0, "", 0, fmt.Errorf("find %s: %w", name, err)
 	}
-	return d.Attrs().HardwareAddr.String(), d.Attrs().MTU, nil
+	return d.Attrs().Index, d.Attrs().HardwareAddr.String(), d.Attrs().MTU, nil
 }
