@@ -273,7 +273,7 @@ func complete(i *network.Interface, definition attachment.Definition, wire strin
 	if len(gaps) > 0 {
 		return unfit(i.Definition, gaps)
 	}
-	i.Wire, i.Type, i.Own, i.Uplink = definition.Segment().String(), definition.Main().Type, definition.Own(), definition.Main().Master
+	i.Wire, i.Type, i.Own, i.Uplink = definition.Segment().String(), definition.Main().Type, definition.Own(), definition.Uplink()
 	if wire != "" {
 		i.Wire = wire
 	}

@@ -30,6 +30,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/lease"
 	"weftnet.io/weftnet/internal/table/network"
 	"weftnet.io/weftnet/internal/table/station"
 )
@@ -115,6 +116,10 @@ func made(r state.Reader, t *table.Tables, m network.Made) numbered {
 	n.Enforced, n.Why = enforced(r, t, m)
 	n.Observed = n.Enforced
 	want, ok := network.Interfaces.One(r, network.Finished.Key(m))
+	held, _ := lease.Leases.One(r, network.Finished.Key(m))
+	if m.Want.DHCP != "" && !held.Address.IsValid() {
+		n.Ready, n.Lacks, n.Advice = false, cmp.Or(held.Says, "it has no address yet"), "the agent keeps asking"
+	}
 	switch {
 	case !ok:
 		n.Ready, n.Lacks = false, "it is being taken away"

@@ -23,6 +23,7 @@ type Definition struct {
 type Plugin struct {
 	Type         string
 	Master       string // uplink, of macvlan, ipvlan and vlan
+	Inside       bool   // … which is a device of the workload's namespace
 	Bridge       string // of bridge and ovs
 	VLAN         int    // tag on the uplink or bridge; 0: none
 	Network      string // overlay network of cilium-cni; empty: the pod network
@@ -55,6 +56,7 @@ type plugin struct {
 	DisableCheck json.RawMessage   `json:"disableCheck"`
 	DisableGC    json.RawMessage   `json:"disableGC"`
 	Master       string            `json:"master"`
+	Inside       bool              `json:"linkInContainer"`
 	Bridge       string            `json:"bridge"`
 	VLAN         json.Number       `json:"vlan"`
 	VLANID       json.Number       `json:"vlanId"`
@@ -156,7 +158,7 @@ func (d *definer) plugin(field string, text []byte, one plugin) {
 		d.reject(under(field, "type"), "it names no plugin: without a type nothing makes the NIC")
 	}
 	p := Plugin{
-		Type: one.Type, Master: one.Master, Bridge: one.Bridge, Network: one.Network, DeviceID: one.DeviceID,
+		Type: one.Type, Master: one.Master, Inside: one.Inside, Bridge: one.Bridge, Network: one.Network, DeviceID: one.DeviceID,
 		Capabilities: one.Capabilities, IPAM: IPAM{Type: one.IPAM.Type}, Raw: text,
 	}
 	p.VLAN = d.number(under(field, "vlan"), one.VLAN, 4094)

@@ -3,6 +3,7 @@ package attachment
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 )
 
@@ -58,6 +59,14 @@ func on(uplink string, vlan int) Segment {
 		return Segment{Uplink: parent, VLAN: tag}
 	}
 	return Segment{Uplink: uplink, VLAN: vlan}
+}
+
+// Uplink is the device of the node that a definition's NICs lie on; empty: there is none, or the plugin finds it.
+func (d *Definition) Uplink() string {
+	if p := d.Main(); p != nil && !p.Inside && slices.Contains([]string{"macvlan", "ipvlan", "vlan"}, p.Type) {
+		return p.Master
+	}
+	return ""
 }
 
 // Segment is where a definition's NICs are.

@@ -17,9 +17,13 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/vishvananda/netlink"
 
+	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/sink/link/inside"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/vlan"
 )
 
 // ensure makes a NIC.
@@ -71,7 +75,7 @@ func (d *Delegates) make(ctx context.Context, want network.Interface) error {
 	if err := d.lacks(list); err != nil {
 		return err
 	}
-	if err := lies(want); err != nil {
+	if err := d.lies(ctx, want); err != nil {
 		return err
 	}
 	free := d.ask(ctx, want)
@@ -170,15 +174,35 @@ func read(want network.Interface, result *types100.Result) network.Made {
 }
 
 // lies says what keeps a NIC from lying on its device of the node. A VLAN device comes in a moment, or its own row says why not.
-func lies(want network.Interface) error {
-	if want.Uplink == "" || want.Type == "host-device" {
+func (d *Delegates) lies(ctx context.Context, want network.Interface) error {
+	if want.Uplink == "" {
 		return nil
+	}
+	if _, _, ok := attachment.VLANDevice(want.Uplink); ok {
+		ctx, cancel := context.WithTimeout(ctx, moment)
+		defer cancel()
+		d.comes(ctx, want.Uplink)
 	}
 	_, err := netlink.LinkByName(want.Uplink)
 	if missing := (netlink.LinkNotFoundError{}); errors.As(err, &missing) {
 		return fmt.Errorf("this node has no device %s, which %s names as master", want.Uplink, want.Definition)
 	}
 	return err
+}
+
+// comes waits until a VLAN device is there, or it is known why not.
+func (d *Delegates) comes(ctx context.Context, name string) {
+	for {
+		row, ok, changed := status.Statuses.WatchOne(d.DB.Snapshot(), status.KeyOf(vlan.Devices, state.Join(name)))
+		if ok && (row.Rev != 0 || row.Err != "") {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // list is what the plugins are told.

@@ -28,7 +28,8 @@ type client struct {
 	warned  bool
 
 	socket *wire.Socket
-	heard  chan []byte // frames of the socket
+	close  context.CancelFunc // of the socket
+	heard  chan []byte        // frames of it
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -147,8 +148,9 @@ func (c *client) listen() error {
 	if err != nil {
 		return err
 	}
-	heard, stop := make(chan []byte), c.ctx.Done()
-	c.socket, c.heard = s, heard
+	heard := make(chan []byte)
+	ctx, cancel := context.WithCancel(c.ctx)
+	c.socket, c.heard, c.close = s, heard, cancel
 	go func() {
 		for {
 			frame, err := s.Next()
@@ -161,7 +163,7 @@ func (c *client) listen() error {
 			copied := append([]byte(nil), frame...)
 			select {
 			case heard <- copied:
-			case <-stop:
+			case <-ctx.Done():
 				return
 			}
 		}
@@ -171,6 +173,7 @@ func (c *client) listen() error {
 
 func (c *client) deafen() {
 	if c.socket != nil {
+		c.close()
 		c.socket.Close()
 		c.socket, c.heard = nil, nil
 	}
@@ -263,7 +266,7 @@ func (c *client) release() {
 		return
 	}
 	if s, err := c.open(); err == nil { // where the namespace is gone, the server waits for the end of the lease
-		c.socket = s
+		c.socket, c.close = s, c.cancel
 		c.send(out)
 	}
 	_ = c.take(held) // the NIC is about to go

@@ -92,6 +92,9 @@ func (c *client) put(was, held dhcp.Lease) error {
 				return fmt.Errorf("give %s the route to %s via %s: %w", d.Attrs().Name, r.Destination, r.Gateway, err)
 			}
 		}
+		if was.Address != held.Address {
+			c.announce(held.Address.Addr())
+		}
 		for _, gateway := range c.order.Gateways {
 			if err := inside.Lead(h, d.Attrs().Name, gateway); err != nil {
 				return err
@@ -99,6 +102,14 @@ func (c *client) put(was, held dhcp.Lease) error {
 		}
 		return nil
 	})
+}
+
+// announce tells the wire who has an address now: others may remember who had it before. What is lost they find out by asking.
+func (c *client) announce(a netip.Addr) {
+	if s, err := wire.Open(c.order.Index, wire.ARP, wire.All()); err == nil {
+		_, _ = s.Write(wire.Announcement(c.mac, a))
+		s.Close()
+	}
 }
 
 // take takes an address off. The kernel takes its routes along.
