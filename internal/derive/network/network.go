@@ -179,23 +179,6 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 	return want, why
 }
 
-// Labels by which a pod says what it is one of: the StatefulSet controller's and KubeVirt's.
-const (
-	ofStatefulSet = "statefulset.kubernetes.io/pod-name"
-	ofMachine     = "vm.kubevirt.io/name"
-)
-
-// ownerOf is the one that a pod's addresses belong to, where it outlives the pod.
-func ownerOf(p table.Pod) string {
-	if name := p.Labels[ofMachine]; name != "" {
-		return "vm/" + name
-	}
-	if name := p.Labels[ofStatefulSet]; name == p.Name {
-		return "pod/" + name
-	}
-	return ""
-}
-
 // complaint says what is wrong with an annotation.
 func complaint(annotation string, gaps []gap.Gap) string {
 	var texts []string
