@@ -61,7 +61,10 @@ func Open(index int, etherType uint16, filter []bpf.Instruction) (*Socket, error
 		return nil, fmt.Errorf("assemble filter: %w", err)
 	}
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0) // of no protocol: it hears nothing yet
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return nil, fmt.Errorf("open packet socket: %w: the agent needs capability NET_RAW (capabilities in the chart's values)", err)
+	case err != nil:
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
 	program := make([]unix.SockFilter, len(raw))
