@@ -58,9 +58,14 @@ func TestAWorkloadKeepsItsAddressOnEveryNode(t *testing.T) {
 	if again := said(b.Grant(t.Context(), request("db-0", "c3", database))); again != first {
 		t.Errorf("db-0 had %s, and has %s on another node", first, again)
 	}
-	both := said(a.Grant(t.Context(), request("db-0", "c4", database))) // a virtual machine that moves has two pods
-	if both != first {
-		t.Errorf("the second pod has %s, the first %s", both, first)
+	if second := said(a.Grant(t.Context(), request("db-0", "c4", database))); second != "address "+strings.TrimSuffix(first, "/28")+
+		": it is held by pod shop/db-0 on node b, for StatefulSet shop/db, pod db-0; it moves when that NIC is gone, or when node b has not been heard of for a while" {
+		t.Errorf("a second NIC of db-0: %s", second)
+	}
+	machine := address.Owner{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachine", Namespace: "shop", Name: "press"}
+	one, two := said(a.Grant(t.Context(), request("press-1", "c5", machine))), said(b.Grant(t.Context(), request("press-2", "c6", machine)))
+	if one != two {
+		t.Errorf("a machine that moves has %s here and %s there", one, two)
 	}
 	var o v1alpha1.StickyAddress
 	paths := server.Paths("/apis/weftnet.io/v1alpha1/namespaces/shop/stickyaddresses/db-0-")
@@ -69,17 +74,41 @@ func TestAWorkloadKeepsItsAddressOnEveryNode(t *testing.T) {
 	}
 }
 
+// TestAnAddressMovesWhenTheHoldOfItsNodeHasLapsed has a node cut off, and hear of it when it is back.
+func TestAnAddressMovesWhenTheHoldOfItsNodeHasLapsed(t *testing.T) {
+	server := apitest.New(t)
+	a, b := open(t, server.Config(), "a", nil), open(t, server.Config(), "b", nil)
+	first := said(a.Grant(t.Context(), request("db-0", "c1", database)))
+	b.over = func(_ context.Context, node string) (bool, error) { return node == "a", nil }
+	if got := said(b.Grant(t.Context(), request("db-0", "c2", database))); got != first {
+		t.Errorf("on another node it has %s, and had %s", got, first)
+	}
+	if held, err := a.Held(t.Context()); err != nil || len(held) != 0 {
+		t.Errorf("the node that was cut off has %v: %v", held, err)
+	}
+	q := request("db-0", "c1", database)
+	q.Exact = []netip.Prefix{netip.MustParsePrefix(first)}
+	if got := said(a.Grant(t.Context(), q)); !strings.Contains(got, "it is held by pod shop/db-0 on node b") {
+		t.Errorf("its NIC gets %s back", got)
+	}
+	if err := a.Return(t.Context(), "c1", "net1"); err != nil { // its DEL
+		t.Fatal(err)
+	}
+	if held, err := b.Held(t.Context()); err != nil || len(held) != 1 {
+		t.Errorf("the other node has %v: %v", held, err)
+	}
+}
+
 // TestTwoNodesThatAskAtOnceForOneWorkloadAgree has four nodes ask for the same owner at the same moment, again and again.
 func TestTwoNodesThatAskAtOnceForOneWorkloadAgree(t *testing.T) {
 	server := apitest.New(t)
 	for round := range 20 {
-		owner := database
-		owner.Pod = fmt.Sprint("db-", round)
+		owner := address.Owner{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachine", Namespace: "shop", Name: fmt.Sprint("press-", round)}
 		var group sync.WaitGroup
 		answers := make([]string, 4)
 		for i := range answers {
 			group.Go(func() {
-				q := request(owner.Pod, fmt.Sprintf("c%d-%d", round, i), owner)
+				q := request(owner.Name, fmt.Sprintf("c%d-%d", round, i), owner)
 				q.Ranges[0] = Range{netip.MustParsePrefix("10.0.0.0/24"), spans("10.0.0.1-10.0.0.254")}
 				answers[i] = said(open(t, server.Config(), fmt.Sprint("n", i), nil).Grant(t.Context(), q))
 			})
