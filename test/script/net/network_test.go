@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -226,7 +227,7 @@ func told(l *line) error {
 	}
 	for {
 		t, err := n.Table(l.ctx, l.raw[1])
-		if err != nil {
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // it has not begun to listen
 			return err
 		}
 		for _, row := range t.Cells {
