@@ -32,7 +32,7 @@ func admissionOf(t *testing.T, values string) *validating.Plugin {
 	equivalent := admissionregistrationv1.Equivalent
 	match := policy.Spec.MatchConstraints
 	match.MatchPolicy, match.NamespaceSelector, match.ObjectSelector = &equivalent, &metav1.LabelSelector{}, &metav1.LabelSelector{}
-	clients := fake.NewClientset(policy, binding, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}})
+	clients := fake.NewClientset(policy, binding, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system"}})
 	informed := informers.NewSharedInformerFactory(clients, 0)
 	plugin, err := validating.NewPlugin(nil)
 	if err != nil {
