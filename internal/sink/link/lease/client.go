@@ -179,17 +179,20 @@ func (c *client) deafen() {
 	}
 }
 
-// use puts a lease on disk and into the NIC.
+// use puts a lease on disk, into the NIC, and then into table Leases.
 func (c *client) use(held dhcp.Lease) {
 	was := c.record
 	c.record.Lease, c.record.Served, c.says, c.warned = held, true, "", false
-	err := c.keeper.keep(c.record, c.renewed, "")
+	err := c.keeper.keep(c.record)
 	if err == nil {
 		err = c.put(was.Lease, held)
 	}
 	if err == nil {
 		dns := network.DNS{Servers: held.DNS.Nameservers, Domain: held.DNS.Domain, Search: held.DNS.Search}
 		err = c.keeper.NICs.Addressed(c.order.ContainerID, c.order.Interface, []netip.Prefix{held.Address}, held.Gateways, dns)
+	}
+	if err == nil { // last: pods wait for this
+		err = c.keeper.say(c.record, c.renewed, "")
 	}
 	if err != nil {
 		c.trouble(err.Error())
@@ -209,9 +212,10 @@ func (c *client) lost(out dhcp.Output) {
 	why = fmt.Sprintf("%s is taken off: %s", out.Was.Address, why)
 	c.record.Lease = dhcp.Lease{}
 	err := errors.Join(
-		c.keeper.keep(c.record, c.renewed, why),
+		c.keeper.keep(c.record),
 		c.take(out.Was),
 		c.keeper.NICs.Addressed(c.order.ContainerID, c.order.Interface, nil, nil, network.DNS{}),
+		c.keeper.say(c.record, c.renewed, why),
 	)
 	if err != nil {
 		c.trouble(err.Error())

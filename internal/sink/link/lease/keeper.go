@@ -224,15 +224,15 @@ func (k *Keeper) finish(key state.Key) error {
 	return k.DB.Write(func(tx *state.Tx) error { table.Leases.Delete(tx, key); return nil })
 }
 
-// keep writes a record: on disk, and into table Leases.
-func (k *Keeper) keep(r record, renewed int, says string) error {
+// keep writes a record.
+func (k *Keeper) keep(r record) error {
 	if err := k.records.Put(journal.Name(r.Order.ContainerID, r.Order.Interface), r); err != nil {
 		return fmt.Errorf("keep the lease: %w; is the disk full?", err)
 	}
 	k.mu.Lock()
 	k.kept[table.Orders.Key(r.Order)] = r
 	k.mu.Unlock()
-	return k.say(r, renewed, says)
+	return nil
 }
 
 // say writes a row of table Leases.
