@@ -134,6 +134,23 @@ func Probe(ctx context.Context, d Device, addresses []netip.Addr, mode Mode) (*F
 	return first, errors.Join(errs...)
 }
 
+// Announce tells the wire of IPv4 addresses that a device has now, and again in two seconds (RFC 5227 2.3). What is lost others find out by asking.
+func Announce(d Device, addresses []netip.Addr) {
+	s, err := wire.Open(d.Index, wire.ARP, wire.All())
+	if err != nil {
+		return
+	}
+	tell := func() {
+		for _, a := range addresses {
+			if a.Is4() {
+				_, _ = s.Write(wire.Announcement(d.MAC, a))
+			}
+		}
+	}
+	tell()
+	time.AfterFunc(settle, func() { tell(); s.Close() })
+}
+
 func ask(ctx context.Context, s *wire.Socket, d Device, addresses []netip.Addr, mode Mode) (*Found, error) {
 	before, after := pauses(mode)
 	if found, err := listen(ctx, s, d, addresses, before); found != nil || err != nil {

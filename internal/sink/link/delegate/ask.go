@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -43,6 +44,22 @@ func (d *Delegates) taken(ctx context.Context, want network.Interface) error {
 		d.Log.Warn("addresses are used without having been asked for on the wire", "pod", want.Namespace+"/"+want.Pod, "nic", want.Interface, "error", err)
 	}
 	return nil
+}
+
+// announce tells the wire of a NIC's addresses where that is asked as RFC 5227 has it. It runs in the workload's namespace.
+func (d *Delegates) announce(made network.Made) {
+	if d.Probe == nil || d.Probe() != conflict.Whole {
+		return
+	}
+	mac, err := net.ParseMAC(made.MAC)
+	if err != nil {
+		return // it is no device that speaks ARP
+	}
+	var addresses []netip.Addr
+	for _, p := range made.Addresses {
+		addresses = append(addresses, p.Addr().Unmap())
+	}
+	conflict.Announce(conflict.Device{Index: made.Index, MAC: mac}, addresses)
 }
 
 // neighbor is another pod of this node whose NIC on the same wire has one of these addresses. NICs on one uplink do not hear what the uplink asks.

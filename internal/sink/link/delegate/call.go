@@ -132,6 +132,7 @@ func (d *Delegates) add(ctx context.Context, list *libcni.NetworkConfigList, wan
 		if made.Index, made.MAC, made.MTU = index, mac, mtu; want.MAC != "" && want.MAC != mac {
 			return fmt.Errorf("it has the MAC %s, and not %s, which the pod asks for: NICs of this type take none", mac, want.MAC)
 		}
+		d.announce(made)
 		if want.DHCP != "" {
 			return nil // its routes come with its addresses
 		}

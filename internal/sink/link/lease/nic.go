@@ -93,7 +93,7 @@ func (c *client) put(was, held dhcp.Lease) error {
 			}
 		}
 		if was.Address != held.Address {
-			c.announce(held.Address.Addr())
+			conflict.Announce(conflict.Device{Index: c.order.Index, MAC: c.mac}, []netip.Addr{held.Address.Addr()})
 		}
 		for _, gateway := range c.order.Gateways {
 			if err := inside.Lead(h, d.Attrs().Name, gateway); err != nil {
@@ -102,14 +102,6 @@ func (c *client) put(was, held dhcp.Lease) error {
 		}
 		return nil
 	})
-}
-
-// announce tells the wire who has an address now: others may remember who had it before. What is lost they find out by asking.
-func (c *client) announce(a netip.Addr) {
-	if s, err := wire.Open(c.order.Index, wire.ARP, wire.All()); err == nil {
-		_, _ = s.Write(wire.Announcement(c.mac, a))
-		s.Close()
-	}
 }
 
 // take takes an address off. The kernel takes its routes along.
