@@ -43,7 +43,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 			FlowMetrics: FlowMetrics{Server: Metrics{Address: ":9965", Keys: "hubble-metrics-server"}, Series: 10000},
 			Export:      Export{File: FlowFile{MaxMB: 10, Backups: 5}}, Redaction: Redaction{UserInfo: true},
 		},
-		Networks: network.Networks{Hold: 40 * time.Second, Policy: network.Primary},
+		Networks: network.Networks{Hold: 40 * time.Second, Policy: network.Primary, Conflicts: network.Probe},
 	}
 	have, problems := parse(nil)
 	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {
