@@ -72,11 +72,14 @@ func (d *Delegates) GC(ctx context.Context) error {
 		return ErrBusy
 	}
 	defer d.calls.Unlock()
-	valid, err := d.valid()
+	valid, left, err := d.valid()
 	if err != nil {
 		return err
 	}
 	var failed []error
+	for _, a := range left {
+		failed = append(failed, d.forget(ctx, a))
+	}
 	for _, n := range d.networks() {
 		if d.lacks(n.list) != nil {
 			continue
@@ -89,9 +92,9 @@ func (d *Delegates) GC(ctx context.Context) error {
 }
 
 // valid are the NICs of each network, by its name in configurations: those with a record, finished or not, and those that libcni remembers of
-// containers that are there, whatever has become of the record.
-func (d *Delegates) valid() (map[string][]types.GCAttachment, error) {
-	out := map[string][]types.GCAttachment{}
+// containers that are there, whatever has become of the record. Others that it remembers are left over.
+func (d *Delegates) valid() (out map[string][]types.GCAttachment, left []*libcni.NetworkAttachment, err error) {
+	out = map[string][]types.GCAttachment{}
 	add := func(name, containerID, ifname string) {
 		one := types.GCAttachment{ContainerID: containerID, IfName: ifname}
 		if !slices.Contains(out[name], one) {
@@ -105,18 +108,38 @@ func (d *Delegates) valid() (map[string][]types.GCAttachment, error) {
 	}
 	cached, err := d.plugins.GetCachedAttachments("")
 	if err != nil {
-		return nil, fmt.Errorf("read what libcni remembers: %w", err)
+		return nil, nil, fmt.Errorf("read what libcni remembers: %w", err)
 	}
 	own, err := d.ours()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, a := range cached {
-		if own.Holds(a.ContainerID) {
+		_, recorded := d.find(network.Interface{ContainerID: a.ContainerID, Interface: a.IfName})
+		if recorded || own.Holds(a.ContainerID) {
 			add(a.Network, a.ContainerID, a.IfName)
+		} else {
+			left = append(left, a)
 		}
 	}
-	return out, nil
+	return out, left, nil
+}
+
+// forget has what is left over taken away by the plugins that it was made by. libcni would ask those of another NIC of the network.
+func (d *Delegates) forget(ctx context.Context, a *libcni.NetworkAttachment) error {
+	list, err := libcni.NetworkConfFromBytes(a.Config)
+	if err == nil {
+		err = d.lacks(list)
+	}
+	if err == nil {
+		err = d.plugins.DelNetworkList(ctx, list, &libcni.RuntimeConf{
+			ContainerID: a.ContainerID, NetNS: a.NetNS, IfName: a.IfName, Args: a.CniArgs, CapabilityArgs: a.CapabilityArgs,
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("take away %s of container %s, which is gone, from network %s: %w", a.IfName, a.ContainerID, a.Network, err)
+	}
+	return nil
 }
 
 // one is a network that NICs have been made of here.

@@ -138,7 +138,7 @@ func TestGCTellsPluginsOfEveryNICThatThereIs(t *testing.T) {
 	for _, id := range []string{"c2", "c9"} {
 		text, err := json.Marshal(map[string]any{
 			"kind": "cniCacheV1", "containerId": id, "ifName": "net7", "networkName": "lan", "netns": "/run/netns/" + id, "result": map[string]any{"cniVersion": "1.0.0"},
-			"config": []byte(`{"cniVersion": "1.1.0", "name": "lan", "plugins": [{"type": "new"}]}`),
+			"config": []byte(`{"cniVersion": "1.0.0", "name": "lan", "plugins": [{"type": "old"}]}`),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func TestGCTellsPluginsOfEveryNICThatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls, configs := y.told()
-	if !slices.Equal(calls, []string{"new DEL c9 net7", "new GC"}) {
+	if !slices.Equal(calls, []string{"old DEL c9 net7", "new GC"}) {
 		t.Fatalf("called: %q", calls)
 	}
 	var told struct {
