@@ -123,14 +123,15 @@ var Table = []Capability{
 		Text: "pods get the NICs that annotation `k8s.v1.cni.cncf.io/networks` asks for, also while they run: by NetworkAttachmentDefinitions in both forms, " +
 			"in the pod network (`cilium-cni`) and by the standard CNI plugins (macvlan, bridge, host-device, tap, tuning, …) with static and host-local addresses, or by DHCP; " +
 			"VLAN devices below them on demand; " +
-			"`ips`, `mac`, `interface`, `default-route`, `cni-args`; an address that is taken on its wire is not used; network-status and events as Multus writes them; `weft net list` and `show`.",
+			"`ips`, `mac`, `interface`, `default-route`, `cni-args`; an address that is taken on its wire is not used; network-status and events as Multus writes them; `weft net list` and `show`. " +
+			"OpenShift's `additionalNetworks` become definitions; where Multus calls, it attaches and the agent does not.",
 		Keys:     []string{"network-namespace-isolation=true"},
 		Kinds:    []string{"NetworkAttachmentDefinition"},
 		Commands: []string{"net list", "net show"},
 		Scripts: []string{
 			"pods_of_two_nodes_meet_on_a_wire", "a_pod_has_a_second_address_of_the_pod_network", "nics_come_and_go_while_a_pod_runs",
 			"the_default_route_leads_where_it_is_asked_to", "addresses_by_dhcp_are_kept_and_given_back", "an_address_that_is_taken_is_not_used",
-			"a_vlan_device_comes_with_the_first_nic_and_goes_with_the_last", "manifests_work_as_people_have_them",
+			"a_vlan_device_comes_with_the_first_nic_and_goes_with_the_last", "manifests_work_as_people_have_them", "multus_attaches_further_nics_once",
 		},
 	},
 	{
