@@ -181,6 +181,9 @@ func multus(l *line) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(n.Conf(), 0o755); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(n.Conf(), "00-multus.conf"), []byte(`{"cniVersion": "0.3.1", "name": "multus-cni-network", "type": "multus-shim"}`), 0o600)
 }
 
