@@ -126,6 +126,7 @@ func kindOf(p target) string {
 		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup",
 		tiered: "ClusterNetworkPolicy", "addressblocks": "AddressBlock", "stickyaddresses": "StickyAddress", "ipamclaims": "IPAMClaim",
 		"ippools": "IPPool", "overlappingrangeipreservations": "OverlappingRangeIPReservation", "nodeslicepools": "NodeSlicePool",
+		"networks": "Network", "network-attachment-definitions": "NetworkAttachmentDefinition", "deployments": "Deployment",
 	}[p.resource]
 }
 
