@@ -30,6 +30,18 @@ spec:
   ingress: []
   egress: [{toEntities: [all]}]
 `
+	refusedNetwork = `
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: refused, namespace: default}
+spec: {config: '{"cniVersion": "1.0.0", "master": "ens1"}'}
+`
+	doubtfulNetwork = `
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: doubtful, namespace: default}
+spec: {config: '{"cniVersion": "1.0.0", "type": "macvlan", "master": "ens1", "ipam": {"type": "static", "addresses": [{"address": "172.20.5.0/24"}]}}'}
+`
 )
 
 // tried is what an API server says to a policy that it is shown and does not keep, and whether it would have taken it.
@@ -54,12 +66,15 @@ func weft(t *testing.T, stdin string, args ...string) string {
 }
 
 // findings are those of weft policy check, as text: field and what it does.
-func findings(t *testing.T, policy string) (texts []string) {
+func findings(t *testing.T, policy string) (texts []string) { return findingsOf(t, "policy", policy) }
+
+// findingsOf are those of weft policy check, or of weft net check.
+func findingsOf(t *testing.T, what, object string) (texts []string) {
 	t.Helper()
 	var report struct {
 		Findings []struct{ Severity, Field, Does string }
 	}
-	out := weft(t, policy, "policy", "check", "-q", "-o", "json", "-f", "-")
+	out := weft(t, object, what, "check", "-q", "-o", "json", "-f", "-")
 	if err := json.NewDecoder(strings.NewReader(out)).Decode(&report); err != nil || len(report.Findings) == 0 {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -99,6 +114,20 @@ func TestAPolicyIsRefusedOrWarnedAboutInTheWordsOfCheck(t *testing.T) {
 		message := kubectl(t, "", "get", "cnp", "doubtful", "-o", `jsonpath={.status.conditions[?(@.type=="Valid")].message}`)
 		return message, strings.Contains(message, text)
 	})
+}
+
+func TestANetworkIsRefusedOrWarnedAboutInTheWordsOfCheck(t *testing.T) {
+	needWebhook(t)
+	out, taken := tried(t, refusedNetwork, "default")
+	for _, text := range findingsOf(t, "net", refusedNetwork) {
+		if taken || !strings.Contains(out, `admission webhook "networks.weftnet.io" denied the request`) || !strings.Contains(out, text) {
+			t.Errorf("%s\nhas not: %s", out, text)
+		}
+	}
+	text := findingsOf(t, "net", doubtfulNetwork)[0]
+	if out, taken := tried(t, doubtfulNetwork, "default"); !taken || !strings.Contains(out, "Warning: "+text) {
+		t.Errorf("%s\nhas not: %s", out, text)
+	}
 }
 
 func TestTheWebhookSurvivesTheLossOfItsCertificateAndOfItsOperator(t *testing.T) {
