@@ -43,6 +43,7 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
 	}
+	row.Made.Kind, row.Made.Name = madeBy(p)
 	containers := p.Spec.Containers
 	for _, c := range p.Spec.InitContainers {
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways { // a sidecar serves like any other

@@ -41,11 +41,12 @@ type party struct {
 	endpoint *flowpb.Endpoint
 	network  uint32 // id; 0: the pod network
 	place    flow.Place
+	device   *flowpb.NetworkInterface // of its NIC on this node; nil: it has none, or not in the pod network
 }
 
 func newResolver(t *table.Tables, further Further) *resolver {
 	n := &resolver{tables: t, further: further}
-	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods}}
+	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods, t.Devices}}
 	if further != nil {
 		n.ends.Tables = append(n.ends.Tables, further.Rests()...)
 	}
@@ -64,7 +65,7 @@ func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 	}
 	f.source = n.ends.Of(r, endpoint{e.Src.IP(), identity.Number(e.Source), network})
 	f.destination = n.ends.Of(r, endpoint{e.Dst.IP(), identity.Number(e.Destination), network})
-	if e.Ifindex != 0 {
+	if f.device = cmp.Or(f.source.device, f.destination.device); e.Ifindex != 0 { // the end of a connection was seen at no device
 		f.device = n.devices.Of(r, e.Ifindex)
 	}
 	n.services(r, f)
@@ -99,6 +100,9 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 			if a.Network != 0 {
 				p.place.NIC = a.Interface
 			}
+			for d := range n.tables.Devices.By(r, table.ByName, state.Join(a.HostName)) {
+				p.device = &flowpb.NetworkInterface{Index: uint32(d.Index), Name: a.Interface}
+			}
 		}
 		if out.GetPodName() == "" {
 			for e := range n.tables.Endpoints.By(r, table.ByAddress, key) {
@@ -121,7 +125,13 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 			out.Labels = append(out.Labels, key+"="+value)
 		}
 	}
-	p.place.VM = n.machine(r, out.GetNamespace(), out.GetPodName(), labels)
+	if out.GetPodName() != "" {
+		local, _ := n.tables.Pods.One(r, table.ObjectKey(out.GetNamespace(), out.GetPodName()))
+		p.place.VM = machine(local, out.GetNamespace(), out.GetPodName(), labels)
+		if made := local.Made; made.Name != "" {
+			out.Workloads = []*flowpb.Workload{{Kind: made.Kind, Name: made.Name}}
+		}
+	}
 	return p
 }
 
@@ -129,11 +139,7 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 const launcher = "virt-launcher-"
 
 // machine is the virtual machine in a pod: as the pod of this node says, else by the name that KubeVirt gives such pods.
-func (n *resolver) machine(r state.Reader, namespace, pod string, labels identity.Labels) string {
-	if pod == "" {
-		return ""
-	}
-	local, _ := n.tables.Pods.One(r, table.ObjectKey(namespace, pod))
+func machine(local table.Pod, namespace, pod string, labels identity.Labels) string {
 	if name := local.Labels[identity.LabelVMName]; name != "" {
 		return namespace + "/" + name
 	}

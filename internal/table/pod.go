@@ -20,12 +20,13 @@ type Pod struct {
 	HostNetwork    bool
 	NamedPorts     []NamedPort
 	HostPorts      []PodHostPort
-	Finished       bool          // phase Succeeded or Failed
-	Addressed      bool          // it has an address, and is not being deleted
-	Ready          bool          // it says that it is ready, and is not being deleted
-	Networks       string        // further networks that it asks for, as its annotation has them
-	Default        string        // network that it asks for in place of the cluster's, likewise
-	Owner          address.Owner // keeps its addresses in further networks; zero: none does
+	Finished       bool                        // phase Succeeded or Failed
+	Addressed      bool                        // it has an address, and is not being deleted
+	Ready          bool                        // it says that it is ready, and is not being deleted
+	Networks       string                      // further networks that it asks for, as its annotation has them
+	Default        string                      // network that it asks for in place of the cluster's, likewise
+	Owner          address.Owner               // keeps its addresses in further networks; zero: none does
+	Made           struct{ Kind, Name string } // what made it, such as Deployment web; empty: not known
 }
 
 func (Pod) Header() []string {
