@@ -153,6 +153,7 @@ GLOBAL ct_follow(struct context *c, struct ct *e, int how)
 	int reason, ends;
 
 	c->touched = 0;
+	c->payer = e->owner;
 	if (!(how & FLOW_AGAIN))
 		account_packet(e, p, how & FLOW_FROM_B);
 	if ((how & FLOW_REPLY) && !(flags & CT_REPLIED)) {

@@ -5,6 +5,7 @@
 
 #include "abi/sweep.h"
 #include "nat.h"
+#include "progress.h"
 
 static __always_inline int sweep_is_over(__u64 expires)
 {
@@ -48,6 +49,8 @@ GLOBAL sweep_mark(const struct ct_key *at, __u32 what)
 		return 0;
 	if (what == SWEEP_MADE)
 		return sweep_made();
+	if (what == SWEEP_PROGRESS)
+		return progress_tell(at);
 	key = *at;
 	e = bpf_map_lookup_elem(&connections, &key);
 	if (!e)

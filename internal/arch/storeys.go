@@ -12,10 +12,10 @@ import (
 // own those to its left; the shapes in bpf/lib/abi lie below all and include each other alone, and a program may include any.
 // A header that is not here stands on what it includes, so a new one need not be added.
 var storeys = [][]string{
-	{"config", "addr", "mark", "netkit"},                                                       // words
-	{"ipcache", "nic", "quota", "packet", "icmp", "extension", "parse", "quoted", "vlan"},      // who, how much, what
-	{"context", "identity", "event", "drop"},                                                   // one packet's state; what is told; the one way out
-	{"rewrite", "fragment", "tcp", "caller", "account", "lives", "ct", "nat", "spare", "open"}, // no policy below here
+	{"config", "addr", "mark", "netkit"},                                                                   // words
+	{"ipcache", "nic", "quota", "packet", "icmp", "extension", "parse", "quoted", "vlan"},                  // who, how much, what
+	{"context", "identity", "event", "drop"},                                                               // one packet's state; what is told; the one way out
+	{"rewrite", "fragment", "tcp", "caller", "account", "progress", "lives", "ct", "nat", "spare", "open"}, // no policy below here
 	{"policy", "lb"}, // answers
 	{"verdict", "related", "reply", "masquerade", "service", "clash", "neighbor", "sweep"}, // steps on a packet
 	{"overlay", "route", "deliver"}, // legs of a path

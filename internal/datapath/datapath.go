@@ -70,7 +70,8 @@ type Datapath struct {
 	swap    sync.RWMutex // what stands above, and paired, is exchanged as one by Reload; migrations and lost, too
 	writing sync.RWMutex // taken before swap; held by Reload while it copies maps, so that no entry is written meanwhile
 
-	sweeping sync.Mutex // one at a time
+	sweeping sync.Mutex     // one at a time
+	Progress sweep.Progress // of connections that go on
 
 	mu     sync.Mutex
 	paired *ebpf.Program // from_pod for netkit pairs; nil: no pair has needed it
@@ -240,13 +241,13 @@ func (d *Datapath) Map(name string) *ebpf.Map {
 	return d.maps[name]
 }
 
-// Sweep takes finished entries out of the maps that all pods share; see sweep.Run.
+// Sweep takes finished entries out of the maps that all pods share, and has the kernel tell of connections as Progress says; see sweep.Run.
 func (d *Datapath) Sweep() ([]sweep.Swept, map[uint32]abi.Quota, error) {
 	d.sweeping.Lock()
 	defer d.sweeping.Unlock()
 	d.swap.RLock()
 	defer d.swap.RUnlock()
-	return sweep.Run(d.maps, d.programs["sweep"])
+	return sweep.Run(d.maps, d.programs["sweep"], &d.Progress)
 }
 
 // Mark sets flags of connections, or counts them, as `what` says, and tells of how many; see sweep.Mark.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* abi/close: the event of a connection's end, EVENT_CLOSE. */
+/* abi/close: the event of a connection's end, EVENT_CLOSE, and that of one that goes on, EVENT_PROGRESS. */
 #ifndef WEFT_ABI_CLOSE_H
 #define WEFT_ABI_CLOSE_H
 
@@ -24,6 +24,8 @@ struct close_event {
 	struct carried received; /* by the source */
 	__u32 ending; /* enum ending */
 	__u32 pad;
+	struct carried told_sent; /* of sent: what earlier events have told */
+	struct carried told_received;
 };
 
 #endif

@@ -61,6 +61,7 @@ enum ct_flag {
 	CT_ONE_WAY = 33554432, /* led on to a backend that answers straight to the client: nothing comes back by here */
 	CT_TOLD = 67108864, /* the node that led it here has said what was called */
 	CT_CARRIED = 134217728, /* led on to another node with this node's address: its answers come by here */
+	CT_PROGRESS = 268435456, /* map progress has what is told of it so far */
 	CT_NAMED = 16777216, /* opened to service at the caller's socket: both ends say the backend's address, and events the service's */
 };
 

@@ -28,6 +28,7 @@ enum event_type {
 	EVENT_VERDICT = 2, /* a policy gave its verdict on a new connection (or anew after a change) */
 	EVENT_TRACE = 3,   /* a connection began, or was answered for the first time */
 	EVENT_CLOSE = 4,   /* a connection ended: struct close_event */
+	EVENT_PROGRESS = 5, /* what a connection that goes on has carried so far: the same, with no ending */
 };
 
 enum event_flag {
@@ -127,6 +128,13 @@ struct event_budget {
 	__u64 lost;   /* events that found no token, or no room in the ring */
 };
 
+/* Beside that budget there is a small one for each owner, a reserve for when others have used up the first. Owners are told apart by their number's
+ * remainder: those of a node follow each other. */
+#define EVENT_RESERVES 512
+#define EVENT_RESERVE 64 /* one of so many parts of the budget */
+#define EVENT_ROOM (3 << 20) /* bytes of `events` that what comes out of the budget may fill */
+
+MAP(BPF_MAP_TYPE_PERCPU_ARRAY, event_reserves, __u32, struct event_budget, EVENT_RESERVES, 0);
 MAP(BPF_MAP_TYPE_PERCPU_ARRAY, counters, __u32, struct counter, COUNTERS, 0);
 MAP(BPF_MAP_TYPE_PERCPU_ARRAY, event_budget, __u32, struct event_budget, 1, 0);
 

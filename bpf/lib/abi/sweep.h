@@ -21,6 +21,7 @@ enum sweep_what {
 	SWEEP_FINISHED = 0, /* it goes, if it is finished */
 	SWEEP_EXEMPT = 1,   /* connections get CT_EXEMPT */
 	SWEEP_MADE = 2,	    /* the agent has put in connections that no workload owns: count them */
+	SWEEP_PROGRESS = 3, /* what connections have carried so far is told */
 };
 
 /* What to look at: keys of one table. */

@@ -21,6 +21,8 @@ const (
 	Callers              = 65536
 	Dsr4Type             = 0x9a
 	Dsr6Type             = 0x1b
+	EventReserves        = 512
+	EventReserve         = 64
 	Fragments            = 8192
 	GeneveClass          = 0x014b
 	GeneveType           = 0x81
@@ -53,6 +55,7 @@ const (
 	SetNamesNoPeer       = 0x2000000000
 	RangeBitsFixed       = 96
 	RevisionBuckets      = 4096
+	ProgressOver         = 2
 	OwnerService         = 0x80000000
 	OwnerAll             = 0xfffffffe
 	OwnerCarried         = 0xfffffffd
@@ -154,6 +157,7 @@ const (
 	CtOneWay   CtFlag = 33554432
 	CtTold     CtFlag = 67108864
 	CtCarried  CtFlag = 134217728
+	CtProgress CtFlag = 268435456
 	CtNamed    CtFlag = 16777216
 )
 
@@ -268,6 +272,10 @@ func (v CtFlag) String() string {
 		text = append(text, "carried")
 		v &^= CtCarried
 	}
+	if v&CtProgress != 0 {
+		text = append(text, "progress")
+		v &^= CtProgress
+	}
 	if v&CtNamed != 0 {
 		text = append(text, "named")
 		v &^= CtNamed
@@ -368,11 +376,12 @@ type EventType uint8
 
 // Values of EventType.
 const (
-	EventNone    EventType = 0
-	EventDrop    EventType = 1
-	EventVerdict EventType = 2
-	EventTrace   EventType = 3
-	EventClose   EventType = 4
+	EventNone     EventType = 0
+	EventDrop     EventType = 1
+	EventVerdict  EventType = 2
+	EventTrace    EventType = 3
+	EventClose    EventType = 4
+	EventProgress EventType = 5
 )
 
 // String names the value as C does, less the prefix EVENT_.
@@ -388,6 +397,8 @@ func (v EventType) String() string {
 		return "trace"
 	case EventClose:
 		return "close"
+	case EventProgress:
+		return "progress"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -1078,6 +1089,7 @@ const (
 	SweepFinished SweepWhat = 0
 	SweepExempt   SweepWhat = 1
 	SweepMade     SweepWhat = 2
+	SweepProgress SweepWhat = 3
 )
 
 // String names the value as C does, less the prefix SWEEP_.
@@ -1089,20 +1101,24 @@ func (v SweepWhat) String() string {
 		return "exempt"
 	case SweepMade:
 		return "made"
+	case SweepProgress:
+		return "progress"
 	}
 	return fmt.Sprint(uint32(v))
 }
 
-// CloseEvent is C's struct close_event, 160 bytes.
+// CloseEvent is C's struct close_event, 192 bytes.
 type CloseEvent struct {
-	_        structs.HostLayout
-	Event    Event
-	Opened   uint64
-	Last     uint64
-	Sent     Carried
-	Received Carried
-	Ending   Ending
-	_        uint32
+	_            structs.HostLayout
+	Event        Event
+	Opened       uint64
+	Last         uint64
+	Sent         Carried
+	Received     Carried
+	Ending       Ending
+	_            uint32
+	ToldSent     Carried
+	ToldReceived Carried
 }
 
 // NodeConfig is C's struct node_config, 136 bytes.
@@ -1529,6 +1545,15 @@ type RangeKey struct {
 	Place      Place
 	_          uint32
 	Addr       Addr
+}
+
+// Progress is C's struct progress, 72 bytes.
+type Progress struct {
+	_    structs.HostLayout
+	WayA [2]Carried
+	WayB [2]Carried
+	Half uint32
+	_    uint32
 }
 
 // Quota is C's struct quota, 64 bytes.

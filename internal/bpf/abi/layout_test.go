@@ -12,13 +12,15 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		what       string
 		have, want uintptr
 	}{
-		{"size of close_event", unsafe.Sizeof(CloseEvent{}), 160},
+		{"size of close_event", unsafe.Sizeof(CloseEvent{}), 192},
 		{"offset of close_event.event", unsafe.Offsetof(CloseEvent{}.Event), 0},
 		{"offset of close_event.opened", unsafe.Offsetof(CloseEvent{}.Opened), 104},
 		{"offset of close_event.last", unsafe.Offsetof(CloseEvent{}.Last), 112},
 		{"offset of close_event.sent", unsafe.Offsetof(CloseEvent{}.Sent), 120},
 		{"offset of close_event.received", unsafe.Offsetof(CloseEvent{}.Received), 136},
 		{"offset of close_event.ending", unsafe.Offsetof(CloseEvent{}.Ending), 152},
+		{"offset of close_event.told_sent", unsafe.Offsetof(CloseEvent{}.ToldSent), 160},
+		{"offset of close_event.told_received", unsafe.Offsetof(CloseEvent{}.ToldReceived), 176},
 		{"size of node_config", unsafe.Sizeof(NodeConfig{}), 136},
 		{"offset of node_config.tunnel", unsafe.Offsetof(NodeConfig{}.Tunnel), 0},
 		{"offset of node_config.masquerade4", unsafe.Offsetof(NodeConfig{}.Masquerade4), 16},
@@ -277,6 +279,10 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of range_key.generation", unsafe.Offsetof(RangeKey{}.Generation), 4},
 		{"offset of range_key.place", unsafe.Offsetof(RangeKey{}.Place), 8},
 		{"offset of range_key.addr", unsafe.Offsetof(RangeKey{}.Addr), 16},
+		{"size of progress", unsafe.Sizeof(Progress{}), 72},
+		{"offset of progress.way_a", unsafe.Offsetof(Progress{}.WayA), 0},
+		{"offset of progress.way_b", unsafe.Offsetof(Progress{}.WayB), 32},
+		{"offset of progress.half", unsafe.Offsetof(Progress{}.Half), 64},
 		{"size of quota", unsafe.Sizeof(Quota{}), 64},
 		{"offset of quota.held", unsafe.Offsetof(Quota{}.Held), 0},
 		{"offset of quota.refused", unsafe.Offsetof(Quota{}.Refused), 32},

@@ -10,7 +10,7 @@ import (
 	"weftnet.io/weftnet/internal/bpf/abi"
 )
 
-// Mark has the program sweep set a flag of connections, or count them, and tells of how many. A program does it, since packets change
+// Mark has the program sweep set a flag of connections, count them, or tell what they have carried, and says of how many it did. A program does it, since packets change
 // the same rows meanwhile and nothing of that may be lost. With SweepMade the keys do not matter: as many rows, which the agent has put
 // there, are counted for no workload.
 func Mark(maps map[string]*ebpf.Map, program *ebpf.Program, what abi.SweepWhat, keys []abi.CtKey) (int, error) {

@@ -1,6 +1,6 @@
 // Package sweep takes finished entries out of the maps that all pods of a node share, and counts what each of them holds.
 //
-//	list, quotas, err := sweep.Run(maps, program)
+//	list, quotas, err := sweep.Run(maps, program, &progress)
 package sweep
 
 import (
@@ -54,9 +54,11 @@ type Swept struct {
 
 // Run takes finished connections, their translations and old fragments out, a chunk at a time: no call into the kernel
 // looks at more than some thousand entries. Packets go on meanwhile. The quotas are what each owner holds afterwards, by
-// incarnation of its NIC; 0: what concerns no NIC of this node. Maps are those of the datapath by name.
-func Run(maps map[string]*ebpf.Map, program *ebpf.Program) ([]Swept, map[uint32]abi.Quota, error) {
+// incarnation of its NIC; 0: what concerns no NIC of this node. Maps are those of the datapath by name. What connections that go on
+// have carried is told as progress says.
+func Run(maps map[string]*ebpf.Map, program *ebpf.Program, progress *Progress) ([]Swept, map[uint32]abi.Quota, error) {
 	s := sweeper{maps: maps, program: program, now: uint64(ktime.Now())}
+	s.due = progress.begin(s.now)
 	list := make([]Swept, 0, len(Tables))
 	for kind, name := range Tables {
 		one, err := s.table(abi.QuotaKind(kind), name)
@@ -64,6 +66,9 @@ func Run(maps map[string]*ebpf.Map, program *ebpf.Program) ([]Swept, map[uint32]
 			return nil, nil, fmt.Errorf("sweep %s: %w", name, err)
 		}
 		list = append(list, one)
+	}
+	if err := s.due.tell(maps, program); err != nil {
+		return nil, nil, err
 	}
 	quotas, err := quotasOf(maps)
 	if err != nil {
@@ -81,6 +86,7 @@ type sweeper struct {
 	program *ebpf.Program
 	now     uint64
 	batch   abi.Sweep // the value of map sweeping
+	due     due
 }
 
 func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
@@ -101,6 +107,7 @@ func (s *sweeper) table(kind abi.QuotaKind, name string) (Swept, error) {
 	switch kind {
 	case abi.QuotaConnections:
 		err = each(m, func(key *sweepKey, v *abi.Ct) error {
+			s.due.see(key, v)
 			return see(key, v.Expires+grace < s.now)
 		})
 	case abi.QuotaTranslations:
@@ -262,7 +269,7 @@ func Recount(maps map[string]*ebpf.Map) error {
 		}),
 		each(maps["fragments"], func(_ *abi.FragmentKey, v *abi.Fragment) error { of(v.Owner)[abi.QuotaFragments]++; return nil }),
 	)
-	if err := errors.Join(errs, noteClash(maps, clashed)); err != nil {
+	if err := errors.Join(errs, noteClash(maps, clashed), forgetProgress(maps)); err != nil {
 		return err
 	}
 	quotas, err := quotasOf(maps)

@@ -7,7 +7,7 @@
 //	50 agents -> relay -> client           1,000 flows/s each                                   three processes, over TCP
 //	50 agents -> relay -> Aggregate        flows among 1,000 workloads
 //
-// Events are off while the budget of each CPU is frozen empty (map event_budget): the kernel looks at it, and tells nothing. There is no setting
+// Events are off while the budgets of each CPU are frozen empty (maps event_budget, event_reserves): the kernel looks at it, and tells nothing. There is no setting
 // for that, so what is left of the cost is what programs do before they look.
 //
 // # Invariants

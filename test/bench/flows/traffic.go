@@ -83,7 +83,7 @@ func (b Bench) modes(ctx context.Context, name string, milli int, s *report.Sect
 	if err := g.Limit(milli); err != nil {
 		return t, err
 	}
-	budget, err := openBudget(n)
+	budget, err := openBudgets(n)
 	if err != nil {
 		return t, err
 	}
@@ -136,7 +136,7 @@ func (b Bench) modes(ctx context.Context, name string, milli int, s *report.Sect
 }
 
 // once measures in a mode: the rate, and how many CPUs the agent took.
-func (b Bench) once(ctx context.Context, n *nettest.Node, g *cgroup.Group, budget *ebpf.Map, mode int, given *atomic.Uint64, run func() (float64, error)) (rate, cpu float64, err error) {
+func (b Bench) once(ctx context.Context, n *nettest.Node, g *cgroup.Group, budget budgets, mode int, given *atomic.Uint64, run func() (float64, error)) (rate, cpu float64, err error) {
 	if err := allow(budget, mode == on || mode == streamed); err != nil {
 		return 0, 0, err
 	}
@@ -160,29 +160,48 @@ func (b Bench) once(ctx context.Context, n *nettest.Node, g *cgroup.Group, budge
 	return rate, (after - before).Seconds() / took.Seconds(), err
 }
 
-// openBudget opens the map in which each CPU has its budget of events.
-func openBudget(n *nettest.Node) (m *ebpf.Map, err error) {
+// budgets are the maps in which each CPU has its budget of events, and the reserves of owners beside it.
+type budgets []*ebpf.Map
+
+func openBudgets(n *nettest.Node) (b budgets, err error) {
 	err = n.Do(func() error {
-		m, err = ebpf.LoadPinnedMap(filepath.Join(process.PinDir, "event_budget"), nil)
-		return err
+		for _, name := range []string{"event_budget", "event_reserves"} {
+			m, err := ebpf.LoadPinnedMap(filepath.Join(process.PinDir, name), nil)
+			if err != nil {
+				return err
+			}
+			b = append(b, m)
+		}
+		return nil
 	})
-	return m, err
+	return b, err
+}
+
+// Close lets go of the maps.
+func (b budgets) Close() {
+	for _, m := range b {
+		m.Close()
+	}
 }
 
 // allow lets the kernel tell of events, or not: a budget that is filled up in the far future is empty until then.
-func allow(budget *ebpf.Map, events bool) error {
-	var each []abi.EventBudget
-	if err := budget.Lookup(uint32(0), &each); err != nil {
-		return fmt.Errorf("read map event_budget: %w", err)
-	}
-	for i := range each {
-		each[i].Tokens, each[i].Filled = 0, 0
-		if !events {
-			each[i].Filled = math.MaxInt64
+func allow(b budgets, events bool) error {
+	for _, m := range b {
+		for at := range m.MaxEntries() {
+			var each []abi.EventBudget
+			if err := m.Lookup(at, &each); err != nil {
+				return fmt.Errorf("read map %s: %w", m, err)
+			}
+			for i := range each {
+				each[i].Tokens, each[i].Filled = 0, 0
+				if !events {
+					each[i].Filled = math.MaxInt64
+				}
+			}
+			if err := m.Put(at, each); err != nil {
+				return fmt.Errorf("write map %s: %w", m, err)
+			}
 		}
-	}
-	if err := budget.Put(uint32(0), each); err != nil {
-		return fmt.Errorf("write map event_budget: %w", err)
 	}
 	return nil
 }
