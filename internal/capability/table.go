@@ -154,11 +154,11 @@ var Table = []Capability{
 	{
 		State: Works, Topic: "Flows",
 		Text: "Hubble's observer API on the agent's socket, and `weft observe`: beginnings, first answers and ends of connections (how, " +
-			"how long, packets and bytes each way), verdicts, drops. Each verdict names its " +
+			"how long, packets and bytes each way, and of those that go on every minute), verdicts, drops. Each verdict names its " +
 			"policies, an implicit deny those that isolate the pod.",
-		Keys:     []string{"enable-hubble=true", "hubble-socket-path=/var/run/cilium/hubble.sock"},
+		Keys:     []string{"enable-hubble=true", "hubble-socket-path=/var/run/cilium/hubble.sock", "hubble-progress-interval=60s"},
 		Commands: []string{"observe"},
-		Scripts:  []string{"a_drop_names_the_policy_that_decided"},
+		Scripts:  []string{"a_drop_names_the_policy_that_decided", "a_connection_that_goes_on_is_counted_once_by_whatever_agents"},
 	},
 	{
 		State: Works, Topic: "Flows of all nodes",

@@ -16,6 +16,7 @@ type Extra struct {
 	Network             uint32 // id of the network that it was seen in; 0: the pod network
 	Source, Destination Place
 	Close               *Close // of the end of a connection; else nil
+	Progress            *Close // the same of one that goes on
 }
 
 // Place is what is known of an end of a flow beside its endpoint. Empty: nothing.
@@ -38,8 +39,10 @@ func (e Extra) Extension() *anypb.Any {
 			fields[name] = v
 		}
 	}
-	if e.Close != nil {
-		fields["close"] = e.Close.value()
+	for name, c := range map[string]*Close{"close": e.Close, "progress": e.Progress} {
+		if c != nil {
+			fields[name] = c.value()
+		}
 	}
 	if len(fields) == 0 {
 		return nil
@@ -66,14 +69,23 @@ func (p Place) value() *structpb.Value {
 }
 
 func (c Close) value() *structpb.Value {
-	carried := func(c Carried) *structpb.Value {
-		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-			"packets": structpb.NewNumberValue(float64(c.Packets)), "bytes": structpb.NewNumberValue(float64(c.Bytes)),
+	fields := map[string]*structpb.Value{
+		"seconds": structpb.NewNumberValue(c.Duration.Seconds()), "sent": c.Sent.value(), "received": c.Received.value(),
+	}
+	if c.Ending != "" {
+		fields["ending"] = structpb.NewStringValue(c.Ending)
+	}
+	if c.ToldSent != (Carried{}) || c.ToldReceived != (Carried{}) {
+		fields["told"] = structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+			"sent": c.ToldSent.value(), "received": c.ToldReceived.value(),
 		}})
 	}
+	return structpb.NewStructValue(&structpb.Struct{Fields: fields})
+}
+
+func (c Carried) value() *structpb.Value {
 	return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-		"ending": structpb.NewStringValue(c.Ending), "seconds": structpb.NewNumberValue(c.Duration.Seconds()),
-		"sent": carried(c.Sent), "received": carried(c.Received),
+		"packets": structpb.NewNumberValue(float64(c.Packets)), "bytes": structpb.NewNumberValue(float64(c.Bytes)),
 	}})
 }
 
@@ -88,17 +100,22 @@ func ExtraOf(f *flowpb.Flow) (e Extra) {
 		return Place{NIC: of["nic"].GetStringValue(), Attachment: of["attachment"].GetStringValue(), VM: of["vm"].GetStringValue()}
 	}
 	e = Extra{Network: uint32(s.GetFields()["network"].GetNumberValue()), Source: place("source"), Destination: place("destination")}
-	c := s.GetFields()["close"].GetStructValue().GetFields()
-	if c == nil {
-		return e
-	}
-	carried := func(name string) Carried {
-		of := c[name].GetStructValue().GetFields()
-		return Carried{Packets: uint64(of["packets"].GetNumberValue()), Bytes: uint64(of["bytes"].GetNumberValue())}
-	}
-	e.Close = &Close{
-		Ending: c["ending"].GetStringValue(), Duration: time.Duration(c["seconds"].GetNumberValue() * float64(time.Second)),
-		Sent: carried("sent"), Received: carried("received"),
-	}
+	e.Close, e.Progress = closeOf(s.GetFields()["close"]), closeOf(s.GetFields()["progress"])
 	return e
+}
+
+func closeOf(v *structpb.Value) *Close {
+	c := v.GetStructValue().GetFields()
+	if c == nil {
+		return nil
+	}
+	carried := func(of map[string]*structpb.Value, name string) Carried {
+		one := of[name].GetStructValue().GetFields()
+		return Carried{Packets: uint64(one["packets"].GetNumberValue()), Bytes: uint64(one["bytes"].GetNumberValue())}
+	}
+	told := c["told"].GetStructValue().GetFields()
+	return &Close{
+		Ending: c["ending"].GetStringValue(), Duration: time.Duration(c["seconds"].GetNumberValue() * float64(time.Second)),
+		Sent: carried(c, "sent"), Received: carried(c, "received"), ToldSent: carried(told, "sent"), ToldReceived: carried(told, "received"),
+	}
 }

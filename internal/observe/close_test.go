@@ -59,6 +59,24 @@ func TestTheEndOfAConnectionIsTold(t *testing.T) {
 		}
 	}
 	o := observer(t, func(*Options) {})
+	for _, goesOn := range []func(*abi.CloseEvent){
+		func(c *abi.CloseEvent) {},
+		func(c *abi.CloseEvent) { c.Opened = 0 },
+	} {
+		o.take(end(func(c *abi.CloseEvent) { c.Event.Type, c.Ending = abi.EventProgress, abi.EndingNone; goesOn(c) }))
+	}
+	for i, want := range []string{
+		"TCP open for 1.2s, 12 packets/3.4 kB out, 1 packet/52 B in", "TCP open, 12 packets/3.4 kB out, 1 packet/52 B in",
+	} {
+		want = "03.000: shop/web-1:4000 (ID:300) -> shop/db-0:5432 (ID:400) progress FORWARDED (" + want + ")\n"
+		if have := lines(t, response(o.journal.Find(uint64(i)))); have != want {
+			t.Errorf("have %swant %s", have, want)
+		}
+	}
+	o.take(end(func(c *abi.CloseEvent) { c.ToldSent.Packets = 5 })[:160]) // of a program that told of no progress
+	if sent, _, ok := o.journal.Find(2).Carried(); !ok || sent.Packets != 12 {
+		t.Errorf("have %v, %v", sent, ok)
+	}
 	o.take(end(func(*abi.CloseEvent) {})[:140])
 	if o.malformed.Load() != 1 {
 		t.Error("a record that is too short was taken")
@@ -106,6 +124,10 @@ func TestConnectionsAreCountedAsTheyEnd(t *testing.T) {
 		}
 		source.records <- end(func(c *abi.CloseEvent) { c.Ending, c.Event.Protocol = abi.EndingIdle, 47 })
 		source.records <- syn(func(*abi.Event) {})
+		source.records <- end(func(c *abi.CloseEvent) { // 10 of 12 packets were told before
+			c.Event.Type, c.Ending, c.Event.Protocol, c.ToldSent = abi.EventProgress, abi.EndingNone, 17, abi.Carried{Packets: 10, Bytes: 3000}
+		})
+		source.records <- end(func(c *abi.CloseEvent) { c.Event.Protocol, c.ToldSent, c.ToldReceived = 17, c.Sent, c.Received })
 		synctest.Wait()
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(NewCollector(o, func() (map[ring.CounterKey]abi.Counter, error) { return nil, nil }))
@@ -126,6 +148,8 @@ func TestConnectionsAreCountedAsTheyEnd(t *testing.T) {
 		for name, want := range map[string]float64{
 			"weft_connections_closed_total fin TCP": 2, "weft_connections_closed_total idle other": 1,
 			"weft_connection_bytes_total TCP sent": 6800, "weft_connection_packets_total TCP received": 2,
+			"weft_connection_packets_total UDP sent": 2, "weft_connection_bytes_total UDP sent": 400, "weft_connection_packets_total UDP received": 1,
+			"weft_connections_closed_total fin UDP": 1, "weft_connection_duration_seconds UDP": 1,
 			"weft_connection_duration_seconds TCP": 2, "weft_follower_lost_flows_total connections": 0,
 		} {
 			if v, ok := have[name]; !ok || v != want {

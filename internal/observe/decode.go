@@ -18,10 +18,11 @@ type kind struct {
 }
 
 var kinds = map[abi.EventType]*kind{
-	abi.EventDrop:    {tell: drop, judge: true},
-	abi.EventVerdict: {tell: verdict, judge: true},
-	abi.EventTrace:   {tell: trace},
-	abi.EventClose:   {tell: closed, size: int(unsafe.Sizeof(abi.CloseEvent{})), more: closeOf},
+	abi.EventDrop:     {tell: drop, judge: true},
+	abi.EventVerdict:  {tell: verdict, judge: true},
+	abi.EventTrace:    {tell: trace},
+	abi.EventClose:    {tell: closed, size: closeSize, more: closeOf},
+	abi.EventProgress: {tell: closed, size: closeSize, more: closeOf},
 }
 
 // decode reads a record of the ring buffer into f. A record may be longer than this version knows: fields are only ever

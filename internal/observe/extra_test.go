@@ -52,6 +52,10 @@ func TestAnExtensionSaysWhatWasPutIn(t *testing.T) {
 	for _, want := range []flow.Extra{
 		{},
 		{Network: 7, Source: flow.Place{NIC: "net1", Attachment: "shop/blue"}},
+		{Progress: &flow.Close{
+			Duration: 60e9, Sent: flow.Carried{Packets: 12, Bytes: 1200}, Received: flow.Carried{Packets: 3},
+			ToldSent: flow.Carried{Packets: 10, Bytes: 1000}, ToldReceived: flow.Carried{Packets: 2},
+		}},
 		{Close: &flow.Close{Ending: "fin", Duration: 1200e6, Sent: flow.Carried{Packets: 12, Bytes: 1 << 40}, Received: flow.Carried{Packets: 3}}},
 	} {
 		have := flow.ExtraOf(&flowpb.Flow{Extensions: want.Extension()})
@@ -60,6 +64,12 @@ func TestAnExtensionSaysWhatWasPutIn(t *testing.T) {
 				t.Errorf("have %+v", have.Close)
 			}
 			have.Close = want.Close
+		}
+		if want.Progress != nil {
+			if have.Progress == nil || *have.Progress != *want.Progress {
+				t.Errorf("have %+v", have.Progress)
+			}
+			have.Progress = want.Progress
 		}
 		if have != want {
 			t.Errorf("have %+v, want %+v", have, want)

@@ -100,7 +100,10 @@ func (f *Flow) tell() *flowpb.Flow {
 // extra is what Hubble's message has no field for.
 func (f *Flow) extra() flow.Extra {
 	e := flow.Extra{Network: cmp.Or(f.source.network, f.destination.network), Source: f.source.place, Destination: f.destination.place}
-	if c, ended := f.more.(flow.Close); ended {
+	switch c, ok := f.more.(flow.Close); {
+	case ok && c.Ending == "":
+		e.Progress = &c
+	case ok:
 		e.Close = &c
 	}
 	return e

@@ -8,8 +8,8 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 )
 
-// connections counts connections as they end, and what they have carried. Its counters grow when a connection ends, and miss
-// what the kernel held back (hubble_lost_events_total).
+// connections counts connections as they end, and what they have carried. Its counters grow when a connection ends, and of what it has
+// carried in each interval before; they miss what the kernel held back of ends (hubble_lost_events_total).
 type connections struct {
 	closed         *prometheus.CounterVec
 	packets, bytes *prometheus.CounterVec
@@ -33,10 +33,10 @@ func newConnections() follower {
 			Name: "weft_connections_closed_total", Help: "Connections that ended, by how: fin, reset, idle, evicted.",
 		}, []string{"protocol", "ending"}),
 		packets: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "weft_connection_packets_total", Help: "Packets of connections that ended; sent: by what opened them.",
+			Name: "weft_connection_packets_total", Help: "Packets of connections, when they end and in intervals before; sent: by what opened them.",
 		}, []string{"protocol", "way"}),
 		bytes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "weft_connection_bytes_total", Help: "Bytes of IP packets of connections that ended; sent: by what opened them.",
+			Name: "weft_connection_bytes_total", Help: "Bytes of IP packets of connections, when they end and in intervals before; sent: by what opened them.",
 		}, []string{"protocol", "way"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "weft_connection_duration_seconds", Help: "From the first to the last packet of connections that ended.",
@@ -56,14 +56,18 @@ func (c *connections) take(f *Flow) {
 		n = c.of(cmp.Or(flow.ProtocolName(f.event.Protocol), "other"))
 		c.known[f.event.Protocol] = n
 	}
+	sent, received := end.News()
+	n.sent.add(sent)
+	n.received.add(received)
+	if end.Ending == "" {
+		return
+	}
 	ended := n.closed[end.Ending]
 	if ended == nil {
 		ended = c.closed.WithLabelValues(n.protocol, end.Ending)
 		n.closed[end.Ending] = ended
 	}
 	ended.Inc()
-	n.sent.add(end.Sent)
-	n.received.add(end.Received)
 	n.seconds.Observe(end.Duration.Seconds())
 }
 

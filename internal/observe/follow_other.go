@@ -15,10 +15,11 @@ func (o *Observer) Follow(name string, take func(*Flow)) {
 // Seen is how many flows there were.
 func (o *Observer) Seen() uint64 { return o.seen.Load() }
 
-// Ended tells what a connection has carried, of the flow that tells of its end; false: it is of something else.
-func (f *Flow) Ended() (flow.Close, bool) {
-	end, ok := f.more.(flow.Close)
-	return end, ok
+// Carried tells what a connection has carried that no earlier flow has told; false: the flow is of something else.
+func (f *Flow) Carried() (sent, received flow.Carried, ok bool) {
+	c, ok := f.more.(flow.Close)
+	sent, received = c.News()
+	return sent, received, ok
 }
 
 // nothing is what a follower shows that is served elsewhere.

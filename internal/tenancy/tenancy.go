@@ -149,9 +149,8 @@ func between(f *flowpb.Flow, src, dst side, may func(string) bool) *flowpb.Flow 
 	policies{f}.of(src, dst, may).set(out)
 	out.L7 = layer7(f, src, dst)
 	out.Extensions = extension(f, src, dst)
-	closed := f.GetEventType().GetType() == flow.EventTrace && f.GetEventType().GetSubType() == flow.PointClose // it says how a connection ended
 	//lint:ignore SA1019 it is what clients print
-	if text := f.GetSummary(); f.GetL7() == nil && (closed || text == flow.Summary(f.GetL4())) {
+	if text := f.GetSummary(); f.GetL7() == nil && (flow.TellsCarried(f) || text == flow.Summary(f.GetL4())) {
 		//lint:ignore SA1019 it is what clients print
 		out.Summary = text
 	}
@@ -193,7 +192,7 @@ func extension(f *flowpb.Flow, src, dst side) *anypb.Any {
 		return nil
 	}
 	kept := map[string]*structpb.Value{}
-	for name, keep := range map[string]bool{"network": true, "close": true, "source": src == own, "destination": dst == own} {
+	for name, keep := range map[string]bool{"network": true, "close": true, "progress": true, "source": src == own, "destination": dst == own} {
 		if value := said.GetFields()[name]; keep && value != nil {
 			kept[name] = value
 		}

@@ -16,7 +16,7 @@ import (
 // maxCarried is how many series of throughput there are at most, of each kind.
 const maxCarried = 10_000
 
-// Throughput is what the node's pods have sent and received, as the ends of their connections tell.
+// Throughput is what the node's pods have sent and received, as their connections tell while they go on and when they end.
 type Throughput struct {
 	pods    pods
 	carried *measure.Carried
@@ -32,9 +32,9 @@ func (t *Throughput) Collector() prometheus.Collector { return t.carried }
 
 // Take counts what a flow tells of: a follower of an observer.
 func (t *Throughput) Take(f *observe.Flow) {
-	if end, ok := f.Ended(); ok {
+	if sent, received, ok := f.Carried(); ok {
 		m := f.Message()
-		t.carried.Take(m.GetSource(), m.GetDestination(), end.Sent, end.Received)
+		t.carried.Take(m.GetSource(), m.GetDestination(), sent, received)
 	}
 }
 

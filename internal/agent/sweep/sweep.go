@@ -81,7 +81,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 			if busy {
 				next.Reset(sweepBusy)
 			} else {
-				next.Reset(sweepCalm)
+				next.Reset(s.datapath.Progress.Within(sweepCalm))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package ipfix
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -191,14 +192,16 @@ func (e *encoder) message(body []byte, records uint32, now time.Time) []byte {
 }
 
 // endings are values of flowEndReason (RFC 5102 section 5.11.3).
-var endings = map[string]uint8{"idle": 1, "fin": 3, "reset": 3, "evicted": 5}
+var endings = map[string]uint8{"idle": 1, "": 2, "fin": 3, "reset": 3, "evicted": 5}
 
 // recordOf gives what is sent of a flow; false: nothing.
 func recordOf(f *flowpb.Flow) (*record, bool) {
 	r := &record{f: f, ended: f.GetTime().AsTime(), started: f.GetTime().AsTime()}
-	switch c := flow.ExtraOf(f).Close; {
+	x := flow.ExtraOf(f)
+	switch c := cmp.Or(x.Close, x.Progress); {
 	case c != nil:
-		r.sent, r.received, r.ending, r.status = c.Sent, c.Received, endings[c.Ending], 64
+		r.ending, r.status = endings[c.Ending], 64
+		r.sent, r.received = c.News() // collectors add them up
 		r.started = r.ended.Add(-c.Duration)
 	case f.GetEventType().GetType() == flow.EventDrop:
 		r.sent.Packets, r.status = 1, 128

@@ -132,6 +132,13 @@ func TestRecordsSayWhatFlowsDo(t *testing.T) {
 			f.TrafficDirection, f.Interface = flowpb.TrafficDirection_INGRESS, nil
 		}),
 		closed(func(f *flowpb.Flow) { f.IP = nil }), // nor what has no addresses
+		closed(func(f *flowpb.Flow) { // of what goes on, and of an end, what was not told before
+			f.EventType.SubType, f.Interface = flow.PointProgress, nil
+			f.Extensions = flow.Extra{Progress: &flow.Close{
+				Duration: time.Minute, Sent: flow.Carried{Packets: 12, Bytes: 3400}, Received: flow.Carried{Packets: 10, Bytes: 52000},
+				ToldSent: flow.Carried{Packets: 10, Bytes: 3000}, ToldReceived: flow.Carried{Packets: 9, Bytes: 50000},
+			}}.Extension()
+		}),
 	} {
 		if !e.add(f) {
 			t.Fatal("the message is full")
@@ -145,6 +152,7 @@ func TestRecordsSayWhatFlowsDo(t *testing.T) {
 	}
 	want := []string{
 		`8=10.0.0.5 12=10.0.0.9 152=1772366398500 153=1772366400000 7=4000 11=80 4=6 6=3 1=3400 2=12 29305/1=52000 29305/2=10 136=3 89=64 61=1 10=7 82="eth0" 350=""`,
+		`8=10.0.0.5 12=10.0.0.9 152=1772366340000 153=1772366400000 7=4000 11=80 4=6 6=3 1=400 2=2 29305/1=2000 29305/2=1 136=2 89=64 61=1 10=0 82="" 350=""`,
 		`27=fd00::5 28=fd00::9 152=1772366400000 153=1772366400000 7=1 11=53 4=17 6=0 1=0 2=1 29305/1=0 29305/2=0 136=0 89=129 61=0 10=0 82="" 350=""`,
 	}
 	if have := strings.Join(c.records, "\n"); have != strings.Join(want, "\n") {

@@ -11,7 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 )
 
-// Carried counts what the pods of this node have sent and received, as the ends of their connections tell: by namespace, and on request
+// Carried counts what the pods of this node have sent and received, as their connections tell while they go on and when they end: by namespace, and on request
 // by pod and by virtual machine.
 type Carried struct {
 	mu                   sync.Mutex
@@ -26,7 +26,7 @@ func newCarried(level string, limit int, labels ...string) *carried {
 	labels = append(labels, "direction")
 	return &carried{
 		bytes: counters("weft_"+level+"_bytes_total", "Bytes of IP packets that pods of this node have sent (transmit) and received (receive), by "+level+
-			"; of connections, when they end.", labels, limit),
+			"; of connections, when they end and in intervals before.", labels, limit),
 		packets: counters("weft_"+level+"_packets_total", "The packets of weft_"+level+"_bytes_total.", labels, limit),
 	}
 }

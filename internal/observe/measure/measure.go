@@ -79,7 +79,7 @@ func New(list []metric.Metric, limit int, old *Metrics) *Metrics {
 
 // Take counts a flow. Not for several at a time.
 func (m *Metrics) Take(f *flowpb.Flow) {
-	end := f.GetEventType().GetType() == flow.EventTrace && f.GetEventType().GetSubType() == flow.PointClose
+	end := flow.TellsCarried(f)
 	for _, a := range m.list {
 		if !end || a.name == "flow" {
 			a.handler.take(f)

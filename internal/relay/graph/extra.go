@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"cmp"
+
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -10,7 +12,7 @@ import (
 // extra is what a flow says beside Hubble's fields.
 type extra struct {
 	beside
-	ended counts // if it is the end of a connection, that and what it carried
+	ended counts // whether it is the end of a connection, and what that carried which was not told before
 }
 
 // beside is what is not of single connections.
@@ -22,8 +24,11 @@ type beside struct {
 func extraOf(f *flowpb.Flow) (x extra) {
 	said := flow.ExtraOf(f)
 	x.beside = beside{said.Network, said.Source, said.Destination}
-	if c := said.Close; c != nil {
-		x.ended = counts{connections: 1, sent: c.Sent, received: c.Received}
+	if c := cmp.Or(said.Close, said.Progress); c != nil {
+		x.ended.sent, x.ended.received = c.News()
+	}
+	if said.Close != nil {
+		x.ended.connections = 1
 	}
 	return x
 }

@@ -94,9 +94,12 @@ func naive(flows []*flowpb.Flow, since time.Time, level observerv1.Level, show S
 		}
 		var s structpb.Struct
 		_ = f.GetExtensions().UnmarshalTo(&s)
-		if c := s.GetFields()["close"].GetStructValue().GetFields(); c != nil {
+		for _, kind := range []string{"close", "progress"} {
+			c := s.GetFields()[kind].GetStructValue().GetFields()
 			w := &edges[name][exact][at]
-			w.connections++
+			if c != nil && kind == "close" {
+				w.connections++
+			}
 			for n, to := range map[string]*side{"sent": &w.sent, "received": &w.received} {
 				to.packets += uint64(c[n].GetStructValue().GetFields()["packets"].GetNumberValue())
 				to.bytes += uint64(c[n].GetStructValue().GetFields()["bytes"].GetNumberValue())
@@ -345,13 +348,16 @@ func TestAConnectionThatTwoNodesSawCountsOnce(t *testing.T) {
 		}
 		return e
 	}
-	c := flow.Close{Ending: "fin", Sent: flow.Carried{Packets: 5, Bytes: 300}, Received: flow.Carried{Packets: 4, Bytes: 9000}}
+	before := flow.Carried{Packets: 3, Bytes: 200}
+	c := flow.Close{Ending: "fin", Sent: flow.Carried{Packets: 5, Bytes: 300}, Received: flow.Carried{Packets: 4, Bytes: 9000}, ToldSent: before}
 	s := New(Limits{})
 	for i, here := range []bool{true, false} {
-		s.Add(&flowpb.Flow{
-			Time: timestamppb.New(epoch.Add(time.Duration(i) * time.Second)), NodeName: fmt.Sprint("n", i), Verdict: flowpb.Verdict_FORWARDED, IsReply: wrapperspb.Bool(false),
-			EventType: &flowpb.CiliumEventType{Type: flow.EventTrace, SubType: flow.PointClose}, Source: end(here, "web"), Destination: end(!here, "db"), Extensions: flow.Extra{Close: &c}.Extension(),
-		}, epoch)
+		for point, x := range map[int32]flow.Extra{flow.PointProgress: {Progress: &flow.Close{Sent: before}}, flow.PointClose: {Close: &c}} {
+			s.Add(&flowpb.Flow{
+				Time: timestamppb.New(epoch.Add(time.Duration(i) * time.Second)), NodeName: fmt.Sprint("n", i), Verdict: flowpb.Verdict_FORWARDED, IsReply: wrapperspb.Bool(false),
+				EventType: &flowpb.CiliumEventType{Type: flow.EventTrace, SubType: point}, Source: end(here, "web"), Destination: end(!here, "db"), Extensions: x.Extension(),
+			}, epoch)
+		}
 	}
 	s.Add(&flowpb.Flow{
 		Time: timestamppb.New(epoch), NodeName: "n1", Verdict: flowpb.Verdict_DROPPED, DropReasonDesc: flowpb.DropReason_POLICY_DENIED, IsReply: wrapperspb.Bool(true),
@@ -361,7 +367,7 @@ func TestAConnectionThatTwoNodesSawCountsOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "workload:shop/Deployment/web workload:shop/Deployment/db map[DROPPED:1 FORWARDED:2 POLICY_DENIED:1] 1 {5 300} {4 9000} 12:00:01"
+	want := "workload:shop/Deployment/web workload:shop/Deployment/db map[DROPPED:1 FORWARDED:4 POLICY_DENIED:1] 1 {5 300} {4 9000} 12:00:01"
 	if have := text(g.Response(10)); have != want {
 		t.Errorf("have %s\nwant %s", have, want)
 	}

@@ -73,7 +73,7 @@ var ExportKeys = []key.Of[Observation]{
 		Read: key.Text(func(c *Observation) *string { return &c.Export.Several }),
 	},
 	{
-		Name: "hubble-export-ipfix-collector", Concern: Concern, Holds: key.AtOnce, Text: "ended connections and drops go to this collector by IPFIX: udp://HOST:PORT or tcp://HOST:PORT",
+		Name: "hubble-export-ipfix-collector", Concern: Concern, Holds: key.AtOnce, Text: "what connections have carried, as they go on and at their ends, and drops go to this collector by IPFIX: udp://HOST:PORT or tcp://HOST:PORT",
 		Read: key.Text(func(c *Observation) *string { return &c.Export.IPFIX }),
 	},
 	{

@@ -22,6 +22,10 @@ var Keys = []key.Of[Observation]{
 	{Name: "hubble-tls-client-ca-files", Concern: Concern, Holds: key.AtOnce, Text: "certificates by which its clients are known; none: nothing is served over the network", Read: key.List(func(c *Observation) *[]string { return &c.FlowService.ClientCAs })},
 	{Name: "hubble-prefer-ipv6", Default: "false", Concern: Concern, Holds: key.AtOnce, Syntax: key.Boolean, Text: "relays are given IPv6 addresses of nodes", Read: key.Flag(func(c *Observation) *bool { return &c.FlowService.IPv6 })},
 	{Name: "hubble-relay-anonymous", Default: "false", Concern: Concern, Holds: key.AtOnce, Syntax: key.Boolean, Text: "the relay, once it starts anew, asks no client who it is: ANY CLIENT READS ALL FLOWS", Read: key.Flag(func(c *Observation) *bool { return &c.OpenRelay })},
+	{
+		Name: "hubble-progress-interval", Default: "60s", Concern: Concern, Holds: key.AtOnce, Syntax: key.Life,
+		Text: "how often flows and metrics tell what a connection has carried that goes on; 0: its end alone does", Read: func(r *key.Reader, o *Observation, name string) { o.Progress = r.Life(name) },
+	},
 	{Name: "prometheus-serve-addr", Concern: Concern, Holds: key.AtOnce, Syntax: key.Address, Text: "where metrics are served", Read: key.Text(func(c *Observation) *string { return &c.Metrics.Address })},
 	{
 		Name: "prometheus-enable-tls", Default: "false", Concern: Concern, Holds: key.AtOnce, Syntax: key.Boolean, Protection: true, Text: "metrics are served by TLS",

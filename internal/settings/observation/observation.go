@@ -25,6 +25,7 @@ type Observation struct {
 	Selected     []string // of the agent's metrics: -NAME is left out
 	Throughput   Throughput
 	Programs     time.Duration // between samples of how long programs run; 0: none
+	Progress     time.Duration // between two flows that tell what a connection that goes on has carried; 0: none do
 	Export       Export
 	Redaction    Redaction
 }

@@ -92,11 +92,11 @@ func Flow(t *rapid.T, node string, at time.Time, number int) *flowpb.Flow {
 	//lint:ignore SA1019 it is what clients print
 	f.Summary = flow.Summary(f.GetL4())
 	if f.GetEventType().GetType() == flow.EventTrace && maybe(t, "close") {
-		f.EventType.SubType = flow.PointClose
+		f.EventType.SubType = one(t, "point", []int32{flow.PointClose, flow.PointProgress})
 		//lint:ignore SA1019 it is what clients print
 		f.Summary = "TCP closed by FIN"
 	}
-	f.Extensions = extension(t, f.GetEventType().GetSubType() == flow.PointClose)
+	f.Extensions = extension(t, f.GetEventType().GetSubType())
 	side(t, f, node, true)
 	side(t, f, node, false)
 	where(t, f, node)
@@ -179,15 +179,18 @@ func beside(t *rapid.T, f *flowpb.Flow) {
 }
 
 // extension is what Hubble has no field for.
-func extension(t *rapid.T, closed bool) *anypb.Any {
+func extension(t *rapid.T, point int32) *anypb.Any {
 	end := func(label string) *structpb.Value {
 		return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{"vm": structpb.NewStringValue(one(t, label, Pods))}})
 	}
 	all := map[string]*structpb.Value{
 		"schema": structpb.NewStringValue("weftnet.flow.v1"), "source": end("source's vm"), "destination": end("destination's vm"), "unknown": end("unknown"),
 	}
-	if closed {
+	switch point {
+	case flow.PointClose:
 		all["close"] = end("close")
+	case flow.PointProgress:
+		all["progress"] = end("progress")
 	}
 	return pack(all)
 }
@@ -203,7 +206,7 @@ func pack(all map[string]*structpb.Value) *anypb.Any {
 // replace puts others in the place of fields of an extension.
 func replace(t *rapid.T, f *flowpb.Flow, names ...string) {
 	var mine, other structpb.Struct
-	if f.GetExtensions().UnmarshalTo(&mine) != nil || extension(t, true).UnmarshalTo(&other) != nil {
+	if f.GetExtensions().UnmarshalTo(&mine) != nil || extension(t, flow.PointClose).UnmarshalTo(&other) != nil {
 		panic("it is no Struct")
 	}
 	for _, name := range names {
