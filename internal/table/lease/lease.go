@@ -89,14 +89,16 @@ func (Lease) Header() []string {
 }
 
 func (l Lease) Row() []string {
-	address, until := "none", "ever"
+	address, server, until := "none", "none", "ever"
 	if l.Address.IsValid() {
-		address = l.Address.String()
+		address, server = l.Address.String(), l.Server.String()
+	} else {
+		until = "none"
 	}
 	if !l.Until.IsZero() {
 		until = l.Until.UTC().Format(time.RFC3339)
 	}
-	return []string{l.ContainerID, l.Interface, l.Namespace + "/" + l.Pod, address, l.Server.String(), until, fmt.Sprint(l.Renewed), l.Says}
+	return []string{l.ContainerID, l.Interface, l.Namespace + "/" + l.Pod, address, server, until, fmt.Sprint(l.Renewed), l.Says}
 }
 
 // Leases are those of this node.

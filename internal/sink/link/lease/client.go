@@ -286,6 +286,6 @@ func (c *client) free(held dhcp.Lease) bool {
 		return true
 	}
 	c.send(c.machine.Decline(now()))
-	c.trouble(fmt.Sprintf("DHCP server %s gives %s, which %s on %s has already: it is declined, and another one asked for", held.Server, held.Address, other, c.order.Wire))
+	c.trouble(fmt.Sprintf("DHCP server %s gives %s, which %s on %s has already: it is declined, and another one asked for", held.Server, held.Address.Addr(), other, c.order.Wire))
 	return false
 }
