@@ -26,6 +26,7 @@ type client struct {
 	renewed int
 	says    string
 	warned  bool
+	again   time.Time // when the kernel is asked once more to take the lease; zero: it has it
 
 	socket *wire.Socket
 	close  context.CancelFunc // of the socket
@@ -75,13 +76,20 @@ func (c *client) run() {
 	for {
 		var due <-chan time.Time
 		var timer *time.Timer
-		if next := c.machine.Next(); !next.IsZero() {
+		next := c.machine.Next()
+		if !c.again.IsZero() && (next.IsZero() || c.again.Before(next)) {
+			next = c.again
+		}
+		if !next.IsZero() {
 			timer = time.NewTimer(next.Sub(now()))
 			due = timer.C
 		}
 		select {
 		case <-c.ctx.Done():
 		case <-due:
+			if held := c.machine.Lease(); !c.again.IsZero() && !now().Before(c.again) && !held.Ended(now()) {
+				c.use(held)
+			}
 			c.follow(c.machine.Tick(now()))
 		case frame := <-c.heard:
 			if u, ok := wire.ReadUDP(frame); ok {
@@ -182,7 +190,7 @@ func (c *client) deafen() {
 // use puts a lease on disk, into the NIC, and then into table Leases.
 func (c *client) use(held dhcp.Lease) {
 	was := c.record
-	c.record.Lease, c.record.Served, c.says, c.warned = held, true, "", false
+	c.record.Lease, c.record.Served, c.again = held, true, time.Time{}
 	err := c.keeper.keep(c.record)
 	if err == nil {
 		err = c.put(was.Lease, held)
@@ -195,13 +203,18 @@ func (c *client) use(held dhcp.Lease) {
 		err = c.keeper.say(c.record, c.renewed, "")
 	}
 	if err != nil {
+		c.record.Served, c.again = was.Served, now().Add(pause)
 		c.trouble(err.Error())
 		return
 	}
+	c.says, c.warned = "", false
 	if !was.Served || was.Lease.Address != held.Address {
 		c.tell(false, "AddedInterface", fmt.Sprintf("Add %s [%s] from %s, by DHCP server %s", c.order.Interface, held.Address, c.order.Definition, held.Server))
 	}
 }
+
+// pause before the kernel is asked once more.
+const pause = 2 * time.Second
 
 // lost takes an address off whose lease is over.
 func (c *client) lost(out dhcp.Output) {
@@ -210,7 +223,7 @@ func (c *client) lost(out dhcp.Output) {
 		why = fmt.Sprintf("a DHCP server on %s says that its lease is over", c.order.Wire)
 	}
 	why = fmt.Sprintf("%s is taken off: %s", out.Was.Address, why)
-	c.record.Lease = dhcp.Lease{}
+	c.record.Lease, c.again = dhcp.Lease{}, time.Time{}
 	err := errors.Join(
 		c.keeper.keep(c.record),
 		c.take(out.Was),
