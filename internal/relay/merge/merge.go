@@ -8,15 +8,21 @@
 //
 //   - while the past is read (Past), an open source without a head is waited for until it was silent for Patience: what is stored
 //     comes without a pause;
-//   - in the present, an item goes when it has been here for Window, or when a source has so much here that it would have to wait.
+//   - in the present, an item goes when it has been here for Window, or when Most items are here and a source would have to wait. So that it
+//     can, those that are older go before it, if they are of before Window: whatever else is as old ought to be here.
 //
-// So the order is exact for the past, and for the present as far as items are not later than Window. What comes later still goes on,
-// at once and out of order. Items of one source stay in its order.
+// So the order is exact for the past, and for the present as far as items are not later than Window, which is shorter while more than Most
+// items come in it. An item is late by its way, by its source's clock, or because it was held up. What is too late goes on all the same, out
+// of order, and holds up no other. What is of later than in a Window, since its source's clock is early, is put in order as if it were of
+// then. Items of one source stay in its order, even where their times fall.
 //
 // # Invariants
 //
 //   - No item is lost, and none is made.
-//   - At most Most items and one for each source are here: a source must wait while Room says no.
+//   - An item goes before an older one only if that is not here yet, and then after Window, counted from when it came or from its own time,
+//     or while Most items are here; or if it is of more than Window later than when it came.
+//   - An item is here for Window at most; one that is of later than when it came, for two.
+//   - At most Most items are here, and of each source that has few of them some more: a source must wait while Room says no.
 //   - It reads no clock, and starts nothing: the caller says what time it is.
 //
 // # Example
@@ -36,7 +42,7 @@ import (
 type Limits struct {
 	Window   time.Duration // in the present
 	Patience time.Duration // in the past
-	Most     int           // items that are here at once
+	Most     int           // items that are here at once, about
 }
 
 // Merge is an order under way.
@@ -47,7 +53,8 @@ type Merge[T any] struct {
 	heads   heads[T] // sources that have an item
 	open    int      // sources that may give more
 	empty   int      // of these, those without an item
-	full    int      // sources that have no room
+	items   int      // that are here
+	large   int      // sources that have as much as each may
 }
 
 // Item is one that was taken.
@@ -59,6 +66,7 @@ type Item[T any] struct {
 
 type entry[T any] struct {
 	at, came time.Time
+	place    time.Time // in the order: at, or the end of a Window if that is earlier
 	value    T
 }
 
@@ -68,7 +76,7 @@ type source[T any] struct {
 	items  []entry[T]
 	silent time.Time // since when it has given nothing
 	given  int       // since it was opened
-	full   bool
+	large  bool
 	read   bool // its past
 }
 
@@ -114,7 +122,12 @@ func (m *Merge[T]) Put(name string, at time.Time, value T, now time.Time) {
 	if s == nil || !s.open {
 		panic("merge: source " + name + " gives something, and is not open")
 	}
-	s.items = append(s.items, entry[T]{at, now, value})
+	place := at
+	if latest := now.Add(m.limits.Window); !m.past && at.After(latest) {
+		place = latest
+	}
+	s.items = append(s.items, entry[T]{at, now, place, value})
+	m.items++
 	s.silent = now
 	s.given++
 	if len(s.items) == 1 {
@@ -134,14 +147,16 @@ func (m *Merge[T]) Skip(name string, read bool, now time.Time) {
 // least is what each source may have here however many there are.
 const least = 16
 
-func (m *Merge[T]) share() int { return max(least, m.limits.Most/max(1, len(m.sources))) }
+// share is what each source may have here though others have all that may be here: enough for it to go on. Sources are unlike, so one that
+// gives much may have more while there is room.
+func (m *Merge[T]) share() int { return max(least, m.limits.Most/(4*max(1, len(m.sources)))) }
 
 func (m *Merge[T]) measure(s *source[T]) {
-	if full := len(s.items) >= m.share(); full != s.full {
-		if s.full = full; full {
-			m.full++
+	if large := len(s.items) >= m.share(); large != s.large {
+		if s.large = large; large {
+			m.large++
 		} else {
-			m.full--
+			m.large--
 		}
 	}
 }
@@ -149,7 +164,11 @@ func (m *Merge[T]) measure(s *source[T]) {
 // Room tells whether a source may give another item now.
 func (m *Merge[T]) Room(name string) bool {
 	s := m.sources[name]
-	return s == nil || len(s.items) < m.share()
+	return s == nil || m.room(s)
+}
+
+func (m *Merge[T]) room(s *source[T]) bool {
+	return m.items < m.limits.Most || len(s.items) < m.share()
 }
 
 // Present ends the past.
@@ -159,12 +178,7 @@ func (m *Merge[T]) Present() { m.past = false }
 func (m *Merge[T]) Sources() int { return m.open }
 
 // Len counts the items that are here.
-func (m *Merge[T]) Len() (n int) {
-	for _, s := range m.heads {
-		n += len(s.items)
-	}
-	return n
-}
+func (m *Merge[T]) Len() int { return m.items }
 
 // Next takes the next item, if it may go. Else wait tells how long until one may, if nothing comes before; 0: nothing will.
 func (m *Merge[T]) Next(now time.Time) (item Item[T], ok bool, wait time.Duration) {
@@ -182,10 +196,7 @@ func (m *Merge[T]) Next(now time.Time) (item Item[T], ok bool, wait time.Duratio
 // due is when the oldest item goes though open sources have none.
 func (m *Merge[T]) due(now time.Time) time.Time {
 	if !m.past {
-		if m.full > 0 {
-			return now
-		}
-		return m.heads[0].items[0].came.Add(m.limits.Window)
+		return m.presently(now)
 	}
 	until := now
 	for _, s := range m.sources {
@@ -198,15 +209,41 @@ func (m *Merge[T]) due(now time.Time) time.Time {
 	return until
 }
 
+// presently is when the oldest item goes in the present.
+func (m *Merge[T]) presently(now time.Time) time.Time {
+	if m.large > 0 && m.items >= m.limits.Most {
+		return now
+	}
+	oldest := m.heads[0].items[0]
+	until := oldest.came.Add(m.limits.Window)
+	if !until.After(now) {
+		return until
+	}
+	first := oldest.came // of those that are here
+	for _, s := range m.heads {
+		if came := s.items[0].came; came.Before(first) {
+			first = came
+		}
+	}
+	if oldest.place.After(first) {
+		first = oldest.place
+	}
+	if soon := first.Add(m.limits.Window); soon.Before(until) {
+		return soon
+	}
+	return until
+}
+
 // Take takes the oldest item that is here, of which there must be one.
 func (m *Merge[T]) Take(now time.Time) Item[T] {
 	s := m.heads[0]
 	e := s.items[0]
-	s.items[0] = entry[T]{} // free what it holds
-	s.items = s.items[1:]
-	if s.full {
+	if !m.room(s) {
 		s.silent = now // it could not give any more until now
 	}
+	s.items[0] = entry[T]{} // free what it holds
+	s.items = s.items[1:]
+	m.items--
 	m.measure(s)
 	switch {
 	case len(s.items) > 0:
@@ -229,7 +266,7 @@ func (m *Merge[T]) Settled(n uint64, now time.Time) (settled bool, wait time.Dur
 		if !s.open || s.read || n > 0 && uint64(s.given) >= n {
 			continue
 		}
-		if s.full {
+		if !m.room(s) {
 			return false, m.limits.Patience
 		}
 		wait = max(wait, s.silent.Add(m.limits.Patience).Sub(now))
@@ -243,7 +280,7 @@ type heads[T any] []*source[T]
 func (h heads[T]) Len() int { return len(h) }
 
 func (h heads[T]) Less(i, j int) bool {
-	a, b := h[i].items[0].at, h[j].items[0].at
+	a, b := h[i].items[0].place, h[j].items[0].place
 	return a.Before(b) || a.Equal(b) && h[i].name < h[j].name
 }
 

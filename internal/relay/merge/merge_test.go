@@ -182,8 +182,8 @@ func TestInThePresentASourceThatIsFullGoesOn(t *testing.T) {
 	for ; m.Room("a"); n++ {
 		m.Put("a", at(n), n, epoch)
 	}
-	if n != limits.Most/2 {
-		t.Errorf("of %d items, one of two sources may have %d here", limits.Most, n)
+	if n != limits.Most {
+		t.Errorf("of %d items, one of two sources may have %d here while the other has none", limits.Most, n)
 	}
 	if item, ok, _ := m.Next(epoch); !ok || item.Value != 0 || !m.Room("a") {
 		t.Errorf("have %v", item)
@@ -191,6 +191,158 @@ func TestInThePresentASourceThatIsFullGoesOn(t *testing.T) {
 	if _, ok, _ := m.Next(epoch); ok {
 		t.Error("there is room again, and the next one goes at once")
 	}
+	for n = 0; m.Room("silent"); n++ {
+		m.Put("silent", at(100+n), n, epoch)
+	}
+	if n != least {
+		t.Errorf("the other one may have %d, though there is no room", n)
+	}
+}
+
+// passed is an item that went on.
+type passed struct {
+	given
+	came, went time.Time
+	crowded    bool // it went while as many as may be were here
+}
+
+// play gives a merge what comes, at its time, and takes what goes.
+func play(sources []string, arrivals []passed, l Limits) (all []passed) {
+	m := New[passed](l)
+	m.Present()
+	for _, s := range sources {
+		m.Open(s, epoch)
+	}
+	take := func(now time.Time) (wait time.Duration) {
+		for {
+			crowded := m.Len() >= l.Most
+			item, ok, wait := m.Next(now)
+			if !ok {
+				return wait
+			}
+			one := item.Value
+			one.went, one.crowded = now, crowded
+			all = append(all, one)
+		}
+	}
+	now := epoch
+	for _, a := range arrivals {
+		for wait := take(now); wait > 0 && !now.Add(wait).After(a.came); wait = take(now) {
+			now = now.Add(wait)
+		}
+		now = a.came
+		if !m.Room(a.source) {
+			take(now)
+		}
+		m.Put(a.source, at(a.at), a, now)
+	}
+	for wait := take(now); wait > 0; wait = take(now) {
+		now = now.Add(wait)
+	}
+	return all
+}
+
+func TestWhatIsTooLateGoesOutOfOrder(t *testing.T) {
+	a := func(at, came int) passed {
+		return passed{given: given{"a", at, fmt.Sprint("a", at)}, came: epoch.Add(time.Duration(came) * time.Millisecond)}
+	}
+	b := func(at, came int) passed {
+		one := a(at, came)
+		one.source, one.text = "b", fmt.Sprint("b", at)
+		return one
+	}
+	crowd := func(first, n int) (all []passed) {
+		for i := range n {
+			all = append(all, a(first+i, first+i))
+		}
+		return all
+	}
+	for _, c := range []struct {
+		name     string
+		arrivals []passed
+		have     func(all []string) []string // of what went on, what matters
+		want     []string
+	}{
+		{"an agent that is slow within the window", []passed{a(0, 0), a(500, 500), b(100, 900), b(600, 1400)}, nil, []string{"a0", "b100", "a500", "b600"}},
+		{"an agent that is slower", []passed{a(0, 0), a(500, 500), b(100, 1600), b(600, 2100)}, nil, []string{"a0", "a500", "b100", "b600"}},
+		{"a clock that is late within the window", []passed{b(-900, 0), a(0, 1), b(-400, 500), a(500, 501)}, nil, []string{"b-900", "b-400", "a0", "a500"}},
+		{"a clock that is later", []passed{a(2000, 2000), a(2500, 2500), b(300, 3100), a(3200, 3200), b(1300, 4100)}, nil, []string{"a2000", "b300", "a2500", "b1300", "a3200"}},
+		{"a clock that is early", []passed{b(5000, 0), a(0, 1), a(500, 501), b(5500, 502)}, nil, []string{"a0", "a500", "b5000", "b5500"}},
+		{
+			"a clock that is early while the other goes on",
+			[]passed{b(5000, 0), a(400, 400), a(900, 900), a(1400, 1400), a(1900, 1900), a(2400, 2400), a(2900, 2900)},
+			nil,
+			[]string{"a400", "a900", "b5000", "a1400", "a1900", "a2400", "a2900"},
+		},
+		{
+			"a clock that is hours late while the other goes on",
+			[]passed{b(-9e6, 0), a(1, 1), b(-9e6+500, 500), b(-9e6+900, 900), b(-9e6+1300, 1300), b(-9e6+1700, 1700), a(1800, 1800)},
+			nil,
+			[]string{"b-9000000", "b-8999500", "b-8999100", "a1", "b-8998700", "b-8998300", "a1800"},
+		},
+		{"more than there is room for in the window", append(crowd(0, limits.Most+1), b(0, limits.Most+1)), func(all []string) []string { return all[:3] }, []string{"a0", "a1", "b0"}},
+	} {
+		var have []string
+		for _, one := range play([]string{"a", "b", "idle"}, c.arrivals, limits) {
+			have = append(have, one.text)
+		}
+		if c.have != nil {
+			have = c.have(have)
+		}
+		if !slices.Equal(have, c.want) {
+			t.Errorf("%s: have %v, want %v", c.name, have, c.want)
+		}
+	}
+}
+
+// Agents are slow and stop for a while, their clocks are wrong, and there is little room: the order is wrong only where it must be, and an item
+// is held up by no other.
+func TestAnItemGoesBeforeAnOlderOneOnlyIfThatIsTooLateOrThereIsNoRoom(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := Limits{Window: 100 * time.Millisecond, Patience: time.Second, Most: rapid.SampledFrom([]int{20, 60, 1000}).Draw(t, "most")}
+		names := []string{"idle"}
+		var arrivals []passed
+		for n := range rapid.IntRange(1, 5).Draw(t, "sources") {
+			name := fmt.Sprint("n", n)
+			names = append(names, name)
+			skew := rapid.SampledFrom([]int{0, 0, 60, -150, 300, -1e6, 1e6}).Draw(t, "skew")
+			slow := rapid.SampledFrom([]int{0, 30, 90, 250}).Draw(t, "slow")
+			now, last := 0, 0
+			for i := range rapid.IntRange(0, 50).Draw(t, "items") {
+				now += rapid.IntRange(0, 20).Draw(t, "later")
+				last = max(last, now+rapid.IntRange(0, slow).Draw(t, "delay"))
+				arrivals = append(arrivals, passed{given: given{name, now + skew, fmt.Sprint(name, "#", i)}, came: at(last)})
+			}
+		}
+		slices.SortStableFunc(arrivals, func(a, b passed) int { return a.came.Compare(b.came) })
+		all := play(names, arrivals, l)
+		if len(all) != len(arrivals) {
+			t.Fatalf("%d of %d went on", len(all), len(arrivals))
+		}
+		for i, later := range all {
+			here, most := later.went.Sub(later.came), l.Window
+			if at(later.at).After(later.came) {
+				most *= 2
+			}
+			if here > most {
+				t.Fatalf("%s was here for %v", later.text, here)
+			}
+			for _, before := range all[:i] {
+				early := at(before.at).After(before.came.Add(l.Window))
+				waited := !before.went.Before(before.came.Add(l.Window)) || !before.went.Before(at(before.at).Add(l.Window))
+				switch {
+				case later.at >= before.at:
+				case later.source == before.source:
+					t.Fatalf("%s goes before %s of the same source", before.text, later.text)
+				case early:
+				case later.came.Before(before.went):
+					t.Fatalf("%s goes while %s is here, which is older", before.text, later.text)
+				case !waited && !before.crowded:
+					t.Fatalf("%s, of %v, goes after %v, before %s, which is older", before.text, before.at, before.went.Sub(before.came), later.text)
+				}
+			}
+		}
+	})
 }
 
 func TestThePastIsOverWhenSourcesAreSilentOrHaveGivenEnough(t *testing.T) {
