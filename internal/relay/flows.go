@@ -21,6 +21,7 @@ import (
 	"weftnet.io/weftnet/internal/flow/query"
 	"weftnet.io/weftnet/internal/relay/frame"
 	"weftnet.io/weftnet/internal/relay/merge"
+	"weftnet.io/weftnet/internal/relay/resume"
 )
 
 // The last flows of a request are here until all agents have given theirs, so their number has a limit. A number that no agent
@@ -129,8 +130,8 @@ type reader struct {
 	running bool          // of the loop
 	failed  time.Time     // when it ended with an error
 
-	latest time.Time      // of what it gave
-	same   []*frame.Frame // what it gave of that time
+	place resume.Place
+	shown time.Time // the latest flow that goes to the client, or since when it asks for some
 }
 
 // end is that of a reader.
@@ -206,10 +207,10 @@ func (g *gather) join() (changed <-chan struct{}, err error) {
 			tell(p.Name, relaypb.NodeState_NODE_UNAVAILABLE)
 			continue
 		case r == nil:
-			r = &reader{node: p.Name, space: make(chan struct{}, 1)}
+			r = &reader{node: p.Name, space: make(chan struct{}, 1), shown: g.since()}
 			g.readers[p.Name] = r
 			if g.joined {
-				r.latest = g.started // it was away, or not there, when the others were asked
+				r.place.Latest = g.started // it was away, or not there, when the others were asked
 			}
 		case r.failed.IsZero(), now.Sub(r.failed) < again: // it has given all, or failed just now
 			continue
@@ -239,15 +240,27 @@ func (g *gather) join() (changed <-chan struct{}, err error) {
 	return changed, nil
 }
 
+// since is since when flows are asked for.
+func (g *gather) since() time.Time {
+	switch {
+	case !g.q.Since.IsZero():
+		return g.q.Since
+	case g.q.Number > 0:
+		return time.Unix(0, 0) // since when the last ones are is not known
+	}
+	return g.started
+}
+
 // ask is the request for an agent: as the client said it, or for what came since, if the agent was away.
 func (g *gather) ask(r *reader) *observerpb.GetFlowsRequest {
-	if r.latest.IsZero() {
+	if r.place.Latest.IsZero() {
 		return g.request
 	}
 	out := proto.CloneOf(g.request)
 	out.Number, out.First = 0, false
-	if r.latest.After(g.q.Since) {
-		out.Since = timestamppb.New(r.latest)
+	mask := g.request.GetFieldMask().GetPaths()
+	if since := r.place.Again(len(mask) == 0 || slices.Contains(mask, "uuid")); since.After(g.q.Since) {
+		out.Since = timestamppb.New(since)
 	}
 	return out
 }
@@ -270,7 +283,7 @@ func (g *gather) take(r *reader, all []*frame.Frame) error {
 	items := make([]item, 0, len(all))
 	skipped, read := false, false
 	for _, f := range all {
-		if !r.note(f) {
+		if !r.place.Note(f) {
 			continue
 		}
 		one := item{Frame: f}
@@ -283,6 +296,9 @@ func (g *gather) take(r *reader, all []*frame.Frame) error {
 				skipped, read = true, read || !f.Time().Before(g.started)
 				continue
 			}
+		}
+		if at := f.Time(); f.Kind() == frame.Flow && at.After(r.shown) {
+			r.shown = at
 		}
 		items = append(items, one)
 	}
@@ -329,28 +345,6 @@ func (g *gather) pass(f *frame.Frame) (*observerpb.GetFlowsResponse, error) {
 	return shown, err
 }
 
-// note remembers what an agent gave last, and tells whether it is new: an agent that is asked again gives what is as old once more.
-func (r *reader) note(f *frame.Frame) bool {
-	if f.Kind() != frame.Flow {
-		return true
-	}
-	switch at := f.Time(); {
-	case at.After(r.latest):
-		r.latest = at
-		clear(r.same)
-		r.same = r.same[:0]
-	case at.Before(r.latest):
-		return true
-	case len(r.same) > 0:
-		uuid := f.UUID()
-		if uuid != "" && slices.ContainsFunc(r.same, func(s *frame.Frame) bool { return s.UUID() == uuid }) {
-			return false
-		}
-	}
-	r.same = append(r.same, f)
-	return true
-}
-
 func (g *gather) wake() {
 	select {
 	case g.woken <- struct{}{}:
@@ -364,7 +358,7 @@ func (g *gather) report() error {
 	ended := g.ended
 	g.ended = nil
 	g.mu.Unlock()
-	failures := map[string][]string{}
+	failures, since := map[string][]string{}, map[string]time.Time{}
 	for _, e := range ended {
 		r := e.reader
 		if r.running = false; g.readers[r.node] != r {
@@ -380,8 +374,8 @@ func (g *gather) report() error {
 		case status.Code(e.err) == codes.InvalidArgument && g.view.all:
 			return e.err
 		}
-		if r.failed = time.Now(); r.latest.IsZero() {
-			r.latest = g.started
+		if r.failed = time.Now(); r.place.Latest.IsZero() {
+			r.place.Latest = g.started
 		}
 		message := "it ended the request"
 		if e.err != nil {
@@ -389,21 +383,33 @@ func (g *gather) report() error {
 		}
 		g.s.o.Log.Warn("a node ended a request for flows", "node", r.node, "error", message)
 		failures[message] = append(failures[message], r.node)
+		if since[message].IsZero() || r.shown.Before(since[message]) {
+			since[message] = r.shown
+		}
 		g.told[r.node] = relaypb.NodeState_NODE_ERROR
 	}
 	for _, message := range slices.Sorted(maps.Keys(failures)) {
-		if err := g.status(relaypb.NodeState_NODE_ERROR, failures[message], message); err != nil {
+		said := g.reason(message)
+		if g.q.Follow { // else nothing comes after it
+			said += resume.Missing(since[message])
+		}
+		if err := g.status(relaypb.NodeState_NODE_ERROR, failures[message], said); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// status tells the client of nodes. What agents said when they failed is for those who see everything: it has addresses in it.
-func (g *gather) status(state relaypb.NodeState, names []string, message string) error {
-	if !g.view.all && message != "" {
-		message = "it does not answer, or has ended the request"
+// reason is what the client is told of an agent that failed. What the agent said is for those who see everything: it has addresses in it.
+func (g *gather) reason(said string) string {
+	if g.view.all {
+		return said
 	}
+	return "it does not answer, or has ended the request"
+}
+
+// status tells the client of nodes.
+func (g *gather) status(state relaypb.NodeState, names []string, message string) error {
 	slices.Sort(names)
 	names = g.view.names(names)
 	return g.stream.Send(&observerpb.GetFlowsResponse{
@@ -460,7 +466,7 @@ func (g *gather) abandon() error {
 			names = append(names, name)
 		}
 	}
-	return g.status(relaypb.NodeState_NODE_ERROR, names, fmt.Sprintf("no answer within %s", g.s.o.Answer))
+	return g.status(relaypb.NodeState_NODE_ERROR, names, g.reason(fmt.Sprintf("no answer within %s", g.s.o.Answer)))
 }
 
 func (g *gather) room(of string) {

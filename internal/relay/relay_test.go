@@ -233,6 +233,16 @@ func next(t *testing.T, stream grpc.ServerStreamingClient[observerpb.GetFlowsRes
 	return text(r)
 }
 
+// expect is what comes next.
+func expect(t *testing.T, stream grpc.ServerStreamingClient[observerpb.GetFlowsResponse], wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if have := next(t, stream); have != want {
+			t.Fatalf("have %s, want %s", have, want)
+		}
+	}
+}
+
 func at(ms int) *timestamppb.Timestamp {
 	return timestamppb.New(epoch.Add(time.Duration(ms) * time.Millisecond))
 }
@@ -328,14 +338,7 @@ func TestNodesThatGoAndComeBackAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect := func(wants ...string) {
-		t.Helper()
-		for _, want := range wants {
-			if have := next(t, stream); have != want {
-				t.Fatalf("have %s, want %s", have, want)
-			}
-		}
-	}
+	expect := func(wants ...string) { expect(t, stream, wants...) }
 	expect("connected a b")
 	c.agents["b"].stop()
 	expect("error b", "unavailable b")

@@ -16,6 +16,7 @@ import (
 	"weftnet.io/weftnet/internal/relay/frame"
 	"weftnet.io/weftnet/internal/relay/graph"
 	"weftnet.io/weftnet/internal/relay/peers"
+	"weftnet.io/weftnet/internal/relay/resume"
 )
 
 // again is when an agent is asked again after it ended a request.
@@ -37,11 +38,10 @@ type watch struct {
 // watched is an agent.
 type watched struct {
 	running bool
-	settled chan struct{}   // closed when all that it had is in the store
-	failed  time.Time       // when it ended the request
-	latest  time.Time       // of what it gave
-	at      map[string]bool // what it gave of that time, by UUID
-	lost    time.Time       // when it told of a loss last
+	settled chan struct{} // closed when all that it had is in the store
+	failed  time.Time     // when it ended the request
+	place   resume.Place  // of its reader alone
+	lost    time.Time     // when it told of a loss last
 	gone    bool
 	losses  []loss
 }
@@ -118,7 +118,7 @@ func (w *watch) join(ctx context.Context, reading *sync.WaitGroup, ended chan st
 		there[p.Name] = true
 		n := w.nodes[p.Name]
 		if n == nil {
-			n = &watched{settled: make(chan struct{}), at: map[string]bool{}}
+			n = &watched{settled: make(chan struct{})}
 			w.nodes[p.Name] = n
 		}
 		n.gone = false
@@ -151,7 +151,7 @@ func (w *watch) join(ctx context.Context, reading *sync.WaitGroup, ended chan st
 // follow puts what an agent sees into the store: at first all that it has, later what came since.
 func (w *watch) follow(ctx context.Context, p peers.Peer, n *watched) error {
 	client := observerpb.NewObserverClient(p.Conn)
-	since := cmp.Or(n.latest, w.s.o.Now().Add(-w.store.Span()))
+	since := cmp.Or(n.place.Latest, w.s.o.Now().Add(-w.store.Span()))
 	asking, cancel := context.WithTimeout(ctx, w.s.o.Answer)
 	from, why, err := w.s.reach(asking, client, since)
 	cancel()
@@ -163,7 +163,10 @@ func (w *watch) follow(ctx context.Context, p peers.Peer, n *watched) error {
 	}
 	// What there is comes to an end; what comes after it does not.
 	for _, request := range []*observerpb.GetFlowsRequest{{}, {Follow: true}} {
-		request.Since = timestamppb.New(cmp.Or(n.latest, since))
+		if !n.place.Latest.IsZero() {
+			since = n.place.Again(true)
+		}
+		request.Since = timestamppb.New(since)
 		if err := w.s.o.Taps.Read(ctx, p.Conn, request, func(all []*frame.Frame) error { return w.take(n, all) }); err != nil {
 			return err
 		}
@@ -189,27 +192,11 @@ func (w *watch) take(n *watched, all []*frame.Frame) error {
 		case lost != nil && r.GetTime().AsTime().After(n.lost):
 			n.lost = r.GetTime().AsTime()
 			w.lose(n, loss{until: n.lost, flows: lost.GetNumEventsLost(), why: reasonOf(lost.GetSource())})
-		case r.GetFlow() != nil && n.news(r):
+		case r.GetFlow() != nil && n.place.Note(f):
 			w.store.Add(r.GetFlow(), w.s.o.Now())
 		}
 	}
 	return nil
-}
-
-// news tells whether a flow is new, and remembers it: an agent that is asked again gives what is as old as the last one once more.
-func (n *watched) news(r *observerpb.GetFlowsResponse) bool {
-	at, id := r.GetTime().AsTime(), r.GetFlow().GetUuid()
-	switch {
-	case at.After(n.latest):
-		n.latest = at
-		clear(n.at)
-	case at.Equal(n.latest) && n.at[id]:
-		return false
-	case at.Before(n.latest):
-		return true
-	}
-	n.at[id] = true
-	return true
 }
 
 // lose notes that flows are missing. Many losses of a moment are one.
