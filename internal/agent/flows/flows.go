@@ -47,13 +47,14 @@ type Flows struct {
 	server     serve.Server
 	log        *slog.Logger
 	sources    []observe.Source
+	files      *export.Numbers
 	collectors []prometheus.Collector
 }
 
 // New prepares them.
 func New(n Node) (*Flows, error) {
 	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log, Further: member.Members{Tables: n.Tables}}
-	f := &Flows{log: n.Log}
+	f := &Flows{log: n.Log, files: export.NewNumbers()}
 	if n.Datapath != nil {
 		events, err := ring.Open(n.Datapath.Map("events"))
 		if err != nil {
@@ -68,7 +69,7 @@ func New(n Node) (*Flows, error) {
 		f.collectors = append(f.collectors, observe.NewCollector(f.observer, counters), ring.DeniedOf(counters),
 			ring.NewVerdicts(ring.VerdictsOf(n.Datapath.Map("policy_verdicts"))), ring.OutsideOf(n.Datapath.Map("outside_calls")))
 	}
-	f.collectors = append(f.collectors, prometheus.NewCounterFunc(prometheus.CounterOpts{
+	f.collectors = append(f.collectors, f.files, prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "weft_flows_total", Help: "Flows that the agent has made of the kernel's events.",
 	}, func() float64 { return float64(f.observer.Seen()) }))
 	f.server = serve.Server{Flows: f.observer, Peers: peer.New(n.Tables, n.DB), Log: n.Log}
@@ -106,7 +107,7 @@ func (f *Flows) File(ctx context.Context, c settings.FlowFile) error {
 // Files writes them to the files that a file names.
 func (f *Flows) Files(ctx context.Context, path string) error {
 	if path != "" {
-		export.Several(ctx, f.observer, path, f.log)
+		export.Several(ctx, f.observer, path, f.files, f.log)
 	}
 	return nil
 }

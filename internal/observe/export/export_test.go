@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -19,6 +20,8 @@ import (
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 	"github.com/fsnotify/fsnotify"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
@@ -191,13 +194,14 @@ func TestTheFileThatNamesFilesIsFollowed(t *testing.T) {
 	config := filepath.Join(dir, "flowlogs.yaml")
 	at := func(name string) string { return filepath.Join(dir, name) }
 	var log bytes.Buffer
+	numbers := NewNumbers()
 	synctest.Test(t, func(t *testing.T) {
 		o, happens := node(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Several(ctx, o, config, slog.New(slog.NewTextHandler(&log, nil)))
+			Several(ctx, o, config, numbers, slog.New(slog.NewTextHandler(&log, nil)))
 		}()
 		say := func(text string) {
 			if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -216,8 +220,29 @@ func TestTheFileThatNamesFilesIsFollowed(t *testing.T) {
 		happens(80)
 		say("flowLogs: [" + web + "]")
 		happens(80)
+		numbers.now = func() time.Time { return time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC) }
+		say("flowLogs: [{name: web, filePath: " + at("web") + ", includeFilters: [{destination_port: ['80']}], end: 2030-01-01T00:00:00Z}]")
+		wrong := counted(t, numbers, `
+			hubble_dynamic_exporter_config_last_applied 1.924992e+09
+			hubble_dynamic_exporter_exporters_total{status="active"} 0
+			hubble_dynamic_exporter_exporters_total{status="inactive"} 1
+			hubble_dynamic_exporter_reconfigurations_total{op="add"} 2
+			hubble_dynamic_exporter_reconfigurations_total{op="remove"} 1
+			hubble_dynamic_exporter_reconfigurations_total{op="update"} 1
+			hubble_dynamic_exporter_up{name="web"} 0`)
+		if wrong != "" {
+			t.Error(wrong)
+		}
 		cancel()
 		<-done
+		if wrong := counted(t, numbers, `
+			hubble_dynamic_exporter_exporters_total{status="active"} 0
+			hubble_dynamic_exporter_exporters_total{status="inactive"} 0
+			hubble_dynamic_exporter_reconfigurations_total{op="add"} 2
+			hubble_dynamic_exporter_reconfigurations_total{op="remove"} 2
+			hubble_dynamic_exporter_reconfigurations_total{op="update"} 1`); wrong != "" {
+			t.Error(wrong)
+		}
 	})
 	if have := ports(t, at("all")); !slices.Equal(have, []uint32{80, 80, 81, 80}) {
 		t.Errorf("all has %v", have)
@@ -228,4 +253,33 @@ func TestTheFileThatNamesFilesIsFollowed(t *testing.T) {
 	if !strings.Contains(log.String(), "flowLogs[1].filePath (web): must not be empty") || strings.Count(log.String(), "level=ERROR") != 1 {
 		t.Errorf("have %s", log.String())
 	}
+}
+
+// counted compares what numbers say with lines, but for the hash, and for how often the list made no sense; empty: they are the same.
+func counted(t *testing.T, n *Numbers, want string) string {
+	t.Helper()
+	r := prometheus.NewRegistry()
+	r.MustRegister(n)
+	all, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have, wanted []string
+	for _, family := range all {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, l := range m.GetLabel() {
+				name += fmt.Sprintf("{%s=%q}", l.GetName(), l.GetValue())
+			}
+			if line := fmt.Sprint(name, " ", m.GetGauge().GetValue()+m.GetCounter().GetValue()); !strings.Contains(line, "_config_hash") && !strings.Contains(line, "failure") {
+				have = append(have, line)
+			}
+		}
+	}
+	for line := range strings.Lines(want) {
+		if line = strings.TrimSpace(line); line != "" {
+			wanted = append(wanted, line)
+		}
+	}
+	return cmp.Diff(wanted, have)
 }

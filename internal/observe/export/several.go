@@ -9,10 +9,12 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/proto"
 	"sigs.k8s.io/yaml"
 )
 
@@ -78,8 +80,9 @@ func parse(text []byte) (map[string]File, error) {
 
 // Several writes what the file at a path says, and follows its changes, until ctx ends. While the file makes no sense, or is gone, what it
 // said before goes on.
-func Several(ctx context.Context, source Source, path string, log *slog.Logger) {
-	s := &several{source: source, log: log.With("config", path), running: map[string]*running{}}
+func Several(ctx context.Context, source Source, path string, numbers *Numbers, log *slog.Logger) {
+	s := &several{source: source, log: log.With("config", path), numbers: numbers, running: map[string]*running{}}
+	defer numbers.apply(nil, nil)
 	defer s.work.Wait()
 	tick := time.NewTicker(look)
 	defer tick.Stop()
@@ -97,6 +100,7 @@ func Several(ctx context.Context, source Source, path string, log *slog.Logger) 
 type several struct {
 	source  Source
 	log     *slog.Logger
+	numbers *Numbers
 	text    []byte // that was read last
 	failure string // that was told last
 	running map[string]*running
@@ -120,6 +124,7 @@ func (s *several) read(ctx context.Context, path string) {
 		files, err = parse(text)
 	}
 	if err != nil {
+		s.numbers.fail()
 		if s.failure != err.Error() {
 			s.failure = err.Error()
 			s.log.Error("what flows are written where stays as it was until this file is there and makes sense", "error", err)
@@ -127,8 +132,9 @@ func (s *several) read(ctx context.Context, path string) {
 		return
 	}
 	s.text, s.failure = text, ""
+	s.numbers.apply(text, files)
 	for name, r := range maps.All(s.running) {
-		if f, there := files[name]; !there || !reflect.DeepEqual(f, r.file) {
+		if f, there := files[name]; !there || !same(f, r.file) {
 			r.stop()
 			<-r.done // of one file there is one writer
 			delete(s.running, name)
@@ -139,6 +145,18 @@ func (s *several) read(ctx context.Context, path string) {
 			s.start(ctx, name, f)
 		}
 	}
+}
+
+// same compares what is written. Messages have state of their own that says nothing, so filters are compared by what they mean.
+func same(a, b File) bool {
+	equal := func(a, b []*flowpb.FlowFilter) bool {
+		return slices.EqualFunc(a, b, func(a, b *flowpb.FlowFilter) bool { return proto.Equal(a, b) })
+	}
+	if !equal(a.Include, b.Include) || !equal(a.Omit, b.Omit) {
+		return false
+	}
+	a.Include, a.Omit, b.Include, b.Omit = nil, nil, nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 func (s *several) start(ctx context.Context, name string, f File) {
