@@ -12,11 +12,36 @@ type clock struct {
 	taken  time.Time
 }
 
-func (c *clock) wall(mono int64, now time.Time, read func() int64) time.Time {
-	if age := now.Sub(c.taken); age > time.Second || age < 0 || c.taken.IsZero() {
-		c.offset, c.taken = time.Duration(now.UnixNano()-read()), now
+// wall is the wall's time of a moment of the kernel's clock, which read gives. now gives the wall's, and was at the last call at.
+func (c *clock) wall(mono int64, at time.Time, now func() time.Time, read func() int64) time.Time {
+	if age := at.Sub(c.taken); age > time.Second || age < 0 || c.taken.IsZero() {
+		c.offset, c.taken = difference(now, read), at
 	}
 	return time.Unix(0, mono+int64(c.offset))
+}
+
+// Two clocks are not read at once: what lies between is by how much their difference may be wrong, and all flows of a second with it, so
+// that they go before or behind those of the second before. A process that had to wait in between tries again.
+const (
+	near  = 20 * time.Microsecond
+	tries = 5
+)
+
+// difference is by how much the wall's clock is ahead.
+func difference(now func() time.Time, read func() int64) (offset time.Duration) {
+	best := time.Duration(-1)
+	for range tries {
+		before := read()
+		wall := now().UnixNano()
+		between := time.Duration(read() - before)
+		if best < 0 || between < best {
+			best, offset = between, time.Duration(wall-before)-between/2
+		}
+		if best <= near {
+			break
+		}
+	}
+	return offset
 }
 
 // rate counts flows in buckets of a second over the last minute.

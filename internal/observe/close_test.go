@@ -7,12 +7,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	observerpb "github.com/cilium/cilium/api/v1/observer"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/observe/ring"
 )
 
@@ -27,7 +27,7 @@ func end(change func(*abi.CloseEvent)) []byte {
 		Ending: abi.EndingFin,
 	}
 	change(&c)
-	return append([]byte{}, unsafe.Slice((*byte)(unsafe.Pointer(&c)), unsafe.Sizeof(c))...)
+	return observetest.Record(c)
 }
 
 func TestTheEndOfAConnectionIsTold(t *testing.T) {
@@ -116,18 +116,18 @@ func TestConnectionsAreCountedAsTheyEnd(t *testing.T) {
 		o := observer(t, func(*Options) {})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		source := newFeed()
+		source := observetest.NewFeed()
 		go func() { done <- o.Run(ctx, source) }()
 		synctest.Wait()
 		for range 2 {
-			source.records <- end(func(*abi.CloseEvent) {})
+			source.Records <- end(func(*abi.CloseEvent) {})
 		}
-		source.records <- end(func(c *abi.CloseEvent) { c.Ending, c.Event.Protocol = abi.EndingIdle, 47 })
-		source.records <- syn(func(*abi.Event) {})
-		source.records <- end(func(c *abi.CloseEvent) { // 10 of 12 packets were told before
+		source.Records <- end(func(c *abi.CloseEvent) { c.Ending, c.Event.Protocol = abi.EndingIdle, 47 })
+		source.Records <- syn(func(*abi.Event) {})
+		source.Records <- end(func(c *abi.CloseEvent) { // 10 of 12 packets were told before
 			c.Event.Type, c.Ending, c.Event.Protocol, c.ToldSent = abi.EventProgress, abi.EndingNone, 17, abi.Carried{Packets: 10, Bytes: 3000}
 		})
-		source.records <- end(func(c *abi.CloseEvent) { c.Event.Protocol, c.ToldSent, c.ToldReceived = 17, c.Sent, c.Received })
+		source.Records <- end(func(c *abi.CloseEvent) { c.Event.Protocol, c.ToldSent, c.ToldReceived = 17, c.Sent, c.Received })
 		synctest.Wait()
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(NewCollector(o, func() (map[ring.CounterKey]abi.Counter, error) { return nil, nil }))

@@ -8,6 +8,7 @@ import (
 
 	"weftnet.io/weftnet/internal/bpf/abi"
 	"weftnet.io/weftnet/internal/observe/journal"
+	"weftnet.io/weftnet/internal/observe/observetest"
 )
 
 func TestASlowFollowerHoldsUpNoOther(t *testing.T) {
@@ -20,7 +21,7 @@ func TestASlowFollowerHoldsUpNoOther(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		source, other := newFeed(), newFeed()
+		source, other := observetest.NewFeed(), observetest.NewFeed()
 		go func() { done <- o.Run(ctx, source, other) }()
 		synctest.Wait()
 		const n = 2*journal.Queue + 7
@@ -29,10 +30,10 @@ func TestASlowFollowerHoldsUpNoOther(t *testing.T) {
 			if i%2 == 1 {
 				from = other
 			}
-			from.records <- syn(func(*abi.Event) {})
+			from.Records <- syn(func(*abi.Event) {})
 			synctest.Wait()
 		}
-		o.lost(3) // is no flow
+		lose(o, 3) // is no flow
 		synctest.Wait()
 		if quick != n || o.followers[1].lost.Load() != 0 {
 			t.Errorf("the quick one has %d and lost %d of %d", quick, o.followers[1].lost.Load(), n)
@@ -54,7 +55,7 @@ func TestASlowFollowerHoldsUpNoOther(t *testing.T) {
 func TestASourceThatEndsEndsTheObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := observer(t, func(*Options) {})
-		source, other := newFeed(), newFeed()
+		source, other := observetest.NewFeed(), observetest.NewFeed()
 		done := make(chan error)
 		go func() { done <- o.Run(t.Context(), source, other) }()
 		synctest.Wait()

@@ -8,16 +8,13 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
@@ -33,6 +30,7 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/observe/journal"
+	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/settings"
@@ -43,37 +41,16 @@ import (
 // epoch is when the kernel of these tests booted.
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// feed is a Source that a test writes.
-type feed struct {
-	records chan []byte
-	closed  chan struct{}
-	once    sync.Once
-}
-
 // size is how many flows and news clients may see.
 func size(o *Observer) uint64 {
 	oldest, next := o.journal.Kept()
 	return next - oldest
 }
 
-func newFeed() *feed { return &feed{records: make(chan []byte), closed: make(chan struct{})} }
-
-func (f *feed) Read() (record []byte, more bool, err error) {
-	select {
-	case r := <-f.records:
-		return r, false, nil
-	case <-f.closed:
-		return nil, false, os.ErrClosed
-	}
-}
-
-func (f *feed) Close() error { f.once.Do(func() { close(f.closed) }); return nil }
+// lose has the kernel hold back some events.
+func lose(o *Observer, n uint64) { o.lost(n) }
 
 func addr(text string) abi.Addr { return abi.From(netip.MustParseAddr(text)) }
-
-func raw(e abi.Event) []byte {
-	return slices.Clone(unsafe.Slice((*byte)(unsafe.Pointer(&e)), unsafe.Sizeof(e)))
-}
 
 // syn is the first packet from shop/web-1 to shop/db-0, as a verdict of web-1's egress.
 func syn(change func(*abi.Event)) []byte {
@@ -83,7 +60,7 @@ func syn(change func(*abi.Event)) []byte {
 		Src: addr("10.0.0.5"), Dst: addr("10.0.0.9"),
 	}
 	change(&e)
-	return raw(e)
+	return observetest.Record(e)
 }
 
 // world fills tables with a little cluster.
@@ -316,8 +293,8 @@ func TestDirectionsAreThoseOfTheConnection(t *testing.T) {
 func TestARecordThatMakesNoSenseIsCountedAndPassedOver(t *testing.T) {
 	o := observer(t, func(*Options) {})
 	o.take(nil)
-	o.take(raw(abi.Event{})[:50])
-	o.take(raw(abi.Event{Type: 77}))
+	o.take(observetest.Record(abi.Event{})[:50])
+	o.take(observetest.Record(abi.Event{Type: 77}))
 	if o.malformed.Load() != 3 || size(o) != 0 {
 		t.Errorf("have %d malformed, %d stored", o.malformed.Load(), size(o))
 	}
@@ -330,14 +307,40 @@ func TestARecordThatMakesNoSenseIsCountedAndPassedOver(t *testing.T) {
 func TestTheClockFollowsTheWall(t *testing.T) {
 	var c clock
 	mono := func() int64 { return int64(10 * time.Second) }
-	now := epoch.Add(10 * time.Second)
-	if have := c.wall(int64(3*time.Second), now, mono); !have.Equal(epoch.Add(3 * time.Second)) {
+	at := epoch.Add(10 * time.Second)
+	now := func() time.Time { return at }
+	if have := c.wall(int64(3*time.Second), at, now, mono); !have.Equal(epoch.Add(3 * time.Second)) {
 		t.Errorf("have %s", have)
 	}
 	// The clock is set an hour ahead.
-	now = now.Add(time.Hour)
-	if have := c.wall(int64(3*time.Second), now, mono); !have.Equal(epoch.Add(time.Hour + 3*time.Second)) {
+	at = at.Add(time.Hour)
+	if have := c.wall(int64(3*time.Second), at, now, mono); !have.Equal(epoch.Add(time.Hour + 3*time.Second)) {
 		t.Errorf("have %s", have)
+	}
+}
+
+func TestFlowsKeepTheirOrderThoughTheAgentHasToWaitWhileItReadsTheClocks(t *testing.T) {
+	var c clock
+	var since time.Duration // since the kernel booted
+	held := time.Duration(0)
+	now := func() time.Time {
+		since += held // before the wall's clock is read
+		held = 0
+		return epoch.Add(since)
+	}
+	mono := func() int64 { return int64(since) }
+	last := time.Time{}
+	for range 100 {
+		since += 100 * time.Millisecond
+		held = 30 * time.Millisecond
+		event := since
+		have := c.wall(int64(event), epoch.Add(since), now, mono)
+		if have.Before(last) {
+			t.Fatalf("an event of %v is at %v, the one before at %v", event, have, last)
+		}
+		if last = have; !have.Equal(epoch.Add(event)) {
+			t.Fatalf("an event of %v is at %v", event, have)
+		}
 	}
 }
 
@@ -369,7 +372,7 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		source := newFeed()
+		source := observetest.NewFeed()
 		go func() { done <- o.Run(ctx, source) }()
 		step := func() {
 			time.Sleep(time.Second)
@@ -381,7 +384,7 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 		total.Store(8)
 		step()
 		step()
-		source.records <- syn(func(*abi.Event) {})
+		source.Records <- syn(func(*abi.Event) {})
 		synctest.Wait()
 		if size(o) != 2 || o.journal.Find(0).lost.GetNumEventsLost() != 3 || o.journal.Find(1).lost != nil {
 			t.Errorf("have %d entries", size(o))
@@ -522,7 +525,7 @@ func TestAFollowerGetsWhatComesAndIsToldWhatItMissed(t *testing.T) {
 	if have := port(next()); have != 4 {
 		t.Errorf("have %d", have)
 	}
-	o.lost(7)
+	lose(o, 7)
 	if have := next().GetLostEvents(); have.GetNumEventsLost() != 7 || have.GetSource() != flowpb.LostEventSource_PERF_EVENT_RING_BUFFER {
 		t.Errorf("have %v", have)
 	}
@@ -626,7 +629,7 @@ func TestTheOtherCallsAnswer(t *testing.T) {
 
 func TestDropsAreCountedByTheTextOfTheirReason(t *testing.T) {
 	o := observer(t, func(*Options) {})
-	o.lost(3)
+	lose(o, 3)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(NewCollector(o, func() (map[ring.CounterKey]abi.Counter, error) {
 		return map[ring.CounterKey]abi.Counter{

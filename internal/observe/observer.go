@@ -175,7 +175,7 @@ func (o *Observer) take(record []byte) {
 	now := o.o.Now()
 	snapshot := o.db.Snapshot()
 	o.resolver.resolve(snapshot, f)
-	f.At = o.clock.wall(int64(f.event.Time), now, o.o.Mono)
+	f.At = o.clock.wall(int64(f.event.Time), now, o.o.Now, o.o.Mono)
 	f.uuid = o.o.UUID()
 	if l7, ok := f.more.(*flowpb.Layer7); ok {
 		o.redaction.Load().Layer7(l7)
