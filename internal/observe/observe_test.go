@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -30,6 +31,7 @@ import (
 	"weftnet.io/weftnet/internal/flow"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/observe/journal"
+	"weftnet.io/weftnet/internal/observe/loss"
 	"weftnet.io/weftnet/internal/observe/observetest"
 	"weftnet.io/weftnet/internal/observe/ring"
 	"weftnet.io/weftnet/internal/policy"
@@ -48,7 +50,7 @@ func size(o *Observer) uint64 {
 }
 
 // lose has the kernel hold back some events.
-func lose(o *Observer, n uint64) { o.lost(n) }
+func lose(o *Observer, n uint64) { o.lost(n, o.started, o.o.Now()) }
 
 func addr(text string) abi.Addr { return abi.From(netip.MustParseAddr(text)) }
 
@@ -363,12 +365,12 @@ func TestLossesOfTheKernelAreNews(t *testing.T) {
 		var total, working atomic.Uint64
 		total.Store(5)
 		o := observer(t, func(o *Options) {
-			o.Lost = func() (uint64, error) {
+			o.Lost = loss.Watch{Now: time.Now, Log: slog.New(slog.DiscardHandler), Count: func() (uint64, error) {
 				if working.Load() == 0 {
 					return 0, errors.New("no map")
 				}
 				return total.Load(), nil
-			}
+			}}.Run
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"weftnet.io/weftnet/internal/bpf/ktime"
 	"weftnet.io/weftnet/internal/flow/redact"
@@ -45,8 +46,8 @@ type Options struct {
 
 	Further Further // nil: there is no other network than that of pods
 
-	// Lost tells how many records the kernel has held back since it began; it is asked every second. Nil: it is not known.
-	Lost func() (uint64, error)
+	// Lost tells how many records the kernel has held back, and when, until ctx ends (package loss). Nil: it is not known.
+	Lost func(ctx context.Context, tell func(number uint64, first, last time.Time))
 
 	Now  func() time.Time // nil: time.Now
 	Mono func() int64     // ns, the clock of programs; nil: the kernel's
@@ -122,7 +123,7 @@ func (o *Observer) Run(ctx context.Context, sources ...Source) error {
 	defer cancel(nil)
 	var work sync.WaitGroup
 	if o.o.Lost != nil {
-		work.Go(func() { o.watchLosses(ctx) })
+		work.Go(func() { o.o.Lost(ctx, o.lost) })
 	}
 	work.Go(func() { o.events.Run(ctx) })
 	for _, f := range o.followers {
@@ -238,36 +239,12 @@ func (o *Observer) recent(now time.Time) []string {
 	return slices.Sorted(maps.Keys(o.namespaces))
 }
 
-func (o *Observer) watchLosses(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var known uint64
-	counting, warned := false, false
-	for ctx.Err() == nil {
-		switch total, err := o.o.Lost(); {
-		case err != nil && !warned:
-			o.o.Log.Warn("how many events the datapath holds back is not known", "error", err)
-			warned = true
-		case err != nil:
-		case counting && total > known:
-			o.lost(total - known)
-			known = total
-		case !counting: // what was lost before this agent ran is no news
-			known, counting = total, true
-		}
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-		}
-	}
-}
-
 // lost tells all readers of events that the kernel held back.
-func (o *Observer) lost(n uint64) {
-	o.losses[lostByKernel].Add(n)
+func (o *Observer) lost(number uint64, first, last time.Time) {
+	o.losses[lostByKernel].Add(number)
 	o.mu.Lock()
-	o.journal.Put(&Flow{Entry: journal.Entry{At: o.o.Now()}, lost: &flowpb.LostEvent{
-		Source: flowpb.LostEventSource_PERF_EVENT_RING_BUFFER, NumEventsLost: n,
+	o.journal.Put(&Flow{Entry: journal.Entry{At: last}, lost: &flowpb.LostEvent{
+		Source: flowpb.LostEventSource_PERF_EVENT_RING_BUFFER, NumEventsLost: number, First: timestamppb.New(first), Last: timestamppb.New(last),
 	}})
 	o.mu.Unlock()
 	o.journal.Wake()

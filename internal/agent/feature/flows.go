@@ -7,12 +7,19 @@ import (
 	agentflows "weftnet.io/weftnet/internal/agent/flows"
 	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/sink/link"
 )
 
 var flows = Feature{
 	Name: "flows", Does: "makes flows of the kernel's events and serves them, as Hubble does, on a socket and over the network",
 	Maps: func(n *Node) ([]Runner, error) {
-		f, err := agentflows.New(agentflows.Node{Name: n.Name, Version: n.Version, Tables: n.Tables, DB: n.DB, Datapath: n.Datapath, Log: n.Log})
+		boot, err := link.Boot()
+		if err != nil {
+			return nil, err
+		}
+		f, err := agentflows.New(agentflows.Node{
+			Name: n.Name, Version: n.Version, Tables: n.Tables, DB: n.DB, Datapath: n.Datapath, Log: n.Log, StateDir: n.StateDir, Boot: boot,
+		})
 		if err != nil {
 			return nil, err
 		}

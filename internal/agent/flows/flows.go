@@ -39,6 +39,8 @@ type Node struct {
 	DB            *state.DB
 	Datapath      *datapath.Datapath // nil: the kernel tells nothing
 	Log           *slog.Logger
+
+	StateDir, Boot string // what of lost events was told is noted there, for this boot of the machine
 }
 
 // Flows are those of a node.
@@ -61,7 +63,7 @@ func New(n Node) (*Flows, error) {
 			return nil, err
 		}
 		f.sources = append(f.sources, events)
-		o.Lost = ring.LostOf(n.Datapath.Map("event_budget"))
+		o.Lost = ring.Lost(n.Datapath.Map("event_budget"), n.StateDir, n.Boot, n.Log).Run
 	}
 	f.observer = observe.New(n.Tables, n.DB, o)
 	if n.Datapath != nil {

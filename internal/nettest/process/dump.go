@@ -192,6 +192,9 @@ func (d *dumper) pins() error {
 // files lists the journal.
 func (d *dumper) files(dir string) error {
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && path == filepath.Join(dir, "events") {
+			return fs.SkipDir // what was told of lost events follows from the time
+		}
 		if err == nil && !e.IsDir() {
 			text, _ := strings.CutPrefix(path, dir+"/")
 			d.line("file %s", text)

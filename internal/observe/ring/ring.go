@@ -8,12 +8,16 @@ package ring
 
 import (
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/journal"
+	"weftnet.io/weftnet/internal/observe/loss"
 )
 
 // Ring is the kernel's ring buffer `events`, a source of an observer.
@@ -52,9 +56,13 @@ func (r *Ring) Read() (record []byte, more bool, err error) {
 // Close ends a Read that waits.
 func (r *Ring) Close() error { return r.reader.Close() }
 
-// LostOf gives the function that an observer wants: the sum over all CPUs of map event_budget.
-func LostOf(budget *ebpf.Map) func() (uint64, error) {
-	return func() (uint64, error) {
+// Lost watches what map event_budget says is lost, on all CPUs, and notes in the state folder, if there is one, what was told.
+func Lost(budget *ebpf.Map, stateDir, boot string, log *slog.Logger) loss.Watch {
+	notes := journal.Dir[loss.Note]{}
+	if stateDir != "" {
+		notes.Path = filepath.Join(stateDir, "events")
+	}
+	return loss.Watch{Notes: notes, Boot: boot, Now: time.Now, Log: log, Count: func() (uint64, error) {
 		var each []abi.EventBudget
 		if err := budget.Lookup(uint32(0), &each); err != nil {
 			return 0, fmt.Errorf("read map event_budget: %w", err)
@@ -64,7 +72,7 @@ func LostOf(budget *ebpf.Map) func() (uint64, error) {
 			sum += b.Lost
 		}
 		return sum, nil
-	}
+	}}
 }
 
 // CounterKey is one counter of the datapath: what became of packets (DropNone: forwarded), and where.
