@@ -43,15 +43,15 @@ func Main() {
 // address is where the relay serves clients, in the namespace of its node.
 const address = "127.0.0.1:4245"
 
-// relay is weft-relay on a node, and a client of it.
-type relay struct {
+// process is weft-relay on a node, and a client of it.
+type process struct {
 	command *exec.Cmd
 	conn    *grpc.ClientConn
 	log     string // its file
 }
 
 // startRelay starts one that finds all agents by the agent of its node.
-func startRelay(n *nettest.Node, f Files) (*relay, error) {
+func startRelay(n *nettest.Node, f Files) (*process, error) {
 	text, err := yaml.Marshal(map[string]any{
 		"listen-address": address, "health-listen-address": "127.0.0.1:4222", "peer-service": "unix://" + n.Hubble(), "retry-timeout": "200ms",
 		"hubble-relay-anonymous": true, "sort-buffer-drain-timeout": "1s",
@@ -73,7 +73,7 @@ func startRelay(n *nettest.Node, f Files) (*relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &relay{command: exec.Command(path), log: f.file("relay.log")}
+	r := &process{command: exec.Command(path), log: f.file("relay.log")}
 	r.command.Env, r.command.Stderr = append(os.Environ(), environment+"="+f.file("relay.yaml")), log
 	if err := n.Namespace.Start(r.command); err != nil {
 		return nil, fmt.Errorf("start the relay: %w", err)
@@ -91,12 +91,12 @@ func startRelay(n *nettest.Node, f Files) (*relay, error) {
 }
 
 // follow asks for all flows from now on, as soon as the relay answers.
-func (r *relay) follow(ctx context.Context) (grpc.ServerStreamingClient[observerpb.GetFlowsResponse], error) {
+func (r *process) follow(ctx context.Context) (grpc.ServerStreamingClient[observerpb.GetFlowsResponse], error) {
 	return observerpb.NewObserverClient(r.conn).GetFlows(ctx, &observerpb.GetFlowsRequest{Follow: true}, grpc.WaitForReady(true))
 }
 
 // said is the end of its log.
-func (r *relay) said() string {
+func (r *process) said() string {
 	text, err := os.ReadFile(r.log)
 	if err != nil {
 		return err.Error()
@@ -104,7 +104,7 @@ func (r *relay) said() string {
 	return string(text[max(0, len(text)-4000):])
 }
 
-func (r *relay) close() error {
+func (r *process) close() error {
 	var err error
 	if r.conn != nil {
 		err = r.conn.Close()

@@ -194,6 +194,22 @@ func (p *Station) Open(ctx context.Context, network string, port int, to netip.A
 // Close ends it.
 func (c *Conversation) Close() { c.conn.Close() }
 
+// Finish ends what this side says, and waits until the other side has done the same: then the connection has ended on all nodes that it passes.
+func (c *Conversation) Finish(ctx context.Context) error {
+	defer c.Close()
+	tcp, is := c.conn.(*net.TCPConn)
+	if !is {
+		return fmt.Errorf("a conversation by %s has no end that the other side hears of", c.conn.RemoteAddr().Network())
+	}
+	stop := context.AfterFunc(ctx, func() { _ = tcp.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := tcp.CloseWrite(); err != nil {
+		return err
+	}
+	_, err := io.Copy(io.Discard, c.in)
+	return err
+}
+
 // Peer is who the kernel says that it is with: getpeername(2), or of datagrams recvfrom(2).
 func (c *Conversation) Peer() string { return c.conn.RemoteAddr().String() }
 
