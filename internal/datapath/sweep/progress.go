@@ -55,7 +55,7 @@ func (p *Progress) begin(now uint64) due {
 
 // see notes a connection, if its moment came since the pass before.
 func (d *due) see(key *sweepKey, v *abi.Ct) {
-	if d.every == 0 || v.Flags&abi.CtEnded != 0 || v.Expires < d.now || d.now-v.Opened < d.every || !d.passed(v.Opened) {
+	if d.every == 0 || v.Flags&abi.CtEnded != 0 || v.Expires < d.now || d.now < v.Opened+d.every || !d.passed(v.Opened) {
 		return
 	}
 	d.keys = append(d.keys, *(*abi.CtKey)(unsafe.Pointer(key)))
