@@ -249,7 +249,8 @@ func (b *Book) readAll(ctx context.Context, again bool) error {
 		return nil
 	}
 	var list v1alpha1.AddressBlockList
-	if err := b.blocks.List(ctx, "", &list); err != nil {
+	err := b.blocks.List(ctx, "", &list)
+	if err != nil && !apierrors.IsNotFound(err) { // without the CRD there are none
 		return fmt.Errorf("list AddressBlocks: %w", err)
 	}
 	b.known = newKnown()
@@ -301,7 +302,7 @@ func (b *Book) write(ctx context.Context, c *change) (again bool, err error) {
 		b.known.complete = false
 		return false, errors.Join(err, readErr)
 	}
-	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && verb != "create" {
 		return true, nil
 	}
 	return false, err
