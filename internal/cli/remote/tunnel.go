@@ -47,8 +47,8 @@ func (c *Cluster) Dial(_ context.Context, a Agent, socket string) (net.Conn, err
 	near, far := net.Pipe()
 	t := &tunnel{Conn: near, stop: cancel, done: make(chan struct{})}
 	go func() {
-		defer close(t.done)
 		defer far.Close()
+		defer close(t.done) // before: who reads the end is told why
 		var said bytes.Buffer
 		err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: far, Stdout: far, Stderr: &limited{Buffer: &said}})
 		t.err = execError(a, err, said.String())
