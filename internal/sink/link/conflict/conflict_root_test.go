@@ -1,8 +1,11 @@
 package conflict
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -57,7 +60,36 @@ func wireOf(t *testing.T, addresses ...string) (asker *netns.Namespace, d Device
 			t.Fatal(err)
 		}
 	}
+	for _, ns := range spaces {
+		awaitWire(t, ns)
+	}
 	return spaces[0], d, spaces[1], mac
+}
+
+// awaitWire waits until the kernel sends on the device, and hears who asks for its IPv6 addresses: both come a moment after it is up.
+func awaitWire(t *testing.T, ns *netns.Namespace) {
+	t.Helper()
+	for ready := false; !ready; {
+		err := ns.Do(func() error {
+			l, err := netlink.LinkByName("wire0")
+			if err != nil {
+				return err
+			}
+			list, err := netlink.AddrList(l, netlink.FAMILY_V6)
+			if err != nil {
+				return err
+			}
+			groups, err := os.ReadFile("/proc/thread-self/net/igmp6")
+			ready = l.Attrs().OperState == netlink.OperUp
+			for _, a := range list {
+				ready = ready && strings.Contains(string(groups), fmt.Sprintf("ff0200000000000000000001ff%x", []byte(a.IP[13:])))
+			}
+			return errors.Join(err, t.Context().Err())
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestAnAddressThatAnotherMachineHasIsFound(t *testing.T) {
