@@ -251,5 +251,5 @@ var Table = []Capability{
 		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
 	},
 	{State: Absent, Topic: "More clusters", Text: "cluster mesh"},
-	{State: Absent, Topic: "Sight", Text: "Hubble's web UI; rights of tenants to flows"},
+	{State: Absent, Topic: "Sight", Text: "Hubble's web UI"},
 }

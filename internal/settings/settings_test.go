@@ -41,6 +41,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 		Observation: Observation{
 			Hubble: true, HubbleSocket: "/var/run/cilium/hubble.sock",
 			FlowMetrics: FlowMetrics{Server: Metrics{Address: ":9965", Keys: "hubble-metrics-server"}, Series: 10000},
+			Progress:    time.Minute,
 			Export:      Export{File: FlowFile{MaxMB: 10, Backups: 5}}, Redaction: Redaction{UserInfo: true},
 		},
 		Networks: network.Networks{Hold: 40 * time.Second, Policy: network.Primary, Conflicts: network.Probe},

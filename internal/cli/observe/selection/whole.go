@@ -33,7 +33,7 @@ func wholeFlags() []filterFlag {
 	}
 	return append([]filterFlag{
 		verdict,
-		both("type", "t", "type of event: "+strings.Join(flow.EventTypes(), ", ")+"; or TYPE:SUBTYPE, e.g. trace:to-endpoint", typeNames(), setType),
+		both("type", "t", "type of event: "+strings.Join(flow.EventTypes(), ", ")+"; or TYPE:SUBTYPE", typeNames(), setType),
 		both("protocol", "", "tcp, udp, sctp, icmp, icmpv4, icmpv6, dns, http, …", []string{"tcp", "udp", "sctp", "icmp", "icmpv4", "icmpv6"}, func(f *flowpb.FlowFilter, value string) error {
 			f.Protocol = append(f.Protocol, value)
 			return nil

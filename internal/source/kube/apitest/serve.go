@@ -19,8 +19,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.fail != nil {
 		if code := s.fail(r); code != 0 {
 			reason := metav1.StatusReasonInternalError
-			if code == http.StatusTooManyRequests {
+			switch code {
+			case http.StatusTooManyRequests:
 				reason = metav1.StatusReasonTooManyRequests
+			case http.StatusNotFound:
+				reason = metav1.StatusReasonNotFound
 			}
 			refuse(w, code, reason, "this test lets requests fail")
 			return
