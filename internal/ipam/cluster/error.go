@@ -43,7 +43,11 @@ type ExhaustedError struct {
 func (e *ExhaustedError) Error() string {
 	var spans, parts []string
 	for _, r := range e.From {
-		spans = append(spans, r.String())
+		text := r.String()
+		if r.From() == r.To() {
+			text = r.From().String()
+		}
+		spans = append(spans, text)
 	}
 	for _, p := range []struct {
 		n    int

@@ -230,7 +230,7 @@ func told(l *line) error {
 	}
 	for {
 		t, err := n.Table(l.ctx, l.raw[1])
-		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) { // it has not begun to listen
+		if err != nil && !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist) { // it has not begun to listen
 			return err
 		}
 		for _, row := range t.Cells {

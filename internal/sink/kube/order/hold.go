@@ -2,20 +2,28 @@ package order
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"weftnet.io/weftnet/internal/ipam/cluster"
 	"weftnet.io/weftnet/internal/sink/kube/lapse"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table/grant"
+	"weftnet.io/weftnet/internal/table/network"
 )
 
 // Keep holds the addresses of NICs that may move. While the API server is out of reach for longer than term, table Lapses says so of all; when it is
 // back, of those whose addresses another node has by then. It ends with ctx.
 func (c *Cluster) Keep(ctx context.Context, db *state.DB, term func() time.Duration) error {
 	movable := func() bool {
-		for o := range grant.Orders.All(db.Snapshot()) {
+		s := db.Snapshot()
+		for o := range grant.Orders.All(s) {
 			if o.Terms.Moves() {
+				return true
+			}
+		}
+		for m := range network.Finished.All(s) { // whose orders may not be known yet
+			if m.Want.Terms.Moves() {
 				return true
 			}
 		}
@@ -35,10 +43,16 @@ func (c *Cluster) Keep(ctx context.Context, db *state.DB, term func() time.Durat
 // back lets NICs speak again whose addresses are theirs still, or again.
 func (c *Cluster) back(ctx context.Context, db *state.DB) error {
 	var made []grant.Order
-	for o := range grant.Orders.All(db.Snapshot()) {
-		if o.Terms.Moves() && len(o.Has) > 0 {
-			made = append(made, o)
+	s := db.Snapshot()
+	for m := range network.Finished.All(s) {
+		if !m.Want.Terms.Moves() {
+			continue
 		}
+		o, ok := grant.Orders.One(s, network.Finished.Key(m))
+		if !ok {
+			return fmt.Errorf("what was ordered for %s is not known yet", m.Want.Title())
+		}
+		made = append(made, o)
 	}
 	var held []cluster.Holder
 	if len(made) > 0 {
