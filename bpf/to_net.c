@@ -92,9 +92,7 @@ int to_net(struct __sk_buff *skb)
 	else if (c->packet.icmp_error)
 		reason = masquerade_error(skb, c);
 	else
-		reason = masquerade_out(skb, &as);
-	if (reason == DROP_QUOTA && masquerade_spares(c))
-		reason = masquerade_out(skb, &as);
+		reason = masquerade_leave(skb, c, &as);
 	return counted(skb, c, reason ? drop(skb, c, reason) : TC_ACT_OK);
 }
 

@@ -138,7 +138,7 @@ GLOBAL clash_resolve(struct __sk_buff *skb, int loops, int taken)
 		c->nat.source_port = port;
 		c->nat.opened = c->now;
 		c->nat.owner = p->owner;
-		reason = service_keep();
+		reason = quota_stands(service_keep(), p->owner, QUOTA_TRANSLATIONS);
 		if (reason)
 			return -reason;
 	}

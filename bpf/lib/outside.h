@@ -94,6 +94,7 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 		reason = masquerade_out(skb, &as);
 		if (reason == DROP_QUOTA && open_yields(c->packet.owner))
 			reason = masquerade_out(skb, &as);
+		quota_stands(reason, c->packet.owner, QUOTA_TRANSLATIONS);
 	} else if (c->hop.path == PATH_GENEVE) {
 		return geneve_out(skb, outside_tells(skb, c, f));
 	} else if (outside_tells(skb, c, f)) {
@@ -113,6 +114,7 @@ static __always_inline int outside_lead(struct __sk_buff *skb, struct context *c
 
 	if (reason == DROP_QUOTA && open_yields(c->packet.owner))
 		reason = service_translate(skb);
+	quota_stands(reason, c->packet.owner, QUOTA_TRANSLATIONS);
 	if (!reason && !(c->event_flags & EVENT_SERVICE))
 		return GO_ON;
 	h = ipcache_lookup(&c->packet.dst, c->net);

@@ -31,7 +31,7 @@ GLOBAL outside_meets(struct __sk_buff *skb)
 	key->dst = c->packet.dst;
 	key->src_port = c->packet.src_port;
 	key->dst_port = c->packet.dst_port;
-	socket = bpf_sk_lookup_tcp(skb, &t, masquerade_tuple(key, &t), BPF_F_CURRENT_NETNS, 0);
+	socket = bpf_sk_lookup_tcp(skb, &t, port_tuple(key, &t), BPF_F_CURRENT_NETNS, 0);
 	if (!socket)
 		return 0;
 	met = socket->state != BPF_TCP_LISTEN;
@@ -72,7 +72,7 @@ GLOBAL outside_keep(void)
 	c->nat.source_port = p->src_port;
 	c->nat.opened = c->now;
 	c->nat.owner = p->owner;
-	return service_keep();
+	return quota_stands(service_keep(), p->owner, QUOTA_TRANSLATIONS);
 }
 
 /* The same where it has any: a call of a pod. */

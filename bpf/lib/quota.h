@@ -110,18 +110,18 @@ static __always_inline int quota_try(__u32 owner, enum quota_kind kind, __u32 n,
 	return 0;
 }
 
-static __always_inline int quota_take_some(__u32 owner, enum quota_kind kind, __u32 n, __u32 limit, __u64 *life)
+/* Counts a refusal to which nothing has given way. Returns the reason of what was tried. */
+static __always_inline int quota_stands(int reason, __u32 owner, enum quota_kind kind)
 {
-	int reason = quota_try(owner, kind, n, limit, life);
-
-	if (reason)
+	if (reason == DROP_QUOTA)
 		quota_refuse(owner, kind);
 	return reason;
 }
 
+/* The same as quota_try for one entry, where nothing could give way. */
 static __always_inline int quota_take(__u32 owner, enum quota_kind kind, __u32 limit, __u64 *life)
 {
-	return quota_take_some(owner, kind, 1, limit, life);
+	return quota_stands(quota_try(owner, kind, 1, limit, life), owner, kind);
 }
 
 /* Gives `n` back. An owner that is forgotten has nothing to get. */

@@ -47,7 +47,8 @@ static __always_inline int service_refuses(const struct context *c)
 	return lb_refuses(&call);
 }
 
-/* Keeps the choice in c->nat for a connection's later packets, at c->way_out. Returns 0 or a drop reason. */
+/* Keeps the choice in c->nat for a connection's later packets, at c->way_out. Returns 0 or a drop reason, of which DROP_QUOTA is not
+ * counted yet. */
 GLOBAL service_keep(void)
 {
 	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
@@ -59,7 +60,7 @@ GLOBAL service_keep(void)
 	old = bpf_map_lookup_elem(&translations, &c->way_out);
 	if (old)
 		quota_remove(&translations, &c->way_out, old->owner, QUOTA_TRANSLATIONS);
-	reason = quota_take(c->nat.owner, QUOTA_TRANSLATIONS, config.translations_limit, NULL);
+	reason = quota_try(c->nat.owner, QUOTA_TRANSLATIONS, 1, config.translations_limit, NULL);
 	if (reason)
 		return reason;
 	return quota_insert(&translations, &c->way_out, &c->nat, c->nat.owner, QUOTA_TRANSLATIONS) ? DROP_NAT_FULL : 0;
@@ -192,8 +193,8 @@ static __always_inline int service_rewrite(struct __sk_buff *skb, struct context
 	return rewrite(skb, p, SIDE_DESTINATION, &c->nat.addr, c->nat.port);
 }
 
-/* Translates the destination. A connection keeps its backend while that lives. Returns 0, a drop reason, or SERVICE_BEHIND;
- * c->event_flags tells what was done, c->service what was called. */
+/* Translates the destination. A connection keeps its backend while that lives. Returns 0, a drop reason, of which DROP_QUOTA is not
+ * counted yet, or SERVICE_BEHIND; c->event_flags tells what was done, c->service what was called. */
 GLOBAL service_translate(struct __sk_buff *skb)
 {
 	struct context *c = context_here(); /* kernels before 6.2 take no key from an argument's memory */
@@ -250,9 +251,13 @@ static __always_inline int service_lead(struct __sk_buff *skb)
 	struct context *c = context_here();
 	int reason = service_translate(skb);
 
-	if (c && reason == DROP_QUOTA && spare_yields(c, c->packet.owner, QUOTA_CONNECTIONS))
+	if (reason == SERVICE_BEHIND)
 		reason = service_translate(skb);
-	return reason == SERVICE_BEHIND ? service_translate(skb) : reason;
+	if (!c || reason != DROP_QUOTA)
+		return reason;
+	if (spare_yields(c, c->packet.owner, QUOTA_CONNECTIONS))
+		reason = service_translate(skb);
+	return quota_stands(reason, c->packet.owner, QUOTA_TRANSLATIONS);
 }
 
 #endif

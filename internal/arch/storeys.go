@@ -17,7 +17,7 @@ var storeys = [][]string{
 	{"context", "identity", "event", "drop"},                                                               // one packet's state; what is told; the one way out
 	{"rewrite", "fragment", "tcp", "caller", "account", "progress", "lives", "ct", "nat", "spare", "open"}, // no policy below here
 	{"policy", "lb"}, // answers
-	{"verdict", "related", "reply", "masquerade", "service", "clash", "neighbor", "sweep"}, // steps on a packet
+	{"verdict", "related", "reply", "port", "masquerade", "service", "clash", "neighbor", "sweep"}, // steps on a packet
 	{"overlay", "route", "deliver"}, // legs of a path
 	{"path"},                        // choose once, remember, take
 	{"workload", "reject", "node"},  // who sends, who gets, and the host firewall

@@ -68,6 +68,7 @@ func commands() map[string]command {
 		"error":   opened(icmpError),
 		"flood":   opened(flood),
 		"sweep":   opened(sweep),
+		"refused": opened(refused),
 		"reload": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			b.configure(ts, options(args))
 			b.changed = true

@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,6 +67,34 @@ func sweep(b *bench, ts *testscript.TestScript, _ []string) {
 		_, err := fmt.Fprintf(ts.Stdout(), "%s\none may hold %d of %s\n", text, s.Limit, s.Table)
 		ts.Check(err)
 	}
+}
+
+// refused tells how much of each table each owner was refused, since the script began.
+func refused(b *bench, ts *testscript.TestScript, _ []string) {
+	var (
+		owner uint32
+		quota abi.Quota
+		lines []string
+	)
+	names := map[uint32]string{}
+	for name, nic := range b.devices {
+		names[nic.Incarnation] = name
+	}
+	tables := map[abi.QuotaKind]string{
+		abi.QuotaConnections: "connections", abi.QuotaCalled: "connections to it", abi.QuotaTranslations: "translations", abi.QuotaFragments: "fragments",
+	}
+	list := b.dp.Map("quota").Iterate()
+	for list.Next(&owner, &quota) {
+		for kind, table := range tables {
+			if n := quota.Refused[kind]; n != 0 {
+				lines = append(lines, fmt.Sprintf("%s: %d %s\n", cmp.Or(names[owner], "a service"), n, table))
+			}
+		}
+	}
+	ts.Check(list.Err())
+	slices.Sort(lines)
+	_, err := ts.Stdout().Write([]byte(cmp.Or(strings.Join(lines, ""), "none\n")))
+	ts.Check(err)
 }
 
 // counters tells how many packets were counted for what, since the script began.
