@@ -14,15 +14,12 @@ SEC("tc")
 int from_nic(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_FROM_NIC);
-	struct nic *n = nic_at(inside.nic);
+	struct nic *n = c ? inside_begin(c) : NULL;
 	struct frame e;
 	int reason;
 
-	if (!c)
-		return TC_ACT_SHOT;
 	if (!n)
-		return drop(skb, c, DROP_NIC_NOT_READY);
-	inside_begins(c, n);
+		return c ? drop(skb, c, DROP_NIC_NOT_READY) : TC_ACT_SHOT;
 	c->source = n->identity;
 	reason = frame_read(skb, &e) ? DROP_INVALID : guard(skb, c, n, &e);
 	if (reason == GUARD_GROUP)

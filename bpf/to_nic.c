@@ -39,15 +39,12 @@ SEC("tc")
 int to_nic(struct __sk_buff *skb)
 {
 	struct context *c = context_of(HOOK_TO_NIC);
-	struct nic *n = nic_at(inside.nic);
+	struct nic *n = c ? inside_begin(c) : NULL;
 	struct frame e;
 	int reason;
 
-	if (!c)
-		return TC_ACT_SHOT;
 	if (!n)
-		return drop(skb, c, DROP_NIC_NOT_READY);
-	inside_begins(c, n);
+		return c ? drop(skb, c, DROP_NIC_NOT_READY) : TC_ACT_SHOT;
 	if (frame_read(skb, &e))
 		return drop(skb, c, DROP_INVALID);
 	if (!frame_is_group(&e))

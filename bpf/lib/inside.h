@@ -10,11 +10,17 @@
 
 volatile const struct nic_config inside = {};
 
-static __always_inline void inside_begins(struct context *c, const struct nic *n)
+/* Begins with a frame at this NIC, in a context of its own. Returns the NIC; NULL: the agent has not told of it yet, or it is gone. */
+static __always_inline struct nic *inside_begin(struct context *c)
 {
+	struct nic *n = nic_at(inside.nic);
+
+	if (!n)
+		return NULL;
 	c->net = n->net;
 	c->packet.owner = n->incarnation;
 	c->incarnation = n->incarnation;
+	return n;
 }
 
 #endif
