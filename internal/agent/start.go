@@ -6,7 +6,7 @@ import (
 
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/datapath"
-	sinklink "weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/sink/link/record"
 	"weftnet.io/weftnet/internal/source/cni"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
@@ -26,7 +26,7 @@ func (a *Agent) start(ctx context.Context, run runFunc, mux *http.ServeMux) erro
 	if err := a.runMaps(run); err != nil {
 		return err
 	}
-	boot, err := sinklink.Boot()
+	boot, err := record.Boot()
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ import (
 
 	"weftnet.io/weftnet/internal/datapath"
 	"weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/sink/link/record"
 	"weftnet.io/weftnet/internal/sink/route"
 	"weftnet.io/weftnet/internal/source/cni"
 )
@@ -117,7 +118,7 @@ func Remove(ctx context.Context, n Node) (did []string, err error) {
 	told, err := forgetManagers(n.Run)
 	step("network managers", err)
 	did = append(did, told...)
-	settings, err := link.RestoreNode(n.Proc, SettingsFile(n.StateDir))
+	settings, err := record.Restore(n.Proc, SettingsFile(n.StateDir))
 	step("kernel settings", err)
 	did = append(did, settings...)
 	plugins, err := RemovePlugins(n.Plugins)

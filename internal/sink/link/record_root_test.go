@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/sink/link/record"
 )
 
 func setting(t *testing.T, name string) string {
@@ -42,7 +43,7 @@ func TestTheNodesSettingsComeBackWithThoseThatTheKernelChangedAlong(t *testing.T
 	if got := setting(t, "ipv6/conf/more/accept_ra"); got != "2" {
 		t.Errorf("accept_ra of a node that forwards from now on is %s, want 2", got)
 	}
-	changed, err := link.RestoreNode("", file)
+	changed, err := record.Restore("", file)
 	if err != nil || len(changed) == 0 {
 		t.Fatalf("restored %v: %v", changed, err)
 	}
@@ -51,7 +52,7 @@ func TestTheNodesSettingsComeBackWithThoseThatTheKernelChangedAlong(t *testing.T
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	if changed, err := link.RestoreNode("", file); err != nil || len(changed) != 0 {
+	if changed, err := record.Restore("", file); err != nil || len(changed) != 0 {
 		t.Errorf("the second time it restored %v: %v", changed, err)
 	}
 }
@@ -62,7 +63,7 @@ func TestWhatWasWrittenDownBeforeAnEarlierStartOfTheMachineIsWorthNothing(t *tes
 	if err := os.WriteFile(file, []byte(`{"boot": "another", "settings": {"ipv4/ip_forward": "7"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := link.RestoreNode("", file); err != nil || len(changed) != 0 {
+	if changed, err := record.Restore("", file); err != nil || len(changed) != 0 {
 		t.Errorf("restored %v: %v", changed, err)
 	}
 	if err := link.PrepareNode("", file); err != nil {

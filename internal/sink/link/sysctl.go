@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/rtnetlink"
+	"weftnet.io/weftnet/internal/sink/link/record"
 )
 
 // Sysctl is a kernel setting that Weftnet needs, below /proc/sys/net.
@@ -85,7 +86,11 @@ func apply(proc, scope, device string, have rtnetlink.Settings) error {
 		if s.attribute != (attribute{}) || told && fmt.Sprint(have[s.number]) == s.Value {
 			continue
 		}
-		if err := WriteSysctl(proc, s.Path, s.Value); err != nil {
+		change := WriteSysctl
+		if told {
+			change = overwrite
+		}
+		if err := change(proc, s.Path, s.Value); err != nil {
 			errs = append(errs, fmt.Errorf("set %s to %s (%s): %w", s.Path, s.Value, s.Reason, err))
 		}
 	}
@@ -105,8 +110,7 @@ func applied(proc, scope, device string) bool {
 
 // WriteSysctl gives a setting of the node's network namespace, below sys/net of proc, a value, unless it has it.
 func WriteSysctl(proc, path, value string) error {
-	file := filepath.Join(proc, "sys/net", path)
-	have, err := os.ReadFile(file)
+	have, err := os.ReadFile(filepath.Join(proc, "sys/net", path))
 	if errors.Is(err, fs.ErrNotExist) {
 		family, _, _ := strings.Cut(path, "/")
 		if _, err := os.Stat(filepath.Join(proc, "sys/net", family)); errors.Is(err, fs.ErrNotExist) {
@@ -119,15 +123,20 @@ func WriteSysctl(proc, path, value string) error {
 	if strings.TrimSpace(string(have)) == value {
 		return nil
 	}
-	return os.WriteFile(file, []byte(value), 0o644)
+	return overwrite(proc, path, value)
+}
+
+// overwrite writes a setting that is known to be another.
+func overwrite(proc, path, value string) error {
+	return os.WriteFile(filepath.Join(proc, "sys/net", path), []byte(value), 0o644)
 }
 
 // PrepareNode writes the node-wide settings, below proc (empty: /proc), after it has written down what they were before, in
-// the file that RestoreNode reads (empty: nowhere). A node that has its own IPv6 routes from router advertisements
+// the file that record.Restore reads (empty: nowhere). A node that has its own IPv6 routes from router advertisements
 // keeps them: the kernel ignores advertisements on a node that forwards unless told not to (accept_ra 2).
 func PrepareNode(proc, before string) error {
 	proc = cmp.Or(proc, "/proc")
-	if err := remember(proc, before); err != nil {
+	if err := record.Remember(proc, before); err != nil {
 		return fmt.Errorf("write down the node's settings: %w", err)
 	}
 	if forwards, err := os.ReadFile(filepath.Join(proc, "sys/net/ipv6/conf/all/forwarding")); err == nil && strings.TrimSpace(string(forwards)) == "0" {

@@ -1,4 +1,20 @@
-package link
+// Package record keeps what the kernel's settings of a node were before Weftnet changed them, so that uninstalling gives them back.
+//
+// # The world it models
+//
+// A record is a file of the node: each setting that the agent changes, or that the kernel changes along, with its value of before, and the
+// start of the machine in which that was read. After the next start the node is as its own files say.
+//
+// # Invariants
+//
+//   - A record of this start of the machine is never written over: an agent that restarts would take its own settings for those of before.
+//   - Settings of devices that Weftnet makes are not in it: they go with their devices.
+//
+// # Example
+//
+//	err := record.Remember("/proc", "/var/lib/weft/settings-before.json")
+//	changed, err := record.Restore("/proc", "/var/lib/weft/settings-before.json")
+package record
 
 import (
 	"cmp"
@@ -12,14 +28,13 @@ import (
 	"strings"
 )
 
-// record is what the node's settings were before PrepareNode changed them, as a file of the node. Settings of devices that
-// Weftnet makes are not in it: they go with their devices.
+// record is the file.
 type record struct {
 	Boot     string            `json:"boot"`     // of the machine, when this was read: after the next the node is as its own files say
 	Settings map[string]string `json:"settings"` // by path below /proc/sys/net
 }
 
-// dependent are settings that the kernel changes along with those of scope node, and those that PrepareNode looks at
+// dependent are settings that the kernel changes along with those of scope node of package link, and those that its PrepareNode looks at
 // itself (inet_forward_change in net/ipv4/devinet.c, addrconf_fixup_forwarding in net/ipv6/addrconf.c).
 var dependent = []string{
 	"ipv4/ip_forward", "ipv4/conf/*/forwarding", "ipv4/conf/*/accept_redirects",
@@ -36,8 +51,8 @@ func Boot() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// remember writes down what the settings are, unless that has been done since the machine was started. Empty path: nowhere.
-func remember(proc, path string) error {
+// Remember writes down what the settings are, unless that has been done since the machine was started. Empty path: nowhere.
+func Remember(proc, path string) error {
 	if path == "" {
 		return nil
 	}
@@ -99,9 +114,9 @@ func writeFile(path string, data []byte) error {
 	return nil
 }
 
-// RestoreNode gives the node the settings back that PrepareNode has written down at path, those of all devices first: they
+// Restore gives the node the settings back that Remember has written down at path, those of all devices first: they
 // change the others along. Without the file it does nothing, and says so. It returns what it has changed, a line each.
-func RestoreNode(proc, path string) (changed []string, err error) {
+func Restore(proc, path string) (changed []string, err error) {
 	proc = cmp.Or(proc, "/proc")
 	r, err := readRecord(path)
 	if errors.Is(err, fs.ErrNotExist) {
