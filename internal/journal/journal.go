@@ -200,7 +200,9 @@ func write(path string, data []byte, mode fs.FileMode) (finish func() error, err
 	}
 	_, replaces := os.Lstat(path)
 	fresh := errors.Is(replaces, fs.ErrNotExist)
-	err = errors.Join(err, f.Chmod(mode))
+	if mode != 0o600 { // as it is made
+		err = errors.Join(err, f.Chmod(mode))
+	}
 	if err == nil && !fresh {
 		err = f.Sync()
 	}

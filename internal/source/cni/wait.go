@@ -103,10 +103,11 @@ func (s *Server) remains(c *call) bool {
 
 // nameOf is the host-side name that an attachment has, or would have.
 func (s *Server) nameOf(c *call) string {
+	key := c.key()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, by := range s.names {
-		if by == c.key() {
+		if by == key {
 			return name
 		}
 	}
