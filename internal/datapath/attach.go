@@ -4,13 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
+	"weftnet.io/weftnet/internal/datapath/filter"
 	"weftnet.io/weftnet/internal/datapath/object"
+	"weftnet.io/weftnet/internal/datapath/pin"
 	"weftnet.io/weftnet/internal/datapath/probe"
+	"weftnet.io/weftnet/internal/rtnetlink"
 )
 
 // Attachment is a program on a device, as the kernel has it.
@@ -33,12 +38,17 @@ type hook interface {
 	list() ([]Attachment, error)
 }
 
+// linkDir, below the pin directory, has the pins of links, and a folder for each clsact qdisc that an agent has made.
+const linkDir = "links"
+
+func linksOf(dir string) pin.Links { return pin.Links{Dir: filepath.Join(dir, linkDir)} }
+
 // hooksOf are the ways to attach a program to any device, the newest first. dir is the pin directory.
-func hooksOf(dir string) []hook { return []hook{tcx{pins{dir}}, classic{dir}} }
+func hooksOf(dir string) []hook { return []hook{tcx{linksOf(dir)}, classic{dir}} }
 
 // withNetkit adds the way to attach from_pod to a netkit pair.
 func withNetkit(dir string, hooks []hook) []hook {
-	return append(slices.Clone(hooks), netkit{pins{dir}})
+	return append(slices.Clone(hooks), netkit{linksOf(dir)})
 }
 
 // ways are the hooks for a program, the one to use first.
@@ -59,7 +69,7 @@ func (d *Datapath) ways(program string) []hook {
 // would drop packets while it gets one: it keeps tcx until it is made anew, or loses its programs.
 func (d *Datapath) waysOn(program string, ifindex int) ([]hook, error) {
 	ways := d.ways(program)
-	if ways[0].name() != (classic{}).name() || !(pins{d.dir}).any(link.TCXType, ifindex) {
+	if ways[0].name() != (classic{}).name() || !linksOf(d.dir).Any(link.TCXType, ifindex, Programs...) {
 		return ways, nil
 	}
 	there, err := qdiscs(d.dir).There(ifindex)
@@ -106,6 +116,33 @@ func (d *Datapath) Attach(program string, ifindex int) error {
 	return nil
 }
 
+// AttachNew puts programs on a workload's device that has none yet, all by one message: a CNI ADD waits for it. False: it has some, or it is
+// done another way, and nothing is changed.
+func (d *Datapath) AttachNew(ifindex int, programs ...string) (done bool, err error) {
+	d.swap.RLock() // see Attach
+	defer d.swap.RUnlock()
+	var filters []filter.Program
+	for _, name := range programs {
+		p := d.programs[name]
+		if p == nil || !object.OfWorkloads(name) || d.ways(name)[0].name() != (classic{}).name() {
+			return false, nil
+		}
+		filters = append(filters, filterOf(name, p))
+	}
+	s, err := rtnetlink.Open()
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	if device, err := s.DeviceAt(ifindex); err != nil || device.Kind == "netkit" || linksOf(d.dir).Any(link.TCXType, ifindex, programs...) {
+		return false, err
+	}
+	if done, err = qdiscs(d.dir).AttachNew(s, ifindex, filters...); err != nil {
+		return false, fmt.Errorf("attach %s to device %d: %w", strings.Join(programs, ", "), ifindex, err)
+	}
+	return done, nil
+}
+
 // attachAtNetkit attaches from_pod to a netkit pair: a program of its own, loaded when the first pair needs it.
 func (d *Datapath) attachAtNetkit(ifindex int) error {
 	d.mu.Lock()
@@ -115,7 +152,7 @@ func (d *Datapath) attachAtNetkit(ifindex int) error {
 			return err
 		}
 	}
-	return netkit{pins{d.dir}}.attach("from_pod", d.paired, ifindex)
+	return netkit{linksOf(d.dir)}.attach("from_pod", d.paired, ifindex)
 }
 
 func (d *Datapath) loadPaired() error {

@@ -270,7 +270,7 @@ func TestFiltersOfOthersStayAsTheyAre(t *testing.T) {
 	s := newStand(t)
 	device, err := netlink.LinkByIndex(s.host)
 	check(t, err)
-	check(t, netlink.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: s.host, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}))
+	check(t, netlink.QdiscAdd(qdisc(s.host)))
 	attrs := func(side uint32, priority uint16) netlink.FilterAttrs {
 		return netlink.FilterAttrs{LinkIndex: device.Attrs().Index, Parent: side, Priority: priority, Protocol: unix.ETH_P_ALL}
 	}
@@ -429,11 +429,11 @@ func TestADeviceSendsAllThatItIsToWhileTheWayToAttachChanges(t *testing.T) {
 func TestADeviceWithoutAQdiscKeepsTheWayItHasAndLosesNothing(t *testing.T) {
 	kerneltest.Needs(t, kerneltest.TCX, probe.TCX())
 	s := newStand(t)
-	before := tcx{pins{s.dir}}
+	before := tcx{linksOf(s.dir)}
 	for program, side := range map[string]ebpf.AttachType{"from_net": ebpf.AttachTCXIngress, "to_net": ebpf.AttachTCXEgress} {
 		l, err := link.AttachTCX(link.TCXOptions{Interface: s.host, Program: s.first, Attach: side})
 		check(t, err)
-		check(t, before.keep(l, program, s.host))
+		check(t, before.Keep(l, program, s.host))
 	}
 	hooks := hooksOf(s.dir)
 	slices.Reverse(hooks) // enable-tcx is false from now on
@@ -503,5 +503,54 @@ func TestNoAddWaitsForTheKernelToAttachToAWorkload(t *testing.T) {
 	check(t, d.Attach("from_pod", s.host))
 	if list, err := List(s.dir); err != nil || len(list) != len(names) {
 		t.Errorf("attached are %v, %v", list, err)
+	}
+}
+
+func qdisc(ifindex int) netlink.Qdisc {
+	return &netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}}
+}
+
+func TestANewDeviceGetsAllItsProgramsByOneMessageAndNoOtherDoes(t *testing.T) {
+	s := newStand(t)
+	d := &Datapath{dir: s.dir, hooks: hooksOf(s.dir), programs: map[string]*ebpf.Program{}}
+	for _, name := range []string{"from_pod", "to_pod", "from_net"} {
+		d.programs[name] = s.first
+	}
+	attach := func(want bool, ifindex int, programs ...string) {
+		t.Helper()
+		if done, err := d.AttachNew(ifindex, programs...); done != want || err != nil {
+			t.Errorf("%v: done is %v, %v", programs, done, err)
+		}
+	}
+	attach(false, s.host, "from_net")
+	attach(false, s.host, "from_pod", "from_net")
+	if left, err := os.ReadDir(filepath.Join(s.dir, linkDir)); err != nil || len(left) > 0 {
+		t.Errorf("a qdisc was made for nothing: %v, %v", left, err)
+	}
+	attach(true, s.host, "from_pod", "to_pod")
+	attach(false, s.host, "from_pod", "to_pod")
+	list, err := d.Attachments()
+	check(t, err)
+	for _, a := range list {
+		if !a.Current || a.By != "cls_bpf" {
+			t.Errorf("attached is %+v", a)
+		}
+	}
+	if len(list) != 2 {
+		t.Errorf("attached are %v", list)
+	}
+	check(t, d.Detach("from_pod", s.host))
+	check(t, d.Detach("to_pod", s.host))
+	if left, err := os.ReadDir(filepath.Join(s.dir, linkDir)); err != nil || len(left) > 0 {
+		t.Errorf("left is %v, %v", left, err)
+	}
+	check(t, netlink.QdiscAdd(qdisc(s.peer))) // with which it was made
+	attach(true, s.peer, "from_pod", "to_pod")
+	check(t, d.Detach("from_pod", s.peer))
+	check(t, d.Detach("to_pod", s.peer))
+	if probe.TCX() { // an earlier agent has attached another way: it is no new device
+		check(t, hooksOf(s.dir)[0].attach("from_pod", s.second, s.peer))
+		check(t, netlink.QdiscDel(qdisc(s.peer)))
+		attach(false, s.peer, "from_pod", "to_pod")
 	}
 }

@@ -2,7 +2,6 @@ package datapath
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -21,7 +20,11 @@ type classic struct{ dir string }
 func (classic) name() string { return "cls_bpf" }
 
 func (c classic) attach(program string, p *ebpf.Program, ifindex int) error {
-	return qdiscs(c.dir).Attach(ifindex, filter.Side(object.Outwards(program)), filter.Program{Name: program, First: object.First(program), FD: p.FD()})
+	return qdiscs(c.dir).Attach(ifindex, filterOf(program, p))
+}
+
+func filterOf(program string, p *ebpf.Program) filter.Program {
+	return filter.Program{Name: program, Side: filter.Side(object.Outwards(program)), First: object.First(program), FD: p.FD()}
 }
 
 func (c classic) detach(program string, ifindex int) error {
@@ -62,11 +65,11 @@ func (c classic) list() (list []Attachment, err error) {
 }
 
 // qdiscs are those of this pin directory's devices.
-func qdiscs(dir string) filter.Clsact { return filter.Clsact{Dir: filepath.Join(dir, linkDir)} }
+func qdiscs(dir string) filter.Clsact { return filter.Clsact{Dir: linksOf(dir).Dir} }
 
 // release deletes the qdisc of a device that was made here, if nothing is attached to the device any more.
 func release(dir string, ifindex int) error {
-	if (pins{dir}).any(link.TCXType, ifindex) {
+	if linksOf(dir).Any(link.TCXType, ifindex, Programs...) {
 		return nil
 	}
 	return qdiscs(dir).Release(ifindex)

@@ -203,16 +203,8 @@ func (d *Datapath) Follow() (done bool, err error) {
 		return false, err
 	}
 	over := !slices.ContainsFunc(attached, func(a Attachment) bool { return !a.Current })
-	for _, g := range migrations {
-		if !slices.Contains(learnt, g.name) {
-			continue // the agent writes both
-		}
-		if err := g.rows.Next(); err != nil {
-			return false, fmt.Errorf("move entries of the former map %s into the new one: %w", g.name, err)
-		}
-	}
-	if !over {
-		return false, nil
+	if err := learn(migrations); err != nil || !over {
+		return false, err
 	}
 	for _, g := range migrations {
 		if err := os.Remove(g.pin); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -233,6 +225,32 @@ func (d *Datapath) Follow() (done bool, err error) {
 	d.swap.RLock()
 	defer d.swap.RUnlock()
 	return true, sweep.Recount(d.maps)
+}
+
+// learn copies what former programs have written since the last call.
+func learn(migrations []*migration) error {
+	for _, g := range migrations {
+		if !slices.Contains(learnt, g.name) {
+			continue // the agent writes both
+		}
+		if err := g.rows.Next(); err != nil {
+			return fmt.Errorf("move entries of the former map %s into the new one: %w", g.name, err)
+		}
+	}
+	return nil
+}
+
+// learn is the same between two calls of Follow.
+func (d *Datapath) learn() error {
+	d.following.Lock()
+	defer d.following.Unlock()
+	d.swap.RLock()
+	migrations := d.migrations
+	d.swap.RUnlock()
+	if d.closed {
+		return nil
+	}
+	return learn(migrations)
 }
 
 // Lost counts, by map, the entries that were not moved because the new map was full.

@@ -133,3 +133,35 @@ func TestOfTwoRowsOfAConnectionTheOneWhoseEndIsToldCounts(t *testing.T) {
 		}
 	}
 }
+
+// While programs are loaded, and until the next ones stand on all devices, the former learn of connections: none of these is unknown once
+// the next have taken over, or its answer would be taken for a call.
+func TestWhatTheFormerProgramsLearnUntilTheEndIsKnownWhenTheyAreReplaced(t *testing.T) {
+	s := newStand(t)
+	d, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 1024}})
+	check(t, err)
+	defer d.Close()
+	check(t, d.Attach("from_net", s.host))
+	check(t, d.Attach("to_pod", s.peer))
+	former, key := d.Map("connections"), abi.CtKey{Protocol: 6, Net: 1}
+	next, err := Open(s.dir, Config{Entries: map[string]uint32{"connections": 4096}})
+	check(t, err)
+	defer next.Close()
+	check(t, former.Put(key, abi.Ct{Opened: 1000, Expires: 5000}))
+	check(t, next.TakeOver())
+	var got abi.Ct
+	check(t, next.Map("connections").Lookup(key, &got))
+	if got.Opened != 1000 {
+		t.Errorf("the row of the connection has %d as the time at which it was opened", got.Opened)
+	}
+	list, err := next.Attachments()
+	check(t, err)
+	for _, a := range list {
+		if !a.Current {
+			t.Errorf("%s of the former agent is still on device %d", a.Program, a.Ifindex)
+		}
+	}
+	if len(list) != 2 {
+		t.Errorf("attached are %v", list)
+	}
+}

@@ -12,7 +12,7 @@ import (
 func TestEveryPacketOfANetkitPairMeetsOneProgramWhileProgramsAreReplaced(t *testing.T) {
 	kerneltest.Needs(t, kerneltest.Netkit, probe.Netkit())
 	s := newStandOf(t, netkitPair(0))
-	h := netkit{pins{s.dir}}
+	h := netkit{linksOf(s.dir)}
 	s.replace(t, h, "from_pod", s.peer)
 
 	check(t, h.attach("from_pod", s.first, s.host))

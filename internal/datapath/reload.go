@@ -137,13 +137,20 @@ func (d *Datapath) TakeOver() error {
 	return d.replace()
 }
 
-// replace puts this Datapath's programs in the place of those that earlier ones have attached.
+// replace puts this Datapath's programs in the place of those that earlier ones have attached. What those have learnt is copied right before
+// and right after: a packet that meets another program than the last of its connection finds that there.
 func (d *Datapath) replace() error {
 	list, err := d.Attachments()
+	if err == nil {
+		err = d.learn()
+	}
 	if err != nil {
 		return err
 	}
-	var errs []error
+	_ = d.atOnce(list) // what it could not do fails below, too, with a better reason
+	err = errors.Join(d.Inside.Replace(), d.sockets().Replace(d.programs), d.XDP().Replace(d.programs["xdp"]), d.learn())
+	list, failed := d.Attachments()
+	errs := []error{err, failed}
 	for _, a := range list {
 		if a.Current {
 			continue
@@ -153,5 +160,5 @@ func (d *Datapath) replace() error {
 		}
 		errs = append(errs, d.Attach(a.Program, a.Ifindex))
 	}
-	return errors.Join(append(errs, d.Inside.Replace(), d.sockets().Replace(d.programs), d.XDP().Replace(d.programs["xdp"]))...)
+	return errors.Join(errs...)
 }

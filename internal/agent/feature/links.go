@@ -19,7 +19,7 @@ var links = Feature{
 	Derivations: func(n *Node) []state.AnyDerivation { return link.Derivations(n.Tables) },
 	Needs:       link.Needs,
 	Early: func(n *Node) ([]Runner, error) {
-		o := sinklink.Options{Root: n.Root, Proc: n.Proc}
+		o := sinklink.Options{Root: n.Root, Proc: n.Proc, Clsact: true}
 		pairs, err := sinklink.NewLinks(o)
 		if err != nil {
 			return nil, err
@@ -43,7 +43,7 @@ var links = Feature{
 		n.Links = pairs
 		return []Runner{
 			{Name: "devices", Run: devices.Run},
-			keep(n, &reconcile.Loop[table.Link]{Table: n.Tables.Links, Sink: pairs}),
+			keep(n, &reconcile.Loop[table.Link]{Table: n.Tables.Links, Sink: pairs, Most: sinklink.AtOnce}),
 			keep(n, &reconcile.Loop[table.Tunnel]{Table: n.Tables.Tunnels, Sink: tunnels}),
 			keep(n, &reconcile.Loop[table.Route]{Table: n.Tables.Routes, Sink: routes}),
 			keep(n, neighbors.Loop()),

@@ -59,12 +59,8 @@ func Side(leaves bool) uint32 {
 
 // List gives those on one side of a device; none if the device or its qdisc is gone.
 func List(ifindex int, side uint32) ([]netlink.Filter, error) {
-	return list(&netlink.Handle{}, ifindex, side)
-}
-
-func list(h *netlink.Handle, ifindex int, side uint32) ([]netlink.Filter, error) {
 	device := &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: ifindex}}
-	list, err := Steady(func() ([]netlink.Filter, error) { return h.FilterList(device, side) })
+	list, err := Steady(func() ([]netlink.Filter, error) { return netlink.FilterList(device, side) })
 	if Absent(err) {
 		return nil, nil
 	}

@@ -64,9 +64,28 @@ func (h *Hooks) Dump(context.Context) (iter.Seq2[state.Key, table.Hook], error) 
 	}, nil
 }
 
-// Set attaches programs.
+// Set attaches programs: to a workload's new device all by one message.
 func (h *Hooks) Set(_ context.Context, rows []table.Hook) error {
 	var errs []error
+	for len(rows) > 0 { // in order of devices
+		n := 1
+		for n < len(rows) && rows[n].Ifindex == rows[0].Ifindex {
+			n++
+		}
+		errs, rows = append(errs, h.attach(rows[:n])...), rows[n:]
+	}
+	return errors.Join(errs...)
+}
+
+// attach attaches the programs of one device.
+func (h *Hooks) attach(rows []table.Hook) (errs []error) {
+	var programs []string
+	for _, r := range rows {
+		programs = append(programs, r.Program)
+	}
+	if done, err := h.datapath.AttachNew(rows[0].Ifindex, programs...); done && err == nil {
+		return nil
+	}
 	for _, r := range rows {
 		err := error(nil)
 		if r.Program == accelerator.Program {
@@ -78,7 +97,7 @@ func (h *Hooks) Set(_ context.Context, rows []table.Hook) error {
 			errs = append(errs, &reconcile.RowError{Key: state.Join(r.Device, r.Program), Err: fmt.Errorf("device %s: %w", r.Device, err)})
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // Unset detaches programs.

@@ -27,6 +27,8 @@ import (
 type Options struct {
 	Root string // prefix of host paths of network namespaces, e.g. /host; empty: none
 	Proc string // a proc file system that may be written; empty: /proc
+
+	Clsact bool // links are made with the qdisc that their programs need
 }
 
 // Links keeps veth pairs equal to table.Links. It works in the network namespace it was made in.
@@ -35,10 +37,10 @@ type Links struct {
 	hands chan hand // one per link that is worked on: a socket does one thing at a time
 }
 
-const (
-	aliasPrefix = "weft:"
-	parallel    = 8 // links made or removed at once: the kernel waits for its own readers meanwhile
-)
+// AtOnce is how many links are made or removed at once: the kernel waits for its own readers meanwhile.
+const AtOnce = 8
+
+const aliasPrefix = "weft:"
 
 // hand is what links are made with.
 type hand struct {
@@ -49,8 +51,8 @@ type hand struct {
 // NewLinks opens netlink sockets of the current network namespace.
 func NewLinks(o Options) (*Links, error) {
 	o.Proc = cmp.Or(o.Proc, "/proc")
-	l := &Links{Options: o, hands: make(chan hand, parallel)}
-	for range parallel {
+	l := &Links{Options: o, hands: make(chan hand, AtOnce)}
+	for range AtOnce {
 		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return nil, fmt.Errorf("open netlink socket: %w", err)
@@ -232,6 +234,13 @@ func (l *Links) create(h hand, want table.Link) error {
 	err = there.Do(func(ns.NetNS) (err error) { index, err = l.configureWorkload(want); return err })
 	if err != nil {
 		return fmt.Errorf("%s in network namespace %s: %w", want.Interface, want.Netns, err)
+	}
+	if want.Kind != "netkit" && l.Clsact { // once it is up, a device has to rest for that
+		qdisc := rtnetlink.Clsact(index)
+		qdisc.Exists = true // who attaches the programs may have been faster
+		if err := h.requests.Make(qdisc); err != nil {
+			return err
+		}
 	}
 	if err := l.configureHost(h, index, want); err != nil {
 		return err
