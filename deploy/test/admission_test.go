@@ -114,6 +114,10 @@ func pod(node, app, phase string) string {
 	return fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: %s}}, spec: {nodeName: %s}, status: {phase: %s}}", app, node, phase)
 }
 
+func podInterface(labels, node string) string {
+	return fmt.Sprintf("{apiVersion: weftnet.io/v1alpha1, kind: PodInterface, metadata: {name: web-1, namespace: shop, labels: {%s}}, spec: {node: %s}}", labels, node)
+}
+
 func identity(labels string) string {
 	return fmt.Sprintf("{apiVersion: cilium.io/v2, kind: CiliumIdentity, metadata: {name: '4711'}, security-labels: {%s}}", labels)
 }
@@ -160,6 +164,8 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"claims a number":                      {"n1", "ciliumidentities", "", identity("k8s:app: web")},
 		"takes a mark off":                     {"n1", "ciliumidentities", identity("k8s:app: web"), identity("k8s:app: web")},
 		"says which networks its pod has":      {"n1", "pods/status", pod("n1", "web", "Running"), pod("n1", "web", "Running")},
+		"says which addresses its pod has":     {"n1", "podinterfaces", "", podInterface(mine, "n1")},
+		"takes an address of its pod back":     {"n1", "podinterfaces", podInterface(mine, "n1"), ""},
 		"is the operator, which gives":         {"operator", "ciliumnodes", node("n2", "10.0.1.0/24"), node("n2", "10.0.2.0/24")},
 		"is the operator, which clears up":     {"operator", "ciliumendpoints", endpoint(theirs), ""},
 		"is the operator, which collects":      {"operator", "ciliumidentities", identity("k8s:app: web"), ""},
@@ -195,6 +201,11 @@ func TestANodeSpeaksForItselfAlone(t *testing.T) {
 		"writes a pod of another node":       {"n1", "pods/status", pod("n2", "web", "Running"), pod("n2", "web", "Running")},
 		"gives its pod other labels":         {"n1", "pods/status", pod("n1", "web", "Running"), pod("n1", "db", "Running")},
 		"says how its pod is":                {"n1", "pods/status", pod("n1", "web", "Pending"), pod("n1", "web", "Running")},
+		"speaks of another's pod":            {"n1", "podinterfaces", "", podInterface(theirs, "n2")},
+		"speaks as another":                  {"n1", "podinterfaces", "", podInterface(mine, "n2")},
+		"speaks as no node":                  {"n1", "podinterfaces", "", podInterface("", "n1")},
+		"takes another's word back":          {"n1", "podinterfaces", podInterface(theirs, "n2"), ""},
+		"takes over another's word":          {"n1", "podinterfaces", podInterface(theirs, "n2"), podInterface(mine, "n1")},
 		"has a token of no node, and claims": {"", "ciliumidentities", "", identity("k8s:app: web")},
 		"has a token of no node":             {"", "ciliumnodes", "", node("n1", "")},
 	} {

@@ -43,8 +43,8 @@ func crdFiles(t *testing.T) [][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(docs) != 15 {
-		t.Fatalf("%d CRDs embedded, want 15", len(docs))
+	if len(docs) != 17 {
+		t.Fatalf("%d CRDs embedded, want 17", len(docs))
 	}
 	return docs
 }

@@ -10,6 +10,7 @@ import (
 const (
 	AddressBlockResource  = "addressblocks"
 	StickyAddressResource = "stickyaddresses"
+	PodInterfaceResource  = "podinterfaces"
 )
 
 var (
@@ -23,7 +24,7 @@ var (
 )
 
 func addKnownTypes(s *runtime.Scheme) error {
-	s.AddKnownTypes(SchemeGroupVersion, &AddressBlock{}, &AddressBlockList{}, &StickyAddress{}, &StickyAddressList{})
+	s.AddKnownTypes(SchemeGroupVersion, &AddressBlock{}, &AddressBlockList{}, &StickyAddress{}, &StickyAddressList{}, &PodInterface{}, &PodInterfaceList{})
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil
 }
