@@ -24,8 +24,8 @@ int from_nic(struct __sk_buff *skb)
 	reason = frame_read(skb, &e) ? DROP_INVALID : guard(skb, c, n, &e);
 	if (reason == GUARD_GROUP)
 		reason = group_leaves(skb, c, n);
-	if (reason > 0)
-		return drop(skb, c, reason);
+	if (reason > 0 && drop(skb, c, reason) == TC_ACT_SHOT)
+		return TC_ACT_SHOT;
 	bpf_set_hash(skb, frame_is_group(&e) ? inside.group_sign : inside.sign);
 	return TC_ACT_OK;
 }

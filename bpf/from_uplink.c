@@ -5,7 +5,8 @@
 #include "lib/uplink.h"
 
 /* A packet of one NIC of this node to another: egress of the former, then ingress of the latter. */
-static __always_inline int between(struct __sk_buff *skb, struct context *c, struct nic *from, struct nic *to, const struct frame *e)
+static __always_inline int between(struct __sk_buff *skb, struct context *c, struct nic *from, struct nic *to, const struct frame *e,
+				   const struct station *receiver)
 {
 	struct flow f = { .key = &c->key };
 	int reason;
@@ -21,8 +22,10 @@ static __always_inline int between(struct __sk_buff *skb, struct context *c, str
 		reason = related(skb, 0);
 		return reason ? drop(skb, c, reason) : TC_ACT_OK;
 	}
-	if (!reason)
+	if (!reason) {
+		c->audited = station_audits(receiver);
 		reason = uplink_gets(skb, c, &f, to);
+	}
 	if (reason || !f.entry)
 		return deliver_refuse(skb, c, &f, reason);
 	return uplink_pass(skb, c, &f, 0);
@@ -81,6 +84,7 @@ int from_uplink(struct __sk_buff *skb)
 	c = context_of(HOOK_FROM_UPLINK);
 	if (!c || frame_read(skb, &e))
 		return TC_ACT_SHOT;
+	c->audited = station_audits(wire);
 	s = station_of(skb->ifindex, e.src);
 	if (s && (s->flags & STATION_NODE))
 		s = NULL;
@@ -96,15 +100,17 @@ int from_uplink(struct __sk_buff *skb)
 	to = nic_at(d->nic);
 	if (!to)
 		return drop(skb, c, DROP_NIC_NOT_READY);
+	c->audited = station_audits(d);
 	c->net = to->net;
 	c->incarnation = to->incarnation;
 	if (!s || (s->flags & STATION_APART))
 		return counted(skb, c, enters(skb, c, to, d->nic, s));
+	c->audited = station_audits(s);
 	from = nic_at(s->nic);
 	if (!from || !station_signed(skb, s, 0))
 		return station_refuse(skb, c);
 	bpf_set_hash_invalid(skb);
-	return counted(skb, c, between(skb, c, from, to, &e));
+	return counted(skb, c, between(skb, c, from, to, &e, d));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -31,20 +31,22 @@ SEC("tc")
 int to_uplink(struct __sk_buff *skb)
 {
 	struct context *c;
-	struct station *s;
+	struct station *wire = station_uplink(skb->ifindex), *s;
 	struct nic *n;
 	struct frame e;
 
-	if (!station_uplink(skb->ifindex))
+	if (!wire)
 		return UPLINK_NEXT;
 	c = context_of(HOOK_TO_UPLINK);
 	if (!c || frame_read(skb, &e))
 		return TC_ACT_SHOT;
+	c->audited = station_audits(wire);
 	s = station_of(skb->ifindex, e.src);
 	if (!s)
 		return station_refuse(skb, c);
 	if (s->flags & STATION_NODE)
 		return UPLINK_NEXT;
+	c->audited = station_audits(s);
 	n = nic_at(s->nic);
 	if (!n)
 		return drop(skb, c, DROP_NIC_NOT_READY);

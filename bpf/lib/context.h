@@ -67,7 +67,7 @@ struct context {
 	__u8 called; /* service_translate has found a frontend that the packet calls, whatever became of it */
 	__u8 service_scope; /* SCOPE_BEHIND: what this packet calls passes a frontend */
 	__u8 crowded; /* who pays for the connection that is opened holds more than a quarter of its quota */
-	__u8 pad;
+	__u8 audited; /* nothing is dropped: see drop.h */
 	__u32 payer; /* whose quota holds the connection of this packet, if it is one that was open; 0: no NIC's */
 	__u32 spare; /* place of `spares` that one has left for the connection of this packet, plus 1; 0: none has */
 	struct addr service;

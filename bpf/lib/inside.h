@@ -7,6 +7,7 @@
 #include "abi/station.h"
 #include "context.h"
 #include "nic.h"
+#include "station.h"
 
 volatile const struct nic_config inside = {};
 
@@ -20,6 +21,7 @@ static __always_inline struct nic *inside_begin(struct context *c)
 	c->net = n->net;
 	c->packet.owner = n->incarnation;
 	c->incarnation = n->incarnation;
+	c->audited = station_audits(station_of(inside.uplink, n->mac));
 	return n;
 }
 

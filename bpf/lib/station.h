@@ -52,6 +52,11 @@ static __always_inline int station_signed(struct __sk_buff *skb, const struct st
 	return skb->hash == (group ? s->group_sign : s->sign);
 }
 
+static __always_inline int station_audits(const struct station *s)
+{
+	return s && (s->flags & STATION_AUDITED);
+}
+
 /* Drops a frame of no NIC that is known, or that claims to be of another. What is known of its packet is told. */
 static __always_inline int station_refuse(struct __sk_buff *skb, struct context *c)
 {

@@ -14,6 +14,7 @@ struct station_key {
 enum station_flag {
 	STATION_NODE = 1,  /* of the node itself */
 	STATION_APART = 2, /* mode private or vepa: what it says to others behind this uplink goes by the wire */
+	STATION_AUDITED = 4, /* what would be dropped of it, or for it, passes and is told; of the uplink: what is of no NIC */
 };
 
 struct station {

@@ -1060,8 +1060,9 @@ type StationFlag uint32
 
 // Values of StationFlag.
 const (
-	StationNode  StationFlag = 1
-	StationApart StationFlag = 2
+	StationNode    StationFlag = 1
+	StationApart   StationFlag = 2
+	StationAudited StationFlag = 4
 )
 
 // String names the value as C does, less the prefix STATION_.
@@ -1074,6 +1075,10 @@ func (v StationFlag) String() string {
 	if v&StationApart != 0 {
 		text = append(text, "apart")
 		v &^= StationApart
+	}
+	if v&StationAudited != 0 {
+		text = append(text, "audited")
+		v &^= StationAudited
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))

@@ -46,7 +46,7 @@ func (s *Stations) Dump(context.Context) (iter.Seq2[state.Key, station.Station],
 	var value abi.Station
 	each := s.m.Iterate()
 	for each.Next(&key, &value) {
-		row := station.Station{Uplink: int(key.Uplink), NIC: value.Nic, Apart: value.Flags&abi.StationApart != 0}
+		row := station.Station{Uplink: int(key.Uplink), NIC: value.Nic, Apart: value.Flags&abi.StationApart != 0, Audit: value.Flags&abi.StationAudited != 0}
 		if key.Mac != [6]uint8{} {
 			row.MAC = net.HardwareAddr(key.Mac[:]).String()
 		}
@@ -108,6 +108,9 @@ func (s *Stations) set(r station.Station) error {
 	}
 	if r.Apart {
 		value.Flags |= abi.StationApart
+	}
+	if r.Audit {
+		value.Flags |= abi.StationAudited
 	}
 	if err := s.m.Put(key, value); err != nil {
 		return fmt.Errorf("write map stations: %w", err)
