@@ -11,7 +11,7 @@ import (
 
 // Origin names a rule, or a part of one, to people: the policy object and the path inside it.
 type Origin struct {
-	Kind      string // CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy
+	Kind      string // CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy, MultiNetworkPolicy
 	Namespace string
 	Name      string
 	UID       string
@@ -21,7 +21,7 @@ type Origin struct {
 
 var shortKinds = map[string]string{
 	"CiliumNetworkPolicy": "cnp", "CiliumClusterwideNetworkPolicy": "ccnp", "NetworkPolicy": "netpol",
-	"ClusterNetworkPolicy": "cnetpol",
+	"ClusterNetworkPolicy": "cnetpol", "MultiNetworkPolicy": "mnp",
 }
 
 // String is e.g. "cnp web/allow-db ingress[0].toPorts[1]".
@@ -66,6 +66,9 @@ type Rule struct {
 	Subject identity.Selector
 	Tier    Tier
 	Mode    Mode
+
+	// Networks narrows it to NICs in the networks that these NetworkAttachmentDefinitions lead to, by namespace/name. Nil: it is for all NICs.
+	Networks []string
 
 	Ingress []Term // about what comes in
 	Egress  []Term // about what goes out

@@ -33,6 +33,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/settings"
+	"weftnet.io/weftnet/internal/settings/network"
 )
 
 // Reason says what kind of thing keeps a part of a policy from being in force. It is a reason of conditions.
@@ -81,6 +82,8 @@ type World struct {
 	Service func(namespace, name string) bool
 	// Headless tells whether a service that is there has no cluster address; nil: not known.
 	Headless func(namespace, name string) bool
+	// Network tells whether there is a NetworkAttachmentDefinition of this name, namespace/name; nil: not known.
+	Network func(name string) bool
 	// PodCIDRs are the prefixes that pods have addresses of; nil: not known.
 	PodCIDRs func() []netip.Prefix
 	// OnHost names a pod of a namespace on the host network that a selector chooses, if there is one; nil: not known.
@@ -135,6 +138,15 @@ func (f *finder) add(reason Reason, field, message string, args ...any) {
 func (f *finder) rule(r policy.Rule) {
 	if ForNodes(r) && !f.Config.HostFirewall {
 		f.add(NotEnabled, Field(r.Origin.Path)+".nodeSelector", "rules for nodes do nothing while setting enable-host-firewall is not true")
+	}
+	const field = "metadata.annotations[k8s.v1.cni.cncf.io/policy-for]"
+	for _, name := range r.Networks {
+		if f.Network != nil && !f.Network(name) {
+			f.add(NotFound, field, "there is no NetworkAttachmentDefinition %s, so this policy is for no NIC by it; create it, or correct the name", name)
+		}
+	}
+	if len(r.Networks) > 0 && f.Config.Networks.At("", "") == network.Primary {
+		f.add(NotEnabled, field, "NICs of these networks are open while setting policy-networks is primary, unless annotation %s of a definition or a namespace says otherwise", network.PolicyAnnotation)
 	}
 }
 

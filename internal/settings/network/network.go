@@ -19,6 +19,7 @@
 package network
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -33,13 +34,14 @@ type Networks struct {
 	Isolation bool          // those of the pod's own namespace only
 	Global    []string      // … and of these namespaces
 	Hold      time.Duration // for which a node without the API server counts on addresses that may move; 0: for ever
-	Policy    string        // at which NICs of a pod policy is enforced: Primary, All
+	Policy    string        // at which NICs of a pod policy is enforced: Primary, Audit, All
 	Conflicts string        // how thoroughly is asked whether a NIC's address is taken: Off, Probe, Whole
 }
 
 // Values of policy-networks.
 const (
 	Primary = "primary"
+	Audit   = "audit" // what policy would drop at further NICs is told, and passes
 	All     = "all"
 )
 
@@ -50,8 +52,19 @@ const (
 	Whole = "rfc5227"
 )
 
-// Enforces tells whether policy is enforced at further NICs, too.
-func (n Networks) Enforces() bool { return n.Policy == All }
+// PolicyAnnotation of a NetworkAttachmentDefinition, or of the pods' namespace, has such a value in place of the key's: that of the definition
+// comes first.
+const PolicyAnnotation = "weftnet.io/policy-networks"
+
+// At says how policy is enforced at a further NIC, where its definition and its pod's namespace have these annotations. What is no value
+// means All: what was to be closed is not left open for a typing error.
+func (n Networks) At(definition, namespace string) string {
+	value := cmp.Or(definition, namespace, n.Policy, Primary)
+	if value != Primary && value != Audit {
+		return All
+	}
+	return value
+}
 
 // Reaches tells whether pods of a namespace may use definitions of another.
 func (n Networks) Reaches(pod, definition string) bool {
@@ -61,8 +74,8 @@ func (n Networks) Reaches(pod, definition string) bool {
 // Keys are those of further networks.
 var Keys = []key.Of[Networks]{
 	{
-		Name: "policy-networks", Default: Primary, Concern: Concern, Holds: key.AtOnce, Syntax: Primary + "|" + All,
-		Text: "at which NICs of a pod its policies are enforced: at its first one and others in the pod network alone (primary), or also at those that share an uplink, which is guarded then (all)",
+		Name: "policy-networks", Default: Primary, Concern: Concern, Holds: key.AtOnce, Syntax: Primary + "|" + Audit + "|" + All,
+		Text: "at which NICs of a pod its policies are enforced: at its first one and others in the pod network alone (primary), or also at those that share an uplink, which is guarded then (all); with audit what their policies would drop passes, and flows tell of it. Annotation `weftnet.io/policy-networks` of a NetworkAttachmentDefinition, or of a namespace, has another value for NICs by that definition, or of pods there",
 		Read: key.Text(func(c *Networks) *string { return &c.Policy }),
 	},
 	{

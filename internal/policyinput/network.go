@@ -1,0 +1,45 @@
+package policyinput
+
+import (
+	"slices"
+	"strings"
+
+	"weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// In gives those of the rules that hold at NICs in a network; 0 is that of pods. A rule that names definitions is for the networks that these
+// lead to, whatever other definitions lead there, too.
+func In(r state.Reader, rules []policy.Rule, number uint32) []policy.Rule {
+	if !slices.ContainsFunc(rules, func(rule policy.Rule) bool { return rule.Networks != nil }) {
+		return rules
+	}
+	out := []policy.Rule{}
+	for _, rule := range rules {
+		if rule.Networks == nil || slices.ContainsFunc(rule.Networks, func(name string) bool {
+			n, known := NetworkOf(r, name)
+			return known && n == number
+		}) {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
+// NetworkOf is the number of the network that a definition leads to, by namespace/name. One that is gone is known by the NICs of this node
+// that were made by it.
+func NetworkOf(r state.Reader, name string) (number uint32, known bool) {
+	namespace, short, _ := strings.Cut(name, "/")
+	if d, ok := network.Definitions.One(r, table.ObjectKey(namespace, short)); ok {
+		return d.Number, true
+	}
+	for m := range station.Members.All(r) {
+		if m.Definition == name {
+			return m.Network, true
+		}
+	}
+	return 0, false
+}
