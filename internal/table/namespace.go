@@ -9,7 +9,8 @@ import (
 type Namespace struct {
 	Name   string
 	Labels map[string]string
-	Audit  bool // nothing is denied to its pods: what would be passes, and flows say so
+	Audit  bool   // nothing is denied to its pods: what would be passes, and flows say so
+	NICs   string // of its pods, in place of policy-networks (settings/network); empty: as that says
 }
 
 func (Namespace) Header() []string { return []string{"Name", "Labels"} }

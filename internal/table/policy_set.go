@@ -13,7 +13,7 @@ import (
 // PolicySet is what the NICs of one identity (and one set of named ports) may send and receive.
 type PolicySet struct {
 	Identity   identity.Number
-	NamedPorts string // canonical text, "" when none
+	NamedPorts string // canonical text, "" when none; with where the NICs are if not in the pod network (station.Scope)
 	Entries    []policy.Entry
 	Ranges     []policy.Range // classes of addresses, peers of entries beside identities
 }

@@ -43,6 +43,8 @@ type Definition struct {
 	Config          string // a CNI configuration, or a list of them, in JSON; empty: it lies on the nodes' disks
 	Resource        string // of a device plugin, that pods take a device from; empty: none
 	Wire            string // name of the wire that it leads to, where its configuration does not tell (weftnet.io/network)
+	Number          uint32 // of the network that it leads to; 0: that of pods
+	Policy          string // at its NICs, in place of policy-networks; empty: as that says
 }
 
 func (Definition) Header() []string { return []string{"Namespace", "Name", "Resource", "Config"} }

@@ -26,7 +26,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/netip"
+	"strings"
 
+	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/column"
@@ -41,7 +43,9 @@ type Member struct {
 	Namespace   string
 	Pod         string
 	Definition  string // namespace/name of the NetworkAttachmentDefinition
-	Network     uint32 // number of its wire
+	Wire        string // where it leads, in words
+	Network     uint32 // number of that
+	Audit       bool   // what its policies would drop passes, and is told
 	Uplink      string // name of the device that it lies on
 	Index       int    // ifindex of that
 	Mode        string // of macvlan: bridge, private, vepa, passthru
@@ -107,6 +111,7 @@ const (
 	ByAddress = "address" // network, address
 	ByNumber  = "number"  // Incarnation
 	ByNIC     = "nic"     // NIC
+	ByNetwork = "network"
 )
 
 // Members are those of this node.
@@ -114,6 +119,7 @@ var Members = table.Declare("members", func(r Member) state.Key { return table.A
 	state.Index[Member]{Name: ByUplink, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Uplink)} }},
 	state.Index[Member]{Name: ByDevice, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Device())} }},
 	state.Index[Member]{Name: ByNumber, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Incarnation())} }},
+	state.Index[Member]{Name: ByNetwork, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Network)} }},
 	state.Index[Member]{Name: ByNIC, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.NIC())} }},
 	state.Index[Member]{Name: ByAddress, Keys: func(r Member) (keys []state.Key) {
 		for _, a := range r.Addresses {
@@ -122,6 +128,55 @@ var Members = table.Declare("members", func(r Member) state.Key { return table.A
 		return keys
 	}})
 
+// Scope is where its policies hold, and how.
+func (m Member) Scope() Scope { return Scope{m.Network, m.Audit} }
+
+// Scope is where policy is enforced, and how: sets of one identity are apart by it. The zero value is the pod network.
+type Scope struct {
+	Network uint32
+	Audit   bool
+}
+
+func (s Scope) String() string {
+	switch {
+	case s == Scope{}:
+		return ""
+	case s.Audit:
+		return fmt.Sprintf("audited in network %d", s.Network)
+	}
+	return fmt.Sprintf("in network %d", s.Network)
+}
+
+// Apart is what sets of one identity are apart by: named ports, as text, and the scope.
+func (s Scope) Apart(ports string) string {
+	return strings.TrimSpace(ports + " " + s.String())
+}
+
+// Set is the key of the policy set of a subject with these named ports; empty: it has none yet.
+func (s Scope) Set(who table.Subject, ports []table.NamedPort) state.Key {
+	if who.Set == "" || s == (Scope{}) {
+		return who.Set
+	}
+	named := make(policy.NamedPorts, len(ports))
+	for i, p := range ports {
+		named[i] = policy.NamedPort(p)
+	}
+	return table.SetKey(who.Identity, s.Apart(named.String()))
+}
+
+// Network is one that NICs of this node are in, where policy is enforced.
+type Network struct {
+	Number uint32
+	Wire   string
+}
+
+func (Network) Header() []string { return []string{"Number", "Wire"} }
+
+func (n Network) Row() []string { return []string{fmt.Sprint(n.Number), n.Wire} }
+
+// Networks are those of Members.
+var Networks = table.Declare("member-networks", func(r Network) state.Key { return state.Join(r.Number) })
+
 // Station is who has a MAC address behind an uplink: a row of the kernel's map stations.
 type Station struct {
 	Device string // the uplink's name; the kernel's map does not hold it
@@ -129,12 +184,13 @@ type Station struct {
 	MAC    string // empty: the uplink itself, which is watched while this row is there
 	NIC    uint32 // key of table nics; 0: the node
 	Apart  bool
+	Audit  bool // what would be dropped of it, or for it, passes and is told; of the uplink: what is of no NIC
 }
 
-func (Station) Header() []string { return []string{"Device", "Uplink", "MAC", "NIC", "Apart"} }
+func (Station) Header() []string { return []string{"Device", "Uplink", "MAC", "NIC", "Apart", "Audit"} }
 
 func (s Station) Row() []string {
-	return []string{s.Device, fmt.Sprint(s.Uplink), s.MAC, fmt.Sprintf("%#x", s.NIC), fmt.Sprint(s.Apart)}
+	return []string{s.Device, fmt.Sprint(s.Uplink), s.MAC, fmt.Sprintf("%#x", s.NIC), fmt.Sprint(s.Apart), fmt.Sprint(s.Audit)}
 }
 
 // Stations are those of all uplinks.
