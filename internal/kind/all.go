@@ -11,11 +11,11 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/cilium"
 	"weftnet.io/weftnet/internal/language/kubernetes"
+	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/language/redirect"
 	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/state"
@@ -86,6 +86,10 @@ var All = []Kind{
 		Conditions: status(func(o *v1alpha2.ClusterNetworkPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
 	},
 	{
+		Name: language.KindMultiNetwork, Group: multiNetwork, Resource: multi.Resource, Namespaced: true, New: of[multi.Object](),
+		Also: []string{"k8s.cni.cncf.io/v1beta2"}, Readers: policies, Optional: true, policy: rules(multi.Policy), fill: policyRows,
+	},
+	{
 		Name: CIDRGroup, Group: ciliumIO, Resource: v2.CIDRGroupResource, New: of[v2.CiliumCIDRGroup](), Also: []string{"cilium.io/v2alpha1"},
 		Readers: everywhere | Lint, Optional: true,
 		fill: one(func(t *table.Tables) *state.Table[table.CIDRGroup] { return t.CIDRGroups }, cidrGroupRow,
@@ -132,9 +136,14 @@ var All = []Kind{
 		Conditions: status(func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions }),
 	},
 	{
-		Name: "NetworkAttachmentDefinition", Group: cncf, Resource: cncfv1.NetworkAttachmentDefinitionResource, Namespaced: true,
-		New: of[cncfv1.NetworkAttachmentDefinition](), Readers: everywhere | Webhook, Optional: true, gaps: definitionGaps,
-		fill: one(func(*table.Tables) *state.Table[attachment.Named] { return attachment.Table }, attachment.Row, byName[*cncfv1.NetworkAttachmentDefinition]),
+		Name: "NetworkAttachmentDefinition", Group: cncf, Resource: attachment.DefinitionResource, Namespaced: true,
+		New: of[attachment.NetworkAttachmentDefinition](), Readers: everywhere | Webhook, Optional: true, gaps: definitionGaps,
+		fill: one(func(*table.Tables) *state.Table[attachment.Named] { return attachment.Table }, attachment.Row, byName[*attachment.NetworkAttachmentDefinition]),
+	},
+	{
+		Name: "PodInterface", Group: weftnet, Resource: attachment.InterfaceResource, Namespaced: true, New: of[attachment.PodInterface](),
+		Readers: Agent, Optional: true,
+		fill: one(func(*table.Tables) *state.Table[attachment.Peer] { return attachment.Peers }, attachment.PeerRow, byName[*attachment.PodInterface]),
 	},
 }
 

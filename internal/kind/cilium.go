@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/redirect"
@@ -59,7 +58,7 @@ func redirectGaps(o Object, w gap.World) []gap.Gap {
 }
 
 func definitionGaps(o Object, _ gap.World) []gap.Gap {
-	return attachment.Gaps(o.(*cncfv1.NetworkAttachmentDefinition))
+	return attachment.Gaps(o.(*attachment.NetworkAttachmentDefinition))
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {

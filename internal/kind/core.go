@@ -10,7 +10,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/lb"
@@ -27,7 +26,7 @@ const (
 var protocols = map[corev1.Protocol]uint8{"": 6, corev1.ProtocolTCP: 6, corev1.ProtocolUDP: 17, corev1.ProtocolSCTP: 132}
 
 func namespaceRow(o metav1.Object) (table.Namespace, bool) {
-	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations())}, true
+	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations()), NICs: language.FurtherNICs(o.GetAnnotations())}, true
 }
 
 func podRow(p *corev1.Pod) (table.Pod, bool) {
@@ -36,9 +35,9 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
-		Networks:  p.Annotations[cncfv1.NetworksAnnotation],
+		Networks:  attachment.Asked(p.Annotations),
 		Owner:     attachment.Owner(p),
-		Default:   p.Annotations[cncfv1.DefaultNetworkAnnotation],
+		Default:   attachment.AskedFirst(p.Annotations),
 		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),

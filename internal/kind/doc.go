@@ -22,7 +22,8 @@
 //	Service, EndpointSlice               -> Services, EndpointSlices
 //	CiliumCIDRGroup                      -> CIDRGroups
 //	CiliumLocalRedirectPolicy            -> redirects (package table/redirect)
-//	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy -> Policies (package language)
+//	PodInterface                         -> peers (package table/peer)
+//	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy, MultiNetworkPolicy -> Policies (package language)
 //
 // # Invariants
 //

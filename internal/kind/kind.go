@@ -15,7 +15,8 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -47,13 +48,15 @@ type Group struct {
 }
 
 var (
-	core       = &Group{corev1.SchemeGroupVersion, false, corev1.AddToScheme}
-	discovery  = &Group{discoveryv1.SchemeGroupVersion, false, discoveryv1.AddToScheme}
-	networking = &Group{networkingv1.SchemeGroupVersion, false, networkingv1.AddToScheme}
-	ciliumIO   = &Group{v2.SchemeGroupVersion, true, v2.AddToScheme}
-	alpha      = &Group{v2alpha1.SchemeGroupVersion, true, v2alpha1.AddToScheme}
-	tiers      = &Group{schema.GroupVersion(v1alpha2.GroupVersion), true, v1alpha2.Install}
-	cncf       = &Group{cncfv1.SchemeGroupVersion, true, cncfv1.AddToScheme}
+	core         = &Group{corev1.SchemeGroupVersion, false, corev1.AddToScheme}
+	discovery    = &Group{discoveryv1.SchemeGroupVersion, false, discoveryv1.AddToScheme}
+	networking   = &Group{networkingv1.SchemeGroupVersion, false, networkingv1.AddToScheme}
+	ciliumIO     = &Group{v2.SchemeGroupVersion, true, v2.AddToScheme}
+	alpha        = &Group{v2alpha1.SchemeGroupVersion, true, v2alpha1.AddToScheme}
+	tiers        = &Group{schema.GroupVersion(v1alpha2.GroupVersion), true, v1alpha2.Install}
+	multiNetwork = &Group{multi.Version, true, multi.Install}
+	cncf         = &Group{attachment.DefinitionVersion, true, attachment.InstallDefinition}
+	weftnet      = &Group{attachment.InterfaceVersion, true, attachment.InstallInterface}
 )
 
 // Kind is one kind of API objects.
@@ -158,7 +161,9 @@ func Groups(readers Reader) (out []*Group) {
 	return out
 }
 
-func allGroups() []*Group { return []*Group{core, discovery, networking, ciliumIO, alpha, tiers, cncf} }
+func allGroups() []*Group {
+	return []*Group{core, discovery, networking, ciliumIO, alpha, tiers, cncf, multiNetwork, weftnet}
+}
 
 // Install teaches a scheme the types of all kinds. Its error is that two types claim one name.
 func Install(into *runtime.Scheme) error {

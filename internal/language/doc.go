@@ -3,16 +3,18 @@
 //
 // # The world it models
 //
-// Three languages that look alike and are not, each in a package of its own:
+// Four languages that look alike and are not, each in a package of its own:
 //
 //	cilium      CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy
 //	kubernetes  NetworkPolicy
 //	tiered      ClusterNetworkPolicy
+//	multi       MultiNetworkPolicy
 //
 // In the first two, an object selects pods and lists their peers, and what it lists in one direction closes that direction
 // for all others. But `- {}` allows no peer in the first and every peer in the second; a peer without a namespace is in the
 // policy's own namespace in CiliumNetworkPolicy and NetworkPolicy, in any in CiliumClusterwideNetworkPolicy. The third
-// closes nothing: its rules accept, deny or pass.
+// closes nothing: its rules accept, deny or pass. The fourth is the second, said of NICs beside the first. Annotation policy-for narrows an
+// object of any of them to networks.
 //
 // # Invariants
 //

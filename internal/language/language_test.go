@@ -64,6 +64,9 @@ func describe(rows []table.PolicyObject) string {
 		}
 		for _, r := range row.Rules {
 			fmt.Fprintf(&out, "  %s\n    for %s\n", r.Origin, r.Subject)
+			if r.Networks != nil {
+				fmt.Fprintf(&out, "    in networks %q\n", r.Networks)
+			}
 			if r.Tier != policy.Normal {
 				fmt.Fprintf(&out, "    in tier %s\n", r.Tier)
 			}

@@ -1,12 +1,16 @@
 package language
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"weftnet.io/weftnet/api/cncf/v1beta1"
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/policy/gap"
+	"weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -17,6 +21,7 @@ const (
 	KindKubernetes  = "NetworkPolicy"
 
 	KindClusterNetwork = "ClusterNetworkPolicy" // of the whole cluster, too, but no child of Cilium's
+	KindMultiNetwork   = "MultiNetworkPolicy"   // NetworkPolicy of further networks
 )
 
 // ModeAnnotation of a policy says how much of it is in force: enforce, audit or stage. On a namespace, audit is for all
@@ -25,13 +30,18 @@ const ModeAnnotation = "policy.weftnet.io/mode"
 
 var modes = map[string]policy.Mode{"": policy.Enforced, "enforce": policy.Enforced, "audit": policy.Audited, "stage": policy.Staged}
 
-// KeepMode takes all annotations from an object but that one.
+// KeepMode takes all annotations from an object but that one, and those about networks.
 func KeepMode(o metav1.Object) {
-	mode, there := o.GetAnnotations()[ModeAnnotation]
-	o.SetAnnotations(nil)
-	if there {
-		o.SetAnnotations(map[string]string{ModeAnnotation: mode})
+	var kept map[string]string
+	for _, name := range []string{ModeAnnotation, network.PolicyAnnotation, v1beta1.PolicyForAnnotation} {
+		if value, there := o.GetAnnotations()[name]; there {
+			if kept == nil {
+				kept = map[string]string{}
+			}
+			kept[name] = value
+		}
 	}
+	o.SetAnnotations(kept)
 }
 
 // Audits tells whether a namespace with these annotations has nothing denied to its pods.
@@ -39,11 +49,15 @@ func Audits(annotations map[string]string) bool {
 	return modes[annotations[ModeAnnotation]] == policy.Audited
 }
 
+// FurtherNICs is what a namespace with these annotations has in place of policy-networks; empty: nothing.
+func FurtherNICs(annotations map[string]string) string { return annotations[network.PolicyAnnotation] }
+
 // Reader collects what one object says: its row, and what is wrong with it.
 type Reader struct {
-	Object  table.PolicyObject
-	mode    policy.Mode
-	invalid []gap.Gap
+	Object   table.PolicyObject
+	mode     policy.Mode
+	networks []string // nil: it is for all
+	invalid  []gap.Gap
 }
 
 // New reads what all kinds have: names, and the mode.
@@ -61,8 +75,43 @@ func New(kind string, meta *metav1.ObjectMeta) *Reader {
 	case r.mode == policy.Staged:
 		r.remark(gap.Staged, field, "stage: this policy is not enforced; flows tell what it would do")
 	}
+	if text, there := meta.Annotations[v1beta1.PolicyForAnnotation]; there {
+		r.policyFor(text)
+	}
 	return r
 }
+
+// policyFor reads the networks that a policy is narrowed to: definitions of its own namespace, or as namespace/name.
+func (r *Reader) policyFor(text string) {
+	field := "metadata.annotations[" + v1beta1.PolicyForAnnotation + "]"
+	r.For()
+	for name := range strings.SplitSeq(text, ",") {
+		name = strings.TrimSpace(name)
+		namespace, short, full := strings.Cut(name, "/")
+		switch {
+		case name == "" || full && (namespace == "" || short == "" || strings.Contains(short, "/")):
+			r.Reject(field, "%q is not a list of NetworkAttachmentDefinitions, such as storage,infra/backup", text)
+			return
+		case full:
+			r.For(name)
+		case r.Object.Kind == KindClusterwide || r.Object.Kind == KindClusterNetwork:
+			r.Reject(field, "%s says no namespace, and neither does this policy have one: write namespace/%s", name, name)
+		default:
+			r.For(cmp.Or(r.Object.Namespace, metav1.NamespaceDefault) + "/" + name)
+		}
+	}
+}
+
+// For narrows the object to networks: NetworkAttachmentDefinitions as namespace/name. Without any it is for none.
+func (r *Reader) For(networks ...string) {
+	if r.networks == nil {
+		r.networks = []string{}
+	}
+	r.networks = append(r.networks, networks...)
+}
+
+// Scoped tells whether the object is narrowed to networks.
+func (r *Reader) Scoped() bool { return r.networks != nil }
 
 // Reject says what makes the object invalid; because is in the words of Cilium where it has a check for it.
 func (r *Reader) Reject(field, because string, args ...any) {
@@ -95,7 +144,7 @@ func (r *Reader) Row() table.PolicyObject {
 		r.Object.Valid, r.Object.Rules, r.Object.Problems = false, nil, r.invalid
 	}
 	for i := range r.Object.Rules {
-		r.Object.Rules[i].Mode = r.mode
+		r.Object.Rules[i].Mode, r.Object.Rules[i].Networks = r.mode, r.networks
 	}
 	return r.Object
 }

@@ -2,8 +2,30 @@ package attachment
 
 import (
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/policy/gap"
+	settings "weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// What the registry of kinds asks of the objects that this package reads.
+type (
+	// NetworkAttachmentDefinition is a network.
+	NetworkAttachmentDefinition = cncfv1.NetworkAttachmentDefinition
+	// PodInterface is a NIC in one, as the node of its pod has told the others.
+	PodInterface = v1alpha1.PodInterface
+)
+
+// Resources of these, their versions, and what teaches a scheme each.
+const (
+	DefinitionResource = cncfv1.NetworkAttachmentDefinitionResource
+	InterfaceResource  = v1alpha1.PodInterfaceResource
+)
+
+var (
+	DefinitionVersion, InstallDefinition = cncfv1.SchemeGroupVersion, cncfv1.AddToScheme
+	InterfaceVersion, InstallInterface   = v1alpha1.SchemeGroupVersion, v1alpha1.AddToScheme
 )
 
 // Named is a row of the table of NetworkAttachmentDefinitions, which is Table.
@@ -14,11 +36,22 @@ var Table = network.Definitions
 
 // Row reads a NetworkAttachmentDefinition into its row.
 func Row(o *cncfv1.NetworkAttachmentDefinition) (Named, bool) {
-	return Named{
-		Namespace: o.Namespace, Name: o.Name, Config: o.Spec.Config,
+	row := Named{
+		Namespace: o.Namespace, Name: o.Name, Config: o.Spec.Config, Policy: o.Annotations[settings.PolicyAnnotation],
 		Resource: o.Annotations[cncfv1.ResourceNameAnnotation], Wire: o.Annotations[cncfv1.WireAnnotation],
-	}, true
+	}
+	d, _ := Define(o.Namespace, o.Name, o.Spec.Config)
+	switch segment := d.Segment(); {
+	case row.Wire != "":
+		row.Number = station.NetworkOf(row.Wire)
+	case segment != Segment{Net: PodNetwork}:
+		row.Number = station.NetworkOf(segment.String())
+	}
+	return row, true
 }
+
+// Asked is the annotation by which a pod asks for networks.
+func Asked(annotations map[string]string) string { return annotations[cncfv1.NetworksAnnotation] }
 
 // Gaps says what keeps pods from being attached by a NetworkAttachmentDefinition.
 func Gaps(o *cncfv1.NetworkAttachmentDefinition) []gap.Gap {
@@ -38,3 +71,6 @@ func colon(field string) string {
 	}
 	return ": " + field
 }
+
+// AskedFirst is the network that a pod asks for in place of the cluster's, by these annotations.
+func AskedFirst(annotations map[string]string) string { return annotations[cncfv1.DefaultNetworkAnnotation] }

@@ -17,30 +17,35 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Policy reads a NetworkPolicy. A direction that policyTypes does not name is left as it is; without policyTypes,
-// that is egress if the policy has no egress elements.
+// Policy reads a NetworkPolicy.
 func Policy(p *networkingv1.NetworkPolicy) table.PolicyObject {
-	r := reader{language.New(language.KindKubernetes, &p.ObjectMeta)}
+	return Spec(language.New(language.KindKubernetes, &p.ObjectMeta), &p.Spec)
+}
+
+// Spec reads the spec of a policy of which this much is read. A direction that policyTypes does not name is left as it is; without
+// policyTypes, that is egress if the policy has no egress elements.
+func Spec(in *language.Reader, spec *networkingv1.NetworkPolicySpec) table.PolicyObject {
+	r := reader{in}
 	if r.Object.Namespace == "" {
 		r.Object.Namespace = metav1.NamespaceDefault
 	}
-	types := p.Spec.PolicyTypes
+	types := spec.PolicyTypes
 	out := policy.Rule{
 		Origin:             r.Origin(""),
-		Subject:            identity.NewSelector(append(r.labels(&p.Spec.PodSelector, "", "spec.podSelector"), label.InNamespace(r.Object.Namespace))...),
+		Subject:            identity.NewSelector(append(r.labels(&spec.PodSelector, "", "spec.podSelector"), label.InNamespace(r.Object.Namespace))...),
 		DefaultDenyIngress: len(types) == 0 || slices.Contains(types, networkingv1.PolicyTypeIngress),
-		DefaultDenyEgress:  len(types) == 0 && len(p.Spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress),
+		DefaultDenyEgress:  len(types) == 0 && len(spec.Egress) > 0 || slices.Contains(types, networkingv1.PolicyTypeEgress),
 	}
 	for i, name := range types {
 		if name != networkingv1.PolicyTypeIngress && name != networkingv1.PolicyTypeEgress {
 			r.Reject(fmt.Sprintf("spec.policyTypes[%d]", i), "%q is not one of Ingress, Egress", name)
 		}
 	}
-	for i, in := range p.Spec.Ingress {
+	for i, in := range spec.Ingress {
 		e := element{reader: r, path: fmt.Sprintf("ingress[%d]", i), member: "from", peers: in.From, ports: in.Ports}
 		out.Ingress = append(out.Ingress, e.terms()...)
 	}
-	for i, in := range p.Spec.Egress {
+	for i, in := range spec.Egress {
 		e := element{reader: r, path: fmt.Sprintf("egress[%d]", i), member: "to", peers: in.To, ports: in.Ports}
 		out.Egress = append(out.Egress, e.terms()...)
 	}

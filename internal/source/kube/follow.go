@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,6 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
-	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -222,7 +222,10 @@ func (s *store) Transformer() cache.TransformFunc {
 	return func(object any) (any, error) {
 		if o, err := meta.Accessor(object); err == nil {
 			o.SetManagedFields(nil)
-			language.KeepMode(o)
+			if kept := o.GetAnnotations(); kept[corev1.LastAppliedConfigAnnotation] != "" { // the object once more
+				delete(kept, corev1.LastAppliedConfigAnnotation)
+				o.SetAnnotations(kept)
+			}
 		}
 		return object, nil
 	}
