@@ -26,7 +26,7 @@ func New(t *table.Tables) *state.Derivation[table.IPCacheRow] {
 	return &state.Derivation[table.IPCacheRow]{
 		Name: "ipcache",
 		Out:  t.IPCache,
-		Inputs: []state.Input{
+		Inputs: append([]state.Input{
 			state.On(t.Workloads, func(_ state.Reader, w table.Workload) []state.Key { return keys(w.Network, w.Addresses) }),
 			state.On(t.Attachments, func(r state.Reader, a table.Attachment) []state.Key { return d.ofWorkload(r, t.Attachments.Key(a)) }),
 			state.On(t.Devices, d.ofDevice),
@@ -36,7 +36,7 @@ func New(t *table.Tables) *state.Derivation[table.IPCacheRow] {
 			state.On(station.Members, func(r state.Reader, m station.Member) []state.Key { return d.ofMember(r, m) }),
 			state.On(t.Workloads, ofMembers),
 			state.On(t.Devices, func(r state.Reader, dev table.Device) []state.Key { return ofUplink(r, dev) }),
-		},
+		}, d.peerInputs()...),
 		KeyOf:   func(h table.IPCacheRow) state.Key { return key(h.Network, h.Prefix) },
 		Compute: d.compute,
 	}

@@ -7,6 +7,7 @@ import (
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
@@ -38,7 +39,8 @@ func (d *cache) ofMember(r state.Reader, m station.Member) []state.Key {
 }
 
 // shared is the row of an address in a network of NICs that share an uplink: of one of them, or of the node on that uplink. Of several NICs
-// that claim an address the one with the highest number has it. Whatever else there is in such a network is the world's.
+// that claim an address the one with the highest number has it. What other nodes have told of their pods comes after these, and whatever else
+// there is in such a network is the world's.
 func (d *cache) shared(r state.Reader, network uint32, p netip.Prefix) []table.IPCacheRow {
 	var row table.IPCacheRow
 	for m := range station.Members.By(r, station.ByAddress, state.Join(network, p.Addr())) {
@@ -62,5 +64,38 @@ func (d *cache) shared(r state.Reader, network uint32, p netip.Prefix) []table.I
 			}
 		}
 	}
+	if _, here := station.Networks.One(r, state.Join(network)); !here {
+		return nil
+	}
+	if _, end, ok := peer.Who(r, d.t, network, p.Addr()); ok {
+		return []table.IPCacheRow{{Network: network, Prefix: p, Identity: end.Identity, Flags: table.IPCacheCluster}}
+	}
 	return nil
+}
+
+// peerInputs are what rows of peers on other nodes depend on.
+func (d *cache) peerInputs() []state.Input {
+	return []state.Input{
+		state.On(peer.Peers, func(_ state.Reader, p peer.Peer) []state.Key { return keys(p.Network(), p.Addresses) }),
+		state.On(d.t.Endpoints, func(r state.Reader, e table.Endpoint) (out []state.Key) {
+			for p := range peer.Peers.By(r, table.ByPod, d.t.Endpoints.Key(e)) {
+				out = append(out, keys(p.Network(), p.Addresses)...)
+			}
+			return out
+		}),
+		state.On(station.Networks, func(r state.Reader, n station.Network) (out []state.Key) {
+			for p := range peer.Peers.By(r, peer.ByNetwork, state.Join(n.Number)) {
+				out = append(out, keys(p.Network(), p.Addresses)...)
+			}
+			return out
+		}),
+		state.On(d.t.Nodes, func(r state.Reader, n table.Node) (out []state.Key) {
+			for p := range peer.Peers.All(r) {
+				if n.Local || p.Node == n.Name {
+					out = append(out, keys(p.Network(), p.Addresses)...)
+				}
+			}
+			return out
+		}),
+	}
 }

@@ -26,7 +26,7 @@ func memberInputs(t *table.Tables) []state.Input {
 		state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Device())} }),
 		state.On(t.Workloads, ofContainer),
 		state.On(t.SetStatuses, func(r state.Reader, s table.SetStatus) (keys []state.Key) {
-			for w := range t.Workloads.By(r, table.BySet, s.Set) {
+			for w := range t.Workloads.By(r, table.ByIdentity, state.Join(uint32(s.Identity))) {
 				keys = append(keys, ofContainer(r, w)...)
 			}
 			return keys
@@ -34,11 +34,12 @@ func memberInputs(t *table.Tables) []state.Input {
 	}
 }
 
-// memberOf is the row of a NIC that shares an uplink: it has the identity and the policy of its container's first one.
+// memberOf is the row of a NIC that shares an uplink: it has the identity of its container's first one, and the set of that for its
+// network.
 func memberOf(t *table.Tables, r state.Reader, device state.Key) []table.NIC {
 	for m := range station.Members.By(r, station.ByDevice, device) {
 		w, known := t.Workloads.One(r, table.AttachmentKey(m.ContainerID, m.First))
-		set, enforced := t.SetStatuses.One(r, w.Set)
+		set, enforced := t.SetStatuses.One(r, m.Scope().Set(w.Subject, w.NamedPorts))
 		if !known || w.Set == "" || !enforced {
 			return nil
 		}

@@ -38,7 +38,8 @@ const (
 type asking struct {
 	peers       []identity.Selector // distinct
 	references  []engine.Reference
-	named, open bool // an egress rule names a port; it does so for any peer
+	networks    []string // definitions that rules are narrowed to
+	named, open bool     // an egress rule names a port; it does so for any peer
 }
 
 // asks reads rules: `written`, for the objects that they refer to; `resolved`, those with references resolved and selectors bound to the
@@ -46,6 +47,7 @@ type asking struct {
 func asks(written, resolved []engine.Rule) (a asking) {
 	seen := map[string]bool{}
 	for _, rule := range written {
+		a.networks = append(a.networks, rule.Networks...)
 		for _, ref := range rule.References() {
 			if text := "reference " + ref.String(); !seen[text] {
 				seen[text] = true

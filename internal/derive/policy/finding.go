@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"weftnet.io/weftnet/internal/identity"
 	engine "weftnet.io/weftnet/internal/policy"
@@ -10,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
 )
 
 // newFindings computes Findings: what keeps policy objects from being in force as they stand.
@@ -33,7 +35,12 @@ func newFindings(t *table.Tables) state.AnyDerivation {
 				return f.naming.Of(r)[named{engine.Services, s.Namespace, s.Name}]
 			}),
 			state.On(t.Namespaces, func(r state.Reader, n table.Namespace) []state.Key { return f.all(r, n.Audit) }),
-			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key { return f.all(r, c.Concern == settings.OfPolicy) }),
+			state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
+				return f.all(r, c.Concern == settings.OfPolicy || c.Concern == settings.OfNetworks)
+			}),
+			state.On(network.Definitions, func(r state.Reader, n network.Definition) []state.Key {
+				return f.naming.Of(r)[named{ofNetworks, "", n.Namespace + "/" + n.Name}]
+			}),
 		},
 		Compute: f.compute,
 	}
@@ -79,6 +86,11 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		_, there := f.t.Services.One(r, table.ObjectKey(namespace, name))
 		return there
 	}
+	w.Network = func(name string) bool {
+		namespace, short, _ := strings.Cut(name, "/")
+		_, there := network.Definitions.One(r, table.ObjectKey(namespace, short))
+		return there
+	}
 	for _, g := range append(slices.Clone(p.Problems), gap.Of(p.Rules, w)...) {
 		if !p.Valid {
 			g.Message = "rejected: " + g.Message
@@ -91,6 +103,9 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 // naming says which policies name an object.
 type naming map[named][]state.Key
 
+// ofNetworks is the kind of NetworkAttachmentDefinitions, which no rule refers to for its peers.
+const ofNetworks engine.ReferenceKind = 0xff
+
 // named is an object as policies name it.
 type named struct {
 	kind            engine.ReferenceKind
@@ -101,6 +116,10 @@ func (f *findings) readNaming(r state.Reader) naming {
 	out := naming{}
 	for p := range f.t.Policies.All(r) {
 		for _, rule := range p.Rules {
+			for _, name := range rule.Networks {
+				at := named{ofNetworks, "", name}
+				out[at] = append(out[at], f.t.Policies.Key(p))
+			}
 			for _, of := range rule.References() {
 				if of.Name != "" {
 					at := named{of.Kind, of.Namespace, of.Name}

@@ -11,6 +11,8 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/station"
 )
 
 // sets computes table PolicySets. It keeps what it has computed, filed under what that depends on, so that a change finds
@@ -28,11 +30,10 @@ type options struct {
 	settings.Config
 }
 
-// known is a set as it was computed last.
+// known is a set as it was computed last, with those of its NICs in other networks than that of pods.
 type known struct {
-	row     table.PolicySet
+	sets    []scoped // the first is that of the pod network
 	subject engine.Subject
-	policy  *engine.Compiled
 	ask     asking
 	touched map[identity.Number]bool // peers to compute again
 	stale   bool                     // all of it is to be computed again
@@ -46,7 +47,7 @@ func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 	return d, &state.Derivation[table.PolicySet]{
 		Name:  "policy-sets",
 		Out:   t.PolicySets,
-		KeyOf: func(s table.PolicySet) state.Key { return table.SetKey(s.Identity, s.NamedPorts) },
+		KeyOf: func(s table.PolicySet) state.Key { return table.SetKey(s.Identity, portsOf(s)) },
 		Inputs: []state.Input{
 			state.On(t.Workloads, d.ofWorkload),
 			state.On(t.Policies, d.ofPolicy),
@@ -59,6 +60,8 @@ func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 			state.On(t.Configs, d.ofConfig),
 			state.On(t.Nodes, ofHost),
 			state.On(t.Namespaces, d.ofNamespace),
+			state.On(station.Members, d.ofMember),
+			state.On(network.Definitions, d.ofDefinition),
 		},
 		Begin:   d.begin,
 		Compute: d.compute,
@@ -161,39 +164,35 @@ func (d *sets) ofConfig(_ state.Reader, c table.Config) []state.Key {
 func (d *sets) compute(r state.Reader, set state.Key) []table.PolicySet {
 	m := d.member(r, set)
 	k := d.known[set]
+	scopes := d.scopes(r, set)
 	switch {
 	case m == nil:
 		d.drop(set, k)
 		delete(d.known, set)
 		return nil
-	case k == nil || k.stale || k.subject.Labels != m.subject.Labels || d.differ(r, k):
+	case k == nil || k.stale || k.subject.Labels != m.subject.Labels || !k.holdsIn(scopes) || d.differ(r, k):
 		d.drop(set, k)
-		k = d.whole(r, set, m)
+		k = d.whole(r, set, m, scopes)
 		d.known[set] = k
 		d.file(set, k)
 	case len(k.touched) > 0:
 		d.patch(r, k)
 	}
-	return []table.PolicySet{k.row}
+	return k.rows()
 }
 
-// whole computes all of a set.
-func (d *sets) whole(r state.Reader, set state.Key, m *member) *known {
+// whole computes all of a set, and of those in other networks. What depends on what the rules of all say is filed once.
+func (d *sets) whole(r state.Reader, set state.Key, m *member, scopes []station.Scope) *known {
 	o := d.enforcement(r, set, m.subject.Labels)
 	written := d.rules(r, m.subject.Labels)
 	rules := bound(policyinput.Resolve(r, d.t, written, o.Config), m.subject.Labels)
-	k := &known{
-		subject: m.subject, policy: engine.Compile(rules, m.subject, o.Options), ask: asks(written, rules),
-		touched: map[identity.Number]bool{},
-	}
+	k := &known{subject: m.subject, ask: asks(written, rules), touched: map[identity.Number]bool{}}
 	peers := policyinput.Candidates(r, d.t, k.ask.peers)
 	if k.ask.open {
 		peers = policyinput.Peers(r, d.t)
 	}
-	k.policy = k.policy.Named(peers, policyinput.Holders(r, d.t))
-	k.row = table.PolicySet{
-		Identity: m.number, NamedPorts: m.subject.NamedPorts.String(),
-		Entries: k.policy.Entries(peers), Ranges: k.policy.Ranges(),
+	for _, scope := range scopes {
+		k.sets = append(k.sets, d.in(r, scope, k, rules, peers, m.number, o.Options))
 	}
 	return k
 }
@@ -228,8 +227,19 @@ func boundTerms(terms []engine.Term, subject identity.Labels) []engine.Term {
 
 // patch computes the entries of the peers that were touched. Those of a peer depend on no other peer.
 func (d *sets) patch(r state.Reader, k *known) {
-	fresh := k.policy.Of(policyinput.Some(r, d.t, k.touched), policyinput.Holders(r, d.t))
-	old := k.row.Entries
+	for i := range k.sets {
+		if i > 0 && k.sets[i].policy == k.sets[0].policy {
+			k.sets[i].row.Entries = k.sets[0].row.Entries
+			continue
+		}
+		fresh := k.sets[i].policy.Of(policyinput.Some(r, d.t, k.touched), policyinput.Holders(r, d.t))
+		k.sets[i].row.Entries = k.merged(k.sets[i].row.Entries, fresh)
+	}
+	clear(k.touched)
+}
+
+// merged gives entries with fresh ones in place of those of touched peers.
+func (k *known) merged(old, fresh []engine.Entry) []engine.Entry {
 	merged := make([]engine.Entry, 0, len(old)+len(fresh))
 	for _, e := range old {
 		if k.touched[e.Peer] {
@@ -240,15 +250,14 @@ func (d *sets) patch(r state.Reader, k *known) {
 		}
 		merged = append(merged, e)
 	}
-	k.row.Entries = append(merged, fresh...)
-	clear(k.touched)
+	return append(merged, fresh...)
 }
 
 // differ tells whether workloads of one touched peer mean different ports by one name: then the set has to be computed as a whole.
 func (d *sets) differ(r state.Reader, k *known) bool {
 	for n := range k.touched {
 		i, _ := d.t.Identities.One(r, state.Join(uint32(n)))
-		if k.policy.Differ(n, i.Labels, policyinput.Holders(r, d.t)) {
+		if slices.ContainsFunc(k.sets, func(s scoped) bool { return s.policy.Differ(n, i.Labels, policyinput.Holders(r, d.t)) }) {
 			return true
 		}
 	}

@@ -23,19 +23,41 @@ package station
 
 import (
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"weftnet.io/weftnet/internal/settings"
+	settingsnetwork "weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
-// Derivations keeps Members, Stations and Insides.
+// Derivations keeps Members, Networks, Stations and Insides.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{members(t), stations(t), insides(t)}
+	return []state.AnyDerivation{members(t), networks(), stations(t), insides(t)}
+}
+
+// networks are those of members: what is known of others need not be in the kernel.
+func networks() state.AnyDerivation {
+	return &state.Derivation[station.Network]{
+		Name: "member-networks", Out: station.Networks, KeyOf: station.Networks.Key,
+		Inputs: []state.Input{state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Network)} })},
+		Compute: func(r state.Reader, key state.Key) []station.Network {
+			wires := map[string]bool{}
+			number := uint32(0)
+			for m := range station.Members.By(r, station.ByNetwork, key) {
+				number, wires[m.Wire] = m.Network, true
+			}
+			if number == 0 {
+				return nil
+			}
+			return []station.Network{{Number: number, Wire: strings.Join(slices.Sorted(maps.Keys(wires)), ", ")}}
+		},
+	}
 }
 
 func members(t *table.Tables) state.AnyDerivation {
@@ -64,15 +86,43 @@ func members(t *table.Tables) state.AnyDerivation {
 				}
 				return all(r)
 			}),
+			state.On(t.Namespaces, func(r state.Reader, n table.Namespace) (keys []state.Key) {
+				for m := range network.Finished.All(r) {
+					if m.Want.Namespace == n.Name {
+						keys = append(keys, network.Finished.Key(m))
+					}
+				}
+				return keys
+			}),
+			state.On(network.Definitions, func(r state.Reader, d network.Definition) (keys []state.Key) {
+				for m := range network.Finished.All(r) {
+					if m.Want.Definition == d.Namespace+"/"+d.Name {
+						keys = append(keys, network.Finished.Key(m))
+					}
+				}
+				return keys
+			}),
 		},
 		Compute: func(r state.Reader, key state.Key) []station.Member {
 			m, ok := network.Finished.One(r, key)
-			if !ok || !t.Config(r).Networks.Enforces() {
+			if !ok {
 				return nil
 			}
-			return memberOf(t, r, m)
+			how := HowAt(t, r, m.Want)
+			if how == settingsnetwork.Primary {
+				return nil
+			}
+			return memberOf(t, r, m, how)
 		},
 	}
+}
+
+// HowAt says how policy is enforced at a NIC: what its definition says, else its pod's namespace, else the configuration.
+func HowAt(t *table.Tables, r state.Reader, i network.Interface) string {
+	namespace, name, _ := strings.Cut(i.Definition, "/")
+	d, _ := network.Definitions.One(r, table.ObjectKey(namespace, name))
+	n, _ := t.Namespaces.One(r, state.Join(i.Namespace))
+	return t.Config(r).Networks.At(d.Policy, n.NICs)
 }
 
 // link is what a plugin's configuration says of a device on another.
@@ -97,7 +147,7 @@ func linkOf(m network.Made) (l link, ok bool) {
 	return l, l.Type == "macvlan"
 }
 
-func memberOf(t *table.Tables, r state.Reader, m network.Made) []station.Member {
+func memberOf(t *table.Tables, r state.Reader, m network.Made, how string) []station.Member {
 	l, ok := linkOf(m)
 	if !ok || m.MAC == "" {
 		return nil
@@ -109,7 +159,8 @@ func memberOf(t *table.Tables, r state.Reader, m network.Made) []station.Member 
 		w := m.Want
 		out := station.Member{
 			ContainerID: w.ContainerID, First: w.First, Interface: w.Interface, Netns: w.Netns, Namespace: w.Namespace, Pod: w.Pod, Definition: w.Definition,
-			Network: station.NetworkOf(w.Wire), Uplink: d.Name, Index: d.Index, Mode: l.Mode, MAC: m.MAC,
+			Wire: w.Wire, Network: station.NetworkOf(w.Wire), Uplink: d.Name, Index: d.Index, Mode: l.Mode, MAC: m.MAC,
+			Audit: how == settingsnetwork.Audit,
 		}
 		for _, p := range m.Addresses {
 			out.Addresses = append(out.Addresses, p.Addr().Unmap())
@@ -148,18 +199,19 @@ func behind(t *table.Tables, r state.Reader, uplink state.Key) (list []station.S
 	for m := range station.Members.By(r, station.ByUplink, uplink) {
 		if m.Index == d.Index && !own[m.MAC] {
 			own[m.MAC] = true
-			list = append(list, station.Station{Device: d.Name, Uplink: d.Index, MAC: m.MAC, NIC: m.NIC(), Apart: m.Apart()})
+			list = append(list, station.Station{Device: d.Name, Uplink: d.Index, MAC: m.MAC, NIC: m.NIC(), Apart: m.Apart(), Audit: m.Audit})
 		}
 	}
 	if len(list) == 0 {
 		return nil
 	}
+	audit := !slices.ContainsFunc(list, func(s station.Station) bool { return !s.Audit })
 	node := func(mac string) {
 		if mac == "" && own[""] || mac != "" && own[mac] {
 			return
 		}
 		own[mac] = true
-		list = append(list, station.Station{Device: d.Name, Uplink: d.Index, MAC: mac})
+		list = append(list, station.Station{Device: d.Name, Uplink: d.Index, MAC: mac, Audit: audit && mac == ""})
 	}
 	node("")
 	if d.MAC != "" {

@@ -1,0 +1,150 @@
+// Package peer derives what this node tells others of its pods' NICs beside the first, and which addresses of these another pod claims, too.
+//
+// # The world it models
+//
+//	interfaces-made  c1 net1 shop/web, macvlan on ens192, 192.168.100.5/24   ->  Published  shop/web-3f9a…  192.168.100.5, ens192
+//	Members 192.168.100.5 of shop/web, Peers 192.168.100.5 of test/old on b  ->  Conflicts  shop/web, test/old on node b
+//
+// # Invariants
+//
+//   - NICs whose wire ends on their node (bridges, pairs) are not told: on another node a wire of that name is another one.
+//   - Whether policy is enforced at a NIC makes no difference: on another node it may be.
+//   - Of a pod with several containers the one that was attached last counts, as for its CiliumEndpoint.
+//
+// # Example
+//
+//	for _, d := range peer.Derivations(tables) {
+//		go d.Run(ctx, db)
+//	}
+package peer
+
+import (
+	"net/netip"
+	"slices"
+
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/peer"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// Derivations keeps Published and Conflicts.
+func Derivations(t *table.Tables) []state.AnyDerivation {
+	return []state.AnyDerivation{published(t), conflicts(t)}
+}
+
+// shared are the types of NICs that lie on a device of the node which leads to other nodes.
+var shared = []string{"macvlan", "ipvlan", "vlan"}
+
+func published(t *table.Tables) state.AnyDerivation {
+	return &state.Derivation[peer.NIC]{
+		Name: "published-interfaces", Out: peer.Published,
+		KeyOf: func(n peer.NIC) state.Key { return table.ObjectKey(n.Namespace, n.Pod) },
+		Inputs: []state.Input{
+			state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key {
+				return []state.Key{table.ObjectKey(m.Want.Namespace, m.Want.Pod)}
+			}),
+			state.On(t.Pods, func(_ state.Reader, p table.Pod) []state.Key { return []state.Key{t.Pods.Key(p)} }),
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
+				return []state.Key{table.ObjectKey(a.Namespace, a.Pod)}
+			}),
+			state.On(t.Nodes, func(r state.Reader, n table.Node) (keys []state.Key) {
+				if n.Local {
+					for m := range network.Finished.All(r) {
+						keys = append(keys, table.ObjectKey(m.Want.Namespace, m.Want.Pod))
+					}
+				}
+				return keys
+			}),
+		},
+		Compute: func(r state.Reader, pod state.Key) []peer.NIC { return publishedOf(t, r, pod) },
+	}
+}
+
+func publishedOf(t *table.Tables, r state.Reader, key state.Key) (list []peer.NIC) {
+	node, here := t.LocalNode(r)
+	pod, known := t.Pods.One(r, key)
+	if !here || !known {
+		return nil // an object whose owner is gone would go, too
+	}
+	var first table.Attachment
+	for a := range t.Attachments.By(r, table.ByPod, key) {
+		if a.Further.First == "" && !a.Leaving && (a.UID == "" || a.UID == pod.UID) && a.Incarnation >= first.Incarnation {
+			first = a
+		}
+	}
+	for m := range network.Finished.By(r, table.ByPod, key) {
+		w := m.Want
+		if w.ContainerID != first.ContainerID || w.First != first.Interface || !slices.Contains(shared, w.Type) || len(m.Addresses) == 0 {
+			continue
+		}
+		n := peer.NIC{
+			Namespace: pod.Namespace, Name: peer.NameOf(pod.Name, pod.UID, w.Interface), Pod: pod.Name, PodUID: pod.UID, Node: node.Name,
+			Interface: w.Interface, Definition: w.Definition, Wire: w.Wire, MAC: m.MAC,
+		}
+		for _, p := range m.Addresses {
+			n.Addresses = append(n.Addresses, p.Addr().Unmap().WithZone(""))
+		}
+		slices.SortFunc(n.Addresses, netip.Addr.Compare)
+		n.Addresses = slices.Compact(n.Addresses)
+		list = append(list, n)
+	}
+	return list
+}
+
+func conflicts(t *table.Tables) state.AnyDerivation {
+	at := func(network uint32, addresses []netip.Addr) (keys []state.Key) {
+		for _, a := range addresses {
+			keys = append(keys, state.Join(network, a))
+		}
+		return keys
+	}
+	return &state.Derivation[peer.Conflict]{
+		Name: "address-conflicts", Out: peer.Conflicts,
+		KeyOf: func(c peer.Conflict) state.Key { return state.Join(c.Network, c.Address) },
+		Inputs: []state.Input{
+			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return at(m.Network, m.Addresses) }),
+			state.On(peer.Peers, func(_ state.Reader, p peer.Peer) []state.Key { return at(p.Network(), p.Addresses) }),
+			state.On(t.Endpoints, func(r state.Reader, e table.Endpoint) (keys []state.Key) {
+				for p := range peer.Peers.By(r, table.ByPod, t.Endpoints.Key(e)) {
+					keys = append(keys, at(p.Network(), p.Addresses)...)
+				}
+				return keys
+			}),
+		},
+		Compute: func(r state.Reader, key state.Key) (list []peer.Conflict) {
+			for m := range station.Members.By(r, station.ByAddress, key) {
+				list = append(list, conflictsOf(t, r, key, m)...)
+			}
+			return list
+		},
+	}
+}
+
+// conflictsOf lists who claims an address of a NIC of this node, too.
+func conflictsOf(t *table.Tables, r state.Reader, key state.Key, m station.Member) (list []peer.Conflict) {
+	local, _ := t.LocalNode(r)
+	var own *peer.Peer
+	for p := range peer.Peers.By(r, peer.ByAddress, key) {
+		if p.Node == local.Name && p.Namespace == m.Namespace && p.Pod == m.Pod {
+			own = &p
+		}
+	}
+	for p := range peer.Peers.By(r, peer.ByAddress, key) {
+		if _, speaks := peer.Speaks(r, t, p); p.Node == local.Name || !speaks {
+			continue
+		}
+		c := peer.Conflict{
+			Network: m.Network, Wire: p.Wire, Namespace: m.Namespace, Pod: m.Pod, Interface: m.Interface,
+			Other: p.Namespace + "/" + p.Pod + " on node " + p.Node, Holder: own != nil && own.Before(p),
+		}
+		for _, a := range m.Addresses {
+			if state.Join(m.Network, a) == key {
+				c.Address = a
+			}
+		}
+		list = append(list, c)
+	}
+	return list
+}

@@ -1,0 +1,72 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/station"
+)
+
+// closed says where ingress of identity 300 is isolated: sets, by what sets them apart.
+func (b *bed) closed() string {
+	b.show()
+	var list []string
+	for set := range b.PolicySets.All(b.db.Snapshot()) {
+		for _, e := range set.Entries {
+			if e.Peer == 0 && e.Protocol == 0 && e.Direction == engine.Ingress && e.View == engine.InForce && set.Identity == 300 {
+				list = append(list, set.NamedPorts+": "+e.Verdict.String())
+			}
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+func TestASetHoldsWhereItsPoliciesDo(t *testing.T) {
+	b := newBed()
+	const wire = "ens192"
+	number := station.NetworkOf(wire)
+	at := station.Scope{Network: number}.String()
+	member := station.Member{ContainerID: "c1", First: "eth0", Interface: "net1", Namespace: "shop", Pod: "db", Definition: "shop/storage", Wire: wire, Network: number}
+	object := table.PolicyObject{
+		Kind: "NetworkPolicy", Namespace: "shop", Name: "db", Valid: true,
+		Rules: []engine.Rule{{Subject: selector("db"), DefaultDenyIngress: true, Networks: []string{"shop/storage"}}},
+	}
+	expect := func(when, want string) {
+		t.Helper()
+		if have := b.closed(); have != want {
+			t.Errorf("%s: %s; want %s", when, have, want)
+		}
+	}
+	b.write(func(tx *state.Tx) {
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: app("db")})
+		b.Workloads.Put(tx, workload("c1", "db", 300))
+		b.Policies.Put(tx, object)
+	})
+	expect("no further NIC", ": allow")
+	b.write(func(tx *state.Tx) { station.Members.Put(tx, member) })
+	expect("a definition that is gone is known by its NICs", ": allow, "+at+": deny-implicit")
+	b.write(func(tx *state.Tx) {
+		network.Definitions.Put(tx, network.Definition{Namespace: "shop", Name: "storage", Number: station.NetworkOf("ens224")})
+	})
+	expect("it leads elsewhere now", ": allow, "+at+": allow")
+	b.write(func(tx *state.Tx) {
+		network.Definitions.Put(tx, network.Definition{Namespace: "shop", Name: "storage", Number: number})
+	})
+	expect("and back", ": allow, "+at+": deny-implicit")
+	member.Audit = true
+	b.write(func(tx *state.Tx) { station.Members.Put(tx, member) })
+	expect("audited", ": allow, "+member.Scope().String()+": allow")
+	object.Rules[0].Networks = nil
+	member.Audit = false
+	b.write(func(tx *state.Tx) { station.Members.Put(tx, member); b.Policies.Put(tx, object) })
+	expect("a policy of all networks", ": deny-implicit, "+at+": deny-implicit")
+	object.Rules[0].Networks = []string{}
+	b.write(func(tx *state.Tx) { b.Policies.Put(tx, object) })
+	expect("of none", ": allow, "+at+": allow")
+	b.write(func(tx *state.Tx) { station.Members.Delete(tx, station.Members.Key(member)) })
+	expect("its NIC is gone", ": allow")
+}
