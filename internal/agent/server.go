@@ -29,11 +29,11 @@ func (a *Agent) handle(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /v1/tables/{name}", a.table)
 	mux.HandleFunc("GET "+agentv1.PathExplain, func(w http.ResponseWriter, r *http.Request) {
-		answers, err := explain.Explain(a.DB.Snapshot(), a.Tables, r.FormValue("from"), r.FormValue("to"))
+		answers, err := explain.Explain(a.DB.Snapshot(), a.Tables, r.FormValue("network"), r.FormValue("from"), r.FormValue("to"))
 		answer(w, answers, err)
 	})
 	mux.HandleFunc("GET "+agentv1.PathEffective, func(w http.ResponseWriter, r *http.Request) {
-		effective, err := explain.Effective(a.DB.Snapshot(), a.Tables, r.FormValue("of"))
+		effective, err := explain.Effective(a.DB.Snapshot(), a.Tables, r.FormValue("network"), r.FormValue("of"))
 		answer(w, effective, err)
 	})
 	mux.HandleFunc("GET "+agentv1.PathNICs, func(w http.ResponseWriter, r *http.Request) {

@@ -295,15 +295,15 @@ func (c *Cluster) publish(node string, p process.Publication) error {
 			return err
 		}
 	}
-	for _, e := range p.Endpoints {
-		if err := c.put(e); err != nil {
+	for _, o := range p.Objects() {
+		if err := c.put(o); err != nil {
 			return err
 		}
 	}
-	var gone []*v2.CiliumEndpoint
+	var gone []runtime.Object
 	c.published[node], gone = c.published[node].With(p)
-	for _, e := range gone {
-		c.remove(keyOf(e))
+	for _, o := range gone {
+		c.remove(keyOf(o))
 	}
 	return nil
 }

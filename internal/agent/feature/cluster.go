@@ -74,6 +74,10 @@ func runCluster(n *Node) ([]Runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	interfaces, err := sinkkube.PeerLoop(api, n.Name)
+	if err != nil {
+		return nil, err
+	}
 	follow := func(ctx context.Context) error { return servers.Follow(ctx, n.DB, n.Tables) }
 	if servers == nil {
 		follow = func(context.Context) error { return nil }
@@ -84,6 +88,7 @@ func runCluster(n *Node) ([]Runner, error) {
 		{Name: "CiliumNode", Run: node.Run},
 		{Name: "warnings", Run: func(ctx context.Context) error { return warnUnmet(ctx, n, events) }},
 		keep(n, networks.Loop()),
+		keep(n, interfaces),
 		{Name: "warnings of full maps", Run: func(ctx context.Context) error { return warnFull(ctx, n, events) }},
 		keep(n, &reconcile.Loop[table.IdentityClaim]{Table: n.Tables.IdentityClaims, Sink: identities, WaitSynced: true, Every: lookAtIdentities}),
 		keep(n, &reconcile.Loop[table.PublishedEndpoint]{Table: n.Tables.Published, Sink: endpoints, WaitSynced: true}),

@@ -38,6 +38,7 @@ func All() []Feature {
 		sockets,       // the same for processes, before there is a packet
 		healthChecks,  // what load balancers ask about them
 		stations,      // NICs that share an uplink
+		peers,         // such NICs of other nodes
 		programs,      // the datapath's programs on devices
 		attachments,   // when an ADD is answered
 		sweeping,      // finished connections

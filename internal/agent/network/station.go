@@ -22,7 +22,7 @@ var Stands = station.Stands
 
 // FillsStations are their tables.
 func FillsStations(*table.Tables) []state.AnyTable {
-	return []state.AnyTable{station.Members, station.Stations, station.Insides}
+	return []state.AnyTable{station.Members, station.Networks, station.Stations, station.Insides}
 }
 
 // StationLoops keep the map stations, and the programs of NICs in their workloads' namespaces, whose paths begin below root.

@@ -1,8 +1,15 @@
 package process
 
 import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/peer"
 )
 
 // Publication is what a node has to tell the cluster: all of it, or with More what is new.
@@ -10,27 +17,44 @@ type Publication struct {
 	More      bool     // what was told before holds
 	Claims    []string // label sets without a number
 	Endpoints []*v2.CiliumEndpoint
+	NICs      []*v1alpha1.PodInterface
 	Gone      []*v2.CiliumEndpoint
+	GoneNICs  []*v1alpha1.PodInterface
 }
 
-// Published are the endpoints that a node has told the cluster of, by namespace and name.
-type Published map[string]*v2.CiliumEndpoint
+// Objects are those that there are.
+func (p Publication) Objects() []runtime.Object {
+	return append(objects(p.Endpoints), objects(p.NICs)...)
+}
 
-// With takes in what is new, and tells which endpoints are gone.
-func (p Published) With(news Publication) (now Published, gone []*v2.CiliumEndpoint) {
-	key := func(e *v2.CiliumEndpoint) string { return e.Namespace + "/" + e.Name }
-	if now, gone = p, news.Gone; !news.More {
+func objects[O runtime.Object](list []O) (out []runtime.Object) {
+	for _, o := range list {
+		out = append(out, o)
+	}
+	return out
+}
+
+// Published are the objects that a node has told the cluster of, by kind, namespace and name.
+type Published map[string]runtime.Object
+
+// With takes in what is new, and tells which objects are gone.
+func (p Published) With(news Publication) (now Published, gone []runtime.Object) {
+	key := func(o runtime.Object) string {
+		a, _ := meta.Accessor(o) // they are objects
+		return fmt.Sprintf("%T %s/%s", o, a.GetNamespace(), a.GetName())
+	}
+	if now, gone = p, append(objects(news.Gone), objects(news.GoneNICs)...); !news.More {
 		now = Published{}
 	}
-	for _, e := range news.Endpoints {
-		now[key(e)] = e
+	for _, o := range news.Objects() {
+		now[key(o)] = o
 	}
-	for _, e := range news.Gone {
-		delete(now, key(e))
+	for _, o := range gone {
+		delete(now, key(o))
 	}
-	for k, e := range p { // if that is all the same there are none
+	for k, o := range p { // if that is all the same there are none
 		if now[k] == nil {
-			gone = append(gone, e)
+			gone = append(gone, o)
 		}
 	}
 	return now, gone
@@ -61,4 +85,16 @@ func endpoint(e table.PublishedEndpoint) *v2.CiliumEndpoint {
 
 func protocolName(number uint8) string {
 	return map[uint8]string{6: "TCP", 17: "UDP", 132: "SCTP"}[number]
+}
+
+// podInterface is the object that tells the cluster of a NIC of a local pod.
+func podInterface(n peer.NIC) *v1alpha1.PodInterface {
+	o := &v1alpha1.PodInterface{Spec: v1alpha1.PodInterfaceSpec{
+		Pod: n.Pod, Node: n.Node, Interface: n.Interface, Network: n.Definition, Wire: n.Wire, MAC: n.MAC,
+	}}
+	o.Namespace, o.Name = n.Namespace, n.Name
+	for _, a := range n.Addresses {
+		o.Spec.Addresses = append(o.Spec.Addresses, a.String())
+	}
+	return o
 }

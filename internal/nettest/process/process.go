@@ -42,6 +42,7 @@ import (
 	"weftnet.io/weftnet/internal/source/cni/plugin"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/peer"
 )
 
 // Environment is the variable that tells a process of this binary what it is.
@@ -170,6 +171,7 @@ type process struct {
 	out       *json.Encoder
 	claims    *state.Feed[table.IdentityClaim]
 	published *state.Feed[table.PublishedEndpoint]
+	nics      *state.Feed[peer.NIC]
 	told      bool // the whole
 }
 
@@ -188,7 +190,7 @@ func newProcess(r Role) *process {
 	})
 	return &process{
 		Role: r, agent: a, rows: kind.NewRows(a.Tables, r.Node, r.Settings), out: json.NewEncoder(os.Stdout),
-		claims: a.Tables.IdentityClaims.Feed(a.DB), published: a.Tables.Published.Feed(a.DB),
+		claims: a.Tables.IdentityClaims.Feed(a.DB), published: a.Tables.Published.Feed(a.DB), nics: peer.Published.Feed(a.DB),
 	}
 }
 
@@ -335,13 +337,14 @@ func (p *process) settle(life context.Context) error {
 func (p *process) publishAll(ctx context.Context) {
 	for {
 		s := p.agent.DB.Snapshot()
-		claims, published := p.agent.Tables.IdentityClaims.WatchAll(s), p.agent.Tables.Published.WatchAll(s)
+		claims, published, nics := p.agent.Tables.IdentityClaims.WatchAll(s), p.agent.Tables.Published.WatchAll(s), peer.Published.WatchAll(s)
 		p.publish()
 		select {
 		case <-ctx.Done():
 			return
 		case <-claims:
 		case <-published:
+		case <-nics:
 		}
 	}
 }
@@ -350,7 +353,8 @@ func (p *process) publishAll(ctx context.Context) {
 func (p *process) publish() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Kubeconfig != "" || !p.told && !p.agent.Tables.Published.IsSynced(p.agent.DB.Snapshot()) {
+	s := p.agent.DB.Snapshot()
+	if p.Kubeconfig != "" || !p.told && !(p.agent.Tables.Published.IsSynced(s) && peer.Published.IsSynced(s)) {
 		return // what an earlier agent has said still holds
 	}
 	said := Publication{More: p.told}
@@ -368,7 +372,15 @@ func (p *process) publish() {
 			said.Endpoints = append(said.Endpoints, endpoint(c.Row))
 		}
 	}
-	if !said.More || len(said.Claims)+len(said.Endpoints)+len(said.Gone) > 0 {
+	nics, _, _ := p.nics.Next()
+	for _, c := range nics {
+		if c.Deleted {
+			said.GoneNICs = append(said.GoneNICs, podInterface(c.Row))
+		} else {
+			said.NICs = append(said.NICs, podInterface(c.Row))
+		}
+	}
+	if !said.More || len(said.Claims)+len(said.Endpoints)+len(said.Gone)+len(said.NICs)+len(said.GoneNICs) > 0 {
 		p.told = true
 		_ = p.out.Encode(Message{Published: &said})
 	}

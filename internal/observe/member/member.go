@@ -1,4 +1,4 @@
-// Package member tells who is at an address of a network that is not that of pods: NICs that share an uplink.
+// Package member tells who is at an address of a network that is not that of pods: NICs that share an uplink, here or on another node.
 //
 // # The world it models
 //
@@ -21,10 +21,11 @@ import (
 	"weftnet.io/weftnet/internal/observe/cache"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
-// Members are those of this node.
+// Members are those of this node, and what others have told of theirs.
 type Members struct{ Tables *table.Tables }
 
 var _ observe.Further = Members{}
@@ -45,8 +46,17 @@ func (n Members) At(r state.Reader, network uint32, at netip.Addr) (end observe.
 			end.Labels, end.Identity = w.Labels, w.Identity
 		}
 	}
-	return end
+	if end.Pod != "" {
+		return end
+	}
+	p, e, ok := peer.Who(r, n.Tables, network, at)
+	if !ok {
+		return end
+	}
+	return observe.End{Namespace: p.Namespace, Pod: p.Pod, Identity: e.Identity, Place: flow.Place{NIC: p.Interface, Attachment: p.Definition}}
 }
 
 // Rests are the tables that this rests on.
-func (Members) Rests() []cache.Versioned { return []cache.Versioned{station.Members} }
+func (n Members) Rests() []cache.Versioned {
+	return []cache.Versioned{station.Members, peer.Peers, n.Tables.Nodes}
+}

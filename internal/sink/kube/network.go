@@ -15,9 +15,11 @@ import (
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/kube/object"
+	sinkpeer "weftnet.io/weftnet/internal/sink/kube/peer"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/peer"
 )
 
 // Networks writes the rows of table network.Statuses into annotations of pods.
@@ -100,4 +102,13 @@ func (s *Networks) write(ctx context.Context, row network.Status, text *string) 
 		return fmt.Errorf("write annotation %s of pod %s/%s: %w", cncfv1.NetworkStatusAnnotation, row.Namespace, row.Pod, err)
 	}
 	return nil
+}
+
+// PeerLoop tells other nodes of the NICs of this node's pods beside the first.
+func PeerLoop(api *rest.Config, node string) (*reconcile.Loop[peer.NIC], error) {
+	s, err := sinkpeer.New(api, node)
+	if err != nil {
+		return nil, err
+	}
+	return s.Loop(), nil
 }

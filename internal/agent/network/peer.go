@@ -1,0 +1,48 @@
+package network
+
+import (
+	"context"
+	"log/slog"
+
+	corev1 "k8s.io/api/core/v1"
+
+	derive "weftnet.io/weftnet/internal/derive/peer"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/peer"
+)
+
+// PeerDerivations are those of what nodes tell each other of further NICs.
+var PeerDerivations = derive.Derivations
+
+// FillsPeers are their tables.
+func FillsPeers(*table.Tables) []state.AnyTable {
+	return []state.AnyTable{peer.Published, peer.Conflicts}
+}
+
+// WarnOfConflicts tells of addresses of this node's pods that other pods claim, too, in the log and, where to is not nil, as events of these pods.
+func WarnOfConflicts(ctx context.Context, db *state.DB, to Events, log *slog.Logger) error {
+	feed := peer.Conflicts.Feed(db)
+	defer feed.Close()
+	for {
+		changes, _, more := feed.Next()
+		for _, c := range changes {
+			if c.Deleted {
+				continue
+			}
+			log.Warn("two pods claim one address", "pod", c.Row.Namespace+"/"+c.Row.Pod, "why", c.Row.Text())
+			if to == nil {
+				continue
+			}
+			about := corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: c.Row.Namespace, Name: c.Row.Pod}
+			if err := to.Warn(ctx, about, "AddressConflict", c.Row.Text()); err != nil && ctx.Err() == nil {
+				log.Warn("tell of an address that two pods claim", "pod", about.Namespace+"/"+about.Name, "error", err)
+			}
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
