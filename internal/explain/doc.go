@@ -31,6 +31,6 @@
 //
 // # Example
 //
-//	answers, err := explain.Explain(snapshot, tables, "shop/web", "shop/db:5432")
+//	answers, err := explain.Explain(snapshot, tables, "", "shop/web", "shop/db:5432")
 //	answers[0].Ingress.Rules // cnp shop/allow-web ingress[0].toPorts[0]
 package explain

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/further"
 	"weftnet.io/weftnet/internal/explain/notation"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
@@ -17,9 +18,13 @@ import (
 	"weftnet.io/weftnet/internal/table"
 )
 
-// Effective says what a workload may talk with, in both directions.
-func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, error) {
-	q := ask(r, t)
+// Effective says what a workload may talk with in a network (see Explain), in both directions.
+func Effective(r state.Reader, t *table.Tables, in, of string) (agentv1.Effective, error) {
+	network, err := further.Named(r, t, in)
+	if err != nil {
+		return agentv1.Effective{}, err
+	}
+	q := ask(r, t, network)
 	ends, err := q.find(of, port{})
 	if err != nil {
 		return agentv1.Effective{}, err
@@ -61,12 +66,6 @@ func Effective(r state.Reader, t *table.Tables, of string) (agentv1.Effective, e
 	return out, nil
 }
 
-// span is a range of ports of one protocol.
-type span struct {
-	protocol    uint8
-	first, last uint16
-}
-
 // effective groups entries: first by peer, verdict and rules, which gives ports; then peers that have the same.
 func (q question) effective(entries []policy.Entry) (side agentv1.EffectiveSide) {
 	type key struct {
@@ -74,7 +73,7 @@ func (q question) effective(entries []policy.Entry) (side agentv1.EffectiveSide)
 		verdict policy.Verdict
 		rules   string
 	}
-	spans, rules := map[key][]span{}, map[string][]string{}
+	spans, rules := map[key][]notation.Span{}, map[string][]string{}
 	for _, e := range entries {
 		if e.Peer == 0 && e.Protocol == 0 {
 			side.Isolated = e.Verdict == policy.DenyImplicit
@@ -88,13 +87,13 @@ func (q question) effective(entries []policy.Entry) (side agentv1.EffectiveSide)
 		}
 		k := key{e.Peer, e.Verdict, strings.Join(texts(e.Rules), "\n")}
 		rules[k.rules] = texts(e.Rules)
-		s := span{e.Protocol, e.Port, e.Port | uint16(0xffff>>e.PortBits)}
+		s := notation.Span{Protocol: e.Protocol, First: e.Port, Last: e.Port | uint16(0xffff>>e.PortBits)}
 		spans[k] = append(spans[k], s)
 	}
 	type group struct{ verdict, ports, rules string }
 	groups := map[group][]identity.Number{}
 	for k, s := range spans {
-		g := group{verdictText(k.verdict), strings.Join(merge(s), "\n"), k.rules}
+		g := group{verdictText(k.verdict), strings.Join(notation.Merge(s), "\n"), k.rules}
 		groups[g] = append(groups[g], k.peer)
 	}
 	side.Peers = []agentv1.EffectivePeer{}
@@ -117,21 +116,6 @@ func verdictText(v policy.Verdict) string {
 		return "allow"
 	}
 	return "deny"
-}
-
-// merge writes ranges of ports as few as they can be.
-func merge(spans []span) (out []string) {
-	slices.SortFunc(spans, func(a, b span) int {
-		return cmp.Or(cmp.Compare(a.protocol, b.protocol), cmp.Compare(a.first, b.first), cmp.Compare(a.last, b.last))
-	})
-	for i := 0; i < len(spans); {
-		s := spans[i]
-		for i++; i < len(spans) && spans[i].protocol == s.protocol && uint32(spans[i].first) <= uint32(s.last)+1 && s.protocol != policy.ICMP && s.protocol != policy.ICMPv6; i++ {
-			s.last = max(s.last, spans[i].last)
-		}
-		out = append(out, notation.Text(s.protocol, s.first, s.last))
-	}
-	return out
 }
 
 // names are those of the workloads of identities, of reserved ones their names.

@@ -197,12 +197,20 @@ func (q question) pod(namespace, name string) (end, bool) {
 }
 
 func (q question) ofWorkload(w table.Workload) end {
-	return end{name: w.Namespace + "/" + w.Pod, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), owns: w.Addresses}
+	return end{name: w.Namespace + "/" + w.Pod, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), owns: q.owns(w.Namespace, w.Pod, w.Addresses)}
 }
 
 func (q question) ofEndpoint(e table.Endpoint) end {
 	i, _ := q.t.Identities.One(q.r, state.Join(uint32(e.Identity)))
-	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), owns: e.Addresses}
+	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), owns: q.owns(e.Namespace, e.Name, e.Addresses)}
+}
+
+// owns are the addresses of a pod in the network of the question.
+func (q question) owns(namespace, pod string, first []netip.Addr) []netip.Addr {
+	if q.network.Number == 0 {
+		return first
+	}
+	return q.network.Of(namespace, pod)
 }
 
 func named(ports []table.NamedPort) (out policy.NamedPorts) {
@@ -215,7 +223,7 @@ func named(ports []table.NamedPort) (out policy.NamedPorts) {
 // byAddress is who is called at an address: a workload, the backends of a service, a node, or what is outside the cluster.
 func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 	who := q.who(a)
-	if who.governed {
+	if who.governed || q.network.Number != 0 {
 		return []end{who}, nil
 	}
 	s, offered, known := q.serviceAt(a, p)
@@ -235,6 +243,16 @@ func (q question) byAddress(a netip.Addr, p port) ([]end, error) {
 func (q question) who(a netip.Addr) end {
 	key := state.Join(a)
 	e, found := end{}, false
+	if q.network.Number != 0 {
+		if namespace, pod, ok := q.network.At(a); ok {
+			e, _ = q.pod(namespace, pod)
+		} else {
+			e = ofNumber(identity.World)
+			e.name = a.String()
+		}
+		e.address = a
+		return e
+	}
 	for w := range q.t.Workloads.By(q.r, table.ByAddress, key) {
 		e, found = q.ofWorkload(w), true
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/explain/further"
 	"weftnet.io/weftnet/internal/explain/notation"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
@@ -26,14 +27,12 @@ type question struct {
 	config  settings.Config
 	ranges  []policy.Range // of the subject, for names of its classes
 
+	network  further.Network          // that the connection is in
 	resolved map[string][]policy.Rule // what rulesOn has worked out, by node
 }
 
-func ask(r state.Reader, t *table.Tables) question {
-	q := question{r: r, t: t, resolved: map[string][]policy.Rule{}}
-	for p := range t.Policies.All(r) {
-		q.rules = append(q.rules, p.Rules...)
-	}
+func ask(r state.Reader, t *table.Tables, in further.Network) question {
+	q := question{r: r, t: t, rules: in.Rules(), network: in, resolved: map[string][]policy.Rule{}}
 	q.options, q.config = policyinput.Options(r, t)
 	return q
 }
@@ -42,7 +41,10 @@ func ask(r state.Reader, t *table.Tables) question {
 type Answers struct{ q question }
 
 // New prepares answers.
-func New(r state.Reader, t *table.Tables) Answers { return Answers{ask(r, t)} }
+func New(r state.Reader, t *table.Tables) Answers {
+	pods, _ := further.Named(r, t, "") // that of pods is always there
+	return Answers{ask(r, t, pods)}
+}
 
 // Known is an end of a connection that is in a recorded flow.
 type Known struct {
@@ -86,9 +88,13 @@ func asked(seen, now identity.Labels) identity.Labels {
 func (a Answers) NodeAt(address netip.Addr) string { return a.q.nodeAt(address) }
 
 // Explain says what policies make of a connection from one end to another, which has a port. To a service it has an answer
-// for each kind of backend.
-func Explain(r state.Reader, t *table.Tables, from, to string) ([]agentv1.Explanation, error) {
-	q := ask(r, t)
+// for each kind of backend. In is the network, by the name of a definition or a wire; empty: that of pods.
+func Explain(r state.Reader, t *table.Tables, in, from, to string) ([]agentv1.Explanation, error) {
+	network, err := further.Named(r, t, in)
+	if err != nil {
+		return nil, err
+	}
+	q := ask(r, t, network)
 	fromName, _ := notation.Cut(from)
 	sources, err := q.find(fromName, port{})
 	if err != nil {

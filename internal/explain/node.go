@@ -183,12 +183,12 @@ func (q question) exemptions(e end) (list []agentv1.EffectivePeer) {
 	if !e.isNode {
 		return []agentv1.EffectivePeer{{Verdict: policy.Allow.String(), Names: []string{"itself"}, Ports: []string{notation.Text(0, 0, 0)}, Reason: "a workload always reaches itself"}}
 	}
-	ports := []span{{policy.TCP, portHealth, portHealth}}
+	ports := []notation.Span{{Protocol: policy.TCP, First: portHealth, Last: portHealth}}
 	if q.config.Routing == settings.Tunnel {
-		ports = append(ports, span{policy.UDP, q.config.TunnelPort, q.config.TunnelPort})
+		ports = append(ports, notation.Span{Protocol: policy.UDP, First: q.config.TunnelPort, Last: q.config.TunnelPort})
 	}
 	return []agentv1.EffectivePeer{{
-		Verdict: policy.Allow.String(), Names: []string{identity.RemoteNode.Name()}, Ports: merge(ports),
+		Verdict: policy.Allow.String(), Names: []string{identity.RemoteNode.Name()}, Ports: notation.Merge(ports),
 		Reason: "nodes always reach each other's health and tunnel ports",
 	}}
 }

@@ -15,6 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/lint/element"
 	"weftnet.io/weftnet/internal/lint/lookalike"
 	"weftnet.io/weftnet/internal/lint/schema"
@@ -195,6 +196,11 @@ func (c *checker) read(m *manifest.Object) *object {
 		o.kubernetes = &networkingv1.NetworkPolicy{}
 		if err = m.Decode(o.kubernetes); err == nil {
 			o.row = kind.Policy(o.kubernetes)
+		}
+	case language.KindMultiNetwork:
+		var p multi.Object
+		if err = m.Decode(&p); err == nil {
+			o.row, o.kubernetes = kind.Policy(&p), &networkingv1.NetworkPolicy{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
 		}
 	case language.KindClusterNetwork:
 		o.tiers = &v1alpha2.ClusterNetworkPolicy{}

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 
 	"weftnet.io/weftnet/internal/lint/cover"
 	"weftnet.io/weftnet/internal/policy"
@@ -30,6 +31,7 @@ type term struct {
 	tier   policy.Tier
 	mode   policy.Mode
 	way    policy.Direction
+	in     []string // networks; nil: all
 }
 
 // covered notes terms that add nothing: what they allow another one allows, or one denies.
@@ -43,7 +45,7 @@ func (c *checker) covered() {
 			for way, t := range r.Terms() {
 				origin := r.Origin
 				origin.Path = t.Path
-				terms = append(terms, term{cover.Term{Term: t, Subject: r.Subject}, o, origin, r.Tier, r.Mode, way})
+				terms = append(terms, term{cover.Term{Term: t, Subject: r.Subject}, o, origin, r.Tier, r.Mode, way, r.Networks})
 			}
 		}
 	}
@@ -64,7 +66,7 @@ func (c *checker) outside() bool { return !c.world.Config.CIDRNodes && !c.world.
 
 // noteCovered notes that a term is covered by another, if it is. Of two that are equal the earlier one stands.
 func (c *checker) noteCovered(t, by term, earlier bool) bool {
-	if t.way != by.way || t.tier != policy.Normal || by.tier != t.tier || t.mode != by.mode || !cover.Covers(by.Term, t.Term, c.outside()) {
+	if by.in != nil && !slices.Equal(t.in, by.in) || t.way != by.way || t.tier != policy.Normal || by.tier != t.tier || t.mode != by.mode || !cover.Covers(by.Term, t.Term, c.outside()) {
 		return false
 	}
 	field := gap.Field(t.Path)

@@ -25,6 +25,7 @@ import (
 type askFlags struct {
 	files                      *[]string
 	socket, kubeconfig, output *string
+	network                    *string
 }
 
 func newAskFlags(c *cobra.Command) askFlags {
@@ -33,6 +34,7 @@ func newAskFlags(c *cobra.Command) askFlags {
 		kubeconfig: kubeconfigFlag(c, "ask the API server of this kubeconfig file instead of the agent"),
 		files:      filesFlag(c, "ask these files, folders or - for standard input instead of the agent; may be repeated"),
 		output:     outputFlag(c),
+		network:    c.Flags().String("network", "", "ask about NICs in this network, by NAMESPACE/NAME of a NetworkAttachmentDefinition, or a wire"),
 	}
 }
 

@@ -39,7 +39,8 @@ and the one line that mends it:
   hint      it may be meant so; many who wrote this did not
 
 With pods, Deployments and their kin among the files (also VirtualMachines), selectors that find none of
-them are told. With --pod-cidr and --node-cidr, CIDRs that can never match are.
+them are told. With --pod-cidr and --node-cidr, CIDRs that can never match are. With NetworkAttachmentDefinitions, too, the NICs
+are counted that policies would close with policy-networks: all.
 
 Exit status: 0 if nothing is as bad as --fail-on says; 1 if something is, or a file cannot be read; 2 if
 the command line makes no sense.`,
@@ -93,7 +94,11 @@ the command line makes no sense.`,
 				findings = append(findings, f)
 			}
 		}
-		if err := printFindings(env.Out, *output, findings, policies(objects)); err != nil {
+		nics, err := closings(all)
+		if err != nil {
+			return err
+		}
+		if err := printFindings(env.Out, *output, findings, policies(objects), nics); err != nil {
 			return err
 		}
 		for _, f := range findings {
@@ -167,7 +172,7 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 		return nil
 	}
 	t, s, err := world(slices.DeleteFunc(slices.Clone(objects), func(o *manifest.Object) bool {
-		return !slices.Contains([]string{"ConfigMap", "Namespace", "Service", "CiliumCIDRGroup"}, o.Kind)
+		return !slices.Contains([]string{"ConfigMap", "Namespace", "Service", "CiliumCIDRGroup", "NetworkAttachmentDefinition"}, o.Kind)
 	}))
 	if err != nil {
 		return err
@@ -182,6 +187,9 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 			_, there := t.Services.One(s, table.ObjectKey(namespace, name))
 			return there
 		}
+	}
+	if all {
+		w.Network = func(name string) bool { _, there := policyinput.NetworkOf(s, name); return there }
 	}
 	w.Headless = func(namespace, name string) bool {
 		service, there := t.Services.One(s, table.ObjectKey(namespace, name))
@@ -210,11 +218,12 @@ func policies(objects []*manifest.Object) (n int) {
 type report struct {
 	Policies int            `json:"policies"`
 	Findings []lint.Finding `json:"findings"`
+	Closing  []closing      `json:"closing,omitempty"`
 }
 
-func printFindings(out io.Writer, output string, findings []lint.Finding, policies int) error {
+func printFindings(out io.Writer, output string, findings []lint.Finding, policies int, nics []closing) error {
 	if output == "json" {
-		return printJSON(out, report{policies, append([]lint.Finding{}, findings...)})
+		return printJSON(out, report{policies, append([]lint.Finding{}, findings...), nics})
 	}
 	for _, f := range findings {
 		if _, err := fmt.Fprintln(out, f); err != nil {
@@ -222,10 +231,11 @@ func printFindings(out io.Writer, output string, findings []lint.Finding, polici
 		}
 	}
 	if len(findings) == 0 {
-		_, err := fmt.Fprintln(out, summary(findings, policies))
-		return err
+		if _, err := fmt.Fprintln(out, summary(findings, policies)); err != nil {
+			return err
+		}
 	}
-	return nil
+	return printClosings(out, nics)
 }
 
 func summary(findings []lint.Finding, policies int) string {

@@ -36,6 +36,9 @@ icmp/TYPE or icmpv6/TYPE for other messages (icmp/13, icmpv6/128). Errors about 
 with it, whatever is said of them here. IPv6 addresses stand in brackets where their last group may be a port:
 [fd00::7]:80.
 
+With --network it is about NICs in another network than that of pods: of a NetworkAttachmentDefinition, by NAMESPACE/NAME,
+or of a wire, such as "ens192, VLAN 100". There are no services there, and an address is that of a pod there, or the world's.
+
 It asks the agent of this node, which knows the workloads and policies of the whole cluster; with --kubeconfig
 the API server, from any machine that reaches it. With -f it reads files, and needs no cluster: Pods (or what makes
 them), Namespaces, Services, Nodes and policies.
@@ -46,6 +49,7 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
   weft policy explain --from shop/web --to 10.0.0.7:53/udp
   weft policy explain --from monitoring/metrics-server --to node:worker-3:10250
   weft policy explain --from world --to node:worker-3:31847
+  weft policy explain --network shop/storage --from shop/web --to shop/db:5432
   weft policy explain -f deploy/ --from shop/web --to shop/db:5432 --expect allow`,
 		Args: noArguments,
 	}
@@ -60,9 +64,9 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
 		if *expect != "" && *expect != "allow" && *expect != "deny" {
 			return mistake.New("--expect %q: must be allow or deny", *expect)
 		}
-		answers, err := ask(c.Context(), env, f, agentv1.PathExplain, url.Values{"from": {*from}, "to": {*to}},
+		answers, err := ask(c.Context(), env, f, agentv1.PathExplain, url.Values{"network": {*f.network}, "from": {*from}, "to": {*to}},
 			func(t *table.Tables, s *state.Snapshot) ([]agentv1.Explanation, error) {
-				return explain.Explain(s, t, *from, *to)
+				return explain.Explain(s, t, *f.network, *from, *to)
 			})
 		if err != nil {
 			return err

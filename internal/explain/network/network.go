@@ -115,6 +115,9 @@ func made(r state.Reader, t *table.Tables, m network.Made) numbered {
 	n.Device, n.Addresses, n.MAC, n.MTU, n.Ready = m.HostName, texts(m.Addresses), m.MAC, m.MTU, true
 	n.Enforced, n.Why = enforced(r, t, m)
 	n.Observed = n.Enforced
+	if member, ok := station.Members.One(r, network.Finished.Key(m)); ok && member.Audit && n.Enforced {
+		n.Enforced, n.Why = false, "policy-networks is audit here: what its policies would drop passes, and flows tell of it"
+	}
 	want, ok := network.Interfaces.One(r, network.Finished.Key(m))
 	held, _ := lease.Leases.One(r, network.Finished.Key(m))
 	if m.Want.DHCP != "" && !held.Address.IsValid() {

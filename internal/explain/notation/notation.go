@@ -17,8 +17,10 @@
 package notation
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -147,4 +149,25 @@ func Text(protocol uint8, first, last uint16) string {
 		return fmt.Sprintf("%s/%d", name, first)
 	}
 	return fmt.Sprintf("%s/%d-%d", name, first, last)
+}
+
+// Span is a range of ports of one protocol.
+type Span struct {
+	Protocol    uint8
+	First, Last uint16
+}
+
+// Merge writes ranges of ports as few as they can be.
+func Merge(spans []Span) (out []string) {
+	slices.SortFunc(spans, func(a, b Span) int {
+		return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.First, b.First), cmp.Compare(a.Last, b.Last))
+	})
+	for i := 0; i < len(spans); {
+		s := spans[i]
+		for i++; i < len(spans) && spans[i].Protocol == s.Protocol && uint32(spans[i].First) <= uint32(s.Last)+1 && s.Protocol != policy.ICMP && s.Protocol != policy.ICMPv6; i++ {
+			s.Last = max(s.Last, spans[i].Last)
+		}
+		out = append(out, Text(s.Protocol, s.First, s.Last))
+	}
+	return out
 }

@@ -1,6 +1,11 @@
 package notation
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"weftnet.io/weftnet/internal/policy"
+)
 
 func TestAnEndIsToldFromItsPort(t *testing.T) {
 	for text, want := range map[string][2]string{
@@ -29,5 +34,15 @@ func TestWhatAPortSaysIsReadAgain(t *testing.T) {
 		if p, err := Parse(text); err == nil {
 			t.Errorf("%q is taken for %v", text, p)
 		}
+	}
+}
+
+func TestRangesOfPortsAreWrittenAsFewAsTheyCanBe(t *testing.T) {
+	have := Merge([]Span{
+		{Protocol: policy.TCP, First: 8, Last: 15}, {Protocol: policy.TCP, First: 16, Last: 16}, {Protocol: policy.TCP, First: 4, Last: 7},
+		{Protocol: policy.UDP, First: 17, Last: 17}, {Protocol: policy.ICMP, First: 0x800, Last: 0x8ff},
+	})
+	if !slices.Equal(have, []string{"icmp/8", "tcp/4-16", "udp/17"}) {
+		t.Error(have)
 	}
 }

@@ -484,7 +484,7 @@ func (t *trace) reach(b *agentv1.TraceBackend, at netip.AddrPort) {
 		return
 	}
 	if !known {
-		answers, err := explain.Explain(t.r, t.Tables, t.seenAs(row), at.String()+"/"+callee.ProtocolName(t.to.Protocol))
+		answers, err := explain.Explain(t.r, t.Tables, "", t.seenAs(row), at.String()+"/"+callee.ProtocolName(t.to.Protocol))
 		if err == nil && len(answers) > 0 {
 			x = &answers[0]
 		} else if err != nil {

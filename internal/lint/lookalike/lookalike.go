@@ -89,7 +89,7 @@ var networks = map[string]string{
 // Of looks at an object's apiVersion and kind.
 func Of(apiVersion, name string) Verdict {
 	version, known := versions[name]
-	if known && apiVersion == version {
+	if known && kind.Find(apiVersion, name) != nil {
 		return Verdict{Is: Policy}
 	}
 	group, _, _ := strings.Cut(apiVersion, "/")

@@ -210,3 +210,15 @@ func (c *checker) sameAddress(all []*workload) {
 		}
 	}
 }
+
+// Asks are the networks that pods of an object ask for, as far as that can be read.
+func Asks(o *manifest.Object) (list []attachment.Request) {
+	w := (&checker{definitions: map[string]*definition{}}).read(o)
+	if w == nil {
+		return nil
+	}
+	for _, a := range w.asks {
+		list = append(list, a.Request)
+	}
+	return list
+}

@@ -27,7 +27,7 @@ func (v *validation) served(text []byte) {
 		Metadata metav1.ObjectMeta              `json:"metadata"`
 		Spec     networkingv1.NetworkPolicySpec `json:"spec"`
 	}
-	if v.kind != language.KindKubernetes {
+	if v.kind != language.KindKubernetes && v.kind != language.KindMultiNetwork {
 		var any struct {
 			Metadata metav1.ObjectMeta `json:"metadata"`
 		}

@@ -1,0 +1,123 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"weftnet.io/weftnet/internal/identity"
+	"weftnet.io/weftnet/internal/language/attachment"
+	linted "weftnet.io/weftnet/internal/lint/network"
+	"weftnet.io/weftnet/internal/manifest"
+	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/policyinput"
+	"weftnet.io/weftnet/internal/settings"
+	settingsnetwork "weftnet.io/weftnet/internal/settings/network"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/network"
+)
+
+// closing is a NIC that is open now and that policies would close with policy-networks: all.
+type closing struct {
+	Workload  string   `json:"workload"` // namespace/name
+	Interface string   `json:"interface"`
+	Network   string   `json:"network"`
+	Closes    []string `json:"closes"` // ingress, egress
+	Policies  []string `json:"policies"`
+}
+
+func (c closing) String() string {
+	return fmt.Sprintf("%s %s (%s): closes in %s by %s", c.Workload, c.Interface, c.Network, strings.Join(c.Closes, " and "), strings.Join(c.Policies, ", "))
+}
+
+// closings finds them among objects that are taken for a cluster. One of a Deployment stands for those of all its pods.
+func closings(objects []*manifest.Object) (list []closing, err error) {
+	if !slices.ContainsFunc(objects, func(o *manifest.Object) bool { return len(linted.Asks(o)) > 0 }) {
+		return nil, nil
+	}
+	t, s, err := world(objects)
+	if err != nil {
+		return nil, err
+	}
+	config := t.Config(s)
+	filter, _ := identity.NewFilter(config.Labels)
+	var rules []engine.Rule
+	for p := range t.Policies.All(s) {
+		rules = append(rules, p.Rules...)
+	}
+	for _, o := range objects {
+		asks := linted.Asks(o)
+		if len(asks) == 0 {
+			continue
+		}
+		all := []*manifest.Object{o}
+		for _, n := range objects {
+			if n.Kind == "Namespace" {
+				all = append(all, n)
+			}
+		}
+		for _, w := range manifest.Workloads(all, cmp.Or(config.ClusterName, "default"), func(p identity.Pod) identity.Labels {
+			labels, _ := identity.Identify(filter, p, policyinput.Asking(s, t))
+			return labels
+		}) {
+			namespace, _ := t.Namespaces.One(s, state.Join(cmp.Or(o.Namespace, metav1.NamespaceDefault)))
+			for _, q := range asks {
+				if c := closes(s, q, w, namespace.NICs, config, rules); len(c.Closes) > 0 {
+					list = append(list, c)
+				}
+			}
+		}
+	}
+	return list, nil
+}
+
+func closes(r state.Reader, q attachment.Request, w manifest.Workload, namespace string, config settings.Config, rules []engine.Rule) closing {
+	c := closing{Workload: w.Namespace + "/" + w.Name, Interface: q.Interface, Network: q.Namespace + "/" + q.Name}
+	row, known := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
+	d, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
+	if !known || len(gaps) > 0 || d.Main() == nil || d.Main().Type != "macvlan" || config.Networks.At(row.Policy, namespace) == settingsnetwork.All {
+		return c
+	}
+	deny := map[engine.Direction]bool{}
+	for _, rule := range policyinput.In(r, rules, row.Number) {
+		if rule.Mode != engine.Enforced || !rule.Subject.Matches(w.Labels) || !rule.DefaultDenyIngress && !rule.DefaultDenyEgress {
+			continue
+		}
+		deny[engine.Ingress] = deny[engine.Ingress] || rule.DefaultDenyIngress
+		deny[engine.Egress] = deny[engine.Egress] || rule.DefaultDenyEgress
+		if by := rule.Origin; !slices.Contains(c.Policies, by.String()) {
+			by.Path = ""
+			c.Policies = append(c.Policies, by.String())
+		}
+	}
+	slices.Sort(c.Policies)
+	c.Policies = slices.Compact(c.Policies)
+	for _, direction := range []engine.Direction{engine.Ingress, engine.Egress} {
+		if deny[direction] {
+			c.Closes = append(c.Closes, direction.String())
+		}
+	}
+	return c
+}
+
+// printClosings says how many NICs would close, and which.
+func printClosings(out io.Writer, list []closing) error {
+	if len(list) == 0 {
+		return nil
+	}
+	what, them := fmt.Sprintf("%d NICs", len(list)), "them"
+	if len(list) == 1 {
+		what, them = "1 NIC", "it"
+	}
+	text := fmt.Sprintf("%s would close with policy-networks: all. With policy-networks: audit flows tell what that would drop of %s:\n", what, them)
+	for _, c := range list {
+		text += "  " + c.String() + "\n"
+	}
+	_, err := io.WriteString(out, text)
+	return err
+}
