@@ -310,7 +310,7 @@ func (s *stage) listen(h *heard) error {
 
 // compare asks explain, sends the packet, and says where the two differ.
 func (s *stage) compare(c call, told tally) error {
-	answers, err := explain.Explain(s.snapshot, s.p.Tables, c.source, c.target)
+	answers, err := explain.Explain(s.snapshot, s.p.Tables, "", c.source, c.target)
 	have, failed := s.send(c)
 	if failed != nil {
 		return failed
