@@ -14,6 +14,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -37,7 +38,7 @@ func TestAResyncOfEqualObjectsChangesNothing(t *testing.T) {
 	}
 }
 
-func TestFourKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
+func TestFiveKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 	tables, db := table.New()
 	rows := NewRows(tables, "n1", nil)
 	meta := metav1.ObjectMeta{Name: "deny"}
@@ -62,6 +63,9 @@ func TestFourKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 	write(func(tx *state.Tx) {
 		rows.Of(Named(language.KindClusterNetwork)).Replace(tx, []any{&v1alpha2.ClusterNetworkPolicy{ObjectMeta: meta}})
 	})
+	write(func(tx *state.Tx) {
+		rows.Of(Named(language.KindMultiNetwork)).Replace(tx, []any{&multi.Object{ObjectMeta: meta}})
+	})
 	if tables.Policies.IsSynced(db.Snapshot()) {
 		t.Error("synced before the last kind was listed")
 	}
@@ -71,7 +75,7 @@ func TestFourKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 	if !tables.Policies.IsSynced(db.Snapshot()) {
 		t.Error("not synced although all kinds were listed")
 	}
-	const all = "CiliumClusterwideNetworkPolicy /deny, CiliumNetworkPolicy default/deny, ClusterNetworkPolicy /deny, NetworkPolicy default/deny"
+	const all = "CiliumClusterwideNetworkPolicy /deny, CiliumNetworkPolicy default/deny, ClusterNetworkPolicy /deny, MultiNetworkPolicy default/deny, NetworkPolicy default/deny"
 	if diff := cmp.Diff(all, have()); diff != "" {
 		t.Errorf("policies (-want +have):\n%s", diff)
 	}
@@ -79,7 +83,7 @@ func TestFourKindsOfPolicyShareATableAndPruneOnlyTheirOwn(t *testing.T) {
 		rows.Of(Named(language.KindKubernetes)).Replace(tx, nil)
 		rows.Of(Named(language.KindCilium)).Remove(tx, &v2.CiliumNetworkPolicy{ObjectMeta: meta})
 	})
-	if diff := cmp.Diff("CiliumClusterwideNetworkPolicy /deny, ClusterNetworkPolicy /deny", have()); diff != "" {
+	if diff := cmp.Diff("CiliumClusterwideNetworkPolicy /deny, ClusterNetworkPolicy /deny, MultiNetworkPolicy default/deny", have()); diff != "" {
 		t.Errorf("policies (-want +have):\n%s", diff)
 	}
 }

@@ -38,6 +38,18 @@ func newAskFlags(c *cobra.Command) askFlags {
 	}
 }
 
+// query is what the agent is asked: names and values by turns, and the network if it is another than that of pods.
+func (f askFlags) query(pairs ...string) url.Values {
+	out := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		out.Set(pairs[i], pairs[i+1])
+	}
+	if *f.network != "" {
+		out.Set("network", *f.network)
+	}
+	return out
+}
+
 // ask asks files, an API server or the agent. local answers from the tables that an agent would have.
 func ask[A any](ctx context.Context, env Environment, f askFlags, path string, query url.Values, local func(*table.Tables, *state.Snapshot) (A, error)) (answer A, err error) {
 	var objects []*manifest.Object

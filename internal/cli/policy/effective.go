@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,7 +36,7 @@ It asks the agent of this node, which knows the workloads and policies of the wh
 	}
 	f := newAskFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		e, err := ask(c.Context(), env, f, agentv1.PathEffective, url.Values{"network": {*f.network}, "of": {args[0]}},
+		e, err := ask(c.Context(), env, f, agentv1.PathEffective, f.query("of", args[0]),
 			func(t *table.Tables, s *state.Snapshot) (agentv1.Effective, error) {
 				return explain.Effective(s, t, *f.network, args[0])
 			})

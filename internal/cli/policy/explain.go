@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,7 +63,7 @@ Exit status: 0 if there is an answer; 1 if there is none, or it is not what --ex
 		if *expect != "" && *expect != "allow" && *expect != "deny" {
 			return mistake.New("--expect %q: must be allow or deny", *expect)
 		}
-		answers, err := ask(c.Context(), env, f, agentv1.PathExplain, url.Values{"network": {*f.network}, "from": {*from}, "to": {*to}},
+		answers, err := ask(c.Context(), env, f, agentv1.PathExplain, f.query("from", *from, "to", *to),
 			func(t *table.Tables, s *state.Snapshot) ([]agentv1.Explanation, error) {
 				return explain.Explain(s, t, *f.network, *from, *to)
 			})

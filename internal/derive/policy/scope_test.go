@@ -31,9 +31,11 @@ func TestASetHoldsWhereItsPoliciesDo(t *testing.T) {
 	number := station.NetworkOf(wire)
 	at := station.Scope{Network: number}.String()
 	member := station.Member{ContainerID: "c1", First: "eth0", Interface: "net1", Namespace: "shop", Pod: "db", Definition: "shop/storage", Wire: wire, Network: number}
-	object := table.PolicyObject{
-		Kind: "NetworkPolicy", Namespace: "shop", Name: "db", Valid: true,
-		Rules: []engine.Rule{{Subject: selector("db"), DefaultDenyIngress: true, Networks: []string{"shop/storage"}}},
+	object := func(networks []string) table.PolicyObject {
+		return table.PolicyObject{
+			Kind: "NetworkPolicy", Namespace: "shop", Name: "db", Valid: true,
+			Rules: []engine.Rule{{Subject: selector("db"), DefaultDenyIngress: true, Networks: networks}},
+		}
 	}
 	expect := func(when, want string) {
 		t.Helper()
@@ -44,7 +46,7 @@ func TestASetHoldsWhereItsPoliciesDo(t *testing.T) {
 	b.write(func(tx *state.Tx) {
 		b.Identities.Put(tx, table.Identity{Number: 300, Labels: app("db")})
 		b.Workloads.Put(tx, workload("c1", "db", 300))
-		b.Policies.Put(tx, object)
+		b.Policies.Put(tx, object([]string{"shop/storage"}))
 	})
 	expect("no further NIC", ": allow")
 	b.write(func(tx *state.Tx) { station.Members.Put(tx, member) })
@@ -60,12 +62,10 @@ func TestASetHoldsWhereItsPoliciesDo(t *testing.T) {
 	member.Audit = true
 	b.write(func(tx *state.Tx) { station.Members.Put(tx, member) })
 	expect("audited", ": allow, "+member.Scope().String()+": allow")
-	object.Rules[0].Networks = nil
 	member.Audit = false
-	b.write(func(tx *state.Tx) { station.Members.Put(tx, member); b.Policies.Put(tx, object) })
+	b.write(func(tx *state.Tx) { station.Members.Put(tx, member); b.Policies.Put(tx, object(nil)) })
 	expect("a policy of all networks", ": deny-implicit, "+at+": deny-implicit")
-	object.Rules[0].Networks = []string{}
-	b.write(func(tx *state.Tx) { b.Policies.Put(tx, object) })
+	b.write(func(tx *state.Tx) { b.Policies.Put(tx, object([]string{})) })
 	expect("of none", ": allow, "+at+": allow")
 	b.write(func(tx *state.Tx) { station.Members.Delete(tx, station.Members.Key(member)) })
 	expect("its NIC is gone", ": allow")
