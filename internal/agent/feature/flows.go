@@ -7,13 +7,13 @@ import (
 	agentflows "weftnet.io/weftnet/internal/agent/flows"
 	"weftnet.io/weftnet/internal/agent/scrape"
 	"weftnet.io/weftnet/internal/settings"
-	"weftnet.io/weftnet/internal/sink/link"
+	"weftnet.io/weftnet/internal/sink/link/record"
 )
 
 var flows = Feature{
 	Name: "flows", Does: "makes flows of the kernel's events and serves them, as Hubble does, on a socket and over the network",
 	Maps: func(n *Node) ([]Runner, error) {
-		boot, err := link.Boot()
+		boot, err := record.Boot()
 		if err != nil {
 			return nil, err
 		}
