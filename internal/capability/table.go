@@ -126,7 +126,7 @@ var Table = []Capability{
 			"`ips`, `mac`, `interface`, `default-route`, `cni-args`; an address that is taken on its wire is not used; network-status and events as Multus writes them; `weft net list` and `show`. " +
 			"OpenShift's `additionalNetworks` become definitions; where Multus calls, it attaches and the agent does not.",
 		Keys:     []string{"network-namespace-isolation=true"},
-		Kinds:    []string{"NetworkAttachmentDefinition"},
+		Kinds:    []string{"NetworkAttachmentDefinition", "MultiNetworkPolicy", "PodInterface"},
 		Commands: []string{"net list", "net show"},
 		Scripts: []string{
 			"pods_of_two_nodes_meet_on_a_wire", "a_pod_has_a_second_address_of_the_pod_network", "nics_come_and_go_while_a_pod_runs",

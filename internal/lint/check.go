@@ -3,6 +3,7 @@ package lint
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -15,7 +16,6 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/lint/element"
 	"weftnet.io/weftnet/internal/lint/lookalike"
 	"weftnet.io/weftnet/internal/lint/schema"
@@ -198,9 +198,10 @@ func (c *checker) read(m *manifest.Object) *object {
 			o.row = kind.Policy(o.kubernetes)
 		}
 	case language.KindMultiNetwork:
-		var p multi.Object
-		if err = m.Decode(&p); err == nil {
-			o.row, o.kubernetes = kind.Policy(&p), &networkingv1.NetworkPolicy{ObjectMeta: p.ObjectMeta, Spec: p.Spec}
+		o.kubernetes = &networkingv1.NetworkPolicy{}
+		p := kind.Named(m.Kind).New()
+		if err = errors.Join(m.Decode(o.kubernetes), m.Decode(p)); err == nil {
+			o.row = kind.Policy(p)
 		}
 	case language.KindClusterNetwork:
 		o.tiers = &v1alpha2.ClusterNetworkPolicy{}

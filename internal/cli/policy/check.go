@@ -12,6 +12,7 @@ import (
 
 	"weftnet.io/weftnet/internal/cli/manifests"
 	"weftnet.io/weftnet/internal/cli/mistake"
+	"weftnet.io/weftnet/internal/cli/policy/closing"
 	"weftnet.io/weftnet/internal/cli/tally"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/lint"
@@ -94,11 +95,7 @@ the command line makes no sense.`,
 				findings = append(findings, f)
 			}
 		}
-		nics, err := closings(all)
-		if err != nil {
-			return err
-		}
-		if err := printFindings(env.Out, *output, findings, policies(objects), nics); err != nil {
+		if err := printFindings(env.Out, *output, findings, policies(objects), closings(all)); err != nil {
 			return err
 		}
 		for _, f := range findings {
@@ -199,6 +196,18 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 	return nil
 }
 
+// closings are the NICs that policies would close. Of objects that cannot be read the findings tell.
+func closings(objects []*manifest.Object) []closing.NIC {
+	if !closing.Asked(objects) {
+		return nil
+	}
+	t, s, err := world(objects)
+	if err != nil {
+		return nil
+	}
+	return closing.Of(t, s, objects)
+}
+
 // isOfFile leaves out what is to be said about a cluster's own policies.
 func isOfFile(f lint.Finding, objects []*manifest.Object) bool {
 	return f.File != inventory.File || slices.ContainsFunc(objects, func(o *manifest.Object) bool { return o.File == f.File })
@@ -218,10 +227,10 @@ func policies(objects []*manifest.Object) (n int) {
 type report struct {
 	Policies int            `json:"policies"`
 	Findings []lint.Finding `json:"findings"`
-	Closing  []closing      `json:"closing,omitempty"`
+	Closing  []closing.NIC  `json:"closing,omitempty"`
 }
 
-func printFindings(out io.Writer, output string, findings []lint.Finding, policies int, nics []closing) error {
+func printFindings(out io.Writer, output string, findings []lint.Finding, policies int, nics []closing.NIC) error {
 	if output == "json" {
 		return printJSON(out, report{policies, append([]lint.Finding{}, findings...), nics})
 	}
@@ -235,7 +244,7 @@ func printFindings(out io.Writer, output string, findings []lint.Finding, polici
 			return err
 		}
 	}
-	return printClosings(out, nics)
+	return closing.Print(out, nics)
 }
 
 func summary(findings []lint.Finding, policies int) string {

@@ -1,4 +1,20 @@
-package policy
+// Package closing counts the NICs beside the first that are open, and that policies would close with policy-networks: all.
+//
+// # The world it models
+//
+//	pod shop/db asks for shop/storage, which is macvlan; netpol shop/db isolates it in ingress; policy-networks is primary
+//	->  shop/db net1 (shop/storage): closes in ingress by netpol shop/db
+//
+// # Invariants
+//
+//   - One object stands for all of its pods. What cannot be read counts for nothing: weft policy check says so elsewhere.
+//
+// # Example
+//
+//	if closing.Asked(objects) {
+//		err = closing.Print(out, closing.Of(tables, snapshot, objects))
+//	}
+package closing
 
 import (
 	"cmp"
@@ -22,8 +38,8 @@ import (
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-// closing is a NIC that is open now and that policies would close with policy-networks: all.
-type closing struct {
+// NIC is one that is open now and that policies would close.
+type NIC struct {
 	Workload  string   `json:"workload"` // namespace/name
 	Interface string   `json:"interface"`
 	Network   string   `json:"network"`
@@ -31,19 +47,17 @@ type closing struct {
 	Policies  []string `json:"policies"`
 }
 
-func (c closing) String() string {
+func (c NIC) String() string {
 	return fmt.Sprintf("%s %s (%s): closes in %s by %s", c.Workload, c.Interface, c.Network, strings.Join(c.Closes, " and "), strings.Join(c.Policies, ", "))
 }
 
-// closings finds them among objects that are taken for a cluster. One of a Deployment stands for those of all its pods.
-func closings(objects []*manifest.Object) (list []closing, err error) {
-	if !slices.ContainsFunc(objects, func(o *manifest.Object) bool { return len(linted.Asks(o)) > 0 }) {
-		return nil, nil
-	}
-	t, s, err := world(objects)
-	if err != nil {
-		return nil, err
-	}
+// Asked tells whether a pod among objects asks for further networks.
+func Asked(objects []*manifest.Object) bool {
+	return slices.ContainsFunc(objects, func(o *manifest.Object) bool { return len(linted.Asks(o)) > 0 })
+}
+
+// Of finds them among objects that are taken for a cluster, whose tables these are.
+func Of(t *table.Tables, s *state.Snapshot, objects []*manifest.Object) (list []NIC) {
 	config := t.Config(s)
 	filter, _ := identity.NewFilter(config.Labels)
 	var rules []engine.Rule
@@ -73,11 +87,11 @@ func closings(objects []*manifest.Object) (list []closing, err error) {
 			}
 		}
 	}
-	return list, nil
+	return list
 }
 
-func closes(r state.Reader, q attachment.Request, w manifest.Workload, namespace string, config settings.Config, rules []engine.Rule) closing {
-	c := closing{Workload: w.Namespace + "/" + w.Name, Interface: q.Interface, Network: q.Namespace + "/" + q.Name}
+func closes(r state.Reader, q attachment.Request, w manifest.Workload, namespace string, config settings.Config, rules []engine.Rule) NIC {
+	c := NIC{Workload: w.Namespace + "/" + w.Name, Interface: q.Interface, Network: q.Namespace + "/" + q.Name}
 	row, known := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
 	d, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
 	if !known || len(gaps) > 0 || d.Main() == nil || d.Main().Type != "macvlan" || config.Networks.At(row.Policy, namespace) == settingsnetwork.All {
@@ -105,8 +119,8 @@ func closes(r state.Reader, q attachment.Request, w manifest.Workload, namespace
 	return c
 }
 
-// printClosings says how many NICs would close, and which.
-func printClosings(out io.Writer, list []closing) error {
+// Print says how many NICs would close, and which.
+func Print(out io.Writer, list []NIC) error {
 	if len(list) == 0 {
 		return nil
 	}
