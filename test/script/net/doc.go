@@ -75,7 +75,7 @@
 //	told NODE TABLE [REGEXP]       waits for such a row in a table of its agent and prints it
 //	shares [RESOURCE…]             nodes that are added from now on share addresses, by an API server of which these resources exist, too
 //	enter FILE                     puts objects into that
-//	books [PREFIX…]                prints its objects whose paths (GROUP/VERSION/…) begin so
+//	books [PREFIX…]                waits for objects, and prints those whose paths (GROUP/VERSION/…) begin so
 //	cut NODE…, heal NODE…          the agents of these do not reach that server, or do again
 //	trace NODE                     all on it that Weftnet could have left a trace in: devices, routes, settings, files, …
 //	daemon NODE NAME [wait=TEXT] PROGRAM ARGUMENT…

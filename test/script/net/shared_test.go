@@ -63,10 +63,24 @@ func reach(mode string) command {
 	}
 }
 
-// books prints the objects whose paths begin with any of these, or all, one in a line.
+// books waits for objects whose paths begin with any of these, or for any, and prints them, one in a line.
 func books(l *line) error {
 	if len(l.args) == 0 {
 		l.args = []string{""}
+	}
+	for there := false; !there; {
+		changed := l.shared.Changed()
+		for _, prefix := range l.args {
+			there = there || len(l.shared.Paths("/apis/"+prefix)) > 0
+		}
+		if there {
+			break
+		}
+		select {
+		case <-changed:
+		case <-l.ctx.Done():
+			return l.ctx.Err()
+		}
 	}
 	for _, prefix := range l.args {
 		for _, path := range l.shared.Paths("/apis/" + prefix) {
