@@ -31,10 +31,6 @@ type Loop[R state.Row] struct {
 	// Realised works all the same, EverRealised does not.
 	Quiet func(R) bool
 
-	// Most is how many rows Set gets at once, those that changed first, for a sink that takes its time with each: of a crowd that waits the
-	// first are served before the last. 0: all.
-	Most int
-
 	Every      time.Duration // between comparisons of all that is with all that should be; 0 is 5 minutes
 	Backoff    time.Duration // before the first retry, doubling with each; 0 is 50 ms
 	MaxBackoff time.Duration // 0 is 1 minute
@@ -124,7 +120,7 @@ func (l *Loop[R]) round(ctx context.Context, s *state.Snapshot, changed bool) er
 		l.compare(ctx, s, out)
 	}
 	if synced || !l.WaitSynced {
-		sets := l.first(l.due(false))
+		sets := l.due(false)
 		out.add("set", sets, l.apply(ctx, l.Sink.Set, sets))
 	}
 	if synced {
@@ -175,19 +171,6 @@ func (l *Loop[R]) due(unset bool) (batch []keyed[R]) {
 			batch = append(batch, keyed[R]{k, j})
 		}
 	}
-	slices.SortFunc(batch, func(a, b keyed[R]) int { return cmp.Compare(a.key, b.key) })
-	return batch
-}
-
-// first picks those of a batch that are to be set now. A row that has failed lets others pass.
-func (l *Loop[R]) first(batch []keyed[R]) []keyed[R] {
-	if l.Most == 0 || len(batch) <= l.Most {
-		return batch
-	}
-	slices.SortFunc(batch, func(a, b keyed[R]) int {
-		return cmp.Or(cmp.Compare(a.attempts, b.attempts), cmp.Compare(a.rev, b.rev))
-	})
-	batch = batch[:l.Most]
 	slices.SortFunc(batch, func(a, b keyed[R]) int { return cmp.Compare(a.key, b.key) })
 	return batch
 }

@@ -106,9 +106,7 @@ func (o *outcome[R]) whole(tx *state.Tx, s *state.Snapshot) status.Status {
 			if failing++; first.job == nil || k < first.key {
 				first = keyed[R]{k, j}
 			}
-		} else if j.rev != 0 {
-			w.Rev = min(w.Rev, j.rev-1) // its turn comes: see Loop.Most
-		} else if !synced {
+		} else if j.rev == 0 && !synced {
 			old, _ := status.Statuses.One(tx, status.KeyOf(l.Table, k))
 			status.Statuses.Put(tx, status.Status{Table: w.Table, Key: k, Rev: old.Rev, Err: "its removal waits until " + w.Table + " is synced"})
 		}

@@ -37,10 +37,10 @@ type Links struct {
 	hands chan hand // one per link that is worked on: a socket does one thing at a time
 }
 
-// AtOnce is how many links are made or removed at once: the kernel waits for its own readers meanwhile.
-const AtOnce = 8
-
-const aliasPrefix = "weft:"
+const (
+	aliasPrefix = "weft:"
+	parallel    = 8 // links made or removed at once: the kernel waits for its own readers meanwhile
+)
 
 // hand is what links are made with.
 type hand struct {
@@ -51,8 +51,8 @@ type hand struct {
 // NewLinks opens netlink sockets of the current network namespace.
 func NewLinks(o Options) (*Links, error) {
 	o.Proc = cmp.Or(o.Proc, "/proc")
-	l := &Links{Options: o, hands: make(chan hand, AtOnce)}
-	for range AtOnce {
+	l := &Links{Options: o, hands: make(chan hand, parallel)}
+	for range parallel {
 		h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 		if err != nil {
 			return nil, fmt.Errorf("open netlink socket: %w", err)
