@@ -39,8 +39,11 @@ func TestWhatAPortSaysIsReadAgain(t *testing.T) {
 
 func TestRangesOfPortsAreWrittenAsFewAsTheyCanBe(t *testing.T) {
 	have := Merge([]Span{
-		{Protocol: policy.TCP, First: 8, Last: 15}, {Protocol: policy.TCP, First: 16, Last: 16}, {Protocol: policy.TCP, First: 4, Last: 7},
-		{Protocol: policy.UDP, First: 17, Last: 17}, {Protocol: policy.ICMP, First: 0x800, Last: 0x8ff},
+		{Protocol: policy.TCP, First: 8, Last: 15},
+		{Protocol: policy.TCP, First: 16, Last: 16},
+		{Protocol: policy.TCP, First: 4, Last: 7},
+		{Protocol: policy.UDP, First: 17, Last: 17},
+		{Protocol: policy.ICMP, First: 0x800, Last: 0x8ff},
 	})
 	if !slices.Equal(have, []string{"icmp/8", "tcp/4-16", "udp/17"}) {
 		t.Error(have)

@@ -73,4 +73,6 @@ func colon(field string) string {
 }
 
 // AskedFirst is the network that a pod asks for in place of the cluster's, by these annotations.
-func AskedFirst(annotations map[string]string) string { return annotations[cncfv1.DefaultNetworkAnnotation] }
+func AskedFirst(annotations map[string]string) string {
+	return annotations[cncfv1.DefaultNetworkAnnotation]
+}
