@@ -126,12 +126,24 @@ var Table = []Capability{
 			"`ips`, `mac`, `interface`, `default-route`, `cni-args`; an address that is taken on its wire is not used; network-status and events as Multus writes them; `weft net list` and `show`. " +
 			"OpenShift's `additionalNetworks` become definitions; where Multus calls, it attaches and the agent does not.",
 		Keys:     []string{"network-namespace-isolation=true"},
-		Kinds:    []string{"NetworkAttachmentDefinition", "MultiNetworkPolicy", "PodInterface"},
+		Kinds:    []string{"NetworkAttachmentDefinition"},
 		Commands: []string{"net list", "net show"},
 		Scripts: []string{
 			"pods_of_two_nodes_meet_on_a_wire", "a_pod_has_a_second_address_of_the_pod_network", "nics_come_and_go_while_a_pod_runs",
 			"the_default_route_leads_where_it_is_asked_to", "addresses_by_dhcp_are_kept_and_given_back", "an_address_that_is_taken_is_not_used",
 			"a_vlan_device_comes_with_the_first_nic_and_goes_with_the_last", "manifests_work_as_people_have_them", "multus_attaches_further_nics_once",
+		},
+	},
+	{
+		State: Works, Topic: "Policy at further NICs",
+		Text: "at those in the pod network always, at macvlan NICs with `policy-networks: all`: policies of all kinds, narrowed to networks by annotation " +
+			"`k8s.v1.cni.cncf.io/policy-for`, and MultiNetworkPolicy; pods of other nodes are known there by their labels; a NIC speaks with its own addresses alone. " +
+			"With `policy-networks: audit` flows tell what that would drop ([docs/networks.md](docs/networks.md#policy-at-further-nics)).",
+		Keys:  []string{"policy-networks=all"},
+		Kinds: []string{"MultiNetworkPolicy", "PodInterface"},
+		Scripts: []string{
+			"policy_holds_at_nics_that_share_an_uplink", "further_nics_are_tried_before_they_close", "a_policy_is_for_the_networks_that_it_names",
+			"labels_choose_peers_of_other_nodes_on_a_wire", "a_pod_that_makes_devices_on_its_uplink_gains_nothing",
 		},
 	},
 	{
@@ -245,7 +257,7 @@ var Table = []Capability{
 		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool"},
 	},
 
-	{State: Absent, Topic: "Secondary networks", Text: "overlay networks beside the pod network, bond, OVS and SR-IOV, `v1.multus-cni.io/default-network`; care for virtual machines beyond the pods that they run in"},
+	{State: Absent, Topic: "Secondary networks", Text: "overlay networks beside the pod network, bond, OVS and SR-IOV, a first NIC by another plugin; care for virtual machines beyond the pods that they run in"},
 	{
 		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, Ingress, Gateway API and other uses of Envoy",
 		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
