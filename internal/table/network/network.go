@@ -42,7 +42,7 @@ type Definition struct {
 	Namespace, Name string
 	Config          string // a CNI configuration, or a list of them, in JSON; empty: it lies on the nodes' disks
 	Resource        string // of a device plugin, that pods take a device from; empty: none
-	Wire            string // name of the wire that it leads to, where its configuration does not tell (weftnet.io/network)
+	Wire            string // name of the wire that it leads to, in place of what its configuration tells (weftnet.io/network); empty: that
 	Number          uint32 // of the network that it leads to; 0: that of pods
 	Policy          string // at its NICs, in place of policy-networks; empty: as that says
 }
