@@ -105,7 +105,7 @@ int from_uplink(struct __sk_buff *skb)
 	c->incarnation = to->incarnation;
 	if (!s || (s->flags & STATION_APART))
 		return counted(skb, c, enters(skb, c, to, d->nic, s));
-	c->audited = station_audits(s);
+	c->audited = station_audits(s) && station_audits(d); /* what a NIC may not say at all reaches none that is closed */
 	from = nic_at(s->nic);
 	if (!from || !station_signed(skb, s, 0))
 		return station_refuse(skb, c);

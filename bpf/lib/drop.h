@@ -22,7 +22,8 @@ static __always_inline void count(struct __sk_buff *skb, __u32 hook, __u32 reaso
 	count_bytes(skb->len, hook, reason);
 }
 
-/* The one way out for a drop. Where nothing is to be dropped (policy-networks: audit) it passes, and is told as audited. Multicast chatter of a workload's own stack is counted, but gives no event. */
+/* The one way out for a drop. Where nothing is to be dropped (policy-networks: audit) it passes, and is told as audited. Multicast chatter of
+ * a workload's own stack is counted, but gives no event. */
 GLOBAL drop(struct __sk_buff *skb, struct context *c, __u32 reason)
 {
 	if (!c)

@@ -17,8 +17,8 @@ import (
 )
 
 // uplink NAME makes a device of the node that NICs may share; member UPLINK NAME MAC ADDRESSES identity=N network=N is such a NIC. Frames
-// that tests make have no sign, so that of a NIC is 0, unless unsigned is said: then frames with its address are not its own. inside NAME
-// says whose programs from_nic and to_nic are from now on, with the sign of what comes by the wire.
+// that tests make have no sign, so that of a NIC is 0, unless unsigned is said: then frames with its address are not its own. Of one that is
+// audited nothing is dropped. inside NAME says whose programs from_nic and to_nic are from now on, with the sign of what comes by the wire.
 var (
 	_ = declare("uplink", opened(func(b *bench, ts *testscript.TestScript, args []string) {
 		ifindex, err := b.addDevice(args[0])
@@ -67,6 +67,9 @@ func member(b *bench, ts *testscript.TestScript, args []string) {
 	s := abi.Station{Nic: row.Ifindex}
 	if slices.Contains(args, "apart") {
 		s.Flags |= abi.StationApart
+	}
+	if slices.Contains(args, "audited") {
+		s.Flags |= abi.StationAudited
 	}
 	if slices.Contains(args, "unsigned") {
 		s.Sign, s.GroupSign = 1, 2
