@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,11 +81,25 @@ type rangeText struct {
 // FlatFiles are where the plugin looks for a flat file, after configuration_path of the configuration.
 var FlatFiles = []string{"/etc/kubernetes/cni/net.d/whereabouts.d/whereabouts.conf", "/etc/cni/net.d/whereabouts.d/whereabouts.conf"}
 
-// FlatFile is the configuration_path of a configuration; empty: none.
-func FlatFile(config []byte) string {
+// places are the directories that a configuration_path may name a file of. It is written by who may write a definition, and read by an agent that may
+// read every file of the node.
+var places = []string{"/etc/cni/net.d", "/etc/kubernetes/cni/net.d"}
+
+// FlatFile is the configuration_path of a configuration; empty: none, or one that is not read, as the gaps say.
+func FlatFile(config []byte) (string, []gap.Gap) {
+	var r address.Reader
 	var whole struct{ IPAM text }
 	_ = json.Unmarshal(config, &whole) // Parse tells what is wrong with it
-	return whole.IPAM.Path
+	return whole.IPAM.flatFile(&r), r.Gaps
+}
+
+func (t text) flatFile(r *address.Reader) string {
+	below := func(place string) bool { return strings.HasPrefix(t.Path, place+"/") }
+	if t.Path == "" || path.Clean(t.Path) == t.Path && !strings.Contains(t.Path, "\x00") && slices.ContainsFunc(places, below) {
+		return t.Path
+	}
+	r.Reject("ipam.configuration_path", "%q is not read: write the path of a file below %s, without . and ..", t.Path, strings.Join(places, " or "))
+	return ""
 }
 
 // Rangeless tells whether a configuration leaves the range to the flat file.
@@ -107,6 +122,7 @@ func Parse(config, flat []byte) (Ranges, []gap.Gap) {
 		return Ranges{}, r.Gaps
 	}
 	t := whole.IPAM
+	t.flatFile(&r)
 	if len(flat) > 0 {
 		var file text
 		if err := json.Unmarshal(flat, &file); err != nil {

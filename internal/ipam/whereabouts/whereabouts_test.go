@@ -35,6 +35,11 @@ func TestWhatAConfigurationSays(t *testing.T) {
 		{"slices", `{"range": "10.0.0.0/16", "node_slice_size": "/22"}`, "", "10.0.0.0/16 10.0.0.1-10.0.255.254 slices /22"},
 		{"a slice longer than the range", `{"range": "192.168.2.0/24", "node_slice_size": "/22"}`, "", "ipam.node_slice_size: 192.168.2.0/24 cannot be divided into parts of /22"},
 		{"a flat file fills", `{"exclude": ["10.0.0.1"]}`, `{"range": "10.0.0.0/30", "exclude": ["10.0.0.2"], "gateway": "10.0.0.2", "enable_overlapping_ranges": false}`, "10.0.0.0/30 10.0.0.2-10.0.0.2 gateway 10.0.0.2"},
+		{"a file of the node's", `{"range": "10.0.0.0/30", "configuration_path": "/etc/cni/net.d/whereabouts.d/lan.conf"}`, "", "10.0.0.0/30 10.0.0.1-10.0.0.2"},
+		{"no file of CNI's", `{"range": "10.0.0.0/30", "configuration_path": "/dev/zero"}`, "", elsewhere("/dev/zero")},
+		{"a way out of CNI's files", `{"range": "10.0.0.0/30", "configuration_path": "/etc/cni/net.d/../../shadow"}`, "", elsewhere("/etc/cni/net.d/../../shadow")},
+		{"a directory that only begins so", `{"range": "10.0.0.0/30", "configuration_path": "/etc/cni/net.data/lan.conf"}`, "", elsewhere("/etc/cni/net.data/lan.conf")},
+		{"a path of no beginning", `{"range": "10.0.0.0/30", "configuration_path": "lan.conf"}`, "", elsewhere("lan.conf")},
 		{"addresses beside", `{"addresses": [{"address": "10.9.0.5/24"}]}`, "", " and 10.9.0.5/24"},
 		{"nothing", `{}`, "", "ipam.range: there is no range to give addresses from, such as 192.168.2.0/24"},
 		{"no subnet", `{"range": "10.0.0.0"}`, "", `ipam.range: "10.0.0.0" is no range: write a subnet such as 192.168.2.0/24, or its first and last address, 192.168.2.10-192.168.2.20/24`},
@@ -51,6 +56,11 @@ func TestWhatAConfigurationSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// elsewhere is said of a configuration_path that is not read.
+func elsewhere(path string) string {
+	return fmt.Sprintf("ipam.configuration_path: %q is not read: write the path of a file below /etc/cni/net.d or /etc/kubernetes/cni/net.d, without . and ..", path)
 }
 
 func text2(r Ranges, gaps []gap.Gap) string {

@@ -110,6 +110,7 @@ func TestADefinitionIsRejectedWithTheField(t *testing.T) {
 		`{"type": "bridge", "vlan": 5000}`:           "vlan: 5000 is not a number from 0 to 4094",
 		`{"type": "macvlan", "ipam": {"type": "static", "addresses": [{"address": "10.0.0.1"}]}}`:                    `ipam.addresses[0].address: "10.0.0.1" is no address with the length of its subnet`,
 		`{"type": "macvlan", "ipam": {"type": "static", "addresses": [{"address": "10.0.0.1/24", "gateway": "x"}]}}`: `ipam.addresses[0].gateway: "x" is no address`,
+		`{"type": "macvlan", "ipam": {"type": "whereabouts", "configuration_path": "/dev/zero"}}`:                    `ipam.configuration_path: "/dev/zero" is not read`,
 	} {
 		if _, gaps := attachment.Define("shop", "net", config); !strings.Contains(gap.Text(gaps), want) {
 			t.Errorf("%s: %q, want %q", config, gap.Text(gaps), want)

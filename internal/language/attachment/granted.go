@@ -21,7 +21,8 @@ var grants = map[string]func(config []byte) []gap.Gap{
 	ClusterIPAM: ranges,
 	Whereabouts: func(config []byte) []gap.Gap {
 		if whereabouts.Rangeless(config) {
-			return nil // a file on the nodes may have the range
+			_, gaps := whereabouts.FlatFile(config) // it may have the range
+			return gaps
 		}
 		return ranges(config)
 	},

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +30,7 @@ type API = *rest.Config
 type Config struct {
 	API  API
 	Node string
+	Root string // prefix of host paths of flat files; empty: none
 	Log  *slog.Logger
 }
 
@@ -133,25 +132,6 @@ func (c *Cluster) read(t grant.Terms) (whereabouts.Ranges, error) {
 		return r, errors.New(gap.Text(gaps))
 	}
 	return r, nil
-}
-
-// flat is the text of the flat file; empty: there is none.
-func (c *Cluster) flat(config []byte) ([]byte, error) {
-	own := whereabouts.FlatFile(config)
-	if own != "" {
-		text, err := os.ReadFile(own)
-		if err != nil {
-			return nil, fmt.Errorf("ipam.configuration_path: %w", err)
-		}
-		return text, nil
-	}
-	for _, path := range whereabouts.FlatFiles {
-		text, err := os.ReadFile(path)
-		if !errors.Is(err, fs.ErrNotExist) {
-			return text, err
-		}
-	}
-	return nil, nil
 }
 
 // request is what is asked of the book.

@@ -1,12 +1,15 @@
 package order
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/ipam/address"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
@@ -32,16 +35,35 @@ func said(g address.Grant, err error) string {
 	return strings.Join(out, ", ")
 }
 
-func TestWhatConfigurationsGrant(t *testing.T) {
-	flat := t.TempDir() + "/whereabouts.conf"
-	if err := os.WriteFile(flat, []byte(`{"range": "10.3.0.0/24", "gateway": "10.3.0.1"}`), 0o600); err != nil {
+// flatFiles is a root of a node with a flat file, and with what is none.
+func flatFiles(t *testing.T) string {
+	root := t.TempDir()
+	at := root + "/etc/cni/net.d/"
+	err := errors.Join(
+		os.MkdirAll(at, 0o755),
+		os.WriteFile(at+"lan.conf", []byte(`{"range": "10.3.0.0/24", "gateway": "10.3.0.1"}`), 0o600),
+		os.WriteFile(at+"long", make([]byte, longest+1), 0o600),
+		os.Symlink("/dev/zero", at+"zero"),
+		unix.Mkfifo(at+"pipe", 0o600),
+	)
+	if err != nil {
 		t.Fatal(err)
 	}
+	return root
+}
+
+func TestWhatConfigurationsGrant(t *testing.T) {
+	root := flatFiles(t)
+	at := root + "/etc/cni/net.d/"
 	for _, c := range []struct{ what, ipam, asked, want string }{
 		{"a range, without the gateway", `"weft", "range": "10.1.0.0/24", "gateway": "10.1.0.1"`, "", "10.1.0.2/24 via 10.1.0.1"},
 		{"routes take the gateway", `"weft", "range": "10.1.0.0/24", "gateway": "10.1.0.9", "routes": [{"dst": "10.9.0.0/16"}]`, "", "10.1.0.1/24 via 10.1.0.9, 10.9.0.0/16 by 10.1.0.9"},
 		{"several ranges, and what every NIC has", `"whereabouts", "range": "10.1.0.16-10.1.0.20/24", "ipRanges": [{"range": "fd01::/64"}], "addresses": [{"address": "10.2.0.1/32"}]`, "", "10.1.0.16/24, fd01::1/64, 10.2.0.1/32"},
-		{"the flat file of the node", `"whereabouts", "configuration_path": "` + flat + `"`, "", "10.3.0.2/24 via 10.3.0.1"},
+		{"the flat file of the node", `"whereabouts", "configuration_path": "/etc/cni/net.d/lan.conf"`, "", "10.3.0.2/24 via 10.3.0.1"},
+		{"a device elsewhere", `"whereabouts", "configuration_path": "/dev/zero"`, "", `ipam.configuration_path: "/dev/zero" is not read: write the path of a file below /etc/cni/net.d or /etc/kubernetes/cni/net.d, without . and ..`},
+		{"a pipe", `"whereabouts", "configuration_path": "/etc/cni/net.d/pipe"`, "", "ipam.configuration_path: " + at + "pipe is not a regular file: put the flat file of whereabouts there"},
+		{"a file without end", `"whereabouts", "configuration_path": "/etc/cni/net.d/long"`, "", "ipam.configuration_path: " + at + "long is longer than 64 KiB, which no flat file of whereabouts is"},
+		{"a device by another name", `"whereabouts", "configuration_path": "/etc/cni/net.d/zero"`, "", "ipam.configuration_path: " + at + "zero is not a regular file: put the flat file of whereabouts there"},
 		{"the address that the pod asks for, excluded or not", `"weft", "range": "10.1.0.0/24", "exclude": ["10.1.0.64/26"], "gateway": "10.1.0.1"`, "10.1.0.77", "10.1.0.77/24 via 10.1.0.1"},
 		{"the gateway", `"weft", "range": "10.1.0.0/24", "gateway": "10.1.0.1"`, "10.1.0.1", "ips[0]: 10.1.0.1 is the gateway of 10.1.0.0/24: ask for another"},
 		{"the broadcast address", `"weft", "range": "10.1.0.0/24"`, "10.1.0.255/24", "ips[0]: 10.1.0.255 is the first or the last address of 10.1.0.0/24, and no NIC's: ask for another"},
@@ -49,7 +71,7 @@ func TestWhatConfigurationsGrant(t *testing.T) {
 		{"two of one range", `"weft", "range": "10.1.0.0/24"`, "10.1.0.5 10.1.0.6", "ips[1]: 10.1.0.6 is of 10.1.0.0/24, as 10.1.0.5 is: a NIC has one address of each range"},
 		{"nothing to give", `"whereabouts"`, "", `ipam.range: there is no range to give addresses from, such as 192.168.2.0/24`},
 	} {
-		granter, err := New(Config{API: apitest.New(t).Config(), Node: "a", Log: slog.New(slog.DiscardHandler)})
+		granter, err := New(Config{API: apitest.New(t).Config(), Node: "a", Root: root, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
