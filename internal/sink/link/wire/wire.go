@@ -150,6 +150,19 @@ func ToPort(port uint16) []bpf.Instruction {
 	return list
 }
 
+// Neighbors takes neighbour solicitations and advertisements of IPv6, from this wire (RFC 4861 7.1: a router would have made the hop limit less than 255).
+func Neighbors() []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: ethernet + 6, Size: 2}, // next header, hop limit
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.IPPROTO_ICMPV6<<8 | 255, SkipTrue: 4},
+		bpf.LoadAbsolute{Off: ethernet + ip6, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: solicits, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: tells, SkipTrue: 1},
+		bpf.RetConstant{Val: longest},
+		bpf.RetConstant{Val: 0},
+	}
+}
+
 // All takes whatever the EtherType of the socket lets through.
 func All() []bpf.Instruction { return []bpf.Instruction{bpf.RetConstant{Val: longest}} }
 

@@ -60,6 +60,41 @@ func TestAFilterTakesWholePacketsToAPort(t *testing.T) {
 	}
 }
 
+func TestAFilterTakesNeighboursOnly(t *testing.T) {
+	vm, err := bpf.NewVM(Neighbors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	solicitation := Probe(from, netip.MustParseAddr("fd00::7"))
+	with := func(at int, is byte) []byte {
+		frame := bytes.Clone(solicitation)
+		frame[at] = is
+		return frame
+	}
+	for what, c := range map[string]struct {
+		frame []byte
+		takes bool
+	}{
+		"a solicitation":       {solicitation, true},
+		"an advertisement":     {with(ethernet+ip6, tells), true},
+		"a router's":           {with(ethernet+ip6, 134), false},
+		"a redirection":        {with(ethernet+ip6, 137), false},
+		"a ping":               {with(ethernet+ip6, 128), false},
+		"one that was routed":  {with(ethernet+7, 254), false},
+		"TCP":                  {with(ethernet+6, 6), false},
+		"one that is cut off":  {solicitation[:ethernet+ip6], false},
+		"an Ethernet's header": {solicitation[:ethernet], false},
+	} {
+		n, err := vm.Run(c.frame)
+		if err != nil || n > 0 != c.takes {
+			t.Errorf("%s: %d bytes are taken, %v", what, n, err)
+		}
+		if _, claims := ReadClaim(c.frame); claims && n < len(c.frame) {
+			t.Errorf("%s: it claims an address, and %d bytes of it are taken", what, n)
+		}
+	}
+}
+
 func TestWhoAsksForAnAddressIsUnderstood(t *testing.T) {
 	for _, text := range []string{"10.0.0.7", "fd00::1:7"} {
 		a := netip.MustParseAddr(text)
