@@ -12,7 +12,8 @@
 //
 // # Invariants
 //
-//   - What was on the wire before the wait is over is heard, however late this process gets to it.
+//   - What was on the wire before the wait is over is heard, however late this process gets to it, as far as the socket's buffer holds it, and 4,096
+//     frames of it. Only ARP and neighbour discovery take room in it. A flood of these can hide an answer; it cannot hold a NIC up.
 //   - An answer is a stranger's word: it keeps an address from being used, and does nothing else.
 //
 // Sources: RFC 5227 1.1 (times) and 2.1; RFC 4862 5.4 for IPv6.
@@ -103,14 +104,7 @@ func Probe(ctx context.Context, d Device, addresses []netip.Addr, mode Mode) (*F
 		if len(of) == 0 {
 			continue
 		}
-		etherType := uint16(wire.IPv6)
-		if v4 {
-			etherType = wire.ARP
-		}
-		s, err := wire.Open(d.Index, etherType, wire.All()) // before the goroutine, which is in any namespace
-		if err == nil && !v4 {
-			err = s.Join(d.Index, wire.AllNodes)
-		}
+		s, err := open(d, v4) // before the goroutine, which is in any namespace
 		families++
 		go func() {
 			if err != nil {
@@ -132,6 +126,22 @@ func Probe(ctx context.Context, d Device, addresses []netip.Addr, mode Mode) (*F
 		errs = append(errs, r.err)
 	}
 	return first, errors.Join(errs...)
+}
+
+// open opens a socket that hears what is said of addresses of a family.
+func open(d Device, v4 bool) (*wire.Socket, error) {
+	if v4 {
+		return wire.Open(d.Index, wire.ARP, wire.All())
+	}
+	s, err := wire.Open(d.Index, wire.IPv6, wire.Neighbors())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Join(d.Index, wire.AllNodes); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // Announce tells the wire of IPv4 addresses that a device has now, and again in two seconds (RFC 5227 2.3). What is lost others find out by asking.
@@ -191,15 +201,31 @@ func listen(ctx context.Context, s *wire.Socket, d Device, addresses []netip.Add
 			return found, nil
 		}
 	}
-	for {
-		frame, err := s.Waiting()
-		if err != nil || frame == nil {
-			return nil, errors.Join(err, ctx.Err())
+	return rest(ctx, s.Waiting, d, addresses)
+}
+
+// most is how many frames are looked at after a wait. A socket's buffer of the usual 208 KiB holds fewer; with a larger one, or a flood that fills it
+// as fast as it is read, there would be no end.
+const most = 4096
+
+// rest hears what has come already.
+func rest(ctx context.Context, waiting func() ([]byte, error), d Device, addresses []netip.Addr) (*Found, error) {
+	for range most {
+		if ctx.Err() != nil {
+			break
+		}
+		frame, err := waiting()
+		if err != nil {
+			return nil, fmt.Errorf("hear who has an address: %w", err)
+		}
+		if frame == nil {
+			break
 		}
 		if found := claims(frame, d, addresses); found != nil {
 			return found, nil
 		}
 	}
+	return nil, ctx.Err()
 }
 
 func claims(frame []byte, d Device, addresses []netip.Addr) *Found {

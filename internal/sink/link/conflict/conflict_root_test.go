@@ -1,16 +1,20 @@
 package conflict
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
 	"weftnet.io/weftnet/internal/nettest/netns"
+	"weftnet.io/weftnet/internal/nettest/pace"
+	"weftnet.io/weftnet/internal/sink/link/wire"
 )
 
 // wireOf is a wire between two machines: the device of the first, and the second, which has addresses.
@@ -88,6 +92,59 @@ func awaitWire(t *testing.T, ns *netns.Namespace) {
 		})
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestABusyWireLeavesRoomForAnswers has a machine whose other traffic comes first.
+func TestABusyWireLeavesRoomForAnswers(t *testing.T) {
+	asker, d, other, _ := wireOf(t)
+	wanted := netip.MustParseAddr("fd00:9::7")
+	var hears *wire.Socket
+	var claim, traffic []byte
+	err := asker.Do(func() (err error) {
+		hears, err = open(d, false)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hears.Close()
+	err = other.Do(func() error {
+		l, err := netlink.LinkByName("wire0")
+		if err != nil {
+			return err
+		}
+		s, err := wire.Open(l.Attrs().Index, wire.IPv6, wire.Neighbors())
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		claim = wire.Probe(l.Attrs().HardwareAddr, wanted)
+		traffic = bytes.Clone(claim)
+		traffic[14+6] = 17 // UDP
+		_, err = s.Write(traffic)
+		if err == nil {
+			_, err = s.Write(claim)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hears.SetReadDeadline(time.Now().Add(pace.Slow(10 * time.Second))); err != nil {
+		t.Fatal(err)
+	}
+	for { // the kernels speak of their own addresses, too
+		frame, err := hears.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(frame, traffic) {
+			t.Error("traffic takes room that answers need")
+		}
+		if bytes.Equal(frame, claim) {
+			return
 		}
 	}
 }
