@@ -31,7 +31,7 @@ func silences() state.AnyDerivation {
 			if _, own := grant.Lapses.One(r, key); !all && !own {
 				return nil
 			}
-			return []grant.Silence{{ContainerID: m.Want.ContainerID, Interface: m.Want.Interface, Netns: m.Want.Netns}}
+			return []grant.Silence{m.Silence()}
 		},
 	}
 }

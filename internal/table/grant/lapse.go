@@ -23,6 +23,8 @@ type Silence struct {
 	ContainerID string
 	Interface   string
 	Netns       string // path
+	Index       int    // of its device there; 0: not known
+	MAC         string // that it was made with; empty: not known
 }
 
 func (Silence) Header() []string { return []string{"ContainerID", "Interface"} }

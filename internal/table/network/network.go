@@ -154,6 +154,12 @@ type Made struct {
 	Device    string // what it is made of, in JSON as device plugins have it; empty: not known
 }
 
+// Silence is the NIC as one that must not send.
+func (m Made) Silence() grant.Silence {
+	w := m.Want
+	return grant.Silence{ContainerID: w.ContainerID, Interface: w.Interface, Netns: w.Netns, Index: m.Index, MAC: m.MAC}
+}
+
 // DNS is what a network says of name service. Nothing here acts on it.
 type DNS struct {
 	Servers []string `json:"nameservers,omitempty"`

@@ -8,9 +8,15 @@
 //	$ tc qdisc show dev net1
 //	qdisc blackhole 8001: root refcnt 2
 //
+// A NIC is found by its index, since who runs in the namespace may rename it. KubeVirt does, and gives its name and its MAC address to another device:
+//
+//	3: net1-nic  02:5a:11:00:00:02  master k6t-net1   the NIC
+//	5: net1      02:00:0a:00:c8:0a  dummy              none
+//
 // # Invariants
 //
 //   - Everything may be repeated, and a NIC or a namespace that is gone is silent enough.
+//   - A device of that index in a namespace where nothing has the NIC's MAC address is another's, and is left alone.
 //   - A process with NET_ADMIN in the namespace can take the queue away; the next comparison puts it back.
 //
 // # Example
@@ -26,6 +32,7 @@ import (
 	"iter"
 	"maps"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 
@@ -53,8 +60,11 @@ func (n *NICs) Dump(context.Context) (iter.Seq2[state.Key, grant.Silence], error
 		if m.Want.Terms.Type == "" {
 			continue
 		}
-		row := grant.Silence{ContainerID: m.Want.ContainerID, Interface: m.Want.Interface, Netns: m.Want.Netns}
-		err := n.in(row, func(h *netlink.Handle, d netlink.Link) error {
+		row := m.Silence()
+		err := n.in(row, func(h *netlink.Handle, d netlink.Link, other error) error {
+			if other != nil {
+				return nil
+			}
 			q, err := silent(h, d)
 			if q != nil {
 				list[grant.Silences.Key(row)] = row
@@ -70,7 +80,10 @@ func (n *NICs) Dump(context.Context) (iter.Seq2[state.Key, grant.Silence], error
 
 // Set silences NICs.
 func (n *NICs) Set(_ context.Context, rows []grant.Silence) error {
-	return n.each(rows, func(h *netlink.Handle, d netlink.Link) error {
+	return n.each(rows, func(h *netlink.Handle, d netlink.Link, other error) error {
+		if other != nil {
+			return other
+		}
 		if q, err := silent(h, d); err != nil || q != nil {
 			return err
 		}
@@ -80,7 +93,10 @@ func (n *NICs) Set(_ context.Context, rows []grant.Silence) error {
 
 // Unset lets NICs speak.
 func (n *NICs) Unset(_ context.Context, rows []grant.Silence) error {
-	return n.each(rows, func(h *netlink.Handle, d netlink.Link) error {
+	return n.each(rows, func(h *netlink.Handle, d netlink.Link, other error) error {
+		if other != nil {
+			return nil
+		}
 		q, err := silent(h, d)
 		if err != nil || q == nil {
 			return err
@@ -89,7 +105,10 @@ func (n *NICs) Unset(_ context.Context, rows []grant.Silence) error {
 	})
 }
 
-func (n *NICs) each(rows []grant.Silence, do func(*netlink.Handle, netlink.Link) error) error {
+// doer does something to the device of a NIC's index; other says that it is not the NIC.
+type doer func(h *netlink.Handle, d netlink.Link, other error) error
+
+func (n *NICs) each(rows []grant.Silence, do doer) error {
 	var errs []error
 	for _, row := range rows {
 		if err := n.in(row, do); err != nil {
@@ -100,14 +119,17 @@ func (n *NICs) each(rows []grant.Silence, do func(*netlink.Handle, netlink.Link)
 }
 
 // in does something to a NIC that is there.
-func (n *NICs) in(row grant.Silence, do func(*netlink.Handle, netlink.Link) error) error {
+func (n *NICs) in(row grant.Silence, do doer) error {
 	if _, err := os.Stat(n.Root + row.Netns); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	err := inside.Do(n.Root+row.Netns, func(h *netlink.Handle) error {
-		d, err := h.LinkByName(row.Interface)
+		d, err := find(h, row)
 		if err == nil {
-			err = do(h, d)
+			var other error
+			if other, err = stranger(h, d, row); err == nil {
+				err = do(h, d, other)
+			}
 		}
 		if _, gone := errors.AsType[netlink.LinkNotFoundError](err); gone {
 			return nil
@@ -118,6 +140,27 @@ func (n *NICs) in(row grant.Silence, do func(*netlink.Handle, netlink.Link) erro
 		return fmt.Errorf("silence %s of container %s: %w", row.Interface, row.ContainerID, err)
 	}
 	return nil
+}
+
+// find finds the device of a NIC.
+func find(h *netlink.Handle, row grant.Silence) (netlink.Link, error) {
+	if row.Index == 0 {
+		return h.LinkByName(row.Interface)
+	}
+	return h.LinkByIndex(row.Index)
+}
+
+// stranger says that a device is not the NIC that was made.
+func stranger(h *netlink.Handle, d netlink.Link, row grant.Silence) (other, err error) {
+	has := func(d netlink.Link) bool { return d.Attrs().HardwareAddr.String() == row.MAC }
+	if row.Index == 0 || row.MAC == "" || has(d) {
+		return nil, nil
+	}
+	list, err := h.LinkList() // the NIC's may be at a device that stands for it
+	if err != nil || slices.ContainsFunc(list, has) {
+		return nil, err
+	}
+	return fmt.Errorf("device %d of the pod, %s, has the MAC %s, and no device there has %s, which the NIC was made with", row.Index, d.Attrs().Name, d.Attrs().HardwareAddr, row.MAC), nil
 }
 
 // silent is the queue that drops all; nil: there is none.
