@@ -55,7 +55,7 @@ const (
 	lastPort  = 32000 // what programs get without asking begins above
 	every     = 10 * time.Millisecond
 	patience  = 30 * time.Second // for one call
-	again     = time.Second      // after which another call is made, if one that shows that agents are there was not told: it may be lost
+	again     = 3 * time.Second  // after which another call is made, if one that shows that agents are there was not told: it may be lost. The relay holds a flow for a second
 )
 
 // Follower follows.
