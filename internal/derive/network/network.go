@@ -159,14 +159,15 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 			want = append(want, made[at])
 			continue
 		}
-		definition, wire, no := d.define(r, i.Namespace, q)
+		definition, row, no := d.define(r, i.Namespace, q)
+		i.Policy = row.Policy
 		waits := false
 		if no == nil && definition.Granted() {
 			i.Terms = definition.Terms(q, pod.Owner)
 			definition, q, waits, no = d.granted(r, i, definition, q)
 		}
 		if no == nil && !waits {
-			no = complete(&i, definition, wire, q)
+			no = complete(&i, definition, row.Wire, q)
 		}
 		switch {
 		case no != nil:
@@ -225,22 +226,22 @@ type refusal struct {
 	missing       bool // there is no such definition
 }
 
-// define reads the definition that a request from a namespace names, and what it says itself of its wire.
-func (d deriver) define(r state.Reader, from string, q attachment.Request) (definition attachment.Definition, wire string, no *refusal) {
+// define reads the definition that a request from a namespace names. Its row has no name of a wire where it may not give one.
+func (d deriver) define(r state.Reader, from string, q attachment.Request) (definition attachment.Definition, row network.Definition, no *refusal) {
 	name, config := q.Namespace+"/"+q.Name, d.t.Config(r).Networks
 	if !config.Reaches(from, q.Namespace) {
-		return definition, "", &refusal{name + " lies in another namespace, and network-namespace-isolation is on", "copy it to namespace " + from, false}
+		return definition, row, &refusal{name + " lies in another namespace, and network-namespace-isolation is on", "copy it to namespace " + from, false}
 	}
-	row, ok := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
-	if !ok {
+	row, there := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
+	if !there {
 		lacks, advice := attachment.Missing(r, q, config.Isolation)
-		return definition, "", &refusal{lacks, advice, true}
+		return definition, row, &refusal{lacks, advice, true}
 	}
 	definition, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
 	if len(gaps) == 0 {
 		gaps = definition.Unfit()
 	}
-	return definition, row.Wire, unfit(name, gaps)
+	return definition, row, unfit(name, gaps)
 }
 
 func unfit(definition string, gaps []gap.Gap) *refusal {

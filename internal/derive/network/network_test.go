@@ -117,6 +117,39 @@ func TestWhatIsMadeStaysWhateverBecomesOfItsDefinitionAndItsPod(t *testing.T) {
 	}
 }
 
+func TestANICKeepsWhatItsDefinitionSaidOfPolicyWhenItWasMade(t *testing.T) {
+	b := newBench()
+	closed := macvlan("shop", "storage", "ens224")
+	closed.Policy = "all"
+	b.write(func(tx *state.Tx) {
+		b.t.Attachments.Put(tx, first)
+		b.t.Pods.Put(tx, pod("storage"))
+		network.Definitions.Put(tx, closed)
+	})
+	b.step()
+	expect := func(when string) {
+		t.Helper()
+		for i := range network.Interfaces.All(b.db.Snapshot()) {
+			if i.Policy == "all" {
+				return
+			}
+		}
+		t.Errorf("%s: got\n%s", when, b.rows())
+	}
+	expect("it is to be made")
+	b.write(func(tx *state.Tx) {
+		for i := range network.Interfaces.All(tx) {
+			network.Finished.Put(tx, made(i))
+		}
+		network.Definitions.Put(tx, macvlan("shop", "storage", "ens224"))
+	})
+	b.step()
+	expect("the definition says nothing any more")
+	b.write(func(tx *state.Tx) { network.Definitions.Delete(tx, table.ObjectKey("shop", "storage")) })
+	b.step()
+	expect("the definition is gone")
+}
+
 func TestAPodThatAsksForAnotherFirstNetworkGetsNoOtherSilently(t *testing.T) {
 	for _, c := range []struct{ asks, want string }{
 		{"plain", ""},

@@ -117,10 +117,14 @@ func members(t *table.Tables) state.AnyDerivation {
 	}
 }
 
-// HowAt says how policy is enforced at a NIC: what its definition says, else its pod's namespace, else the configuration.
+// HowAt says how policy is enforced at a NIC: what its definition says, else its pod's namespace, else the configuration. A definition that is
+// gone says what it did when the NIC was made: to delete one opens nothing.
 func HowAt(t *table.Tables, r state.Reader, i network.Interface) string {
 	namespace, name, _ := strings.Cut(i.Definition, "/")
-	d, _ := network.Definitions.One(r, table.ObjectKey(namespace, name))
+	d, there := network.Definitions.One(r, table.ObjectKey(namespace, name))
+	if !there {
+		d.Policy = i.Policy
+	}
 	n, _ := t.Namespaces.One(r, state.Join(i.Namespace))
 	return t.Config(r).Networks.At(d.Policy, n.NICs)
 }

@@ -116,6 +116,31 @@ func TestWithPrimaryAloneNoUplinkIsWatched(t *testing.T) {
 	b.expect("", 0)
 }
 
+// Who may delete a definition opens nothing by it.
+func TestADefinitionThatIsGoneSaysWhatItDidWhenItsNICWasMade(t *testing.T) {
+	const open, closed = "", "ens192  node, ens192 02:00:00:00:0a:01 NIC, ens192 02:00:00:00:50:01 node"
+	for _, c := range []struct{ made, now, key, there, gone string }{
+		{settingsnetwork.All, settingsnetwork.All, settingsnetwork.Primary, closed, closed},
+		{settingsnetwork.All, settingsnetwork.Primary, settingsnetwork.Primary, open, closed},
+		{"", "", settingsnetwork.Primary, open, open},
+		{"", "", settingsnetwork.All, closed, closed},
+		{settingsnetwork.Primary, settingsnetwork.All, settingsnetwork.All, closed, open},
+	} {
+		b := newBench(t)
+		nic := made("c1", "02:00:00:00:0a:01", macvlan)
+		nic.Want.Definition, nic.Want.Policy = "shop/storage", c.made
+		b.write(func(tx *state.Tx) {
+			b.t.Devices.Put(tx, table.Device{Index: 3, Name: "ens192", MAC: "02:00:00:00:50:01"})
+			network.Definitions.Put(tx, network.Definition{Namespace: "shop", Name: "storage", Policy: c.now})
+			network.Finished.Put(tx, nic)
+			b.policy(c.key)(tx)
+		})
+		b.expect(c.there, 0)
+		b.write(func(tx *state.Tx) { network.Definitions.Delete(tx, table.ObjectKey("shop", "storage")) })
+		b.expect(c.gone, 0)
+	}
+}
+
 func TestNumbersOfMembersAreThoseOfNothingElse(t *testing.T) {
 	m := station.Member{ContainerID: "c1", Interface: "net1"}
 	if n := m.Incarnation(); n < 1<<30 || n >= 1<<31 {

@@ -73,6 +73,7 @@ type Interface struct {
 	Definition  string // namespace/name of what it was made by
 	Request     string // what the pod says of it, in JSON: with another text it is another NIC
 	Wire        string // where it leads, in words: ens192, VLAN 100
+	Policy      string // what its definition said in place of policy-networks when it was made; empty: nothing
 	Type        string // of the plugin that makes it
 	Uplink      string // device of the node that the plugin puts it on; empty: none, or one that the plugin finds
 	Own         bool   // the agent makes it, in the pod network
