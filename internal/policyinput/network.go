@@ -12,21 +12,34 @@ import (
 )
 
 // In gives those of the rules that hold at NICs in a network; 0 is that of pods. A rule that names definitions is for the networks that these
-// lead to, whatever other definitions lead there, too.
-func In(r state.Reader, rules []policy.Rule, number uint32) []policy.Rule {
+// lead to, whatever other definitions lead there, too; and for those where NICs of this node are that were made by one of them: an edit of a
+// definition opens none of these.
+func In(r state.Reader, t *table.Tables, rules []policy.Rule, number uint32) []policy.Rule {
 	if !slices.ContainsFunc(rules, func(rule policy.Rule) bool { return rule.Networks != nil }) {
 		return rules
+	}
+	config, made := t.Config(r).Networks, map[string]bool{}
+	for m := range station.Members.By(r, station.ByNetwork, state.Join(number)) {
+		made[m.Definition] = true
 	}
 	out := []policy.Rule{}
 	for _, rule := range rules {
 		if rule.Networks == nil || slices.ContainsFunc(rule.Networks, func(name string) bool {
+			if made[name] {
+				return true
+			}
 			n, known := NetworkOf(r, name)
-			return known && n == number
+			return known && n == number && (number != 0 || rule.Origin.Namespace != "" || config.Trusts(namespaceOf(name)))
 		}) {
 			out = append(out, rule)
 		}
 	}
 	return out
+}
+
+func namespaceOf(name string) string {
+	namespace, _, _ := strings.Cut(name, "/")
+	return namespace
 }
 
 // NetworkOf is the number of the network that a definition leads to, by namespace/name. One that is gone is known by the NICs of this node

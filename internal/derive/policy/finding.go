@@ -86,10 +86,10 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 		_, there := f.t.Services.One(r, table.ObjectKey(namespace, name))
 		return there
 	}
-	w.Network = func(name string) bool {
+	w.Network = func(name string) (uint32, bool) {
 		namespace, short, _ := strings.Cut(name, "/")
-		_, there := network.Definitions.One(r, table.ObjectKey(namespace, short))
-		return there
+		d, there := network.Definitions.One(r, table.ObjectKey(namespace, short))
+		return d.Number, there
 	}
 	for _, g := range append(slices.Clone(p.Problems), gap.Of(p.Rules, w)...) {
 		if !p.Valid {

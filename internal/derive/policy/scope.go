@@ -70,7 +70,7 @@ func (d *sets) in(
 		return s
 	}
 	o.Audit = o.Audit || scope.Audit
-	s.policy = engine.Compile(policyinput.In(r, rules, scope.Network), k.subject, o).Named(peers, policyinput.Holders(r, d.t))
+	s.policy = engine.Compile(policyinput.In(r, d.t, rules, scope.Network), k.subject, o).Named(peers, policyinput.Holders(r, d.t))
 	s.row.Entries, s.row.Ranges = s.policy.Entries(peers), s.policy.Ranges()
 	return s
 }
@@ -91,9 +91,14 @@ func (d *sets) ofDefinition(_ state.Reader, n network.Definition) []state.Key {
 	return d.narrowed(n.Namespace + "/" + n.Name)
 }
 
-func (d *sets) narrowed(definition string) (keys []state.Key) {
+func (d *sets) narrowed(definition string) []state.Key {
+	return d.narrowedTo(func(networks []string) bool { return slices.Contains(networks, definition) })
+}
+
+// narrowedTo names the sets with rules that are narrowed to such definitions.
+func (d *sets) narrowedTo(such func(networks []string) bool) (keys []state.Key) {
 	for set, k := range d.known {
-		if slices.Contains(k.ask.networks, definition) {
+		if such(k.ask.networks) {
 			keys = append(keys, set)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	engine "weftnet.io/weftnet/internal/policy"
+	"weftnet.io/weftnet/internal/settings"
+	settingsnetwork "weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
@@ -54,7 +56,13 @@ func TestASetHoldsWhereItsPoliciesDo(t *testing.T) {
 	b.write(func(tx *state.Tx) {
 		network.Definitions.Put(tx, network.Definition{Namespace: "shop", Name: "storage", Number: station.NetworkOf("ens224")})
 	})
-	expect("it leads elsewhere now", ": allow, "+at+": allow")
+	expect("it leads elsewhere now, and the NIC is where it was", ": allow, "+at+": deny-implicit")
+	other := member
+	other.Definition = "shop/other"
+	b.write(func(tx *state.Tx) { station.Members.Put(tx, other) })
+	expect("the NIC is by another definition", ": allow, "+at+": allow")
+	b.write(func(tx *state.Tx) { station.Members.Put(tx, member) })
+	expect("by this one again", ": allow, "+at+": deny-implicit")
 	b.write(func(tx *state.Tx) {
 		network.Definitions.Put(tx, network.Definition{Namespace: "shop", Name: "storage", Number: number})
 	})
@@ -69,4 +77,42 @@ func TestASetHoldsWhereItsPoliciesDo(t *testing.T) {
 	expect("of none", ": allow, "+at+": allow")
 	b.write(func(tx *state.Tx) { station.Members.Delete(tx, station.Members.Key(member)) })
 	expect("its NIC is gone", ": allow")
+}
+
+// Who may turn a definition into one of the pod network must not isolate pods of other namespaces by a policy of the whole cluster.
+func TestAPolicyOfTheClusterHoldsAtFirstNICsByTrustedDefinitionsAlone(t *testing.T) {
+	for _, c := range []struct {
+		kind, namespace, definition string
+		global                      []string
+		closed                      bool
+	}{
+		{"CiliumClusterwideNetworkPolicy", "", "shop/lan", nil, false},
+		{"CiliumClusterwideNetworkPolicy", "", "shop/lan", []string{"infra"}, false},
+		{"CiliumClusterwideNetworkPolicy", "", "shop/lan", []string{"shop"}, true},
+		{"ClusterNetworkPolicy", "", "shop/lan", nil, false},
+		{"CiliumClusterwideNetworkPolicy", "", "kube-system/lan", nil, true},
+		{"NetworkPolicy", "shop", "shop/lan", nil, true},
+	} {
+		b := newBed()
+		b.write(func(tx *state.Tx) {
+			b.Identities.Put(tx, table.Identity{Number: 300, Labels: app("db")})
+			b.Workloads.Put(tx, workload("c1", "db", 300))
+			namespace, name, _ := strings.Cut(c.definition, "/")
+			network.Definitions.Put(tx, network.Definition{Namespace: namespace, Name: name})
+			b.Policies.Put(tx, table.PolicyObject{
+				Kind: c.kind, Namespace: c.namespace, Name: "db", Valid: true,
+				Rules: []engine.Rule{{
+					Origin: engine.Origin{Kind: c.kind, Namespace: c.namespace, Name: "db"}, Subject: selector("db"), DefaultDenyIngress: true,
+					Networks: []string{c.definition},
+				}},
+			})
+		})
+		b.show()
+		b.write(func(tx *state.Tx) {
+			b.Configs.Put(tx, table.Config{Concern: settings.OfNetworks, Settings: settings.Config{Networks: settingsnetwork.Networks{Global: c.global}}})
+		})
+		if have := b.closed() == ": deny-implicit"; have != c.closed {
+			t.Errorf("%s, %s, global %v: closed %v", c.kind, c.definition, c.global, have)
+		}
+	}
 }

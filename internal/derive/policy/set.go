@@ -157,6 +157,8 @@ func (d *sets) ofConfig(_ state.Reader, c table.Config) []state.Key {
 		return []state.Key{table.HostSet}
 	case settings.OfPolicy:
 		return append(d.anew(slices.Collect(maps.Keys(d.known))), table.HostSet)
+	case settings.OfNetworks:
+		return d.narrowedTo(func(networks []string) bool { return len(networks) > 0 })
 	}
 	return nil
 }

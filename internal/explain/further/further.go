@@ -89,7 +89,7 @@ func (n Network) At(a netip.Addr) (namespace, pod string, found bool) {
 // Rules are those that hold there.
 func (n Network) Rules() (rules []policy.Rule) {
 	for p := range n.t.Policies.All(n.r) {
-		rules = append(rules, policyinput.In(n.r, p.Rules, n.Number)...)
+		rules = append(rules, policyinput.In(n.r, n.t, p.Rules, n.Number)...)
 	}
 	return rules
 }

@@ -82,8 +82,9 @@ type World struct {
 	Service func(namespace, name string) bool
 	// Headless tells whether a service that is there has no cluster address; nil: not known.
 	Headless func(namespace, name string) bool
-	// Network tells whether there is a NetworkAttachmentDefinition of this name, namespace/name; nil: not known.
-	Network func(name string) bool
+	// Network tells the number of the network that the NetworkAttachmentDefinition of this name leads to, namespace/name, and whether there is
+	// one; nil: not known.
+	Network func(name string) (number uint32, there bool)
 	// PodCIDRs are the prefixes that pods have addresses of; nil: not known.
 	PodCIDRs func() []netip.Prefix
 	// OnHost names a pod of a namespace on the host network that a selector chooses, if there is one; nil: not known.
@@ -141,7 +142,14 @@ func (f *finder) rule(r policy.Rule) {
 	}
 	const field = "metadata.annotations[k8s.v1.cni.cncf.io/policy-for]"
 	for _, name := range r.Networks {
-		if f.Network != nil && !f.Network(name) {
+		if f.Network == nil {
+			break
+		}
+		namespace, _, _ := strings.Cut(name, "/")
+		switch number, there := f.Network(name); {
+		case there && number == 0 && r.Origin.Namespace == "" && !f.Config.Networks.Trusts(namespace):
+			f.add(NotEnabled, field, "%s leads to the pod network: a policy of the whole cluster holds there by definitions of kube-system and of the namespaces in setting network-global-namespaces alone; set that, or leave this name out", name)
+		case !there:
 			f.add(NotFound, field, "there is no NetworkAttachmentDefinition %s, so this policy is for no NIC by it; create it, or correct the name", name)
 		}
 	}

@@ -71,6 +71,12 @@ func (n Networks) Reaches(pod, definition string) bool {
 	return !n.Isolation || pod == definition || slices.Contains(n.Global, definition)
 }
 
+// Trusts tells whether definitions of a namespace may lead policies of the whole cluster to the pods' first NICs: such a policy selects pods of
+// all namespaces, and who may write a definition in one of these is not to say where they are isolated.
+func (n Networks) Trusts(definition string) bool {
+	return definition == "kube-system" || slices.Contains(n.Global, definition)
+}
+
 // Keys are those of further networks.
 var Keys = []key.Of[Networks]{
 	{

@@ -81,7 +81,7 @@ func Of(t *table.Tables, s *state.Snapshot, objects []*manifest.Object) (list []
 		}) {
 			namespace, _ := t.Namespaces.One(s, state.Join(cmp.Or(o.Namespace, metav1.NamespaceDefault)))
 			for _, q := range asks {
-				if c := closes(s, q, w, namespace.NICs, config, rules); len(c.Closes) > 0 {
+				if c := closes(t, s, q, w, namespace.NICs, config, rules); len(c.Closes) > 0 {
 					list = append(list, c)
 				}
 			}
@@ -90,7 +90,7 @@ func Of(t *table.Tables, s *state.Snapshot, objects []*manifest.Object) (list []
 	return list
 }
 
-func closes(r state.Reader, q attachment.Request, w manifest.Workload, namespace string, config settings.Config, rules []engine.Rule) NIC {
+func closes(t *table.Tables, r state.Reader, q attachment.Request, w manifest.Workload, namespace string, config settings.Config, rules []engine.Rule) NIC {
 	c := NIC{Workload: w.Namespace + "/" + w.Name, Interface: q.Interface, Network: q.Namespace + "/" + q.Name}
 	row, known := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
 	d, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
@@ -98,7 +98,7 @@ func closes(r state.Reader, q attachment.Request, w manifest.Workload, namespace
 		return c
 	}
 	deny := map[engine.Direction]bool{}
-	for _, rule := range policyinput.In(r, rules, row.Number) {
+	for _, rule := range policyinput.In(r, t, rules, row.Number) {
 		if rule.Mode != engine.Enforced || !rule.Subject.Matches(w.Labels) || !rule.DefaultDenyIngress && !rule.DefaultDenyEgress {
 			continue
 		}
