@@ -57,8 +57,8 @@ func redirectGaps(o Object, w gap.World) []gap.Gap {
 	return redirect.Gaps(redirect.Policy(o.(*v2.CiliumLocalRedirectPolicy)), w)
 }
 
-func definitionGaps(o Object, _ gap.World) []gap.Gap {
-	return attachment.Gaps(o.(*attachment.NetworkAttachmentDefinition))
+func definitionGaps(o Object, w gap.World) []gap.Gap {
+	return attachment.Gaps(o.(*attachment.NetworkAttachmentDefinition), w)
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {

@@ -28,7 +28,7 @@ func In(r state.Reader, t *table.Tables, rules []policy.Rule, number uint32) []p
 			if made[name] {
 				return true
 			}
-			n, known := NetworkOf(r, name)
+			n, known := NetworkOf(r, t, name)
 			return known && n == number && (number != 0 || rule.Origin.Namespace != "" || config.Trusts(namespaceOf(name)))
 		}) {
 			out = append(out, rule)
@@ -44,10 +44,10 @@ func namespaceOf(name string) string {
 
 // NetworkOf is the number of the network that a definition leads to, by namespace/name. One that is gone is known by the NICs of this node
 // that were made by it.
-func NetworkOf(r state.Reader, name string) (number uint32, known bool) {
+func NetworkOf(r state.Reader, t *table.Tables, name string) (number uint32, known bool) {
 	namespace, short, _ := strings.Cut(name, "/")
 	if d, ok := network.Definitions.One(r, table.ObjectKey(namespace, short)); ok {
-		return d.Number, true
+		return Number(r, t, d), true
 	}
 	for m := range station.Members.All(r) {
 		if m.Definition == name {
@@ -55,4 +55,12 @@ func NetworkOf(r state.Reader, name string) (number uint32, known bool) {
 		}
 	}
 	return 0, false
+}
+
+// Number is that of the network that a definition leads to; what it says itself of its wire counts where it may.
+func Number(r state.Reader, t *table.Tables, d network.Definition) uint32 {
+	if d.Wire != "" && !t.Config(r).Networks.Names(d.Namespace) {
+		return d.Plain
+	}
+	return d.Number
 }

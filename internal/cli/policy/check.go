@@ -186,7 +186,7 @@ func knowWorld(o *lint.Options, objects []*manifest.Object, all bool) error {
 		}
 	}
 	if all {
-		w.Network = func(name string) (uint32, bool) { return policyinput.NetworkOf(s, name) }
+		w.Network = func(name string) (uint32, bool) { return policyinput.NetworkOf(s, t, name) }
 	}
 	w.Headless = func(namespace, name string) bool {
 		service, there := t.Services.One(s, table.ObjectKey(namespace, name))

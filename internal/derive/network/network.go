@@ -237,6 +237,9 @@ func (d deriver) define(r state.Reader, from string, q attachment.Request) (defi
 		lacks, advice := attachment.Missing(r, q, config.Isolation)
 		return definition, row, &refusal{lacks, advice, true}
 	}
+	if !config.Names(row.Namespace) {
+		row.Wire = ""
+	}
 	definition, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
 	if len(gaps) == 0 {
 		gaps = definition.Unfit()

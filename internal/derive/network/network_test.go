@@ -8,6 +8,8 @@ import (
 	"pgregory.net/rapid"
 
 	derive "weftnet.io/weftnet/internal/derive/network"
+	"weftnet.io/weftnet/internal/settings"
+	settingsnetwork "weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
@@ -148,6 +150,42 @@ func TestANICKeepsWhatItsDefinitionSaidOfPolicyWhenItWasMade(t *testing.T) {
 	b.write(func(tx *state.Tx) { network.Definitions.Delete(tx, table.ObjectKey("shop", "storage")) })
 	b.step()
 	expect("the definition is gone")
+}
+
+// With isolation who may write a definition in a namespace claims no addresses on a wire by naming that.
+func TestUnderIsolationADefinitionNamesItsWireWhereItIsGlobal(t *testing.T) {
+	for _, c := range []struct {
+		networks settingsnetwork.Networks
+		asks     string
+		wire     string
+	}{
+		{settingsnetwork.Networks{}, "storage", "ens192"},
+		{settingsnetwork.Networks{Isolation: true}, "storage", "ens192, VLAN 4000"},
+		{settingsnetwork.Networks{Isolation: true, Global: []string{"infra"}}, "storage", "ens192, VLAN 4000"},
+		{settingsnetwork.Networks{Isolation: true, Global: []string{"infra"}}, "infra/storage", "ens192"},
+	} {
+		b := newBench()
+		b.write(func(tx *state.Tx) {
+			b.t.Configs.Put(tx, table.Config{Concern: settings.OfNetworks, Settings: settings.Config{Networks: c.networks}})
+			b.t.Attachments.Put(tx, first)
+			b.t.Pods.Put(tx, pod(c.asks))
+			for _, namespace := range []string{"shop", "infra"} {
+				d := macvlan(namespace, "storage", "ens192.4000")
+				d.Wire = "ens192"
+				network.Definitions.Put(tx, d)
+			}
+		})
+		b.step()
+		n := 0
+		for i := range network.Interfaces.All(b.db.Snapshot()) {
+			if n++; i.Wire != c.wire {
+				t.Errorf("%+v %s: it leads to %s, want %s", c.networks, c.asks, i.Wire, c.wire)
+			}
+		}
+		if n != 1 {
+			t.Errorf("%+v %s: got\n%s", c.networks, c.asks, b.rows())
+		}
+	}
 }
 
 func TestAPodThatAsksForAnotherFirstNetworkGetsNoOtherSilently(t *testing.T) {

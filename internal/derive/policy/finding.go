@@ -89,7 +89,7 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 	w.Network = func(name string) (uint32, bool) {
 		namespace, short, _ := strings.Cut(name, "/")
 		d, there := network.Definitions.One(r, table.ObjectKey(namespace, short))
-		return d.Number, there
+		return policyinput.Number(r, f.t, d), there
 	}
 	for _, g := range append(slices.Clone(p.Problems), gap.Of(p.Rules, w)...) {
 		if !p.Valid {

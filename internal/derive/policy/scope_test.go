@@ -116,3 +116,37 @@ func TestAPolicyOfTheClusterHoldsAtFirstNICsByTrustedDefinitionsAlone(t *testing
 		}
 	}
 }
+
+func TestUnderIsolationThePoliciesOfADefinitionFollowItsOwnWire(t *testing.T) {
+	b := newBed()
+	named, plain := station.NetworkOf("ens192"), station.NetworkOf("ens192, VLAN 4000")
+	config := func(n settingsnetwork.Networks) {
+		b.write(func(tx *state.Tx) {
+			b.Configs.Put(tx, table.Config{Concern: settings.OfNetworks, Settings: settings.Config{Networks: n}})
+		})
+	}
+	b.write(func(tx *state.Tx) {
+		b.Identities.Put(tx, table.Identity{Number: 300, Labels: app("db")})
+		b.Workloads.Put(tx, workload("c1", "db", 300))
+		station.Members.Put(tx, station.Member{ContainerID: "c1", First: "eth0", Interface: "net1", Definition: "infra/any", Wire: "ens192", Network: named})
+		network.Definitions.Put(tx, network.Definition{Namespace: "shop", Name: "lan", Wire: "ens192", Number: named, Plain: plain})
+		b.Policies.Put(tx, table.PolicyObject{
+			Kind: "NetworkPolicy", Namespace: "shop", Name: "db", Valid: true,
+			Rules: []engine.Rule{{Subject: selector("db"), DefaultDenyIngress: true, Networks: []string{"shop/lan"}}},
+		})
+	})
+	at := station.Scope{Network: named}.String()
+	for _, c := range []struct {
+		networks settingsnetwork.Networks
+		want     string
+	}{
+		{settingsnetwork.Networks{}, "deny-implicit"},
+		{settingsnetwork.Networks{Isolation: true}, "allow"},
+		{settingsnetwork.Networks{Isolation: true, Global: []string{"shop"}}, "deny-implicit"},
+	} {
+		config(c.networks)
+		if have, want := b.closed(), ": allow, "+at+": "+c.want; have != want {
+			t.Errorf("%+v: %s; want %s", c.networks, have, want)
+		}
+	}
+}

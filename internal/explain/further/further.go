@@ -43,11 +43,11 @@ func Named(r state.Reader, t *table.Tables, name string) (Network, error) {
 	if name == "" {
 		return n, nil
 	}
-	number, known := policyinput.NetworkOf(r, name)
+	number, known := policyinput.NetworkOf(r, t, name)
 	if !known {
 		number = station.NetworkOf(name)
 		for d := range network.Definitions.All(r) {
-			known = known || d.Number == number
+			known = known || policyinput.Number(r, t, d) == number
 		}
 		for range peer.Peers.By(r, peer.ByNetwork, state.Join(number)) {
 			known = true

@@ -1,6 +1,8 @@
 package attachment
 
 import (
+	"fmt"
+
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/policy/gap"
@@ -41,11 +43,11 @@ func Row(o *cncfv1.NetworkAttachmentDefinition) (Named, bool) {
 		Resource: o.Annotations[cncfv1.ResourceNameAnnotation], Wire: o.Annotations[cncfv1.WireAnnotation],
 	}
 	d, _ := Define(o.Namespace, o.Name, o.Spec.Config)
-	switch segment := d.Segment(); {
-	case row.Wire != "":
+	if segment := d.Segment(); (segment != Segment{Net: PodNetwork}) {
+		row.Plain = station.NetworkOf(segment.String())
+	}
+	if row.Number = row.Plain; row.Wire != "" {
 		row.Number = station.NetworkOf(row.Wire)
-	case segment != Segment{Net: PodNetwork}:
-		row.Number = station.NetworkOf(segment.String())
 	}
 	return row, true
 }
@@ -53,14 +55,20 @@ func Row(o *cncfv1.NetworkAttachmentDefinition) (Named, bool) {
 // Asked is the annotation by which a pod asks for networks.
 func Asked(annotations map[string]string) string { return annotations[cncfv1.NetworksAnnotation] }
 
-// Gaps says what keeps pods from being attached by a NetworkAttachmentDefinition.
-func Gaps(o *cncfv1.NetworkAttachmentDefinition) []gap.Gap {
+// Gaps says what keeps pods from being attached by a NetworkAttachmentDefinition, and what of it counts for nothing.
+func Gaps(o *cncfv1.NetworkAttachmentDefinition, w gap.World) []gap.Gap {
 	d, gaps := Define(o.Namespace, o.Name, o.Spec.Config)
 	if len(gaps) == 0 {
 		gaps = d.Unfit()
 	}
 	for i := range gaps {
 		gaps[i].Field = "spec.config" + colon(gaps[i].Field)
+	}
+	if wire := o.Annotations[cncfv1.WireAnnotation]; wire != "" && !w.Config.Networks.Names(o.Namespace) {
+		gaps = append(gaps, gap.Gap{
+			Reason: gap.NotEnabled, Field: "metadata.annotations[" + cncfv1.WireAnnotation + "]",
+			Message: fmt.Sprintf("%q does not count: with network-namespace-isolation only definitions of the namespaces in network-global-namespaces name a wire; add %s to these, or remove the annotation", wire, o.Namespace),
+		})
 	}
 	return gaps
 }

@@ -11,7 +11,7 @@
 //
 // # Invariants
 //
-//   - Without isolation every namespace reaches every other.
+//   - Without isolation every namespace reaches every other, and names any wire.
 //
 // # Example
 //
@@ -69,6 +69,12 @@ func (n Networks) At(definition, namespace string) string {
 // Reaches tells whether pods of a namespace may use definitions of another.
 func (n Networks) Reaches(pod, definition string) bool {
 	return !n.Isolation || pod == definition || slices.Contains(n.Global, definition)
+}
+
+// Names tells whether definitions of a namespace may name the wire that they lead to: who may write one in any namespace could otherwise claim
+// addresses on the wires of others.
+func (n Networks) Names(definition string) bool {
+	return !n.Isolation || slices.Contains(n.Global, definition)
 }
 
 // Trusts tells whether definitions of a namespace may lead policies of the whole cluster to the pods' first NICs: such a policy selects pods of

@@ -44,6 +44,7 @@ type Definition struct {
 	Resource        string // of a device plugin, that pods take a device from; empty: none
 	Wire            string // name of the wire that it leads to, in place of what its configuration tells (weftnet.io/network); empty: that
 	Number          uint32 // of the network that it leads to; 0: that of pods
+	Plain           uint32 // the same without Wire
 	Policy          string // at its NICs, in place of policy-networks; empty: as that says
 }
 
