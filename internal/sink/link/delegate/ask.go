@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -33,7 +34,7 @@ func (d *Delegates) taken(ctx context.Context, want network.Interface) error {
 		return fmt.Errorf("%s is that of pod %s, on the same wire (%s): give one of them another", a, other, want.Wire)
 	}
 	device, ok := d.wire(want)
-	if !ok {
+	if !ok || strings.HasPrefix(want.Owner, "vm/") { // while a machine moves, its pod on another node has the address, too
 		return nil
 	}
 	found, err := conflict.Probe(ctx, device, addresses, d.Probe())
