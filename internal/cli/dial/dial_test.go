@@ -2,7 +2,7 @@ package dial
 
 import (
 	"net"
-	"strings"
+	"regexp"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -64,15 +64,16 @@ func TestAServerIsSpokenWithAsTheFlagsSay(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"tls":                  {"--server", mutual, "--tls", "--tls-ca-cert-files", ca.File, name}, // no certificate
-		"certificate":          append(shown, "--server", mutual, name),                             // an authority that this machine does not know
-		"127.0.0.1":            append(shown, "--server", mutual, "--tls-ca-cert-files", ca.File),   // not its name
-		"need each other":      {"--server", mutual, shown[0]},                                      //
-		"add --tls":            {"--server", plain, name},                                           //
-		"without TLS":          {"--tls"},                                                           //
-		"read the authorities": append(shown, "--server", mutual, "--tls-ca-cert-files", "/nowhere"),
+		// No certificate: by TLS 1.3 the server says so after the handshake, and may have hung up before the client has written.
+		"tls|broken pipe|connection reset": {"--server", mutual, "--tls", "--tls-ca-cert-files", ca.File, name},
+		"certificate":                      append(shown, "--server", mutual, name),                           // an authority that this machine does not know
+		"127.0.0.1":                        append(shown, "--server", mutual, "--tls-ca-cert-files", ca.File), // not its name
+		"need each other":                  {"--server", mutual, shown[0]},                                    //
+		"add --tls":                        {"--server", plain, name},                                         //
+		"without TLS":                      {"--tls"},                                                         //
+		"read the authorities":             append(shown, "--server", mutual, "--tls-ca-cert-files", "/nowhere"),
 	} {
-		if err := ask(t, flagsOf(t, args...)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := ask(t, flagsOf(t, args...)); err == nil || !regexp.MustCompile(want).MatchString(err.Error()) {
 			t.Errorf("%q: have %v, want %s", args, err, want)
 		}
 	}
