@@ -31,8 +31,6 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/language/openshift"
-	"weftnet.io/weftnet/internal/operator/additional"
 	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/operator/hubble"
 	"weftnet.io/weftnet/internal/settings"
@@ -191,7 +189,6 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 				&corev1.ConfigMap{}: {
 					Namespaces: map[string]cache.Config{kind.ConfigNamespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", kind.ConfigName),
 				},
-				additional.Object():         {Field: fields.OneTermEqualSelector("metadata.name", openshift.Name)},
 				&corev1.Node{}:              {Transform: keepIdentity},
 				&corev1.Namespace{}:         {Transform: keepMode},
 				podMetadata():               {Transform: keepIdentity},

@@ -14,14 +14,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language/attachment"
@@ -75,7 +78,19 @@ func Add(m manager.Manager, log *slog.Logger) error {
 	all := func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: openshift.Name}}}
 	}
-	return builder.ControllerManagedBy(m).Named("additional-networks").For(Object()).
+	// A cache of its own: the manager's could not begin where nothing serves Networks, and the operator may watch the one of that name alone.
+	own, err := cache.New(m.GetConfig(), cache.Options{
+		HTTPClient: m.GetHTTPClient(), Scheme: m.GetScheme(), Mapper: m.GetRESTMapper(),
+		ByObject: map[client.Object]cache.ByObject{Object(): {Field: fields.OneTermEqualSelector("metadata.name", openshift.Name)}},
+	})
+	if err != nil {
+		return fmt.Errorf("watch Network %s: %w", openshift.Name, err)
+	}
+	if err := m.Add(own); err != nil {
+		return err
+	}
+	return builder.ControllerManagedBy(m).Named("additional-networks").
+		WatchesRawSource(source.Kind[client.Object](own, Object(), &handler.EnqueueRequestForObject{})).
 		Watches(&cncfv1.NetworkAttachmentDefinition{}, handler.EnqueueRequestsFromMapFunc(all)).Complete(k)
 }
 
