@@ -70,6 +70,17 @@ type RowError struct {
 func (e *RowError) Error() string { return e.Key.String() + ": " + e.Err.Error() }
 func (e *RowError) Unwrap() error { return e.Err }
 
+// Each does something to one row of a table after the other. Its error is that of the rows that failed.
+func Each[R state.Row](t *state.Table[R], rows []R, do func(R) error) error {
+	var errs []error
+	for _, r := range rows {
+		if err := do(r); err != nil {
+			errs = append(errs, &RowError{Key: t.Key(r), Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // byRow sorts out which rows of a batch failed. all is the error of the rows that rows does not name.
 func byRow(err error) (rows map[state.Key]error, all error) {
 	rows = map[state.Key]error{}

@@ -2,9 +2,6 @@ package kube
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -16,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
@@ -44,16 +40,7 @@ func NewEndpoints(api *rest.Config, t *table.Tables, node string) (*Endpoints, e
 		return nil, err
 	}
 	pods, err := connect[corev1.Pod](api, corev1.SchemeGroupVersion, "pods")
-	return &Endpoints{t, labelValue(node), endpoints, pods}, err
-}
-
-// labelValue is a node's name as the value of a label, for which some names are too long.
-func labelValue(node string) string {
-	if len(validation.IsValidLabelValue(node)) == 0 {
-		return node
-	}
-	sum := sha256.Sum256([]byte(node))
-	return hex.EncodeToString(sum[:16])
+	return &Endpoints{t, object.NodeValue(node), endpoints, pods}, err
 }
 
 // Dump lists the CiliumEndpoints that this node has published.
@@ -77,22 +64,12 @@ func (s *Endpoints) Equal(want, have table.PublishedEndpoint) bool {
 
 // Set creates or updates CiliumEndpoints.
 func (s *Endpoints) Set(ctx context.Context, rows []table.PublishedEndpoint) error {
-	return s.each(rows, func(row table.PublishedEndpoint) error { return s.publish(ctx, row) })
+	return reconcile.Each(s.t.Published, rows, func(row table.PublishedEndpoint) error { return s.publish(ctx, row) })
 }
 
 // Unset deletes CiliumEndpoints of this node.
 func (s *Endpoints) Unset(ctx context.Context, rows []table.PublishedEndpoint) error {
-	return s.each(rows, func(row table.PublishedEndpoint) error { return s.withdraw(ctx, row) })
-}
-
-func (s *Endpoints) each(rows []table.PublishedEndpoint, do func(table.PublishedEndpoint) error) error {
-	var errs []error
-	for _, row := range rows {
-		if err := do(row); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: s.t.Published.Key(row), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return reconcile.Each(s.t.Published, rows, func(row table.PublishedEndpoint) error { return s.withdraw(ctx, row) })
 }
 
 func (s *Endpoints) publish(ctx context.Context, row table.PublishedEndpoint) error {

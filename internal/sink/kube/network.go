@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -68,24 +67,17 @@ func (s *Networks) Dump(ctx context.Context) (iter.Seq2[state.Key, network.Statu
 
 // Set writes annotations.
 func (s *Networks) Set(ctx context.Context, rows []network.Status) error {
-	var errs []error
-	for _, row := range rows {
-		if err := s.write(ctx, row, &row.Text); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: network.Statuses.Key(row), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return reconcile.Each(network.Statuses, rows, func(row network.Status) error { return s.write(ctx, row, &row.Text) })
 }
 
 // Unset takes annotations away, of pods that are still there.
 func (s *Networks) Unset(ctx context.Context, rows []network.Status) error {
-	var errs []error
-	for _, row := range rows {
+	return reconcile.Each(network.Statuses, rows, func(row network.Status) error {
 		if err := s.write(ctx, row, nil); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			errs = append(errs, &reconcile.RowError{Key: network.Statuses.Key(row), Err: err})
+			return err
 		}
-	}
-	return errors.Join(errs...)
+		return nil
+	})
 }
 
 // write patches exactly the pod that the row is about: of another one of its name the API server refuses to change the UID. By the

@@ -19,9 +19,6 @@ package peer
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -30,9 +27,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
 
+	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/reconcile"
@@ -44,19 +41,16 @@ import (
 
 // Interfaces keeps PodInterfaces equal to table peer.Published.
 type Interfaces struct {
-	node string
-	api  object.Client[v1alpha1.PodInterface, *v1alpha1.PodInterface]
+	label string // of this node, as CiliumEndpoints have it
+	api   object.Client[v1alpha1.PodInterface, *v1alpha1.PodInterface]
 }
 
 var _ reconcile.Sink[peer.NIC] = (*Interfaces)(nil)
 
-// nodeLabel names the node that an object belongs to, as that of a CiliumEndpoint does.
-const nodeLabel = "weftnet.io/node"
-
 // New makes the sink for the node of this name.
 func New(api *rest.Config, node string) (*Interfaces, error) {
 	c, err := object.Connect[v1alpha1.PodInterface](api, v1alpha1.AddToScheme, v1alpha1.SchemeGroupVersion, v1alpha1.PodInterfaceResource)
-	return &Interfaces{node, c}, err
+	return &Interfaces{object.NodeValue(node), c}, err
 }
 
 // Loop keeps the objects equal to the table.
@@ -64,19 +58,10 @@ func (s *Interfaces) Loop() *reconcile.Loop[peer.NIC] {
 	return &reconcile.Loop[peer.NIC]{Table: peer.Published, Sink: s, WaitSynced: true}
 }
 
-// label is a node's name as the value of a label, for which some names are too long.
-func label(node string) string {
-	if len(validation.IsValidLabelValue(node)) == 0 {
-		return node
-	}
-	sum := sha256.Sum256([]byte(node))
-	return hex.EncodeToString(sum[:16])
-}
-
 // Dump lists the objects of this node.
 func (s *Interfaces) Dump(ctx context.Context) (iter.Seq2[state.Key, peer.NIC], error) {
 	var list v1alpha1.PodInterfaceList
-	if err := s.api.List(ctx, nodeLabel+"="+label(s.node), &list); err != nil {
+	if err := s.api.List(ctx, v2.EndpointNodeLabel+"="+s.label, &list); err != nil {
 		return nil, fmt.Errorf("list the PodInterfaces of this node: %w", err)
 	}
 	have := map[state.Key]peer.NIC{}
@@ -97,27 +82,17 @@ func rowOf(o *v1alpha1.PodInterface) peer.NIC {
 
 // Set creates objects, in place of those that say something else.
 func (s *Interfaces) Set(ctx context.Context, rows []peer.NIC) error {
-	return each(rows, func(row peer.NIC) error { return s.publish(ctx, row) })
+	return reconcile.Each(peer.Published, rows, func(row peer.NIC) error { return s.publish(ctx, row) })
 }
 
 // Unset deletes objects of this node.
 func (s *Interfaces) Unset(ctx context.Context, rows []peer.NIC) error {
-	return each(rows, func(row peer.NIC) error { return s.withdraw(ctx, row) })
-}
-
-func each(rows []peer.NIC, do func(peer.NIC) error) error {
-	var errs []error
-	for _, row := range rows {
-		if err := do(row); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: peer.Published.Key(row), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return reconcile.Each(peer.Published, rows, func(row peer.NIC) error { return s.withdraw(ctx, row) })
 }
 
 func (s *Interfaces) publish(ctx context.Context, row peer.NIC) error {
 	o := Object(row)
-	o.Labels = map[string]string{nodeLabel: label(s.node)}
+	o.Labels = map[string]string{v2.EndpointNodeLabel: s.label}
 	err := s.api.Create(ctx, o)
 	if err == nil {
 		return nil
@@ -147,7 +122,7 @@ func same(a, b peer.NIC) bool {
 
 func (s *Interfaces) withdraw(ctx context.Context, row peer.NIC) error {
 	have, err := s.api.Get(ctx, row.Namespace, row.Name)
-	if err == nil && have.Labels[nodeLabel] == label(s.node) {
+	if err == nil && have.Labels[v2.EndpointNodeLabel] == s.label {
 		err = s.api.Delete(ctx, have)
 	}
 	if err != nil && !apierrors.IsNotFound(err) {

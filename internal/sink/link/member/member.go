@@ -17,7 +17,6 @@ package member
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -64,13 +63,7 @@ func (p *Programs) Dump(context.Context) (iter.Seq2[state.Key, station.Inside], 
 
 // Set attaches programs.
 func (p *Programs) Set(_ context.Context, rows []station.Inside) error {
-	var errs []error
-	for _, r := range rows {
-		if err := p.set(r); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: station.Insides.Key(r), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return reconcile.Each(station.Insides, rows, p.set)
 }
 
 func (p *Programs) set(r station.Inside) error {
@@ -88,11 +81,5 @@ func (p *Programs) set(r station.Inside) error {
 
 // Unset takes programs away.
 func (p *Programs) Unset(_ context.Context, rows []station.Inside) error {
-	var errs []error
-	for _, r := range rows {
-		if err := p.NICs.Detach(r.NIC); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: station.Insides.Key(r), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return reconcile.Each(station.Insides, rows, func(r station.Inside) error { return p.NICs.Detach(r.NIC) })
 }

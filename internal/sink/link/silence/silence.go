@@ -109,13 +109,7 @@ func (n *NICs) Unset(_ context.Context, rows []grant.Silence) error {
 type doer func(h *netlink.Handle, d netlink.Link, other error) error
 
 func (n *NICs) each(rows []grant.Silence, do doer) error {
-	var errs []error
-	for _, row := range rows {
-		if err := n.in(row, do); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: grant.Silences.Key(row), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+	return reconcile.Each(grant.Silences, rows, func(row grant.Silence) error { return n.in(row, do) })
 }
 
 // in does something to a NIC that is there.

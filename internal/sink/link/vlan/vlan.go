@@ -94,19 +94,13 @@ func (d *Devices) Equal(want, have table.Device) bool {
 }
 
 // Set makes devices.
-func (d *Devices) Set(_ context.Context, rows []table.Device) error { return each(rows, d.ensure) }
+func (d *Devices) Set(_ context.Context, rows []table.Device) error {
+	return reconcile.Each(table.Devices, rows, d.ensure)
+}
 
 // Unset removes those that were made here.
-func (d *Devices) Unset(_ context.Context, rows []table.Device) error { return each(rows, d.remove) }
-
-func each(rows []table.Device, do func(table.Device) error) error {
-	var errs []error
-	for _, r := range rows {
-		if err := do(r); err != nil {
-			errs = append(errs, &reconcile.RowError{Key: table.Devices.Key(r), Err: err})
-		}
-	}
-	return errors.Join(errs...)
+func (d *Devices) Unset(_ context.Context, rows []table.Device) error {
+	return reconcile.Each(table.Devices, rows, d.remove)
 }
 
 // find is a device of a name; nil: there is none.
