@@ -246,7 +246,7 @@ func (p *Station) Dial(ctx context.Context, network string, to netip.AddrPort, s
 	return answer, err
 }
 
-// Call is Dial, and says who the peer was, see Peer.
+// Call is Dial, and says who the peer was, see Peer. A TCP connection has ended on both sides when it returns, so that none of its packets meets what comes next.
 func (p *Station) Call(ctx context.Context, network string, to netip.AddrPort, size int, bulk int64) (answer, peer string, err error) {
 	c, err := p.Open(ctx, network, 0, to)
 	if err != nil {
@@ -256,6 +256,11 @@ func (p *Station) Call(ctx context.Context, network string, to netip.AddrPort, s
 	answer, err = c.Say(ctx, fmt.Sprintf("%-*s", size, "hello"), bulk)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return "", "", ErrSilence
+	}
+	if _, tcp := c.conn.(*net.TCPConn); tcp && err == nil {
+		if err := c.Finish(ctx); err != nil {
+			return "", "", fmt.Errorf("it answered, and its end was not heard of: %w", silence(err))
+		}
 	}
 	return answer, c.Peer(), err
 }
