@@ -30,63 +30,47 @@ type Place struct {
 // client that does not know the type of an extension cannot print the flow as JSON, and CEL expressions reach into it on relays that know
 // nothing of it (docs/design/0018-what-hubble-has-no-field-for.md).
 func (e Extra) Extension() *anypb.Any {
-	fields := map[string]*structpb.Value{}
+	var fields object
 	if e.Network != 0 {
-		fields["network"] = structpb.NewNumberValue(float64(e.Network))
+		fields = fields.number("network", float64(e.Network))
 	}
-	for name, p := range map[string]Place{"source": e.Source, "destination": e.Destination} {
-		if v := p.value(); v != nil {
-			fields[name] = v
-		}
+	fields = fields.optional("source", e.Source.object())
+	fields = fields.optional("destination", e.Destination.object())
+	if e.Close != nil {
+		fields = fields.object("close", e.Close.object())
 	}
-	for name, c := range map[string]*Close{"close": e.Close, "progress": e.Progress} {
-		if c != nil {
-			fields[name] = c.value()
-		}
+	if e.Progress != nil {
+		fields = fields.object("progress", e.Progress.object())
 	}
 	if len(fields) == 0 {
 		return nil
 	}
-	fields["schema"] = structpb.NewStringValue(Schema)
-	out, err := anypb.New(&structpb.Struct{Fields: fields})
-	if err != nil {
-		return nil // of a message that cannot be serialised, which this can
-	}
-	return out
+	return &anypb.Any{TypeUrl: structType, Value: fields.text("schema", Schema)}
 }
 
-func (p Place) value() *structpb.Value {
-	fields := map[string]*structpb.Value{}
-	for name, text := range map[string]string{"nic": p.NIC, "attachment": p.Attachment, "vm": p.VM} {
-		if text != "" {
-			fields[name] = structpb.NewStringValue(text)
+func (p Place) object() (o object) {
+	for _, f := range [...][2]string{{"nic", p.NIC}, {"attachment", p.Attachment}, {"vm", p.VM}} {
+		if f[1] != "" {
+			o = o.text(f[0], f[1])
 		}
 	}
-	if len(fields) == 0 {
-		return nil
-	}
-	return structpb.NewStructValue(&structpb.Struct{Fields: fields})
+	return o
 }
 
-func (c Close) value() *structpb.Value {
-	fields := map[string]*structpb.Value{
-		"seconds": structpb.NewNumberValue(c.Duration.Seconds()), "sent": c.Sent.value(), "received": c.Received.value(),
-	}
+func (c Close) object() object {
+	o := make(object, 0, 256) // all that it has
+	o = o.number("seconds", c.Duration.Seconds()).object("sent", c.Sent.object()).object("received", c.Received.object())
 	if c.Ending != "" {
-		fields["ending"] = structpb.NewStringValue(c.Ending)
+		o = o.text("ending", c.Ending)
 	}
 	if c.ToldSent != (Carried{}) || c.ToldReceived != (Carried{}) {
-		fields["told"] = structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-			"sent": c.ToldSent.value(), "received": c.ToldReceived.value(),
-		}})
+		o = o.object("told", object{}.object("sent", c.ToldSent.object()).object("received", c.ToldReceived.object()))
 	}
-	return structpb.NewStructValue(&structpb.Struct{Fields: fields})
+	return o
 }
 
-func (c Carried) value() *structpb.Value {
-	return structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-		"packets": structpb.NewNumberValue(float64(c.Packets)), "bytes": structpb.NewNumberValue(float64(c.Bytes)),
-	}})
+func (c Carried) object() object {
+	return make(object, 0, 64).number("packets", float64(c.Packets)).number("bytes", float64(c.Bytes))
 }
 
 // ExtraOf reads what a flow says beside Hubble's fields. What is of another schema says nothing.
