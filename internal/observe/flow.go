@@ -62,6 +62,14 @@ func (f *Flow) Message() *flowpb.Flow {
 	return f.message
 }
 
+// Ends are the source and the destination as Message has them; not to be changed. Making the message costs far more than counting by these.
+func (f *Flow) Ends() (source, destination *flowpb.Endpoint) {
+	if f.source == nil {
+		return nil, nil // what was lost has none
+	}
+	return f.source.endpoint, f.destination.endpoint
+}
+
 func (f *Flow) tell() *flowpb.Flow {
 	e := &f.event
 	out := &flowpb.Flow{

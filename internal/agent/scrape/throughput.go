@@ -33,8 +33,8 @@ func (t *Throughput) Collector() prometheus.Collector { return t.carried }
 // Take counts what a flow tells of: a follower of an observer.
 func (t *Throughput) Take(f *observe.Flow) {
 	if sent, received, ok := f.Carried(); ok {
-		m := f.Message()
-		t.carried.Take(m.GetSource(), m.GetDestination(), sent, received)
+		source, destination := f.Ends()
+		t.carried.Take(source, destination, sent, received)
 	}
 }
 
