@@ -52,6 +52,10 @@ type Way struct {
 	Client, Server *netns.Station
 	Service        netip.AddrPort // called instead of the server itself, and leads to its Port; zero: the server itself
 	Among          int            // each call is of one of so many services at addresses from Service on, in an order without pattern; 0: of Service
+
+	// Of Connections, the client ends each, and its port rests; else the server's does. Where many services lead to one server that ends
+	// first, a port that rests there meets calls by another service: their SYN is lost, and what is measured is how often.
+	ClientEnds bool
 }
 
 // targets gives where each call goes.
@@ -225,6 +229,9 @@ func Connections(w Way, d time.Duration) (float64, error) {
 	l, to, err := w.listen()
 	if err != nil {
 		return 0, err
+	}
+	if w.ClientEnds {
+		return calls(w, d, l, to, acceptAndWait, reachAndEnd)
 	}
 	return calls(w, d, l, to, accept, reach)
 }

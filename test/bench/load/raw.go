@@ -50,7 +50,13 @@ func dial(kind uintptr, to *unix.RawSockaddrInet4) (uintptr, error) {
 }
 
 // reach makes one whole connection: connect, a byte there, a byte back, the end of both sides.
-func reach(to *unix.RawSockaddrInet4, b []byte) error {
+func reach(to *unix.RawSockaddrInet4, b []byte) error { return ask(to, b, 2) }
+
+// reachAndEnd is reach, and ends the connection first.
+func reachAndEnd(to *unix.RawSockaddrInet4, b []byte) error { return ask(to, b, 1) }
+
+// ask connects, sends a byte and reads so often: the answer, and the end.
+func ask(to *unix.RawSockaddrInet4, b []byte, reads int) error {
 	fd, err := dial(unix.SOCK_STREAM, to)
 	if err != nil {
 		return err
@@ -59,7 +65,7 @@ func reach(to *unix.RawSockaddrInet4, b []byte) error {
 	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
 		return fmt.Errorf("ask: %w", err)
 	}
-	for range 2 { // the answer, and the end
+	for range reads {
 		if _, err := call(syscall.SYS_READ, fd, &b[1], 1); err != nil {
 			return fmt.Errorf("hear the answer: %w", err)
 		}
@@ -68,7 +74,13 @@ func reach(to *unix.RawSockaddrInet4, b []byte) error {
 }
 
 // accept answers one connection and ends it first, so that it is the server's port that rests. It gives the byte.
-func accept(listener uintptr, b []byte) (byte, error) {
+func accept(listener uintptr, b []byte) (byte, error) { return answer(listener, b, 1) }
+
+// acceptAndWait is accept, and leaves it to the client to end the connection.
+func acceptAndWait(listener uintptr, b []byte) (byte, error) { return answer(listener, b, 2) }
+
+// answer accepts a connection, answers its first byte, and reads so often in all: the question, and the end.
+func answer(listener uintptr, b []byte, reads int) (byte, error) {
 	fd, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, listener, 0, 0, unix.SOCK_CLOEXEC, 0, 0)
 	if errno == unix.EINTR {
 		return 0, nil
@@ -83,7 +95,13 @@ func accept(listener uintptr, b []byte) (byte, error) {
 	if _, err := call(syscall.SYS_WRITE, fd, &b[0], 1); err != nil {
 		return 0, fmt.Errorf("answer: %w", err)
 	}
-	return b[0], nil
+	said := b[0]
+	if reads > 1 {
+		if _, err := call(syscall.SYS_READ, fd, &b[0], 1); err != nil {
+			return 0, fmt.Errorf("wait for the end: %w", err)
+		}
+	}
+	return said, nil
 }
 
 // patience is how long a datagram's answer is waited for: one that is lost ends the measurement, and does not stop it for ever.

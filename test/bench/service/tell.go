@@ -102,7 +102,7 @@ func tell(s *report.Section, list figures) {
 		same += fmt.Sprintf(" %s %s", k.name, text(ratio(list.of(again, sizes[0]), list.of(atSockets, sizes[0]), cell{k.name, hot}, cell{k.name, hot})))
 	}
 	s.Notes = append(s.Notes, same+". A difference smaller than that says nothing.",
-		"All services lead to one server. Calls to any go to one of them, in an order without pattern: fewer of the rows that they need are in caches. kube-proxy's ways are a bridge, ours is a route: "+
+		"All services lead to one server, and the client ends each connection: a server that ends first keeps the port for a minute, and a call of another service that meets it loses its SYN. Calls to any go to one of them, in an order without pattern: fewer of the rows that they need are in caches. kube-proxy's ways are a bridge, ours is a route: "+
 			"compare what each has to no service, too.")
 }
 

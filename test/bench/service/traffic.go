@@ -176,7 +176,7 @@ func (b Bench) ours(ctx context.Context, name string, size int, settings map[str
 		c.Close()
 		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	way := load.Way{Client: a.Pod("client").Station, Server: a.Pod("server").Station, Service: netip.AddrPortFrom(control.Address, control.Port)}
+	way := load.Way{Client: a.Pod("client").Station, Server: a.Pod("server").Station, Service: netip.AddrPortFrom(control.Address, control.Port), ClientEnds: true}
 	return c, &contender{Way: way, name: name, size: size, nodes: c.Nodes()}, nil
 }
 
