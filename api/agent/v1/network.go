@@ -17,10 +17,11 @@ type NIC struct {
 	Addresses []string `json:"addresses,omitempty"`
 	MAC       string   `json:"mac,omitempty"`
 	MTU       int      `json:"mtu,omitempty"`
-	Ready     bool     `json:"ready"`            // all of it is in place
-	Lacks     string   `json:"lacks,omitempty"`  // what is missing
-	Advice    string   `json:"advice,omitempty"` // what helps
-	Enforced  bool     `json:"enforced"`         // policies hold on it
-	Observed  bool     `json:"observed"`         // its flows are seen
-	Why       string   `json:"why,omitempty"`    // why one of them is not so
+	Ready     bool     `json:"ready"`              // all of it is in place
+	Lacks     string   `json:"lacks,omitempty"`    // what is missing
+	Advice    string   `json:"advice,omitempty"`   // what helps
+	Enforced  bool     `json:"enforced"`           // policies hold on it
+	Observed  bool     `json:"observed"`           // its flows are seen
+	Why       string   `json:"why,omitempty"`      // why one of them is not so
+	Impaired  string   `json:"impaired,omitempty"` // what plugins of its network say, if they could make no other NIC now
 }

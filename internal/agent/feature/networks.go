@@ -25,7 +25,12 @@ var networks = Feature{
 		if err != nil {
 			return nil, err
 		}
-		runners := []Runner{keep(n, opened.Loop()), keep(n, granted), keep(n, opened.Silent())}
+		n.collectors = append(n.collectors, network.Impaired{DB: n.DB})
+		runners := []Runner{
+			keep(n, opened.Loop()), keep(n, granted), keep(n, opened.Silent()),
+			{Name: "status of plugins", Run: opened.Watch},
+			{Name: "impaired networks", Run: func(ctx context.Context) error { return opened.WarnOfImpairments(ctx, n.Events, n.Name) }},
+		}
 		if n.Cluster != nil {
 			runners = append(runners,
 				Runner{Name: "unused addresses", Run: func(ctx context.Context) error { return network.Sweep(ctx, n.DB, n.Cluster) }},

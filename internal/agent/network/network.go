@@ -4,6 +4,7 @@
 //
 //	pods, definitions  -> derive/network -> interfaces -> sink/link/delegate -> interfaces-made -> network-statuses -> annotations
 //	                                    \-> interface-troubles -> events NoNetworkFound
+//	                                               interfaces-made -> their plugins' STATUS -> network-impairments -> events ImpairedNetwork
 //	                                    \-> address-orders -> sink/grant -> address-grants -> interfaces
 //
 // # Invariants
@@ -47,7 +48,7 @@ var (
 
 // Fills are the tables of further NICs that an agent fills itself.
 func Fills(*table.Tables) []state.AnyTable {
-	return []state.AnyTable{network.Interfaces, network.Troubles, network.Finished, network.Statuses, grant.Orders, grant.Grants, grant.Lapses, grant.Silences}
+	return []state.AnyTable{network.Interfaces, network.Troubles, network.Finished, network.Impairments, network.Statuses, grant.Orders, grant.Grants, grant.Lapses, grant.Silences}
 }
 
 // Options are what Networks work with.

@@ -24,7 +24,7 @@ func listCommand(env Environment) *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the NICs of pods: networks, devices, addresses, and where policies hold",
 		Long: `list shows one line for each NIC of the pods of this node, and for each that a pod asks for and has not. Enforced says whether policies hold
-on it, observed whether its flows are seen.
+on it, observed whether its flows are seen. A network whose plugins could make no more NICs now is named below.
 
 Exit status: 0; 1 if a NIC is missing.`,
 		Example: `  weft net list
@@ -40,7 +40,10 @@ Exit status: 0; 1 if a NIC is missing.`,
 				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Pod, dash(n.Interface), dash(n.Network), dash(n.Type), dash(strings.Join(n.Addresses, ",")),
 					dash(n.MAC), dash(strings.TrimPrefix(fmt.Sprint(n.MTU), "0")), yes(n.Enforced), yes(n.Observed), cmp.Or(n.Lacks, "ready"))
 			}
-			return t.Flush()
+			if err := t.Flush(); err != nil {
+				return err
+			}
+			return impaired(w, nics)
 		})
 	}
 	return c
@@ -77,6 +80,21 @@ func showCommand(env Environment) *cobra.Command {
 	return c
 }
 
+// impaired names the networks by which no other NIC comes now.
+func impaired(w io.Writer, nics []agentv1.NIC) error {
+	said := map[string]bool{}
+	for _, n := range nics {
+		if n.Impaired == "" || said[n.Network] {
+			continue
+		}
+		said[n.Network] = true
+		if _, err := fmt.Fprintf(w, "network %s is impaired, pods that ask for it may not start: %s\n", n.Network, n.Impaired); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // describe prints all of a NIC.
 func describe(w io.Writer, n agentv1.NIC) {
 	fmt.Fprintf(w, "%s of %s\n", cmp.Or(n.Interface, "further NICs"), n.Pod)
@@ -92,6 +110,7 @@ func describe(w io.Writer, n agentv1.NIC) {
 		{"enforced", yes(n.Enforced)},
 		{"observed", yes(n.Observed)},
 		{"why", n.Why},
+		{"impaired", n.Impaired},
 		{"lacks", n.Lacks},
 		{"what helps", n.Advice},
 	} {

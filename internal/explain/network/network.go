@@ -114,6 +114,7 @@ func made(r state.Reader, t *table.Tables, m network.Made) numbered {
 	n := wanted(m.Want)
 	n.Device, n.Addresses, n.MAC, n.MTU, n.Ready = m.HostName, texts(m.Addresses), m.MAC, m.MTU, true
 	n.Enforced, n.Why = enforced(r, t, m)
+	n.Impaired = impaired(r, m)
 	n.Observed = n.Enforced
 	if member, ok := station.Members.One(r, network.Finished.Key(m)); ok && member.Audit && n.Enforced {
 		n.Enforced, n.Why = false, "policy-networks is audit here: what its policies would drop passes, and flows tell of it"
@@ -130,6 +131,12 @@ func made(r state.Reader, t *table.Tables, m network.Made) numbered {
 		n.Ready, n.Lacks = false, "another one takes its place"
 	}
 	return n
+}
+
+// impaired is what plugins say of a NIC's network, if they could make no other.
+func impaired(r state.Reader, m network.Made) string {
+	i, _ := network.Impairments.One(r, state.Join(m.Want.Definition))
+	return i.Says
 }
 
 // enforced tells whether policies hold at a NIC that plugins have made, and why not.

@@ -39,7 +39,7 @@ var Table = network.Definitions
 // Row reads a NetworkAttachmentDefinition into its row.
 func Row(o *cncfv1.NetworkAttachmentDefinition) (Named, bool) {
 	row := Named{
-		Namespace: o.Namespace, Name: o.Name, Config: o.Spec.Config, Policy: o.Annotations[settings.PolicyAnnotation],
+		Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Config: o.Spec.Config, Policy: o.Annotations[settings.PolicyAnnotation],
 		Resource: o.Annotations[cncfv1.ResourceNameAnnotation], Wire: o.Annotations[cncfv1.WireAnnotation],
 	}
 	d, _ := Define(o.Namespace, o.Name, o.Spec.Config)

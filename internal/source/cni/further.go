@@ -90,7 +90,7 @@ func (s *Server) Holds(containerID string) bool {
 // Others are the NICs that plugins make, which a call of the runtime does not name.
 type Others interface {
 	Check(ctx context.Context, containerID, first string) error
-	Status(ctx context.Context) error
+	Ask() // has plugins say how they are, and does not wait for it
 	GC(ctx context.Context) error
 }
 

@@ -9,6 +9,7 @@
 //	Interfaces    c1 net1  prod/storage  static 10.0.200.10/24                     what should be
 //	Troubles      c1 net2  prod/vlan-100 "prod/vlan-100 is not there; …"           why something is not
 //	Made          c1 net1  10.0.200.10/24 02:00:0a:00:c8:0a mtu 1500               what a plugin has made, kept on disk
+//	Impairments   prod/storage  STATUS of sour: …                                  what plugins of a network say, if that is nothing good
 //	Statuses      prod/web [{"name": "prod/storage", "interface": "net1", …}]      what the pod's annotation says of it
 //
 // NICs in the pod network (type cilium-cni) are made by the agent itself: each is a row of table attachments, as the first one is, and not
@@ -40,6 +41,7 @@ import (
 // Definition is a NetworkAttachmentDefinition.
 type Definition struct {
 	Namespace, Name string
+	UID             string
 	Config          string // a CNI configuration, or a list of them, in JSON; empty: it lies on the nodes' disks
 	Resource        string // of a device plugin, that pods take a device from; empty: none
 	Wire            string // name of the wire that it leads to, in place of what its configuration tells (weftnet.io/network); empty: that

@@ -69,8 +69,8 @@
 //	networks NODE/NAME TEXT        what a pod that runs asks for from now on; settle waits until it has that
 //	nic NODE/NAME INTERFACE        addresses of a NIC of it: also in $web_net1_4 and $web_net1_6
 //	multus NODE                    a configuration of Multus on it, before that of its agent
-//	meta NODE/NAME ADD|DEL INTERFACE NETWORK
-//	                               a plugin that calls others calls for one more NIC of a pod
+//	meta NODE/NAME ADD|DEL|STATUS INTERFACE NETWORK
+//	                               a plugin that calls others calls for one more NIC of a pod, or asks for the node's status
 //	inside NODE/NAME COMMAND…      any program in its network namespace
 //	told NODE TABLE [REGEXP]       waits for such a row in a table of its agent and prints it
 //	shares [RESOURCE…]             nodes that are added from now on share addresses, by an API server of which these resources exist, too

@@ -206,6 +206,9 @@ func meta(l *line) error {
 	if err != nil {
 		return err
 	}
+	if l.arg(1) == "STATUS" { // which there is from that version on
+		text = bytes.Replace(text, []byte(`"cniVersion":"1.0.0"`), []byte(`"cniVersion":"1.1.0"`), 1)
+	}
 	var out, stderr bytes.Buffer
 	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(bytes.Replace(text, []byte(`"name":"weft"`), []byte(`"name":"`+l.arg(3)+`"`), 1)), &out, &stderr
 	c.Env = append(c.Env, "CNI_IFNAME="+l.arg(2))

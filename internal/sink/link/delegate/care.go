@@ -52,19 +52,6 @@ func (d *Delegates) Check(ctx context.Context, containerID, first string) error 
 	return nil
 }
 
-// Status tells whether the plugins that have made NICs here could make more, of those whose definition states a version that has STATUS.
-func (d *Delegates) Status(ctx context.Context) error {
-	for _, n := range d.networks() {
-		if d.lacks(n.list) != nil {
-			continue // it is said where one is asked for
-		}
-		if err := d.plugins.GetStatusNetworkList(ctx, n.list); err != nil {
-			return fmt.Errorf("network %s: STATUS of %s: %w", n.definition, n.types, err)
-		}
-	}
-	return nil
-}
-
 // GC lets plugins forget what no NIC holds any more, those whose definition states a version that has GC. They hear of every NIC that there is, which
 // a container runtime does not know of: it names first ones.
 func (d *Delegates) GC(ctx context.Context) error {

@@ -117,14 +117,64 @@ func TestSTATUSReachesPluginsFromTheVersionThatTheirDefinitionStates(t *testing.
 	y.has("c1", "net1", "sour", "1.0.0", false, "")
 	y.has("c1", "net2", "new", "1.1.0", false, "")
 	y.has("c2", "net1", "new", "1.1.0", false, "")
-	if err := y.Status(t.Context()); err != nil {
-		t.Fatal(err)
+	impaired := func() (list []string) {
+		if err := y.look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range network.Impairments.All(y.db.Snapshot()) {
+			list = append(list, strings.Join(i.Row(), " | "))
+		}
+		return list
+	}
+	if got := impaired(); len(got) != 0 {
+		t.Errorf("impaired: %q", got)
 	}
 	if calls, _ := y.told(); !slices.Equal(calls, []string{"new STATUS"}) {
 		t.Errorf("called: %q", calls)
 	}
 	y.has("c2", "net2", "sour", "1.1.0", false, "")
-	if err := y.Status(t.Context()); err == nil || err.Error() != "network plant/sour: STATUS of sour: the switch is off" {
+	if got := impaired(); !slices.Equal(got, []string{"plant/sour | sour | STATUS of sour: the switch is off"}) {
+		t.Errorf("impaired: %q", got)
+	}
+	r, _ := y.find(network.Interface{ContainerID: "c2", Interface: "net2"})
+	if err := y.drop(r); err != nil {
+		t.Fatal(err)
+	}
+	if got := impaired(); len(got) != 0 {
+		t.Errorf("its last NIC is gone, and it is impaired: %q", got)
+	}
+}
+
+func TestPluginsAreAskedWhenTheFirstNICOfANetworkIsMadeAndWhenTheRuntimeAsks(t *testing.T) {
+	y := newYard(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- y.Watch(ctx) }()
+	// await returns when what stands in the table of impairments is that.
+	await := func(want ...string) {
+		t.Helper()
+		for {
+			s := y.db.Snapshot()
+			var have []string
+			for i := range network.Impairments.All(s) {
+				have = append(have, i.Definition)
+			}
+			if network.Impairments.IsSynced(s) && slices.Equal(have, want) {
+				return
+			}
+			<-network.Impairments.WatchAll(s)
+		}
+	}
+	await()
+	y.has("c1", "net1", "sour", "1.1.0", false, "")
+	await("plant/sour")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(y.notes), "sour"), []byte("#!/bin/sh\nexit 0\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	y.Ask()
+	await()
+	cancel()
+	if err := <-over; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

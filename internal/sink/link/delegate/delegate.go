@@ -17,6 +17,7 @@
 //   - A record is on disk before a plugin is called: what a crash leaves half made is taken away before it is made anew.
 //   - An ADD that fails is followed by its DEL.
 //   - CHECK, STATUS and GC reach plugins whose definition states a version that has them, and no others. GC never runs while a NIC is made.
+//   - What STATUS says is about its network and no other: a definition that makes no sense says nothing of the node.
 //   - A NIC that is there and asked for with the same words is left alone, an agent that restarts calls no plugin.
 //
 // # Example
@@ -77,7 +78,8 @@ type Delegates struct {
 	plugins *libcni.CNIConfig
 	records journal.Dir[record]
 
-	calls sync.RWMutex // held for reading while plugins make NICs
+	calls sync.RWMutex  // held for reading while plugins make NICs
+	asked chan struct{} // has one if plugins are to be asked for their status
 
 	mu   sync.Mutex // guards all below
 	own  Own
@@ -111,7 +113,7 @@ const (
 // Open reads the records and puts what has been made into table network.Finished, which it marks synced.
 func Open(o Options) (*Delegates, error) {
 	d := &Delegates{
-		Options: o, records: journal.Dir[record]{Path: o.StateDir + "/" + folder}, have: map[state.Key]record{}, jobs: map[string]*job{},
+		Options: o, records: journal.Dir[record]{Path: o.StateDir + "/" + folder}, have: map[state.Key]record{}, jobs: map[string]*job{}, asked: make(chan struct{}, 1),
 		plugins: libcni.NewCNIConfigWithCacheDir(o.Path, o.StateDir+"/"+cache, nil),
 	}
 	records, damaged, err := d.records.All()
