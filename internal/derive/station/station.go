@@ -117,7 +117,7 @@ func members(t *table.Tables) state.AnyDerivation {
 	}
 }
 
-// HowAt says how policy is enforced at a NIC: what its definition says, else its pod's namespace, else the configuration. A definition that is
+// HowAt says how policy is enforced at a NIC: what its definition says, as far as that may, else its pod's namespace, else the configuration. A definition that is
 // gone says what it did when the NIC was made: to delete one opens nothing.
 func HowAt(t *table.Tables, r state.Reader, i network.Interface) string {
 	namespace, name, _ := strings.Cut(i.Definition, "/")
@@ -126,7 +126,7 @@ func HowAt(t *table.Tables, r state.Reader, i network.Interface) string {
 		d.Policy = i.Policy
 	}
 	n, _ := t.Namespaces.One(r, state.Join(i.Namespace))
-	return t.Config(r).Networks.At(d.Policy, n.NICs)
+	return t.Config(r).Networks.At(namespace, d.Policy, n.NICs)
 }
 
 // link is what a plugin's configuration says of a device on another.

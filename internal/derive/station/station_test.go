@@ -124,7 +124,7 @@ func TestADefinitionThatIsGoneSaysWhatItDidWhenItsNICWasMade(t *testing.T) {
 		{settingsnetwork.All, settingsnetwork.Primary, settingsnetwork.Primary, open, closed},
 		{"", "", settingsnetwork.Primary, open, open},
 		{"", "", settingsnetwork.All, closed, closed},
-		{settingsnetwork.Primary, settingsnetwork.All, settingsnetwork.All, closed, open},
+		{settingsnetwork.Primary, settingsnetwork.All, settingsnetwork.All, closed, closed}, // it might never open that
 	} {
 		b := newBench(t)
 		nic := made("c1", "02:00:00:00:0a:01", macvlan)

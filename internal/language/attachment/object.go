@@ -70,6 +70,12 @@ func Gaps(o *cncfv1.NetworkAttachmentDefinition, w gap.World) []gap.Gap {
 			Message: fmt.Sprintf("%q does not count: with network-namespace-isolation only definitions of the namespaces in network-global-namespaces name a wire; add %s to these, or remove the annotation", wire, o.Namespace),
 		})
 	}
+	if said := o.Annotations[settings.PolicyAnnotation]; said != "" && !w.Config.Networks.Counts(o.Namespace, said, "") {
+		gaps = append(gaps, gap.Gap{
+			Reason: gap.NotEnabled, Field: "metadata.annotations[" + settings.PolicyAnnotation + "]",
+			Message: fmt.Sprintf("%q does not count where the pods' namespace says nothing: it closes less than key policy-networks (%s), and only definitions of kube-system and of the namespaces in network-global-namespaces may open what that closes", said, w.Config.Networks.Policy),
+		})
+	}
 	return gaps
 }
 

@@ -52,18 +52,37 @@ const (
 	Whole = "rfc5227"
 )
 
-// PolicyAnnotation of a NetworkAttachmentDefinition, or of the pods' namespace, has such a value in place of the key's: that of the definition
-// comes first.
+// PolicyAnnotation of a NetworkAttachmentDefinition, or of the pods' namespace, has such a value in place of the key's.
 const PolicyAnnotation = "weftnet.io/policy-networks"
 
-// At says how policy is enforced at a further NIC, where its definition and its pod's namespace have these annotations. What is no value
-// means All: what was to be closed is not left open for a typing error.
-func (n Networks) At(definition, namespace string) string {
-	value := cmp.Or(definition, namespace, n.Policy, Primary)
+// At says how policy is enforced at a further NIC. said is what its definition has as annotation, of is the namespace of that, pods what the
+// namespace of the NIC's pod has; empty: nothing. What is no value means All: what was to be closed is not left open for a typing error.
+func (n Networks) At(of, said, pods string) string {
+	value := cmp.Or(pods, n.Policy, Primary)
+	if said != "" && n.Counts(of, said, pods) {
+		value = said
+	}
 	if value != Primary && value != Audit {
 		return All
 	}
 	return value
+}
+
+// Counts tells whether a definition's annotation has a say. A namespace is the cluster's to annotate, and so is a definition of the namespaces that
+// the cluster trusts: these may open what the key closes. Any other is written by users of its namespace, and may only close.
+func (n Networks) Counts(of, said, pods string) bool {
+	return n.Trusts(of) || closes(said) >= closes(cmp.Or(pods, n.Policy, Primary))
+}
+
+// closes orders values: more closes more.
+func closes(value string) int {
+	switch value {
+	case Primary:
+		return 0
+	case Audit:
+		return 1
+	}
+	return 2
 }
 
 // Reaches tells whether pods of a namespace may use definitions of another.
@@ -77,8 +96,8 @@ func (n Networks) Names(definition string) bool {
 	return !n.Isolation || slices.Contains(n.Global, definition)
 }
 
-// Trusts tells whether definitions of a namespace may lead policies of the whole cluster to the pods' first NICs: such a policy selects pods of
-// all namespaces, and who may write a definition in one of these is not to say where they are isolated.
+// Trusts tells whether definitions of a namespace may say what is the cluster's to say: who may write one in any other namespace is not to lead
+// policies of the whole cluster to the pods' first NICs, since such a policy selects pods of all namespaces, nor to open further NICs that are closed.
 func (n Networks) Trusts(definition string) bool {
 	return definition == "kube-system" || slices.Contains(n.Global, definition)
 }
@@ -87,7 +106,7 @@ func (n Networks) Trusts(definition string) bool {
 var Keys = []key.Of[Networks]{
 	{
 		Name: "policy-networks", Default: Primary, Concern: Concern, Holds: key.AtOnce, Syntax: Primary + "|" + Audit + "|" + All,
-		Text: "at which NICs of a pod its policies are enforced: at its first one and others in the pod network alone (primary), or also at those that share an uplink, which is guarded then (all); with audit what their policies would drop passes, and flows tell of it. Annotation `weftnet.io/policy-networks` of a NetworkAttachmentDefinition, or of a namespace, has another value for NICs by that definition, or of pods there",
+		Text: "at which NICs of a pod its policies are enforced: at its first one and others in the pod network alone (primary), or also at those that share an uplink, which is guarded then (all); with audit what their policies would drop passes, and flows tell of it. Annotation `weftnet.io/policy-networks` of a namespace has another value for NICs of its pods; that of a NetworkAttachmentDefinition has one that closes more for NICs by it, or, in kube-system and `network-global-namespaces`, any",
 		Read: key.Text(func(c *Networks) *string { return &c.Policy }),
 	},
 	{
@@ -106,8 +125,8 @@ var Keys = []key.Of[Networks]{
 		Read: func(r *key.Reader, c *Networks, name string) { c.Hold = r.Life(name) },
 	},
 	{
-		Name: "network-global-namespaces", Concern: Concern, Holds: key.NewAttachments, Needs: "`network-namespace-isolation: true`",
-		Text: "namespaces whose NetworkAttachmentDefinitions pods of all namespaces may use",
+		Name: "network-global-namespaces", Concern: Concern, Holds: key.NewAttachments,
+		Text: "namespaces whose NetworkAttachmentDefinitions pods of all namespaces may use, whatever `network-namespace-isolation` says, and that are trusted as those of kube-system are: they may open what `policy-networks` closes (annotation `weftnet.io/policy-networks`), and lead policies of the whole cluster to first NICs",
 		Read: key.List(func(c *Networks) *[]string { return &c.Global }),
 	},
 }
