@@ -2,31 +2,44 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
+	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/openshift"
 	"weftnet.io/weftnet/internal/operator/additional"
+	"weftnet.io/weftnet/internal/operator/claim"
 )
 
-// addNetworks has the manager make definitions of OpenShift's additionalNetworks from the moment at which the API server serves both kinds,
-// which most clusters' never does.
+// addNetworks has the manager make definitions of OpenShift's additionalNetworks, and IPAMClaims, from the moment at which the API server serves what
+// these need, which many clusters' never does.
 func (k *kinds) addNetworks(m manager.Manager, log *slog.Logger) error {
+	definitions := cncfv1.SchemeGroupVersion.WithResource(cncfv1.NetworkAttachmentDefinitionResource)
+	return errors.Join(
+		k.late(m, func() error { return additional.Add(m, log) }, definitions, openshift.GroupVersion.WithResource(openshift.Resource)),
+		k.late(m, func() error { return claim.Add(m, log) }, definitions, attachment.ClaimVersion.WithResource(attachment.ClaimResource)),
+	)
+}
+
+// late begins something once the API server serves all of these kinds.
+func (k *kinds) late(m manager.Manager, begin func() error, needs ...schema.GroupVersionResource) error {
 	return m.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		err := wait.PollUntilContextCancel(ctx, k.pollLate, true, func(ctx context.Context) (bool, error) {
-			one, err := k.lacking(ctx, openshift.GroupVersion, []string{openshift.Resource})
-			if err != nil || len(one) > 0 {
-				return false, nil // an error is gone the next time, or others tell of it
+			for _, n := range needs {
+				if missing, err := k.lacking(ctx, n.GroupVersion(), []string{n.Resource}); err != nil || len(missing) > 0 {
+					return false, nil // an error is gone the next time, or others tell of it
+				}
 			}
-			other, err := k.lacking(ctx, cncfv1.SchemeGroupVersion, []string{cncfv1.NetworkAttachmentDefinitionResource})
-			return err == nil && len(other) == 0, nil
+			return true, nil
 		})
 		if err != nil {
 			return nil //nolint:nilerr // the end came first
 		}
-		return additional.Add(m, log)
+		return begin()
 	}))
 }

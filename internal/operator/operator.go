@@ -31,6 +31,8 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
+	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/operator/claim"
 	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/operator/hubble"
 	"weftnet.io/weftnet/internal/settings"
@@ -96,7 +98,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	if err := kinds.addNetworks(m, c.Log); err != nil {
-		return fmt.Errorf("prepare the control of additionalNetworks: %w", err)
+		return fmt.Errorf("prepare the control of networks: %w", err)
 	}
 	if c.WebhookAddress != "" {
 		if err := addWebhook(m, c, f); err != nil {
@@ -155,6 +157,7 @@ func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(kind.Install(scheme))
 	utilruntime.Must(admissionregistrationv1.AddToScheme(scheme))
+	utilruntime.Must(attachment.InstallClaim(scheme))
 	return scheme
 }
 
@@ -191,7 +194,7 @@ func newManager(c Config, lock resourcelock.Interface, logger logr.Logger) (mana
 				},
 				&corev1.Node{}:              {Transform: keepIdentity},
 				&corev1.Namespace{}:         {Transform: keepMode},
-				podMetadata():               {Transform: keepIdentity},
+				podMetadata():               {Transform: claim.Keep(keepIdentity)},
 				condition.ServiceMetadata(): {Transform: keepIdentity},
 				&v2.CiliumEndpoint{}:        {Transform: keepEndpoint},
 			},

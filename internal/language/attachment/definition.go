@@ -32,6 +32,7 @@ type Plugin struct {
 	MTU          int
 	Capabilities map[string]bool
 	IPAM         IPAM
+	Persistent   bool // addresses outlive pods, in IPAMClaims (allowPersistentIPs)
 	Raw          json.RawMessage
 }
 
@@ -65,6 +66,7 @@ type plugin struct {
 	Links        []json.RawMessage `json:"links"`
 	MTU          json.Number       `json:"mtu"`
 	Capabilities map[string]bool   `json:"capabilities"`
+	Persistent   bool              `json:"allowPersistentIPs"`
 	IPAM         struct {
 		Type      string `json:"type"`
 		Addresses []struct {
@@ -159,7 +161,7 @@ func (d *definer) plugin(field string, text []byte, one plugin) {
 	}
 	p := Plugin{
 		Type: one.Type, Master: one.Master, Inside: one.Inside, Bridge: one.Bridge, Network: one.Network, DeviceID: one.DeviceID,
-		Capabilities: one.Capabilities, IPAM: IPAM{Type: one.IPAM.Type}, Raw: text,
+		Capabilities: one.Capabilities, IPAM: IPAM{Type: one.IPAM.Type}, Persistent: one.Persistent, Raw: text,
 	}
 	p.VLAN = d.number(under(field, "vlan"), one.VLAN, 4094)
 	if one.VLANID != "" {

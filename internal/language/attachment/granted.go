@@ -58,10 +58,14 @@ func (d *Definition) Terms(q Request, owner address.Owner) grant.Terms {
 	conf := map[string]json.RawMessage{}
 	_ = json.Unmarshal(d.Main().Raw, &conf) // Define has read it
 	set(conf, "name", d.Network)
-	if d.Main().IPAM.Type != ClusterIPAM && q.IPAMClaim == "" {
-		owner = address.Owner{} // ranges that fit today would run short
+	t := grant.Terms{Type: d.Main().IPAM.Type, Config: string(encode(conf)), Asked: q.Addresses, Claim: q.IPAMClaim, Owner: owner}
+	if name := d.Claim(q, owner); name != "" {
+		t.Claim, t.Made = name, true
 	}
-	return grant.Terms{Type: d.Main().IPAM.Type, Config: string(encode(conf)), Asked: q.Addresses, Claim: q.IPAMClaim, Owner: owner}
+	if t.Type != ClusterIPAM && t.Claim == "" {
+		t.Owner = address.Owner{} // ranges that fit today would run short
+	}
+	return t
 }
 
 // With is the definition for a NIC that has been granted addresses: they stand in it, as a list.

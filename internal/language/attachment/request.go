@@ -19,6 +19,7 @@ type Request struct {
 	Namespace, Name string         // of the definition
 	Interface       string         // as the workload sees it: net1 and on, in the order of the list, unless it says another
 	Pinned          bool           // the workload names the interface itself
+	Twin            bool           // another of its interfaces has a definition of the same name
 	Addresses       []netip.Prefix // an address without a length is of one alone
 	MAC             net.HardwareAddr
 	InfinibandGUID  net.HardwareAddr
@@ -254,6 +255,9 @@ func (r *reader) interfaces() {
 			r.reject(field, "%s is the interface of %s/%s already", q.Interface, r.requests[other].Namespace, r.requests[other].Name)
 		}
 		taken[q.Interface] = i
+		for j := range r.requests {
+			q.Twin = q.Twin || j != i && r.requests[j].Name == q.Name
+		}
 	}
 	r.routes()
 }

@@ -40,12 +40,13 @@ type Terms struct {
 	Config string         `json:"config"`          // of the plugin that makes the NIC, whole, with the name of its list
 	Asked  []netip.Prefix `json:"asked,omitempty"` // by the pod, in ips; an address without a length is of one alone
 	Claim  string         `json:"claim,omitempty"` // name of the IPAMClaim, in the pod's namespace; empty: none
+	Made   bool           `json:"made,omitempty"`  // … which the operator makes; else the pod names it
 	Owner  address.Owner  `json:"owner,omitzero"`  // keeps the addresses when the NIC is gone; zero: none does
 }
 
 // Equal tells whether two ask for the same.
 func (t Terms) Equal(o Terms) bool {
-	return t.Type == o.Type && t.Config == o.Config && t.Claim == o.Claim && t.Owner == o.Owner && slices.Equal(t.Asked, o.Asked)
+	return t.Type == o.Type && t.Config == o.Config && t.Claim == o.Claim && t.Made == o.Made && t.Owner == o.Owner && slices.Equal(t.Asked, o.Asked)
 }
 
 // Moves tells whether another node may take the addresses over while the NIC is there.

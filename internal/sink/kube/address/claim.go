@@ -24,6 +24,12 @@ const (
 	ReasonFailed    = "AllocationFailed"
 )
 
+// MadeLabel has the value MadeBy at claims that the operator makes.
+const (
+	MadeLabel = "app.kubernetes.io/managed-by"
+	MadeBy    = "weft-operator"
+)
+
 // claim is the record of a virtual machine's NIC whose pod names an IPAMClaim.
 type claim struct {
 	book    *Book
@@ -35,7 +41,9 @@ func (c *claim) read(ctx context.Context) (has, asks []netip.Prefix, err error) 
 	q := c.request
 	c.had, err = c.book.claims.Get(ctx, q.Namespace, q.Claim)
 	if apierrors.IsNotFound(err) {
-		c.had = nil
+		if c.had = nil; q.Made {
+			return nil, nil, fmt.Errorf("IPAMClaim %s/%s is not there: the operator makes it, since the network has allowPersistentIPs; see that cilium-operator runs", q.Namespace, q.Claim)
+		}
 		return nil, nil, fmt.Errorf("IPAMClaim %s/%s is not there, and the pod names it in ipam-claim-reference: make it, or take the reference out", q.Namespace, q.Claim)
 	}
 	if err != nil {
@@ -84,7 +92,7 @@ func (c *claim) check(ctx context.Context) error {
 		return fmt.Errorf("IPAMClaim %s: spec.interface is %q, and %s names it for its interface %q", name, o.Spec.Interface, pod, q.Holder.Interface)
 	}
 	for _, owner := range o.OwnerReferences {
-		if (owner.Kind == "VirtualMachine" || owner.Kind == "VirtualMachineInstance") && owner.Name != q.Owner.Name {
+		if isWorkload(owner.Kind) && !(owns(owner.Kind, q.Owner.Kind) && owner.Name == q.Owner.Name) {
 			who := pod
 			if q.Owner.Name != "" {
 				who = fmt.Sprintf("%s of %s", pod, q.Owner)
@@ -92,10 +100,10 @@ func (c *claim) check(ctx context.Context) error {
 			return &CollisionError{name, fmt.Sprintf("%s %s/%s", owner.Kind, q.Namespace, owner.Name), who}
 		}
 	}
-	if len(o.OwnerReferences) > 0 || q.Owner.Name != "" || o.Status.OwnerPod == "" || q.Namespace+"/"+o.Status.OwnerPod == q.Holder.Pod {
+	if isMachine(q.Owner.Kind) || o.Status.OwnerPod == "" || q.Namespace+"/"+o.Status.OwnerPod == q.Holder.Pod {
 		return nil
 	}
-	// Two pods that are of no virtual machine: the claim is the other's as long as it holds an address.
+	// Two pods, none of them a virtual machine's, which may have two while it moves: the claim is the other's as long as it holds an address.
 	held, err := c.book.holders(ctx, func(u cluster.Use, _ cluster.Holder) bool { return u.Owner == ClaimOwner(q.Namespace, q.Claim) })
 	for _, h := range held {
 		if err == nil && h.Pod != q.Holder.Pod {
@@ -104,6 +112,12 @@ func (c *claim) check(ctx context.Context) error {
 	}
 	return err
 }
+
+func isMachine(kind string) bool  { return kind == "VirtualMachine" || kind == "VirtualMachineInstance" }
+func isWorkload(kind string) bool { return isMachine(kind) || kind == "StatefulSet" }
+
+// owns tells whether an owner of one kind may be that of another: a machine and its instance are one.
+func owns(kind, of string) bool { return kind == of || isMachine(kind) && isMachine(of) }
 
 // stale tells whether the status names another pod, or says that the last attempt failed.
 func (c *claim) stale() bool {

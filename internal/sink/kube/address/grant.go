@@ -26,6 +26,7 @@ type Request struct {
 	Owner       address.Owner       // zero: the address ends with the NIC
 	Namespace   string              // of the pod
 	Claim       string              // name of an IPAMClaim, which then is the owner; empty: none
+	Made        bool                // the operator makes it
 	Books       *whereabouts.Ranges // the books of whereabouts are written for this configuration; nil: it has none
 }
 

@@ -131,11 +131,15 @@ func TestAClaimKeepsTheAddressesOfOneVirtualMachine(t *testing.T) {
 		server.Put(path+name, &o)
 	}
 	put("db.storage", claimv1.IPAMClaim{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "VirtualMachine", Name: "db"}}}, Status: claimv1.IPAMClaimStatus{IPs: []string{}}})
+	put("db-0.storage", claimv1.IPAMClaim{ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "StatefulSet", Name: "db"}}}, Status: claimv1.IPAMClaimStatus{IPs: []string{}}})
 	put("bare", claimv1.IPAMClaim{Status: claimv1.IPAMClaimStatus{IPs: []string{}}})
 	put("asks", claimv1.IPAMClaim{Spec: claimv1.IPAMClaimSpec{IPRequests: []string{"10.0.0.9/28"}}, Status: claimv1.IPAMClaimStatus{IPs: []string{}}})
 	put("late", claimv1.IPAMClaim{Spec: claimv1.IPAMClaimSpec{IPRequests: []string{"10.0.0.9/28"}}, Status: claimv1.IPAMClaimStatus{IPs: []string{}}})
 	machine := func(name string) address.Owner {
 		return address.Owner{APIVersion: "kubevirt.io/v1", Kind: "VirtualMachine", Namespace: "shop", Name: name}
+	}
+	set := func(pod string) address.Owner {
+		return address.Owner{APIVersion: "apps/v1", Kind: "StatefulSet", Namespace: "shop", Name: "db", Pod: pod}
 	}
 	b := open(t, server.Config(), "a", nil)
 	ask := func(claim, pod string, owner address.Owner) string {
@@ -148,7 +152,11 @@ func TestAClaimKeepsTheAddressesOfOneVirtualMachine(t *testing.T) {
 		{"its second, to which it moves", ask("db.storage", "launcher-db-2", machine("db")), "10.0.0.1/28"},
 		{"another machine", ask("db.storage", "launcher-web", machine("web")), "IPAMClaim shop/db.storage is held by VirtualMachine shop/db, and pod shop/launcher-web of VirtualMachine shop/web asks for it: a claim keeps the addresses of one NIC of one workload"},
 		{"a claim that is not there", ask("none", "p", machine("p")), "IPAMClaim shop/none is not there, and the pod names it in ipam-claim-reference: make it, or take the reference out"},
-		{"a pod alone", ask("bare", "one", address.Owner{}), "10.0.0.2/28"},
+		{"a StatefulSet's pod", ask("db-0.storage", "db-0", set("db-0")), "10.0.0.2/28"},
+		{"its neighbour", ask("db-0.storage", "db-1", set("db-1")), "IPAMClaim shop/db-0.storage is held by pod shop/db-0, and pod shop/db-1 asks for it: a claim keeps the addresses of one NIC of one workload"},
+		{"a machine of the pod's name", ask("db-0.storage", "launcher-db-0", machine("db-0")), "IPAMClaim shop/db-0.storage is held by StatefulSet shop/db, and pod shop/launcher-db-0 of VirtualMachine shop/db-0 asks for it: a claim keeps the addresses of one NIC of one workload"},
+		{"a StatefulSet's pod of a machine's name", ask("db.storage", "db-0", set("db-0")), "IPAMClaim shop/db.storage is held by VirtualMachine shop/db, and pod shop/db-0 of StatefulSet shop/db, pod db-0 asks for it: a claim keeps the addresses of one NIC of one workload"},
+		{"a pod alone", ask("bare", "one", address.Owner{}), "10.0.0.3/28"},
 		{"another at the same time", ask("bare", "two", address.Owner{}), "IPAMClaim shop/bare is held by pod shop/one, and pod shop/two asks for it: a claim keeps the addresses of one NIC of one workload"},
 		{"by name", ask("asks", "three", address.Owner{}), "10.0.0.9/28"},
 		{"the same by name", ask("late", "four", address.Owner{}), "address 10.0.0.9: it is held by pod shop/three on node a, for IPAMClaim shop/asks"},

@@ -137,7 +137,7 @@ func (c *Cluster) read(t grant.Terms) (whereabouts.Ranges, error) {
 // request is what is asked of the book.
 func (c *Cluster) request(ctx context.Context, o grant.Order, r whereabouts.Ranges) (q book.Request, err error) {
 	q = book.Request{
-		Network: o.Definition, NetworkName: r.Name, Space: r.Network, Namespace: o.Namespace, Claim: o.Terms.Claim,
+		Network: o.Definition, NetworkName: r.Name, Space: r.Network, Namespace: o.Namespace, Claim: o.Terms.Claim, Made: o.Terms.Made,
 		Holder: cluster.Holder{Node: c.Node, Container: o.ContainerID, Interface: o.Interface, Pod: o.PodRef()},
 	}
 	q.Owner = o.Terms.Owner
