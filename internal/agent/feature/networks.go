@@ -29,6 +29,7 @@ var networks = Feature{
 		runners := []Runner{
 			keep(n, opened.Loop()), keep(n, granted), keep(n, opened.Silent()),
 			{Name: "status of plugins", Run: opened.Watch},
+			{Name: "addresses that are taken", Run: opened.WatchTaken},
 			{Name: "impaired networks", Run: func(ctx context.Context) error { return opened.WarnOfImpairments(ctx, n.Events, n.Name) }},
 		}
 		if n.Cluster != nil {

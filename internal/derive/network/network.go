@@ -284,6 +284,7 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 		}),
 		state.On(grant.Orders, firstOfOrder),
 		state.On(grant.Grants, firstOfGrant),
+		state.On(grant.TakenAddresses, firstOfTaken),
 	}
 	return inputs, func(r state.Reader, a table.Attachment) (needs []table.Need) {
 		pod, known := podOf(t, r, a)

@@ -11,7 +11,7 @@ import (
 func orders(t *table.Tables) state.AnyDerivation {
 	d := deriver{t}
 	return &state.Derivation[grant.Order]{
-		Name: "address-orders", Out: grant.Orders, Inputs: d.inputs(),
+		Name: "address-orders", Out: grant.Orders, Inputs: append(d.inputs(), state.On(grant.TakenAddresses, firstOfTaken)),
 		KeyOf:   func(o grant.Order) state.Key { return table.AttachmentKey(o.ContainerID, o.First) },
 		Compute: d.orders,
 	}
@@ -25,9 +25,13 @@ func firstOfGrant(_ state.Reader, g grant.Grant) []state.Key {
 	return []state.Key{table.AttachmentKey(g.ContainerID, g.First)}
 }
 
+func firstOfTaken(_ state.Reader, t grant.Taken) []state.Key {
+	return []state.Key{table.AttachmentKey(t.ContainerID, t.First)}
+}
+
 // afterGrants are the inputs of what waits for grants.
 func (d deriver) afterGrants() []state.Input {
-	return append(d.inputs(), state.On(grant.Grants, firstOfGrant))
+	return append(d.inputs(), state.On(grant.Grants, firstOfGrant), state.On(grant.TakenAddresses, firstOfTaken))
 }
 
 // orders are what is to be granted to the NICs of a container: to those that plugins have made, until they are gone, and to those that are wanted.
@@ -65,7 +69,9 @@ func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
 		if q.MAC != nil {
 			i.MAC = q.MAC.String()
 		}
-		list = append(list, order(i))
+		o := order(i)
+		o.Not = grant.TakenOf(r, i.ContainerID, i.Interface)
+		list = append(list, o)
 	}
 	return list
 }
@@ -84,13 +90,18 @@ func (d deriver) granted(r state.Reader, i network.Interface, definition attachm
 ) {
 	g, ok := grant.Grants.One(r, network.Interfaces.Key(i))
 	switch {
-	case !ok || !g.Terms.Equal(i.Terms):
+	case !ok || outdated(r, g, i.Terms):
 		return definition, q, true, nil
 	case g.Why != "":
 		return definition, q, false, &refusal{lacks: g.Why, advice: "the agent keeps trying"}
 	}
 	q.Addresses = nil
 	return definition.With(g.Is), q, false, nil
+}
+
+// outdated tells whether a grant is no answer to what is ordered now.
+func outdated(r state.Reader, g grant.Grant, t grant.Terms) bool {
+	return !g.Terms.Equal(t) || grant.Has(g.Is, grant.TakenOf(r, g.ContainerID, g.Interface))
 }
 
 // waiting is the order that keeps a NIC away, if one does.
@@ -100,5 +111,5 @@ func waiting(r state.Reader, nic state.Key) (state.Key, bool) {
 		return "", false
 	}
 	g, there := grant.Grants.One(r, nic)
-	return nic, !there || g.Why != "" || !g.Terms.Equal(o.Terms)
+	return nic, !there || g.Why != "" || outdated(r, g, o.Terms)
 }

@@ -84,6 +84,26 @@ func TestANICIsWantedWhenItsAddressesAreGranted(t *testing.T) {
 		t.Errorf("granted, the ADD waits for %q; %s", got, b.rows())
 	}
 
+	// Another machine has it: the NIC waits for another one.
+	taken := grant.Taken{ContainerID: "c1", First: "eth0", Interface: "net1", Address: netip.MustParseAddr("10.0.200.10"), By: "a machine"}
+	b.write(func(tx *state.Tx) { grant.TakenAddresses.Put(tx, taken) })
+	b.step()
+	if list := orders(); len(list) != 1 || len(list[0].Not) != 1 || network.Interfaces.Len(b.db.Snapshot()) != 0 {
+		t.Errorf("ordered: %+v\n%s", list, b.rows())
+	}
+	if got := b.needs(); got != "addresses of NIC net1 (shop/lan); NIC net1 (shop/lan)" {
+		t.Errorf("before another one is granted, the ADD waits for %q", got)
+	}
+	b.answered("10.0.200.11/24", "")
+	for i = range network.Interfaces.All(b.db.Snapshot()) {
+		if len(i.Addresses) != 1 || i.Addresses[0].Addr() != netip.MustParseAddr("10.0.200.11") {
+			t.Errorf("wanted with %v", i.Addresses)
+		}
+	}
+	if n := network.Interfaces.Len(b.db.Snapshot()); n != 1 {
+		t.Errorf("%d NICs are wanted", n)
+	}
+
 	// It has been made. A definition that changes, an agent that knows nothing of grants, a pod that is gone: its order stays until it is gone itself.
 	b.write(func(tx *state.Tx) {
 		network.Finished.Put(tx, made(i))

@@ -75,3 +75,13 @@ func (o Owner) String() string {
 	}
 	return text
 }
+
+// Keeps tells whether objects of a kind are such workloads.
+func Keeps(kind string) bool {
+	return kind == "StatefulSet" || kind == "VirtualMachine" || kind == "VirtualMachineInstance"
+}
+
+// Is tells whether an object of the owner's namespace is the owner: a virtual machine and its instance are one.
+func (o Owner) Is(kind, name string) bool {
+	return name == o.Name && (kind == o.Kind || kind == "VirtualMachineInstance" && o.Kind == "VirtualMachine")
+}

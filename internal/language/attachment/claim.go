@@ -16,6 +16,12 @@ const ClaimResource = claimv1.IPAMClaimResource
 // ClaimVersion is theirs, and InstallClaim teaches a scheme the kind.
 var ClaimVersion, InstallClaim = claimv1.SchemeGroupVersion, claimv1.AddToScheme
 
+// MadeLabel has the value MadeBy at claims that the operator makes.
+const (
+	MadeLabel = "app.kubernetes.io/managed-by"
+	MadeBy    = "weft-operator"
+)
+
 // Claim is the name of the IPAMClaim, in its owner's namespace, that the operator makes for a request; empty: none. It makes them where the definition
 // says allowPersistentIPs and the agent grants the addresses, for owners with a name that outlives their pods, unless the pod names one itself.
 func (d *Definition) Claim(q Request, owner address.Owner) string {

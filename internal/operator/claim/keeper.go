@@ -23,7 +23,6 @@ import (
 	claimv1 "weftnet.io/weftnet/api/cncf/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/address"
 	"weftnet.io/weftnet/internal/language/attachment"
-	book "weftnet.io/weftnet/internal/sink/kube/address"
 )
 
 // No watch tells of machines and claims.
@@ -131,7 +130,7 @@ func (k *Keeper) ensure(ctx context.Context, owner address.Owner, q attachment.R
 	if err != nil || by == nil {
 		return soon, err
 	}
-	c.Labels = map[string]string{book.MadeLabel: book.MadeBy}
+	c.Labels = map[string]string{attachment.MadeLabel: attachment.MadeBy}
 	c.OwnerReferences = []metav1.OwnerReference{*by}
 	c.Spec.Network = d.Network
 	if q.Twin {

@@ -26,6 +26,8 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,7 +39,7 @@ import (
 
 // Granter grants addresses to NICs of this node. It is called for several at a time, but for no NIC twice.
 type Granter interface {
-	// Grant gives a NIC its addresses, or those that it has already (Has, of one that has been made). Its error is for people, and says what to
+	// Grant gives a NIC its addresses, or those that it has already (Has, of one that has been made), and none that another has (Not). Its error is for people, and says what to
 	// do; after one a NIC that had addresses has them still.
 	Grant(ctx context.Context, o grant.Order) (address.Grant, error)
 	// Return takes back all that a NIC has; nothing is no error. Of an order that was found by Held no more is known than that.
@@ -112,14 +114,22 @@ func (s *Sink) Dump(ctx context.Context) (iter.Seq2[state.Key, grant.Order], err
 			s.lost[key] = true
 			s.mu.Unlock()
 		default:
-			list[key] = grant.Order{ContainerID: g.ContainerID, First: g.First, Interface: g.Interface, Terms: g.Terms}
+			have := grant.Order{ContainerID: g.ContainerID, First: g.First, Interface: g.Interface, Terms: g.Terms}
+			for _, a := range g.Is.Addresses {
+				have.Has = append(have.Has, a.Prefix)
+			}
+			list[key] = have
 		}
 	}
 	return maps.All(list), nil
 }
 
-// Equal compares what is asked for.
-func (s *Sink) Equal(want, have grant.Order) bool { return want.Terms.Equal(have.Terms) }
+// Equal compares what is asked for, and what is there with what must not be.
+func (s *Sink) Equal(want, have grant.Order) bool {
+	return want.Terms.Equal(have.Terms) && !slices.ContainsFunc(want.Not, func(t grant.Taken) bool {
+		return slices.ContainsFunc(have.Has, func(p netip.Prefix) bool { return p.Addr().Unmap() == t.Address })
+	})
+}
 
 // Set grants.
 func (s *Sink) Set(ctx context.Context, rows []grant.Order) error { return s.each(ctx, rows, false) }
@@ -139,7 +149,7 @@ func (s *Sink) each(ctx context.Context, rows []grant.Order, back bool) error {
 		var err error
 		select {
 		case <-j.done:
-			if err = j.err; j.back != back || !j.order.Terms.Equal(rows[i].Terms) {
+			if err = j.err; j.back != back || !j.order.Terms.Equal(rows[i].Terms) || !slices.Equal(j.order.Not, rows[i].Not) {
 				err = errors.New("another order of this NIC came first")
 			}
 		case <-patience.Done():
@@ -200,6 +210,7 @@ func (s *Sink) give(ctx context.Context, o grant.Order) error {
 	had, there := grant.Grants.One(s.DB.Snapshot(), grant.Orders.Key(o))
 	switch same := had.Terms.Equal(o.Terms); {
 	case !there || had.Why != "":
+	case same && grant.Has(had.Is, o.Not): // it gets another
 	case same && !s.isLost(o):
 		return nil // it has been made since
 	case !same:
@@ -223,7 +234,7 @@ func (s *Sink) isLost(o grant.Order) bool {
 // refused writes down why there is nothing. What has been granted before stays so.
 func (s *Sink) refused(o grant.Order, why error) error {
 	had, there := grant.Grants.One(s.DB.Snapshot(), grant.Orders.Key(o))
-	if there && had.Why == "" && had.Terms.Equal(o.Terms) {
+	if there && had.Why == "" && had.Terms.Equal(o.Terms) && !grant.Has(had.Is, o.Not) {
 		return why
 	}
 	return errors.Join(why, s.put(grant.Grant{ContainerID: o.ContainerID, First: o.First, Interface: o.Interface, Terms: o.Terms, Why: why.Error()}))
@@ -240,5 +251,11 @@ func (s *Sink) take(ctx context.Context, o grant.Order) error {
 			return err
 		}
 	}
-	return s.DB.Write(func(tx *state.Tx) error { grant.Grants.Delete(tx, grant.Orders.Key(o)); return nil })
+	return s.DB.Write(func(tx *state.Tx) error {
+		grant.Grants.Delete(tx, grant.Orders.Key(o))
+		for _, t := range grant.TakenOf(tx, o.ContainerID, o.Interface) {
+			grant.TakenAddresses.Delete(tx, grant.TakenAddresses.Key(t))
+		}
+		return nil
+	})
 }

@@ -15,6 +15,7 @@
 //
 //   - An order stays the same from the moment that its NIC has been made until that is gone: it is kept with the NIC, on disk.
 //   - A Grant counts for an order with the same Terms, and for no other.
+//   - What another is found to have (TakenAddresses) is exchanged before the NIC is made, unless it was asked for by name or is kept for a workload.
 //   - What is granted is given back when the order goes: after the NIC is gone.
 //
 // # Example
@@ -65,6 +66,7 @@ type Order struct {
 	MAC         string // that the NIC is to have; empty: any
 	Terms       Terms
 	Has         []netip.Prefix // of a NIC that has been made: these it has
+	Not         []Taken        // of one that has not: it gets none of these
 }
 
 func (Order) Header() []string {

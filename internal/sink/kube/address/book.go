@@ -149,6 +149,12 @@ func (b *Book) Release(ctx context.Context, container, device string) error {
 	return err
 }
 
+// Shun takes from a NIC an address that another has on its wire. None is given it until the operator frees it. Owners keep theirs.
+func (b *Book) Shun(ctx context.Context, space string, h cluster.Holder, a netip.Addr, by string) error {
+	err := b.others.Free(ctx, h.Container, h.Interface) // it takes what it keeps again
+	return errors.Join(err, b.drop(ctx, b.own(cluster.Want{Space: space, Holder: h}), a, by))
+}
+
 // drop takes back one address of a NIC, and from its owner.
 func (b *Book) drop(ctx context.Context, w cluster.Want, a netip.Addr, foreign string) error {
 	_, err := b.ask(ctx, &ask{want: w, disown: &disown{cluster.KeyOf(w.Space, a), a, w.Owner, foreign}})

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	claimv1 "weftnet.io/weftnet/api/cncf/v1alpha1"
+	"weftnet.io/weftnet/internal/ipam/address"
 	"weftnet.io/weftnet/internal/ipam/cluster"
 )
 
@@ -22,12 +23,6 @@ const (
 	ReasonAllocated = "SuccessfulAllocation"
 	ReasonConflict  = "IPAddressConflict"
 	ReasonFailed    = "AllocationFailed"
-)
-
-// MadeLabel has the value MadeBy at claims that the operator makes.
-const (
-	MadeLabel = "app.kubernetes.io/managed-by"
-	MadeBy    = "weft-operator"
 )
 
 // claim is the record of a virtual machine's NIC whose pod names an IPAMClaim.
@@ -92,7 +87,7 @@ func (c *claim) check(ctx context.Context) error {
 		return fmt.Errorf("IPAMClaim %s: spec.interface is %q, and %s names it for its interface %q", name, o.Spec.Interface, pod, q.Holder.Interface)
 	}
 	for _, owner := range o.OwnerReferences {
-		if isWorkload(owner.Kind) && !(owns(owner.Kind, q.Owner.Kind) && owner.Name == q.Owner.Name) {
+		if address.Keeps(owner.Kind) && !q.Owner.Is(owner.Kind, owner.Name) {
 			who := pod
 			if q.Owner.Name != "" {
 				who = fmt.Sprintf("%s of %s", pod, q.Owner)
@@ -100,7 +95,7 @@ func (c *claim) check(ctx context.Context) error {
 			return &CollisionError{name, fmt.Sprintf("%s %s/%s", owner.Kind, q.Namespace, owner.Name), who}
 		}
 	}
-	if isMachine(q.Owner.Kind) || o.Status.OwnerPod == "" || q.Namespace+"/"+o.Status.OwnerPod == q.Holder.Pod {
+	if q.Owner.Kind == "VirtualMachine" || o.Status.OwnerPod == "" || q.Namespace+"/"+o.Status.OwnerPod == q.Holder.Pod {
 		return nil
 	}
 	// Two pods, none of them a virtual machine's, which may have two while it moves: the claim is the other's as long as it holds an address.
@@ -112,12 +107,6 @@ func (c *claim) check(ctx context.Context) error {
 	}
 	return err
 }
-
-func isMachine(kind string) bool  { return kind == "VirtualMachine" || kind == "VirtualMachineInstance" }
-func isWorkload(kind string) bool { return isMachine(kind) || kind == "StatefulSet" }
-
-// owns tells whether an owner of one kind may be that of another: a machine and its instance are one.
-func owns(kind, of string) bool { return kind == of || isMachine(kind) && isMachine(of) }
 
 // stale tells whether the status names another pod, or says that the last attempt failed.
 func (c *claim) stale() bool {

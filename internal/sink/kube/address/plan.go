@@ -70,8 +70,8 @@ func (p *plan) place(ctx context.Context, a *ask) error {
 		}
 		return nil
 	case a.disown != nil:
-		if p.see(a.disown.key) != nil {
-			b := p.change(a.disown.key, a)
+		if b := p.see(a.disown.key); b != nil && b.Holds(h.Is) {
+			b = p.change(a.disown.key, a)
 			b.Let(a.disown.addr, h, p.now)
 			b.Disown(a.disown.addr, a.disown.owner, a.disown.foreign)
 		}

@@ -100,6 +100,11 @@ func (c *Cluster) Grant(ctx context.Context, o grant.Order) (address.Grant, erro
 		return address.Grant{}, err
 	}
 	c.book.Restore(o.ContainerID, o.Interface)
+	for _, t := range o.Not {
+		if err := c.book.Shun(ctx, q.Space, q.Holder, t.Address, t.By); err != nil {
+			return address.Grant{}, err
+		}
+	}
 	prefixes, err := c.book.Grant(ctx, q)
 	if err != nil {
 		return address.Grant{}, err
@@ -113,6 +118,10 @@ func (c *Cluster) Grant(ctx context.Context, o grant.Order) (address.Grant, erro
 		g.Addresses = append(g.Addresses, a)
 	}
 	g.Addresses = append(g.Addresses, r.Addresses...)
+	if grant.Has(g, o.Not) {
+		t := o.Not[len(o.Not)-1]
+		return address.Grant{}, fmt.Errorf("%s, which the network gives every NIC, is that of %s: change ipam.addresses of %s, or take it from that one", t.Address, t.By, o.Definition)
+	}
 	g.Complete()
 	return g, nil
 }
@@ -160,7 +169,7 @@ func (c *Cluster) request(ctx context.Context, o grant.Order, r whereabouts.Rang
 				return q, err
 			}
 		}
-		q.Ranges = append(q.Ranges, book.Range{Subnet: one.Subnet, From: without(from, r.Gateway)})
+		q.Ranges = append(q.Ranges, book.Range{Subnet: one.Subnet, From: without(from, append(taken(o.Not), r.Gateway)...)})
 	}
 	if len(o.Has) > 0 {
 		q.Exact = of(o.Has, r)
@@ -199,16 +208,26 @@ func (c *Cluster) part(ctx context.Context, r whereabouts.Ranges, one whereabout
 	return b.IPSet()
 }
 
-func without(set *netipx.IPSet, gateway netip.Addr) []netipx.IPRange {
-	if !gateway.IsValid() {
-		return set.Ranges()
+// taken are the addresses that others have.
+func taken(not []grant.Taken) (list []netip.Addr) {
+	for _, t := range not {
+		list = append(list, t.Address)
 	}
+	return list
+}
+
+// without is a set without some addresses; invalid ones are none.
+func without(set *netipx.IPSet, less ...netip.Addr) []netipx.IPRange {
 	var b netipx.IPSetBuilder
 	b.AddSet(set)
-	b.Remove(gateway)
+	for _, a := range less {
+		if a.IsValid() {
+			b.Remove(a)
+		}
+	}
 	out, err := b.IPSet()
 	if err != nil {
-		return set.Ranges() // of a set and an address: there is no such error
+		return set.Ranges() // of a set and addresses: there is no such error
 	}
 	return out.Ranges()
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/address"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 	"weftnet.io/weftnet/internal/table/grant"
@@ -132,5 +133,42 @@ func TestANICThatIsThereKeepsItsAddress(t *testing.T) {
 	}
 	if held, err := begin().Held(t.Context()); err != nil || len(held) != 0 {
 		t.Errorf("returned, and held: %+v, %v", held, err)
+	}
+}
+
+func TestWhatAnotherHasIsExchangedAndGivenToNone(t *testing.T) {
+	server := apitest.New(t)
+	server.Serve("ippools", "overlappingrangeipreservations")
+	c, err := New(Config{API: server.Config(), Node: "a", Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(container, kind string, not ...string) string {
+		o := grant.Order{ContainerID: container, Interface: "net1", Namespace: "shop", Pod: container, Definition: "shop/lan", Terms: grant.Terms{
+			Type: kind, Config: `{"name": "lan", "ipam": {"type": "` + kind + `", "range": "10.1.0.0/28", "addresses": [{"address": "10.9.0.1/32"}]}}`,
+		}}
+		for _, a := range not {
+			o.Not = append(o.Not, grant.Taken{Address: netip.MustParseAddr(a), By: "the machine 02:00:00:00:00:99 on ens192"})
+		}
+		return said(c.Grant(t.Context(), o))
+	}
+	for _, step := range []struct{ what, have, want string }{
+		{"the first", ask("c1", "weft"), "10.1.0.1/28, 10.9.0.1/32"},
+		{"which a machine has", ask("c1", "weft", "10.1.0.1"), "10.1.0.2/28, 10.9.0.1/32"},
+		{"again", ask("c1", "weft", "10.1.0.1"), "10.1.0.2/28, 10.9.0.1/32"},
+		{"the next, too", ask("c1", "weft", "10.1.0.1", "10.1.0.2"), "10.1.0.3/28, 10.9.0.1/32"},
+		{"another NIC gets none of these", ask("c2", "weft"), "10.1.0.4/28, 10.9.0.1/32"},
+		{"one whose books are whereabouts'", ask("c3", "whereabouts"), "10.1.0.5/28, 10.9.0.1/32"},
+		{"which a machine has", ask("c3", "whereabouts", "10.1.0.5"), "10.1.0.6/28, 10.9.0.1/32"},
+		{"what the network gives every NIC", ask("c3", "whereabouts", "10.1.0.5", "10.9.0.1"), "10.9.0.1, which the network gives every NIC, is that of the machine 02:00:00:00:00:99 on ens192: change ipam.addresses of shop/lan, or take it from that one"},
+	} {
+		if step.have != step.want {
+			t.Errorf("%s: have %s, want %s", step.what, step.have, step.want)
+		}
+	}
+	var b v1alpha1.AddressBlock
+	server.Get("/apis/weftnet.io/v1alpha1/addressblocks/b-10.1.0.0", &b)
+	if u := b.Spec.Used["10.1.0.1"]; u.Owner != "the machine 02:00:00:00:00:99 on ens192" || len(u.Holders) != 0 || u.Back == nil {
+		t.Errorf("in the block: %+v", u)
 	}
 }

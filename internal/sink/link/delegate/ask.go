@@ -3,6 +3,7 @@ package delegate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +13,8 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"weftnet.io/weftnet/internal/sink/link/conflict"
+	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table/grant"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -31,7 +34,8 @@ func (d *Delegates) taken(ctx context.Context, want network.Interface) error {
 		return nil // a server says which, or a plugin
 	}
 	if other, a := d.neighbor(want, addresses); other != "" {
-		return fmt.Errorf("%s is that of pod %s, on the same wire (%s): give one of them another", a, other, want.Wire)
+		err := fmt.Errorf("%s is that of pod %s, on the same wire (%s): give one of them another", a, other, want.Wire)
+		return d.exchange(want, a, "pod "+other+", on the same wire ("+want.Wire+")", err)
 	}
 	device, ok := d.wire(want)
 	if !ok || strings.HasPrefix(want.Owner, "vm/") { // while a machine moves, its pod on another node has the address, too
@@ -39,12 +43,26 @@ func (d *Delegates) taken(ctx context.Context, want network.Interface) error {
 	}
 	found, err := conflict.Probe(ctx, device, addresses, d.Probe())
 	if found != nil && found.MAC.String() != want.MAC { // with the very MAC address it is the same machine, which is on its way here
-		return &conflict.Error{Found: *found, Wire: want.Wire}
+		return d.exchange(want, found.Address, fmt.Sprintf("the machine %s on %s", found.MAC, want.Wire), &conflict.Error{Found: *found, Wire: want.Wire})
 	}
 	if err != nil {
 		d.Log.Warn("addresses are used without having been asked for on the wire", "pod", want.Namespace+"/"+want.Pod, "nic", want.Interface, "error", err)
 	}
 	return nil
+}
+
+// exchange has a NIC granted another address in place of one that is taken, where that may be.
+func (d *Delegates) exchange(want network.Interface, a netip.Addr, by string, why error) error {
+	if !want.Terms.Exchanges(a) {
+		return why
+	}
+	t := grant.Taken{
+		ContainerID: want.ContainerID, First: want.First, Interface: want.Interface, Namespace: want.Namespace, Pod: want.Pod, UID: want.UID, Address: a, By: by,
+	}
+	if err := d.DB.Write(func(tx *state.Tx) error { grant.TakenAddresses.Put(tx, t); return nil }); err != nil {
+		return errors.Join(why, err)
+	}
+	return errors.New(t.Text())
 }
 
 // announce tells the wire of a NIC's addresses where that is asked as RFC 5227 has it. It runs in the workload's namespace.

@@ -48,6 +48,7 @@ import (
 	"weftnet.io/weftnet/internal/sink/link/conflict"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/grant"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -131,6 +132,7 @@ func Open(o Options) (*Delegates, error) {
 			}
 		}
 		network.Finished.MarkSynced(tx)
+		grant.TakenAddresses.MarkSynced(tx)
 		return nil
 	})
 }
