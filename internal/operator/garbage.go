@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -64,7 +65,17 @@ func every(m manager.Manager, log *slog.Logger, name string, interval time.Durat
 
 // addAddresses sweeps addresses of further networks.
 func addAddresses(m manager.Manager, log *slog.Logger) error {
-	s, err := address.New(address.Config{API: m.GetConfig(), Cached: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now, Log: log})
+	events := m.GetEventRecorder("weft-operator")
+	s, err := address.New(address.Config{
+		API: m.GetConfig(), Cached: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now, Log: log,
+		Keep: func(ctx context.Context) (time.Duration, error) {
+			c, err := configuration(ctx, m.GetClient())
+			return c.Networks.Keep, err
+		},
+		Tell: func(about *unstructured.Unstructured, kind, reason, text string) {
+			events.Eventf(about, nil, kind, reason, "GiveBack", "%s", text)
+		},
+	})
 	if err != nil {
 		return err
 	}

@@ -122,14 +122,17 @@ func Run(ctx context.Context, c Config) error {
 
 // clusterName reads what the cluster is called.
 func clusterName(r client.Reader) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		var m corev1.ConfigMap
-		if err := r.Get(ctx, types.NamespacedName{Namespace: kind.ConfigNamespace, Name: kind.ConfigName}, &m); client.IgnoreNotFound(err) != nil {
-			return "", fmt.Errorf("read ConfigMap %s/%s: %w", kind.ConfigNamespace, kind.ConfigName, err)
-		}
-		config, _ := settings.Parse(func(key string) (string, bool) { v, ok := m.Data[key]; return v, ok })
-		return config.ClusterName, nil
+	return func(ctx context.Context) (string, error) { c, err := configuration(ctx, r); return c.ClusterName, err }
+}
+
+// configuration reads the cluster's; where there is none, the defaults count.
+func configuration(ctx context.Context, r client.Reader) (settings.Config, error) {
+	var m corev1.ConfigMap
+	if err := r.Get(ctx, types.NamespacedName{Namespace: kind.ConfigNamespace, Name: kind.ConfigName}, &m); client.IgnoreNotFound(err) != nil {
+		return settings.Config{}, fmt.Errorf("read ConfigMap %s/%s: %w", kind.ConfigNamespace, kind.ConfigName, err)
 	}
+	config, _ := settings.Parse(func(key string) (string, bool) { v, ok := m.Data[key]; return v, ok })
+	return config, nil
 }
 
 // quiet takes the libraries' word on their own progress for details, to be seen with --debug only.

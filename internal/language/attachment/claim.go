@@ -16,10 +16,11 @@ const ClaimResource = claimv1.IPAMClaimResource
 // ClaimVersion is theirs, and InstallClaim teaches a scheme the kind.
 var ClaimVersion, InstallClaim = claimv1.SchemeGroupVersion, claimv1.AddToScheme
 
-// MadeLabel has the value MadeBy at claims that the operator makes.
+// MadeLabel has the value MadeBy at claims that the operator makes, and PodAnnotation names the pod of a StatefulSet that one is for.
 const (
-	MadeLabel = "app.kubernetes.io/managed-by"
-	MadeBy    = "weft-operator"
+	MadeLabel     = "app.kubernetes.io/managed-by"
+	MadeBy        = "weft-operator"
+	PodAnnotation = "weftnet.io/pod"
 )
 
 // Claim is the name of the IPAMClaim, in its owner's namespace, that the operator makes for a request; empty: none. It makes them where the definition

@@ -7,7 +7,8 @@
 //
 //	AddressBlock   of a node that is gone       its NICs hold nothing any more; the block is any node's
 //	AddressBlock   address kept for an owner    … who has no StickyAddress, IPAMClaim or entry of whereabouts that says so: it rests, and is free
-//	StickyAddress  of a virtual machine         … that is gone. That of a StatefulSet goes with its owner by Kubernetes itself.
+//	StickyAddress  of a virtual machine         … that is gone. That of a StatefulSet goes with its owner by Kubernetes itself,
+//	StickyAddress  of a StatefulSet's pod       … and before that when it has been scaled down by the pod for long; so does an IPAMClaim that the operator made
 //
 // # Invariants
 //
@@ -35,6 +36,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -61,6 +63,9 @@ type Config struct {
 	Live   client.Reader // virtual machines
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	Keep func(context.Context) (time.Duration, error)                      // how long a pod that a StatefulSet was scaled down by keeps its addresses; 0: for ever
+	Tell func(about *unstructured.Unstructured, kind, reason, text string) // an event; nil: none
 }
 
 // Sweeper gives back addresses.
@@ -71,7 +76,7 @@ type Sweeper struct {
 	claims   object.Client[claimv1.IPAMClaim, *claimv1.IPAMClaim]
 	pools    object.Client[wav1.IPPool, *wav1.IPPool]
 
-	missing map[string]time.Time // nodes and machines, since when
+	missing map[string]time.Time // nodes, machines and pods of StatefulSets, since when
 }
 
 // New makes one that has not looked yet.
@@ -134,18 +139,7 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 }
 
 // gone tells whether something has been missing for long enough.
-func (s *Sweeper) gone(what string, there bool) bool {
-	if there {
-		delete(s.missing, what)
-		return false
-	}
-	since, known := s.missing[what]
-	if !known {
-		since = s.Now()
-		s.missing[what] = since
-	}
-	return s.Now().Sub(since) >= Patience
-}
+func (s *Sweeper) gone(what string, there bool) bool { return s.goneFor(what, there, Patience) }
 
 // sweep writes what changes of one block.
 func (s *Sweeper) sweep(ctx context.Context, b cluster.Block, over *v1alpha1.AddressBlock, w cluster.World) error {
@@ -185,22 +179,20 @@ func (k kept) keeps(space, owner string, a netip.Addr) bool {
 
 // kept reads what says that an address is kept, and removes StickyAddresses of machines that are gone and have no NIC.
 func (s *Sweeper) kept(ctx context.Context, held map[string]bool) (kept, error) {
-	k := kept{}
+	k, seen := kept{}, sets{}
 	var stickies v1alpha1.StickyAddressList
 	if err := s.stickies.List(ctx, "", &stickies); err != nil {
 		return nil, fmt.Errorf("list StickyAddresses: %w", err)
 	}
 	for i := range stickies.Items {
 		o := &stickies.Items[i]
-		there, err := s.ownerIsThere(ctx, o)
+		over, err := s.over(ctx, seen, o, held[o.Spec.Owner])
+		if err == nil && over { // its addresses are free at the next sweep
+			err = remove(ctx, o, func(ctx context.Context) error { return s.stickies.Delete(ctx, o) })
+		}
 		if err != nil {
 			return nil, err
 		}
-		if s.gone(o.Spec.Owner, there || held[o.Spec.Owner]) {
-			if err := s.stickies.Delete(ctx, o); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-				return nil, fmt.Errorf("delete StickyAddress %s/%s: %w", o.Namespace, o.Name, err)
-			}
-		} // its addresses are free at the next sweep
 		for _, text := range o.Spec.Addresses {
 			if p, err := netip.ParsePrefix(text); err == nil {
 				k.add(o.Spec.Space, o.Spec.Owner, p.Addr())
@@ -211,7 +203,17 @@ func (s *Sweeper) kept(ctx context.Context, held map[string]bool) (kept, error) 
 	if err := s.claims.List(ctx, "", &claims); err != nil && !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("list IPAMClaims: %w", err)
 	}
-	for _, o := range claims.Items {
+	for i := range claims.Items {
+		o := &claims.Items[i]
+		if set, pod, ours := claimed(o); ours {
+			over, err := s.scaled(ctx, seen, "IPAMClaim "+o.Namespace+"/"+o.Name, o.Namespace, set, pod, held[book.ClaimOwner(o.Namespace, o.Name)])
+			if err == nil && over {
+				err = remove(ctx, o, func(ctx context.Context) error { return s.claims.Delete(ctx, o) })
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 		for _, text := range o.Status.IPs {
 			if p, err := netip.ParsePrefix(text); err == nil {
 				k.add(anySpace, book.ClaimOwner(o.Namespace, o.Name), p.Addr())
@@ -234,6 +236,15 @@ func (s *Sweeper) kept(ctx context.Context, held map[string]bool) (kept, error) 
 		}
 	}
 	return k, nil
+}
+
+// over tells whether a StickyAddress has nothing to keep any more.
+func (s *Sweeper) over(ctx context.Context, seen sets, o *v1alpha1.StickyAddress, held bool) (bool, error) {
+	if set, pod, ok := podOf(o.Spec.Owner); ok {
+		return s.scaled(ctx, seen, "StickyAddress "+o.Namespace+"/"+o.Name, o.Namespace, set, pod, held)
+	}
+	there, err := s.ownerIsThere(ctx, o)
+	return err == nil && s.gone(o.Spec.Owner, there || held), err
 }
 
 // ownerIsThere looks for the virtual machine of a StickyAddress. Other owners take it along when they go.

@@ -131,6 +131,9 @@ func (k *Keeper) ensure(ctx context.Context, owner address.Owner, q attachment.R
 		return soon, err
 	}
 	c.Labels = map[string]string{attachment.MadeLabel: attachment.MadeBy}
+	if owner.Pod != "" {
+		c.Annotations = map[string]string{attachment.PodAnnotation: owner.Pod}
+	}
 	c.OwnerReferences = []metav1.OwnerReference{*by}
 	c.Spec.Network = d.Network
 	if q.Twin {

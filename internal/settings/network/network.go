@@ -34,6 +34,7 @@ type Networks struct {
 	Isolation bool          // those of the pod's own namespace only
 	Global    []string      // … and of these namespaces
 	Hold      time.Duration // for which a node without the API server counts on addresses that may move; 0: for ever
+	Keep      time.Duration // for which a StatefulSet's pod that it was scaled down by keeps its addresses; 0: for ever
 	Policy    string        // at which NICs of a pod policy is enforced: Primary, Audit, All
 	Conflicts string        // how thoroughly is asked whether a NIC's address is taken: Off, Probe, Whole
 }
@@ -123,6 +124,11 @@ var Keys = []key.Of[Networks]{
 		Name: "network-address-hold", Default: "40s", Concern: Concern, Holds: key.AtOnce, Syntax: key.Life,
 		Text: "NICs whose addresses may move to another node (`ipam` of type weft, of StatefulSets and virtual machines, and IPAMClaims) are silent while their node has had no word from the API server for this long, and other nodes take such addresses over no earlier; 0s: they never are, and the addresses move when their NICs are gone",
 		Read: func(r *key.Reader, c *Networks, name string) { c.Hold = r.Life(name) },
+	},
+	{
+		Name: "network-sticky-retention", Default: "24h", Concern: Concern, Holds: key.AtOnce, Syntax: key.Life,
+		Text: "a pod of a StatefulSet keeps its addresses in further networks (StickyAddress, and the IPAMClaim that the operator has made) for at least this long after the StatefulSet was scaled down by it; 0s: until the StatefulSet goes",
+		Read: func(r *key.Reader, c *Networks, name string) { c.Keep = r.Life(name) },
 	},
 	{
 		Name: "network-global-namespaces", Concern: Concern, Holds: key.NewAttachments,
