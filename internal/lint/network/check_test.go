@@ -124,3 +124,51 @@ func FuzzCheck(f *testing.F) {
 		network.Check(manifest.Read("fuzz.yaml", text))
 	})
 }
+
+func TestAddressesThatAreAskedForFitTheRangesThatTheyAreOf(t *testing.T) {
+	const definitions = `
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: lan, namespace: plant}
+spec: {config: '{"cniVersion": "1.0.0", "type": "macvlan", "master": "ens1", "ipam": {"type": "weft", "range": "10.0.200.0/24", "exclude": ["10.0.200.0/28"], "gateway": "10.0.200.1"}}'}
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: hall, namespace: plant}
+spec: {config: '{"cniVersion": "1.0.0", "type": "bridge", "bridge": "br1", "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.7.0.0/24"}]]}}'}
+---
+`
+	pod := func(ips, name string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: gauge, namespace: plant, annotations: {k8s.v1.cni.cncf.io/networks: '[{\"name\": \"" + name + "\", \"ips\": [" + ips + "]}]'}}\n"
+	}
+	for _, c := range []struct{ what, of, want string }{
+		{"of the range", pod(`"10.0.200.77/24"`, "lan"), ""},
+		{"without a length", pod(`"10.0.200.77"`, "lan"), ""},
+		{"of no subnet", pod(`"10.0.201.77/24"`, "lan"), "error: plant/lan asks for 10.0.201.77, which is not in the network's subnet 10.0.200.0/24"},
+		{"of another family", pod(`"fd00::9/64"`, "lan"), "error: plant/lan asks for fd00::9, and the network has no subnet of that family"},
+		{"excluded", pod(`"10.0.200.9/24"`, "lan"), "hint: plant/lan asks for 10.0.200.9, which is excluded from what the network gives (10.0.200.0/28): that is right if it is kept for this workload, and a conflict if a machine has it"},
+		{"the gateway", pod(`"10.0.200.1/24"`, "lan"), "error: plant/lan asks for 10.0.200.1, the network's gateway"},
+		{"the subnet's own, without its length", pod(`"10.0.200.0"`, "lan"), "error: plant/lan asks for 10.0.200.0/24, the subnet's own address, which no NIC can have"},
+		{"broadcast", pod(`"10.0.200.255/24"`, "lan"), "error: plant/lan asks for 10.0.200.255, the last address of 10.0.200.0/24: packets to it are for all (broadcast)"},
+		{"twice in one pod", pod(`"10.0.200.77", "10.0.200.77"`, "lan"), "error: 10.0.200.77 on ens1 is asked for twice"},
+		{"of a plugin's own ranges", pod(`"10.8.0.9/24"`, "hall"), "warning: plant/hall asks for 10.8.0.9, which is not in the network's subnet 10.7.0.0/24"},
+		{"broadcast of a plugin's own ranges", pod(`"10.7.0.255/24"`, "hall"), "error: plant/hall asks for 10.7.0.255, the last address of 10.7.0.0/24: packets to it are for all (broadcast)"},
+		{"by each pod of a Deployment", `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: mill, namespace: plant}
+spec: {replicas: 3, template: {metadata: {annotations: {k8s.v1.cni.cncf.io/networks: '[{"name": "lan", "ips": ["10.0.200.77/24"]}]'}}}}
+`, "error: each of its 3 pods asks for 10.0.200.77 on ens1"},
+	} {
+		objects, problems := manifest.Read("some.yaml", []byte(definitions+c.of))
+		var list []string
+		for _, f := range network.Check(objects, problems) {
+			if f.Check == "address" || f.Check == "conflict" {
+				list = append(list, string(f.Severity)+": "+f.Does)
+			}
+		}
+		if got := strings.Join(list, "; "); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
+		}
+	}
+}

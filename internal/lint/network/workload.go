@@ -157,60 +157,6 @@ func (c *checker) fits(a ask, list []*definition) string {
 	return ""
 }
 
-// subnets are those that a definition's addresses lie in.
-func subnets(d *definition) (list []netip.Prefix) {
-	for _, p := range d.Plugins {
-		for _, a := range p.IPAM.Addresses {
-			list = append(list, a.Prefix.Masked())
-		}
-	}
-	return list
-}
-
-// addresses looks at addresses that a workload asks for in a network that has others.
-func (c *checker) addresses(w *workload) {
-	for _, a := range w.asks {
-		d := c.definitions[a.title()]
-		if d == nil {
-			continue
-		}
-		for _, p := range a.Addresses {
-			of := slices.DeleteFunc(subnets(d), func(s netip.Prefix) bool { return s.Addr().Is4() != p.Addr().Is4() })
-			switch {
-			case !p.IsSingleIP() && p == p.Masked():
-				c.add(w.in, lint.Error, "address", a.at, fmt.Sprintf("%s asks for %s, the subnet's own address, which no NIC can have", a.title(), p), "", "")
-			case len(of) > 0 && !slices.ContainsFunc(of, func(s netip.Prefix) bool { return s.Contains(p.Addr()) }):
-				c.add(w.in, lint.Warning, "address", a.at, fmt.Sprintf("%s asks for %s, which is not in the network's subnet %s", a.title(), p.Addr(), of[0]), "", "")
-			}
-		}
-	}
-}
-
-// sameAddress finds two workloads that ask for one address on one wire.
-func (c *checker) sameAddress(all []*workload) {
-	type place struct {
-		attachment.Segment
-		netip.Addr
-	}
-	first := map[place]*workload{}
-	for _, w := range all {
-		for _, a := range w.asks {
-			d := c.definitions[a.title()]
-			if d == nil || d.Segment() == (attachment.Segment{}) {
-				continue
-			}
-			for _, p := range a.Addresses {
-				at := place{d.Segment(), p.Addr()}
-				if other := first[at]; other != nil && title(other.in) != title(w.in) {
-					c.add(w.in, lint.Error, "conflict", a.at, fmt.Sprintf("%s on %s is asked for by %s, too", p.Addr(), d.Segment(), title(other.in)), "", "")
-					continue
-				}
-				first[at] = w
-			}
-		}
-	}
-}
-
 // Asks are the networks that pods of an object ask for, as far as that can be read.
 func Asks(o *manifest.Object) (list []attachment.Request) {
 	w := (&checker{definitions: map[string]*definition{}}).read(o)
