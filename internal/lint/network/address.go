@@ -113,7 +113,7 @@ func (c *checker) asked(w *workload, a ask, b book, p netip.Prefix) {
 		worse = lint.Error
 	}
 	switch {
-	case !subnet.IsSingleIP() && x == subnet.Addr():
+	case subnet.Bits() < x.BitLen()-1 && x == subnet.Addr():
 		c.add(w.in, lint.Error, "address", a.at, fmt.Sprintf("%s asks for %s, the subnet's own address, which no NIC can have", a.title(), netip.PrefixFrom(x, subnet.Bits())), "", "")
 	case x.Is4() && subnet.Bits() < 31 && x == netipx.PrefixLastIP(subnet):
 		c.add(w.in, lint.Error, "address", a.at, fmt.Sprintf("%s asks for %s, the last address of %s: packets to it are for all (broadcast)", a.title(), x, subnet), "", "")
