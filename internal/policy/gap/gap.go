@@ -153,7 +153,7 @@ func (f *finder) rule(r policy.Rule) {
 			f.add(NotFound, field, "there is no NetworkAttachmentDefinition %s, so this policy is for no NIC by it; create it, or correct the name", name)
 		}
 	}
-	if len(r.Networks) > 0 && f.Config.Networks.At("", "") == network.Primary {
+	if len(r.Networks) > 0 && f.Config.Networks.At("", "", "") == network.Primary {
 		f.add(NotEnabled, field, "NICs of these networks are open while setting policy-networks is primary, unless annotation %s of a definition or a namespace says otherwise", network.PolicyAnnotation)
 	}
 }
