@@ -48,6 +48,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/rogpeppe/go-internal/testscript"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/listing"
 )
 
 // Bench is what a script drives. It may also be a Restarter and a Failer; a script that needs what it is not, fails.
@@ -184,7 +185,7 @@ func show(ts *testscript.TestScript, args []string) error {
 	if err != nil {
 		return err
 	}
-	return state.Fprint(ts.Stdout(), t, BenchOf(ts).DB().Snapshot())
+	return listing.Write(ts.Stdout(), t, BenchOf(ts).DB().Snapshot())
 }
 
 func await(ts *testscript.TestScript, args []string) error {
@@ -221,7 +222,7 @@ func awaitTable(ctx context.Context, db *state.DB, table, file, want string) err
 	for {
 		s := db.Snapshot()
 		var got strings.Builder
-		if err := state.Fprint(&got, t, s); err != nil {
+		if err := listing.Write(&got, t, s); err != nil {
 			return err
 		}
 		if plain(got.String()) == plain(want) {

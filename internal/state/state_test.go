@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/listing"
 )
 
 type pod struct {
@@ -235,7 +236,7 @@ func TestATableIsPrintedInAlignedColumns(t *testing.T) {
 	db := state.New(pods)
 	put(db, pods, pod{"web", addr("10.0.0.1"), "a"}, pod{"database", addr("fd00::1"), ""})
 	var out strings.Builder
-	if err := state.Fprint(&out, pods, db.Snapshot()); err != nil {
+	if err := listing.Write(&out, pods, db.Snapshot()); err != nil {
 		t.Fatal(err)
 	}
 	want := "NAME      ADDRESS   LABELS\n" +

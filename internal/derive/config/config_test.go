@@ -8,12 +8,13 @@ import (
 	"pgregory.net/rapid"
 
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/listing"
 	"weftnet.io/weftnet/internal/table"
 )
 
 func show[R state.Row](t *state.Table[R], db *state.DB) string {
 	var b strings.Builder
-	if err := state.Fprint(&b, t, db.Snapshot()); err != nil {
+	if err := listing.Write(&b, t, db.Snapshot()); err != nil {
 		panic(err)
 	}
 	return b.String()

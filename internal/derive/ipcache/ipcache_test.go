@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/listing"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -31,7 +32,7 @@ func prefixes(text ...string) (out []netip.Prefix) {
 
 func show(t *table.Tables, db *state.DB) string {
 	var b strings.Builder
-	if err := state.Fprint(&b, t.IPCache, db.Snapshot()); err != nil {
+	if err := listing.Write(&b, t.IPCache, db.Snapshot()); err != nil {
 		panic(err)
 	}
 	return b.String()

@@ -14,6 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/maglev"
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/listing"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/redirect"
 )
@@ -28,7 +29,7 @@ func addrs(text ...string) []netip.Addr {
 
 func show(t *table.Tables, db *state.DB) string {
 	var b strings.Builder
-	if err := state.Fprint(&b, t.Frontends, db.Snapshot()); err != nil {
+	if err := listing.Write(&b, t.Frontends, db.Snapshot()); err != nil {
 		panic(err)
 	}
 	return b.String()

@@ -21,6 +21,7 @@ import (
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/state/listing"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -83,7 +84,7 @@ func await[R state.Row](w *world, t *state.Table[R], want string) {
 	var have string
 	until(w, t, func(s *state.Snapshot) bool {
 		var b strings.Builder
-		_ = state.Fprint(&b, t, s)
+		_ = listing.Write(&b, t, s)
 		have = b.String()
 		return have == want
 	}, func() string { return cmp.Diff(want, have) })

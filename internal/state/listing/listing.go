@@ -1,15 +1,26 @@
-package state
+// Package listing prints tables as text, as people and scripts read them.
+//
+// # Example
+//
+//	listing.Write(os.Stdout, pods, db.Snapshot())
+//
+//	NAME  NODE
+//	web   a
+//	db    -
+package listing
 
 import (
 	"bufio"
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"weftnet.io/weftnet/internal/state"
 )
 
-// Fprint writes a table as aligned text: a line of column names, a line per row in key order, two spaces between
-// columns, "-" for an empty cell. The CLI, bug reports and scripts all show tables this way.
-func Fprint(w io.Writer, t AnyTable, s *Snapshot) error {
+// Write writes a table as aligned text: a line of column names, a line per row in key order, two spaces between
+// columns, "-" for an empty cell.
+func Write(w io.Writer, t state.AnyTable, s *state.Snapshot) error {
 	lines := [][]string{t.Header()}
 	for _, r := range t.Rows(s) {
 		lines = append(lines, r.Row())
