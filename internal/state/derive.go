@@ -40,6 +40,7 @@ type Derivation[R Row] struct {
 	db     *DB
 	feeds  []inputFeed
 	woken  *bell.Bell
+	rung   chan struct{} // who runs it waits for that; nil: nobody does
 	last   *Snapshot     // up to which the inputs have been followed
 	rows   map[Key][]Key // derivation key -> Out keys it makes, sorted
 	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict
@@ -54,6 +55,9 @@ type AnyDerivation interface {
 	Run(ctx context.Context, db *DB) error
 	Step(db *DB) (changed bool)
 	CaughtUp(s *Snapshot) bool
+	wakes(rung chan struct{})
+	woke() bool
+	close()
 }
 
 // Input is a table that a derivation follows.
@@ -97,14 +101,32 @@ func (f *feedOf[I]) close() { f.feed.Close() }
 
 // Run keeps Out up to date until ctx ends, and returns its error. It marks Out synced in the pass in which it has seen
 // all inputs synced.
-func (d *Derivation[R]) Run(ctx context.Context, db *DB) error {
-	defer d.close()
-	for {
-		d.Step(db)
-		if err := d.wait(ctx); err != nil {
-			return err
+func (d *Derivation[R]) Run(ctx context.Context, db *DB) error { return Together(ctx, db, d) }
+
+// Together runs derivations as Run does, on one goroutine, which does what is to be done for each in the order of the list: where what one
+// writes is read by those after it, these have less to do than if each followed at once.
+func Together(ctx context.Context, db *DB, list ...AnyDerivation) error {
+	rung := make(chan struct{}, 1)
+	for _, d := range list {
+		d.wakes(rung)
+		defer d.close()
+	}
+	for ctx.Err() == nil {
+		idle := true
+		for _, d := range list {
+			if d.woke() {
+				d.Step(db)
+				idle = false
+			}
+		}
+		if idle {
+			select {
+			case <-ctx.Done():
+			case <-rung:
+			}
 		}
 	}
+	return ctx.Err()
 }
 
 // Step makes one pass over what has changed since the last and tells whether it changed Out.
@@ -267,7 +289,7 @@ func (d *Derivation[R]) openFeeds(db *DB) {
 	for _, in := range d.Inputs {
 		d.feeds, at = append(d.feeds, in.open(db)), append(at, db.position(in.table.shape()))
 	}
-	d.woken = db.bells.Hang(at...) // before Step reads the inputs
+	d.woken = db.bells.Hang(d.rung, at...) // before Step reads the inputs
 }
 
 // adopt takes responsibility for a row found in Out.
@@ -302,15 +324,10 @@ func (d *Derivation[R]) markSynced(tx *Tx) {
 	}
 }
 
-// wait returns nil when an input may no longer be as Step has seen it.
-func (d *Derivation[R]) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-d.woken.Rung:
-		return nil
-	}
-}
+func (d *Derivation[R]) wakes(rung chan struct{}) { d.rung = rung }
+
+// woke tells, once, that an input may no longer be as Step has seen it.
+func (d *Derivation[R]) woke() bool { return d.feeds == nil || d.woken.Heard() }
 
 func (d *Derivation[R]) close() {
 	for _, f := range d.feeds {

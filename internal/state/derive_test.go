@@ -47,10 +47,7 @@ type world struct {
 	derive   func() []deriving
 }
 
-type deriving interface {
-	Run(context.Context, *state.DB) error
-	Step(*state.DB) bool
-}
+type deriving = state.AnyDerivation
 
 func newWorld() *world {
 	w := &world{
@@ -262,13 +259,17 @@ func TestPartialDerivationsKeepToTheirOwnRows(t *testing.T) {
 }
 
 func TestNoWakeUpIsLost(t *testing.T) {
-	for range 20 {
+	for i := range 20 {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld()
+			w, together := newWorld(), i%2 == 1
 			ctx, stop := context.WithCancel(t.Context())
 			var running sync.WaitGroup
-			for _, d := range w.derive() {
-				running.Go(func() { _ = d.Run(ctx, w.db) })
+			if together {
+				running.Go(func() { _ = state.Together(ctx, w.db, w.derive()...) })
+			} else {
+				for _, d := range w.derive() {
+					running.Go(func() { _ = d.Run(ctx, w.db) })
+				}
 			}
 			followed := map[state.Key]pod{}
 			running.Go(func() { follow(ctx, w.pods.Feed(w.db), followed) })

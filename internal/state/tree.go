@@ -7,8 +7,8 @@ import (
 	"github.com/google/btree"
 )
 
-// degree of the trees: a node has up to twice as many items. A write copies one node per level.
-const degree = 16
+// degree of the trees: a node has up to twice as many items. A write copies one node per level, so small nodes are cheaper to write.
+const degree = 8
 
 // item is an object under its key.
 type item struct {

@@ -15,6 +15,7 @@ type DB struct {
 	at     map[*schema]int // position in tables
 
 	writer sync.Mutex // held by the one Write that runs
+	open   []*tableTx // of that, by position in tables; nil: not opened
 	latest atomic.Pointer[Snapshot]
 
 	feeds   sync.Mutex                    // guards cursors, and a change of latest, so that a new cursor begins at a known place
@@ -66,6 +67,7 @@ func New(tables ...AnyTable) *DB {
 		s.tables = append(s.tables, c)
 		db.cursors = append(db.cursors, map[*atomic.Uint64]struct{}{})
 	}
+	db.open = make([]*tableTx, len(tables))
 	db.latest.Store(s)
 	return db
 }
@@ -101,8 +103,8 @@ func (db *DB) Write(fn func(tx *Tx) error) error {
 	db.writer.Lock()
 	defer db.writer.Unlock()
 	base := db.latest.Load()
-	tx := &Tx{base: base, rev: base.rev, open: make([]*tableTx, len(base.tables))}
-	defer func() { tx.ended = true }()
+	tx := &Tx{base: base, rev: base.rev, open: db.open}
+	defer func() { tx.ended = true; clear(db.open) }()
 	if err := fn(tx); err != nil {
 		return err
 	}

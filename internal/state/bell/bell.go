@@ -9,17 +9,21 @@
 //
 //   - A bell that rings while its owner is awake is heard at the next wait: no change is slept through.
 //   - One that rings many times before it is heard is heard once.
+//   - A goroutine may have several bells, and wakes by any of them.
 //
 // # Example
 //
-//	b := bells.Hang(nodes, pods)
+//	rung := make(chan struct{}, 1)
+//	b := bells.Hang(rung, nodes, pods)
 //	defer b.Close()
-//	<-b.Rung // bells.Ring(pods) was called
+//	<-rung // bells.Ring(pods) was called
+//	if b.Heard() { … }
 package bell
 
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Bells hang at tables, by their numbers. The zero value has none.
@@ -28,16 +32,16 @@ type Bells struct {
 	at map[int][]*Bell
 }
 
-// Bell is that of one goroutine.
+// Bell rings with some tables.
 type Bell struct {
-	Rung chan struct{} // has one if a table has changed since it was last received from
-
+	wakes chan struct{}
+	rang  atomic.Bool
 	bells *Bells
 }
 
-// Hang makes a bell that rings with each of these tables.
-func (s *Bells) Hang(tables ...int) *Bell {
-	b := &Bell{Rung: make(chan struct{}, 1), bells: s}
+// Hang makes a bell that rings with each of these tables. It puts one into wakes then, which has room for one.
+func (s *Bells) Hang(wakes chan struct{}, tables ...int) *Bell {
+	b := &Bell{wakes: wakes, bells: s}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.at == nil {
@@ -54,12 +58,16 @@ func (s *Bells) Ring(table int) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, b := range s.at[table] {
+		b.rang.Store(true) // before its owner wakes
 		select {
-		case b.Rung <- struct{}{}:
-		default: // it has rung already
+		case b.wakes <- struct{}{}:
+		default: // it is awake already, or has no owner
 		}
 	}
 }
+
+// Heard tells whether the bell has rung since it was last asked.
+func (b *Bell) Heard() bool { return b.rang.Swap(false) }
 
 // Close takes a bell off its tables.
 func (b *Bell) Close() {
