@@ -148,8 +148,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	for _, d := range feature.Derivations(a.node) {
-		a.run(run, feature.Follow(a.node, d))
+	for _, list := range feature.Derivations(a.node) {
+		a.run(run, feature.Follow(a.node, list))
 	}
 	if err := a.runFeatures(run, func(f feature.Feature) func(*feature.Node) ([]feature.Runner, error) { return f.Early }); err != nil {
 		return err

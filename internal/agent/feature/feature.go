@@ -55,6 +55,7 @@ type Feature struct {
 
 	Fills       func(t *table.Tables) []state.AnyTable // tables that only this feature writes
 	Derivations func(n *Node) []state.AnyDerivation
+	Slow        bool          // its derivations may compute for long: none of the others waits for them
 	Needs       need.Source   // what an attachment waits for
 	Constants   config.Source // what programs are told when they are loaded
 
@@ -107,13 +108,18 @@ type Node struct {
 }
 
 // Derivations are those of all features, and the three that join what features say: Programs of their Constants, Needs of their
-// Needs, and Ready.
-func Derivations(n *Node) (list []state.AnyDerivation) {
+// Needs, and Ready. Those of a list are run together (state.Together).
+func Derivations(n *Node) (lists [][]state.AnyDerivation) {
+	var quick []state.AnyDerivation
 	var needs []need.Source
 	var constants []config.Source
 	for _, f := range All() {
 		if f.Derivations != nil {
-			list = append(list, f.Derivations(n)...)
+			list := f.Derivations(n)
+			for f.Slow && len(list) > 0 {
+				lists, list = append(lists, list[:1]), list[1:]
+			}
+			quick = append(quick, list...)
 		}
 		if f.Needs != nil {
 			needs = append(needs, f.Needs)
@@ -122,5 +128,5 @@ func Derivations(n *Node) (list []state.AnyDerivation) {
 			constants = append(constants, f.Constants)
 		}
 	}
-	return append(list, config.NewPrograms(n.Tables, constants...), need.Needs(n.Tables, needs...), need.Ready(n.Tables))
+	return append(lists, append(quick, config.NewPrograms(n.Tables, constants...), need.Needs(n.Tables, needs...), need.Ready(n.Tables)))
 }

@@ -11,6 +11,7 @@ import (
 var healthChecks = Feature{
 	Name: "health checks", Does: "answers load balancers about services and the node, as kube-proxy does",
 	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{health.Table} },
+	Slow:        true,
 	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{health.Derivation(n.Tables, n.Name)} },
 	Maps: func(n *Node) ([]Runner, error) {
 		checks := health.New(n.Tables, n.DB, n.Ready)

@@ -11,6 +11,7 @@ import (
 var ipcache = Feature{
 	Name: "ipcache", Does: "knows who lives at an address and how to get there",
 	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.IPCache} },
+	Slow:        true,
 	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{derive.New(n.Tables)} },
 	Needs:       derive.Needs,
 	Maps: func(n *Node) ([]Runner, error) {

@@ -13,6 +13,7 @@ var policies = Feature{
 	Fills: func(t *table.Tables) []state.AnyTable {
 		return []state.AnyTable{t.PolicySets, t.SetLists, t.RuleLists, t.SetStatuses, t.Findings}
 	},
+	Slow:        true,
 	Derivations: func(n *Node) []state.AnyDerivation { return policy.Derivations(n.Tables) },
 	Maps: func(n *Node) ([]Runner, error) {
 		sets, err := bpfmap.NewSets(n.DB, n.Tables.SetStatuses, n.Datapath, n.Revisions, policy.Number(n.Tables, n.DB))

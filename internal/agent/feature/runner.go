@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"weftnet.io/weftnet/internal/reconcile"
@@ -20,6 +21,10 @@ type Runner struct {
 	// Behind says which work on a snapshot it has not done yet; empty: none. Nil: it follows no table.
 	Behind func(s *state.Snapshot) string
 }
+
+// aCrowd is how many rows are put in place at once where each takes the kernel long. Of a hundred pods that come together the first are ready then
+// while the last are made. It is even: most devices have two programs.
+const aCrowd = 16
 
 // keep is the loop that keeps a sink equal to a table.
 func keep[R state.Row](n *Node, loop *reconcile.Loop[R]) Runner {
@@ -42,16 +47,16 @@ func keep[R state.Row](n *Node, loop *reconcile.Loop[R]) Runner {
 // derivation is the name of the loops of derivations.
 const derivation = "derivation"
 
-// Follow is the loop of a derivation.
-func Follow(n *Node, d state.AnyDerivation) Runner {
+// Follow is the loop of derivations that are run together.
+func Follow(n *Node, list []state.AnyDerivation) Runner {
 	return Runner{
 		Name: derivation,
-		Run:  func(ctx context.Context) error { return d.Run(ctx, n.DB) },
+		Run:  func(ctx context.Context) error { return state.Together(ctx, n.DB, list...) },
 		Behind: func(s *state.Snapshot) string {
-			if d.CaughtUp(s) {
-				return ""
+			if slices.ContainsFunc(list, func(d state.AnyDerivation) bool { return !d.CaughtUp(s) }) {
+				return "a derivation"
 			}
-			return "a derivation"
+			return ""
 		},
 	}
 }

@@ -12,6 +12,7 @@ var services = Feature{
 	Name: "services", Does: "translates addresses of services for pods, and for what comes from outside",
 	Constants:   service.Constants,
 	Fills:       func(t *table.Tables) []state.AnyTable { return []state.AnyTable{t.Frontends} },
+	Slow:        true,
 	Derivations: func(n *Node) []state.AnyDerivation { return []state.AnyDerivation{service.New(n.Tables, n.Name)} },
 	Maps: func(n *Node) ([]Runner, error) {
 		sink, err := bpfmap.NewServices(n.Datapath)

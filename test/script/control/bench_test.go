@@ -150,9 +150,11 @@ func (b *bench) start() error {
 	}); err != nil {
 		return err
 	}
-	for _, d := range feature.Derivations(&feature.Node{Name: nodeName, Tables: tables}) {
-		l.behind = append(l.behind, func(s *state.Snapshot) bool { return !d.CaughtUp(s) })
-		l.parts.Go(func() { _ = d.Run(ctx, db) }) // its error is that of ctx
+	for _, list := range feature.Derivations(&feature.Node{Name: nodeName, Tables: tables}) {
+		for _, d := range list {
+			l.behind = append(l.behind, func(s *state.Snapshot) bool { return !d.CaughtUp(s) })
+		}
+		l.parts.Go(func() { _ = state.Together(ctx, db, list...) }) // its error is that of ctx
 	}
 	b.follow(ctx)
 	var err error
