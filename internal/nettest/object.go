@@ -45,19 +45,6 @@ func inNamespace(o runtime.Object) error {
 	return err
 }
 
-func podObject(n *Node, s PodSpec) *corev1.Pod {
-	o := &corev1.Pod{}
-	o.Namespace, o.Name, o.Labels, o.Annotations = s.Namespace, s.Name, s.Labels, s.Annotations
-	o.Spec.NodeName, o.Spec.ServiceAccountName = n.Name, "default"
-	ports := []corev1.ContainerPort{}
-	for name, port := range s.Ports {
-		ports = append(ports, corev1.ContainerPort{Name: name, ContainerPort: int32(port), Protocol: corev1.ProtocolTCP})
-	}
-	slices.SortFunc(ports, func(a, b corev1.ContainerPort) int { return strings.Compare(a.Name, b.Name) })
-	o.Spec.Containers = []corev1.Container{{Name: "main", Ports: ports}}
-	return o
-}
-
 // controlSlices makes EndpointSlices of services with a selector and of pods with addresses. The caller has the lock.
 func (c *Cluster) controlSlices() error {
 	want := map[key]*discoveryv1.EndpointSlice{}

@@ -15,16 +15,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"weftnet.io/weftnet/internal/nettest/netns"
+	"weftnet.io/weftnet/internal/nettest/spec"
 )
 
 // PodSpec is what a pod shall be.
-type PodSpec struct {
-	Namespace   string // empty: default
-	Name        string
-	Labels      map[string]string
-	Ports       map[string]uint16 // named ones, TCP
-	Annotations map[string]string
-}
+type PodSpec = spec.Pod
 
 // Pod is a network namespace that a CNI ADD has attached to a node.
 type Pod struct {
@@ -78,14 +73,14 @@ func (n *Node) PreparePod(s PodSpec) (*Pod, error) {
 		if err := c.ensureNamespace(s.Namespace); err != nil {
 			return err
 		}
-		return c.put(podObject(n, s))
+		return c.put(s.Object(n.Name))
 	})
 }
 
 // Runs says that the pod runs, with the addresses that the last Add gave.
 func (p *Pod) Runs() error {
 	return p.node.cluster.change(func() error {
-		o := podObject(p.node, p.PodSpec)
+		o := p.PodSpec.Object(p.node.Name)
 		o.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIPs: podIPs(p.Station), Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}
 		return p.node.cluster.put(o)
 	})
@@ -200,5 +195,5 @@ func (p *Pod) Forget() error {
 	n.mu.Lock()
 	delete(n.pods, p.PodSpec.Name)
 	n.mu.Unlock()
-	return c.change(func() error { c.remove(keyOf(podObject(n, p.PodSpec))); return nil })
+	return c.change(func() error { c.remove(keyOf(p.PodSpec.Object(n.Name))); return nil })
 }

@@ -170,6 +170,8 @@ func addPod(l *line) error {
 			s.Namespace = v
 		} else if k == "networks" {
 			asks(&s, v)
+		} else if k == "statefulset" {
+			s.Set = v
 		} else if port, ok := strings.CutPrefix(k, "port-"); ok {
 			number, err := strconv.ParseUint(v, 10, 16)
 			if err != nil {
