@@ -66,8 +66,8 @@ func order(m network.Made) lease.Order {
 		ContainerID: w.ContainerID, First: w.First, Interface: w.Interface, Index: m.Index, MAC: m.MAC, Netns: w.Netns, Namespace: w.Namespace, Pod: w.Pod, UID: w.UID,
 		Definition: w.Definition, Wire: w.Wire, Gateways: w.Gateways, Client: "weft/" + w.ContainerID + "/" + w.Interface,
 	}
-	if w.Owner != "" {
-		o.Client, o.Stays = "weft/"+w.Namespace+"/"+w.Owner+"/"+w.Definition, true
+	if w.Owner != (network.Owner{}) {
+		o.Client, o.Stays = "weft/"+w.Namespace+"/"+w.Owner.String()+"/"+w.Definition, true
 	}
 	o.Client = bounded(o.Client)
 	for _, p := range w.Addresses {

@@ -14,7 +14,7 @@ import (
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-func made(container, nic, owner, dhcp string) network.Made {
+func made(container, nic string, owner network.Owner, dhcp string) network.Made {
 	return network.Made{
 		Want: network.Interface{
 			ContainerID: container, First: "eth0", Interface: nic, Namespace: "shop", Pod: "db-0", Definition: "shop/lan", Wire: "ens192", Owner: owner, DHCP: dhcp,
@@ -35,11 +35,11 @@ func TestServersKnowANICByItsOwner(t *testing.T) {
 	tables, db := table.New()
 	runs := derive.Derivations(tables)
 	_ = db.Write(func(tx *state.Tx) error {
-		network.Finished.Put(tx, made("c1", "net1", "", `{"type": "dhcp"}`))
-		network.Finished.Put(tx, made("c1", "net2", "", ""))
-		network.Finished.Put(tx, made("c2", "net1", "pod/db-0", `{"type": "dhcp"}`))
-		network.Finished.Put(tx, made("c2", "net2", "pod/db-0", `{"type": "dhcp"}`))
-		network.Finished.Put(tx, made("c3", "net1", "vm/"+strings.Repeat("x", 200), `{"type": "dhcp"}`))
+		network.Finished.Put(tx, made("c1", "net1", network.Owner{}, `{"type": "dhcp"}`))
+		network.Finished.Put(tx, made("c1", "net2", network.Owner{}, ""))
+		network.Finished.Put(tx, made("c2", "net1", network.Owner{Name: "db-0"}, `{"type": "dhcp"}`))
+		network.Finished.Put(tx, made("c2", "net2", network.Owner{Name: "db-0"}, `{"type": "dhcp"}`))
+		network.Finished.Put(tx, made("c3", "net1", network.Owner{Machine: true, Name: strings.Repeat("x", 200)}, `{"type": "dhcp"}`))
 		return nil
 	})
 	runs[0].Step(db)
@@ -67,7 +67,7 @@ func TestAPodWaitsForItsFirstLeaseAndHearsWhatKeepsItAway(t *testing.T) {
 		{lease.Lease{ContainerID: "c1", Interface: "net1", Served: true, Says: "10.0.0.7/24 is taken off"}, "done"},
 	} {
 		_ = db.Write(func(tx *state.Tx) error {
-			network.Interfaces.Put(tx, made("c1", "net1", "", `{"type": "dhcp"}`).Want)
+			network.Interfaces.Put(tx, made("c1", "net1", network.Owner{}, `{"type": "dhcp"}`).Want)
 			if c.lease.ContainerID != "" {
 				lease.Leases.Put(tx, c.lease)
 			}
@@ -93,7 +93,7 @@ func TestOrdersFollowFromWhatIsThereInWhateverOrderItCame(t *testing.T) {
 		live := derive.Derivations(tables)
 		for range rapid.IntRange(1, 20).Draw(t, "steps") {
 			m := made(rapid.SampledFrom([]string{"c1", "c2"}).Draw(t, "container"), rapid.SampledFrom([]string{"net1", "net2"}).Draw(t, "nic"),
-				rapid.SampledFrom([]string{"", "pod/db-0"}).Draw(t, "owner"), rapid.SampledFrom([]string{"", "{}"}).Draw(t, "dhcp"))
+				rapid.SampledFrom([]network.Owner{{}, {Name: "db-0"}}).Draw(t, "owner"), rapid.SampledFrom([]string{"", "{}"}).Draw(t, "dhcp"))
 			_ = db.Write(func(tx *state.Tx) error {
 				if rapid.Bool().Draw(t, "goes") {
 					network.Finished.Delete(tx, network.Finished.Key(m))

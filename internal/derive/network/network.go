@@ -143,7 +143,7 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		why = append(why, one)
 	}
 	requests, gaps := Requests(pod)
-	owner := ownerOf(pod)
+	owner := ownerOf(pod.Owner)
 	if len(gaps) > 0 {
 		trouble.Lacks, trouble.Advice = complaint(cncfv1.NetworksAnnotation, gaps), "the pod keeps the NICs that it has until the annotation makes sense"
 		return made, append(why, trouble)

@@ -1,22 +1,17 @@
 package network
 
-import "weftnet.io/weftnet/internal/table"
-
-// Labels by which a pod says what it is one of: the StatefulSet controller's and KubeVirt's.
-const (
-	ofStatefulSet = "statefulset.kubernetes.io/pod-name"
-	ofMachine     = "vm.kubevirt.io/name"
-	launcher      = "kubevirt.io" // with the value virt-launcher
+import (
+	"weftnet.io/weftnet/internal/ipam/address"
+	"weftnet.io/weftnet/internal/table/network"
 )
 
-// ownerOf is the one that a pod's addresses belong to, where it outlives the pod. It is one of the pod's namespace, so a label that is not true
-// gives a pod what is its neighbours' there, and nothing else.
-func ownerOf(p table.Pod) string {
-	if name := p.Labels[ofMachine]; name != "" && p.Labels[launcher] == "virt-launcher" {
-		return "vm/" + name
+// ownerOf is who keeps the addresses of a pod's NICs, of what its workload is.
+func ownerOf(o address.Owner) network.Owner {
+	switch o.Kind {
+	case "StatefulSet":
+		return network.Owner{Name: o.Pod}
+	case "VirtualMachine":
+		return network.Owner{Machine: true, Name: o.Name}
 	}
-	if name := p.Labels[ofStatefulSet]; name == p.Name {
-		return "pod/" + name
-	}
-	return ""
+	return network.Owner{}
 }

@@ -86,7 +86,7 @@ type Interface struct {
 	Capabilities string
 
 	DHCP  string // part ipam of its configuration, in JSON, if it gets its addresses by DHCP when it is made
-	Owner string // that outlives the pod and keeps its addresses, in words; empty: none
+	Owner Owner  // keeps its addresses when the pod is gone
 
 	Addresses []netip.Prefix // asked for
 	MAC       string         // asked for; empty: any

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 
@@ -38,7 +37,7 @@ func (d *Delegates) taken(ctx context.Context, want network.Interface) error {
 		return d.exchange(want, a, "pod "+other+", on the same wire ("+want.Wire+")", err)
 	}
 	device, ok := d.wire(want)
-	if !ok || strings.HasPrefix(want.Owner, "vm/") { // while a machine moves, its pod on another node has the address, too
+	if !ok || want.Owner.Machine { // while a machine moves, its pod on another node has the address, too
 		return nil
 	}
 	found, err := conflict.Probe(ctx, device, addresses, d.Probe())
@@ -87,7 +86,7 @@ func (d *Delegates) neighbor(want network.Interface, addresses []netip.Addr) (po
 	defer d.mu.Unlock()
 	for _, r := range d.have {
 		w := r.Made.Want
-		if r.Pending || w.Wire != want.Wire || w.ContainerID == want.ContainerID && w.Interface == want.Interface || w.Owner != "" && w.Owner == want.Owner && w.Namespace == want.Namespace {
+		if r.Pending || w.Wire != want.Wire || w.ContainerID == want.ContainerID && w.Interface == want.Interface || w.Owner != (network.Owner{}) && w.Owner == want.Owner && w.Namespace == want.Namespace {
 			continue
 		}
 		for _, p := range r.Made.Addresses {
