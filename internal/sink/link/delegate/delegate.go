@@ -46,6 +46,7 @@ import (
 	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/link/conflict"
+	"weftnet.io/weftnet/internal/sink/link/kept"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/grant"
@@ -117,21 +118,16 @@ func Open(o Options) (*Delegates, error) {
 		Options: o, records: journal.Dir[record]{Path: o.StateDir + "/" + folder}, have: map[state.Key]record{}, jobs: map[string]*job{}, asked: make(chan struct{}, 1),
 		plugins: libcni.NewCNIConfigWithCacheDir(o.Path, o.StateDir+"/"+cache, nil),
 	}
-	records, damaged, err := d.records.All()
+	err := kept.Read(o.DB, o.Log, d.records, "further NICs", "its NIC stays in its pod until that ends", network.Finished, func(tx *state.Tx, r record) {
+		d.have[network.Finished.Key(r.Made)] = r
+		if !r.Pending {
+			network.Finished.Put(tx, r.Made)
+		}
+	})
 	if err != nil {
-		return nil, fmt.Errorf("read records of further NICs: %w", err)
-	}
-	for _, one := range damaged {
-		o.Log.Error("read records of further NICs: one is lost, and stays in its pod until that ends", "error", one)
+		return nil, err
 	}
 	return d, o.DB.Write(func(tx *state.Tx) error {
-		for _, r := range records {
-			d.have[network.Finished.Key(r.Value.Made)] = r.Value
-			if !r.Value.Pending {
-				network.Finished.Put(tx, r.Value.Made)
-			}
-		}
-		network.Finished.MarkSynced(tx)
 		grant.TakenAddresses.MarkSynced(tx)
 		return nil
 	})

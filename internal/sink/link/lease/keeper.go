@@ -15,6 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/journal"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/link/conflict"
+	"weftnet.io/weftnet/internal/sink/link/kept"
 	"weftnet.io/weftnet/internal/state"
 	table "weftnet.io/weftnet/internal/table/lease"
 	"weftnet.io/weftnet/internal/table/network"
@@ -74,20 +75,9 @@ func Open(o Options) (*Keeper, error) {
 		Options: o, records: journal.Dir[record]{Path: o.StateDir + "/" + folder},
 		kept: map[state.Key]record{}, clients: map[state.Key]*client{}, over: map[state.Key]table.Order{},
 	}
-	records, damaged, err := k.records.All()
-	if err != nil {
-		return nil, fmt.Errorf("read records of leases: %w", err)
-	}
-	for _, one := range damaged {
-		o.Log.Error("read records of leases: one is lost, and its NIC asks for an address anew", "error", one)
-	}
-	return k, o.DB.Write(func(tx *state.Tx) error {
-		for _, r := range records {
-			k.kept[table.Orders.Key(r.Value.Order)] = r.Value
-			table.Leases.Put(tx, row(r.Value, 0, ""))
-		}
-		table.Leases.MarkSynced(tx)
-		return nil
+	return k, kept.Read(o.DB, o.Log, k.records, "leases", "its NIC asks for an address anew", table.Leases, func(tx *state.Tx, r record) {
+		k.kept[table.Orders.Key(r.Order)] = r
+		table.Leases.Put(tx, row(r, 0, ""))
 	})
 }
 
