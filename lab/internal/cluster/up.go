@@ -156,6 +156,11 @@ func attach(h topology.Host, via ...netip.Prefix) error {
 	if err := namespace.Create(h.Namespace); err != nil {
 		return err
 	}
+	for _, u := range h.Uplinks {
+		if err := namespace.Uplink(h, u); err != nil {
+			return err
+		}
+	}
 	return namespace.Connect(h, topology.Bridge, via)
 }
 

@@ -141,31 +141,12 @@ func Connect(h topology.Host, bridge string, via []netip.Prefix) error {
 }
 
 func connect(h topology.Host, bridge string, via []netip.Prefix) error {
-	br, err := netlink.LinkByName(bridge)
-	if err != nil {
+	if err := plug(h, bridge, h.Veth, "eth0"); err != nil {
 		return err
 	}
-	path := filepath.Join(Dir, h.Namespace)
-	ns, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MasterIndex = h.Veth, br.Attrs().Index
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(ns.Fd()))}
-	if err := netlink.LinkAdd(veth); err != nil {
-		return err
-	}
-	if err := netlink.LinkSetUp(veth); err != nil {
-		return err
-	}
-	return InNetwork(path, func() error {
+	return InNetwork(filepath.Join(Dir, h.Namespace), func() error {
 		eth, err := netlink.LinkByName("eth0")
 		if err != nil {
-			return err
-		}
-		if err := netlink.LinkSetUp(eth); err != nil {
 			return err
 		}
 		if err := assign(eth, h.Addrs); err != nil {
@@ -177,6 +158,48 @@ func connect(h topology.Host, bridge string, via []netip.Prefix) error {
 			}
 		}
 		return nil
+	})
+}
+
+// Uplink gives a host a further device, without addresses, and makes its segment if there is none.
+func Uplink(h topology.Host, u topology.Uplink) error {
+	err := EnsureBridge(u.Bridge, nil)
+	if err == nil {
+		err = plug(h, u.Bridge, u.Veth, u.Device)
+	}
+	if err != nil {
+		return fmt.Errorf("give %s its device %s: %w", h.Name, u.Device, err)
+	}
+	return nil
+}
+
+// plug runs a cable from a bridge to a device of a host. Both ends are up then.
+func plug(h topology.Host, bridge, cable, device string) error {
+	br, err := netlink.LinkByName(bridge)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(Dir, h.Namespace)
+	ns, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MasterIndex = cable, br.Attrs().Index
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: device, PeerNamespace: netlink.NsFd(int(ns.Fd()))}
+	if err := netlink.LinkAdd(veth); err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(veth); err != nil {
+		return err
+	}
+	return InNetwork(path, func() error {
+		link, err := netlink.LinkByName(device)
+		if err != nil {
+			return err
+		}
+		return netlink.LinkSetUp(link)
 	})
 }
 

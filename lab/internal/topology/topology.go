@@ -9,6 +9,9 @@
 //	pods              10.244.0.0/16   fd00:244::/56    one /24 and one /64 per node
 //	services          10.96.0.0/16    fd00:96::/112
 //
+// Nodes have further devices, too, as machines have them for networks that their pods join by NetworkAttachmentDefinitions (Uplinks): each
+// is on a segment of its own, where no address is given. On these the machine is a switch and nothing else.
+//
 // Invariant: every name and address the lab puts on the machine comes from here, so that cleaning up needs no record of what was
 // made: `weft-lab down` looks for these names.
 package topology
@@ -100,7 +103,18 @@ type Host struct {
 	Namespace string         // name below /run/netns
 	Veth      string         // root side of its cable
 	Addrs     []netip.Prefix // on eth0, with the segment's prefix length
+	Uplinks   []Uplink       // of a node
 }
+
+// Uplink is a further device of a node.
+type Uplink struct {
+	Device string // on the node
+	Bridge string // its segment
+	Veth   string // root side of its cable
+}
+
+// Uplinks are the devices that every node has besides eth0.
+var Uplinks = []string{"ens192", "ens224"}
 
 // IPs are the host's addresses without prefix length, primary first.
 func (h Host) IPs() []netip.Addr {
@@ -123,8 +137,12 @@ func (c Cluster) Gateway() []netip.Prefix { return c.segment(1) }
 
 // Node returns node n, counted from 1.
 func (c Cluster) Node(n int) Host {
-	name := "node" + strconv.Itoa(n)
-	return Host{Name: name, Namespace: Prefix + name, Veth: Prefix + "n" + strconv.Itoa(n), Addrs: c.segment(10 + n)}
+	name, veth := "node"+strconv.Itoa(n), Prefix+"n"+strconv.Itoa(n)
+	h := Host{Name: name, Namespace: Prefix + name, Veth: veth, Addrs: c.segment(10 + n)}
+	for i, device := range Uplinks {
+		h.Uplinks = append(h.Uplinks, Uplink{Device: device, Bridge: Prefix + device, Veth: veth + "-" + strconv.Itoa(i+1)})
+	}
+	return h
 }
 
 // All returns every node.

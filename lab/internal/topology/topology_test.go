@@ -30,8 +30,14 @@ func TestASingleFamilyClusterHasNoAddressOfTheOther(t *testing.T) {
 func TestLinkNamesFitTheKernel(t *testing.T) {
 	c := Cluster{Nodes: MaxNodes, Family: Dual}
 	for _, h := range append(c.All(), c.Outside()) {
-		if len(h.Veth) > 15 {
-			t.Errorf("%s: %d bytes, a link name holds 15", h.Veth, len(h.Veth))
+		names := []string{h.Veth}
+		for _, u := range h.Uplinks {
+			names = append(names, u.Device, u.Bridge, u.Veth)
+		}
+		for _, name := range names {
+			if len(name) > 15 {
+				t.Errorf("%s: %d bytes, a link name holds 15", name, len(name))
+			}
 		}
 	}
 }
