@@ -31,7 +31,7 @@ func namespaceRow(o metav1.Object) (table.Namespace, bool) {
 
 func podRow(p *corev1.Pod) (table.Pod, bool) {
 	row := table.Pod{
-		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Labels: p.Labels,
+		Namespace: p.Namespace, Name: p.Name, UID: string(p.UID), Mirrors: p.Annotations[corev1.MirrorPodAnnotationKey], Labels: p.Labels,
 		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,

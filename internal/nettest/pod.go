@@ -147,7 +147,7 @@ func (p *Pod) Command(program, command string) (*exec.Cmd, error) {
 }
 
 func (p *Pod) prepare(program, command, netns string) (*exec.Cmd, error) {
-	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s", p.PodSpec.Namespace, p.PodSpec.Name)
+	args := fmt.Sprintf("IgnoreUnknown=1;K8S_POD_NAMESPACE=%s;K8S_POD_NAME=%s;K8S_POD_UID=%s", p.PodSpec.Namespace, p.PodSpec.Name, p.PodSpec.Annotations[corev1.MirrorPodAnnotationKey])
 	return p.node.plugin(program, command, p.container, netns, args)
 }
 

@@ -14,6 +14,7 @@ type Pod struct {
 	Namespace      string
 	Name           string
 	UID            string
+	Mirrors        string // UID by which the runtime knows it, if it mirrors a static pod; else empty
 	Labels         map[string]string
 	ServiceAccount string
 	Node           string // empty before it is scheduled

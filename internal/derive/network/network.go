@@ -46,6 +46,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/grant"
+	"weftnet.io/weftnet/internal/table/mirror"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -120,7 +121,7 @@ func (d deriver) asking(r state.Reader) (keys []state.Key) {
 // podOf is the pod that a NIC was made for.
 func podOf(t *table.Tables, r state.Reader, a table.Attachment) (table.Pod, bool) {
 	p, ok := t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod))
-	return p, ok && (a.UID == "" || a.UID == p.UID)
+	return p, ok && mirror.Of(p, a.UID)
 }
 
 // serves tells whether the further NICs of an attachment are the agent's business.

@@ -8,6 +8,7 @@ import (
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/mirror"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -55,7 +56,7 @@ func statusOf(t *table.Tables, r state.Reader, key state.Key) []network.Status {
 	}
 	var first table.Attachment
 	for a := range t.Attachments.By(r, table.ByPod, key) {
-		if serves(a) && (a.UID == "" || a.UID == p.UID) && a.Incarnation > first.Incarnation {
+		if serves(a) && mirror.Of(p, a.UID) && a.Incarnation > first.Incarnation {
 			first = a
 		}
 	}

@@ -24,6 +24,7 @@ import (
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/mirror"
 	"weftnet.io/weftnet/internal/table/network"
 	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
@@ -70,7 +71,7 @@ func publishedOf(t *table.Tables, r state.Reader, key state.Key) (list []peer.NI
 	}
 	var first table.Attachment
 	for a := range t.Attachments.By(r, table.ByPod, key) {
-		if a.Further.First == "" && !a.Leaving && (a.UID == "" || a.UID == pod.UID) && a.Incarnation >= first.Incarnation {
+		if a.Further.First == "" && !a.Leaving && mirror.Of(pod, a.UID) && a.Incarnation >= first.Incarnation {
 			first = a
 		}
 	}

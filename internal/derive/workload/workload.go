@@ -11,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/state/dependent"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/mirror"
 )
 
 // Derivations keeps Workloads, IdentityClaims, Published and Unmanaged of a node.
@@ -148,7 +149,7 @@ func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, names
 // podOf finds the pod that a NIC was made for, and its namespace.
 func (w *workloads) podOf(r state.Reader, a table.Attachment) (table.Pod, table.Namespace, bool) {
 	pod, ok := w.t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod))
-	if !ok || a.UID != "" && a.UID != pod.UID {
+	if !ok || !mirror.Of(pod, a.UID) {
 		return table.Pod{}, table.Namespace{}, false
 	}
 	namespace, ok := w.t.Namespaces.One(r, state.Join(a.Namespace))

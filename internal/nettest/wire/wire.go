@@ -17,6 +17,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -133,6 +134,37 @@ func (w *Wire) Connect(n int, node *netns.Namespace) error {
 		return fmt.Errorf("connect node %s: %w", node.Name, err)
 	}
 	return nil
+}
+
+// Uplink gives nodes a further device of a name, all on one switch of that name.
+func (w *Wire) Uplink(device string, nodes ...*netns.Namespace) error {
+	return w.Do(func() error {
+		sw := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "sw-" + device}, MulticastSnooping: new(bool)}
+		if err := netlink.LinkAdd(sw); err != nil {
+			return fmt.Errorf("make a switch: %w", err)
+		}
+		if err := netlink.LinkSetUp(sw); err != nil {
+			return err
+		}
+		for _, node := range nodes {
+			port := netlink.NewVeth(netlink.LinkAttrs{Name: node.Name + "-" + device, MasterIndex: sw.Index})
+			port.PeerName, port.PeerNamespace = device, netlink.NsFd(node.Fd())
+			if err := netlink.LinkAdd(port); err != nil {
+				return fmt.Errorf("connect node %s: %w", node.Name, err)
+			}
+			err := errors.Join(netlink.LinkSetUp(port), node.Do(func() error {
+				d, err := netlink.LinkByName(device)
+				if err != nil {
+					return err
+				}
+				return netlink.LinkSetUp(d)
+			}))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Narrow lets only packets of up to mtu bytes pass between the wire and outside.

@@ -172,6 +172,8 @@ func addPod(l *line) error {
 			asks(&s, v)
 		} else if k == "statefulset" {
 			s.Set = v
+		} else if k == "mirrors" {
+			mirrors(&s, v)
 		} else if port, ok := strings.CutPrefix(k, "port-"); ok {
 			number, err := strconv.ParseUint(v, 10, 16)
 			if err != nil {

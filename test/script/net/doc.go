@@ -12,7 +12,8 @@
 //	node NAME… [KEY=VALUE…]        nodes with agents that run with these keys of the configuration
 //	pod NODE/NAME [N] [LABEL=VALUE…]
 //	                               a pod, attached by CNI ADD, or N at once, NAME0 and so on; namespace=N and port-NAME=N
-//	                               are no labels, nor is networks=TEXT, an annotation, and statefulset=NAME, its controller
+//	                               are no labels, nor are networks=TEXT, an annotation, statefulset=NAME, its controller, and mirrors=UID:
+//	                               a static pod, by that name of its runtime's
 //	label NODE/NAME LABEL=VALUE…   other labels for it
 //	remove NODE/NAME [N]           its end, with CNI DEL, or that of N
 //	add|del NODE/NAME              only the CNI call, once more

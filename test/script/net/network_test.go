@@ -16,10 +16,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
+	corev1 "k8s.io/api/core/v1"
 
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/netns"
 )
 
 // networkCommands are about further NICs of pods.
@@ -85,43 +86,31 @@ func standard(l *line) error {
 
 // uplink gives nodes a further device of a name, all on one switch of that name.
 func uplink(l *line) error {
-	device := l.arg(0)
-	return l.Wire().Do(func() error {
-		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "sw-" + device}, MulticastSnooping: new(bool)}
-		if err := netlink.LinkAdd(bridge); err != nil {
-			return fmt.Errorf("make a switch: %w", err)
-		}
-		if err := netlink.LinkSetUp(bridge); err != nil {
+	var nodes []*netns.Namespace
+	for _, name := range l.args[1:] {
+		n, err := l.node(name)
+		if err != nil {
 			return err
 		}
-		for _, name := range l.args[1:] {
-			n, err := l.node(name)
-			if err != nil {
-				return err
-			}
-			port := netlink.NewVeth(netlink.LinkAttrs{Name: name + "-" + device, MasterIndex: bridge.Index})
-			port.PeerName, port.PeerNamespace = device, netlink.NsFd(n.Namespace.Fd())
-			if err := netlink.LinkAdd(port); err != nil {
-				return fmt.Errorf("connect node %s: %w", name, err)
-			}
-			err = errors.Join(netlink.LinkSetUp(port), n.Do(func() error {
-				d, err := netlink.LinkByName(device)
-				if err != nil {
-					return err
-				}
-				return netlink.LinkSetUp(d)
-			}))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		nodes = append(nodes, n.Namespace)
+	}
+	return l.Wire().Uplink(l.arg(0), nodes...)
 }
 
 // asks notes which networks a pod asks for.
-func asks(s *nettest.PodSpec, text string) {
-	s.Annotations = map[string]string{cncfv1.NetworksAnnotation: text}
+func asks(s *nettest.PodSpec, text string) { annotate(s, cncfv1.NetworksAnnotation, text) }
+
+// mirrors makes it a static pod, which the runtime knows by this UID.
+func mirrors(s *nettest.PodSpec, uid string) { annotate(s, corev1.MirrorPodAnnotationKey, uid) }
+
+func annotate(s *nettest.PodSpec, key, text string) {
+	all := map[string]string{key: text}
+	for k, v := range s.Annotations {
+		if k != key {
+			all[k] = v
+		}
+	}
+	s.Annotations = all
 }
 
 // networks changes what a pod that runs asks for. What follows from it is not waited for.
