@@ -10,6 +10,7 @@ import (
 	"weftnet.io/weftnet/test/bench/count"
 	"weftnet.io/weftnet/test/bench/load"
 	"weftnet.io/weftnet/test/bench/peer"
+	"weftnet.io/weftnet/test/bench/race"
 	"weftnet.io/weftnet/test/bench/report"
 	"weftnet.io/weftnet/test/bench/world"
 )
@@ -28,38 +29,38 @@ func (b *bench) programs(ctx context.Context) (s report.Section, err error) {
 	ways := []struct {
 		name string
 		way  load.Way
-		kind kind
+		kind race.Kind
 	}{
-		{"pod to pod of one node", load.Way{Client: a0, Server: a1}, transactions},
-		{"pod to pod of one node", load.Way{Client: a0, Server: a1}, datagrams},
-		{"pod to pod of one node", load.Way{Client: a0, Server: a1}, connections},
-		{"pod to pod of two nodes", load.Way{Client: a0, Server: b0}, transactions},
-		{"pod to pod of two nodes", load.Way{Client: a0, Server: b0}, datagrams},
-		{"pod to outside", load.Way{Client: a0, Server: c.Outside}, transactions},
-		{"node to pod", load.Way{Client: a, Server: a0}, transactions},
+		{"pod to pod of one node", load.Way{Client: a0, Server: a1}, race.Transactions},
+		{"pod to pod of one node", load.Way{Client: a0, Server: a1}, race.Datagrams},
+		{"pod to pod of one node", load.Way{Client: a0, Server: a1}, race.Connections},
+		{"pod to pod of two nodes", load.Way{Client: a0, Server: b0}, race.Transactions},
+		{"pod to pod of two nodes", load.Way{Client: a0, Server: b0}, race.Datagrams},
+		{"pod to outside", load.Way{Client: a0, Server: c.Outside}, race.Transactions},
+		{"node to pod", load.Way{Client: a, Server: a0}, race.Transactions},
 	}
 	t := report.Table{Header: []string{"way", "program", "ns per packet", "least", "packets", "all programs' share of the time"}}
 	for _, w := range ways {
 		var list []count.Usage
 		for range b.rounds {
-			u, err := count.While(ctx, c.Nodes(), b.time, func(d time.Duration) (float64, error) { return w.kind.run(w.way, d) })
+			u, err := count.While(ctx, c.Nodes(), b.time, func(d time.Duration) (float64, error) { return w.kind.Run(w.way, d) })
 			if err != nil {
-				return s, fmt.Errorf("%s, %s: %w", w.name, w.kind.name, err)
+				return s, fmt.Errorf("%s, %s: %w", w.name, w.kind.Name, err)
 			}
 			list = append(list, u)
 		}
-		g := chart.Group{Name: w.kind.name + ", " + w.name, Unit: "ns per packet"}
+		g := chart.Group{Name: w.kind.Name + ", " + w.name, Unit: "ns per packet"}
 		for _, name := range count.Hooks {
 			each, shares, packets := collect(list, name)
 			if len(each) == 0 {
 				continue
 			}
 			t.Rows = append(t.Rows, []string{
-				w.kind.name + ", " + w.name, "`" + name + "`", fmt.Sprintf("%.0f", report.Median(each)), fmt.Sprintf("%.0f", report.Quantile(each, 0)),
+				w.kind.Name + ", " + w.name, "`" + name + "`", fmt.Sprintf("%.0f", report.Median(each)), fmt.Sprintf("%.0f", report.Quantile(each, 0)),
 				fmt.Sprint(packets), fmt.Sprintf("%.1f %%", 100*report.Median(shares)),
 			})
 			g.Bars = append(g.Bars, chart.Bar{Name: name, Value: report.Median(each), Least: report.Quantile(each, 0), Most: report.Quantile(each, 1), Ours: true})
-			progress("%-30s %-32s %-14s %6.0f ns per packet", w.kind.name, w.name, name, report.Median(each))
+			progress("%-30s %-32s %-14s %6.0f ns per packet", w.kind.Name, w.name, name, report.Median(each))
 		}
 		s.Chart.Groups = append(s.Chart.Groups, g)
 	}
@@ -82,7 +83,7 @@ func collect(list []count.Usage, program string) (each, shares []float64, packet
 func (b *bench) policies(ctx context.Context) (s report.Section, err error) {
 	s.Title = "Packets and many policies"
 	ours, theirs := world.Amounts(), []int{10, 1000, 10_000}
-	var ways []*contender
+	var ways []*race.Contender
 	nodes := make([][]*nettest.Node, len(ours))
 	for i, x := range ours {
 		c, err := b.cluster(fmt.Sprint("policies", i), 1, nil)
@@ -99,7 +100,7 @@ func (b *bench) policies(ctx context.Context) (s report.Section, err error) {
 		}
 		defer stop()
 		a := c.Node("a")
-		nodes[i], ways = c.Nodes(), append(ways, &contender{Way: load.Way{Client: a.Pod("a0").Station, Server: a.Pod("a1").Station}, name: x.Name, ours: true})
+		nodes[i], ways = c.Nodes(), append(ways, &race.Contender{Way: load.Way{Client: a.Pod("a0").Station, Server: a.Pod("a1").Station}, Name: x.Name, Ours: true})
 	}
 	for _, n := range theirs {
 		p, err := peer.Filtered(world.Script(n))
@@ -107,34 +108,34 @@ func (b *bench) policies(ctx context.Context) (s report.Section, err error) {
 			return s, err
 		}
 		defer p.Close()
-		ways = append(ways, &contender{Way: p.Way, name: fmt.Sprintf("nftables, %d rules", n), of: len(ours)})
+		ways = append(ways, &race.Contender{Way: p.Way, Name: fmt.Sprintf("nftables, %d rules", n), Of: len(ours)})
 	}
-	kinds := []kind{transactions, connections}
+	kinds := []race.Kind{race.Transactions, race.Connections}
 	each := make([][2][]float64, len(ours)) // ns per packet, by way and kind
 	for _, w := range ways {
-		w.values = map[string][]float64{}
+		w.Values = map[string][]float64{}
 	}
 	for range b.rounds {
 		for j, k := range kinds {
 			for i, w := range ways {
 				var u count.Usage
 				if i < len(ours) {
-					u, err = count.While(ctx, nodes[i], b.time, func(d time.Duration) (float64, error) { return k.run(w.Way, d) })
+					u, err = count.While(ctx, nodes[i], b.time, func(d time.Duration) (float64, error) { return k.Run(w.Way, d) })
 				} else {
-					u.Rate, err = k.run(w.Way, b.time)
+					u.Rate, err = k.Run(w.Way, b.time)
 				}
 				if err != nil {
-					return s, fmt.Errorf("%s: %s: %w", w.name, k.name, err)
+					return s, fmt.Errorf("%s: %s: %w", w.Name, k.Name, err)
 				}
-				w.values[k.name] = append(w.values[k.name], u.Rate)
+				w.Values[k.Name] = append(w.Values[k.Name], u.Rate)
 				if i < len(ours) {
 					each[i][j] = append(each[i][j], u.Each["from_pod"])
 				}
-				progress("%-28s %-32s %6.0f ns per packet %8.0f/s", w.name, k.name, u.Each["from_pod"], u.Rate)
+				progress("%-28s %-32s %6.0f ns per packet %8.0f/s", w.Name, k.Name, u.Each["from_pod"], u.Rate)
 			}
 		}
 	}
-	compare(&s, ways, kinds...)
+	race.Compare(&s, ways, kinds...)
 	t := report.Table{Header: []string{"ns per packet of `from_pod`", "established", "ratio", "connect, request, close", "ratio"}}
 	for i, x := range ours {
 		r := [2]float64{report.Ratio(each[i][0], each[0][0]), report.Ratio(each[i][1], each[0][1])}

@@ -8,6 +8,7 @@ import (
 	"weftnet.io/weftnet/test/bench/chart"
 	"weftnet.io/weftnet/test/bench/ledger"
 	"weftnet.io/weftnet/test/bench/load"
+	"weftnet.io/weftnet/test/bench/race"
 	"weftnet.io/weftnet/test/bench/report"
 )
 
@@ -27,12 +28,12 @@ func (b *bench) steps(ctx context.Context) (s report.Section, err error) {
 	ways := []struct {
 		name string
 		way  load.Way
-		kind kind
+		kind race.Kind
 	}{
-		{"a pod of the node, known connection", load.Way{Client: a0, Server: a1}, transactions},
-		{"a pod of another node, known connection", load.Way{Client: a0, Server: b0}, transactions},
-		{"a pod of the node, datagrams without a pause", load.Way{Client: a0, Server: a1}, datagrams},
-		{"a pod of the node, new connections", load.Way{Client: a0, Server: a1}, connections},
+		{"a pod of the node, known connection", load.Way{Client: a0, Server: a1}, race.Transactions},
+		{"a pod of another node, known connection", load.Way{Client: a0, Server: b0}, race.Transactions},
+		{"a pod of the node, datagrams without a pause", load.Way{Client: a0, Server: a1}, race.Datagrams},
+		{"a pod of the node, new connections", load.Way{Client: a0, Server: a1}, race.Connections},
 	}
 	t := report.Table{Header: []string{"step"}}
 	sums, counts := []string{"all"}, []string{"packets, samples"}
@@ -45,7 +46,7 @@ func (b *bench) steps(ctx context.Context) (s report.Section, err error) {
 		rows[step][way] = text
 	}
 	for i, w := range ways {
-		l, err := ledger.While(c.Node("a"), program, func() error { _, err := w.kind.run(w.way, b.time*time.Duration(b.rounds)); return err })
+		l, err := ledger.While(c.Node("a"), program, func() error { _, err := w.kind.Run(w.way, b.time*time.Duration(b.rounds)); return err })
 		if err != nil {
 			return s, fmt.Errorf("%s: %w", w.name, err)
 		}
