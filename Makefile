@@ -5,7 +5,7 @@ ARGS    ?=
 LAB_DIR ?= /var/tmp/weft-lab
 FOCUS   ?= \[sig-network\].*\[Conformance\]
 SKIP    ?=
-SOAK    ?= restart kill mode churn
+SOAK    ?= restart kill mode churn claims
 SEED    ?= 0
 PUSH    ?=
 VERSION ?=
@@ -40,7 +40,7 @@ check: fresh ## format, generated files, vet, lint, unit tests and control scrip
 	@$(MAKE) --no-print-directory -j2 --output-sync=target fmt vet unit lint check-modules check-lab
 
 test: setup check weft-lab ## check, packet and net scripts on this kernel, and a lab from up to down (root)
-	go test -timeout 30m ./test/script/... ./test/soak
+	go test -timeout 30m ./test/script/... ./test/soak ./test/cni
 	$(MAKE) test-vm KERNEL=6.1,6.12 ARGS=-quick
 	$(WEFT_LAB) smoke --set webhook.enabled=true --set config.enable-host-firewall=true --set hubble.relay.enabled=true -- go test -count=1 -tags e2e ./test/e2e
 
@@ -95,7 +95,7 @@ lint:
 	@tools/once '. :!lab :!docs :!*.txtar :!*.md' $(LINT) staticcheck ./...
 
 unit:
-	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net -e /test/soak)
+	go test $$(go list ./... | grep -v -e /test/script/packet -e /test/script/net -e /test/soak -e /test/cni)
 
 check-lab:
 	@cd lab && $(CURDIR)/tools/once 'lab tools/lint' sh -c 'go vet $(LAB_PACKAGES) && $(LINT) staticcheck $(LAB_PACKAGES)'

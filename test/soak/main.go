@@ -1,7 +1,7 @@
 // Soak lets things fail that fail in the life of a cluster, again and again, at moments that a seed chooses, and looks
 // whether anything was lost or left behind. It needs root.
 //
-//	go run ./test/soak NAME [-seed N] [-rounds N] [-for DURATION] [-former PROGRAM]
+//	go run ./test/soak NAME [-seed N] [-rounds N] [-for DURATION] [-former PROGRAM] [-kubeconfig FILE]
 //
 // Nodes are network namespaces with real agents, pods are attached by real CNI calls (package nettest). Each soak prints
 // its seed first: with the same seed it makes the same choices, as far as the machine's own timing lets it.
@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"weftnet.io/weftnet/internal/nettest/claim"
 	"weftnet.io/weftnet/internal/nettest/follow"
 	"weftnet.io/weftnet/internal/nettest/process"
 )
@@ -24,6 +25,7 @@ import (
 func main() {
 	process.Main()
 	follow.Main()
+	claim.Main()
 	name, args := "", os.Args[1:]
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]
@@ -33,8 +35,9 @@ func main() {
 	rounds := flags.Int("rounds", 0, "how often; 0: as many as make the soak worth its name")
 	lasts := flags.Duration("for", 0, "how long, of soaks without rounds; 0: as long as makes the soak worth its name")
 	former := flags.String("former", "", "soak of an earlier commit, whose agents are replaced; empty: this one. make upgrade COMMIT=… builds it")
+	api := flags.String("kubeconfig", "", "of a cluster with Weftnet, whose API server claims use; empty: one in memory")
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: soak NAME [-seed N] [-rounds N] [-for DURATION] [-former PROGRAM]\n\nNAME is one of")
+		fmt.Fprintln(flags.Output(), "usage: soak NAME [-seed N] [-rounds N] [-for DURATION] [-former PROGRAM] [-kubeconfig FILE]\n\nNAME is one of")
 		for _, s := range soaks {
 			fmt.Fprintf(flags.Output(), "  %-12s %s (%s)\n", s.name, s.about, s.size(s.rounds, s.lasts))
 		}
@@ -50,7 +53,7 @@ func main() {
 		*seed = rand.Uint64()
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := s.run(ctx, *seed, *rounds, *lasts, *former, os.Stdout)
+	err := s.run(ctx, *seed, *rounds, *lasts, *former, *api, os.Stdout)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak", name+":", err)

@@ -28,6 +28,7 @@ var soaks = []soak{
 	{"mode", "nodes change between VXLAN and native routing under load", 25, 0, modes},
 	{"upgrade", "agents of an earlier commit become these under load, with VXLAN and natively", 2, 0, upgrades},
 	{"churn", "services, endpoints, policies and agents change under load on all paths", 0, 30 * time.Minute, churns},
+	{"claims", "agents are killed while they give addresses of one range", 0, 5 * time.Minute, claims},
 }
 
 func find(name string) (soak, bool) {
@@ -45,16 +46,20 @@ type bed struct {
 	rounds int
 	lasts  time.Duration
 	former string // program whose agents are replaced; empty: this one
+	api    string // kubeconfig of the API server of claims; empty: one in memory
 	out    io.Writer
 	dir    string
 }
 
-func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Duration, former string, out io.Writer) error {
+func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Duration, former, api string, out io.Writer) error {
 	if rounds > 0 && s.rounds == 0 || lasts > 0 && s.lasts == 0 {
 		return errors.New("-rounds is for soaks that have rounds, -for is for the others")
 	}
 	if former != "" && s.name != "upgrade" {
 		return errors.New("-former is for upgrade")
+	}
+	if api != "" && s.name != "claims" {
+		return errors.New("-kubeconfig is for claims")
 	}
 	if os.Geteuid() != 0 {
 		return errors.New("needs root: makes network namespaces")
@@ -64,7 +69,7 @@ func (s soak) run(ctx context.Context, seed uint64, rounds int, lasts time.Durat
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bed{rand.New(rand.NewPCG(seed, 0)), cmp.Or(rounds, s.rounds), cmp.Or(lasts, s.lasts), former, out, dir}
+	b := &bed{rand.New(rand.NewPCG(seed, 0)), cmp.Or(rounds, s.rounds), cmp.Or(lasts, s.lasts), former, api, out, dir}
 	b.printf("soak %s: seed %d, %s", s.name, seed, s.size(b.rounds, b.lasts))
 	began := time.Now()
 	if err := s.do(ctx, b); err != nil {
