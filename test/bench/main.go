@@ -18,6 +18,9 @@
 //	services     calls by services, of 10, 1,000 and 10,000, beside calls by none and the real kube-proxy
 //	service-changes  10,000 services of 10 endpoints: how soon they, and a change of one, are in the kernel, and what they take
 //	flows        traffic with events off, on and streamed, what one agent takes in
+//	network-adds CNI ADDs with 1 and 4 further NICs, beside the same plugins run by hand
+//	network      traffic by macvlan NICs, open and with policy, beside macvlan of the kernel
+//	claims       addresses of one range, given by three agents that are killed at random
 //	relay        a relay of 50 agents: what it merges, and how soon it has a graph of 1,000 workloads
 //
 // # How
@@ -45,9 +48,11 @@ import (
 	"time"
 
 	"weftnet.io/weftnet/internal/nettest"
+	"weftnet.io/weftnet/internal/nettest/claim"
 	"weftnet.io/weftnet/internal/nettest/process"
 	"weftnet.io/weftnet/test/bench/bare"
 	"weftnet.io/weftnet/test/bench/flows"
+	"weftnet.io/weftnet/test/bench/network"
 	"weftnet.io/weftnet/test/bench/peer"
 	"weftnet.io/weftnet/test/bench/report"
 	"weftnet.io/weftnet/test/bench/service"
@@ -62,6 +67,7 @@ type bench struct {
 	write    string
 	profile  string
 	weftCNI  string
+	api      string // kubeconfig of an API server that claims use, too; empty: none
 	arg      string // what the run was told, for who wants to do the same
 }
 
@@ -89,11 +95,27 @@ var rows = []row{
 		return service.Changes(ctx, b.ofServices())
 	}},
 	{"flows", func(b *bench, ctx context.Context) (report.Section, error) { return flows.Measure(ctx, b.ofFlows()) }},
+	{"network-adds", func(b *bench, ctx context.Context) (report.Section, error) {
+		if err := b.buildCNI(ctx); err != nil {
+			return report.Section{}, err
+		}
+		return network.Adds(ctx, b.ofNetworks())
+	}},
+	{"network", func(b *bench, ctx context.Context) (report.Section, error) {
+		return network.Traffic(ctx, b.ofNetworks())
+	}},
+	{"claims", func(b *bench, ctx context.Context) (report.Section, error) {
+		return network.Claims(ctx, b.ofNetworks())
+	}},
 	{"relay", func(b *bench, ctx context.Context) (report.Section, error) { return flows.Relay(ctx, b.ofFlows()) }},
 }
 
 func (b *bench) ofFlows() flows.Bench {
 	return flows.Bench{Rounds: b.rounds, Time: b.time, Node: b.confined, Profiles: b.profiles, Progress: progress}
+}
+
+func (b *bench) ofNetworks() network.Bench {
+	return network.Bench{Tools: b.Tools, Rounds: b.rounds, Time: b.time, WeftCNI: b.weftCNI, Kubeconfig: b.api, Node: b.confined, Progress: progress}
 }
 
 func (b *bench) ofServices() service.Bench {
@@ -105,6 +127,7 @@ func main() {
 	process.Main()
 	bare.Main()
 	flows.Main()
+	claim.Main()
 	b, only, plugins := &bench{arg: strings.Join(os.Args[1:], " ")}, "", ""
 	flag.StringVar(&only, "only", "", "rows to measure, with commas between them; empty: all")
 	flag.IntVar(&b.rounds, "rounds", 7, "how often everything is measured")
@@ -114,6 +137,7 @@ func main() {
 	flag.StringVar(&b.profile, "profile", "", "folder for CPU and allocation profiles of agents and relays; it costs what they measure")
 	flag.StringVar(&plugins, "cni-path", "/opt/cni/bin:/var/tmp/weft-lab/cni", "folders in which the bridge and host-local plugins are looked for")
 	flag.StringVar(&b.KubeProxy, "kube-proxy", "/var/tmp/weft-lab/bin/weft-kube", "kube-proxy, or weft-kube, which is that too; make lab builds it")
+	flag.StringVar(&b.api, "kubeconfig", "", "of a cluster with Weftnet, whose API server claims use, too; empty: none")
 	flag.Parse()
 	b.Plugins = strings.Split(plugins, ":")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

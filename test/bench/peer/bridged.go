@@ -199,6 +199,9 @@ func (t Tools) Lacking() string {
 	return ""
 }
 
+// Find is the file of a CNI plugin; empty: there is none.
+func (t Tools) Find(plugin string) string { return find(t.Plugins, plugin) }
+
 func find(path []string, name string) string {
 	for _, dir := range path {
 		file := filepath.Join(dir, name)

@@ -7,6 +7,7 @@
 //	Bridged      client -- veth -- bridge -- veth -- server          as the bridge CNI plugin makes it, and kube-proxy's
 //	             kube-proxy's rules in the node                      rules (iptables or nftables) for N services
 //	Routed       client -- node ==== wire ==== node -- server        plain routing by the kernel, or its VXLAN device
+//	Macvlan      client, server on a node's eth0                     macvlan devices in mode bridge, of one node or of two on a wire
 //
 // # Invariants
 //
