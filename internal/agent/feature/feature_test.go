@@ -37,8 +37,10 @@ func TestEveryTableIsOfOneFeature(t *testing.T) {
 func TestDerivationsOfAllFeaturesStandOnOneDatabase(t *testing.T) {
 	tables, db := table.New()
 	n := &Node{Name: "n1", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tables: tables, DB: db}
-	for _, d := range Derivations(n) {
-		d.Step(db) // panics if a table of it is in no database
+	for _, together := range Derivations(n) {
+		for _, d := range together {
+			d.Step(db) // panics if a table of it is in no database
+		}
 	}
 }
 
