@@ -27,10 +27,6 @@ type Loop[R state.Row] struct {
 	// its table to be synced.
 	After status.Table
 
-	// AtOnce is how many rows Set is given at most; 0: all that are due. Of a crowd the first have a status then before the last are
-	// tried, and what waits for them goes on.
-	AtOnce int
-
 	// Quiet names rows that have a status only while they fail, which saves much memory on large tables; nil: none.
 	// Realised works all the same, EverRealised does not.
 	Quiet func(R) bool
@@ -124,9 +120,8 @@ func (l *Loop[R]) round(ctx context.Context, s *state.Snapshot, changed bool) er
 		l.compare(ctx, s, out)
 	}
 	if synced || !l.WaitSynced {
-		if err := l.set(ctx, out); err != nil {
-			return err
-		}
+		sets := l.due(false)
+		out.add("set", sets, l.apply(ctx, l.Sink.Set, sets))
 	}
 	if synced {
 		unsets := l.due(true)
@@ -150,24 +145,6 @@ func (l *Loop[R]) round(ctx context.Context, s *state.Snapshot, changed bool) er
 		return nil
 	}
 	return out.write(s)
-}
-
-// set puts in place what is due, a portion at a time.
-func (l *Loop[R]) set(ctx context.Context, out *outcome[R]) error {
-	batch := l.due(false)
-	for len(batch) > 0 {
-		n := len(batch)
-		if l.AtOnce > 0 {
-			n = min(n, l.AtOnce)
-		}
-		out.add("set", batch[:n], l.apply(ctx, l.Sink.Set, batch[:n]))
-		if batch = batch[n:]; len(batch) > 0 && ctx.Err() == nil {
-			if err := out.tell(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // next is when there is something to do if nothing changes.

@@ -73,17 +73,13 @@ func (o *outcome[R]) report() {
 	}
 }
 
-// tell writes which rows are in place by now.
-func (o *outcome[R]) tell() error {
-	defer clear(o.done)
-	return o.loop.db.Write(func(tx *state.Tx) error { o.putDone(tx); return nil })
-}
-
 // write puts the outcome into the status table.
 func (o *outcome[R]) write(s *state.Snapshot) error {
 	l := o.loop
 	return l.db.Write(func(tx *state.Tx) error {
-		o.putDone(tx)
+		for k, rev := range o.done {
+			status.Statuses.Put(tx, status.Status{Table: l.Table.Name(), Key: k, Done: true, Rev: rev})
+		}
 		for k := range o.quiet {
 			status.Statuses.Delete(tx, status.KeyOf(l.Table, k))
 		}
@@ -97,12 +93,6 @@ func (o *outcome[R]) write(s *state.Snapshot) error {
 		status.Statuses.Put(tx, o.whole(tx, s))
 		return nil
 	})
-}
-
-func (o *outcome[R]) putDone(tx *state.Tx) {
-	for k, rev := range o.done {
-		status.Statuses.Put(tx, status.Status{Table: o.loop.Table.Name(), Key: k, Done: true, Rev: rev})
-	}
 }
 
 // whole is the status of the table, and on the way gives a status to the removals that wait for the table to be synced.

@@ -38,9 +38,8 @@ type kernel struct {
 	has    map[state.Key]route
 	dumps  int
 	log    []string
-	faults float64            // share of rows and calls that fail
-	refuse map[string]error   // destinations that always fail
-	looks  func(rows []route) // before they are set; nil: nobody does
+	faults float64          // share of rows and calls that fail
+	refuse map[string]error // destinations that always fail
 }
 
 func (k *kernel) fault() error {
@@ -61,9 +60,6 @@ func (k *kernel) Dump(context.Context) (iter.Seq2[state.Key, route], error) {
 }
 
 func (k *kernel) Set(_ context.Context, rows []route) error {
-	if k.looks != nil {
-		k.looks(rows)
-	}
 	return k.each("set", rows, func(r route) { k.has[k.routes.Key(r)] = route{Dst: r.Dst, Via: r.Via} })
 }
 
@@ -198,7 +194,6 @@ func TestAFaultySinkConvergesUnderRandomChanges(t *testing.T) {
 
 func randomChanges(t *testing.T, b *bench, rnd *rand.Rand, quiet bool) {
 	b.faults = 0.1
-	b.loop.AtOnce = rnd.IntN(4)
 	if quiet {
 		b.loop.Quiet = func(route) bool { return true }
 	}
@@ -465,33 +460,6 @@ func TestARowThatFailsHoldsUpNoOtherAndSaysWhy(t *testing.T) {
 		synctest.Wait()
 		if !status.Realised(b.db.Snapshot(), b.routes, state.Join("bad")) || b.status("") != "true 0" {
 			t.Errorf("status %q, %q", b.status("bad"), b.status(""))
-		}
-	})
-}
-
-func TestOfACrowdTheFirstAreInPlaceForAllToSeeBeforeTheLastAreTried(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *bench) {
-		b.loop.AtOnce = 2
-		b.refuse["b"] = errors.New("no such device")
-		var seen []string
-		b.looks = func(rows []route) {
-			known := ""
-			for _, dst := range []string{"a", "b", "c", "d", "e"} {
-				if status.Realised(b.db.Snapshot(), b.routes, state.Join(dst)) {
-					known += dst
-				}
-			}
-			seen = append(seen, fmt.Sprint(len(rows), " after ", known))
-		}
-		b.sync()
-		b.put(route{Dst: "a"}, route{Dst: "b"}, route{Dst: "c"}, route{Dst: "d"}, route{Dst: "e"})
-		b.run()
-		synctest.Wait()
-		if got := strings.Join(seen, ", "); got != "2 after , 2 after a, 1 after acd" {
-			t.Errorf("Set was called with %s", got)
-		}
-		if b.status("b") != "false 1 set: no such device" || b.status("") != "false 1 1 rows are not in place, of which b: set: no such device" {
-			t.Errorf("status %q, %q", b.status("b"), b.status(""))
 		}
 	})
 }

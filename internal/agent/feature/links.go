@@ -43,7 +43,7 @@ var links = Feature{
 		n.Links = pairs
 		return []Runner{
 			{Name: "devices", Run: devices.Run},
-			keep(n, &reconcile.Loop[table.Link]{Table: n.Tables.Links, Sink: pairs, AtOnce: aCrowd}),
+			keep(n, &reconcile.Loop[table.Link]{Table: n.Tables.Links, Sink: pairs}),
 			keep(n, &reconcile.Loop[table.Tunnel]{Table: n.Tables.Tunnels, Sink: tunnels}),
 			keep(n, &reconcile.Loop[table.Route]{Table: n.Tables.Routes, Sink: routes}),
 			keep(n, neighbors.Loop()),

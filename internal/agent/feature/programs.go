@@ -28,7 +28,7 @@ var programs = Feature{
 		n.Hooks.Store(hooks)
 		return []Runner{
 			keep(n, &reconcile.Loop[table.NIC]{Table: n.Tables.NICs, Sink: nics}),
-			keep(n, &reconcile.Loop[table.Hook]{Table: n.Tables.Hooks, Sink: hooks, AtOnce: aCrowd}), // the programs of a device together
+			keep(n, &reconcile.Loop[table.Hook]{Table: n.Tables.Hooks, Sink: hooks}),
 		}, nil
 	},
 }

@@ -22,10 +22,6 @@ type Runner struct {
 	Behind func(s *state.Snapshot) string
 }
 
-// aCrowd is how many rows are put in place at once where each takes the kernel long. Of a hundred pods that come together the first are ready then
-// while the last are made. It is even: most devices have two programs.
-const aCrowd = 16
-
 // keep is the loop that keeps a sink equal to a table.
 func keep[R state.Row](n *Node, loop *reconcile.Loop[R]) Runner {
 	loop.Log = n.Log
