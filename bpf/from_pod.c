@@ -14,7 +14,7 @@ static __always_inline int create_connection(struct __sk_buff *skb, struct conte
 {
 	__u32 called = c->event_flags & EVENT_SERVICE ? 0 : named_service(skb);
 
-	return open_connection(f, called | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
+	return open_call(f, called | (loops ? CT_LOOPBACK : 0) | config_plain(c->packet.v6));
 }
 
 /* An ICMP error goes the way of the connection that it is about. */

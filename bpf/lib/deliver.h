@@ -12,11 +12,13 @@
 #include "reply.h"
 #include "verdict.h"
 
-/* Drops a packet that policy refuses. A connection that it has just opened is removed again. */
+/* Drops a packet that policy refuses. A connection that it has just opened is removed again, and what has been chosen for it. */
 static __always_inline int deliver_refuse(struct __sk_buff *skb, struct context *c, struct flow *f, int reason)
 {
-	if (f->is_new)
+	if (f->is_new) {
 		ct_remove(f->key);
+		nat_refused();
+	}
 	return drop(skb, c, reason);
 }
 
@@ -71,7 +73,7 @@ static __noinline int deliver_local(struct __sk_buff *skb, struct context *c, st
 	}
 	if (!f->entry) {
 		c->packet.owner = n->incarnation;
-		reason = open_connection(f, CT_CALLED);
+		reason = open_call(f, CT_CALLED);
 		if (!f->entry)
 			return drop(skb, c, reason);
 	}

@@ -140,6 +140,32 @@ GLOBAL nat_forget(void)
 	return removed + nat_remove(key);
 }
 
+/* Removes the row of this packet's call, which is refused: it has no connection that would need a backend, or a source port. */
+GLOBAL nat_refused(void)
+{
+	struct context *c = context_here();
+	const struct packet *p;
+	struct nat_key *key;
+	int service;
+
+	if (!c)
+		return 0;
+	service = c->event_flags & EVENT_SERVICE;
+	if (!service && !c->client_port)
+		return 0;
+	p = &c->packet;
+	key = &c->other_way;
+	__builtin_memset(key, 0, sizeof(*key));
+	key->src = addr_is_hairpin(&p->src) ? p->dst : p->src;
+	key->src_port = c->client_port ? c->client_port : p->src_port;
+	key->dst = service ? c->service : p->dst;
+	key->dst_port = service ? c->service_port : p->dst_port;
+	key->protocol = p->protocol;
+	key->kind = NAT_SERVICE;
+	key->net = c->net;
+	return nat_remove(key);
+}
+
 /* When the connection between these ends expires if no packet follows, in seconds of CLOCK_MONOTONIC; 0: there is none.
  * `p` and `key` are scratch space. */
 static __always_inline int nat_until(const struct nat_key *k, struct packet *p, struct ct_key *key)

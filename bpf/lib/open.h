@@ -191,4 +191,14 @@ static __noinline int open_connection(struct flow *f, __u32 flags)
 	return f->entry ? 0 : DROP_CT_FULL;
 }
 
+/* The same for what may be a call of a service: where there is no place for it, its translation goes. */
+static __always_inline int open_call(struct flow *f, __u32 flags)
+{
+	int reason = open_connection(f, flags);
+
+	if (!f->entry)
+		nat_refused();
+	return reason;
+}
+
 #endif

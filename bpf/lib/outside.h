@@ -79,7 +79,7 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	path_lead(c, ipcache_lookup(&c->packet.dst, c->net));
 	if (!f->entry) {
 		direct = outside_is_direct(skb, c);
-		reason = open_connection(f, CT_CALLED | (direct ? CT_ONE_WAY : CT_CARRIED));
+		reason = open_call(f, CT_CALLED | (direct ? CT_ONE_WAY : CT_CARRIED));
 	}
 	if (!f->entry)
 		return drop(skb, c, reason);
@@ -102,7 +102,7 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 	} else if (tcp_opens(&c->packet)) { /* its backend would answer it as a call of its own */
 		reason = DROP_NAT_NO_MAPPING;
 	}
-	return reason ? drop(skb, c, reason) : path_out(skb, c);
+	return reason ? deliver_refuse(skb, c, f, reason) : path_out(skb, c);
 }
 
 /* Makes a call of a service one of a backend, and finds its connection. GO_ON: it is none, or its backend is a pod of this node, where its

@@ -109,7 +109,7 @@ static __always_inline int outside_stay(struct context *c, struct flow *f)
 	lb_note(LED_HERE);
 	if (node_nic())
 		return 0;
-	reason = f->entry ? 0 : open_connection(f, CT_STACK | CT_CALLED);
+	reason = f->entry ? 0 : open_call(f, CT_STACK | CT_CALLED);
 	return f->entry ? ct_update(c, f) : reason;
 }
 

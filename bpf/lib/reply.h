@@ -4,7 +4,7 @@
 #ifndef WEFT_REPLY_H
 #define WEFT_REPLY_H
 
-#include "ct.h"
+#include "nat.h"
 #include "rewrite.h"
 
 /* On the way to the client a reply gets the service's address and port as source, and the client's own port. */
@@ -16,6 +16,10 @@ static __always_inline int reply_service(struct __sk_buff *skb, struct context *
 
 	if (!f->reply)
 		return 0;
+	if ((e->flags & (CT_RESET | CT_OPEN)) == CT_RESET) { /* its call is refused */
+		c->evicted = *f->key;
+		nat_forget();
+	}
 	if (e->client_port) {
 		reason = rewrite(skb, p, SIDE_DESTINATION, &p->dst, e->client_port);
 		if (reason)
