@@ -32,10 +32,52 @@ GLOBAL geneve_leads(void)
 	return 1;
 }
 
+static __always_inline int geneve_size(const struct packet *p)
+{
+	return p->v6 ? sizeof(struct geneve6) : sizeof(struct geneve4);
+}
+
+/* Of several segments in one packet the length of the first, which is that of all but the last. */
+static __always_inline __u32 geneve_length(const struct __sk_buff *skb, const struct packet *p)
+{
+	__u32 all = p->end - p->l3, headers = p->l4 - p->l3 + 8;
+
+	if (!skb->gso_size)
+		return all;
+	if (p->protocol == IPPROTO_TCP)
+		headers = all - (p->seq_end - p->seq - (p->tcp_flags & 1) - (p->tcp_flags >> 1 & 1));
+	return headers + skb->gso_size;
+}
+
+#define IPV6_LEAST 1280 /* each link takes as much (RFC 8200 5) */
+
+/* How long a packet may be in the overlay, if this one is longer and its sender wants no node to send it in pieces; 0: it may go. What is a piece
+ * already goes in two. tells: as in geneve_out. */
+GLOBAL geneve_narrow(struct __sk_buff *skb, int tells)
+{
+	struct context *c = context_here();
+	const struct packet *p;
+	__u32 mtu = 0, length;
+	__be16 frag = 0;
+
+	if (!c)
+		return 0;
+	p = &c->packet;
+	if (p->first_fragment || p->later_fragment)
+		return 0;
+	if (!p->v6 && (bpf_skb_load_bytes(skb, p->l3 + 6, &frag, sizeof(frag)) || !(frag & bpf_htons(0x4000))))
+		return 0;
+	bpf_check_mtu(skb, geneve.ifindex, &mtu, 0, 0); /* whatever it says of the packet */
+	length = geneve_length(skb, p);
+	if (tells)
+		mtu -= geneve_size(p);
+	return length > mtu && mtu >= (p->v6 ? IPV6_LEAST : 68) && mtu <= 0xffff ? mtu : 0;
+}
+
 /* Writes what was called, c->service, into the header of the tunnel, whose key is set. Returns 0 or a drop reason. */
 static __always_inline int geneve_write(struct __sk_buff *skb, struct context *c)
 {
-	__u32 size = c->packet.v6 ? sizeof(struct geneve6) : sizeof(struct geneve4);
+	__u32 size = geneve_size(&c->packet);
 	struct geneve6 *o6 = (struct geneve6 *)c->quote;
 	struct geneve4 *o4 = (struct geneve4 *)c->quote;
 

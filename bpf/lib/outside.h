@@ -68,6 +68,22 @@ static __always_inline int outside_tells(struct __sk_buff *skb, struct context *
 	return f->is_new || c->hop.path != PATH_DIRECT || p->end - p->l3 < DSR_ALWAYS_FITS || dsr_reaches(skb);
 }
 
+/* Into the overlay for calls by DSR. What is too long for that, and may not be sent in pieces, its client is told of, by what it called. */
+GLOBAL outside_wrap(struct __sk_buff *skb, int tells)
+{
+	struct context *c = context_here();
+	int mtu = geneve_narrow(skb, tells);
+
+	if (!c)
+		return TC_ACT_SHOT;
+	if (!mtu)
+		return geneve_out(skb, tells);
+	drop(skb, c, DROP_TOO_BIG);
+	if (rewrite(skb, &c->packet, SIDE_DESTINATION, &c->service, c->service_port))
+		return TC_ACT_SHOT;
+	return reject_outside(skb, mtu);
+}
+
 /* On to a backend that is not here: with this node's address, or with the client's where the answer need not come by here. */
 static __always_inline int outside_carry(struct __sk_buff *skb, struct context *c, struct flow *f)
 {
@@ -96,7 +112,7 @@ static __always_inline int outside_carry(struct __sk_buff *skb, struct context *
 			reason = masquerade_out(skb, &as);
 		quota_stands(reason, c->packet.owner, QUOTA_TRANSLATIONS);
 	} else if (c->hop.path == PATH_GENEVE) {
-		return geneve_out(skb, outside_tells(skb, c, f));
+		return outside_wrap(skb, outside_tells(skb, c, f));
 	} else if (outside_tells(skb, c, f)) {
 		reason = dsr_write(skb);
 	} else if (tcp_opens(&c->packet)) { /* its backend would answer it as a call of its own */
@@ -157,7 +173,7 @@ GLOBAL outside_call(struct __sk_buff *skb)
 		return c->packet.icmp_error ? outside_carry_error(skb, c) : outside_carry(skb, c, &f);
 	}
 	drop(skb, c, reason);
-	return reason == DROP_NO_BACKEND ? reject_outside(skb) : TC_ACT_SHOT;
+	return reason == DROP_NO_BACKEND ? reject_outside(skb, 0) : TC_ACT_SHOT;
 }
 
 /* A call that comes by the overlay, or an error about the answer: a pod of another node calls a hostPort here, or a node port that each node
@@ -174,7 +190,7 @@ GLOBAL outside_enter(struct __sk_buff *skb)
 	if (reason == GO_ON || (!reason && outside_is_here(c)))
 		return GO_ON;
 	drop(skb, c, reason ? reason : DROP_STALE);
-	return reason == DROP_NO_BACKEND && !reject_call(skb) ? outside_out(skb, c) : TC_ACT_SHOT;
+	return reason == DROP_NO_BACKEND && !reject_call(skb, 0) ? outside_out(skb, c) : TC_ACT_SHOT;
 }
 
 /* Whether the packet answers a call of a service. Its connection is in `f`. */

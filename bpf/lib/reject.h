@@ -9,7 +9,9 @@
 #include "deliver.h"
 
 #define ICMP_CODE_PORT_UNREACH 3
+#define ICMP_CODE_TOO_BIG 4
 #define ICMP6_DEST_UNREACH 1
+#define ICMP6_TOO_BIG 2
 #define ICMP6_CODE_PORT_UNREACH 4
 #define ICMP_HEADER 8
 #define REJECT_TTL 64
@@ -21,7 +23,8 @@ static __always_inline __be16 reject_fold(__s64 sum)
 	return ~sum;
 }
 
-static __always_inline int reject_write4(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum)
+/* What the error says. mtu 0: nobody listens at the port; else the packet is longer than that (RFC 1191 4, RFC 4443 3.2). */
+static __always_inline int reject_write4(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum, __u32 mtu)
 {
 	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = REJECT_TTL, .protocol = IPPROTO_ICMP };
 	__be16 icmp[4] = {};
@@ -31,13 +34,14 @@ static __always_inline int reject_write4(struct __sk_buff *skb, struct packet *p
 	ip.saddr = addr_4(&p->dst);
 	ip.daddr = addr_4(&p->src);
 	ip.check = reject_fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
-	icmp[0] = bpf_htons(ICMP_DEST_UNREACH << 8 | ICMP_CODE_PORT_UNREACH);
+	icmp[0] = bpf_htons(ICMP_DEST_UNREACH << 8 | (mtu ? ICMP_CODE_TOO_BIG : ICMP_CODE_PORT_UNREACH));
+	icmp[3] = bpf_htons(mtu);
 	icmp[1] = reject_fold(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(icmp), sum));
 	return bpf_skb_store_bytes(skb, ETH_HEADER, &ip, sizeof(ip), 0) ||
 	       bpf_skb_store_bytes(skb, ETH_HEADER + sizeof(ip), icmp, sizeof(icmp), 0);
 }
 
-static __always_inline int reject_write6(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum)
+static __always_inline int reject_write6(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum, __u32 mtu)
 {
 	struct ipv6hdr ip = { .version = 6, .nexthdr = IPPROTO_ICMPV6, .hop_limit = REJECT_TTL };
 	__be32 pseudo[2] = { bpf_htonl(ICMP_HEADER + quoted), bpf_htonl(IPPROTO_ICMPV6) };
@@ -48,7 +52,8 @@ static __always_inline int reject_write6(struct __sk_buff *skb, struct packet *p
 	__builtin_memcpy(&ip.daddr, &p->src, 16);
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&ip.saddr, 32, sum);
 	sum = bpf_csum_diff(NULL, 0, pseudo, sizeof(pseudo), sum);
-	icmp[0] = bpf_htons(ICMP6_DEST_UNREACH << 8 | ICMP6_CODE_PORT_UNREACH);
+	icmp[0] = bpf_htons(mtu ? ICMP6_TOO_BIG << 8 : ICMP6_DEST_UNREACH << 8 | ICMP6_CODE_PORT_UNREACH);
+	icmp[3] = bpf_htons(mtu);
 	icmp[1] = reject_fold(bpf_csum_diff(NULL, 0, (__be32 *)icmp, sizeof(icmp), sum));
 	return bpf_skb_store_bytes(skb, ETH_HEADER, &ip, sizeof(ip), 0) ||
 	       bpf_skb_store_bytes(skb, ETH_HEADER + sizeof(ip), icmp, sizeof(icmp), 0);
@@ -63,8 +68,8 @@ static __always_inline __u32 reject_quotes(const struct packet *p)
 	return least ? least : 8;
 }
 
-/* Turns the packet into the ICMP error about itself: cut, with new headers in front. Returns 0 if done. */
-GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
+/* Turns the packet into the ICMP error about itself: cut, with new headers in front. mtu: see reject_write4. Returns 0 if done. */
+GLOBAL reject_turn(struct __sk_buff *skb, struct context *c, __u32 mtu)
 {
 	if (!c)
 		return 1;
@@ -87,7 +92,7 @@ GLOBAL reject_turn(struct __sk_buff *skb, struct context *c)
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)c->quote, sizeof(c->quote), 0);
 	if (bpf_skb_change_tail(skb, ETH_HEADER + quoted, 0) || bpf_skb_adjust_room(skb, room, BPF_ADJ_ROOM_MAC, 0))
 		return 1;
-	return p->v6 ? reject_write6(skb, p, quoted, sum) : reject_write4(skb, p, quoted, sum);
+	return p->v6 ? reject_write6(skb, p, quoted, sum, mtu) : reject_write4(skb, p, quoted, sum, mtu);
 }
 
 /* Drops a packet; if it called a service that has no backend, the caller gets an error about it. The packet counts as dropped. ICMP
@@ -96,7 +101,7 @@ static __always_inline int reject(struct __sk_buff *skb, struct context *c, cons
 {
 	int action = drop(skb, c, reason);
 
-	if (reason != DROP_NO_BACKEND || !config.reject || c->packet.icmp_error || reject_turn(skb, c))
+	if (reason != DROP_NO_BACKEND || !config.reject || c->packet.icmp_error || reject_turn(skb, c, 0))
 		return action;
 	return deliver_into(skb, n, skb->ifindex);
 }
@@ -123,20 +128,22 @@ static __always_inline int reject_affords(__u64 now)
 	return 1;
 }
 
-/* Makes a call from elsewhere that is dropped for want of a backend the answer to it. No answer goes to many, nor about what was sent to
- * many (RFC 1122 3.2.2). Returns 0 if done. */
-GLOBAL reject_call(struct __sk_buff *skb)
+/* Makes a call from elsewhere that is dropped, for want of a backend, or since it is longer than `mtu`, the answer to it. No answer goes to many,
+ * nor about what was sent to many (RFC 1122 3.2.2). Returns 0 if done. */
+GLOBAL reject_call(struct __sk_buff *skb, __u32 mtu)
 {
 	struct context *c = context_here();
 	struct packet *p;
 	struct addr client;
 
-	if (!c || !config.reject || (c->service_flags & SERVICE_SILENT) || c->packet.icmp_error || c->packet.later_fragment)
+	if (!c || c->packet.icmp_error || c->packet.later_fragment)
+		return 1;
+	if (!mtu && (!config.reject || (c->service_flags & SERVICE_SILENT)))
 		return 1;
 	p = &c->packet;
 	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST || addr_is_multicast(&p->src))
 		return 1;
-	if (!reject_affords(c->now) || reject_turn(skb, c))
+	if (!reject_affords(c->now) || reject_turn(skb, c, mtu))
 		return 1;
 	client = p->src;
 	p->src = p->dst;
@@ -149,11 +156,11 @@ GLOBAL reject_call(struct __sk_buff *skb)
 }
 
 /* Answers a call that came by a device of the node, by that device, to the machine that it came from. */
-static __always_inline int reject_outside(struct __sk_buff *skb)
+static __always_inline int reject_outside(struct __sk_buff *skb, __u32 mtu)
 {
 	__u8 macs[12];
 
-	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) || reject_call(skb) || rewrite_macs(skb, macs + 6, macs))
+	if (bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)) || reject_call(skb, mtu) || rewrite_macs(skb, macs + 6, macs))
 		return TC_ACT_SHOT;
 	mark_set(skb, 0, MARK_DELIVERED); /* to_net has nothing to do with it */
 	return bpf_redirect(skb->ifindex, 0);

@@ -79,6 +79,7 @@ enum drop_reason {
 	DROP_POLICY = 133,
 	DROP_INVALID = 134,
 	DROP_CT_INVALID_HEADER = 135,
+	DROP_TOO_BIG = 136, /* for the way on, and it may not go in pieces */
 	DROP_UNKNOWN_L4 = 142,
 	DROP_UNKNOWN_ICMP4_TYPE = 144,
 	DROP_WRITE = 141,

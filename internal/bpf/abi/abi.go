@@ -470,6 +470,7 @@ const (
 	DropPolicy            DropReason = 133
 	DropInvalid           DropReason = 134
 	DropCtInvalidHeader   DropReason = 135
+	DropTooBig            DropReason = 136
 	DropUnknownL4         DropReason = 142
 	DropUnknownIcmp4Type  DropReason = 144
 	DropWrite             DropReason = 141
@@ -518,6 +519,8 @@ func (v DropReason) String() string {
 		return "invalid"
 	case DropCtInvalidHeader:
 		return "ct_invalid_header"
+	case DropTooBig:
+		return "too_big"
 	case DropUnknownL4:
 		return "unknown_l4"
 	case DropUnknownIcmp4Type:
