@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -65,16 +64,12 @@ func every(m manager.Manager, log *slog.Logger, name string, interval time.Durat
 
 // addAddresses sweeps addresses of further networks.
 func addAddresses(m manager.Manager, log *slog.Logger) error {
-	events := m.GetEventRecorder("weft-operator")
+	keep := func(ctx context.Context) (time.Duration, error) {
+		c, err := configuration(ctx, m.GetClient())
+		return c.Networks.Keep, err
+	}
 	s, err := address.New(address.Config{
-		API: m.GetConfig(), Cached: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now, Log: log,
-		Keep: func(ctx context.Context) (time.Duration, error) {
-			c, err := configuration(ctx, m.GetClient())
-			return c.Networks.Keep, err
-		},
-		Tell: func(about *unstructured.Unstructured, kind, reason, text string) {
-			events.Eventf(about, nil, kind, reason, "GiveBack", "%s", text)
-		},
+		API: m.GetConfig(), Cached: m.GetClient(), Live: m.GetAPIReader(), Now: time.Now, Log: log, Keep: keep, Events: m.GetEventRecorder("weft-operator"),
 	})
 	if err != nil {
 		return err

@@ -106,7 +106,11 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}
 	if c.Certificates {
-		if err := m.Add(&hubble.Keeper{Reader: m.GetAPIReader(), Writer: m.GetClient(), Namespace: c.Namespace, Cluster: clusterName(m.GetClient()), Log: c.Log}); err != nil {
+		name := func(ctx context.Context) (string, error) {
+			c, err := configuration(ctx, m.GetClient())
+			return c.ClusterName, err
+		}
+		if err := m.Add(&hubble.Keeper{Reader: m.GetAPIReader(), Writer: m.GetClient(), Namespace: c.Namespace, Cluster: name, Log: c.Log}); err != nil {
 			return fmt.Errorf("prepare the certificates of Hubble: %w", err)
 		}
 	}
@@ -118,11 +122,6 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}()
 	return ignoreEnd(ctx, m.Start(ctx))
-}
-
-// clusterName reads what the cluster is called.
-func clusterName(r client.Reader) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) { c, err := configuration(ctx, r); return c.ClusterName, err }
 }
 
 // configuration reads the cluster's; where there is none, the defaults count.

@@ -44,7 +44,7 @@ func TestNothingSetMeansTheDefaults(t *testing.T) {
 			Progress:    time.Minute,
 			Export:      Export{File: FlowFile{MaxMB: 10, Backups: 5}}, Redaction: Redaction{UserInfo: true},
 		},
-		Networks: network.Networks{Hold: 40 * time.Second, Policy: network.Primary, Conflicts: network.Probe},
+		Networks: network.Networks{Hold: 40 * time.Second, Keep: 24 * time.Hour, Policy: network.Primary, Conflicts: network.Probe},
 	}
 	have, problems := parse(nil)
 	if diff := cmp.Diff(want, have, prefixCmp, cmpopts.EquateEmpty()); diff != "" || problems != nil {

@@ -36,7 +36,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -64,8 +63,13 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	Keep func(context.Context) (time.Duration, error)                      // how long a pod that a StatefulSet was scaled down by keeps its addresses; 0: for ever
-	Tell func(about *unstructured.Unstructured, kind, reason, text string) // an event; nil: none
+	Events Recorder                                     // nil: there are none
+	Keep   func(context.Context) (time.Duration, error) // how long a pod that a StatefulSet was scaled down by keeps its addresses; 0: for ever
+}
+
+// Recorder writes events.
+type Recorder interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
 }
 
 // Sweeper gives back addresses.

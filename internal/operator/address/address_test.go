@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -51,6 +52,12 @@ func (w *world) Get(_ context.Context, key client.ObjectKey, into client.Object,
 		}
 	}
 	return apierrors.NewNotFound(schema.GroupResource{}, key.Name)
+}
+
+type recorder func(about, reason, text string)
+
+func (r recorder) Eventf(about, _ runtime.Object, _, reason, _, note string, args ...any) {
+	r(about.(*unstructured.Unstructured).GetName(), reason, fmt.Sprintf(note, args...))
 }
 
 func forEver(context.Context) (time.Duration, error) { return 0, nil }
@@ -142,10 +149,8 @@ func TestPodsThatAStatefulSetWasScaledDownByKeepTheirAddressesForAWhile(t *testi
 	var told []string
 	s, err := New(Config{
 		API: server.Config(), Cached: w, Live: w, Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
-		Keep: func(context.Context) (time.Duration, error) { return keep, nil },
-		Tell: func(about *unstructured.Unstructured, _, reason, text string) {
-			told = append(told, about.GetName()+" "+reason+": "+text)
-		},
+		Keep:   func(context.Context) (time.Duration, error) { return keep, nil },
+		Events: recorder(func(about, reason, text string) { told = append(told, about+" "+reason+": "+text) }),
 	})
 	if err != nil {
 		t.Fatal(err)

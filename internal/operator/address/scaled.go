@@ -65,8 +65,8 @@ func (s *Sweeper) scaled(ctx context.Context, seen sets, what, namespace, set, p
 	}
 	why := fmt.Sprintf("%s is given back: the StatefulSet has had no pod %s for %v (network-sticky-retention)", what, pod, keep)
 	s.Log.Info(why, "statefulset", namespace+"/"+set)
-	if s.Tell != nil {
-		s.Tell(o, corev1.EventTypeNormal, "AddressesGivenBack", why)
+	if s.Events != nil {
+		s.Events.Eventf(o, nil, corev1.EventTypeNormal, "AddressesGivenBack", "GiveBack", "%s", why)
 	}
 	delete(s.missing, what)
 	return true, nil

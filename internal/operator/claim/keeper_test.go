@@ -166,7 +166,7 @@ func TestAClaimThatIsThereIsLeftAlone(t *testing.T) {
 func TestWhatTheServerCannotDoNowIsAnErrorAndDoneThen(t *testing.T) {
 	w := newWorld(t)
 	w.pod("db-0", "plant", of("db"))
-	w.Fail(func(r *http.Request) int {
+	w.Server.Fail(func(r *http.Request) int {
 		if r.Method == http.MethodPost {
 			return http.StatusInternalServerError
 		}
@@ -176,7 +176,7 @@ func TestWhatTheServerCannotDoNowIsAnErrorAndDoneThen(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "make IPAMClaim shop/db-0.plant of StatefulSet shop/db, pod db-0") {
 		t.Error(err)
 	}
-	w.Fail(nil)
+	w.Server.Fail(nil)
 	if got, _ := w.reconciled("db-0"); got != "db-0.plant of StatefulSet db u-db: plant-lan" {
 		t.Errorf("claims %q", got)
 	}

@@ -164,25 +164,9 @@ func addPod(l *line) error {
 	if err != nil {
 		return err
 	}
-	s := nettest.PodSpec{Labels: map[string]string{}, Ports: map[string]uint16{}}
-	for k, v := range l.opts {
-		if k == "namespace" {
-			s.Namespace = v
-		} else if k == "networks" {
-			asks(&s, v)
-		} else if k == "statefulset" {
-			s.Set = v
-		} else if k == "mirrors" {
-			mirrors(&s, v)
-		} else if port, ok := strings.CutPrefix(k, "port-"); ok {
-			number, err := strconv.ParseUint(v, 10, 16)
-			if err != nil {
-				return err
-			}
-			s.Ports[port] = uint16(number)
-		} else {
-			s.Labels[k] = v
-		}
+	s, err := l.podSpec()
+	if err != nil {
+		return err
 	}
 	s.Name = name
 	if count, _ := strconv.Atoi(l.arg(1)); count > 0 {
@@ -194,6 +178,33 @@ func addPod(l *line) error {
 	}
 	setAddresses(l.ts.Setenv, p.Station, name)
 	return nil
+}
+
+// podSpec is what options say of a pod.
+func (l *line) podSpec() (nettest.PodSpec, error) {
+	s := nettest.PodSpec{Labels: map[string]string{}, Ports: map[string]uint16{}}
+	for k, v := range l.opts {
+		if k == "namespace" {
+			s.Namespace = v
+		} else if k == "networks" {
+			asks(&s, v)
+		} else if k == "statefulset" {
+			s.Set = v
+		} else if k == "mirrors" {
+			mirrors(&s, v)
+		} else if k == "pool" {
+			s.Annotations = map[string]string{"ipam.cilium.io/ip-pool": v}
+		} else if port, ok := strings.CutPrefix(k, "port-"); ok {
+			number, err := strconv.ParseUint(v, 10, 16)
+			if err != nil {
+				return s, err
+			}
+			s.Ports[port] = uint16(number)
+		} else {
+			s.Labels[k] = v
+		}
+	}
+	return s, nil
 }
 
 // crowd makes many pods at once.

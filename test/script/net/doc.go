@@ -12,8 +12,8 @@
 //	node NAME… [KEY=VALUE…]        nodes with agents that run with these keys of the configuration
 //	pod NODE/NAME [N] [LABEL=VALUE…]
 //	                               a pod, attached by CNI ADD, or N at once, NAME0 and so on; namespace=N and port-NAME=N
-//	                               are no labels, nor are networks=TEXT, an annotation, statefulset=NAME, its controller, and mirrors=UID:
-//	                               a static pod, by that name of its runtime's
+//	                               are no labels, nor are networks=TEXT and pool=NAME, annotations, statefulset=NAME, its controller, and
+//	                               mirrors=UID: a static pod, by that name of its runtime's
 //	label NODE/NAME LABEL=VALUE…   other labels for it
 //	remove NODE/NAME [N]           its end, with CNI DEL, or that of N
 //	add|del NODE/NAME              only the CNI call, once more
@@ -62,7 +62,7 @@
 //	machine NAME… [KEY=VALUE…]     nodes whose agents have never run; start starts them
 //	confine NODE CAPABILITY…       all that its agent has, from its next start on; NONE: none
 //	rouse NODE                     starts its agent and does not wait until that takes pods; settle waits for all agents
-//	call NODE/NAME [networks=TEXT] begins the CNI ADD of a new pod and does not wait for it
+//	call NODE/NAME [LABEL=VALUE…]  begins the CNI ADD of a new pod, described as for pod, and does not wait for it
 //	trouble NODE [TABLE]           waits until something is not in place, and prints why
 //	plugins NODE NAME=FILE…        CNI plugins on it, as the agent's init container puts them there
 //	standard NODE…                 the standard CNI plugins on them

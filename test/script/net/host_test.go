@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/cli"
-	"weftnet.io/weftnet/internal/nettest"
 )
 
 // hostCommands are about nodes as machines.
@@ -168,10 +167,11 @@ func call(l *line) error {
 	if err != nil {
 		return err
 	}
-	s := nettest.PodSpec{Name: name}
-	if text, ok := l.opts["networks"]; ok {
-		asks(&s, text)
+	s, err := l.podSpec()
+	if err != nil {
+		return err
 	}
+	s.Name = name
 	p, err := n.PreparePod(s)
 	if err != nil {
 		return err
