@@ -40,20 +40,26 @@ type ClaimError struct {
 
 func (e *ClaimError) Error() string { return fmt.Sprintf("address %s: %s", e.Address, e.Reason) }
 
-func (p *Pool) exhausted(now time.Time) error {
-	e := &ExhaustedError{Prefixes: p.Prefixes()}
+func (p *Pool) exhausted(now time.Time, of []netip.Prefix) error {
+	e := &ExhaustedError{}
 	for _, x := range p.prefixes {
-		if x.reserved > 0 {
+		if !x.among(of) {
+			continue
+		}
+		if e.Prefixes = append(e.Prefixes, x.Prefix); x.reserved > 0 {
 			e.InUse++ // the node's own
 		}
 	}
 	for a := range p.owners {
-		if p.within(a) != nil {
+		if x := p.within(a); x != nil && x.among(of) {
 			e.InUse++
 		}
 	}
 	for el := p.queue.Front(); el != nil; el = el.Next() {
-		if r := el.Value.(returned); now.Sub(r.at) < p.rest && p.within(r.addr) != nil {
+		if r := el.Value.(returned); now.Sub(r.at) < p.rest {
+			if x := p.within(r.addr); x == nil || !x.among(of) {
+				continue
+			}
 			e.Resting++
 		}
 	}

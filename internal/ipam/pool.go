@@ -99,12 +99,16 @@ func (p *Pool) skip(x *prefix) {
 	}
 }
 
-// Allocate gives owner an address, or the one it already holds. The error is an *ExhaustedError.
-func (p *Pool) Allocate(owner string, now time.Time) (netip.Addr, error) {
+// Allocate gives owner an address of these prefixes of the pool, of all of them if none is named, or the one it already holds. The error is an
+// *ExhaustedError.
+func (p *Pool) Allocate(owner string, now time.Time, of ...netip.Prefix) (netip.Addr, error) {
 	if a, ok := p.held[owner]; ok {
 		return a, nil
 	}
 	for _, x := range p.prefixes {
+		if !x.among(of) {
+			continue
+		}
 		if p.skip(x); x.next.IsValid() {
 			return p.hold(owner, x.next), nil
 		}
@@ -114,14 +118,19 @@ func (p *Pool) Allocate(owner string, now time.Time) (netip.Addr, error) {
 		if now.Sub(r.at) < p.rest {
 			break
 		}
-		if p.within(r.addr) != nil {
+		switch x := p.within(r.addr); {
+		case x == nil:
+			p.forget(r.addr) // rested, and no prefix wants it back
+		case x.among(of):
 			return p.hold(owner, r.addr), nil
 		}
-		p.forget(r.addr) // rested, and no prefix wants it back
 		e = next
 	}
-	return netip.Addr{}, p.exhausted(now)
+	return netip.Addr{}, p.exhausted(now, of)
 }
+
+// among tells whether a prefix is one of these; none: of all.
+func (x *prefix) among(of []netip.Prefix) bool { return len(of) == 0 || slices.Contains(of, x.Prefix) }
 
 // Claim gives owner the address it asks for. The error says why it may not have it: a *ClaimError.
 func (p *Pool) Claim(owner string, a netip.Addr, now time.Time) error {
@@ -252,8 +261,11 @@ func (p *Pool) Held(owner string) (netip.Addr, bool) {
 func (p *Pool) Owners() []string { return slices.Sorted(maps.Keys(p.held)) }
 
 // Free tells whether Allocate would find an address for a new owner, and if not, why: an *ExhaustedError.
-func (p *Pool) Free(now time.Time) error {
+func (p *Pool) Free(now time.Time, of ...netip.Prefix) error {
 	for _, x := range p.prefixes {
+		if !x.among(of) {
+			continue
+		}
 		if p.skip(x); x.next.IsValid() {
 			return nil
 		}
@@ -263,11 +275,11 @@ func (p *Pool) Free(now time.Time) error {
 		if now.Sub(r.at) < p.rest {
 			break
 		}
-		if p.within(r.addr) != nil {
+		if x := p.within(r.addr); x != nil && x.among(of) {
 			return nil
 		}
 	}
-	return p.exhausted(now)
+	return p.exhausted(now, of)
 }
 
 func (p *Pool) hold(owner string, a netip.Addr) netip.Addr {

@@ -117,3 +117,36 @@ func BenchmarkAllocateAndReleaseInAFullPool(b *testing.B) {
 		p.Release("x", start)
 	}
 }
+
+func TestAnAddressMayBeOfSomePrefixesAlone(t *testing.T) {
+	now := time.Unix(0, 0)
+	own, blue := netip.MustParsePrefix("10.0.0.0/30"), netip.MustParsePrefix("10.20.0.0/31")
+	p := ipam.New(time.Minute, own, blue)
+	take := func(owner string, of netip.Prefix) string {
+		a, err := p.Allocate(owner, now, of)
+		if err != nil {
+			return err.Error()
+		}
+		return a.String()
+	}
+	for _, step := range [][2]string{
+		{take("a", blue), "10.20.0.0"}, {take("b", own), "10.0.0.2"}, {take("c", blue), "10.20.0.1"},
+		{take("d", blue), "no free IPv4 address in 10.20.0.0/31 (2 in use)"}, {take("d", own), "no free IPv4 address in 10.0.0.0/30 (2 in use)"},
+	} {
+		if step[0] != step[1] {
+			t.Errorf("got %s, want %s", step[0], step[1])
+		}
+	}
+	p.Release("b", now)
+	p.Release("a", now.Add(time.Second))
+	now = now.Add(time.Hour)
+	if err := p.Free(now, blue); err != nil {
+		t.Error(err)
+	}
+	if got := take("d", blue); got != "10.20.0.0" { // though the other has been back for longer
+		t.Errorf("got %s", got)
+	}
+	if err := p.Free(now, blue); err == nil {
+		t.Error("it is full")
+	}
+}

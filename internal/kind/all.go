@@ -131,6 +131,12 @@ var All = []Kind{
 		Conditions: status(func(o *v2.CiliumBandwidthPolicy) *[]metav1.Condition { return &o.Status.Conditions }),
 	},
 	{
+		Name: "CiliumPodIPPool", Group: alpha, Resource: v2alpha1.PodIPPoolResource, New: of[v2alpha1.CiliumPodIPPool](),
+		Readers: everywhere, Optional: true, gaps: poolGaps,
+		fill: one(func(*table.Tables) *state.Table[attachment.Pool] { return attachment.Pools }, attachment.PoolRow,
+			func(o *v2alpha1.CiliumPodIPPool) state.Key { return state.Join(o.Name) }),
+	},
+	{
 		Name: "CiliumLoadBalancerIPPool", Group: ciliumIO, Resource: v2.LoadBalancerIPPoolResource, New: of[v2.CiliumLoadBalancerIPPool](),
 		Readers: Operator, Lacks: "spec.blocks: services of type LoadBalancer are not given addresses of a pool yet",
 		Conditions: status(func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions }),

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/redirect"
@@ -57,6 +58,10 @@ func redirectGaps(o Object, w gap.World) []gap.Gap {
 	return redirect.Gaps(redirect.Policy(o.(*v2.CiliumLocalRedirectPolicy)), w)
 }
 
+func poolGaps(o Object, w gap.World) []gap.Gap {
+	return attachment.PoolGaps(o.(*v2alpha1.CiliumPodIPPool), w)
+}
+
 func definitionGaps(o Object, w gap.World) []gap.Gap {
 	return attachment.Gaps(o.(*attachment.NetworkAttachmentDefinition), w)
 }
@@ -97,6 +102,17 @@ func nodeRow(o *v2.CiliumNode) (table.Node, bool) {
 	for _, text := range o.Spec.IPAM.PodCIDRs {
 		if p, err := netip.ParsePrefix(text); err == nil {
 			row.PodCIDRs = append(row.PodCIDRs, p.Masked())
+		}
+	}
+	for _, pool := range o.Spec.IPAM.Pools.Allocated {
+		for _, text := range pool.CIDRs {
+			if p, err := netip.ParsePrefix(text); err == nil {
+				if row.Pools == nil {
+					row.Pools = map[string][]netip.Prefix{}
+				}
+				row.Pools[pool.Pool] = append(row.Pools[pool.Pool], p.Masked())
+				row.PodCIDRs = append(row.PodCIDRs, p.Masked())
+			}
 		}
 	}
 	return row, true

@@ -26,7 +26,7 @@ const (
 var protocols = map[corev1.Protocol]uint8{"": 6, corev1.ProtocolTCP: 6, corev1.ProtocolUDP: 17, corev1.ProtocolSCTP: 132}
 
 func namespaceRow(o metav1.Object) (table.Namespace, bool) {
-	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations()), NICs: language.FurtherNICs(o.GetAnnotations())}, true
+	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations()), Pools: attachment.PoolsOf(o.GetAnnotations()), NICs: language.FurtherNICs(o.GetAnnotations())}, true
 }
 
 func podRow(p *corev1.Pod) (table.Pod, bool) {
@@ -38,6 +38,7 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		Networks:  attachment.Asked(p.Annotations),
 		Owner:     attachment.Owner(p),
 		Default:   attachment.AskedFirst(p.Annotations),
+		Pools:     attachment.PoolsOf(p.Annotations),
 		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),

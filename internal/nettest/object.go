@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/network-policy-api/apis/v1alpha2"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
+	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	"weftnet.io/weftnet/internal/nettest/netns"
 	"weftnet.io/weftnet/internal/nettest/wire"
 )
@@ -35,7 +36,7 @@ func nodeObject(n *Node) *v2.CiliumNode {
 // inNamespace puts an object that a file names without a namespace into the one that kubectl would.
 func inNamespace(o runtime.Object) error {
 	switch o.(type) {
-	case *v2.CiliumNode, *v2.CiliumIdentity, *v2.CiliumClusterwideNetworkPolicy, *v1alpha2.ClusterNetworkPolicy, *corev1.Namespace, *corev1.Node:
+	case *v2.CiliumNode, *v2.CiliumIdentity, *v2.CiliumClusterwideNetworkPolicy, *v1alpha2.ClusterNetworkPolicy, *corev1.Namespace, *corev1.Node, *v2alpha1.CiliumPodIPPool:
 		return nil
 	}
 	a, err := meta.Accessor(o)

@@ -9,20 +9,23 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/openshift"
 	"weftnet.io/weftnet/internal/operator/additional"
 	"weftnet.io/weftnet/internal/operator/claim"
+	"weftnet.io/weftnet/internal/operator/pool"
 )
 
-// addNetworks has the manager make definitions of OpenShift's additionalNetworks, and IPAMClaims, from the moment at which the API server serves what
+// addNetworks has the manager make definitions of OpenShift's additionalNetworks, and IPAMClaims, and give parts of pools, from the moment at which the API server serves what
 // these need, which many clusters' never does.
 func (k *kinds) addNetworks(m manager.Manager, log *slog.Logger) error {
 	definitions := cncfv1.SchemeGroupVersion.WithResource(cncfv1.NetworkAttachmentDefinitionResource)
 	return errors.Join(
 		k.late(m, func() error { return additional.Add(m, log) }, definitions, openshift.GroupVersion.WithResource(openshift.Resource)),
 		k.late(m, func() error { return claim.Add(m, log) }, definitions, attachment.ClaimVersion.WithResource(attachment.ClaimResource)),
+		k.late(m, func() error { return pool.Add(m, log) }, v2alpha1.SchemeGroupVersion.WithResource(v2alpha1.PodIPPoolResource)),
 	)
 }
 

@@ -9,8 +9,9 @@ import (
 type Namespace struct {
 	Name   string
 	Labels map[string]string
-	Audit  bool   // nothing is denied to its pods: what would be passes, and flows say so
-	NICs   string // of its pods, in place of policy-networks (settings/network); empty: as that says
+	Audit  bool      // nothing is denied to its pods: what would be passes, and flows say so
+	Pools  [2]string // of its pods, as of a Pod
+	NICs   string    // of its pods, in place of policy-networks (settings/network); empty: as that says
 }
 
 func (Namespace) Header() []string { return []string{"Name", "Labels"} }

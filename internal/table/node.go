@@ -13,7 +13,8 @@ type Node struct {
 	Name      string
 	Local     bool
 	Addresses []netip.Addr   // InternalIPs, IPv4 first
-	PodCIDRs  []netip.Prefix // carved by the operator or taken from node.spec.podCIDRs
+	PodCIDRs  []netip.Prefix // carved by the operator or taken from node.spec.podCIDRs; with those of Pools
+	Pools     map[string][]netip.Prefix
 	Labels    map[string]string
 	Leaving   bool // it is being deleted, or an autoscaler is about to; known of the local one
 }

@@ -25,6 +25,7 @@ type Pod struct {
 	Addressed      bool                        // it has an address, and is not being deleted
 	Ready          bool                        // it says that it is ready, and is not being deleted
 	Networks       string                      // further networks that it asks for, as its annotation has them
+	Pools          [2]string                   // CiliumPodIPPools of its IPv4 and IPv6 address; empty: as its namespace says
 	Default        string                      // network that it asks for in place of the cluster's, likewise
 	Owner          address.Owner               // keeps its addresses in further networks; zero: none does
 	Made           struct{ Kind, Name string } // what made it, such as Deployment web; empty: not known

@@ -102,6 +102,51 @@ type NodeIPAM struct {
 	// +optional
 	// +listType=atomic
 	PodCIDRs []string `json:"podCIDRs,omitempty"`
+
+	// Pools are the parts of CiliumPodIPPools that the node needs, and has.
+	// +optional
+	Pools NodePools `json:"pools,omitzero"`
+}
+
+// NodePools are parts of CiliumPodIPPools.
+type NodePools struct {
+	// Requested is written by the agent of the node.
+	// +optional
+	// +listType=map
+	// +listMapKey=pool
+	Requested []NodePoolRequest `json:"requested,omitempty"`
+	// Allocated is written by the operator.
+	// +optional
+	// +listType=map
+	// +listMapKey=pool
+	Allocated []NodePoolAllocation `json:"allocated,omitempty"`
+}
+
+// NodePoolRequest says how many addresses of a pool a node needs, of each family.
+type NodePoolRequest struct {
+	// Pool is the name of the CiliumPodIPPool.
+	// +kubebuilder:validation:MinLength=1
+	Pool string `json:"pool"`
+	// +optional
+	Needed NodePoolDemand `json:"needed,omitzero"`
+}
+
+// NodePoolDemand counts addresses.
+type NodePoolDemand struct {
+	// +optional
+	IPv4Addrs int `json:"ipv4-addrs,omitempty"`
+	// +optional
+	IPv6Addrs int `json:"ipv6-addrs,omitempty"`
+}
+
+// NodePoolAllocation are the prefixes of a pool that a node has.
+type NodePoolAllocation struct {
+	// Pool is the name of the CiliumPodIPPool.
+	// +kubebuilder:validation:MinLength=1
+	Pool string `json:"pool"`
+	// CIDRs are prefixes such as 10.20.0.0/27 and fd00:20::/124. No two nodes share an address.
+	// +optional
+	CIDRs []string `json:"cidrs,omitempty"`
 }
 
 // NodeStatus is written by the operator.

@@ -11,6 +11,7 @@ const (
 	EndpointSliceResource      = "ciliumendpointslices"
 	LoadBalancerIPPoolResource = "ciliumloadbalancerippools"
 	CIDRGroupResource          = "ciliumcidrgroups"
+	PodIPPoolResource          = "ciliumpodippools"
 )
 
 var (
@@ -28,6 +29,7 @@ func addKnownTypes(s *runtime.Scheme) error {
 		&CiliumEndpointSlice{}, &CiliumEndpointSliceList{},
 		&CiliumLoadBalancerIPPool{}, &CiliumLoadBalancerIPPoolList{},
 		&CiliumCIDRGroup{}, &CiliumCIDRGroupList{},
+		&CiliumPodIPPool{}, &CiliumPodIPPoolList{},
 	)
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil

@@ -40,6 +40,7 @@ func All() []Feature {
 		stations,      // NICs that share an uplink
 		peers,         // such NICs of other nodes
 		programs,      // the datapath's programs on devices
+		pools,         // parts of named pools that the node needs
 		attachments,   // when an ADD is answered
 		sweeping,      // finished connections
 		moving,        // maps of another shape

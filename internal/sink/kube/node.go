@@ -22,6 +22,7 @@ import (
 	"weftnet.io/weftnet/internal/sink/kube/object"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/pool"
 )
 
 // Node keeps the CiliumNode of this node: its addresses, and in IPAM mode kubernetes its pod prefixes, both from the Node
@@ -45,6 +46,7 @@ type Node struct {
 	news chan struct{} // has one element when node has changed
 
 	prefixes []string // the node was last seen with
+	parts    []v2.NodePoolAllocation
 }
 
 // NewNode makes the keeper of the CiliumNode of this name.
@@ -80,7 +82,7 @@ func (n *Node) Run(ctx context.Context) error {
 	for {
 		s := n.db.Snapshot()
 		_, _, row := n.t.Nodes.WatchOne(s, state.Join(n.name))
-		configured := n.t.Configs.WatchAll(s)
+		configured, needed := n.t.Configs.WatchAll(s), pool.Needs.WatchAll(s)
 		var again <-chan time.Time
 		if err := n.ensure(ctx, s); err == nil {
 			failures, last = 0, ""
@@ -98,6 +100,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-n.news:
 		case <-row:
 		case <-configured:
+		case <-needed:
 		case <-again:
 		}
 	}
@@ -118,8 +121,8 @@ func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
 	have, err := n.api.Get(ctx, "", n.name)
 	if apierrors.IsNotFound(err) {
 		o := &v2.CiliumNode{ObjectMeta: metav1.ObjectMeta{Name: n.name}}
-		o.Spec.IPAM.PodCIDRs = n.prefixes
-		o.Spec = spec(o.Spec, node, config)
+		o.Spec.IPAM.PodCIDRs, o.Spec.IPAM.Pools.Allocated = n.prefixes, n.parts
+		o.Spec = n.requests(s, spec(o.Spec, node, config))
 		if err := n.api.Create(ctx, o); err != nil {
 			return fmt.Errorf("create CiliumNode %s: %w", n.name, err)
 		}
@@ -128,8 +131,8 @@ func (n *Node) ensure(ctx context.Context, s *state.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("read CiliumNode %s: %w", n.name, err)
 	}
-	want := spec(have.Spec, node, config)
-	n.prefixes = want.IPAM.PodCIDRs
+	want := n.requests(s, spec(have.Spec, node, config))
+	n.prefixes, n.parts = want.IPAM.PodCIDRs, want.IPAM.Pools.Allocated
 	if reflect.DeepEqual(want, have.Spec) {
 		return nil
 	}
@@ -157,6 +160,20 @@ func spec(now v2.NodeSpec, node *corev1.Node, config settings.Config) v2.NodeSpe
 		if len(prefixes) > 0 { // kube-controller-manager gives them late, and takes none away
 			now.IPAM.PodCIDRs = prefixes
 		}
+	}
+	return now
+}
+
+// requests says what the node needs of pools. Before that is known what was said stays.
+func (n *Node) requests(s *state.Snapshot, now v2.NodeSpec) v2.NodeSpec {
+	if !pool.Needs.IsSynced(s) {
+		return now
+	}
+	now.IPAM.Pools.Requested = nil
+	for need := range pool.Needs.All(s) {
+		now.IPAM.Pools.Requested = append(now.IPAM.Pools.Requested, v2.NodePoolRequest{
+			Pool: need.Pool, Needed: v2.NodePoolDemand{IPv4Addrs: need.IPv4, IPv6Addrs: need.IPv6},
+		})
 	}
 	return now
 }

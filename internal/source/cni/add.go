@@ -89,12 +89,12 @@ func (s *Server) attachment(ctx context.Context, c *call) (a table.Attachment, k
 			return a, nil, err
 		}
 	}
-	return s.make(c)
+	return s.make(ctx, c)
 }
 
 // make takes addresses, journals the attachment and then lets everyone see it. The disk writes while the attachment is made: what a loss
 // of power takes from the one it takes from the other.
-func (s *Server) make(c *call) (a table.Attachment, kept <-chan error, err error) {
+func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-chan error, err error) {
 	a = table.Attachment{
 		ContainerID: c.containerID, Interface: c.ifname, Netns: c.netns, Namespace: c.namespace, Pod: c.pod, UID: c.uid,
 		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU, Further: c.further,
@@ -106,7 +106,11 @@ func (s *Server) make(c *call) (a table.Attachment, kept <-chan error, err error
 	if a.MAC == "" {
 		a.MAC = attach.MAC(c.containerID, c.ifname)
 	}
-	got, err := s.leases.Take(s.DB.Snapshot(), c.owner(), c.addresses, s.Now())
+	pools, err := s.leases.Pools(ctx, s.DB, c.owner(), c.namespace, c.pod, s.Now)
+	if err != nil {
+		return a, nil, err
+	}
+	got, err := s.leases.Take(s.DB.Snapshot(), c.owner(), pools, c.addresses, s.Now())
 	if err != nil {
 		return a, nil, err
 	}

@@ -46,7 +46,7 @@ func (s *Server) Attach(ctx context.Context, want network.Interface) error {
 	s.mu.Lock()
 	c.Name = s.networks[first.key()]
 	s.mu.Unlock()
-	_, kept, err := s.make(c)
+	_, kept, err := s.make(ctx, c)
 	if err != nil {
 		return err
 	}

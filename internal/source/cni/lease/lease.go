@@ -93,13 +93,14 @@ type family struct {
 	setting string // that turns it off
 	is4     bool
 	pool    *ipam.Pool
+	own     []netip.Prefix // those of pool that are of no named one
 }
 
 // Open takes up what the attachments of the journal hold. An address rests for rest after it was given back. warnings
 // tell what could not be taken up as it was.
 func Open(t *table.Tables, stateDir string, rest time.Duration, held []table.Attachment, now time.Time) (b *Book, warnings []error) {
 	b = &Book{tables: t, disk: journal.Dir[numbers]{Path: stateDir}}
-	b.family = [2]family{{"IPv4", "enable-ipv4", true, ipam.New(rest)}, {"IPv6", "enable-ipv6", false, ipam.New(rest)}}
+	b.family = [2]family{{"IPv4", "enable-ipv4", true, ipam.New(rest), nil}, {"IPv6", "enable-ipv6", false, ipam.New(rest), nil}}
 	for _, at := range held {
 		b.last = max(b.last, at.Incarnation)
 		for _, x := range at.Addresses {
@@ -133,21 +134,53 @@ func (b *Book) of(x netip.Addr) *family {
 func (b *Book) follow(r state.Reader, now time.Time) {
 	for i := range b.family {
 		f := &b.family[i]
-		if want := prefixes(b.tables, r, f.is4); !slices.Equal(want, f.pool.Prefixes()) {
+		want, own := prefixes(b.tables, r, f.is4)
+		if f.own = own; !slices.Equal(want, f.pool.Prefixes()) {
 			f.pool.SetPrefixes(want...)
 			f.pool.Rest(ipam.Marks{Next: b.saved.Next}, now)
 		}
 	}
 }
 
-func prefixes(t *table.Tables, r state.Reader, is4 bool) (out []netip.Prefix) {
+// prefixes are all that the node has of a family, and its own, which are of no named pool.
+func prefixes(t *table.Tables, r state.Reader, is4 bool) (all, own []netip.Prefix) {
 	n, _ := t.LocalNode(r)
+	named := map[netip.Prefix]bool{}
+	for _, parts := range n.Pools {
+		for _, p := range parts {
+			named[p.Masked()] = true
+		}
+	}
 	for _, p := range n.PodCIDRs {
-		if p = p.Masked(); p.Addr().Is4() == is4 && !slices.Contains(out, p) {
+		if p = p.Masked(); p.Addr().Is4() != is4 || slices.Contains(all, p) {
+			continue
+		}
+		if all = append(all, p); !named[p] {
+			own = append(own, p)
+		}
+	}
+	return all, own
+}
+
+// from are the prefixes that an address of a pool comes from; empty: the node's own.
+func (b *Book) from(r state.Reader, f *family, pool string) (out []netip.Prefix, err error) {
+	if pool == "" {
+		if len(f.own) == 0 {
+			return nil, b.noPrefix(r, f)
+		}
+		return f.own, nil
+	}
+	n, _ := b.tables.LocalNode(r)
+	for _, p := range n.Pools[pool] {
+		if p = p.Masked(); p.Addr().Is4() == f.is4 && slices.Contains(f.pool.Prefixes(), p) {
 			out = append(out, p)
 		}
 	}
-	return out
+	if len(out) == 0 {
+		return nil, later(fmt.Sprintf("node %s has no %s part of pool %s yet", n.Name, f.name, pool),
+			fmt.Sprintf("the operator gives it one in ciliumnode/%s, spec.ipam.pools.allocated, while there is a CiliumPodIPPool %s with room in that family", n.Name, pool))
+	}
+	return out, nil
 }
 
 // enabled tells whether workloads get an address of a family: as the configuration says, or if it says nothing of it, if the
@@ -159,7 +192,7 @@ func (b *Book) enabled(r state.Reader, f *family) bool {
 		on, said = c.IPv4, c.SaidIPv4
 	}
 	if !said {
-		return len(f.pool.Prefixes()) > 0
+		return len(f.own) > 0
 	}
 	return on
 }
@@ -178,10 +211,10 @@ func (b *Book) Ready(r state.Reader, now time.Time) error {
 			continue
 		}
 		any = true
-		if len(f.pool.Prefixes()) == 0 {
+		if len(f.own) == 0 {
 			return b.noPrefix(r, f)
 		}
-		if err := f.pool.Free(now); err != nil {
+		if err := f.pool.Free(now, f.own...); err != nil {
 			return err
 		}
 	}
@@ -207,9 +240,9 @@ func (b *Book) noPrefix(r state.Reader, f *family) error {
 	return later("the agent does not know its own node yet", "its CiliumNode has not come from the API server")
 }
 
-// Take gives an owner an address of each family, those it asks for if any (at most one per family), and an incarnation
-// number. An owner that holds addresses already keeps them.
-func (b *Book) Take(r state.Reader, owner string, asked []netip.Addr, now time.Time) (got Lease, err error) {
+// Take gives an owner an address of each family, of the pool of that (of: IPv4, IPv6; empty: the node's own prefixes), those it asks for if any (at most
+// one per family), and an incarnation number. An owner that holds addresses already keeps them.
+func (b *Book) Take(r state.Reader, owner string, of [2]string, asked []netip.Addr, now time.Time) (got Lease, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.follow(r, now); !b.tables.Configs.IsSynced(r) {
@@ -228,14 +261,16 @@ func (b *Book) Take(r state.Reader, owner string, asked []netip.Addr, now time.T
 			return got, types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("address %s: %s is off on this node", asked[at], f.name), "setting "+f.setting)
 		case !b.enabled(r, f):
 			continue
-		case len(f.pool.Prefixes()) == 0:
-			return got, b.noPrefix(r, f)
+		}
+		from, err := b.from(r, f, of[i])
+		if err != nil {
+			return got, err
 		}
 		var x netip.Addr
 		if at >= 0 {
 			x, err = asked[at], f.pool.Claim(owner, asked[at], now)
 		} else {
-			x, err = f.pool.Allocate(owner, now)
+			x, err = f.pool.Allocate(owner, now, from...)
 		}
 		if err != nil {
 			return got, refusal(err)
