@@ -40,6 +40,7 @@ type bench struct {
 	work    chan func()
 	config  datapath.Config
 	changed bool // the datapath is not what was loaded
+	still   still
 	ends    int  // of connections, that the kernel has told of since command ends
 	dp      *loaded
 	tables  *table.Tables

@@ -99,6 +99,7 @@ func with(f func(*bench, *testscript.TestScript, []string)) command {
 func opened(f func(*bench, *testscript.TestScript, []string)) command {
 	return with(func(b *bench, ts *testscript.TestScript, args []string) {
 		ts.Check(b.open())
+		ts.Check(b.hold())
 		f(b, ts, args)
 	})
 }

@@ -41,6 +41,7 @@
 //	counters                                  how many packets were counted at which hook, and for what
 //	verdicts                                  how many verdicts policies gave in which direction
 //	pass SECONDS                              time passes for all connections
+//	still                                     from now on no other time passes for what tables keep, however slow the machine is
 //	refusals [N|earned]                       how many calls from outside each CPU may still answer; prints what is left
 //	ends                                      of how many ends of connections the kernel has told since the last ends
 //	connections                               how many rows of conntrack are remembered how: open, answered (what is no

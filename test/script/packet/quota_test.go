@@ -25,6 +25,7 @@ func flood(b *bench, ts *testscript.TestScript, args []string) {
 	for n := number(from); n <= number(to); n++ {
 		text, err := b.send(args[0], b.devices[device].Ifindex, 0, b.devices[iif].Ifindex, strings.ReplaceAll(args[3], "PORT", strconv.Itoa(int(n))))
 		ts.Check(err)
+		ts.Check(b.holdAfterAMoment())
 		how, _, _ := strings.Cut(strings.ReplaceAll(text, "\n", " "), " ")
 		if how == "drop" {
 			for _, line := range strings.Split(text, "\n") {
