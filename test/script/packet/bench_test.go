@@ -41,7 +41,7 @@ type bench struct {
 	config  datapath.Config
 	changed bool // the datapath is not what was loaded
 	still   still
-	ends    int  // of connections, that the kernel has told of since command ends
+	ends    int // of connections, that the kernel has told of since command ends
 	dp      *loaded
 	tables  *table.Tables
 	db      *state.DB
