@@ -28,40 +28,7 @@ static __always_inline int between(struct __sk_buff *skb, struct context *c, str
 	}
 	if (reason || !f.entry)
 		return deliver_refuse(skb, c, &f, reason);
-	return uplink_pass(skb, c, &f, 0);
-}
-
-/* A packet off the wire. Nothing there may have the address of a NIC of this node, but what that has sent itself, by way of the switch. */
-static __always_inline int enters(struct __sk_buff *skb, struct context *c, struct nic *to, __u32 nic, struct station *sender)
-{
-	struct packet *p = &c->packet;
-	struct flow f = { .key = &c->key };
-	struct ipcache *from;
-	int reason;
-
-	if (skb->protocol == bpf_htons(ETH_P_ARP))
-		return TC_ACT_OK;
-	reason = parse(skb, p);
-	if (reason)
-		return drop(skb, c, reason);
-	if (neighbor_is_talk(p))
-		return TC_ACT_OK;
-	from = ipcache_lookup(&p->src, c->net);
-	c->source = ipcache_identity(from, p->v6);
-	c->destination = to->identity;
-	if (ipcache_is_local_pod(from) && (!sender || from->ifindex != sender->nic))
-		return drop(skb, c, DROP_INVALID_SOURCE_IP);
-	reason = fragment_meet(c);
-	if (reason)
-		return drop(skb, c, reason);
-	if (icmp_is_special(p)) {
-		reason = related(skb, 0);
-		return reason ? drop(skb, c, reason) : TC_ACT_OK;
-	}
-	reason = uplink_gets(skb, c, &f, to);
-	if (reason || !f.entry)
-		return deliver_refuse(skb, c, &f, reason);
-	return deliver_rest(skb, c, uplink_pass(skb, c, &f, 0), nic);
+	return uplink_pass(skb, c, &f, 0, 0);
 }
 
 /* What is for no NIC of a workload. The kernel gives a frame of one such NIC that is for another to it by way of the uplink: it is signed,
@@ -104,7 +71,7 @@ int from_uplink(struct __sk_buff *skb)
 	c->net = to->net;
 	c->incarnation = to->incarnation;
 	if (!s || (s->flags & STATION_APART))
-		return counted(skb, c, enters(skb, c, to, d->nic, s));
+		return counted(skb, c, uplink_enters(skb, c, to, d->nic, s ? s->nic : 0)); /* what comes back by way of the switch, too */
 	c->audited = station_audits(s) && station_audits(d); /* what a NIC may not say at all reaches none that is closed */
 	from = nic_at(s->nic);
 	if (!from || !station_signed(skb, s, 0))

@@ -3,30 +3,6 @@
  * next program. */
 #include "lib/uplink.h"
 
-static __always_inline int handle_to_uplink(struct __sk_buff *skb, struct context *c, struct nic *n, const struct frame *e)
-{
-	struct flow f = { .key = &c->key };
-	int reason;
-
-	reason = guard(skb, c, n, e);
-	if (reason == GUARD_PASS)
-		return TC_ACT_OK;
-	if (reason == GUARD_GROUP) {
-		c->destination = ipcache_identity(ipcache_lookup(&c->packet.dst, c->net), c->packet.v6);
-		reason = guard_ask(c, n, DIRECTION_EGRESS);
-		return reason ? drop(skb, c, reason) : TC_ACT_OK;
-	}
-	if (reason == GUARD_JUDGE)
-		reason = uplink_sends(skb, c, &f, n);
-	if (!reason && icmp_is_special(&c->packet)) {
-		reason = related(skb, 0);
-		return reason ? drop(skb, c, reason) : TC_ACT_OK;
-	}
-	if (reason || !f.entry)
-		return deliver_refuse(skb, c, &f, reason);
-	return uplink_pass(skb, c, &f, EVENT_TO_NETWORK);
-}
-
 SEC("tc")
 int to_uplink(struct __sk_buff *skb)
 {
@@ -57,7 +33,7 @@ int to_uplink(struct __sk_buff *skb)
 	if (!station_signed(skb, s, frame_is_group(&e)))
 		return station_refuse(skb, c);
 	bpf_set_hash_invalid(skb);
-	return counted(skb, c, handle_to_uplink(skb, c, n, &e));
+	return counted(skb, c, uplink_leaves(skb, c, n, guard(skb, c, n, &e), EVENT_TO_NETWORK, 0));
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -104,6 +104,13 @@ static __always_inline int guard_dhcp(const struct packet *p, int own)
 	return GUARD_JUDGE;
 }
 
+/* Whether it is an answer of a DHCP server to a client. No NIC of this node gets through with one. */
+static __always_inline int guard_is_offer(const struct packet *p)
+{
+	return p->protocol == IPPROTO_UDP && !p->later_fragment && p->src_port == bpf_htons(p->v6 ? DHCP6_SERVER : DHCP_SERVER) &&
+	       p->dst_port == bpf_htons(p->v6 ? DHCP6_CLIENT : DHCP_CLIENT);
+}
+
 /* What NIC `n` sends. Reads the packet into the context. Returns GUARD_PASS, GUARD_JUDGE, GUARD_GROUP or a drop reason. */
 static __noinline int guard(struct __sk_buff *skb, struct context *c, const struct nic *n, const struct frame *e)
 {
@@ -163,6 +170,27 @@ GLOBAL guard_ask(struct context *c, const struct nic *n, __u32 direction)
 		policy_view(c, q, generation, class, VIEW_IN_FORCE);
 	}
 	return policy_reason(c->verdict);
+}
+
+/* What many get is judged for each of them, but not what neighbours need to find each other. Reads the packet into the context. Returns 0 or a
+ * drop reason. */
+static __always_inline int guard_group_enters(struct __sk_buff *skb, struct context *c, struct nic *n)
+{
+	struct packet *p = &c->packet;
+	int reason;
+
+	if (skb->protocol == bpf_htons(ETH_P_ARP))
+		return 0;
+	reason = parse(skb, p);
+	if (reason)
+		return reason;
+	if ((p->v6 && p->protocol == IPPROTO_ICMPV6 && neighbor_is_talk(p)) || p->protocol == 2)
+		return 0;
+	if (p->protocol == IPPROTO_UDP && p->src_port == bpf_htons(p->v6 ? DHCP6_SERVER : DHCP_SERVER))
+		return 0; /* of the wire: a NIC of this node may not say that */
+	c->source = ipcache_identity(ipcache_lookup(&p->src, c->net), p->v6);
+	c->destination = n->identity;
+	return guard_ask(c, n, DIRECTION_INGRESS);
 }
 
 #endif

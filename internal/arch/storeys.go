@@ -18,10 +18,10 @@ var storeys = [][]string{
 	{"rewrite", "fragment", "tcp", "caller", "account", "progress", "lives", "ct", "nat", "spare", "open"}, // no policy below here
 	{"policy", "lb"}, // answers
 	{"verdict", "related", "reply", "port", "masquerade", "service", "clash", "neighbor", "sweep"}, // steps on a packet
-	{"overlay", "route", "deliver"}, // legs of a path
-	{"path"},                        // choose once, remember, take
-	{"workload", "reject", "node"},  // who sends, who gets, and the host firewall
-	{"station", "guard", "uplink"},  // NICs that share an uplink
+	{"overlay", "route", "deliver"},           // legs of a path
+	{"path"},                                  // choose once, remember, take
+	{"workload", "reject", "node"},            // who sends, who gets, and the host firewall
+	{"station", "guard", "uplink", "bridged"}, // further NICs
 }
 
 const lib = "bpf/lib/"

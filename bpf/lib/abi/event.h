@@ -20,6 +20,8 @@ enum hook {
 	HOOK_TO_NIC = 9,
 	HOOK_FROM_UPLINK = 10,
 	HOOK_TO_UPLINK = 11,
+	HOOK_FROM_BRIDGED = 12,
+	HOOK_TO_BRIDGED = 13,
 };
 
 enum event_type {
@@ -115,7 +117,7 @@ enum drop_reason {
 };
 
 /* counters: packets and bytes, one per CPU, at hook << 8 | reason (reason 0: forwarded). */
-#define COUNTERS (12 << 8)
+#define COUNTERS (14 << 8)
 
 struct counter {
 	__u64 packets;

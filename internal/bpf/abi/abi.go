@@ -338,6 +338,8 @@ const (
 	HookToNic       Hook = 9
 	HookFromUplink  Hook = 10
 	HookToUplink    Hook = 11
+	HookFromBridged Hook = 12
+	HookToBridged   Hook = 13
 )
 
 // String names the value as C does, less the prefix HOOK_.
@@ -367,6 +369,10 @@ func (v Hook) String() string {
 		return "from_uplink"
 	case HookToUplink:
 		return "to_uplink"
+	case HookFromBridged:
+		return "from_bridged"
+	case HookToBridged:
+		return "to_bridged"
 	}
 	return fmt.Sprint(uint8(v))
 }
@@ -1066,6 +1072,8 @@ const (
 	StationNode    StationFlag = 1
 	StationApart   StationFlag = 2
 	StationAudited StationFlag = 4
+	StationPort    StationFlag = 8
+	StationTrunk   StationFlag = 16
 )
 
 // String names the value as C does, less the prefix STATION_.
@@ -1082,6 +1090,14 @@ func (v StationFlag) String() string {
 	if v&StationAudited != 0 {
 		text = append(text, "audited")
 		v &^= StationAudited
+	}
+	if v&StationPort != 0 {
+		text = append(text, "port")
+		v &^= StationPort
+	}
+	if v&StationTrunk != 0 {
+		text = append(text, "trunk")
+		v &^= StationTrunk
 	}
 	if v != 0 {
 		text = append(text, fmt.Sprintf("%#x", uint32(v)))
