@@ -43,6 +43,9 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
 	}
+	if row.Networks != "" {
+		row.Joined = attachment.Joined(p.Annotations)
+	}
 	row.Made.Kind, row.Made.Name = madeBy(p)
 	containers := p.Spec.Containers
 	for _, c := range p.Spec.InitContainers {

@@ -11,24 +11,23 @@ import (
 
 // Pod is a pod of this node.
 type Pod struct {
-	Namespace      string
-	Name           string
-	UID            string
-	Mirrors        string // UID by which the runtime knows it, if it mirrors a static pod; else empty
-	Labels         map[string]string
-	ServiceAccount string
-	Node           string // empty before it is scheduled
-	HostNetwork    bool
-	NamedPorts     []NamedPort
-	HostPorts      []PodHostPort
-	Finished       bool                        // phase Succeeded or Failed
-	Addressed      bool                        // it has an address, and is not being deleted
-	Ready          bool                        // it says that it is ready, and is not being deleted
-	Networks       string                      // further networks that it asks for, as its annotation has them
-	Pools          [2]string                   // CiliumPodIPPools of its IPv4 and IPv6 address; empty: as its namespace says
-	Default        string                      // network that it asks for in place of the cluster's, likewise
-	Owner          address.Owner               // keeps its addresses in further networks; zero: none does
-	Made           struct{ Kind, Name string } // what made it, such as Deployment web; empty: not known
+	Namespace        string
+	Name             string
+	UID, Mirrors     string // that of the API server; that of the runtime, if it mirrors a static pod, else empty
+	Labels           map[string]string
+	ServiceAccount   string
+	Node             string // empty before it is scheduled
+	HostNetwork      bool
+	NamedPorts       []NamedPort
+	HostPorts        []PodHostPort
+	Finished         bool                        // phase Succeeded or Failed
+	Addressed        bool                        // it has an address, and is not being deleted
+	Ready            bool                        // it says that it is ready, and is not being deleted
+	Networks, Joined string                      // further networks that it asks for, and what it is told of those that it has, as its annotations have them
+	Pools            [2]string                   // CiliumPodIPPools of its IPv4 and IPv6 address; empty: as its namespace says
+	Default          string                      // network that it asks for in place of the cluster's, likewise
+	Owner            address.Owner               // keeps its addresses in further networks; zero: none does
+	Made             struct{ Kind, Name string } // what made it, such as Deployment web; empty: not known
 }
 
 func (Pod) Header() []string {

@@ -27,7 +27,7 @@ func (d deriver) standIn(r state.Reader, pod table.Pod, first string) (definitio
 		lacks, advice = attachment.Missing(r, q, d.t.Config(r).Networks.Isolation)
 		return definition, lacks, advice, true
 	}
-	read, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
+	read, gaps := attachment.Define(row.Namespace, row.Name, textOf(r, row))
 	if len(gaps) == 0 {
 		gaps = read.StandsIn(q, first)
 	}

@@ -24,7 +24,8 @@
 //   - A pod that is not known (deleted by force, or not read yet after a restart) keeps what it has, and so does one whose annotation makes
 //     no sense any more.
 //   - A pod that asks for another network in place of the cluster's gets no other silently: its ADD waits for what cannot be.
-//   - Where Multus calls, nothing is wanted: it attaches the same.
+//   - Where Multus calls, nothing is wanted: it attaches the same, and says so in the pod's annotation. What stands there is a row of Others.
+//   - A definition without a configuration is that of the file of its name on this node.
 //   - What was ordered for a NIC stays ordered until that is gone.
 //
 // # Example
@@ -50,9 +51,9 @@ import (
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-// Derivations keeps Interfaces, Troubles, Statuses, Orders and Silences.
+// Derivations keeps Interfaces, Troubles, Statuses, Orders, Silences and Others.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t), silences()}
+	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t), silences(), others(t)}
 }
 
 func interfaces(t *table.Tables) state.AnyDerivation {
@@ -86,6 +87,7 @@ func (d deriver) inputs() []state.Input {
 		}),
 		state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return d.ofPod(r, t.Pods.Key(p)) }),
 		state.On(network.Definitions, func(r state.Reader, _ network.Definition) []state.Key { return d.asking(r) }),
+		state.On(network.Files, func(r state.Reader, _ network.File) []state.Key { return d.asking(r) }),
 		state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key {
 			return []state.Key{table.AttachmentKey(m.Want.ContainerID, m.Want.First)}
 		}),
@@ -241,7 +243,10 @@ func (d deriver) define(r state.Reader, from string, q attachment.Request) (defi
 	if !config.Names(row.Namespace) {
 		row.Wire = ""
 	}
-	definition, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
+	if no := fileless(r, row); no != nil {
+		return definition, row, no
+	}
+	definition, gaps := attachment.Define(row.Namespace, row.Name, textOf(r, row))
 	if len(gaps) == 0 {
 		gaps = definition.Unfit()
 	}

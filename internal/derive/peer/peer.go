@@ -7,7 +7,8 @@
 //
 // # Invariants
 //
-//   - NICs whose wire ends on their node (bridges, pairs) are not told: on another node a wire of that name is another one.
+//   - NICs whose wire ends on their node (bridges, pairs) are not told: on another node a wire of that name is another one. Where the definition of a
+//     bridge's NIC gives its wire a name (weftnet.io/network), that wire is one.
 //   - Whether policy is enforced at a NIC makes no difference: on another node it may be.
 //   - Of a pod with several containers the one that was attached last counts, as for its CiliumEndpoint.
 //
@@ -21,6 +22,7 @@ package peer
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -38,27 +40,32 @@ func Derivations(t *table.Tables) []state.AnyDerivation {
 // shared are the types of NICs that lie on a device of the node which leads to other nodes.
 var shared = []string{"macvlan", "ipvlan", "vlan"}
 
+// leadsOut tells whether the wire of a NIC is the same on other nodes: also a bridge, where its definition gives the wire a name.
+func leadsOut(w network.Interface) bool {
+	bridge := w.Type == "bridge" || w.Type == "cnv-bridge"
+	return slices.Contains(shared, w.Type) || bridge && !strings.HasPrefix(w.Wire, "bridge ")
+}
+
 func published(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[peer.NIC]{
 		Name: "published-interfaces", Out: peer.Published,
 		KeyOf: func(n peer.NIC) state.Key { return table.ObjectKey(n.Namespace, n.Pod) },
-		Inputs: []state.Input{
-			state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key {
-				return []state.Key{table.ObjectKey(m.Want.Namespace, m.Want.Pod)}
-			}),
+		Inputs: append(network.OnExisting(func(_ state.Reader, m network.Made) []state.Key {
+			return []state.Key{table.ObjectKey(m.Want.Namespace, m.Want.Pod)}
+		}), []state.Input{
 			state.On(t.Pods, func(_ state.Reader, p table.Pod) []state.Key { return []state.Key{t.Pods.Key(p)} }),
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
 				return []state.Key{table.ObjectKey(a.Namespace, a.Pod)}
 			}),
 			state.On(t.Nodes, func(r state.Reader, n table.Node) (keys []state.Key) {
 				if n.Local {
-					for m := range network.Finished.All(r) {
+					for m := range network.Existing(r) {
 						keys = append(keys, table.ObjectKey(m.Want.Namespace, m.Want.Pod))
 					}
 				}
 				return keys
 			}),
-		},
+		}...),
 		Compute: func(r state.Reader, pod state.Key) []peer.NIC { return publishedOf(t, r, pod) },
 	}
 }
@@ -75,9 +82,9 @@ func publishedOf(t *table.Tables, r state.Reader, key state.Key) (list []peer.NI
 			first = a
 		}
 	}
-	for m := range network.Finished.By(r, table.ByPod, key) {
+	for m := range network.ExistingBy(r, table.ByPod, key) {
 		w := m.Want
-		if w.ContainerID != first.ContainerID || w.First != first.Interface || !slices.Contains(shared, w.Type) || len(m.Addresses) == 0 {
+		if w.ContainerID != first.ContainerID || w.First != first.Interface || !leadsOut(w) || len(m.Addresses) == 0 {
 			continue
 		}
 		n := peer.NIC{

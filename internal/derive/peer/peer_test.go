@@ -63,7 +63,9 @@ func TestANodeTellsOfTheNICsThatLeadToOtherNodes(t *testing.T) {
 	b.write(func(tx *state.Tx) {
 		b.t.Attachments.Put(tx, attached("c1", 1))
 		network.Finished.Put(tx, made("c1", "net1", "macvlan", "192.168.100.5/24"))
-		network.Finished.Put(tx, made("c1", "net2", "bridge", "10.9.0.5/24"))
+		own := made("c1", "net2", "bridge", "10.9.0.5/24")
+		own.Want.Wire = "bridge br0"
+		network.Finished.Put(tx, own)
 	})
 	expect(b, peer.Published) // neither the node nor the pod is known
 	b.write(func(tx *state.Tx) {
@@ -72,6 +74,21 @@ func TestANodeTellsOfTheNICsThatLeadToOtherNodes(t *testing.T) {
 	})
 	name := "shop/" + peer.NameOf("web", "u1", "net1")
 	expect(b, peer.Published, name+" shop/web n1 net1 shop/storage ens192 192.168.100.5 02:00:00:00:00:01")
+
+	// A bridge whose wire has a name, by which other nodes know it, and a NIC that Multus has made.
+	lan := made("c1", "net3", "bridge", "10.9.1.5/24")
+	lan.Want.Wire = "lan"
+	b.write(func(tx *state.Tx) {
+		network.Finished.Put(tx, lan)
+		network.Found.Put(tx, made("c1", "net4", "macvlan", "192.168.100.7/24"))
+	})
+	expect(b, peer.Published,
+		"shop/"+peer.NameOf("web", "u1", "net3")+" shop/web n1 net3 shop/storage lan 10.9.1.5 02:00:00:00:00:01",
+		"shop/"+peer.NameOf("web", "u1", "net4")+" shop/web n1 net4 shop/storage ens192 192.168.100.7 02:00:00:00:00:01", name+" shop/web n1 net1 shop/storage ens192 192.168.100.5 02:00:00:00:00:01")
+	b.write(func(tx *state.Tx) {
+		network.Finished.Delete(tx, network.Finished.Key(lan))
+		network.Found.Delete(tx, table.AttachmentKey("c1", "net4"))
+	})
 
 	// A container that follows another one of the pod.
 	b.write(func(tx *state.Tx) {

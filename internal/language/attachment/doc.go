@@ -16,7 +16,7 @@
 //
 //   - An annotation is read whole or rejected with all that is wrong with it: a workload gets all the networks it asks for, or none.
 //   - What a definition says and this package does not know stays in Plugin.Raw, for the plugin.
-//   - No text makes it panic (FuzzRequests, FuzzDefinition).
+//   - No text makes it panic (FuzzRequests, FuzzDefinition, FuzzJoins).
 //
 // Sources: Network Plumbing Working Group, "Kubernetes Network Custom Resource Definition De-facto Standard", version 1.3; CNI
 // specification 1.1.0, "Network configuration format"; multus-cni 4.3.0, docs/how-to-use.md.

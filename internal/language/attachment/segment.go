@@ -15,6 +15,9 @@ type Segment struct {
 	Net    string // … or an overlay network; PodNetwork: that of pods
 }
 
+// DefaultBridge is what plugin bridge takes where its configuration names none (containernetworking/plugins).
+const DefaultBridge = "cni0"
+
 // PodNetwork is the network that each pod's first NIC is in.
 const PodNetwork = "pods"
 
@@ -53,6 +56,9 @@ func VLANDevice(name string) (parent string, tag int, ok bool) {
 // maxDevice is how long the kernel lets names of devices be (IFNAMSIZ, with a byte for its end).
 const maxDevice = 15
 
+// On is the segment of a device of the node, which may be a VLAN device.
+func On(uplink string) Segment { return on(uplink, 0) }
+
 // on is the segment of an uplink, which may be a VLAN device.
 func on(uplink string, vlan int) Segment {
 	if parent, tag, ok := VLANDevice(uplink); ok && vlan == 0 {
@@ -83,7 +89,7 @@ func (d *Definition) Segment() Segment {
 		return on(p.Master, p.VLAN)
 	case "bridge", "cnv-bridge":
 		if p.Bridge == "" {
-			return Segment{Bridge: "cni0", VLAN: p.VLAN} // what the plugin takes (containernetworking/plugins)
+			return Segment{Bridge: DefaultBridge, VLAN: p.VLAN}
 		}
 		return Segment{Bridge: p.Bridge, VLAN: p.VLAN}
 	case "ovs":

@@ -181,18 +181,27 @@ func (m Made) Row() []string {
 	return []string{w.ContainerID, w.Interface, w.Namespace + "/" + w.Pod, w.Definition, column.List(m.Addresses), m.MAC, fmt.Sprint(m.MTU)}
 }
 
-// Finished is the table of what has been made.
-var Finished = table.Declare("interfaces-made", func(r Made) state.Key { return table.AttachmentKey(r.Want.ContainerID, r.Want.Interface) },
-	state.Index[Made]{Name: table.ByPod, Keys: func(r Made) []state.Key {
-		return []state.Key{table.ObjectKey(r.Want.Namespace, r.Want.Pod)}
-	}},
-	state.Index[Made]{Name: ByFirst, Keys: func(r Made) []state.Key {
-		return []state.Key{table.AttachmentKey(r.Want.ContainerID, r.Want.First)}
-	}},
-	state.Index[Made]{Name: ByUplink, Keys: func(r Made) []state.Key { return []state.Key{state.Join(r.Want.Uplink)} }})
+func madeKey(r Made) state.Key { return table.AttachmentKey(r.Want.ContainerID, r.Want.Interface) }
 
-// ByFirst is an index of Finished: the key of the container's first NIC.
-const ByFirst = "first"
+var (
+	byPod = state.Index[Made]{Name: table.ByPod, Keys: func(r Made) []state.Key {
+		return []state.Key{table.ObjectKey(r.Want.Namespace, r.Want.Pod)}
+	}}
+	byFirst = state.Index[Made]{Name: ByFirst, Keys: func(r Made) []state.Key {
+		return []state.Key{table.AttachmentKey(r.Want.ContainerID, r.Want.First)}
+	}}
+	byHost   = state.Index[Made]{Name: ByHost, Keys: func(r Made) []state.Key { return []state.Key{state.Join(r.HostName)} }}
+	byUplink = state.Index[Made]{Name: ByUplink, Keys: func(r Made) []state.Key { return []state.Key{state.Join(r.Want.Uplink)} }}
+)
+
+// Finished is the table of what has been made.
+var Finished = table.Declare("interfaces-made", madeKey, byPod, byFirst, byHost, byUplink)
+
+// Indexes of Finished and Found.
+const (
+	ByFirst = "first" // key of the container's first NIC
+	ByHost  = "host"  // name of its side on the node
+)
 
 // Status is what the annotation network-status of a pod is to say.
 type Status struct {

@@ -1,5 +1,5 @@
-// Package station has the tables of NICs that share an uplink: each is a device on another one (macvlan), lies in its workload's namespace,
-// and has no side on the node where programs could stand.
+// Package station has the tables of further NICs that policy is enforced at. Those that share an uplink are each a device on another one
+// (macvlan), lie in their workload's namespace, and have no side on the node where programs could stand. Others have one: a port of a bridge.
 //
 // # The world it models
 //
@@ -8,7 +8,9 @@
 //	   +-- net1 of shop/web, MAC …:0a:01               3 …:0a:01  NIC 0xc0… Members  c1 net1
 //	   +-- net1 of shop/db,  MAC …:0a:02               3 …:0a:02  NIC 0xc1…          c2 net1
 //
-// What passes the uplink with a MAC address that is not among its stations is of no NIC, and is dropped there.
+//	br0 --- port veth3f (ifindex 7), MAC …:0a:03        Stations  7 "" NIC 0xc2…  Members  c3 net1
+//
+// What passes the uplink with a MAC address that is not among its stations is of no NIC, and is dropped there. What passes a port is of its NIC.
 //
 // # Invariants
 //
@@ -34,7 +36,7 @@ import (
 	"weftnet.io/weftnet/internal/table/column"
 )
 
-// Member is a NIC that shares an uplink, and that policy is enforced at.
+// Member is a further NIC that policy is enforced at.
 type Member struct {
 	ContainerID string
 	First       string // interface of the container's first NIC, whose identity and policy it has
@@ -46,19 +48,22 @@ type Member struct {
 	Wire        string // where it leads, in words
 	Network     uint32 // number of that
 	Audit       bool   // what its policies would drop passes, and is told
-	Uplink      string // name of the device that it lies on
+	Uplink      string // name of the device that it lies on; of one with a port: of the bridge
 	Index       int    // ifindex of that
+	Port        string // name of its side on the node, a port of a bridge; empty: it has none
+	PortIndex   int    // ifindex of that
+	Trunk       bool   // tagged frames pass its port
 	Mode        string // of macvlan: bridge, private, vepa, passthru
 	MAC         string
 	Addresses   []netip.Addr
 }
 
 func (Member) Header() []string {
-	return []string{"ContainerID", "Interface", "Pod", "Network", "Uplink", "Mode", "MAC", "Addresses"}
+	return []string{"ContainerID", "Interface", "Pod", "Network", "Uplink", "Port", "Mode", "MAC", "Addresses"}
 }
 
 func (m Member) Row() []string {
-	return []string{m.ContainerID, m.Interface, m.Namespace + "/" + m.Pod, fmt.Sprint(m.Network), m.Uplink, m.Mode, m.MAC, column.List(m.Addresses)}
+	return []string{m.ContainerID, m.Interface, m.Namespace + "/" + m.Pod, fmt.Sprint(m.Network), m.Uplink, m.Port, m.Mode, m.MAC, column.List(m.Addresses)}
 }
 
 // Device is the name that its row of table nics has. No device of the node is called so.
@@ -106,7 +111,8 @@ func NetworkOf(wire string) uint32 {
 
 // Indexes of Members.
 const (
-	ByUplink  = "uplink"  // name of the device
+	ByUplink  = "uplink"  // name of the device, also of a bridge
+	ByPort    = "port"    // name of its side on the node
 	ByDevice  = "device"  // Device
 	ByAddress = "address" // network, address
 	ByNumber  = "number"  // Incarnation
@@ -117,6 +123,7 @@ const (
 // Members are those of this node.
 var Members = table.Declare("members", func(r Member) state.Key { return table.AttachmentKey(r.ContainerID, r.Interface) },
 	state.Index[Member]{Name: ByUplink, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Uplink)} }},
+	state.Index[Member]{Name: ByPort, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Port)} }},
 	state.Index[Member]{Name: ByDevice, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Device())} }},
 	state.Index[Member]{Name: ByNumber, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Incarnation())} }},
 	state.Index[Member]{Name: ByNetwork, Keys: func(r Member) []state.Key { return []state.Key{state.Join(r.Network)} }},
@@ -177,24 +184,32 @@ func (n Network) Row() []string { return []string{fmt.Sprint(n.Number), n.Wire} 
 // Networks are those of Members.
 var Networks = table.Declare("member-networks", func(r Network) state.Key { return state.Join(r.Number) })
 
-// Station is who has a MAC address behind an uplink: a row of the kernel's map stations.
+// Station is who has a MAC address behind an uplink, or a port of a bridge: a row of the kernel's map stations.
 type Station struct {
-	Device string // the uplink's name; the kernel's map does not hold it
+	Device string // the device's name; the kernel's map does not hold it
 	Uplink int    // ifindex
-	MAC    string // empty: the uplink itself, which is watched while this row is there
-	NIC    uint32 // key of table nics; 0: the node
+	MAC    string // empty: the device itself, which is watched while this row is there
+	NIC    uint32 // key of table nics; 0: the node, and of a port: no policy is asked, MAC addresses alone are looked at
+	Port   bool   // the device is a port of a bridge
+	Trunk  bool   // … that tagged frames pass
 	Apart  bool
 	Audit  bool // what would be dropped of it, or for it, passes and is told; of the uplink: what is of no NIC
 }
 
-func (Station) Header() []string { return []string{"Device", "Uplink", "MAC", "NIC", "Apart", "Audit"} }
-
-func (s Station) Row() []string {
-	return []string{s.Device, fmt.Sprint(s.Uplink), s.MAC, fmt.Sprintf("%#x", s.NIC), fmt.Sprint(s.Apart), fmt.Sprint(s.Audit)}
+func (Station) Header() []string {
+	return []string{"Device", "Uplink", "MAC", "NIC", "Apart", "Audit"}
 }
 
-// Stations are those of all uplinks.
-var Stations = table.Declare("stations", func(r Station) state.Key { return state.Join(uint32(r.Uplink), r.MAC) })
+func (s Station) Row() []string {
+	return []string{s.Device, fmt.Sprint(s.Uplink), s.MAC, fmt.Sprintf("%#x", s.NIC), fmt.Sprint(s.Port), fmt.Sprint(s.Trunk), fmt.Sprint(s.Apart), fmt.Sprint(s.Audit)}
+}
+
+// Stations are those of all uplinks and ports.
+var Stations = table.Declare("stations", func(r Station) state.Key { return state.Join(uint32(r.Uplink), r.MAC) },
+	state.Index[Station]{Name: ByStation, Keys: func(r Station) []state.Key { return []state.Key{state.Join(r.Device)} }})
+
+// ByStation is an index of Stations: the name of the device.
+const ByStation = "device"
 
 // Inside asks for the programs of a NIC in its workload's namespace.
 type Inside struct {

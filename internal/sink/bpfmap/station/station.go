@@ -9,6 +9,7 @@
 //
 //   - A row that is there keeps its signs, also for the next agent: the NIC's program has them as constants.
 //   - No sign is 0: that is what a frame has without one.
+//   - All ports of bridges have the same sign: the port of a NIC compares what the port of another one has written.
 //
 // # Example
 //
@@ -34,10 +35,13 @@ import (
 )
 
 // Stations keeps the map.
-type Stations struct{ m *ebpf.Map }
+type Stations struct {
+	m     *ebpf.Map
+	ports uint32 // sign of all ports; 0: none is there
+}
 
 // New works on the map stations of a loaded datapath.
-func New(m *ebpf.Map) *Stations { return &Stations{m} }
+func New(m *ebpf.Map) *Stations { return &Stations{m: m} }
 
 // Dump reads the map.
 func (s *Stations) Dump(context.Context) (iter.Seq2[state.Key, station.Station], error) {
@@ -46,7 +50,14 @@ func (s *Stations) Dump(context.Context) (iter.Seq2[state.Key, station.Station],
 	var value abi.Station
 	each := s.m.Iterate()
 	for each.Next(&key, &value) {
-		row := station.Station{Uplink: int(key.Uplink), NIC: value.Nic, Apart: value.Flags&abi.StationApart != 0, Audit: value.Flags&abi.StationAudited != 0}
+		has := func(flag abi.StationFlag) bool { return value.Flags&flag != 0 }
+		row := station.Station{
+			Uplink: int(key.Uplink), NIC: value.Nic, Port: has(abi.StationPort), Trunk: has(abi.StationTrunk),
+			Apart: has(abi.StationApart), Audit: has(abi.StationAudited),
+		}
+		if row.Port {
+			s.ports = value.Sign
+		}
 		if key.Mac != [6]uint8{} {
 			row.MAC = net.HardwareAddr(key.Mac[:]).String()
 		}
@@ -95,6 +106,9 @@ func (s *Stations) set(r station.Station) error {
 	if err := s.m.Lookup(key, &value); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 		return fmt.Errorf("read map stations: %w", err)
 	}
+	if r.Port && s.ports != 0 {
+		value.Sign = s.ports
+	}
 	for _, sign := range []*uint32{&value.Sign, &value.GroupSign} {
 		for *sign == 0 {
 			var random [4]byte
@@ -103,17 +117,25 @@ func (s *Stations) set(r station.Station) error {
 		}
 	}
 	value.Nic, value.Flags = r.NIC, 0
-	if r.NIC == 0 {
-		value.Flags |= abi.StationNode
-	}
-	if r.Apart {
-		value.Flags |= abi.StationApart
-	}
-	if r.Audit {
-		value.Flags |= abi.StationAudited
+	for _, f := range []struct {
+		is   bool
+		flag abi.StationFlag
+	}{
+		{r.NIC == 0, abi.StationNode},
+		{r.Port, abi.StationPort},
+		{r.Trunk, abi.StationTrunk},
+		{r.Apart, abi.StationApart},
+		{r.Audit, abi.StationAudited},
+	} {
+		if f.is {
+			value.Flags |= f.flag
+		}
 	}
 	if err := s.m.Put(key, value); err != nil {
 		return fmt.Errorf("write map stations: %w", err)
+	}
+	if r.Port {
+		s.ports = value.Sign
 	}
 	return nil
 }
