@@ -22,6 +22,7 @@ type NIC struct {
 	Advice    string   `json:"advice,omitempty"`   // what helps
 	Enforced  bool     `json:"enforced"`           // policies hold on it
 	Observed  bool     `json:"observed"`           // its flows are seen
+	Where     string   `json:"where,omitempty"`    // policies are asked, and flows seen, in words
 	Why       string   `json:"why,omitempty"`      // why one of them is not so
 	Impaired  string   `json:"impaired,omitempty"` // what plugins of its network say, if they could make no other NIC now
 }

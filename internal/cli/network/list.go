@@ -109,6 +109,7 @@ func describe(w io.Writer, n agentv1.NIC) {
 		{"MTU", strings.TrimPrefix(fmt.Sprint(n.MTU), "0")},
 		{"enforced", yes(n.Enforced)},
 		{"observed", yes(n.Observed)},
+		{"where", n.Where},
 		{"why", n.Why},
 		{"impaired", n.Impaired},
 		{"lacks", n.Lacks},

@@ -9,8 +9,11 @@ import (
 	"weftnet.io/weftnet/internal/table/station"
 )
 
-// ofUplinks are the programs on a device that NICs of workloads share.
-var ofUplinks = []abi.Hook{abi.HookFromUplink, abi.HookToUplink}
+// ofUplinks are the programs on a device that NICs of workloads share, ofPorts those on a port of a bridge, the other side of one.
+var (
+	ofUplinks = []abi.Hook{abi.HookFromUplink, abi.HookToUplink}
+	ofPorts   = []abi.Hook{abi.HookFromBridged, abi.HookToBridged}
+)
 
 // memberInputs are what rows of NICs that share an uplink depend on, beside what those of all NICs do.
 func memberInputs(t *table.Tables) []state.Input {
@@ -59,11 +62,15 @@ func memberOf(t *table.Tables, r state.Reader, device state.Key) []table.NIC {
 	return nil
 }
 
-// withUplink adds the programs of an uplink to those of a device, if NICs share it.
-func withUplink(r state.Reader, d table.Device, list []table.Hook) []table.Hook {
+// withFurther adds the programs of an uplink to those of a device, if NICs share it, or those of the port of one.
+func withFurther(r state.Reader, d table.Device, list []table.Hook) []table.Hook {
 	list = slices.Clone(list)
-	for range station.Members.By(r, station.ByUplink, state.Join(d.Name)) {
-		for _, p := range ofUplinks {
+	for s := range station.Stations.By(r, station.ByStation, state.Join(d.Name)) {
+		programs := ofUplinks
+		if s.Port {
+			programs = ofPorts
+		}
+		for _, p := range programs {
 			list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: p.String()})
 		}
 		break

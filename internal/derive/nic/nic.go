@@ -98,7 +98,7 @@ func hooks(t *table.Tables) state.AnyDerivation {
 				return allDevices(t, r, c.Concern == settings.OfDatapath || c.Concern == settings.OfServices)
 			}),
 			state.On(status.Statuses, func(r state.Reader, s status.Status) []state.Key { return devicesOfNIC(t, r, s) }),
-			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Uplink)} }),
+			state.On(station.Stations, func(_ state.Reader, s station.Station) []state.Key { return []state.Key{state.Join(s.Device)} }),
 		},
 		Compute: func(r state.Reader, key state.Key) []table.Hook { return hooksOf(t, r, key) },
 	}
@@ -137,13 +137,13 @@ func hooksOf(t *table.Tables, r state.Reader, name state.Key) []table.Hook {
 		return hooks(abi.HookFromOverlay, abi.HookToOverlay)
 	}
 	if !outward(t, r, d) {
-		return withUplink(r, d, nil)
+		return withFurther(r, d, nil)
 	}
 	list := hooks(abi.HookFromNet, abi.HookToNet)
 	if c := t.Config(r).Outside; Accelerates(c) && !Tagged(t, r, d) {
 		list = append(list, table.Hook{Device: d.Name, Ifindex: d.Index, Program: abi.HookXdp.String(), Generic: c.XDP == "testing-only"})
 	}
-	return withUplink(r, d, list)
+	return withFurther(r, d, list)
 }
 
 // stays tells whether the row of an attachment's NIC, which an earlier agent wrote, is there for good although nothing tells any more who that

@@ -94,15 +94,61 @@ func TestAnUplinkIsWatchedWhileANICOfPolicySharesIt(t *testing.T) {
 	b.write(func(tx *state.Tx) { b.t.NICStatuses.Put(tx, table.NICStatus{Incarnation: m.Incarnation()}) })
 	b.expect("ens192  node, ens192 02:00:00:00:0a:01 NIC, ens192 02:00:00:00:50:01 node, ens192 02:00:00:00:50:02 node", 1)
 
-	// A bridge has ports on the node, and is not told apart yet.
+	// A pair has a side on the node, and it is not known where that leads.
 	b.write(func(tx *state.Tx) {
-		network.Finished.Put(tx, made("c2", "02:00:00:00:0a:02", `{"plugins": [{"type": "bridge", "bridge": "br0"}]}`))
+		network.Finished.Put(tx, made("c2", "02:00:00:00:0a:02", `{"plugins": [{"type": "ptp"}]}`))
 	})
 	if n := station.Members.Len(b.db.Snapshot()); n != 1 {
 		t.Errorf("%d members, want 1", n)
 	}
 	b.write(func(tx *state.Tx) { network.Finished.Delete(tx, table.AttachmentKey("c1", "net1")) })
 	b.expect("", 0)
+}
+
+// A bridge is no uplink: each NIC has a port of its own, which is watched once its row is in the kernel.
+func TestAPortIsOfItsNIC(t *testing.T) {
+	b := newBench(t)
+	nic := func(container, mac, port, config string) network.Made {
+		m := made(container, mac, `{"plugins": [{"type": "bridge", "bridge": "br0"`+config+`}]}`)
+		m.HostName = port
+		return m
+	}
+	b.write(func(tx *state.Tx) {
+		b.t.Devices.Put(tx, table.Device{Index: 5, Name: "br0", MAC: "02:00:00:00:50:05"})
+		b.t.Devices.Put(tx, table.Device{Index: 6, Name: "veth1", Master: 5})
+		b.t.Devices.Put(tx, table.Device{Index: 7, Name: "veth2", Master: 5})
+		network.Finished.Put(tx, nic("c1", "02:00:00:00:0a:01", "veth1", `, "vlanTrunk": [{"id": 5}]`))
+		network.Found.Put(tx, nic("c2", "02:00:00:00:0a:02", "veth2", ""))
+		network.Finished.Put(tx, nic("c3", "02:00:00:00:0a:03", "veth9", "")) // it is gone
+	})
+	b.expect("", 0)
+	b.write(b.policy(settingsnetwork.All))
+	b.expect("", 0)
+	for _, container := range []string{"c1", "c2"} {
+		m := station.Member{ContainerID: container, Interface: "net1"}
+		b.write(func(tx *state.Tx) { b.t.NICStatuses.Put(tx, table.NICStatus{Incarnation: m.Incarnation()}) })
+	}
+	b.expect("veth1  NIC, veth2  NIC", 0)
+	for s := range station.Stations.All(b.db.Snapshot()) {
+		if s.Trunk != (s.Device == "veth1") || !s.Port {
+			t.Errorf("station %+v", s)
+		}
+	}
+	for m := range station.Members.All(b.db.Snapshot()) {
+		if m.Uplink != "br0" || m.Index != 5 {
+			t.Errorf("member %+v", m)
+		}
+	}
+	b.write(func(tx *state.Tx) { network.Found.Delete(tx, table.AttachmentKey("c2", "net1")) })
+	b.expect("veth1  NIC", 0)
+
+	// Without policy there is nothing to watch, but for MAC addresses where the definition says so.
+	b.write(b.policy(settingsnetwork.Primary))
+	b.expect("", 0)
+	b.write(func(tx *state.Tx) {
+		network.Finished.Put(tx, nic("c2", "02:00:00:00:0a:02", "veth2", `, "weftnet.io/mac-guard": true`))
+	})
+	b.expect("veth2  node, veth2 02:00:00:00:0a:02 node", 0)
 }
 
 func TestWithPrimaryAloneNoUplinkIsWatched(t *testing.T) {

@@ -27,6 +27,7 @@ import (
 	"slices"
 
 	agentv1 "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
@@ -52,6 +53,14 @@ func NICs(r state.Reader, t *table.Tables, of string) []agentv1.NIC {
 	for m := range network.Finished.All(r) {
 		seen[network.Finished.Key(m)] = true
 		list = append(list, made(r, t, m))
+	}
+	for m := range network.Found.All(r) {
+		list = append(list, described(r, t, m))
+	}
+	for o := range network.Others.All(r) {
+		if _, there := network.Found.One(r, network.Others.Key(o)); !there {
+			list = append(list, unseen(r, o))
+		}
 	}
 	for i := range network.Interfaces.All(r) {
 		if !seen[network.Interfaces.Key(i)] {
@@ -86,6 +95,7 @@ func attached(r state.Reader, t *table.Tables, a table.Attachment) numbered {
 		Wire: "the pod network", Device: a.HostName, Addresses: texts(a.Addresses), MAC: a.MAC, MTU: link.MTU, Ready: ready, Enforced: ready, Observed: ready,
 	}, a.Further.Number}
 	if ready {
+		n.Where = "at " + a.HostName + ", its side on the node"
 		return n
 	}
 	n.Why = "it is not in place yet"
@@ -109,16 +119,22 @@ func wanted(i network.Interface) numbered {
 	}, i.Number}
 }
 
-// made is a NIC that plugins have made.
-func made(r state.Reader, t *table.Tables, m network.Made) numbered {
-	n := wanted(m.Want)
-	n.Device, n.Addresses, n.MAC, n.MTU, n.Ready = m.HostName, texts(m.Addresses), m.MAC, m.MTU, true
-	n.Enforced, n.Why = enforced(r, t, m)
-	n.Impaired = impaired(r, m)
-	n.Observed = n.Enforced
-	if member, ok := station.Members.One(r, network.Finished.Key(m)); ok && member.Audit && n.Enforced {
-		n.Enforced, n.Why = false, "policy-networks is audit here: what its policies would drop passes, and flows tell of it"
+// unseen is a NIC of Multus that the agent has not found yet.
+func unseen(r state.Reader, o network.Other) numbered {
+	s, _ := status.Statuses.One(r, status.KeyOf(network.Others, network.Others.Key(o)))
+	n := numbered{agentv1.NIC{
+		Pod: o.Namespace + "/" + o.Pod, Container: o.ContainerID, Interface: o.Interface, Network: o.Definition, Type: o.Type, Wire: o.Wire,
+		Addresses: texts(o.Addresses), MAC: o.MAC, Lacks: cmp.Or(s.Err, "it has not been looked at yet"),
+	}, o.Number}
+	if s.Err != "" {
+		n.Advice = "the agent keeps looking"
 	}
+	return n
+}
+
+// made is a NIC that plugins have made for this agent.
+func made(r state.Reader, t *table.Tables, m network.Made) numbered {
+	n := described(r, t, m)
 	want, ok := network.Interfaces.One(r, network.Finished.Key(m))
 	held, _ := lease.Leases.One(r, network.Finished.Key(m))
 	if m.Want.DHCP != "" && !held.Address.IsValid() {
@@ -139,23 +155,47 @@ func impaired(r state.Reader, m network.Made) string {
 	return i.Says
 }
 
+// described is a NIC that is there, and what holds at it.
+func described(r state.Reader, t *table.Tables, m network.Made) numbered {
+	n := wanted(m.Want)
+	n.Device, n.Addresses, n.MAC, n.MTU, n.Ready = m.HostName, texts(m.Addresses), m.MAC, m.MTU, true
+	n.Enforced, n.Why = enforced(r, t, m)
+	n.Impaired = impaired(r, m)
+	n.Observed = n.Enforced
+	member, ok := station.Members.One(r, network.Finished.Key(m))
+	switch {
+	case ok && n.Enforced && member.Port != "":
+		n.Where = "at its port " + member.Port + " of bridge " + member.Uplink
+	case ok && n.Enforced:
+		n.Where = "at uplink " + member.Uplink + ", and in the pod's namespace"
+	}
+	if ok && member.Audit && n.Enforced {
+		n.Enforced, n.Why = false, "policy-networks is audit here: what its policies would drop passes, and flows tell of it"
+	}
+	return n
+}
+
 // enforced tells whether policies hold at a NIC that plugins have made, and why not.
 func enforced(r state.Reader, t *table.Tables, m network.Made) (is bool, why string) {
 	member, known := station.Members.One(r, network.Finished.Key(m))
-	switch {
-	case !known && m.Want.Type == "macvlan":
-		return false, "policies hold at NICs of this type with policy-networks: all, where their uplink is known: what passes here is neither judged nor seen"
-	case !known:
-		return false, fmt.Sprintf("NICs of type %s are not told apart on the node yet: what passes here is neither judged nor seen", m.Want.Type)
+	if !known {
+		return false, attachment.Unenforced(m.Want.Type)
 	}
-	for _, one := range []struct {
+	type step struct {
 		what  string
 		there bool
-	}{
-		{"its policy", status.EverRealised(r, t.NICs, state.Join(member.NIC()))},
-		{"its place at uplink " + member.Uplink, status.EverRealised(r, station.Stations, state.Join(uint32(member.Index), member.MAC))},
-		{"the program in its namespace", status.EverRealised(r, station.Insides, state.Join(member.NIC()))},
-	} {
+	}
+	steps := []step{{"its policy", status.EverRealised(r, t.NICs, state.Join(member.NIC()))}}
+	if member.Port != "" {
+		steps = append(steps,
+			step{"its port " + member.Port, status.EverRealised(r, station.Stations, state.Join(uint32(member.PortIndex), ""))},
+			step{"the program at its port", status.EverRealised(r, t.Hooks, state.Join(member.Port, "to_bridged"))})
+	} else {
+		steps = append(steps,
+			step{"its place at uplink " + member.Uplink, status.EverRealised(r, station.Stations, state.Join(uint32(member.Index), member.MAC))},
+			step{"the program in its namespace", status.EverRealised(r, station.Insides, state.Join(member.NIC()))})
+	}
+	for _, one := range steps {
 		if !one.there {
 			return false, one.what + " is not in the kernel yet"
 		}

@@ -16,7 +16,7 @@ type Definition struct {
 	Network         string                     // the configuration's own name; without one it is that of the object
 	Version         string                     // cniVersion
 	Disabled        map[string]json.RawMessage // disableCheck and disableGC, as they stand
-	Plugins         []Plugin                   // the first makes the NIC, the others change it; none: the configuration lies on the nodes' disks
+	Plugins         []Plugin                   // the first makes the NIC, the others change it; none: the configuration lies on the nodes' disks (table network-files)
 }
 
 // Plugin is one plugin's configuration.

@@ -65,7 +65,7 @@ func (d *Definition) Delegate(q Request) (out Delegate, gaps []gap.Gap) {
 		return out, gaps
 	}
 	if len(d.Plugins) == 0 {
-		return out, []gap.Gap{{Reason: gap.Invalid, Field: "spec.config", Message: "it is empty, and configurations on the nodes' disks are not read: put the text of the file into it"}}
+		return out, []gap.Gap{{Reason: gap.Invalid, Field: "spec.config", Message: "it is empty, and no file on the node has a configuration of its name"}}
 	}
 	plugins := make([]json.RawMessage, len(d.Plugins))
 	for i := range d.Plugins {
@@ -80,6 +80,7 @@ func (d *Definition) Delegate(q Request) (out Delegate, gaps []gap.Gap) {
 		if as, ok := substitutes[p.Type]; ok {
 			set(conf, "type", as)
 		}
+		guarded(conf, p)
 		if i == 0 && p.IPAM.Type == typeDHCP {
 			gaps = append(gaps, lease(conf, p, q, &out)...)
 			first(conf, q)
@@ -103,6 +104,21 @@ func (d *Definition) Delegate(q Request) (out Delegate, gaps []gap.Gap) {
 	out.Config = encode(list)
 	out.Capabilities = capabilities(q)
 	return out, gaps
+}
+
+// MACGuard takes the place of macspoofchk in what plugin bridge is told: the agent looks at MAC addresses at the NIC's port itself. The plugin
+// would do it by nftables.
+const MACGuard = "weftnet.io/mac-guard"
+
+func guarded(conf map[string]json.RawMessage, p *Plugin) {
+	asked := false
+	if p.Type != "bridge" && p.Type != "cnv-bridge" || json.Unmarshal(conf["macspoofchk"], &asked) != nil {
+		return
+	}
+	delete(conf, "macspoofchk")
+	if asked {
+		set(conf, MACGuard, true)
+	}
 }
 
 // typeDHCP is the kind of ipam whose addresses are the agent's business, not a plugin's.

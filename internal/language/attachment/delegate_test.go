@@ -54,7 +54,15 @@ func TestWhatPluginsAreTold(t *testing.T) {
 		},
 		{"DHCP where no NIC is without addresses", `{"type": "ipvlan", "master": "ens192", "ipam": {"type": "dhcp"}}`, `n`, `ipam.type: NICs of type ipvlan get no address by DHCP: their plugin makes none without addresses; those of type macvlan do, also on a VLAN device such as ens192.100`, ``},
 		{"an option of DHCP that is none", `{"type": "macvlan", "master": "ens192", "ipam": {"type": "dhcp", "provide": [{"option": "54", "value": "x"}]}}`, `n`, `ipam.provide[0].option: option 54 is the client's own business`, ``},
-		{"nothing", ``, `n`, `spec.config: it is empty, and configurations on the nodes' disks are not read: put the text of the file into it`, ``},
+		{
+			"a MAC address that the agent looks at", `{"type": "cnv-bridge", "bridge": "br0", "macspoofchk": true}`, `n`,
+			`{"cniVersion":"1.0.0","disableCheck":true,"name":"d","plugins":[{"bridge":"br0","type":"bridge","weftnet.io/mac-guard":true}]}`, ``,
+		},
+		{
+			"one that is not looked at", `{"type": "bridge", "macspoofchk": false}`, `n`,
+			`{"cniVersion":"1.0.0","disableCheck":true,"name":"d","plugins":[{"type":"bridge"}]}`, ``,
+		},
+		{"nothing", ``, `n`, `spec.config: it is empty, and no file on the node has a configuration of its name`, ``},
 	} {
 		d, gaps := Define("ns", "d", c.config)
 		requests, more := Requests(c.asks, "ns")

@@ -94,7 +94,7 @@ func closes(t *table.Tables, r state.Reader, q attachment.Request, w manifest.Wo
 	c := NIC{Workload: w.Namespace + "/" + w.Name, Interface: q.Interface, Network: q.Namespace + "/" + q.Name}
 	row, known := network.Definitions.One(r, table.ObjectKey(q.Namespace, q.Name))
 	d, gaps := attachment.Define(row.Namespace, row.Name, row.Config)
-	if !known || len(gaps) > 0 || d.Main() == nil || d.Main().Type != "macvlan" || config.Networks.At(row.Namespace, row.Policy, namespace) == settingsnetwork.All {
+	if !known || len(gaps) > 0 || d.Main() == nil || !attachment.Enforceable(d.Main().Type) || config.Networks.At(row.Namespace, row.Policy, namespace) == settingsnetwork.All {
 		return c
 	}
 	deny := map[engine.Direction]bool{}
