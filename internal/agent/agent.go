@@ -40,6 +40,7 @@ type Options struct {
 	Proc     string   // a proc file system in which the host's network settings may be written; empty: /proc
 	RunDir   string   // the host's /run, where its network managers are told to leave our devices alone; empty: they are not
 	Plugins  []string // folders of CNI plugins, for further NICs; the first that has one counts
+	Confs    []string // folders of CNI configurations, for NetworkAttachmentDefinitions that have none; the first that has one counts
 	CNIConf  string   // folder for the CNI configuration; empty: none is written
 	Health   string   // address for /healthz and /readyz, e.g. 127.0.0.1:9879; empty: none
 	Metrics  string   // address for /metrics; empty: none
@@ -86,7 +87,7 @@ func New(o Options) *Agent {
 	a := &Agent{Options: o, Tables: tables, DB: db, started: time.Now(), stage: "the configuration"}
 	a.node = &feature.Node{
 		Name: o.Node, Version: o.Version, Root: o.Root, Proc: o.Proc, Hubble: o.Hubble, Metrics: o.Metrics, Kube: o.Kubeconfig, Servers: o.Servers, Kept: filepath.Join(o.StateDir, "api-servers"), Alone: o.Alone, Books: o.Books,
-		Pins: o.PinDir, StateDir: o.StateDir, Plugins: o.Plugins, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
+		Pins: o.PinDir, StateDir: o.StateDir, Plugins: o.Plugins, Confs: o.Confs, Flags: o.Flags, Log: o.Log, Tables: tables, DB: db, Settings: a.report, Ready: func() bool { return a.Stage() == "" },
 		Took: a.took, Behind: a.behind, Times: scrape.NewPrograms(o.Log), Complain: complaints,
 	}
 	return a

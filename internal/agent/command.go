@@ -51,6 +51,7 @@ finds things and cannot be in the ConfigMap.`,
 	f.StringVar(&o.RunDir, "run-dir", defaultRun(), "the host's folder /run, where its network managers are told to leave Weftnet's devices alone; empty: they are not told")
 	f.StringVar(&o.CNIConf, "cni-conf-dir", "/etc/cni/net.d", "folder for the CNI configuration")
 	f.StringSliceVar(&o.Plugins, "cni-bin-dirs", []string{"/opt/cni/bin", "/host/opt/cni/bin"}, "folders of CNI plugins, which make further NICs of pods; the first that has one counts")
+	f.StringSliceVar(&o.Confs, "network-conf-dirs", []string{"/etc/cni/multus/net.d", "/etc/cni/net.d"}, "folders of CNI configurations, for NetworkAttachmentDefinitions without spec.config; the first that has one of that name counts")
 	f.StringVar(&o.Health, "health-listen", "127.0.0.1:9879", "address of /healthz and /readyz")
 	f.StringVar(&o.Metrics, "metrics-listen", ":9962", "address of /metrics; key prometheus-serve-addr wins; empty: none")
 	f.BoolVar(&debug, "debug-log", false, "log more")

@@ -72,6 +72,7 @@ type Node struct {
 	Proc     string   // a proc file system in which the host's kernel settings may be written; empty: /proc
 	Pins     string   // where programs and maps are pinned
 	Plugins  []string // folders of CNI plugins, for further NICs
+	Confs    []string // folders of CNI configurations, for definitions that have none
 	StateDir string
 	Hubble   string // socket of the flow service, empty: the configured one
 	Metrics  string // address for /metrics where the configuration has none

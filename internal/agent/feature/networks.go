@@ -25,9 +25,15 @@ var networks = Feature{
 		if err != nil {
 			return nil, err
 		}
+		found, err := network.FoundLoop(n.DB, n.Root)
+		if err != nil {
+			return nil, err
+		}
 		n.collectors = append(n.collectors, network.Impaired{DB: n.DB})
 		runners := []Runner{
-			keep(n, opened.Loop()), keep(n, granted), keep(n, opened.Silent()),
+			keep(n, opened.Loop()), keep(n, granted), keep(n, opened.Silent()), keep(n, found),
+			{Name: "NICs of Multus", Run: func(ctx context.Context) error { return network.AllFound(ctx, n.DB) }},
+			{Name: "CNI configurations", Run: func(ctx context.Context) error { return network.ReadFiles(ctx, n.DB, n.Confs, n.Log) }},
 			{Name: "status of plugins", Run: opened.Watch},
 			{Name: "addresses that are taken", Run: opened.WatchTaken},
 			{Name: "impaired networks", Run: func(ctx context.Context) error { return opened.WarnOfImpairments(ctx, n.Events, n.Name) }},

@@ -48,7 +48,10 @@ var (
 
 // Fills are the tables of further NICs that an agent fills itself.
 func Fills(*table.Tables) []state.AnyTable {
-	return []state.AnyTable{network.Interfaces, network.Troubles, network.Finished, network.Impairments, network.Statuses, grant.Orders, grant.Grants, grant.TakenAddresses, grant.Lapses, grant.Silences}
+	return []state.AnyTable{
+		network.Interfaces, network.Troubles, network.Finished, network.Impairments, network.Statuses, network.Others, network.Found, network.Files,
+		grant.Orders, grant.Grants, grant.TakenAddresses, grant.Lapses, grant.Silences,
+	}
 }
 
 // Options are what Networks work with.

@@ -185,7 +185,7 @@ func newProcess(r Role) *process {
 		books, r.Kubeconfig = r.Kubeconfig, ""
 	}
 	a := agent.New(agent.Options{
-		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Plugins: []string{r.Plugins}, Version: "test",
+		Node: r.Node, Socket: r.Socket, StateDir: r.StateDir, Hubble: r.Hubble, PinDir: PinDir, RunDir: r.Run, CNIConf: r.Conf, Confs: []string{r.Conf + "/multus", r.Conf}, Plugins: []string{r.Plugins}, Version: "test",
 		Flags: r.Settings, Alone: r.Kubeconfig == "", Kubeconfig: r.Kubeconfig, Books: books, Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	})
 	return &process{
