@@ -72,6 +72,10 @@
 //	multus NODE                    a configuration of Multus on it, before that of its agent
 //	meta NODE/NAME ADD|DEL|STATUS INTERFACE NETWORK
 //	                               a plugin that calls others calls for one more NIC of a pod, or asks for the node's status
+//	delegates NODE/NAME ADD|DEL INTERFACE FILE
+//	                               the standard plugin of that configuration is called for one more NIC of a pod, as by Multus, whose
+//	                               words the pod's annotation network-status has then
+//	said NODE/NAME OLD NEW         another word stands in that annotation
 //	inside NODE/NAME COMMAND…      any program in its network namespace
 //	told NODE TABLE [REGEXP]       waits for such a row in a table of its agent and prints it
 //	shares [RESOURCE…]             nodes that are added from now on share addresses, by an API server of which these resources exist, too

@@ -2,15 +2,12 @@ package net
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"weftnet.io/weftnet/internal/kerneltest"
 	"weftnet.io/weftnet/internal/nettest"
@@ -98,45 +95,12 @@ func setup(e *testscript.Env) error {
 		return err
 	}
 	e.Setenv("cgroups", groups[0])
-	if _, why, err := kerneltest.Lacks(kerneltest.VLAN); err == nil {
-		e.Setenv("no_vlan", why)
+	for name, d := range devices {
+		if _, why, err := kerneltest.Lacks(d.Feature); err == nil {
+			e.Setenv("no_"+name, why)
+		}
 	}
 	return nil
-}
-
-// hasVLANs tells whether a VLAN device can be made.
-func hasVLANs() (bool, error) {
-	return makes(kerneltest.VLAN, func() error {
-		pair := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "trunk"}, PeerName: "peer"}
-		if err := netlink.LinkAdd(pair); err != nil {
-			return fmt.Errorf("make a pair to try a VLAN device on: %w", err)
-		}
-		return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "vlan5", ParentIndex: pair.Index}, VlanId: 5})
-	})
-}
-
-// hasGeneve tells whether a Geneve device can be made.
-func hasGeneve() (bool, error) {
-	return makes(kerneltest.Geneve, func() error {
-		return netlink.LinkAdd(&netlink.Geneve{LinkAttrs: netlink.LinkAttrs{Name: "geneve0"}, FlowBased: true})
-	})
-}
-
-// makes tells whether a device of a feature can be made, in a namespace of its own.
-func makes(f kerneltest.Feature, device func() error) (bool, error) {
-	ns, err := netns.NewNamespace("device", false)
-	if err != nil {
-		return false, err
-	}
-	defer ns.Close()
-	if err = ns.Do(device); !errors.Is(err, unix.EOPNOTSUPP) {
-		return err == nil, err
-	}
-	skip, why, err := kerneltest.Lacks(f)
-	if err == nil && !skip {
-		err = errors.New(why)
-	}
-	return false, err
 }
 
 // tables shows what stands in the way of a node.
@@ -170,18 +134,17 @@ func setAddresses(setenv func(name, value string), p *netns.Station, name string
 	}
 }
 
-// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nothing else runs on it; [vlan] and [geneve], the kernel has
-// such devices: where it could have them and has not, a script that asks fails.
+// condition is [netkit], all nodes are to connect pods by netkit pairs; [own-machine], nothing else runs on it; or one of devices, which the kernel
+// has: where it could have it and has not, a script that asks fails.
 func condition(name string) (bool, error) {
 	switch name {
 	case "netkit":
 		return process.WithGiven(nil)["datapath-mode"] == "netkit", nil
 	case "own-machine":
 		return ownMachine(), nil
-	case "vlan":
-		return hasVLANs()
-	case "geneve":
-		return hasGeneve()
+	}
+	if d, ok := devices[name]; ok {
+		return makes(d.Feature, d.make)
 	}
 	return false, fmt.Errorf("there is no condition %q", name)
 }

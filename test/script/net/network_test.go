@@ -1,11 +1,9 @@
 package net
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -24,7 +22,7 @@ import (
 )
 
 // networkCommands are about further NICs of pods.
-var networkCommands = map[string]command{"standard": standard, "uplink": uplink, "networks": networks, "nic": nic, "told": told, "inside": in, "multus": multus, "meta": meta}
+var networkCommands = map[string]command{"standard": standard, "uplink": uplink, "networks": networks, "nic": nic, "told": told, "inside": in, "multus": multus, "meta": meta, "delegates": delegates, "said": said}
 
 // standardPlugins are the standard CNI plugins, built once.
 //
@@ -131,7 +129,7 @@ func nic(l *line) error {
 		return err
 	}
 	found := false
-	for table, column := range map[string]int{"attachments": 3, "interfaces-made": 4} {
+	for table, column := range map[string]int{"attachments": 3, "interfaces-made": 4, "interfaces-found": 4} {
 		t, err := n.Table(l.ctx, table)
 		if err != nil {
 			return err
@@ -162,52 +160,6 @@ func nic(l *line) error {
 		return fmt.Errorf("%s has no NIC %s", l.arg(0), l.arg(1))
 	}
 	return nil
-}
-
-// multus puts a configuration of Multus before that of a node's agent.
-func multus(l *line) error {
-	n, err := l.node(l.arg(0))
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(n.Conf(), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(n.Conf(), "00-multus.conf"), []byte(`{"cniVersion": "0.3.1", "name": "multus-cni-network", "type": "multus-shim"}`), 0o600)
-}
-
-// meta has a plugin that calls others call for one more NIC of a pod, and prints the answer.
-func meta(l *line) error {
-	p, err := l.pod(l.arg(0))
-	if err != nil {
-		return err
-	}
-	node, _, _ := strings.Cut(l.arg(0), "/")
-	n, err := l.node(node)
-	if err != nil {
-		return err
-	}
-	c, err := p.Command("", l.arg(1))
-	if err != nil {
-		return err
-	}
-	text, err := io.ReadAll(c.Stdin)
-	if err != nil {
-		return err
-	}
-	if l.arg(1) == "STATUS" { // which there is from that version on
-		text = bytes.Replace(text, []byte(`"cniVersion":"1.0.0"`), []byte(`"cniVersion":"1.1.0"`), 1)
-	}
-	var out, stderr bytes.Buffer
-	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(bytes.Replace(text, []byte(`"name":"weft"`), []byte(`"name":"`+l.arg(3)+`"`), 1)), &out, &stderr
-	c.Env = append(c.Env, "CNI_IFNAME="+l.arg(2))
-	if err = n.Namespace.Start(c); err == nil {
-		err = c.Wait()
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %s%s", err, &out, &stderr)
-	}
-	return l.printf("%s\n", &out)
 }
 
 // told waits until a table of a node's agent has a row in which this stands, and prints it.
