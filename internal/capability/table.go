@@ -124,7 +124,8 @@ var Table = []Capability{
 			"in the pod network (`cilium-cni`) and by the standard CNI plugins (macvlan, bridge, host-device, tap, tuning, …) with static and host-local addresses, or by DHCP; " +
 			"VLAN devices below them on demand; " +
 			"`ips`, `mac`, `interface`, `default-route`, `cni-args`; an address that is taken on its wire is not used; network-status and events as Multus writes them; `weft net list` and `show`. " +
-			"OpenShift's `additionalNetworks` become definitions; where Multus calls, it attaches and the agent does not.",
+			"OpenShift's `additionalNetworks` become definitions; where Multus calls, it attaches and the agent does not. " +
+			"A definition's configuration may lie on the node's disk.",
 		Keys:     []string{"network-namespace-isolation=true"},
 		Kinds:    []string{"NetworkAttachmentDefinition"},
 		Commands: []string{"net list", "net show"},
@@ -132,18 +133,20 @@ var Table = []Capability{
 			"pods_of_two_nodes_meet_on_a_wire", "a_pod_has_a_second_address_of_the_pod_network", "nics_come_and_go_while_a_pod_runs",
 			"the_default_route_leads_where_it_is_asked_to", "addresses_by_dhcp_are_kept_and_given_back", "an_address_that_is_taken_is_not_used",
 			"a_vlan_device_comes_with_the_first_nic_and_goes_with_the_last", "manifests_work_as_people_have_them", "multus_attaches_further_nics_once",
+			"a_definition_may_lie_on_the_disk",
 		},
 	},
 	{
 		State: Works, Topic: "Policy at further NICs",
-		Text: "at those in the pod network always, at macvlan NICs with `policy-networks: all`: policies of all kinds, narrowed to networks by annotation " +
-			"`k8s.v1.cni.cncf.io/policy-for`, and MultiNetworkPolicy; pods of other nodes are known there by their labels; a NIC speaks with its own addresses alone. " +
+		Text: "at those in the pod network always, at macvlan and bridge NICs with `policy-networks: all`, also at those that Multus has made: " +
+			"policies of all kinds, narrowed to networks by annotation `k8s.v1.cni.cncf.io/policy-for`, and MultiNetworkPolicy; pods of other nodes are known there by their labels; a NIC speaks with its own addresses alone. " +
 			"With `policy-networks: audit` flows tell what that would drop ([docs/networks.md](docs/networks.md#policy-at-further-nics)).",
 		Keys:  []string{"policy-networks=all"},
 		Kinds: []string{"MultiNetworkPolicy", "PodInterface"},
 		Scripts: []string{
 			"policy_holds_at_nics_that_share_an_uplink", "further_nics_are_tried_before_they_close", "a_policy_is_for_the_networks_that_it_names",
 			"labels_choose_peers_of_other_nodes_on_a_wire", "a_pod_that_makes_devices_on_its_uplink_gains_nothing",
+			"policy_holds_at_ports_of_a_bridge", "nics_that_multus_has_made_are_enforced",
 		},
 	},
 	{
