@@ -93,6 +93,8 @@ static __always_inline int handle_from_overlay(struct __sk_buff *skb, struct con
 	if (reason)
 		return drop(skb, c, reason);
 	action = path_in(skb, c, &f, h);
+	if (action == TC_ACT_OK && c->net)
+		return drop(skb, c, DROP_STALE);
 	if (action == TC_ACT_OK)
 		action = overlay_to_stack(skb);
 	return deliver_rest(skb, c, action, c->hop.ifindex);

@@ -53,6 +53,10 @@ static __always_inline int find_path(struct __sk_buff *skb, struct context *c, s
 	struct ipcache *h = ipcache_exact(&p->dst, c->net);
 	int reason = 0, loops = 0;
 
+	if (c->net && !ipcache_is_workload(h)) { /* there is nothing but pods: no node, no service, no world */
+		c->destination = ipcache_identity(NULL, p->v6);
+		return drop(skb, c, DROP_UNKNOWN_TARGET);
+	}
 	if (!ipcache_is_workload(h)) {
 		reason = f->reply ? 0 : service_lead(skb);
 		loops = addr_equal(&p->src, &p->dst) && (c->event_flags & EVENT_SERVICE);

@@ -65,6 +65,8 @@ int to_pod(struct __sk_buff *skb)
 	c->packet.owner = n->incarnation;
 	c->net = n->net;
 	reason = parse(skb, &c->packet);
+	if (!reason && c->net)
+		reason = DROP_UNKNOWN_SENDER; /* the host's stack is in no network beside that of pods */
 	if (!reason && addr_is_hairpin(&c->packet.src))
 		reason = DROP_INVALID_SOURCE_IP;
 	if (!reason)

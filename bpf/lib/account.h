@@ -68,6 +68,7 @@ static __always_inline int account_who(struct close_event *x, const struct ct_ke
 	__builtin_memset(x, 0, sizeof(*x));
 	x->event.time = bpf_ktime_get_ns();
 	x->event.type = type;
+	x->event.flags = key->net * EVENT_NETWORK;
 	x->event.direction = called ? DIRECTION_INGRESS : DIRECTION_EGRESS;
 	x->event.protocol = key->protocol;
 	x->event.source = e->source;
@@ -81,7 +82,7 @@ static __always_inline int account_who(struct close_event *x, const struct ct_ke
 		x->event.dst_port = 0;
 	}
 	if (e->flags & (CT_SERVICE | CT_NAMED)) {
-		x->event.flags = EVENT_SERVICE;
+		x->event.flags |= EVENT_SERVICE;
 		x->event.service = e->service;
 		x->event.service_port = bpf_ntohs(e->service_port);
 	}

@@ -98,7 +98,7 @@ GLOBAL event_emit(struct __sk_buff *skb, struct context *c, __u32 type, __u32 re
 	e->match = c->match;
 	e->protocol = c->packet.protocol;
 	e->tcp_flags = c->packet.tcp_flags;
-	e->flags = c->event_flags;
+	e->flags = c->event_flags | c->net * EVENT_NETWORK;
 	e->source = c->source;
 	e->destination = c->destination;
 	e->ifindex = skb->ifindex;

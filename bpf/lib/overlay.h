@@ -6,10 +6,12 @@
 
 #include "abi/event.h"
 #include "abi/geneve.h"
+#include "abi/overlay.h"
 #include "addr.h"
 #include "packet.h"
 
 volatile const struct geneve_config geneve = {};
+volatile const struct overlay_config overlays = { .networks = 1 };
 
 static __always_inline int overlay_is(const struct packet *p)
 {
@@ -41,10 +43,23 @@ static __always_inline int overlay_is_here(const struct addr *dst)
 	return addr_is_zero(&own) || addr_equal(dst, &own);
 }
 
-/* Sets the tunnel key: to where a node's tunnel ends, with the identity as VNI. Returns 0 or a drop reason. */
-static __always_inline int overlay_encap(struct __sk_buff *skb, const struct addr *tunnel, __u32 identity)
+/* The VNI of a packet in a network: the sender's identity in that of pods; elsewhere the network's number, and the receiver looks the
+ * sender up. */
+static __always_inline __u32 overlay_vni(__u32 net, __u32 identity)
 {
-	struct bpf_tunnel_key key = { .tunnel_id = identity, .tunnel_ttl = 64 };
+	return net ? OVERLAY_VNI | net : identity;
+}
+
+/* Whether a VNI says a network. */
+static __always_inline int overlay_is_network(__u32 vni)
+{
+	return overlays.networks && vni >> 16 == OVERLAY_VNI >> 16;
+}
+
+/* Sets the tunnel key: to where a node's tunnel ends. Returns 0 or a drop reason. */
+static __always_inline int overlay_encap(struct __sk_buff *skb, const struct addr *tunnel, __u32 vni)
+{
+	struct bpf_tunnel_key key = { .tunnel_id = vni, .tunnel_ttl = 64 };
 	__u64 flags = 0;
 
 	if (addr_is4(tunnel)) {

@@ -21,7 +21,7 @@ static __always_inline struct ct_way *path_way(const struct flow *f)
 }
 
 /* Chooses the path of a packet to `h`, whose connection has these flags. PATH_NONE: an address of this node's pod prefix that no pod
- * has. */
+ * has; or, in a network beside that of pods, what is at no pod: neither the host's stack nor the wire knows such a network. */
 static __always_inline void path_choose(struct context *c, const struct ipcache *h, __u32 flags)
 {
 	struct hop *hop = &c->hop;
@@ -41,6 +41,8 @@ static __always_inline void path_choose(struct context *c, const struct ipcache 
 		hop->tunnel = h->tunnel;
 		__builtin_memcpy(hop->mac, h->mac, sizeof(hop->mac));
 	}
+	if (c->net && hop->path != PATH_POD && hop->path != PATH_OVERLAY)
+		hop->path = PATH_NONE;
 }
 
 /* The path of a packet that this node leads on, out of a device, to a backend or a client `h`: with addresses that to_net has nothing to
@@ -105,7 +107,7 @@ static __noinline int path_out(struct __sk_buff *skb, struct context *c)
 		if (c->hop.path == PATH_VTEP)
 			reason = overlay_wrap_foreign(skb, &c->hop.tunnel, c->hop.mac);
 		else
-			reason = overlay_encap(skb, &c->hop.tunnel, c->source);
+			reason = overlay_encap(skb, &c->hop.tunnel, overlay_vni(c->net, c->source));
 		if (reason)
 			return drop(skb, c, reason);
 		mark_set(skb, 0, MARK_ENCAPSULATED);

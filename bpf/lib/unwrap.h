@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /* unwrap: who sent what comes out of the tunnel. The sender's node vouches for the identity in the VNI, so the outer source must be a node that
- * the cluster knows, or a VTEP, which vouches for its range alone. */
+ * the cluster knows, or a VTEP, which vouches for its range alone. Where the VNI says a network, the sender is who has its address there. */
 #ifndef WEFT_UNWRAP_H
 #define WEFT_UNWRAP_H
 
@@ -38,13 +38,18 @@ static __noinline int unwrap(struct __sk_buff *skb, struct context *c, struct ad
 		return c->source == IDENTITY_WORLD ? 0 : DROP_INVALID_VNI;
 	}
 	*node = h->tunnel;
+	if (overlay_is_network(key.tunnel_id)) {
+		c->net = key.tunnel_id & 0xffff;
+		c->source = 0; /* see unwrap_check_source */
+		return c->net && c->net <= OVERLAY_LAST ? 0 : DROP_INVALID_VNI;
+	}
 	if (c->source == IDENTITY_HOST)
 		c->source = IDENTITY_REMOTE_NODE;
 	return c->source ? 0 : DROP_INVALID_IDENTITY;
 }
 
 /* A node speaks for itself, for what is known to live there, and for what it carries: the outside, its own other addresses.
- * Who lives at an address there it knows best. */
+ * Who lives at an address there it knows best. In a network beside that of pods it speaks for what lives there alone. */
 static __always_inline int unwrap_check_source(struct context *c, const struct addr *node)
 {
 	const struct ipcache *from = ipcache_lookup(&c->packet.src, c->net);
@@ -54,9 +59,11 @@ static __always_inline int unwrap_check_source(struct context *c, const struct a
 		return DROP_INVALID_SOURCE_IP;
 	if (from && (from->flags & IPCACHE_VTEP)) /* it is no VTEP that says so */
 		return DROP_INVALID_SOURCE_IP;
+	if (c->net)
+		c->source = c->sender;
 	if (from && !addr_is_zero(&from->tunnel))
 		return addr_equal(&from->tunnel, node) ? 0 : DROP_INVALID_SOURCE_IP;
-	if (from && (from->flags & IPCACHE_LOCAL))
+	if (c->net || (from && (from->flags & IPCACHE_LOCAL)))
 		return DROP_INVALID_SOURCE_IP;
 	return ipcache_place(c->source) == PLACE_POD ? DROP_INVALID_SOURCE_IP : 0;
 }
@@ -76,8 +83,8 @@ GLOBAL unwrap_admit(struct __sk_buff *skb)
 	if (!reason)
 		reason = parse(skb, &c->packet);
 	if (!reason && dsr_may_be(&c->packet))
-		reason = foreign ? dsr_refuse(skb) : dsr_take(skb);
-	if (!reason && geneve.on && !foreign && !c->told)
+		reason = foreign || c->net ? dsr_refuse(skb) : dsr_take(skb);
+	if (!reason && geneve.on && !foreign && !c->net && !c->told)
 		reason = geneve_take(skb);
 	if (!reason)
 		reason = foreign ? vtep_check(c, &node) : unwrap_check_source(c, &node);

@@ -44,6 +44,8 @@ enum event_flag {
 	EVENT_DSR = 256,  /* one whose backend, on another node, answers straight to the client; seen at either node */
 };
 
+#define EVENT_NETWORK 65536 /* times the number of the network that its addresses are in: the upper half of flags */
+
 /* One record of the ring buffer `events`. Ports are host byte order; ICMP: type and code in the ports. */
 struct event {
 	__u64 time; /* ns, CLOCK_MONOTONIC */
@@ -55,7 +57,7 @@ struct event {
 	__u8 match;	 /* enum match */
 	__u8 protocol;
 	__u8 tcp_flags; /* byte 13 of the TCP header */
-	__u32 flags;	/* enum event_flag */
+	__u32 flags;	/* enum event_flag, and EVENT_NETWORK */
 	__u32 source;	/* identity */
 	__u32 destination;
 	__u32 ifindex;	   /* where the packet was seen */

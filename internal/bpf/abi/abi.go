@@ -21,6 +21,7 @@ const (
 	Callers              = 65536
 	Dsr4Type             = 0x9a
 	Dsr6Type             = 0x1b
+	EventNetwork         = 65536
 	EventReserves        = 512
 	EventReserve         = 64
 	Fragments            = 8192
@@ -42,6 +43,8 @@ const (
 	Translations         = 131072
 	NetPods              = 0
 	OutsideWays          = 4
+	OverlayVni           = 0xff0000
+	OverlayLast          = 0x7fff
 	LayerTier            = 2
 	LayerView            = 4
 	PolicyBitsFixed      = 72
@@ -1529,6 +1532,12 @@ type Nic struct {
 	Mac         [6]uint8
 	HostMac     [6]uint8
 	_           uint32
+}
+
+// OverlayConfig is C's struct overlay_config, 4 bytes.
+type OverlayConfig struct {
+	_        structs.HostLayout
+	Networks uint32
 }
 
 // Set is C's struct set, 24 bytes.

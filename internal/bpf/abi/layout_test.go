@@ -256,6 +256,8 @@ func TestLayoutIsThatOfTheCompiledHeader(t *testing.T) {
 		{"offset of nic.ipv6", unsafe.Offsetof(Nic{}.Ipv6), 40},
 		{"offset of nic.mac", unsafe.Offsetof(Nic{}.Mac), 56},
 		{"offset of nic.host_mac", unsafe.Offsetof(Nic{}.HostMac), 62},
+		{"size of overlay_config", unsafe.Sizeof(OverlayConfig{}), 4},
+		{"offset of overlay_config.networks", unsafe.Offsetof(OverlayConfig{}.Networks), 0},
 		{"size of set", unsafe.Sizeof(Set{}), 24},
 		{"offset of set.generation", unsafe.Offsetof(Set{}.Generation), 0},
 		{"offset of set.revision", unsafe.Offsetof(Set{}.Revision), 8},

@@ -167,11 +167,16 @@ func (b *bench) addDevice(name string) (ifindex uint32, err error) {
 }
 
 func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) error {
+	return b.addNICIn(0, name, addrs, id)
+}
+
+// addNICIn adds one in a network.
+func (b *bench) addNICIn(network uint32, name string, addrs []netip.Addr, id identity.Number) error {
 	ifindex, err := b.addDevice(name)
 	if err != nil {
 		return err
 	}
-	row := table.NIC{Device: name, Ifindex: ifindex, Incarnation: ifindex, Identity: id, MAC: mac(ifindex), HostMAC: packet.DstMAC.String()}
+	row := table.NIC{Device: name, Ifindex: ifindex, Incarnation: ifindex, Identity: id, Network: network, MAC: mac(ifindex), HostMAC: packet.DstMAC.String()}
 	for _, a := range addrs {
 		if a.Is4() {
 			row.IPv4 = a
@@ -179,7 +184,7 @@ func (b *bench) addNIC(name string, addrs []netip.Addr, id identity.Number) erro
 			row.IPv6 = a
 		}
 		if err := b.ipcache.Set(context.Background(), []table.IPCacheRow{{
-			Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.IPCacheLocal | table.IPCacheCluster,
+			Network: network, Prefix: netip.PrefixFrom(a, a.BitLen()), Identity: id, Ifindex: ifindex, Flags: table.IPCacheLocal | table.IPCacheCluster,
 		}}); err != nil {
 			return err
 		}
@@ -354,7 +359,7 @@ func (b *bench) drain() (string, error) {
 				fmt.Fprintf(&text, " staged %s", staged)
 			}
 		case abi.EventTrace:
-			fmt.Fprintf(&text, " %s", e.Flags)
+			fmt.Fprintf(&text, " %s", e.Flags%abi.EventNetwork)
 		default:
 			if e.Type == abi.EventClose {
 				b.ends++

@@ -38,7 +38,8 @@ func commands() map[string]command {
 	all := map[string]command{
 		"config": with(func(b *bench, ts *testscript.TestScript, args []string) { b.configure(ts, options(args)) }),
 		"nic": opened(func(b *bench, ts *testscript.TestScript, args []string) {
-			ts.Check(b.addNIC(args[0], addrs(args[1]), identity.Number(number(options(args)["identity"]))))
+			o := options(args)
+			ts.Check(b.addNICIn(number(cmp.Or(o["network"], "0")), args[0], addrs(args[1]), identity.Number(number(o["identity"]))))
 		}),
 		"node": opened(func(b *bench, ts *testscript.TestScript, args []string) {
 			for _, a := range addrs(args[0]) {

@@ -3,11 +3,11 @@
 //
 // Commands:
 //
-//	nic NAME ADDR[,ADDR] identity=N           a workload's NIC on this node; $NAME is its device
+//	nic NAME ADDR[,ADDR] identity=N [network=N]   a workload's NIC on this node, in the pod network or an overlay network; $NAME is its device
 //	node ADDR[,ADDR]                          addresses of this node (identity host)
 //	open PROTO ADDR:PORT ADDR:PORT            a connection of this node that is open before its first policy
 //	firewall                                  this node has a policy set itself: that of the name node
-//	ipcache PREFIX identity=N [flags=a,b] [tunnel=ADDR] [mac=MAC] [ifindex=N] | gone
+//	ipcache PREFIX identity=N [network=N] [flags=a,b] [tunnel=ADDR] [mac=MAC] [ifindex=N] | gone
 //	policy NAME DIRECTION PEER PROTO[/PORT] allow|deny|implicit|pass [tier=TIER] [rank=N] [view=VIEW]
 //	                                          entries of the set of a NIC; takes force with enforce
 //	range NAME outside|node|pod PREFIX CLASS [gone]                 classes of addresses, peers of entries; likewise
