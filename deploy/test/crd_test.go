@@ -43,8 +43,8 @@ func crdFiles(t *testing.T) [][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(docs) != 18 {
-		t.Fatalf("%d CRDs embedded, want 18", len(docs))
+	if len(docs) != 19 {
+		t.Fatalf("%d CRDs embedded, want 19", len(docs))
 	}
 	return docs
 }

@@ -2,7 +2,8 @@
 //
 // The world modelled: addresses of networks beside the pod network. An AddressBlock is 16 addresses that belong to a node for as
 // long as it has use for them, with what each is used for. A StickyAddress says which address a workload has that outlives its pods. A
-// PodInterface tells all nodes which addresses a pod has there, so that policy and flows know who that is.
+// PodInterface tells all nodes which addresses a pod has there, so that policy and flows know who that is. An OverlayNetwork is such a
+// network, which the tunnel between nodes carries.
 //
 // Invariants:
 //

@@ -43,6 +43,11 @@ type PodInterfaceSpec struct {
 	// wire are peers, by whatever definitions they are made.
 	// +kubebuilder:validation:MaxLength=512
 	Wire string `json:"wire"`
+	// Overlay is the number of the OverlayNetwork that the NIC is in, as the network's status had it when the NIC was made; 0: it is in none.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=32767
+	Overlay int32 `json:"overlay,omitempty"`
 	// Addresses of the NIC, without the lengths of their subnets.
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32

@@ -11,6 +11,8 @@ const (
 	AddressBlockResource  = "addressblocks"
 	StickyAddressResource = "stickyaddresses"
 	PodInterfaceResource  = "podinterfaces"
+
+	OverlayNetworkResource = "overlaynetworks"
 )
 
 var (
@@ -24,7 +26,8 @@ var (
 )
 
 func addKnownTypes(s *runtime.Scheme) error {
-	s.AddKnownTypes(SchemeGroupVersion, &AddressBlock{}, &AddressBlockList{}, &StickyAddress{}, &StickyAddressList{}, &PodInterface{}, &PodInterfaceList{})
+	s.AddKnownTypes(SchemeGroupVersion, &AddressBlock{}, &AddressBlockList{}, &StickyAddress{}, &StickyAddressList{}, &PodInterface{}, &PodInterfaceList{},
+		&OverlayNetwork{}, &OverlayNetworkList{})
 	metav1.AddToGroupVersion(s, SchemeGroupVersion)
 	return nil
 }
