@@ -62,6 +62,13 @@ const (
 	overhead6 = 40 + 8 + 8 + 14
 )
 
+// Overlay is what an attachment in an overlay network has of that. Its number is the attachment's network.
+type Overlay struct {
+	Name    string         `json:"name"`
+	Subnets []netip.Prefix `json:"subnets"`
+	Terms   string         `json:"terms,omitempty"` // by which its addresses were granted, in JSON; empty: nothing grants them
+}
+
 const hostPrefix = "weft"
 
 // Gateway is the gateway of a workload for the family of an address.

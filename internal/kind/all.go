@@ -147,6 +147,13 @@ var All = []Kind{
 		fill: one(func(*table.Tables) *state.Table[attachment.Named] { return attachment.Table }, attachment.Row, byName[*attachment.NetworkAttachmentDefinition]),
 	},
 	{
+		Name: "OverlayNetwork", Group: weftnet, Resource: attachment.OverlayResource, New: of[attachment.OverlayNetwork](),
+		Readers: everywhere, Optional: true, gaps: overlayGaps,
+		Conditions: status(func(o *attachment.OverlayNetwork) *[]metav1.Condition { return &o.Status.Conditions }),
+		fill: one(func(*table.Tables) *state.Table[attachment.Overlay] { return attachment.Overlays }, attachment.OverlayRow,
+			func(o *attachment.OverlayNetwork) state.Key { return state.Join(o.Name) }),
+	},
+	{
 		Name: "PodInterface", Group: weftnet, Resource: attachment.InterfaceResource, Namespaced: true, New: of[attachment.PodInterface](),
 		Readers: Agent, Optional: true,
 		fill: one(func(*table.Tables) *state.Table[attachment.Peer] { return attachment.Peers }, attachment.PeerRow, byName[*attachment.PodInterface]),

@@ -62,6 +62,10 @@ func poolGaps(o Object, w gap.World) []gap.Gap {
 	return attachment.PoolGaps(o.(*v2alpha1.CiliumPodIPPool), w)
 }
 
+func overlayGaps(o Object, w gap.World) []gap.Gap {
+	return attachment.OverlayGaps(o.(*attachment.OverlayNetwork), w)
+}
+
 func definitionGaps(o Object, w gap.World) []gap.Gap {
 	return attachment.Gaps(o.(*attachment.NetworkAttachmentDefinition), w)
 }

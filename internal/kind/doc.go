@@ -22,6 +22,7 @@
 //	Service, EndpointSlice               -> Services, EndpointSlices
 //	CiliumCIDRGroup                      -> CIDRGroups
 //	CiliumLocalRedirectPolicy            -> redirects (package table/redirect)
+//	OverlayNetwork                       -> overlay-networks (package table/overlay)
 //	PodInterface                         -> peers (package table/peer)
 //	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy, MultiNetworkPolicy -> Policies (package language)
 //

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table/column"
 )
@@ -14,9 +15,9 @@ type Attachment struct {
 	Interface   string // name inside the workload's network namespace
 	Netns       string // path
 	Namespace   string // of the pod; empty outside Kubernetes
-	Pod         string
-	UID         string // of the pod
-	Network     uint32 // network id, 0 = the pod network
+	Pod, UID    string
+	Network     uint32         // network id, 0 = the pod network; others are overlay networks
+	Overlay     attach.Overlay `json:"overlay,omitzero"` // of these
 	Addresses   []netip.Addr
 	MAC         string // of the workload's side, aa:bb:cc:dd:ee:ff
 	HostMAC     string // of the host's side
@@ -28,7 +29,7 @@ type Attachment struct {
 	Multus      bool    `json:"multus,omitempty"` // Multus called, or a plugin like it: it attaches the pod's further NICs
 }
 
-// Further is what an attachment is that is not its container's first: a NIC in the pod network that the pod's annotation asks for.
+// Further is what an attachment is that is not its container's first: a NIC in the pod network, or an overlay network, that its pod asks for.
 type Further struct {
 	First      string `json:"first"` // interface of the container's first NIC; empty: this is it
 	Definition string `json:"definition"`

@@ -15,12 +15,12 @@ type Link struct {
 	HostMAC     string
 	ContainerID string
 	Interface   string
-	Netns       string
-	MAC         string
+	Netns, MAC  string
 	MTU         int
 	Addresses   []netip.Addr
 	Incarnation uint32
-	Further     bool // not the container's first: no default route leads over it
+	Further     bool           // not the container's first: no default route leads over it
+	Subnets     []netip.Prefix // that routes lead to over it: of an overlay network
 }
 
 func (Link) Header() []string {

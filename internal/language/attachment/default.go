@@ -34,6 +34,8 @@ func (d *Definition) StandsIn(q Request, first string) []gap.Gap {
 	switch {
 	case d.Main() == nil:
 		return reject("%s/%s has no configuration, and no file on the node has one of its name", d.Namespace, d.Name)
+	case d.Overlay() != "":
+		return reject("%s is made in the pod network, and not in overlay network %s (%s/%s)", first, d.Overlay(), d.Namespace, d.Name)
 	case !d.Own():
 		return reject("%s is made in the pod network, and not by %s (%s/%s)", first, d.Main().Type, d.Namespace, d.Name)
 	case len(q.Addresses) > 0 || q.MAC != nil || len(q.DefaultRoute) > 0:

@@ -43,17 +43,21 @@ func (d *Definition) Unfit() (gaps []gap.Gap) {
 		if instead, ok := unfit[p.Type]; ok {
 			gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: field, Message: fmt.Sprintf("%s is not served here: %s", p.Type, instead)})
 		}
-		if p.Type == OwnType && p.Network != "" {
-			gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: "network", Message: fmt.Sprintf("overlay networks such as %s do not exist yet: without network the NIC is in the pod network", p.Network)})
-		}
-		if p.Type == OwnType && p.IPAM.Type != "" && p.IPAM.Type != "cilium" {
+		switch {
+		case p.Type != OwnType || p.IPAM.Type == "":
+		case p.Network != "" && p.IPAM.Type != ClusterIPAM && p.IPAM.Type != "static":
+			gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: "ipam.type", Message: fmt.Sprintf("%q gives no addresses of an overlay network: %s does, also without ipam; and with static workloads say their own", p.IPAM.Type, ClusterIPAM)})
+		case p.Network == "" && p.IPAM.Type != "cilium":
 			gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: "ipam.type", Message: fmt.Sprintf("%q gives no addresses of the pod network: leave ipam out", p.IPAM.Type)})
+		}
+		if p.Type == OwnType && p.Network != "" && len(d.Plugins) > 1 {
+			gaps = append(gaps, gap.Gap{Reason: gap.NotImplemented, Field: "plugins", Message: "a NIC in an overlay network is made by the agent alone: other plugins do not change it; write the one configuration without a list"})
 		}
 	}
 	return gaps
 }
 
-// OwnType is the plugin whose NICs are in the pod network, which the agent makes itself.
+// OwnType is the plugin whose NICs are in the pod network, or in an overlay network, which the agent makes itself.
 const OwnType = "cilium-cni"
 
 // Own tells whether the agent makes the NICs of a definition itself.

@@ -1,6 +1,7 @@
 package attachment
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/netip"
 
@@ -36,15 +37,18 @@ func ranges(config []byte) []gap.Gap {
 // Granted tells whether addresses are granted before the plugins of a definition are called.
 func (d *Definition) Granted() bool {
 	p := d.Main()
-	return p != nil && p.Type != OwnType && grants[p.IPAM.Type] != nil
+	if p == nil || p.Type != OwnType {
+		return p != nil && grants[p.IPAM.Type] != nil
+	}
+	return p.Network != "" && (p.IPAM.Type == "" || p.IPAM.Type == ClusterIPAM)
 }
 
 // ungrantable says why nothing can be granted by a definition.
 func (d *Definition) ungrantable() []gap.Gap {
-	if !d.Granted() {
+	if !d.Granted() || d.Overlay() != "" && whereabouts.Rangeless(d.Main().Raw) { // the latter has the ranges of its network, see In
 		return nil
 	}
-	gaps := grants[d.Main().IPAM.Type](d.Main().Raw)
+	gaps := grants[cmp.Or(d.Main().IPAM.Type, ClusterIPAM)](d.Main().Raw)
 	for i := range gaps {
 		if len(d.Plugins) > 1 {
 			gaps[i].Field = under("plugins[0]", gaps[i].Field)

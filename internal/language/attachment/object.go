@@ -43,6 +43,10 @@ func Row(o *cncfv1.NetworkAttachmentDefinition) (Named, bool) {
 		Resource: o.Annotations[cncfv1.ResourceNameAnnotation], Wire: o.Annotations[cncfv1.WireAnnotation],
 	}
 	d, _ := Define(o.Namespace, o.Name, o.Spec.Config)
+	if row.Overlay = d.Overlay(); row.Overlay != "" { // it has a name already
+		row.Wire = ""
+		return row, true
+	}
 	if segment := d.Segment(); (segment != Segment{Net: PodNetwork}) {
 		row.Plain = station.NetworkOf(segment.String())
 	}

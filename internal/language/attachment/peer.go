@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/peer"
 )
 
@@ -18,7 +19,7 @@ func PeerRow(o *PodInterface) (peer.Peer, bool) {
 	s := o.Spec
 	row := peer.Peer{
 		NIC: peer.NIC{
-			Namespace: o.Namespace, Name: o.Name, Pod: s.Pod, Node: s.Node, Interface: s.Interface, Definition: s.Network, Wire: s.Wire, MAC: s.MAC,
+			Namespace: o.Namespace, Name: o.Name, Pod: s.Pod, Node: s.Node, Interface: s.Interface, Definition: s.Network, Wire: s.Wire, MAC: s.MAC, Overlay: uint32(max(s.Overlay, 0)),
 		},
 		UID: string(o.UID), Since: o.CreationTimestamp.Time,
 	}
@@ -29,5 +30,5 @@ func PeerRow(o *PodInterface) (peer.Peer, bool) {
 	}
 	slices.SortFunc(row.Addresses, netip.Addr.Compare)
 	row.Addresses = slices.Compact(row.Addresses)
-	return row, row.Pod != "" && row.Node != "" && row.Wire != "" && len(row.Addresses) > 0
+	return row, row.Overlay <= overlay.Last && row.Pod != "" && row.Node != "" && row.Wire != "" && len(row.Addresses) > 0
 }

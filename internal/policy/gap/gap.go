@@ -135,25 +135,31 @@ func (f *finder) add(reason Reason, field, message string, args ...any) {
 	f.out = append(f.out, Gap{reason, field, fmt.Sprintf(message, args...)})
 }
 
+// overlays are the numbers up to this: NICs of such networks are never open (table overlay).
+const overlays = 0x7fff
+
 // rule looks at the subject of a rule.
 func (f *finder) rule(r policy.Rule) {
 	if ForNodes(r) && !f.Config.HostFirewall {
 		f.add(NotEnabled, Field(r.Origin.Path)+".nodeSelector", "rules for nodes do nothing while setting enable-host-firewall is not true")
 	}
 	const field = "metadata.annotations[k8s.v1.cni.cncf.io/policy-for]"
+	wires := f.Network == nil && len(r.Networks) > 0
 	for _, name := range r.Networks {
 		if f.Network == nil {
 			break
 		}
 		namespace, _, _ := strings.Cut(name, "/")
-		switch number, there := f.Network(name); {
+		number, there := f.Network(name)
+		wires = wires || !there || number == 0 || number > overlays
+		switch {
 		case there && number == 0 && r.Origin.Namespace == "" && !f.Config.Networks.Trusts(namespace):
 			f.add(NotEnabled, field, "%s leads to the pod network: a policy of the whole cluster holds there by definitions of kube-system and of the namespaces in setting network-global-namespaces alone; set that, or leave this name out", name)
 		case !there:
 			f.add(NotFound, field, "there is no NetworkAttachmentDefinition %s, so this policy is for no NIC by it; create it, or correct the name", name)
 		}
 	}
-	if len(r.Networks) > 0 && f.Config.Networks.At("", "", "") == network.Primary {
+	if wires && f.Config.Networks.At("", "", "") == network.Primary {
 		f.add(NotEnabled, field, "NICs of these networks are open while setting policy-networks is primary, unless annotation %s of a definition or a namespace says otherwise", network.PolicyAnnotation)
 	}
 }

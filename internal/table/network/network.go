@@ -12,8 +12,8 @@
 //	Impairments   prod/storage  STATUS of sour: …                                  what plugins of a network say, if that is nothing good
 //	Statuses      prod/web [{"name": "prod/storage", "interface": "net1", …}]      what the pod's annotation says of it
 //
-// NICs in the pod network (type cilium-cni) are made by the agent itself: each is a row of table attachments, as the first one is, and not
-// of Made.
+// NICs in the pod network and in overlay networks (type cilium-cni) are made by the agent itself: each is a row of table attachments, as the first
+// one is, and not of Made.
 //
 // # Invariants
 //
@@ -47,6 +47,7 @@ type Definition struct {
 	Wire            string // name of the wire that it leads to, in place of what its configuration tells (weftnet.io/network); empty: that
 	Number          uint32 // of the network that it leads to; 0: that of pods
 	Plain           uint32 // the same without Wire
+	Overlay         string // name of the overlay network that it leads to, which has the number; empty: it leads to none
 	Policy          string // at its NICs, in place of policy-networks; empty: as that says
 }
 
@@ -79,7 +80,12 @@ type Interface struct {
 	Policy      string // what its definition said in place of policy-networks when it was made; empty: nothing
 	Type        string // of the plugin that makes it
 	Uplink      string // device of the node that the plugin puts it on; empty: none, or one that the plugin finds
-	Own         bool   // the agent makes it, in the pod network
+	Own         bool   // the agent makes it, in the pod network or an overlay network
+
+	Overlay string         // name of the overlay network that it is in; empty: none
+	Network uint32         // number of that
+	Subnets []netip.Prefix // of that
+	MTU     int            // of that; 0: what the tunnel has room for
 
 	// What delegates are told, in JSON: a list of CNI configurations, and what the pod asks for by capability. Empty: Own.
 	Config       string

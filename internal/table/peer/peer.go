@@ -46,6 +46,7 @@ type NIC struct {
 	// Definition is namespace/name of the NetworkAttachmentDefinition, Wire where it leads, in words.
 	Definition string
 	Wire       string
+	Overlay    uint32 // number of the overlay network that it is in; 0: it is on a wire
 	Addresses  []netip.Addr
 	MAC        string
 }
@@ -58,8 +59,13 @@ func (n NIC) Row() []string {
 	return []string{n.Namespace + "/" + n.Name, n.Namespace + "/" + n.Pod, n.Node, n.Interface, n.Definition, n.Wire, column.List(n.Addresses), n.MAC}
 }
 
-// Network is the number of its wire.
-func (n NIC) Network() uint32 { return station.NetworkOf(n.Wire) }
+// Network is the number of its network: that of its overlay network, or of its wire.
+func (n NIC) Network() uint32 {
+	if n.Overlay != 0 {
+		return n.Overlay
+	}
+	return station.NetworkOf(n.Wire)
+}
 
 func keyOf(n NIC) state.Key { return table.ObjectKey(n.Namespace, n.Name) }
 

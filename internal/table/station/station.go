@@ -15,7 +15,7 @@
 // # Invariants
 //
 //   - A member's number follows from its container and name alone, so each agent gives it the same.
-//   - The number of a network follows from its wire, in words, alone. 0 is the pod network.
+//   - The number of a wire follows from what it is called, in words, alone. 0 is the pod network.
 //
 // # Example
 //
@@ -34,6 +34,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/column"
+	"weftnet.io/weftnet/internal/table/overlay"
 )
 
 // Member is a further NIC that policy is enforced at.
@@ -102,11 +103,12 @@ func Stands(r state.Reader, nic uint32) bool {
 // Apart tells whether what it sends to others on its uplink goes by the switch.
 func (m Member) Apart() bool { return m.Mode == "private" || m.Mode == "vepa" }
 
-// NetworkOf is the number of a wire: 1 to 65,535, which is what rows of connections have room for (abi/ct.h).
+// NetworkOf is the number of a wire: 32,768 to 65,535, the upper half of what rows of connections have room for (abi/ct.h). Overlay networks have
+// the lower one.
 func NetworkOf(wire string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(wire))
-	return h.Sum32()%0xffff + 1
+	return overlay.Last + 1 + h.Sum32()%(overlay.Last+1)
 }
 
 // Indexes of Members.
@@ -181,7 +183,7 @@ func (Network) Header() []string { return []string{"Number", "Wire"} }
 
 func (n Network) Row() []string { return []string{fmt.Sprint(n.Number), n.Wire} }
 
-// Networks are those of Members.
+// Networks are those of Members, and of NICs in overlay networks.
 var Networks = table.Declare("member-networks", func(r Network) state.Key { return state.Join(r.Number) })
 
 // Station is who has a MAC address behind an uplink, or a port of a bridge: a row of the kernel's map stations.

@@ -128,7 +128,7 @@ func kindOf(p target) string {
 		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "ciliumbandwidthpolicies": "CiliumBandwidthPolicy",
 		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup",
 		tiered: "ClusterNetworkPolicy", "addressblocks": "AddressBlock", "stickyaddresses": "StickyAddress", "ipamclaims": "IPAMClaim",
-		"podinterfaces": "PodInterface", "multi-networkpolicies": "MultiNetworkPolicy",
+		"podinterfaces": "PodInterface", "overlaynetworks": "OverlayNetwork", "multi-networkpolicies": "MultiNetworkPolicy",
 		"ippools": "IPPool", "overlappingrangeipreservations": "OverlappingRangeIPReservation", "nodeslicepools": "NodeSlicePool",
 		"networks": "Network", "network-attachment-definitions": "NetworkAttachmentDefinition", "deployments": "Deployment",
 	}[p.resource]
