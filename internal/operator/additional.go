@@ -15,16 +15,19 @@ import (
 	"weftnet.io/weftnet/internal/language/openshift"
 	"weftnet.io/weftnet/internal/operator/additional"
 	"weftnet.io/weftnet/internal/operator/claim"
+	"weftnet.io/weftnet/internal/operator/overlay"
 	"weftnet.io/weftnet/internal/operator/pool"
 )
 
-// addNetworks has the manager make definitions of OpenShift's additionalNetworks, and IPAMClaims, and give parts of pools, from the moment at which the API server serves what
-// these need, which many clusters' never does.
+// addNetworks has the manager make definitions of OpenShift's additionalNetworks, and IPAMClaims, and give parts of pools, and numbers to OverlayNetworks, from the moment at
+// which the API server serves what these need, which many clusters' never does.
 func (k *kinds) addNetworks(m manager.Manager, log *slog.Logger) error {
 	definitions := cncfv1.SchemeGroupVersion.WithResource(cncfv1.NetworkAttachmentDefinitionResource)
 	return errors.Join(
 		k.late(m, func() error { return additional.Add(m, log) }, definitions, openshift.GroupVersion.WithResource(openshift.Resource)),
 		k.late(m, func() error { return claim.Add(m, log) }, definitions, attachment.ClaimVersion.WithResource(attachment.ClaimResource)),
+		k.late(m, func() error { return overlay.Add(m, log) },
+			attachment.InterfaceVersion.WithResource(attachment.OverlayResource), attachment.InterfaceVersion.WithResource(attachment.InterfaceResource)),
 		k.late(m, func() error { return pool.Add(m, log) }, v2alpha1.SchemeGroupVersion.WithResource(v2alpha1.PodIPPoolResource)),
 	)
 }
