@@ -254,7 +254,9 @@ func (q question) who(a netip.Addr) end {
 		return e
 	}
 	for w := range q.t.Workloads.By(q.r, table.ByAddress, key) {
-		e, found = q.ofWorkload(w), true
+		if w.Network == 0 {
+			e, found = q.ofWorkload(w), true
+		}
 	}
 	if !found {
 		for endpoint := range q.t.Endpoints.By(q.r, table.ByAddress, key) {

@@ -14,6 +14,7 @@ const Schema = "weftnet.flow.v1"
 // Extra is what a flow says that Hubble's message has no field for.
 type Extra struct {
 	Network             uint32 // id of the network that it was seen in; 0: the pod network
+	Overlay             string // name of the OverlayNetwork of that number; empty: it is none
 	Source, Destination Place
 	Close               *Close // of the end of a connection; else nil
 	Progress            *Close // the same of one that goes on
@@ -33,6 +34,9 @@ func (e Extra) Extension() *anypb.Any {
 	var fields object
 	if e.Network != 0 {
 		fields = fields.number("network", float64(e.Network))
+	}
+	if e.Overlay != "" {
+		fields = fields.text("overlay", e.Overlay)
 	}
 	fields = fields.optional("source", e.Source.object())
 	fields = fields.optional("destination", e.Destination.object())
@@ -84,6 +88,7 @@ func ExtraOf(f *flowpb.Flow) (e Extra) {
 		return Place{NIC: of["nic"].GetStringValue(), Attachment: of["attachment"].GetStringValue(), VM: of["vm"].GetStringValue()}
 	}
 	e = Extra{Network: uint32(s.GetFields()["network"].GetNumberValue()), Source: place("source"), Destination: place("destination")}
+	e.Overlay = s.GetFields()["overlay"].GetStringValue()
 	e.Close, e.Progress = closeOf(s.GetFields()["close"]), closeOf(s.GetFields()["progress"])
 	return e
 }

@@ -107,7 +107,7 @@ func (f *Flow) tell() *flowpb.Flow {
 
 // extra is what Hubble's message has no field for.
 func (f *Flow) extra() flow.Extra {
-	e := flow.Extra{Network: cmp.Or(f.source.network, f.destination.network), Source: f.source.place, Destination: f.destination.place}
+	e := flow.Extra{Network: cmp.Or(f.source.network, f.destination.network), Overlay: cmp.Or(f.source.overlay, f.destination.overlay), Source: f.source.place, Destination: f.destination.place}
 	switch c, ok := f.more.(flow.Close); {
 	case ok && c.Ending == "":
 		e.Progress = &c

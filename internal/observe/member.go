@@ -24,12 +24,13 @@ type End struct {
 	Identity       identity.Number
 	Labels         identity.Labels
 	Place          flow.Place
+	Overlay        string // name of the overlay network that it is in, also of nobody; empty: none
 }
 
 // member fills in what is known of an end in such a network, and gives its labels and its identity.
 func (n *resolver) member(r state.Reader, who endpoint, p *party) (identity.Labels, identity.Number) {
 	e := n.further.At(r, who.network, who.at)
-	p.network, p.place = who.network, e.Place
+	p.network, p.place, p.overlay = who.network, e.Place, e.Overlay
 	p.endpoint.Namespace, p.endpoint.PodName, p.endpoint.ID = e.Namespace, e.Pod, e.Incarnation
 	if e.Pod != "" {
 		p.endpoint.ClusterName = n.tables.Config(r).ClusterName

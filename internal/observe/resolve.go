@@ -40,6 +40,7 @@ type endpoint struct {
 type party struct {
 	endpoint *flowpb.Endpoint
 	network  uint32 // id; 0: the pod network
+	overlay  string // name of the overlay network of that id; empty: it is none
 	place    flow.Place
 	device   *flowpb.NetworkInterface // of its NIC on this node; nil: it has none, or not in the pod network
 }
@@ -59,8 +60,8 @@ func newResolver(t *table.Tables, further Further) *resolver {
 // resolve fills in what an event means.
 func (n *resolver) resolve(r *state.Snapshot, f *Flow) {
 	e := &f.event
-	network := uint32(0)
-	if n.further != nil {
+	network := uint32(e.Flags / abi.EventNetwork)
+	if network == 0 && n.further != nil { // of a program that did not say it
 		network = n.further.Network(r, e.Incarnation)
 	}
 	f.source = n.ends.Of(r, endpoint{e.Src.IP(), identity.Number(e.Source), network})
@@ -86,20 +87,23 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 	p := &party{endpoint: out}
 	at, number := who.at, who.number
 	var labels identity.Labels
-	if who.network != 0 {
+	if who.network != 0 && n.further != nil {
 		labels, number = n.member(r, who, p)
 	} else if at.IsValid() {
 		key := state.Join(at)
 		for w := range n.tables.Workloads.By(r, table.ByAddress, key) {
+			if w.Network != 0 {
+				continue
+			}
 			out.Namespace, out.PodName, labels = w.Namespace, w.Pod, w.Labels
 			number = cmp.Or(number, w.Identity)
 			out.ClusterName = n.tables.Config(r).ClusterName
 		}
 		for a := range n.tables.Attachments.By(r, table.ByAddress, key) {
-			out.ID, p.network = a.Incarnation, a.Network
 			if a.Network != 0 {
-				p.place.NIC = a.Interface
+				continue
 			}
+			out.ID = a.Incarnation
 			for d := range n.tables.Devices.By(r, table.ByName, state.Join(a.HostName)) {
 				p.device = &flowpb.NetworkInterface{Index: uint32(d.Index), Name: a.Interface}
 			}

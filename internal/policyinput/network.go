@@ -8,6 +8,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
@@ -21,6 +22,11 @@ func In(r state.Reader, t *table.Tables, rules []policy.Rule, number uint32) []p
 	config, made := t.Config(r).Networks, map[string]bool{}
 	for m := range station.Members.By(r, station.ByNetwork, state.Join(number)) {
 		made[m.Definition] = true
+	}
+	for a := range t.Attachments.All(r) {
+		if a.Network == number && number != 0 {
+			made[a.Further.Definition] = true
+		}
 	}
 	out := []policy.Rule{}
 	for _, rule := range rules {
@@ -47,20 +53,30 @@ func namespaceOf(name string) string {
 func NetworkOf(r state.Reader, t *table.Tables, name string) (number uint32, known bool) {
 	namespace, short, _ := strings.Cut(name, "/")
 	if d, ok := network.Definitions.One(r, table.ObjectKey(namespace, short)); ok {
-		return Number(r, t, d), true
+		return Number(r, t, d)
 	}
 	for m := range station.Members.All(r) {
 		if m.Definition == name {
 			return m.Network, true
 		}
 	}
+	for a := range t.Attachments.All(r) {
+		if a.Network != 0 && a.Further.Definition == name {
+			return a.Network, true
+		}
+	}
 	return 0, false
 }
 
-// Number is that of the network that a definition leads to; what it says itself of its wire counts where it may.
-func Number(r state.Reader, t *table.Tables, d network.Definition) uint32 {
-	if d.Wire != "" && !t.Config(r).Networks.Names(d.Namespace) {
-		return d.Plain
+// Number is that of the network that a definition leads to; what it says itself of its wire counts where it may. Not known: an overlay network that
+// is not there, or has no number yet.
+func Number(r state.Reader, t *table.Tables, d network.Definition) (number uint32, known bool) {
+	switch {
+	case d.Overlay != "":
+		o, _ := overlay.Networks.One(r, state.Join(d.Overlay))
+		return o.Number, o.Number != 0
+	case d.Wire != "" && !t.Config(r).Networks.Names(d.Namespace):
+		return d.Plain, true
 	}
-	return d.Number
+	return d.Number, true
 }

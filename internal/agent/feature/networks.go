@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"weftnet.io/weftnet/internal/agent/network"
+	"weftnet.io/weftnet/internal/derive/config"
 	"weftnet.io/weftnet/internal/state"
 )
 
@@ -12,6 +13,7 @@ var networks = Feature{
 	Fills:       network.Fills,
 	Derivations: func(n *Node) []state.AnyDerivation { return network.Derivations(n.Tables) },
 	Needs:       network.Needs,
+	Constants:   config.Overlays,
 	Early: func(n *Node) ([]Runner, error) {
 		opened, err := network.Open(network.Options{
 			DB: n.DB, Root: n.Root, StateDir: n.StateDir, Path: n.Plugins, Told: !n.Alone, Log: n.Log,

@@ -152,6 +152,9 @@ func (o *Own) ipam(s *state.Snapshot, out gauges) {
 	}
 	for a := range o.n.Tables.Attachments.All(s) {
 		for _, ip := range a.Addresses {
+			if a.Network != 0 {
+				break
+			}
 			used[family(ip.Is4())]++
 		}
 	}

@@ -340,7 +340,7 @@ func (d *cache) attached(r state.Reader, network uint32, p netip.Prefix) (h tabl
 			}, true, a.Incarnation
 		}
 	}
-	if d.config.Of(r).Routing == settings.Native {
+	if network == 0 && d.config.Of(r).Routing == settings.Native {
 		h.Flags |= table.IPCacheDirect // its packets are on the wire as they are
 	}
 	return h, ok
@@ -366,11 +366,15 @@ func (d *cache) elsewhere(r state.Reader, p netip.Prefix) (table.IPCacheRow, boo
 	if winner.Identity == 0 {
 		return table.IPCacheRow{}, false
 	}
-	underlay := winner.Node
-	if n := nodes.byAddress[winner.Node]; len(n) > 0 {
-		underlay = n[0].Underlay()
+	return d.reach(r, table.IPCacheRow{Prefix: p, Identity: winner.Identity, Flags: table.IPCacheCluster}, nodes.underlay(winner.Node)), true
+}
+
+// underlay is where the tunnel of the node ends that has an address.
+func (p nodeIndex) underlay(node netip.Addr) netip.Addr {
+	if n := p.byAddress[node]; len(n) > 0 {
+		return n[0].Underlay()
 	}
-	return d.reach(r, table.IPCacheRow{Prefix: p, Identity: winner.Identity, Flags: table.IPCacheCluster}, underlay), true
+	return node
 }
 
 // speaks tells whether an endpoint was written by the node that it names, as far as that node is known: it alone says who its pods are.

@@ -7,6 +7,7 @@ import (
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
 )
@@ -40,7 +41,7 @@ func (d *cache) ofMember(r state.Reader, m station.Member) []state.Key {
 
 // shared is the row of an address in a network of NICs that share an uplink: of one of them, or of the node on that uplink. Of several NICs
 // that claim an address the one with the highest number has it. What other nodes have told of their pods comes after these, and whatever else
-// there is in such a network is the world's.
+// there is in such a network is the world's. In an overlay network there is what other nodes have told, and nothing else.
 func (d *cache) shared(r state.Reader, network uint32, p netip.Prefix) []table.IPCacheRow {
 	var row table.IPCacheRow
 	for m := range station.Members.By(r, station.ByAddress, state.Join(network, p.Addr())) {
@@ -67,10 +68,15 @@ func (d *cache) shared(r state.Reader, network uint32, p netip.Prefix) []table.I
 	if _, here := station.Networks.One(r, state.Join(network)); !here {
 		return nil
 	}
-	if _, end, ok := peer.Who(r, d.t, network, p.Addr()); ok {
-		return []table.IPCacheRow{{Network: network, Prefix: p, Identity: end.Identity, Flags: table.IPCacheCluster}}
+	_, end, ok := peer.Who(r, d.t, network, p.Addr())
+	if !ok {
+		return nil
 	}
-	return nil
+	row = table.IPCacheRow{Network: network, Prefix: p, Identity: end.Identity, Flags: table.IPCacheCluster}
+	if network <= overlay.Last { // whatever the mode: no wire leads there
+		row.Tunnel = d.nodes.Of(r).underlay(end.Node)
+	}
+	return []table.IPCacheRow{row}
 }
 
 // peerInputs are what rows of peers on other nodes depend on.

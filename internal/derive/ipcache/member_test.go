@@ -83,6 +83,56 @@ func TestAnAddressOnAWireIsThePodsThatItsNodeHasToldOf(t *testing.T) {
 	expect("this node's NIC is gone", "")
 }
 
+func TestAPodOfAnOverlayNetworkIsReachedThroughTheTunnelInEveryMode(t *testing.T) {
+	tables, db := table.New()
+	c := both(tables)
+	expect := func(when, want string) {
+		t.Helper()
+		c.Step(db)
+		var list []string
+		for row := range tables.IPCache.All(db.Snapshot()) {
+			if row.Network != 0 {
+				list = append(list, strings.Join(row.Row(), " "))
+			}
+		}
+		if have := strings.Join(list, ", "); have != want {
+			t.Errorf("%s:\n%s, want\n%s", when, have, want)
+		}
+	}
+	told := func(n, pod, address string, number uint32) peer.Peer {
+		p := told(n, pod, "overlay network blue", address, 5)
+		p.Overlay = number
+		return p
+	}
+	write(db, func(tx *state.Tx) {
+		cluster(tables, tx)
+		tables.Endpoints.Put(tx, there("db", 1))
+		peer.Peers.Put(tx, told("n2", "db", "10.66.0.6", 7))
+	})
+	expect("no NIC of this node is there", "")
+	write(db, func(tx *state.Tx) {
+		tables.Devices.Put(tx, table.Device{Index: 8, Name: "weft02"})
+		tables.Attachments.Put(tx, table.Attachment{ContainerID: "c1", Interface: "net1", HostName: "weft02", Network: 7, Addresses: addrs("10.66.0.5"), Incarnation: 2})
+		tables.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "net1", Network: 7, Addresses: addrs("10.66.0.5"), Subject: table.Subject{Identity: 300}})
+		station.Networks.Put(tx, station.Network{Number: 7, Wire: "overlay network blue"})
+	})
+	both := "7 10.66.0.5/32 300 8 local,cluster , 7 10.66.0.6/32 300 0 cluster 192.168.0.2"
+	expect("one is", both)
+	write(db, func(tx *state.Tx) { tables.Settings.Put(tx, table.Setting{Name: "routing-mode", Value: "native"}) })
+	expect("native routing", both)
+	write(db, func(tx *state.Tx) {
+		peer.Peers.Put(tx, told("n2", "db", "10.66.0.7", 9))
+		peer.Peers.Put(tx, told("n3", "db", "10.66.0.8", 7))
+	})
+	expect("another network, and a node that speaks for another's pod", both)
+	write(db, func(tx *state.Tx) {
+		tables.Nodes.Put(tx, table.Node{Name: "n2", Addresses: addrs("fd00::2", "192.168.0.2")})
+	})
+	expect("its node's tunnel ends elsewhere", "7 10.66.0.5/32 300 8 local,cluster , 7 10.66.0.6/32 300 0 cluster fd00::2")
+	write(db, func(tx *state.Tx) { tables.Endpoints.Delete(tx, table.ObjectKey("shop", "db")) })
+	expect("its pod is gone", "7 10.66.0.5/32 300 8 local,cluster ")
+}
+
 // Rows of peers follow from what is known, in whatever order it came to be.
 func TestPeersDoNotDependOnTheOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -20,6 +20,9 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 	return nil, func(_ state.Reader, a table.Attachment) []table.Need {
 		needs := []table.Need{{What: "link", Table: t.Links.Name(), Key: state.Join(a.HostName)}}
 		for _, address := range a.Addresses {
+			if a.Network != 0 {
+				break // the node is in no such network
+			}
 			p := attach.Single(address)
 			needs = append(needs, table.Need{What: "route " + p.String(), Table: t.Routes.Name(), Key: state.Join(p)})
 		}
@@ -53,9 +56,13 @@ func links(t *table.Tables) state.AnyDerivation {
 			l := table.Link{
 				HostName: a.HostName, Kind: m.config(r).PodDevice, HostMAC: a.HostMAC, ContainerID: a.ContainerID, Interface: a.Interface, Netns: a.Netns,
 				MAC: a.MAC, MTU: a.MTU, Addresses: a.Addresses, Incarnation: a.Incarnation,
-				Further: a.Further.First != "",
+				Further: a.Further.First != "", Subnets: a.Overlay.Subnets,
 			}
-			if l.MTU == 0 {
+			if a.Network != 0 { // its packets go through the tunnel, whatever the mode
+				if most := m.mtu(r, true); l.MTU == 0 || most != 0 && most < l.MTU {
+					l.MTU = most
+				}
+			} else if l.MTU == 0 {
 				l.MTU = m.mtu(r, m.config(r).Routing == settings.Tunnel || len(m.config(r).VTEPs) > 0 || m.config(r).Outside.Overlay())
 			}
 			return []table.Link{l}

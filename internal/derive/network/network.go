@@ -49,6 +49,7 @@ import (
 	"weftnet.io/weftnet/internal/table/grant"
 	"weftnet.io/weftnet/internal/table/mirror"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 )
 
 // Derivations keeps Interfaces, Troubles, Statuses, Orders, Silences and Others.
@@ -91,8 +92,9 @@ func (d deriver) inputs() []state.Input {
 		state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key {
 			return []state.Key{table.AttachmentKey(m.Want.ContainerID, m.Want.First)}
 		}),
+		state.On(overlay.Networks, func(r state.Reader, _ overlay.Network) []state.Key { return d.asking(r) }),
 		state.On(t.Configs, func(r state.Reader, c table.Config) []state.Key {
-			if c.Concern == settings.OfNetworks {
+			if c.Concern == settings.OfNetworks || c.Concern == settings.OfIdentity {
 				return d.asking(r)
 			}
 			return nil
@@ -165,6 +167,9 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		definition, row, no := d.define(r, i.Namespace, q)
 		i.Policy = row.Policy
 		waits := false
+		if no == nil && definition.Overlay() != "" {
+			definition, no = d.overlaid(r, &i, definition, q)
+		}
 		if no == nil && definition.Granted() {
 			i.Terms = definition.Terms(q, pod.Owner)
 			definition, q, waits, no = d.granted(r, i, definition, q)
@@ -214,13 +219,18 @@ func (d deriver) made(r state.Reader, first table.Attachment) (list []network.In
 	return list
 }
 
-// own is what was wanted of a NIC in the pod network that is there.
+// own is what was wanted of a NIC in the pod network, or in an overlay network, that is there.
 func own(a table.Attachment) network.Interface {
-	return network.Interface{
+	i := network.Interface{
 		ContainerID: a.ContainerID, First: a.Further.First, Interface: a.Interface, Number: a.Further.Number, Netns: a.Netns,
 		Namespace: a.Namespace, Pod: a.Pod, UID: a.UID, Definition: a.Further.Definition, Request: a.Further.Request,
 		Wire: attachment.Segment{Net: attachment.PodNetwork}.String(), Type: attachment.OwnType, Own: true,
 	}
+	if a.Network != 0 {
+		i.Overlay, i.Network, i.Subnets, i.MTU, i.MAC = a.Overlay.Name, a.Network, a.Overlay.Subnets, a.MTU, a.MAC
+		i.Wire, i.Addresses, i.Terms = attachment.Segment{Net: i.Overlay}.String(), in(a), termsOf(a)
+	}
+	return i
 }
 
 // refusal is why there is no NIC.
@@ -273,6 +283,10 @@ func complete(i *network.Interface, definition attachment.Definition, wire strin
 	i.Addresses, i.Gateways = q.Addresses, q.DefaultRoute
 	if q.MAC != nil {
 		i.MAC = q.MAC.String()
+	}
+	if i.Overlay != "" {
+		i.Wire, i.Addresses = definition.Segment().String(), delegate.Addresses
+		return within(i)
 	}
 	if !i.Own {
 		i.Config, i.Capabilities, i.Addresses, i.DHCP = string(delegate.Config), string(delegate.Capabilities), delegate.Addresses, string(delegate.DHCP)

@@ -46,7 +46,21 @@ func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
 		}
 	}
 	a, ok := d.t.Attachments.One(r, key)
-	if !ok || !serves(a) {
+	if !ok {
+		return list
+	}
+	for nic := range d.t.Attachments.Prefix(r, state.Join(a.ContainerID)) {
+		if nic.Further.First != a.Interface || nic.Network == 0 {
+			continue
+		}
+		i := own(nic)
+		if there[i.Interface] = true; i.Terms.Type != "" {
+			o := order(i)
+			o.Has = i.Addresses
+			list = append(list, o)
+		}
+	}
+	if !serves(a) {
 		return list
 	}
 	pod, known := podOf(d.t, r, a)
@@ -58,14 +72,18 @@ func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
 		return list
 	}
 	for _, q := range requests {
+		i := network.Interface{
+			ContainerID: a.ContainerID, First: a.Interface, Interface: q.Interface, Netns: a.Netns,
+			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name,
+		}
 		definition, _, no := d.define(r, a.Namespace, q)
+		if no == nil && definition.Overlay() != "" {
+			definition, no = d.overlaid(r, &i, definition, q)
+		}
 		if there[q.Interface] || no != nil || !definition.Granted() {
 			continue
 		}
-		i := network.Interface{
-			ContainerID: a.ContainerID, First: a.Interface, Interface: q.Interface, Netns: a.Netns,
-			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name, Terms: definition.Terms(q, pod.Owner),
-		}
+		i.Terms = definition.Terms(q, pod.Owner)
 		if q.MAC != nil {
 			i.MAC = q.MAC.String()
 		}

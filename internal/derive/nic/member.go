@@ -31,6 +31,9 @@ func memberInputs(t *table.Tables) []state.Input {
 		state.On(t.SetStatuses, func(r state.Reader, s table.SetStatus) (keys []state.Key) {
 			for w := range t.Workloads.By(r, table.ByIdentity, state.Join(uint32(s.Identity))) {
 				keys = append(keys, ofContainer(r, w)...)
+				if w.Network != 0 {
+					keys = append(keys, devicesOfWorkload(t, r, w)...)
+				}
 			}
 			return keys
 		}),

@@ -64,7 +64,7 @@ func nicOf(t *table.Tables, r state.Reader, a table.Attachment) []table.NIC {
 	if !known || !exists || w.Set == "" {
 		return nil
 	}
-	set, enforced := t.SetStatuses.One(r, w.Set)
+	set, enforced := t.SetStatuses.One(r, station.Scope{Network: a.Network}.Set(w.Subject, w.NamedPorts))
 	if !enforced {
 		return nil
 	}

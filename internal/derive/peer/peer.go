@@ -28,6 +28,7 @@ import (
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/mirror"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
 )
@@ -62,6 +63,11 @@ func published(t *table.Tables) state.AnyDerivation {
 					for m := range network.Existing(r) {
 						keys = append(keys, table.ObjectKey(m.Want.Namespace, m.Want.Pod))
 					}
+					for a := range t.Attachments.All(r) {
+						if a.Network != 0 {
+							keys = append(keys, table.ObjectKey(a.Namespace, a.Pod))
+						}
+					}
 				}
 				return keys
 			}),
@@ -82,23 +88,40 @@ func publishedOf(t *table.Tables, r state.Reader, key state.Key) (list []peer.NI
 			first = a
 		}
 	}
+	of := peer.NIC{Namespace: pod.Namespace, Pod: pod.Name, PodUID: pod.UID, Node: node.Name}
 	for m := range network.ExistingBy(r, table.ByPod, key) {
 		w := m.Want
 		if w.ContainerID != first.ContainerID || w.First != first.Interface || !leadsOut(w) || len(m.Addresses) == 0 {
 			continue
 		}
-		n := peer.NIC{
-			Namespace: pod.Namespace, Name: peer.NameOf(pod.Name, pod.UID, w.Interface), Pod: pod.Name, PodUID: pod.UID, Node: node.Name,
-			Interface: w.Interface, Definition: w.Definition, Wire: w.Wire, MAC: m.MAC,
-		}
+		n := of
+		n.Interface, n.Definition, n.Wire, n.MAC = w.Interface, w.Definition, w.Wire, m.MAC
 		for _, p := range m.Addresses {
-			n.Addresses = append(n.Addresses, p.Addr().Unmap().WithZone(""))
+			n.Addresses = append(n.Addresses, p.Addr())
 		}
-		slices.SortFunc(n.Addresses, netip.Addr.Compare)
-		n.Addresses = slices.Compact(n.Addresses)
-		list = append(list, n)
+		list = append(list, named(n))
+	}
+	for a := range t.Attachments.By(r, table.ByPod, key) {
+		if a.ContainerID != first.ContainerID || a.Further.First != first.Interface || a.Network == 0 || len(a.Addresses) == 0 {
+			continue
+		}
+		n := of
+		n.Interface, n.Definition, n.MAC, n.Addresses = a.Interface, a.Further.Definition, a.MAC, slices.Clone(a.Addresses)
+		n.Wire, n.Overlay = overlay.Network{Name: a.Overlay.Name}.Title(), a.Network
+		list = append(list, named(n))
 	}
 	return list
+}
+
+// named gives a NIC the name of its object, and its addresses their order.
+func named(n peer.NIC) peer.NIC {
+	n.Name = peer.NameOf(n.Pod, n.PodUID, n.Interface)
+	for i, a := range n.Addresses {
+		n.Addresses[i] = a.Unmap().WithZone("")
+	}
+	slices.SortFunc(n.Addresses, netip.Addr.Compare)
+	n.Addresses = slices.Compact(n.Addresses)
+	return n
 }
 
 func conflicts(t *table.Tables) state.AnyDerivation {
@@ -113,6 +136,12 @@ func conflicts(t *table.Tables) state.AnyDerivation {
 		KeyOf: func(c peer.Conflict) state.Key { return state.Join(c.Network, c.Address) },
 		Inputs: []state.Input{
 			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return at(m.Network, m.Addresses) }),
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
+				if a.Network == 0 {
+					return nil // pod prefixes are the nodes'
+				}
+				return at(a.Network, a.Addresses)
+			}),
 			state.On(peer.Peers, func(_ state.Reader, p peer.Peer) []state.Key { return at(p.Network(), p.Addresses) }),
 			state.On(t.Endpoints, func(r state.Reader, e table.Endpoint) (keys []state.Key) {
 				for p := range peer.Peers.By(r, table.ByPod, t.Endpoints.Key(e)) {
@@ -124,6 +153,12 @@ func conflicts(t *table.Tables) state.AnyDerivation {
 		Compute: func(r state.Reader, key state.Key) (list []peer.Conflict) {
 			for m := range station.Members.By(r, station.ByAddress, key) {
 				list = append(list, conflictsOf(t, r, key, m)...)
+			}
+			for a := range t.Attachments.All(r) {
+				if a.Network != 0 && slices.Contains(at(a.Network, a.Addresses), key) {
+					claims := station.Member{Namespace: a.Namespace, Pod: a.Pod, Interface: a.Interface, Network: a.Network, Addresses: a.Addresses}
+					list = append(list, conflictsOf(t, r, key, claims)...)
+				}
 			}
 			return list
 		},

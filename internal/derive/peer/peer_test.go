@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
@@ -123,4 +124,36 @@ func TestTwoPodsThatClaimOneAddressAreNamed(t *testing.T) {
 	expect(b, peer.Conflicts, "ens192 192.168.100.5 shop/web shop/evil on node n2 false")
 	b.write(func(tx *state.Tx) { peer.Peers.Delete(tx, table.ObjectKey("shop", "evil")) })
 	expect(b, peer.Conflicts)
+}
+
+func TestANodeTellsOfItsNICsInOverlayNetworks(t *testing.T) {
+	b := newBench(t)
+	address := []netip.Addr{netip.MustParseAddr("10.66.0.5")}
+	b.write(func(tx *state.Tx) {
+		b.t.Nodes.Put(tx, table.Node{Name: "n1", Local: true})
+		b.t.Pods.Put(tx, table.Pod{Namespace: "shop", Name: "web", UID: "u1"})
+		b.t.Attachments.Put(tx, attached("c1", 1))
+		nic := attached("c1", 2)
+		nic.Interface, nic.Network, nic.Addresses, nic.MAC = "net1", 7, address, "02:00:00:00:00:01"
+		nic.Further, nic.Overlay = table.Further{First: "eth0", Definition: "shop/blue"}, attach.Overlay{Name: "blue"}
+		b.t.Attachments.Put(tx, nic)
+	})
+	expect(b, peer.Published, "shop/"+peer.NameOf("web", "u1", "net1")+" shop/web n1 net1 shop/blue overlay network blue 10.66.0.5 02:00:00:00:00:01")
+	for n := range peer.Published.All(b.db.Snapshot()) {
+		if n.Network() != 7 {
+			t.Errorf("in network %d", n.Network())
+		}
+	}
+	claim := func(number uint32) peer.Peer {
+		return peer.Peer{NIC: peer.NIC{
+			Namespace: "shop", Name: "twin", Pod: "twin", Node: "n2", Interface: "net1", Wire: "overlay network blue", Overlay: number, Addresses: address,
+		}}
+	}
+	b.write(func(tx *state.Tx) {
+		b.t.Endpoints.Put(tx, table.Endpoint{Namespace: "shop", Name: "twin", Identity: 300, NodeName: "n2"})
+		peer.Peers.Put(tx, claim(8))
+	})
+	expect(b, peer.Conflicts) // of another network
+	b.write(func(tx *state.Tx) { peer.Peers.Put(tx, claim(7)) })
+	expect(b, peer.Conflicts, "overlay network blue 10.66.0.5 shop/web shop/twin on node n2 false")
 }

@@ -12,7 +12,11 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 )
+
+// unnumbered stands for the number of an overlay network that has none yet.
+const unnumbered = overlay.Last
 
 // newFindings computes Findings: what keeps policy objects from being in force as they stand.
 func newFindings(t *table.Tables) state.AnyDerivation {
@@ -89,7 +93,10 @@ func (f *findings) compute(r state.Reader, key state.Key) (out []table.Finding) 
 	w.Network = func(name string) (uint32, bool) {
 		namespace, short, _ := strings.Cut(name, "/")
 		d, there := network.Definitions.One(r, table.ObjectKey(namespace, short))
-		return policyinput.Number(r, f.t, d), there
+		if number, known := policyinput.Number(r, f.t, d); known || !there {
+			return number, there
+		}
+		return unnumbered, true
 	}
 	for _, g := range append(slices.Clone(p.Problems), gap.Of(p.Rules, w)...) {
 		if !p.Valid {

@@ -11,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
@@ -35,6 +36,9 @@ func portsOf(s table.PolicySet) string {
 func (d *sets) scopes(r state.Reader, set state.Key) []station.Scope {
 	out := []station.Scope{{}}
 	for w := range d.t.Workloads.By(r, table.BySet, set) {
+		if there := (station.Scope{Network: w.Network}); !slices.Contains(out, there) { // in an overlay network
+			out = append(out, there)
+		}
 		for m := range station.Members.Prefix(r, state.Join(w.ContainerID)) {
 			if m.First == w.Interface && !slices.Contains(out, m.Scope()) {
 				out = append(out, m.Scope())
@@ -89,6 +93,17 @@ func (d *sets) ofMember(r state.Reader, m station.Member) (keys []state.Key) {
 // ofDefinition names the sets with a rule that is narrowed to a definition.
 func (d *sets) ofDefinition(_ state.Reader, n network.Definition) []state.Key {
 	return d.narrowed(n.Namespace + "/" + n.Name)
+}
+
+// ofOverlay names the sets with a rule that is narrowed to a definition which leads to an overlay network: it has a number now.
+func (d *sets) ofOverlay(r state.Reader, o overlay.Network) []state.Key {
+	return d.narrowedTo(func(networks []string) bool {
+		return slices.ContainsFunc(networks, func(name string) bool {
+			namespace, short, _ := strings.Cut(name, "/")
+			n, there := network.Definitions.One(r, table.ObjectKey(namespace, short))
+			return there && n.Overlay == o.Name
+		})
+	})
 }
 
 func (d *sets) narrowed(definition string) []state.Key {

@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
@@ -62,6 +63,7 @@ func newSets(t *table.Tables) (*sets, state.AnyDerivation) {
 			state.On(t.Namespaces, d.ofNamespace),
 			state.On(station.Members, d.ofMember),
 			state.On(network.Definitions, d.ofDefinition),
+			state.On(overlay.Networks, d.ofOverlay),
 		},
 		Begin:   d.begin,
 		Compute: d.compute,

@@ -38,24 +38,38 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
 // Derivations keeps Members, Networks, Stations and Insides.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{members(t), networks(), stations(t), insides(t)}
+	return []state.AnyDerivation{members(t), networks(t), stations(t), insides(t)}
 }
 
-// networks are those of members: what is known of others need not be in the kernel.
-func networks() state.AnyDerivation {
+// networks are those of members, and overlay networks with NICs of this node: what is known of others need not be in the kernel.
+func networks(t *table.Tables) state.AnyDerivation {
 	return &state.Derivation[station.Network]{
 		Name: "member-networks", Out: station.Networks, KeyOf: station.Networks.Key,
-		Inputs: []state.Input{state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Network)} })},
+		Inputs: []state.Input{
+			state.On(station.Members, func(_ state.Reader, m station.Member) []state.Key { return []state.Key{state.Join(m.Network)} }),
+			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
+				if a.Network == 0 {
+					return nil
+				}
+				return []state.Key{state.Join(a.Network)}
+			}),
+		},
 		Compute: func(r state.Reader, key state.Key) []station.Network {
 			wires := map[string]bool{}
 			number := uint32(0)
 			for m := range station.Members.By(r, station.ByNetwork, key) {
 				number, wires[m.Wire] = m.Network, true
+			}
+			for a := range t.Attachments.All(r) {
+				if a.Network != 0 && state.Join(a.Network) == key {
+					number, wires[overlay.Network{Name: a.Overlay.Name}.Title()] = a.Network, true
+				}
 			}
 			if number == 0 {
 				return nil

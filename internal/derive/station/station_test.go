@@ -11,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
@@ -196,7 +197,7 @@ func TestNumbersOfMembersAreThoseOfNothingElse(t *testing.T) {
 		t.Errorf("NIC %#x may be the index of a device", nic)
 	}
 	for _, wire := range []string{"ens192", "ens192, VLAN 100", ""} {
-		if n := station.NetworkOf(wire); n == 0 || n > 0xffff {
+		if n := station.NetworkOf(wire); n <= overlay.Last || n > 0xffff {
 			t.Errorf("network %d of %q", n, wire)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
 )
@@ -37,17 +38,21 @@ type Network struct {
 	t      *table.Tables
 }
 
-// Named is the network that a definition leads to (namespace/name), or a wire by its name. Empty: that of pods.
+// Named is the network that a definition leads to (namespace/name), an overlay network by its name, or a wire by its. Empty: that of pods.
 func Named(r state.Reader, t *table.Tables, name string) (Network, error) {
 	n := Network{r: r, t: t}
 	if name == "" {
 		return n, nil
 	}
 	number, known := policyinput.NetworkOf(r, t, name)
+	if o, there := overlay.Networks.One(r, state.Join(name)); there && !known {
+		number, known = o.Number, o.Number != 0
+	}
 	if !known {
 		number = station.NetworkOf(name)
 		for d := range network.Definitions.All(r) {
-			known = known || policyinput.Number(r, t, d) == number
+			at, _ := policyinput.Number(r, t, d)
+			known = known || at == number
 		}
 		for range peer.Peers.By(r, peer.ByNetwork, state.Join(number)) {
 			known = true
@@ -55,7 +60,7 @@ func Named(r state.Reader, t *table.Tables, name string) (Network, error) {
 		}
 	}
 	if !known {
-		return n, fmt.Errorf("network: there is no NetworkAttachmentDefinition %s, and none leads to a wire of that name", name)
+		return n, fmt.Errorf("network: there is no NetworkAttachmentDefinition %s, no OverlayNetwork of that name with a number, and no definition leads to a wire of that name", name)
 	}
 	n.Number = number
 	return n, nil
@@ -66,6 +71,11 @@ func (n Network) Of(namespace, pod string) (list []netip.Addr) {
 	for m := range station.Members.By(n.r, station.ByNetwork, state.Join(n.Number)) {
 		if m.Namespace == namespace && m.Pod == pod {
 			list = append(list, m.Addresses...)
+		}
+	}
+	for a := range n.t.Attachments.By(n.r, table.ByPod, table.ObjectKey(namespace, pod)) {
+		if a.Network != 0 && a.Network == n.Number {
+			list = append(list, a.Addresses...)
 		}
 	}
 	for p := range peer.Peers.By(n.r, table.ByPod, table.ObjectKey(namespace, pod)) {
@@ -81,6 +91,11 @@ func (n Network) Of(namespace, pod string) (list []netip.Addr) {
 func (n Network) At(a netip.Addr) (namespace, pod string, found bool) {
 	for m := range station.Members.By(n.r, station.ByAddress, state.Join(n.Number, a)) {
 		return m.Namespace, m.Pod, true
+	}
+	for at := range n.t.Attachments.By(n.r, table.ByAddress, state.Join(a)) {
+		if at.Network == n.Number {
+			return at.Namespace, at.Pod, true
+		}
 	}
 	p, _, ok := peer.Who(n.r, n.t, n.Number, a)
 	return p.Namespace, p.Pod, ok

@@ -86,13 +86,17 @@ func NICs(r state.Reader, t *table.Tables, of string) []agentv1.NIC {
 	return out
 }
 
-// attached is a NIC in the pod network.
+// attached is a NIC in the pod network, or in an overlay network.
 func attached(r state.Reader, t *table.Tables, a table.Attachment) numbered {
 	link, _ := t.Links.One(r, state.Join(a.HostName))
 	_, ready := t.Ready.One(r, t.Attachments.Key(a))
+	wire := "the pod network"
+	if a.Network != 0 {
+		wire = fmt.Sprintf("overlay network %s, number %d", a.Overlay.Name, a.Network)
+	}
 	n := numbered{agentv1.NIC{
 		Pod: a.Namespace + "/" + a.Pod, Container: a.ContainerID, Interface: a.Interface, Network: cmp.Or(a.Further.Definition, "weft"), Type: "cilium-cni",
-		Wire: "the pod network", Device: a.HostName, Addresses: texts(a.Addresses), MAC: a.MAC, MTU: link.MTU, Ready: ready, Enforced: ready, Observed: ready,
+		Wire: wire, Device: a.HostName, Addresses: texts(a.Addresses), MAC: a.MAC, MTU: link.MTU, Ready: ready, Enforced: ready, Observed: ready,
 	}, a.Further.Number}
 	if ready {
 		n.Where = "at " + a.HostName + ", its side on the node"

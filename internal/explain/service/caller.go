@@ -83,7 +83,9 @@ func (n Node) callerNamed(r state.Reader, from string) (caller, []netip.Addr, er
 // callerAt is who has an address.
 func (n Node) callerAt(r state.Reader, a netip.Addr) caller {
 	for w := range n.Tables.Workloads.By(r, table.ByAddress, state.Join(a)) {
-		return caller{kind: aPod, name: w.Namespace + "/" + w.Pod}
+		if w.Network == 0 {
+			return caller{kind: aPod, name: w.Namespace + "/" + w.Pod}
+		}
 	}
 	for e := range n.Tables.Endpoints.By(r, table.ByAddress, state.Join(a)) {
 		return caller{kind: aFarPod, name: e.Namespace + "/" + e.Name, node: n.nodeAt(r, e.Node)}

@@ -90,7 +90,7 @@ func protocolName(number uint8) string {
 // podInterface is the object that tells the cluster of a NIC of a local pod.
 func podInterface(n peer.NIC) *v1alpha1.PodInterface {
 	o := &v1alpha1.PodInterface{Spec: v1alpha1.PodInterfaceSpec{
-		Pod: n.Pod, Node: n.Node, Interface: n.Interface, Network: n.Definition, Wire: n.Wire, MAC: n.MAC,
+		Pod: n.Pod, Node: n.Node, Interface: n.Interface, Network: n.Definition, Wire: n.Wire, Overlay: int32(n.Overlay), MAC: n.MAC,
 	}}
 	o.Namespace, o.Name = n.Namespace, n.Name
 	for _, a := range n.Addresses {

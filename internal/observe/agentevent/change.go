@@ -135,7 +135,9 @@ func (e *Events) pod(s *state.Snapshot, at netip.Prefix) (namespace, name string
 		return "", ""
 	}
 	for w := range e.tables.Workloads.By(s, table.ByAddress, state.Join(at.Addr())) {
-		return w.Namespace, w.Pod
+		if w.Network == 0 {
+			return w.Namespace, w.Pod
+		}
 	}
 	for p := range e.tables.Endpoints.By(s, table.ByAddress, state.Join(at.Addr())) {
 		return p.Namespace, p.Name

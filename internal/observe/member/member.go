@@ -1,4 +1,5 @@
-// Package member tells who is at an address of a network that is not that of pods: NICs that share an uplink, here or on another node.
+// Package member tells who is at an address of a network that is not that of pods: NICs that share an uplink, and those in overlay networks, here or on
+// another node.
 //
 // # The world it models
 //
@@ -21,6 +22,7 @@ import (
 	"weftnet.io/weftnet/internal/observe/cache"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/overlay"
 	"weftnet.io/weftnet/internal/table/peer"
 	"weftnet.io/weftnet/internal/table/station"
 )
@@ -31,20 +33,37 @@ type Members struct{ Tables *table.Tables }
 var _ observe.Further = Members{}
 
 // Network is that of a NIC, by its number; 0: that of pods.
-func (Members) Network(r state.Reader, incarnation uint32) uint32 {
+func (n Members) Network(r state.Reader, incarnation uint32) uint32 {
 	for m := range station.Members.By(r, station.ByNumber, state.Join(incarnation)) {
 		return m.Network
+	}
+	for a := range n.Tables.Attachments.By(r, table.ByNumber, state.Join(incarnation)) {
+		return a.Network
 	}
 	return 0
 }
 
 // At is the NIC at an address.
-func (n Members) At(r state.Reader, network uint32, at netip.Addr) (end observe.End) {
+func (n Members) At(r state.Reader, network uint32, at netip.Addr) observe.End {
+	end := n.at(r, network, at)
+	end.Overlay = overlay.NameOf(r, network)
+	return end
+}
+
+func (n Members) at(r state.Reader, network uint32, at netip.Addr) (end observe.End) {
 	for m := range station.Members.By(r, station.ByAddress, state.Join(network, at)) {
 		end = observe.End{Namespace: m.Namespace, Pod: m.Pod, Incarnation: m.Incarnation(), Place: flow.Place{NIC: m.Interface, Attachment: m.Definition}}
 		if w, ok := n.Tables.Workloads.One(r, table.AttachmentKey(m.ContainerID, m.First)); ok {
 			end.Labels, end.Identity = w.Labels, w.Identity
 		}
+	}
+	for a := range n.Tables.Attachments.By(r, table.ByAddress, state.Join(at)) {
+		if a.Network != network || a.Incarnation < end.Incarnation {
+			continue
+		}
+		end = observe.End{Namespace: a.Namespace, Pod: a.Pod, Incarnation: a.Incarnation, Place: flow.Place{NIC: a.Interface, Attachment: a.Further.Definition}}
+		w, _ := n.Tables.Workloads.One(r, n.Tables.Attachments.Key(a))
+		end.Labels, end.Identity = w.Labels, w.Identity
 	}
 	if end.Pod != "" {
 		return end
@@ -58,5 +77,5 @@ func (n Members) At(r state.Reader, network uint32, at netip.Addr) (end observe.
 
 // Rests are the tables that this rests on.
 func (n Members) Rests() []cache.Versioned {
-	return []cache.Versioned{station.Members, peer.Peers, n.Tables.Nodes}
+	return []cache.Versioned{station.Members, peer.Peers, overlay.Networks, n.Tables.Nodes}
 }

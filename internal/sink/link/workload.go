@@ -49,6 +49,9 @@ func (l *Links) configureWorkload(want table.Link) (host int, err error) {
 			after = append(after, routes(index, a)...)
 		}
 	}
+	for _, p := range want.Subnets {
+		after = append(after, toSubnet(index, p))
+	}
 	err = s.Make(slices.Concat(before, []rtnetlink.Change{rtnetlink.Up(index, want.Interface)}, after)...)
 	if err != nil || !want.Further {
 		return d.Peer, err
@@ -69,6 +72,17 @@ func routes(index int, a netip.Addr) (list []rtnetlink.Change) {
 	everything.Exists = true
 	return append(list, everything)
 }
+
+// toSubnet is the route to a subnet of an overlay network. A workload may be in two with the same: of these the NIC that was made first has it for
+// what is sent from no address in particular.
+func toSubnet(index int, p netip.Prefix) rtnetlink.Change {
+	gateway := nl.NewRtAttr(unix.RTA_GATEWAY, attach.Gateway(p.Addr()).AsSlice())
+	metric := nl.NewRtAttr(unix.RTA_PRIORITY, nl.Uint32Attr(uint32(metrics+index)))
+	return rtnetlink.Route(index, p, unix.RT_SCOPE_UNIVERSE, unix.RTNH_F_ONLINK, gateway, metric)
+}
+
+// metrics of routes to subnets, less the NIC's index: what a person puts beside them without a metric comes first.
+const metrics = 2000
 
 // Check compares all of a link with what was made, its inside too: what a CNI CHECK asks for. All that differs is in the
 // error.
@@ -135,6 +149,13 @@ func compare(h *netlink.Handle, want table.Link, index int) error {
 			return isDefault(have) && (have.Gw.Equal(attach.Gateway(x).AsSlice()) || have.LinkIndex != index && len(have.Gw) > 0) // another NIC may have been asked to have it
 		}) {
 			complain("there is no default route via %s", attach.Gateway(x))
+		}
+	}
+	for _, p := range want.Subnets {
+		if !slices.ContainsFunc(routes, func(have netlink.Route) bool {
+			return have.LinkIndex == index && have.Dst != nil && have.Dst.String() == p.String()
+		}) {
+			complain("there is no route to %s by %s", p, want.Interface)
 		}
 	}
 	return errors.Join(errs...)

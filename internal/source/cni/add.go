@@ -9,6 +9,7 @@ import (
 	agent "weftnet.io/weftnet/api/agent/v1"
 	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/journal"
+	"weftnet.io/weftnet/internal/source/cni/lease"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -97,7 +98,7 @@ func (s *Server) attachment(ctx context.Context, c *call) (a table.Attachment, k
 func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-chan error, err error) {
 	a = table.Attachment{
 		ContainerID: c.containerID, Interface: c.ifname, Netns: c.netns, Namespace: c.namespace, Pod: c.pod, UID: c.uid,
-		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU, Further: c.further,
+		MAC: c.mac, HostMAC: attach.HostMAC(c.containerID, c.ifname), MTU: c.MTU, Further: c.further, Network: c.network, Overlay: c.overlay,
 	}
 	if a.Further.First == "" { // a call of the runtime, or of a plugin that calls others
 		a.Further = s.furtherOf(c)
@@ -106,11 +107,7 @@ func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-
 	if a.MAC == "" {
 		a.MAC = attach.MAC(c.containerID, c.ifname)
 	}
-	pools, err := s.leases.Pools(ctx, s.DB, c.owner(), c.namespace, c.pod, s.Now)
-	if err != nil {
-		return a, nil, err
-	}
-	got, err := s.leases.Take(s.DB.Snapshot(), c.owner(), pools, c.addresses, s.Now())
+	got, err := s.lease(ctx, c)
 	if err != nil {
 		return a, nil, err
 	}
@@ -125,6 +122,19 @@ func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-
 	written := make(chan error, 1)
 	go func() { written <- finish() }()
 	return a, written, s.DB.Write(func(tx *state.Tx) error { s.Tables.Attachments.Put(tx, a); return nil })
+}
+
+// lease is what an attachment holds. Addresses of an overlay network are given by the whole cluster, or by who asks for them.
+func (s *Server) lease(ctx context.Context, c *call) (lease.Lease, error) {
+	if c.network == 0 {
+		pools, err := s.leases.Pools(ctx, s.DB, c.owner(), c.namespace, c.pod, s.Now)
+		if err != nil {
+			return lease.Lease{}, err
+		}
+		return s.leases.Take(s.DB.Snapshot(), c.owner(), pools, c.addresses, s.Now())
+	}
+	number, err := s.leases.Number()
+	return lease.Lease{Addresses: c.addresses, Incarnation: number}, err
 }
 
 func diskError(err error) error {

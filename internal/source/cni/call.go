@@ -14,6 +14,7 @@ import (
 	"github.com/containernetworking/cni/pkg/version"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/source/cni/lease"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
@@ -51,7 +52,9 @@ type call struct {
 	mac                        string       // asked for; empty: any
 	prev                       *types100.Result
 	further                    table.Further // it is none of a runtime: what it is then
-	caller                     string        // name of the process that called the plugin; empty: not known
+	network                    uint32        // of an overlay network; 0: it is in the pod network
+	overlay                    attach.Overlay
+	caller                     string // name of the process that called the plugin; empty: not known
 }
 
 func (c *call) key() state.Key { return table.AttachmentKey(c.containerID, c.ifname) }

@@ -2,23 +2,35 @@ package cni
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 
+	"weftnet.io/weftnet/internal/attach"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
-// Attach makes a further NIC of a pod, in the pod network: an attachment like the first one, which goes with that. What follows from it is
-// not waited for.
+// Attach makes a further NIC of a pod, in the pod network or an overlay network: an attachment like the first one, which goes with that. What follows
+// from it is not waited for.
 func (s *Server) Attach(ctx context.Context, want network.Interface) error {
 	c := &call{containerID: want.ContainerID, ifname: want.Interface, netns: want.Netns, namespace: want.Namespace, pod: want.Pod, uid: want.UID, mac: want.MAC}
 	c.further = table.Further{First: want.First, Definition: want.Definition, Number: want.Number, Request: want.Request}
 	for _, p := range want.Addresses {
 		if err := c.ask("ips", []string{p.Addr().String()}); err != nil {
 			return err
+		}
+	}
+	if want.Overlay != "" {
+		c.network, c.overlay, c.MTU = want.Network, attach.Overlay{Name: want.Overlay, Subnets: want.Subnets}, want.MTU
+		if want.Terms.Type != "" {
+			text, err := json.Marshal(want.Terms)
+			if err != nil {
+				return fmt.Errorf("keep by which terms %s has its addresses: %w", c, err)
+			}
+			c.overlay.Terms = string(text)
 		}
 	}
 	done, err := s.take(ctx, c.key())
@@ -46,7 +58,7 @@ func (s *Server) Attach(ctx context.Context, want network.Interface) error {
 	s.mu.Lock()
 	c.Name = s.networks[first.key()]
 	s.mu.Unlock()
-	_, kept, err := s.make(ctx, c)
+	kept, err := s.joins(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -55,6 +67,28 @@ func (s *Server) Attach(ctx context.Context, want network.Interface) error {
 		return diskError(lost)
 	}
 	return nil
+}
+
+// joins makes a further NIC, unless another one of the node has an address of its in the same network, or one of its own pod has it in any.
+func (s *Server) joins(ctx context.Context, c *call) (kept <-chan error, err error) {
+	if c.network == 0 { // the book gives none twice, and may have to wait
+		_, kept, err = s.make(ctx, c)
+		return kept, err
+	}
+	s.joining.Lock()
+	defer s.joining.Unlock()
+	for _, x := range c.addresses {
+		for a := range s.Tables.Attachments.By(s.DB.Snapshot(), table.ByAddress, state.Join(x)) {
+			switch {
+			case a.ContainerID == c.containerID:
+				return nil, fmt.Errorf("%s is that of the pod's NIC %s already: what it sends from there could leave by one of them only; give one another", x, a.Interface)
+			case a.Network == c.network:
+				return nil, fmt.Errorf("%s is that of pod %s/%s (%s) in overlay network %s already: give one of them another", x, a.Namespace, a.Pod, a.Interface, c.overlay.Name)
+			}
+		}
+	}
+	_, kept, err = s.make(ctx, c)
+	return kept, err
 }
 
 // Detach takes a further NIC away.

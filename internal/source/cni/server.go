@@ -51,6 +51,8 @@ type Server struct {
 	queue   journal.Dir[agent.Request]
 	woken   chan struct{}
 
+	joining sync.Mutex // held while a further NIC's addresses are compared with those of others
+
 	mu       sync.Mutex // guards all below
 	turns    map[state.Key]*turn
 	networks map[state.Key]string // name of the network that an attachment was made for: the scope of GC

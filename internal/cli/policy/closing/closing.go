@@ -98,7 +98,8 @@ func closes(t *table.Tables, r state.Reader, q attachment.Request, w manifest.Wo
 		return c
 	}
 	deny := map[engine.Direction]bool{}
-	for _, rule := range policyinput.In(r, t, rules, policyinput.Number(r, t, row)) {
+	number, _ := policyinput.Number(r, t, row) // of a wire it is known
+	for _, rule := range policyinput.In(r, t, rules, number) {
 		if rule.Mode != engine.Enforced || !rule.Subject.Matches(w.Labels) || !rule.DefaultDenyIngress && !rule.DefaultDenyEgress {
 			continue
 		}

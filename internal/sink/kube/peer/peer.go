@@ -117,7 +117,7 @@ func (s *Interfaces) publish(ctx context.Context, row peer.NIC) error {
 }
 
 func same(a, b peer.NIC) bool {
-	return slices.Equal(a.Row(), b.Row()) && a.PodUID == b.PodUID
+	return slices.Equal(a.Row(), b.Row()) && a.PodUID == b.PodUID && a.Overlay == b.Overlay
 }
 
 func (s *Interfaces) withdraw(ctx context.Context, row peer.NIC) error {
@@ -134,7 +134,7 @@ func (s *Interfaces) withdraw(ctx context.Context, row peer.NIC) error {
 // Object is what a row becomes.
 func Object(row peer.NIC) *v1alpha1.PodInterface {
 	o := &v1alpha1.PodInterface{Spec: v1alpha1.PodInterfaceSpec{
-		Pod: row.Pod, Node: row.Node, Interface: row.Interface, Network: row.Definition, Wire: row.Wire, MAC: row.MAC,
+		Pod: row.Pod, Node: row.Node, Interface: row.Interface, Network: row.Definition, Wire: row.Wire, Overlay: int32(row.Overlay), MAC: row.MAC,
 	}}
 	o.Namespace, o.Name = row.Namespace, row.Name
 	o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: row.Pod, UID: types.UID(row.PodUID)}}

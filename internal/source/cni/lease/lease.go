@@ -104,6 +104,9 @@ func Open(t *table.Tables, stateDir string, rest time.Duration, held []table.Att
 	for _, at := range held {
 		b.last = max(b.last, at.Incarnation)
 		for _, x := range at.Addresses {
+			if at.Network != 0 {
+				break // no prefix of this node has it
+			}
 			if err := b.of(x).pool.Restore(Owner(at.ContainerID, at.Interface), x); err != nil {
 				warnings = append(warnings, fmt.Errorf("attachment %s %s: %w", at.ContainerID, at.Interface, err))
 			}
@@ -282,6 +285,13 @@ func (b *Book) Take(r state.Reader, owner string, of [2]string, asked []netip.Ad
 	}
 	got.Incarnation, err = b.incarnation()
 	return got, err
+}
+
+// Number gives an attachment whose addresses are no business of this node's an incarnation number, and nothing else.
+func (b *Book) Number() (uint32, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.incarnation()
 }
 
 // Owner is who holds the addresses of an attachment: the container ID, a slash and the interface, which has none.
