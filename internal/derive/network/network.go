@@ -54,7 +54,7 @@ import (
 
 // Derivations keeps Interfaces, Troubles, Statuses, Orders, Silences and Others.
 func Derivations(t *table.Tables) []state.AnyDerivation {
-	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t), silences(), others(t)}
+	return []state.AnyDerivation{orders(t), interfaces(t), troubles(t), statuses(t), silences(t), others(t)}
 }
 
 func interfaces(t *table.Tables) state.AnyDerivation {

@@ -37,6 +37,9 @@ type written struct {
 
 // bookOf reads that of a definition. What cannot be read says nothing: other checks tell of it.
 func bookOf(d *definition) (b book) {
+	if d.subnets != nil { // of its overlay network, of which its own ranges are a part
+		defer func() { b.subnets = slices.Clone(d.subnets) }()
+	}
 	add := func(list *[]netip.Prefix, texts ...string) {
 		for _, text := range texts {
 			if p, err := netip.ParsePrefix(text); err == nil {

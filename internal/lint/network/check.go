@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,18 +23,20 @@ type definition struct {
 	field       string // of the configuration
 	annotations map[string]string
 	broken      bool
+	subnets     []netip.Prefix // of its overlay network; nil: it has none, or that is not known
 }
 
 func (d *definition) title() string { return d.Namespace + "/" + d.Name }
 
 type checker struct {
 	definitions map[string]*definition
+	overlays    map[string]attachment.Overlay
 	findings    []lint.Finding
 }
 
 // Check looks at all objects, which it takes together: as one cluster would have them. Problems are those that came with the objects.
 func Check(objects []*manifest.Object, problems []manifest.Problem) []lint.Finding {
-	c := &checker{definitions: map[string]*definition{}}
+	c := &checker{definitions: map[string]*definition{}, overlays: map[string]attachment.Overlay{}}
 	for _, p := range problems {
 		if !p.Other {
 			c.findings = append(c.findings, lint.Finding{
@@ -98,7 +101,7 @@ func title(o *manifest.Object) string {
 		return ""
 	}
 	kind := cmp.Or(short[o.Kind], strings.ToLower(o.Kind))
-	if o.Kind == "Network" {
+	if o.Kind == "Network" || isOverlay(o) {
 		return kind + " " + o.Name
 	}
 	return kind + " " + namespace(o) + "/" + o.Name
@@ -109,7 +112,7 @@ func namespace(o *manifest.Object) string { return cmp.Or(o.Namespace, metav1.Na
 // IsChecked tells whether an object may ask for further networks, or defines one.
 func IsChecked(o *manifest.Object) bool {
 	_, workload := manifest.TemplateDepth(o.Kind)
-	return workload || IsDefinition(o) || isOpenShift(o)
+	return workload || IsDefinition(o) || isOpenShift(o) || isOverlay(o)
 }
 
 // twice finds objects that stand twice among the files: only what is applied last stays.

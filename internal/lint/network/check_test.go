@@ -172,3 +172,53 @@ spec: {replicas: 3, template: {metadata: {annotations: {k8s.v1.cni.cncf.io/netwo
 		}
 	}
 }
+
+func TestADefinitionNamesAnOverlayNetwork(t *testing.T) {
+	const files = `
+apiVersion: weftnet.io/v1alpha1
+kind: OverlayNetwork
+metadata: {name: blue}
+spec: {subnets: [10.66.0.0/24]}
+---
+apiVersion: weftnet.io/v1alpha1
+kind: OverlayNetwork
+metadata: {name: broken}
+spec: {subnets: [10.66.0.1/24]}
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: blue, namespace: plant}
+spec: {config: '{"cniVersion": "1.0.0", "type": "cilium-cni", "network": "blue"}'}
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: blau, namespace: plant}
+spec: {config: '{"cniVersion": "1.0.0", "type": "cilium-cni", "network": "bluw"}'}
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: part, namespace: plant}
+spec: {config: '{"cniVersion": "1.0.0", "type": "cilium-cni", "network": "blue", "ipam": {"type": "weft", "range": "10.67.0.0/24"}}'}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: plant, annotations: {k8s.v1.cni.cncf.io/networks: '[{"name": "blue", "ips": ["10.67.0.5"]}]'}}
+`
+	const want = `f.yaml:10:18: error: overlaynetwork broken spec.subnets[0]: 10.66.0.1/24 is an address in 10.66.0.0/24: write the subnet itself
+f.yaml:20:8: error: nad plant/blau spec.config: network: there is no OverlayNetwork bluw, so no pod starts that asks for this
+    meant: blue
+    fix:   "network": "blue"
+f.yaml:25:8: error: nad plant/part spec.config: ipam.range: 10.67.0.0/24 lies in no subnet of overlay network blue (10.66.0.0/24)
+f.yaml:29:55: error: pod plant/web metadata.annotations.k8s.v1.cni.cncf.io/networks: plant/blue asks for 10.67.0.5, which is not in the network's subnet 10.66.0.0/24
+`
+	objects, problems := manifest.Read("f.yaml", []byte(files))
+	var errors []lint.Finding
+	for _, f := range network.Check(objects, problems) {
+		if f.Severity != lint.Hint {
+			errors = append(errors, f)
+		}
+	}
+	if got := text(errors); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

@@ -36,6 +36,8 @@ func (c *checker) define(o *manifest.Object) {
 		c.definition(o, namespace(o), o.Name, "spec.config", d.Spec.Config, d.Annotations)
 	case isOpenShift(o):
 		c.additional(o)
+	case isOverlay(o):
+		c.overlay(o)
 	}
 }
 
@@ -74,6 +76,7 @@ var definitionChecks = []func(*checker, *definition){
 	(*checker).device,
 	(*checker).plugin,
 	(*checker).unfit,
+	(*checker).overlaid,
 }
 
 // static looks at addresses that stand in a definition, which many workloads share.

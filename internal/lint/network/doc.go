@@ -13,7 +13,7 @@
 // # Invariants
 //
 //   - Pure: objects in, findings out, in the order of files and lines.
-//   - Of a definition that is not among the objects nothing is said while none at all is: they may be in the cluster.
+//   - Of a definition that is not among the objects nothing is said while none at all is: they may be in the cluster. So it is with overlay networks.
 //   - No object makes it panic (FuzzCheck).
 //
 // # Example
