@@ -137,8 +137,19 @@ var Table = []Capability{
 		},
 	},
 	{
+		State: Works, Topic: "Overlay networks",
+		Text: "networks of their own for further NICs, between the pods of all nodes, whatever lies between these: an OverlayNetwork with subnets that another may have, too, " +
+			"and definitions of type `cilium-cni` that name it. Addresses of its subnets by `ipam` of type `weft`, or `ips`; policies and flows as at the first NIC. " +
+			"No gateway leads out of one yet ([docs/networks.md](docs/networks.md#overlay-networks)).",
+		Kinds: []string{"OverlayNetwork"},
+		Scripts: []string{
+			"pods_of_two_nodes_meet_in_an_overlay_network", "equal_addresses_of_two_overlay_networks_never_meet", "an_overlay_network_gives_its_pods_addresses",
+			"what_an_overlay_network_carries_is_its_own",
+		},
+	},
+	{
 		State: Works, Topic: "Policy at further NICs",
-		Text: "at those in the pod network always, at macvlan and bridge NICs with `policy-networks: all`, also at those that Multus has made: " +
+		Text: "at those in the pod network and in overlay networks always, at macvlan and bridge NICs with `policy-networks: all`, also at those that Multus has made: " +
 			"policies of all kinds, narrowed to networks by annotation `k8s.v1.cni.cncf.io/policy-for`, and MultiNetworkPolicy; pods of other nodes are known there by their labels; a NIC speaks with its own addresses alone. " +
 			"With `policy-networks: audit` flows tell what that would drop ([docs/networks.md](docs/networks.md#policy-at-further-nics)).",
 		Keys:  []string{"policy-networks=all"},
@@ -260,7 +271,7 @@ var Table = []Capability{
 		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool"},
 	},
 
-	{State: Absent, Topic: "Secondary networks", Text: "overlay networks beside the pod network, bond, OVS and SR-IOV, a first NIC by another plugin; care for virtual machines beyond the pods that they run in"},
+	{State: Absent, Topic: "Secondary networks", Text: "a gateway out of overlay networks, bond, OVS and SR-IOV, a first NIC by another plugin; care for virtual machines beyond the pods that they run in"},
 	{
 		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, Ingress, Gateway API and other uses of Envoy",
 		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
