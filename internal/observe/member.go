@@ -24,7 +24,7 @@ type End struct {
 	Identity       identity.Number
 	Labels         identity.Labels
 	Place          flow.Place
-	Overlay        string // name of the overlay network that it is in, also of nobody; empty: none
+	Overlay        string // name of the overlay network that it is in, also where no NIC is known; empty: none
 }
 
 // member fills in what is known of an end in such a network, and gives its labels and its identity.

@@ -116,7 +116,7 @@ func TestAPodOfAnOverlayNetworkIsReachedThroughTheTunnelInEveryMode(t *testing.T
 		tables.Workloads.Put(tx, table.Workload{ContainerID: "c1", Interface: "net1", Network: 7, Addresses: addrs("10.66.0.5"), Subject: table.Subject{Identity: 300}})
 		station.Networks.Put(tx, station.Network{Number: 7, Wire: "overlay network blue"})
 	})
-	both := "7 10.66.0.5/32 300 8 local,cluster , 7 10.66.0.6/32 300 0 cluster 192.168.0.2"
+	both := "7 10.66.0.5/32 300 8 local,cluster -, 7 10.66.0.6/32 300 0 cluster 192.168.0.2"
 	expect("one is", both)
 	write(db, func(tx *state.Tx) { tables.Settings.Put(tx, table.Setting{Name: "routing-mode", Value: "native"}) })
 	expect("native routing", both)
@@ -128,9 +128,9 @@ func TestAPodOfAnOverlayNetworkIsReachedThroughTheTunnelInEveryMode(t *testing.T
 	write(db, func(tx *state.Tx) {
 		tables.Nodes.Put(tx, table.Node{Name: "n2", Addresses: addrs("fd00::2", "192.168.0.2")})
 	})
-	expect("its node's tunnel ends elsewhere", "7 10.66.0.5/32 300 8 local,cluster , 7 10.66.0.6/32 300 0 cluster fd00::2")
+	expect("its node's tunnel ends elsewhere", "7 10.66.0.5/32 300 8 local,cluster -, 7 10.66.0.6/32 300 0 cluster fd00::2")
 	write(db, func(tx *state.Tx) { tables.Endpoints.Delete(tx, table.ObjectKey("shop", "db")) })
-	expect("its pod is gone", "7 10.66.0.5/32 300 8 local,cluster ")
+	expect("its pod is gone", "7 10.66.0.5/32 300 8 local,cluster -")
 }
 
 // Rows of peers follow from what is known, in whatever order it came to be.

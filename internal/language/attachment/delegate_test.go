@@ -47,7 +47,7 @@ func TestWhatPluginsAreTold(t *testing.T) {
 			`{"cniVersion":"1.1.0","disableCheck":"true","disableGC":true,"name":"d","plugins":[{"type":"bridge"}]}`, ``,
 		},
 		{"what runs elsewhere only", `{"type": "ovn-k8s-cni-overlay"}`, `n`, `type: ovn-k8s-cni-overlay is not served here: networks of OVN-Kubernetes exist only where it runs; type cilium-cni gives a NIC in the pod network`, ``},
-		{"an overlay", `{"type": "cilium-cni", "network": "blue"}`, `n`, `network: overlay networks such as blue do not exist yet: without network the NIC is in the pod network`, ``},
+		{"an overlay, with addresses that are none of it", `{"type": "cilium-cni", "network": "blue", "ipam": {"type": "host-local"}}`, `n`, `ipam.type: "host-local" gives no addresses of an overlay network: weft does, also without ipam; and with static workloads say their own`, ``},
 		{
 			"addresses by DHCP, which are not the plugin's business", `{"type": "macvlan", "master": "ens192", "ipam": {"type": "dhcp", "request": [{"option": "121"}]}}`, `n`,
 			`{"cniVersion":"1.0.0","disableCheck":true,"name":"d","plugins":[{"master":"ens192","type":"macvlan"}]}`, ``,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/address"
@@ -149,10 +150,4 @@ func Within(n Overlay, addresses []netip.Prefix) (gaps []gap.Gap) {
 	return gaps
 }
 
-func prefixes(list []netip.Prefix) string {
-	text := ""
-	for i, p := range list {
-		text += [...]string{"", ", "}[min(i, 1)] + p.String()
-	}
-	return text
-}
+func prefixes(list []netip.Prefix) string { return strings.Join(texts(list), ", ") }

@@ -107,7 +107,7 @@ func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-
 	if a.MAC == "" {
 		a.MAC = attach.MAC(c.containerID, c.ifname)
 	}
-	got, err := s.lease(ctx, c)
+	got, err := s.leases.Give(ctx, s.DB, lease.Asker{Owner: c.owner(), Namespace: c.namespace, Pod: c.pod, Network: c.network, Addresses: c.addresses}, s.Now)
 	if err != nil {
 		return a, nil, err
 	}
@@ -122,19 +122,6 @@ func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-
 	written := make(chan error, 1)
 	go func() { written <- finish() }()
 	return a, written, s.DB.Write(func(tx *state.Tx) error { s.Tables.Attachments.Put(tx, a); return nil })
-}
-
-// lease is what an attachment holds. Addresses of an overlay network are given by the whole cluster, or by who asks for them.
-func (s *Server) lease(ctx context.Context, c *call) (lease.Lease, error) {
-	if c.network == 0 {
-		pools, err := s.leases.Pools(ctx, s.DB, c.owner(), c.namespace, c.pod, s.Now)
-		if err != nil {
-			return lease.Lease{}, err
-		}
-		return s.leases.Take(s.DB.Snapshot(), c.owner(), pools, c.addresses, s.Now())
-	}
-	number, err := s.leases.Number()
-	return lease.Lease{Addresses: c.addresses, Incarnation: number}, err
 }
 
 func diskError(err error) error {

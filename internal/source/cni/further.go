@@ -2,7 +2,6 @@ package cni
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 
@@ -24,14 +23,7 @@ func (s *Server) Attach(ctx context.Context, want network.Interface) error {
 		}
 	}
 	if want.Overlay != "" {
-		c.network, c.overlay, c.MTU = want.Network, attach.Overlay{Name: want.Overlay, Subnets: want.Subnets}, want.MTU
-		if want.Terms.Type != "" {
-			text, err := json.Marshal(want.Terms)
-			if err != nil {
-				return fmt.Errorf("keep by which terms %s has its addresses: %w", c, err)
-			}
-			c.overlay.Terms = string(text)
-		}
+		c.network, c.overlay, c.MTU = want.Network, attach.Overlay{Name: want.Overlay, Subnets: want.Subnets, Terms: want.Terms.Text()}, want.MTU
 	}
 	done, err := s.take(ctx, c.key())
 	if err != nil {

@@ -26,6 +26,7 @@
 package grant
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 
@@ -48,6 +49,18 @@ type Terms struct {
 // Equal tells whether two ask for the same.
 func (t Terms) Equal(o Terms) bool {
 	return t.Type == o.Type && t.Config == o.Config && t.Claim == o.Claim && t.Made == o.Made && t.Owner == o.Owner && slices.Equal(t.Asked, o.Asked)
+}
+
+// Text is their form in a record of a NIC, in JSON; empty: nothing was granted.
+func (t Terms) Text() string {
+	if t.Type == "" {
+		return ""
+	}
+	text, err := json.Marshal(t)
+	if err != nil {
+		return "" // of texts and addresses: it can be written
+	}
+	return string(text)
 }
 
 // Moves tells whether another node may take the addresses over while the NIC is there.

@@ -287,13 +287,6 @@ func (b *Book) Take(r state.Reader, owner string, of [2]string, asked []netip.Ad
 	return got, err
 }
 
-// Number gives an attachment whose addresses are no business of this node's an incarnation number, and nothing else.
-func (b *Book) Number() (uint32, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.incarnation()
-}
-
 // Owner is who holds the addresses of an attachment: the container ID, a slash and the interface, which has none.
 func Owner(containerID, ifname string) string { return containerID + "/" + ifname }
 

@@ -3,12 +3,37 @@ package lease
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/pool"
 )
+
+// Asker is an attachment that wants addresses.
+type Asker struct {
+	Owner          string // see Owner
+	Namespace, Pod string
+	Network        uint32       // 0: the pod network
+	Addresses      []netip.Addr // those that it asks for; of an overlay network all that it has
+}
+
+// Give is Take, of the pool that the pod names. In an overlay network addresses are given by the whole cluster, or stated by the pod: an attachment there gets an
+// incarnation number, and has the addresses that it asks for.
+func (b *Book) Give(ctx context.Context, db *state.DB, a Asker, now func() time.Time) (Lease, error) {
+	if a.Network == 0 {
+		of, err := b.Pools(ctx, db, a.Owner, a.Namespace, a.Pod, now)
+		if err != nil {
+			return Lease{}, err
+		}
+		return b.Take(db.Snapshot(), a.Owner, of, a.Addresses, now())
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	number, err := b.incarnation()
+	return Lease{Addresses: a.Addresses, Incarnation: number}, err
+}
 
 // Pools names those that a pod's addresses come from (IPv4, IPv6; empty: the node's own prefixes), once this node has room in them. Where the cluster has
 // any, a pod that is not known yet is waited for: its annotations, and those of its namespace, say it. Then the operator is: it gives what the pod needs.
