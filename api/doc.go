@@ -11,7 +11,7 @@
 // programs.
 package api
 
-//go:generate go tool -modfile=../tools/crdgen/go.mod controller-gen object paths=./cilium/... paths=./cncf/... paths=./weftnet/... paths=./whereabouts/...
+//go:generate go tool -modfile=../tools/crdgen/go.mod controller-gen object paths=./cilium/... paths=./cncf/... paths=./kubevirt/... paths=./weftnet/... paths=./whereabouts/...
 //go:generate go tool -modfile=../tools/crdgen/go.mod controller-gen crd:crdVersions=v1,generateEmbeddedObjectMeta=false paths=./cilium/... paths=./cncf/... paths=./weftnet/... output:crd:dir=../deploy/chart/crds
 //go:generate sh -c "install -m 644 $(go list -m -f {{.Dir}} sigs.k8s.io/network-policy-api)/config/crd/experimental/policy.networking.k8s.io_clusternetworkpolicies.yaml ../deploy/chart/crds/"
 //go:generate sh -c "go run -C ../tools/protogen . -root $PWD -import $(go list -m -f {{.Dir}} github.com/cilium/cilium)/api/v1"

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,15 @@ const (
 
 // LabelVMName is the label with a virtual machine's name.
 const LabelVMName = "vm.kubevirt.io/name"
+
+// byKubeVirt are keys of labels that KubeVirt itself gives to pods of machines, whatever the machines say (its staging/src/kubevirt.io/api/core/v1/types.go).
+var byKubeVirt = []string{
+	"kubevirt.io", "kubevirt.io/created-by", "kubevirt.io/nodeName", "kubevirt.io/migrationJobUID", "kubevirt.io/migrationTargetNodeName",
+	"kubevirt.io/migration-target-start-timestamp", "kubevirt.io/outdatedLauncherImage", LabelVMName, "vmi.kubevirt.io/id",
+}
+
+// IsKubeVirts tells whether KubeVirt itself gives pods the label with this key.
+func IsKubeVirts(key string) bool { return slices.Contains(byKubeVirt, key) }
 
 // claimed begins the keys that only the cluster may give out.
 const claimed = "io.cilium.k8s."
