@@ -50,6 +50,8 @@ var defaults = mustParse(
 	`!kubevirt\.io/created-by$`,
 	`!kubevirt\.io/nodeName$`,
 	`!kubevirt\.io/migrationJobUID$`,
+	`!kubevirt\.io/migrationTargetNodeName$`,
+	`!kubevirt\.io/outdatedLauncherImage$`, // of all that ran when KubeVirt was upgraded
 	`!kubevirt\.io/migration-target-start-timestamp$`,
 	`!vmi\.kubevirt\.io/id$`,
 	`!vm\.kubevirt\.io/name$`, // stable over restarts and migrations, but one per machine
