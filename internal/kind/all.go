@@ -15,6 +15,7 @@ import (
 	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/cilium"
 	"weftnet.io/weftnet/internal/language/kubernetes"
+	"weftnet.io/weftnet/internal/language/kubevirt"
 	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/language/redirect"
 	"weftnet.io/weftnet/internal/language/tiered"
@@ -157,6 +158,16 @@ var All = []Kind{
 		Name: "PodInterface", Group: weftnet, Resource: attachment.InterfaceResource, Namespaced: true, New: of[attachment.PodInterface](),
 		Readers: Agent, Optional: true,
 		fill: one(func(*table.Tables) *state.Table[attachment.Peer] { return attachment.Peers }, attachment.PeerRow, byName[*attachment.PodInterface]),
+	},
+	{
+		Name: "VirtualMachine", Group: virtual, Resource: kubevirt.MachineResource, Namespaced: true, New: of[kubevirt.VirtualMachine](),
+		Readers: Agent | Inventory, Optional: true, Guest: kubevirt.Name,
+		fill: one(func(*table.Tables) *state.Table[kubevirt.Machine] { return kubevirt.Machines }, kubevirt.Row, byName[*kubevirt.VirtualMachine]),
+	},
+	{
+		Name: "VirtualMachineInstance", Group: virtual, Resource: kubevirt.InstanceResource, Namespaced: true, New: of[kubevirt.VirtualMachineInstance](),
+		Readers: Agent | Inventory, Optional: true, Guest: kubevirt.Name,
+		fill: one(func(*table.Tables) *state.Table[kubevirt.Instance] { return kubevirt.Instances }, kubevirt.InstanceRow, byName[*kubevirt.VirtualMachineInstance]),
 	},
 }
 

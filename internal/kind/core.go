@@ -12,7 +12,6 @@ import (
 
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/language/attachment"
-	"weftnet.io/weftnet/internal/lb"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -192,7 +191,7 @@ func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) 
 			end.Node = unique.Make(*e.NodeName).Value()
 		}
 		if e.Hints != nil {
-			end.Hints = &lb.Hints{}
+			end.Hints = some(end.Hints)
 			for _, n := range e.Hints.ForNodes {
 				end.Hints.ForNodes = append(end.Hints.ForNodes, n.Name)
 			}
@@ -204,6 +203,9 @@ func endpointSliceRow(s *discoveryv1.EndpointSlice) (table.EndpointSlice, bool) 
 	}
 	return row, true
 }
+
+// some is what a pointer may point to, empty.
+func some[T any](*T) *T { return new(T) }
 
 // addresses parses what is an address, and leaves out the rest. An IPv4-mapped address becomes the IPv4 one.
 func addresses(text ...string) []netip.Addr { return appendAddresses(nil, text...) }

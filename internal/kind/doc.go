@@ -24,6 +24,7 @@
 //	CiliumLocalRedirectPolicy            -> redirects (package table/redirect)
 //	OverlayNetwork                       -> overlay-networks (package table/overlay)
 //	PodInterface                         -> peers (package table/peer)
+//	VirtualMachine, VirtualMachineInstance -> machines, machine-instances (package table/machine), of pods of this node
 //	CiliumNetworkPolicy, CiliumClusterwideNetworkPolicy, NetworkPolicy, ClusterNetworkPolicy, MultiNetworkPolicy -> Policies (package language)
 //
 // # Invariants

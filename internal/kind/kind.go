@@ -16,6 +16,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/kubevirt"
 	"weftnet.io/weftnet/internal/language/multi"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
@@ -45,18 +46,20 @@ type Group struct {
 	schema.GroupVersion
 	Custom  bool // its kinds exist once their CRDs are installed
 	install func(*runtime.Scheme) error
+	Foreign bool // … which come with another product, and not with the chart
 }
 
 var (
-	core         = &Group{corev1.SchemeGroupVersion, false, corev1.AddToScheme}
-	discovery    = &Group{discoveryv1.SchemeGroupVersion, false, discoveryv1.AddToScheme}
-	networking   = &Group{networkingv1.SchemeGroupVersion, false, networkingv1.AddToScheme}
-	ciliumIO     = &Group{v2.SchemeGroupVersion, true, v2.AddToScheme}
-	alpha        = &Group{v2alpha1.SchemeGroupVersion, true, v2alpha1.AddToScheme}
-	tiers        = &Group{schema.GroupVersion(v1alpha2.GroupVersion), true, v1alpha2.Install}
-	multiNetwork = &Group{multi.Version, true, multi.Install}
-	cncf         = &Group{attachment.DefinitionVersion, true, attachment.InstallDefinition}
-	weftnet      = &Group{attachment.InterfaceVersion, true, attachment.InstallInterface}
+	core         = &Group{corev1.SchemeGroupVersion, false, corev1.AddToScheme, false}
+	discovery    = &Group{discoveryv1.SchemeGroupVersion, false, discoveryv1.AddToScheme, false}
+	networking   = &Group{networkingv1.SchemeGroupVersion, false, networkingv1.AddToScheme, false}
+	ciliumIO     = &Group{v2.SchemeGroupVersion, true, v2.AddToScheme, false}
+	alpha        = &Group{v2alpha1.SchemeGroupVersion, true, v2alpha1.AddToScheme, false}
+	tiers        = &Group{schema.GroupVersion(v1alpha2.GroupVersion), true, v1alpha2.Install, false}
+	multiNetwork = &Group{multi.Version, true, multi.Install, false}
+	cncf         = &Group{attachment.DefinitionVersion, true, attachment.InstallDefinition, false}
+	weftnet      = &Group{attachment.InterfaceVersion, true, attachment.InstallInterface, false}
+	virtual      = &Group{kubevirt.Version, true, kubevirt.Install, true}
 )
 
 // Kind is one kind of API objects.
@@ -74,6 +77,8 @@ type Kind struct {
 
 	// Narrow is what the agent of a node asks for; nil: all objects.
 	Narrow func(node string) metav1.ListOptions
+	// Guest names what the agent of a node reads of the kind, for each pod of its node; empty: nothing. Nil: it reads what Narrow says.
+	Guest func(table.Pod) (name string)
 	// Optional is a kind whose CRD a cluster may lack: then there are none, and neither agent nor operator waits for it.
 	Optional bool
 
@@ -106,9 +111,9 @@ func (k *Kind) Gaps(o Object, w gap.World) ([]gap.Gap, bool) {
 	return k.gaps(o, w), true
 }
 
-// CRD is the file of the chart that has the CRD of a kind; empty: Kubernetes brings the kind along.
+// CRD is the file of the chart that has the CRD of a kind; empty: Kubernetes, or another product, brings the kind along.
 func (k *Kind) CRD() string {
-	if !k.Custom {
+	if !k.Custom || k.Foreign {
 		return ""
 	}
 	return k.Group.Group + "_" + k.Resource + ".yaml"
@@ -162,7 +167,7 @@ func Groups(readers Reader) (out []*Group) {
 }
 
 func allGroups() []*Group {
-	return []*Group{core, discovery, networking, ciliumIO, alpha, tiers, cncf, multiNetwork, weftnet}
+	return []*Group{core, discovery, networking, ciliumIO, alpha, tiers, cncf, multiNetwork, weftnet, virtual}
 }
 
 // Install teaches a scheme the types of all kinds. Its error is that two types claim one name.

@@ -118,6 +118,9 @@ func (r *Rows) first(tx *state.Tx, k *Kind, t marker) {
 	}
 }
 
+// Listed notes that all objects of a kind which this node needs are in.
+func (r *Rows) Listed(tx *state.Tx, k *Kind) { r.first(tx, k, r.kinds[k.Name].fills()) }
+
 func byName[O metav1.Object](o O) state.Key { return table.ObjectKey(o.GetNamespace(), o.GetName()) }
 
 // mapped is a kind whose objects make one row each, or none.

@@ -13,6 +13,8 @@
 //   - Events of all kinds reach the tables in the order in which they came, as many per transaction as have piled up.
 //   - An object that makes no sense makes no row; it never stops the watch of the others.
 //   - Kinds that have CRDs are not asked for before these exist.
+//   - Of kinds that pods name objects of, only those objects are followed which pods of this node name, each by itself, as kubelets follow
+//     what pods mount: the API server finds who watches one object without asking all.
 //
 // # Example
 //

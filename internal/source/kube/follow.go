@@ -28,13 +28,18 @@ import (
 
 // follow keeps the rows of one resource up to date until ctx ends.
 func (s *Source) follow(ctx context.Context, r resource) {
+	s.reflect(ctx, r, &store{s, ctx, s.rows.Of(r.Kind)})
+}
+
+// reflect keeps a store up to date with what there is of one resource.
+func (s *Source) reflect(ctx context.Context, r resource, into cache.ReflectorStore) {
 	var example any = r.New()
 	if r.metadata {
 		example = &metav1.PartialObjectMetadata{}
 	}
 	backoff := wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 7, Cap: 30 * time.Second}
 	clock := stoppable{ctx: ctx}
-	reflector := cache.NewReflectorWithOptions(s.listWatch(r), example, &store{s, ctx, s.rows.Of(r.Kind)},
+	reflector := cache.NewReflectorWithOptions(s.listWatch(r), example, into,
 		cache.ReflectorOptions{Name: r.Resource, TypeDescription: r.Name, Clock: clock, Backoff: &backoff})
 	again := backoff.DelayWithReset(clock, 2*time.Minute)
 	_ = again.Until(ctx, true, true, func(ctx context.Context) (bool, error) {
@@ -125,36 +130,48 @@ func cause(err error) string {
 	return err.Error()
 }
 
+// rarely is how many times less often is looked for kinds of other products: most clusters lack them for ever.
+const rarely = 12
+
 // whenPresent calls start for each resource that has a CRD once the API server serves it, and returns after the last.
 func (s *Source) whenPresent(ctx context.Context, missing []resource, start func(resource)) {
 	said, none := false, map[string]bool{}
 	for len(missing) > 0 {
 		served, err := s.served(ctx, v2.SchemeGroupVersion)
 		crds := len(served) > 0 // an API server that has just begun may not know any yet
-		for _, g := range kind.Groups(kind.Agent) {
-			if !g.Custom || g.GroupVersion == v2.SchemeGroupVersion {
+		asked := map[schema.GroupVersion]bool{v2.SchemeGroupVersion: true}
+		for _, r := range missing {
+			if asked[r.GroupVersion] {
 				continue
 			}
-			if others, failed := s.served(ctx, g.GroupVersion); err == nil {
+			asked[r.GroupVersion] = true
+			if others, failed := s.served(ctx, r.GroupVersion); err == nil {
 				err = failed
 				maps.Copy(served, others)
 			}
 		}
 		var still []resource
 		var names []string
+		wait := s.poll * rarely
 		for _, r := range missing {
 			if served[r.Resource] {
 				start(r)
-			} else {
-				still, names = append(still, r), append(names, r.Resource)
-				if r.Optional && crds && err == nil && !none[r.Resource] {
-					none[r.Resource] = true
-					_ = (&store{s, ctx, s.rows.Of(r.Kind)}).Replace(nil, "") // its error is that of ctx
-				}
+				continue
+			}
+			still = append(still, r)
+			if !r.Foreign {
+				names = append(names, r.Resource)
+			}
+			if r.Optional && crds && err == nil && !none[r.Resource] {
+				none[r.Resource] = true
+				_ = (&store{s, ctx, s.rows.Of(r.Kind)}).Replace(nil, "") // its error is that of ctx
+			}
+			if !r.Foreign || !none[r.Resource] {
+				wait = s.poll
 			}
 		}
 		missing = still
-		if err == nil && len(missing) > 0 && !said {
+		if err == nil && len(names) > 0 && !said {
 			said = true
 			s.config.Log.Info("waiting for CRDs: install those of the chart (deploy/chart/crds)", "missing", names)
 		}
@@ -162,7 +179,7 @@ func (s *Source) whenPresent(ctx context.Context, missing []resource, start func
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(s.poll):
+			case <-time.After(wait):
 			}
 		}
 	}

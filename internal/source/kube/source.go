@@ -32,6 +32,7 @@ type Config struct {
 type Source struct {
 	config   Config
 	db       *state.DB
+	tables   *table.Tables
 	rows     *kind.Rows
 	clients  map[schema.GroupVersion]*rest.RESTClient
 	metadata metadata.Interface
@@ -46,7 +47,7 @@ func New(c Config, db *state.DB, t *table.Tables) (*Source, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Source{
-		config: c, db: db, rows: kind.NewRows(t, c.Node, c.Flags), clients: map[schema.GroupVersion]*rest.RESTClient{},
+		config: c, db: db, tables: t, rows: kind.NewRows(t, c.Node, c.Flags), clients: map[schema.GroupVersion]*rest.RESTClient{},
 		health: &health{log: c.Log, failing: map[string]string{}},
 		ops:    make(chan func(*state.Tx), 1024), poll: 5 * time.Second,
 	}
@@ -115,7 +116,7 @@ func (s *Source) Run(ctx context.Context) error {
 			all.Go(func() { s.follow(ctx, r) })
 		}
 	}
-	all.Go(func() { s.whenPresent(ctx, later, func(r resource) { all.Go(func() { s.follow(ctx, r) }) }) })
+	all.Go(func() { s.whenPresent(ctx, later, func(r resource) { all.Go(func() { s.begin(ctx, r) }) }) })
 	s.write(ctx)
 	all.Wait()
 	return ctx.Err()

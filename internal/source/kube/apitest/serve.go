@@ -57,13 +57,22 @@ const tiered, tieredGroup = "clusternetworkpolicies", "policy.networking.k8s.io"
 
 // custom tells whether the resources of a group have CRDs.
 func custom(group string) bool {
-	return group == "cilium.io" || group == tieredGroup || group == "whereabouts.cni.cncf.io"
+	return group == "cilium.io" || group == tieredGroup || group == virtual || group == "whereabouts.cni.cncf.io"
+}
+
+// virtual is the group of machines.
+const virtual = "kubevirt.io"
+
+// has tells whether a resource that has a CRD is of a group.
+func has(group, resource string) bool {
+	home, other := map[string]string{tiered: tieredGroup, "virtualmachines": virtual, "virtualmachineinstances": virtual}[resource]
+	return other && home == group || !other && group != tieredGroup && group != virtual
 }
 
 func (s *Server) discover(w http.ResponseWriter, p target) {
 	list := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: p.apiVersion()}
 	for name := range s.served {
-		if (name == tiered) == (p.group == tieredGroup) {
+		if has(p.group, name) {
 			list.APIResources = append(list.APIResources, metav1.APIResource{Name: name})
 		}
 	}
@@ -131,6 +140,7 @@ func kindOf(p target) string {
 		"podinterfaces": "PodInterface", "overlaynetworks": "OverlayNetwork", "multi-networkpolicies": "MultiNetworkPolicy",
 		"ippools": "IPPool", "overlappingrangeipreservations": "OverlappingRangeIPReservation", "nodeslicepools": "NodeSlicePool",
 		"networks": "Network", "network-attachment-definitions": "NetworkAttachmentDefinition", "deployments": "Deployment",
+		"virtualmachines": "VirtualMachine", "virtualmachineinstances": "VirtualMachineInstance",
 	}[p.resource]
 }
 

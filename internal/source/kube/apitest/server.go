@@ -89,7 +89,7 @@ func (s *Server) Config() *rest.Config {
 	return &rest.Config{Host: s.http.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}}
 }
 
-// Serve makes resources of cilium.io/v2 exist, or clusternetworkpolicies.
+// Serve makes resources of cilium.io/v2 exist, or clusternetworkpolicies, or those of kubevirt.io.
 func (s *Server) Serve(resources ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
