@@ -7,6 +7,7 @@
 // these labels, it has an identity and a policy set, and other nodes may know where it is:
 //
 //	Attachments + Pods + Namespaces + Configs  -> labels      Workloads
+//	Machines, Instances, of a machine's pod    -> its labels  Workloads        (in the place of the pod's: table/machine)
 //	Policies, Services that ask for a label    -> that label  Workloads
 //	labels without a number                    -> a claim     IdentityClaims   (sink/kube makes a CiliumIdentity)
 //	labels + Identities                        -> identity    Workloads        (Identity, Set)

@@ -11,6 +11,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/state/dependent"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/machine"
 	"weftnet.io/weftnet/internal/table/mirror"
 )
 
@@ -25,6 +26,7 @@ type workloads struct {
 	config *state.Memo[config]
 	having *dependent.Keys[identity.Labels] // NICs by the labels of their identity
 	asked  *dependent.Keys[string]          // by the labels of their pods that the filter leaves out
+	in     *dependent.Keys[state.Key]       // by the machine in their pods
 }
 
 // config is what the configuration says of labels.
@@ -43,6 +45,12 @@ func newWorkloads(t *table.Tables) state.AnyDerivation {
 		Inputs: []state.Input{
 			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key { return []state.Key{t.Attachments.Key(a)} }),
 			state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return w.ofPod(r, p.Namespace, p.Name) }),
+			state.On(machine.Machines, func(_ state.Reader, m machine.Machine) []state.Key {
+				return slices.Collect(w.in.On(machine.Machines.Key(m)))
+			}),
+			state.On(machine.Instances, func(_ state.Reader, i machine.Instance) []state.Key {
+				return slices.Collect(w.in.On(machine.Instances.Key(i)))
+			}),
 			state.On(t.Namespaces, w.ofNamespace),
 			state.On(t.Identities, w.ofIdentity),
 			state.On(t.SetStatuses, w.ofSet),
@@ -132,7 +140,7 @@ func (w *workloads) read(r state.Reader) config {
 }
 
 func (w *workloads) begin() {
-	w.having, w.asked = dependent.New[identity.Labels](), dependent.New[string]()
+	w.having, w.asked, w.in = dependent.New[identity.Labels](), dependent.New[string](), dependent.New[state.Key]()
 }
 
 // identify gives a NIC the labels of its identity, and files it under them and under the labels that the filter leaves out.
@@ -146,11 +154,18 @@ func (w *workloads) identify(r state.Reader, key state.Key, pod table.Pod, names
 	return labels
 }
 
-// podOf finds the pod that a NIC was made for, and its namespace.
+// podOf finds the pod that a NIC was made for, with the labels that count for policy, and its namespace.
 func (w *workloads) podOf(r state.Reader, a table.Attachment) (table.Pod, table.Namespace, bool) {
 	pod, ok := w.t.Pods.One(r, table.ObjectKey(a.Namespace, a.Pod))
 	if !ok || !mirror.Of(pod, a.UID) {
 		return table.Pod{}, table.Namespace{}, false
+	}
+	if guest, runs := machine.Of(r, pod); runs {
+		w.in.Set(w.t.Attachments.Key(a), table.ObjectKey(guest.Namespace, guest.Name))
+		if guest.Lacks != "" {
+			return table.Pod{}, table.Namespace{}, false
+		}
+		pod.Labels = guest.Labels(pod)
 	}
 	namespace, ok := w.t.Namespaces.One(r, state.Join(a.Namespace))
 	return pod, namespace, ok
@@ -159,6 +174,7 @@ func (w *workloads) podOf(r state.Reader, a table.Attachment) (table.Pod, table.
 func (w *workloads) compute(r state.Reader, key state.Key) []table.Workload {
 	w.having.Set(key)
 	w.asked.Set(key)
+	w.in.Set(key)
 	a, ok := w.t.Attachments.One(r, key)
 	if !ok {
 		return nil
