@@ -47,6 +47,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/grant"
+	"weftnet.io/weftnet/internal/table/machine"
 	"weftnet.io/weftnet/internal/table/mirror"
 	"weftnet.io/weftnet/internal/table/network"
 	"weftnet.io/weftnet/internal/table/overlay"
@@ -79,7 +80,7 @@ type deriver struct{ t *table.Tables }
 
 func (d deriver) inputs() []state.Input {
 	t := d.t
-	return []state.Input{
+	return append(machine.Inputs(t, d.ofPod),
 		state.On(t.Attachments, func(r state.Reader, a table.Attachment) []state.Key {
 			if a.Further.First != "" {
 				return []state.Key{table.AttachmentKey(a.ContainerID, a.Further.First)}
@@ -98,8 +99,7 @@ func (d deriver) inputs() []state.Input {
 				return d.asking(r)
 			}
 			return nil
-		}),
-	}
+		}))
 }
 
 // ofPod names the first NICs of a pod.
@@ -147,16 +147,16 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		one.Interface, one.Definition, one.Lacks, one.Advice, one.Missing = a.Interface, definition, lacks, advice, missing
 		why = append(why, one)
 	}
-	requests, gaps := Requests(pod)
+	requests, said, no := asked(r, pod)
 	owner := ownerOf(pod.Owner)
-	if len(gaps) > 0 {
-		trouble.Lacks, trouble.Advice = complaint(cncfv1.NetworksAnnotation, gaps), "the pod keeps the NICs that it has until the annotation makes sense"
+	if no != nil {
+		trouble.Lacks, trouble.Advice = no.lacks, no.advice
 		return made, append(why, trouble)
 	}
 	for n, q := range requests {
 		i := network.Interface{
 			ContainerID: a.ContainerID, First: a.Interface, Interface: q.Interface, Number: uint32(n + 1), Netns: a.Netns,
-			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name, Request: q.Text(), Owner: owner,
+			Namespace: a.Namespace, Pod: a.Pod, UID: pod.UID, Definition: q.Namespace + "/" + q.Name, Request: said[n].Text(), Owner: owner,
 		}
 		one := trouble
 		one.Number, one.Interface, one.Definition = i.Number, i.Interface, i.Definition
@@ -166,6 +166,9 @@ func (d deriver) compute(r state.Reader, key state.Key) (want []network.Interfac
 		}
 		definition, row, no := d.define(r, i.Namespace, q)
 		i.Policy = row.Policy
+		if no == nil {
+			q = kept(r, pod, definition, q)
+		}
 		waits := false
 		if no == nil && definition.Overlay() != "" {
 			definition, no = d.overlaid(r, &i, definition, q)
@@ -297,15 +300,14 @@ func complete(i *network.Interface, definition attachment.Definition, wire strin
 // Needs of a pod's first NIC: all others that the pod asks for.
 func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment) []table.Need) {
 	d := deriver{t}
-	inputs := []state.Input{
+	inputs := append(machine.Inputs(t, d.ofPod),
 		state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return d.ofPod(r, t.Pods.Key(p)) }),
 		state.On(network.Troubles, func(_ state.Reader, w network.Trouble) []state.Key {
 			return []state.Key{table.AttachmentKey(w.ContainerID, w.First)}
 		}),
 		state.On(grant.Orders, firstOfOrder),
 		state.On(grant.Grants, firstOfGrant),
-		state.On(grant.TakenAddresses, firstOfTaken),
-	}
+		state.On(grant.TakenAddresses, firstOfTaken))
 	return inputs, func(r state.Reader, a table.Attachment) (needs []table.Need) {
 		pod, known := podOf(t, r, a)
 		if !known || !serves(a) {
@@ -318,9 +320,9 @@ func Needs(t *table.Tables) ([]state.Input, func(state.Reader, table.Attachment)
 		if w, ok := why[a.Interface]; ok {
 			needs = append(needs, table.Need{What: cncfv1.DefaultNetworkAnnotation, Lacks: w.Lacks, Advice: w.Advice})
 		}
-		requests, gaps := Requests(pod)
-		if len(gaps) > 0 {
-			return append(needs, table.Need{What: "further NICs", Lacks: complaint(cncfv1.NetworksAnnotation, gaps), Advice: "correct the annotation"})
+		requests, _, no := asked(r, pod)
+		if no != nil {
+			return append(needs, table.Need{What: "further NICs", Lacks: no.lacks, Advice: no.advice})
 		}
 		for _, q := range requests {
 			n := table.Need{

@@ -67,8 +67,8 @@ func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
 	if !known {
 		return list
 	}
-	requests, gaps := Requests(pod)
-	if len(gaps) > 0 {
+	requests, _, no := asked(r, pod)
+	if no != nil {
 		return list
 	}
 	for _, q := range requests {
@@ -83,6 +83,7 @@ func (d deriver) orders(r state.Reader, key state.Key) (list []grant.Order) {
 		if there[q.Interface] || no != nil || !definition.Granted() {
 			continue
 		}
+		q = kept(r, pod, definition, q)
 		i.Terms = definition.Terms(q, pod.Owner)
 		if q.MAC != nil {
 			i.MAC = q.MAC.String()

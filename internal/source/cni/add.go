@@ -105,7 +105,7 @@ func (s *Server) make(ctx context.Context, c *call) (a table.Attachment, kept <-
 		a.Multus = s.byMultus(c) || a.Further.First != ""
 	}
 	if a.MAC == "" {
-		a.MAC = attach.MAC(c.containerID, c.ifname)
+		a.MAC = attach.MAC(c.named(), c.ifname)
 	}
 	got, err := s.leases.Give(ctx, s.DB, lease.Asker{Owner: c.owner(), Namespace: c.namespace, Pod: c.pod, Network: c.network, Addresses: c.addresses}, s.Now)
 	if err != nil {

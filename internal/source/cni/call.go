@@ -18,6 +18,7 @@ import (
 	"weftnet.io/weftnet/internal/source/cni/lease"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/machine"
 )
 
 // config is the network configuration, what this plugin reads of it. Unknown keys are left alone, as CNI wants.
@@ -194,6 +195,17 @@ func (c *call) ask(field string, list []string) error {
 		}
 	}
 	return nil
+}
+
+// named is what a NIC's MAC address is made of: the container, or the virtual machine that KubeVirt names the pod after, whose guest is to have
+// the same at each start. No device has two such NICs on its segment: each is alone with the host side of its pair.
+func (c *call) named() string {
+	if name, launched := strings.CutPrefix(c.pod, machine.Launcher); launched {
+		if end := strings.LastIndexByte(name, '-'); end > 0 {
+			return "vm/" + c.namespace + "/" + name[:end]
+		}
+	}
+	return c.containerID
 }
 
 func (c *call) askMAC(fromArgs string) error {
