@@ -240,20 +240,23 @@ func timeText(t *timestamppb.Timestamp, layout string) string {
 	return t.AsTime().Format(layout)
 }
 
-// hosts names both ends: pod, else service, else domain names, else address; with the port where there is one.
+// hosts names both ends: virtual machine, else pod, else service, else domain names, else address; with the port where there is one.
 func (p *Printer) hosts(f *flowpb.Flow) (src, dst string) {
 	if f.GetIP() == nil {
 		return p.paint(cyan, clean(f.GetEthernet().GetSource())), p.paint(cyan, clean(f.GetEthernet().GetDestination()))
 	}
 	from, to, _ := Ports(f)
-	return p.host(f.GetIP().GetSource(), from, f.GetSource(), f.GetSourceService(), f.GetSourceNames()),
-		p.host(f.GetIP().GetDestination(), to, f.GetDestination(), f.GetDestinationService(), f.GetDestinationNames())
+	x := ExtraOf(f)
+	return p.host(f.GetIP().GetSource(), from, x.Source.VM, f.GetSource(), f.GetSourceService(), f.GetSourceNames()),
+		p.host(f.GetIP().GetDestination(), to, x.Destination.VM, f.GetDestination(), f.GetDestinationService(), f.GetDestinationNames())
 }
 
-func (p *Printer) host(ip string, port uint16, e *flowpb.Endpoint, s *flowpb.Service, names []string) string {
+func (p *Printer) host(ip string, port uint16, machine string, e *flowpb.Endpoint, s *flowpb.Service, names []string) string {
 	name := ip
 	if p.o.IPTranslation {
 		switch {
+		case machine != "":
+			name = machine
 		case e.GetPodName() != "":
 			name = path.Join(e.GetNamespace(), e.GetPodName())
 		case s.GetName() != "":

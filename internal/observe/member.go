@@ -8,6 +8,7 @@ import (
 	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/observe/cache"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
 )
 
 // Further knows the NICs of networks that are not that of pods.
@@ -16,6 +17,10 @@ type Further interface {
 	At(r state.Reader, network uint32, at netip.Addr) End
 	Rests() []cache.Versioned // what answers rest on
 }
+
+// Machine is the name of the virtual machine in a pod with these labels, of whichever node; local is the pod if it is of this node. Empty: there is
+// none.
+type Machine func(local table.Pod, pod string, labels identity.Labels) string
 
 // End is a NIC at an address. Zero: none is known.
 type End struct {

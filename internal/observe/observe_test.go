@@ -38,6 +38,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/machine"
 )
 
 // epoch is when the kernel of these tests booted.
@@ -107,7 +108,7 @@ func observer(t *testing.T, change func(*Options)) *Observer {
 	t.Helper()
 	tables, db := world(t)
 	o := Options{
-		Node: "n1", Version: "1", Capacity: 8,
+		Node: "n1", Version: "1", Capacity: 8, Machine: machine.In,
 		Now: func() time.Time { return epoch.Add(time.Minute) }, Mono: func() int64 { return int64(time.Minute) }, UUID: func() [16]byte { return [16]byte{1} },
 	}
 	change(&o)
@@ -153,7 +154,7 @@ func TestFlowsNameTheClusterAsItIsCalledNow(t *testing.T) {
 
 func TestAFlowHasTheTextThatTheDecidingRulesAsksFor(t *testing.T) {
 	tables, db := world(t)
-	n := newResolver(tables, nil)
+	n := newResolver(tables, nil, nil)
 	if d := n.decisionOf(db.Snapshot(), 9); !slices.Equal(d.log, []string{"ticket 7"}) || len(d.policies) != 2 {
 		t.Errorf("%+v", d)
 	}
@@ -671,7 +672,7 @@ func FuzzAnyRecordIsDecodedOrRefused(f *testing.F) {
 	f.Add(syn(func(*abi.Event) {}))
 	f.Add(syn(func(e *abi.Event) { e.Type, e.Flags, e.Rules = abi.EventTrace, 255, 9 }))
 	tables, db := table.New()
-	n := newResolver(tables, nil)
+	n := newResolver(tables, nil, nil)
 	f.Fuzz(func(t *testing.T, record []byte) {
 		seen := &Flow{node: &origin{}}
 		if decode(record, seen) != nil {

@@ -45,6 +45,7 @@ type Options struct {
 	Log      *slog.Logger
 
 	Further Further // nil: there is no other network than that of pods
+	Machine Machine // nil: there are no virtual machines
 
 	// Lost tells how many records the kernel has held back, and when, until ctx ends (package loss). Nil: it is not known.
 	Lost func(ctx context.Context, tell func(number uint64, first, last time.Time))
@@ -104,7 +105,7 @@ func New(tables *table.Tables, db *state.DB, o Options) *Observer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	observer := &Observer{
-		o: o, db: db, tables: tables, resolver: newResolver(tables, o.Further), journal: journal.New[Flow](o.Capacity), started: o.Now(),
+		o: o, db: db, tables: tables, resolver: newResolver(tables, o.Further, o.Machine), journal: journal.New[Flow](o.Capacity), started: o.Now(),
 		events: agentevent.New(tables, db, o.Now), namespaces: map[string]time.Time{},
 	}
 	observer.Redact(redact.Rules{})

@@ -23,6 +23,7 @@ import (
 type resolver struct {
 	tables   *table.Tables
 	further  Further // nil: there is no other network than that of pods
+	machine  Machine // nil: there are no virtual machines
 	ends     cache.Cache[endpoint, *party]
 	devices  cache.Cache[uint32, *flowpb.NetworkInterface]
 	deciders cache.Cache[uint32, *decision] // by number of the list of rules
@@ -45,8 +46,8 @@ type party struct {
 	device   *flowpb.NetworkInterface // of its NIC on this node; nil: it has none, or not in the pod network
 }
 
-func newResolver(t *table.Tables, further Further) *resolver {
-	n := &resolver{tables: t, further: further}
+func newResolver(t *table.Tables, further Further, machine Machine) *resolver {
+	n := &resolver{tables: t, further: further, machine: machine}
 	n.ends = cache.Cache[endpoint, *party]{Find: n.end, Tables: []cache.Versioned{t.Workloads, t.Attachments, t.Endpoints, t.Identities, t.Configs, t.Pods, t.Devices}}
 	if further != nil {
 		n.ends.Tables = append(n.ends.Tables, further.Rests()...)
@@ -131,28 +132,16 @@ func (n *resolver) end(r state.Reader, who endpoint) *party {
 	}
 	if out.GetPodName() != "" {
 		local, _ := n.tables.Pods.One(r, table.ObjectKey(out.GetNamespace(), out.GetPodName()))
-		p.place.VM = machine(local, out.GetNamespace(), out.GetPodName(), labels)
+		if n.machine != nil {
+			if name := n.machine(local, out.GetPodName(), labels); name != "" {
+				p.place.VM = out.GetNamespace() + "/" + name
+			}
+		}
 		if made := local.Made; made.Name != "" {
 			out.Workloads = []*flowpb.Workload{{Kind: made.Kind, Name: made.Name}}
 		}
 	}
 	return p
-}
-
-// launcher begins the names of the pods in which KubeVirt runs virtual machines: virt-launcher-NAME-x7k2p.
-const launcher = "virt-launcher-"
-
-// machine is the virtual machine in a pod: as the pod of this node says, else by the name that KubeVirt gives such pods.
-func machine(local table.Pod, namespace, pod string, labels identity.Labels) string {
-	if name := local.Labels[identity.LabelVMName]; name != "" {
-		return namespace + "/" + name
-	}
-	name, launched := strings.CutPrefix(pod, launcher)
-	end := strings.LastIndexByte(name, '-')
-	if kind, _ := labels.Value("k8s:kubevirt.io"); kind != "virt-launcher" || !launched || end <= 0 {
-		return ""
-	}
-	return namespace + "/" + name[:end]
 }
 
 // device has the name inside the pod, if it is a pod's.

@@ -30,6 +30,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/machine"
 )
 
 // Node is where flows come from.
@@ -55,7 +56,7 @@ type Flows struct {
 
 // New prepares them.
 func New(n Node) (*Flows, error) {
-	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log, Further: member.Members{Tables: n.Tables}}
+	o := observe.Options{Node: n.Name, Version: n.Version, Log: n.Log, Further: member.Members{Tables: n.Tables}, Machine: machine.In}
 	f := &Flows{log: n.Log, files: export.NewNumbers()}
 	if n.Datapath != nil {
 		events, err := ring.Open(n.Datapath.Map("events"))

@@ -81,6 +81,7 @@ var printed = []string{
 	"destination.namespace", "destination.pod_name", "Type", "node_name", "source_names", "destination_names", "l7", "event_type", "source_service",
 	"destination_service", "is_reply", "debug_capture_point", "Summary", "ip_trace_id", "traffic_direction", "policy_match_type", "policy_log",
 	"ingress_allowed_by", "ingress_denied_by", "egress_allowed_by", "egress_denied_by",
+	"extensions", // names of virtual machines
 }
 
 // fields are those that are asked for; nil: all.

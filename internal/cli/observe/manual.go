@@ -13,10 +13,11 @@ passed: to-endpoint, to-stack, to-overlay, to-network; or close, whose summary s
 how long, and what it carried. Times are UTC.
 
 FILTERS  A flow is shown if it matches every kind of filter that is given; of one kind, any value is enough.
---pod, --namespace, --ip, --label, --service, --port and --identity match either end, their --from- and --to-
+--pod, --vm, --namespace, --ip, --label, --service, --port and --identity match either end, their --from- and --to-
 forms one end. --not negates the filter after it. A pod or service is [NAMESPACE/]PREFIX; without a namespace
 (and without --namespace) it is looked for in namespace default, and /PREFIX in all. A pod's name may be that of the virtual machine
-which runs in it.
+which runs in it; --vm takes such a machine's whole name. Lines name machines in the place of their pods, if the agent that saw the
+flow knows them.
 
 WHICH FLOWS  The agent keeps the last few thousand. Without --last, --first, --since, --until, --all or
 --follow, the last ` + fmt.Sprint(usualLast) + ` that match are shown; of a file all.
@@ -32,6 +33,9 @@ const flowsExamples = `  # what is denied in namespace shop, as it happens, and 
 
   # drops of the last five minutes that no policy asked for
   weft observe --since 5m --type drop --not --drop-reason-desc POLICY_DENIED
+
+  # what a virtual machine sends and is sent, whichever pod it runs in
+  weft observe --all --vm shop/database-vm
 
   # connections of the database as they end: how, after how long, packets and bytes each way
   weft observe -f --pod shop/db --type close

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"weftnet.io/weftnet/internal/cli/mistake"
+	"weftnet.io/weftnet/internal/flow"
 )
 
 func TestAFileIsReadAsAServer(t *testing.T) {
@@ -98,6 +99,49 @@ func TestAPodThatIsNotThereMayBeAMachine(t *testing.T) {
 	}
 	if _, errs, _ := run(t, in.String(), "--input-file", "-", "--pod", "shop/virt-launcher-vm-database"); errs != "" {
 		t.Errorf("have %s", errs)
+	}
+}
+
+func TestAMachineIsNamedAndFoundByItsName(t *testing.T) {
+	s := &scene{}
+	for _, vm := range []string{"shop/db", "shop/db-2", "other/db", ""} {
+		s.add(func(f *flowpb.Flow) {
+			f.Destination.PodName = "virt-launcher-x-12345"
+			if in, _, named := strings.Cut(vm, "/"); named {
+				f.Destination.Namespace = in
+			}
+			f.Extensions = flow.Extra{Destination: flow.Place{VM: vm}}.Extension()
+		})
+	}
+	var in strings.Builder
+	for _, r := range s.list {
+		text, err := r.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Write(append(bytes.ReplaceAll(text, []byte("\n"), nil), '\n'))
+	}
+	for args, want := range map[string]string{
+		"":                         "shop/db:5432 shop/db-2:5432 other/db:5432 shop/virt-launcher-x-12345:5432",
+		"--vm shop/db":             "shop/db:5432",
+		"--to-vm db":               "shop/db:5432 other/db:5432",
+		"--from-vm db":             "",
+		"-n shop --vm db":          "shop/db:5432",
+		"--not --vm shop/db":       "shop/db-2:5432 other/db:5432 shop/virt-launcher-x-12345:5432",
+		"--ip-translation=false":   "10.0.0.9:5432 10.0.0.9:5432 10.0.0.9:5432 10.0.0.9:5432",
+		"--vm shop/db --vm db-2":   "shop/db:5432 shop/db-2:5432",
+		"--vm shop/db --to-port 1": "",
+	} {
+		out, errs, err := run(t, in.String(), append([]string{"--input-file", "-"}, strings.Fields(args)...)...)
+		var have []string
+		for line := range strings.SplitSeq(out, "\n") {
+			if _, rest, ok := strings.Cut(line, "-> "); ok {
+				have = append(have, strings.Fields(rest)[0])
+			}
+		}
+		if strings.Join(have, " ") != want || err != nil {
+			t.Errorf("%s: have %q, %v %s", args, have, err, errs)
+		}
 	}
 }
 

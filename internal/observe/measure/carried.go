@@ -78,16 +78,17 @@ func (c *carried) add(pods []Pod, out, in flow.Carried, labels ...string) {
 	}
 }
 
-// machineOf is the name of the virtual machine that a pod runs: as its label says, or its name (virt-launcher-NAME-12345).
+// machineOf is the name of the virtual machine that a pod runs: as the pod's name has it (virt-launcher-NAME-12345), else its label, which may be the
+// name that the guest gives itself, and is known only while a policy asks for it.
 func machineOf(e *flowpb.Endpoint) string {
+	name, ok := strings.CutPrefix(e.GetPodName(), "virt-launcher-")
+	if i := strings.LastIndexByte(name, '-'); ok && i > 0 {
+		return name[:i]
+	}
 	for _, l := range e.GetLabels() {
 		if name, ok := strings.CutPrefix(l, "k8s:vm.kubevirt.io/name="); ok {
 			return name
 		}
-	}
-	name, ok := strings.CutPrefix(e.GetPodName(), "virt-launcher-")
-	if i := strings.LastIndexByte(name, '-'); ok && i > 0 {
-		return name[:i]
 	}
 	return ""
 }

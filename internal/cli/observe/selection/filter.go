@@ -30,6 +30,7 @@ type pair struct {
 	namespaces [3][]string // either, from, to
 	denied     bool        // verdict DENIED was said
 	raw        []*flowpb.FlowFilter
+	machines   [2]machines // for flows from, and for flows to
 }
 
 // end says which end of a flow a flag is about.
@@ -107,6 +108,7 @@ func (v *filterValue) Set(value string) error {
 func (p *pair) conflict() error {
 	for _, about := range []struct{ both, one []string }{
 		{[]string{"pod"}, []string{"from-pod", "to-pod"}},
+		{[]string{"vm"}, []string{"from-vm", "to-vm"}},
 		{[]string{"namespace", "all-namespaces"}, []string{
 			"from-pod", "to-pod", "from-namespace", "to-namespace", "from-all-namespaces", "to-all-namespaces", "from-service", "to-service",
 		}},
@@ -179,6 +181,8 @@ func (p *pair) filters() ([]*flowpb.FlowFilter, error) {
 			return nil, err
 		}
 	}
+	p.machines[0].narrow(&p.from)
+	p.machines[1].narrow(&p.to)
 	list := []*flowpb.FlowFilter{&p.from, &p.to}
 	if proto.Equal(&p.from, &p.to) {
 		list = list[:1]
@@ -374,6 +378,7 @@ func parseIdentity(text string) (uint32, error) {
 func allFlags() []filterFlag {
 	list := sided("pod", "", "pod of either end: [NAMESPACE/]PREFIX",
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourcePod }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationPod }, nonEmpty)
+	list = append(list, machineFlags()...)
 	list = append(list, namespaceFlags()...)
 	list = append(list, sided("fqdn", "", "domain name of either end, with * for any characters",
 		func(f *flowpb.FlowFilter) *[]string { return &f.SourceFqdn }, func(f *flowpb.FlowFilter) *[]string { return &f.DestinationFqdn }, asIs)...)

@@ -7,6 +7,7 @@ import (
 
 	flowpb "github.com/cilium/cilium/api/v1/flow"
 	observerpb "github.com/cilium/cilium/api/v1/observer"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // launcher begins the names of the pods in which KubeVirt runs virtual machines: virt-launcher-NAME-x7k2p. So the beginning of a
@@ -72,5 +73,66 @@ func (m *Machines) Note(r *observerpb.GetFlowsResponse) {
 			m.noted[machine] = true
 			fmt.Fprintf(m.out, "%s is virtual machine %s, in pod %s\n", name, machine, e.GetPodName())
 		}
+	}
+}
+
+// machines are expressions (CEL) of which one must be true of an end; nil: none need be.
+type machines struct{ source, destination []string }
+
+// narrow lets a filter match flows of these machines alone. A flow names them in its extension, for which filters have no field.
+func (m machines) narrow(f *flowpb.FlowFilter) {
+	for _, any := range [][]string{m.source, m.destination} {
+		if len(any) == 0 {
+			continue
+		}
+		all := "(" + strings.Join(any, " || ") + ")"
+		if f.GetExperimental() == nil {
+			f.Experimental = &flowpb.FlowFilter_Experimental{}
+		}
+		list := f.GetExperimental().GetCelExpression()
+		if len(list) == 0 {
+			f.Experimental.CelExpression = []string{all}
+		}
+		for i := range list {
+			list[i] = "(" + list[i] + ") && " + all
+		}
+	}
+}
+
+// machineFlags take [NAMESPACE/]NAME of a virtual machine, all of it.
+func machineFlags() []filterFlag {
+	add := func(e end) func(*pair, string) error {
+		return func(p *pair, name string) error {
+			for _, part := range strings.Split(name, "/") {
+				if len(validation.IsDNS1123Subdomain(part)) > 0 || strings.Count(name, "/") > 1 {
+					return fmt.Errorf("%q is no name of a virtual machine: [NAMESPACE/]NAME", name)
+				}
+			}
+			of := func(side string) string {
+				if strings.Contains(name, "/") {
+					return fmt.Sprintf("_flow.extensions.%s.vm == '%s'", side, name)
+				}
+				return fmt.Sprintf("_flow.extensions.%s.vm.endsWith('/%s')", side, name)
+			}
+			from, to := &p.machines[0], &p.machines[1]
+			if e != destination {
+				from.source = append(from.source, of("source"))
+			}
+			if e == source {
+				to.source = append(to.source, of("source"))
+			}
+			if e != source {
+				to.destination = append(to.destination, of("destination"))
+			}
+			if e == destination {
+				from.destination = append(from.destination, of("destination"))
+			}
+			return nil
+		}
+	}
+	return []filterFlag{
+		{name: "vm", usage: "virtual machine of either end: [NAMESPACE/]NAME; without a namespace of any", set: add(either)},
+		{name: "from-vm", usage: "the same of the source only", set: add(source)},
+		{name: "to-vm", usage: "the same of the destination only", set: add(destination)},
 	}
 }
