@@ -136,10 +136,10 @@ func (q question) names(numbers []identity.Number) []string {
 		key := state.Join(uint32(n))
 		before := len(found)
 		for e := range q.t.Endpoints.By(q.r, table.ByIdentity, key) {
-			found[e.Namespace+"/"+e.Name] = true
+			found[q.ofEndpoint(e).name] = true
 		}
 		for w := range q.t.Workloads.By(q.r, table.ByIdentity, key) {
-			found[w.Namespace+"/"+w.Pod] = true
+			found[q.ofWorkload(w).name] = true
 		}
 		if len(found) == before {
 			i, _ := q.t.Identities.One(q.r, key)
@@ -180,7 +180,7 @@ func (q question) podAt(r policy.Range) string {
 	}
 	for e := range q.t.Endpoints.All(q.r) {
 		if slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return a.WithZone("") == r.Prefix.Addr() }) {
-			return e.Namespace + "/" + e.Name
+			return q.ofEndpoint(e).name
 		}
 	}
 	return ""

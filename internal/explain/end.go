@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/internal/policy"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/machine"
 )
 
 // end is one end of a connection.
@@ -122,7 +123,7 @@ func (q question) find(name string, p port) ([]end, error) {
 	if a, err := netip.ParseAddr(name); err == nil {
 		return q.byAddress(a.Unmap(), p)
 	}
-	if n, ok := reserved(name); ok {
+	if n, ok := notation.Reserved(name); ok {
 		return []end{ofNumber(n)}, nil
 	}
 	if node, ok := strings.CutPrefix(name, notation.Node); ok {
@@ -136,8 +137,10 @@ func (q question) find(name string, p port) ([]end, error) {
 	if !ok || namespace == "" || object == "" {
 		return nil, fmt.Errorf("%q is no namespace/name, no address, no node:NAME and no entity (host, remote-node, world, …)", name)
 	}
-	if e, ok := q.pod(namespace, object); ok {
-		return []end{e}, nil
+	for _, pod := range append([]string{object}, machine.Running(q.t, q.r, namespace, object)...) {
+		if e, ok := q.pod(namespace, pod); ok {
+			return []end{e}, nil
+		}
 	}
 	if s, ok := q.t.Services.One(q.r, table.ObjectKey(namespace, object)); ok {
 		if ends := q.backends(s, atService, p, netip.Addr{}); len(ends) > 0 {
@@ -160,15 +163,6 @@ func (q question) similar(namespace, name string) string {
 		return "; of a pod on the host network ask for its node, node:NAME"
 	}
 	return "; there is " + strings.Join(found, ", ")
-}
-
-func reserved(name string) (identity.Number, bool) {
-	for _, n := range identity.ReservedNumbers() {
-		if n.Name() == name {
-			return n, true
-		}
-	}
-	return 0, false
 }
 
 func ofNumber(n identity.Number) end {
@@ -197,12 +191,12 @@ func (q question) pod(namespace, name string) (end, bool) {
 }
 
 func (q question) ofWorkload(w table.Workload) end {
-	return end{name: w.Namespace + "/" + w.Pod, number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), owns: q.owns(w.Namespace, w.Pod, w.Addresses)}
+	return end{name: machine.Title(q.t, q.r, w.Namespace, w.Pod, w.Labels), number: w.Identity, labels: w.Labels, ports: named(w.NamedPorts), governed: true, node: q.localNode(), owns: q.owns(w.Namespace, w.Pod, w.Addresses)}
 }
 
 func (q question) ofEndpoint(e table.Endpoint) end {
 	i, _ := q.t.Identities.One(q.r, state.Join(uint32(e.Identity)))
-	return end{name: e.Namespace + "/" + e.Name, number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), owns: q.owns(e.Namespace, e.Name, e.Addresses)}
+	return end{name: machine.Title(q.t, q.r, e.Namespace, e.Name, i.Labels), number: e.Identity, labels: i.Labels, ports: named(e.NamedPorts), governed: true, node: q.nodeAt(e.Node), owns: q.owns(e.Namespace, e.Name, e.Addresses)}
 }
 
 // owns are the addresses of a pod in the network of the question.

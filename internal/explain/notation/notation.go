@@ -24,11 +24,22 @@ import (
 	"strconv"
 	"strings"
 
+	"weftnet.io/weftnet/internal/identity"
 	"weftnet.io/weftnet/internal/policy"
 )
 
 // Node begins the name of a node where a person says who an end is.
 const Node = "node:"
+
+// Reserved is the identity that an entity's name stands for: host, world, kube-apiserver.
+func Reserved(name string) (identity.Number, bool) {
+	for _, n := range identity.ReservedNumbers() {
+		if n.Name() == name {
+			return n, true
+		}
+	}
+	return 0, false
+}
 
 // Port is what is asked for of the end that serves.
 type Port struct {
