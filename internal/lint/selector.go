@@ -48,7 +48,7 @@ func (c *checker) selectors(o *object) {
 		for _, e := range r.Elements() {
 			for i := range e.Endpoints {
 				field := fmt.Sprintf("%s.%sEndpoints[%d]", e.Field, e.Prefix, i)
-				labels := labelsText(e.Endpoints[i].MatchLabels)
+				labels := key.Text(e.Endpoints[i].MatchLabels)
 				if namesNamespace(e.Endpoints[i]) {
 					labels = ""
 				}
@@ -169,7 +169,7 @@ func (c *checker) kubernetesPeer(o *object, p networkingv1.NetworkPolicyPeer, fi
 	c.podKeys(o, p.PodSelector, field+".podSelector")
 	alone := o.kubernetes.DeepCopy()
 	alone.Spec = networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{From: []networkingv1.NetworkPolicyPeer{p}}}}
-	labels := labelsText(p.PodSelector.MatchLabels)
+	labels := key.Text(p.PodSelector.MatchLabels)
 	if p.NamespaceSelector != nil {
 		labels = ""
 	}
@@ -212,7 +212,22 @@ func (c *checker) peer(o *object, s identity.Selector, field, labels string) {
 	if there := c.subjectsIn(s, own); len(there) > 0 {
 		c.add(o, Warning, "namespace-scope", field, fmt.Sprintf("without a namespace the selector stays in the policy's own, %s, and does not match pods of other namespaces; other policies here select %s in namespace %s, none in %s", own, labels, strings.Join(there, ", "), own),
 			fmt.Sprintf("%s in namespace %s", labels, there[0]), scopeFix(o, there[0]))
+	} else if meant := c.machineCalled(s); meant != "" {
+		c.add(o, Warning, "namespace-scope", field, fmt.Sprintf("without a namespace the selector stays in the policy's own, %s, and does not match pods of other namespaces", own), meant, "")
 	}
+}
+
+// machineCalled is the virtual machine that has a value which the selector asks for as its name; empty: there is none.
+func (c *checker) machineCalled(s identity.Selector) (text string) {
+	for _, l := range c.workloads {
+		name, runs := l.Value(identity.SourceK8s + ":" + identity.LabelVMName)
+		in, _ := l.Value(keyNamespace)
+		is := fmt.Sprintf("virtual machine %s/%s, which has not this label", in, name)
+		if runs && (text == "" || is < text) && slices.ContainsFunc(s.Requirements(), func(r identity.Requirement) bool { return len(r.Values) == 1 && r.Values[0] == name }) {
+			text = is
+		}
+	}
+	return text
 }
 
 func scopeFix(o *object, namespace string) string {
@@ -284,7 +299,7 @@ func (c *checker) elsewhere(s identity.Selector) string {
 	if there := c.namespacesOf(s); len(there) > 0 {
 		return "those in namespace " + strings.Join(there, ", ")
 	}
-	return ""
+	return c.machineCalled(s)
 }
 
 // fixFor is how to reach the one other namespace that has what the selector looks for.
@@ -319,12 +334,4 @@ func (c *checker) subjectsIn(s identity.Selector, own string) []string {
 func withCluster(s identity.Selector, cluster string) identity.Selector {
 	return identity.NewSelector(append(slices.Clone(s.Requirements()),
 		identity.Requirement{Key: identity.SourceK8s + ":" + identity.LabelCluster, Operator: identity.In, Values: []string{cluster}})...)
-}
-
-func labelsText(labels map[string]string) string {
-	var text []string
-	for _, key := range slices.Sorted(maps.Keys(labels)) {
-		text = append(text, key+"="+labels[key])
-	}
-	return strings.Join(text, ", ")
 }

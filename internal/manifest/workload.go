@@ -84,9 +84,10 @@ func Workloads(objects []*Object, cluster string, labels func(identity.Pod) iden
 			namespaces[o.Name] = n.Labels
 		}
 	}
+	all := guestsOf(objects)
 	for _, o := range objects {
 		depth, ok := workloadKinds[o.Kind]
-		if !ok {
+		if !ok || all.shown(o) {
 			continue
 		}
 		var t template
@@ -110,6 +111,7 @@ func Workloads(objects []*Object, cluster string, labels func(identity.Pod) iden
 		if err != nil {
 			continue
 		}
+		t.Metadata.Labels = all.labels(o, t.Metadata.Labels)
 		out = append(out, t.workload(o, cluster, labels, namespaces))
 	}
 	return out

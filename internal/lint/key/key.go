@@ -22,6 +22,7 @@ package key
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -117,4 +118,13 @@ func closest(name string) string {
 		}
 	}
 	return ""
+}
+
+// Text is labels in words, in order.
+func Text(labels map[string]string) string {
+	var text []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		text = append(text, key+"="+labels[key])
+	}
+	return strings.Join(text, ", ")
 }

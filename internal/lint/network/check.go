@@ -66,6 +66,7 @@ func Check(objects []*manifest.Object, problems []manifest.Problem) []lint.Findi
 			check(c, w)
 		}
 	}
+	c.guests(objects)
 	c.sameAddress(all)
 	c.sameWire()
 	slices.SortStableFunc(c.findings, func(a, b lint.Finding) int {

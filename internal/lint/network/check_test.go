@@ -222,3 +222,17 @@ f.yaml:29:55: error: pod plant/web metadata.annotations.k8s.v1.cni.cncf.io/netwo
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+func TestAMachineIsHeldAgainstItsPodAndServices(t *testing.T) {
+	objects, problems := read(t, "networks.yaml", "machines.yaml")
+	goldentest.Equal(t, "testdata/machines.txt", text(only(network.Check(objects, problems), "machines.yaml")))
+}
+
+func only(findings []lint.Finding, file string) (list []lint.Finding) {
+	for _, f := range findings {
+		if f.File == file {
+			list = append(list, f)
+		}
+	}
+	return list
+}
