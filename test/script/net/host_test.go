@@ -102,6 +102,10 @@ func weft(l *line) error {
 	switch socket := n.Where()[5]; {
 	case slices.Contains([]string{"status", "table", "service"}, args[0]), args[0] == "net" && args[1] != "check", strings.HasPrefix(strings.Join(args, " "), "uninstall kube-proxy"):
 		args = append(args, socket)
+	case args[0] == "policy" && (args[1] == "explain" || args[1] == "effective"):
+		args = append(args, socket)
+	case args[0] == "observe":
+		args = append(args, "--server=unix://"+n.Hubble())
 	case args[0] == "uninstall":
 		args = append(args, n.Where()...)
 	}
