@@ -172,6 +172,12 @@ var Table = []Capability{
 		},
 	},
 	{
+		State: Works, Topic: "Virtual machines",
+		Text: "those of KubeVirt: `ips`, `mac` and `macAddress` of a machine count for its further NICs, whose MAC addresses stay when it starts elsewhere; labels of its template " +
+			"count for policies of every kind at once; flows, `weft observe --vm` and `weft policy explain` name it, and not its pod ([docs/virtual-machines.md](docs/virtual-machines.md)).",
+		Scripts: []string{"labels_of_a_machine_count_while_it_runs", "a_machine_has_its_addresses_on_another_node_when_its_own_is_lost"},
+	},
+	{
 		State: Works, Topic: "Checking further networks",
 		Text: "`weft net check` says what is wrong with NetworkAttachmentDefinitions and with what asks for them, pods and virtual machines, before they are " +
 			"applied, also as an admission webhook: what is named and is not there, with what lies near; what is defined twice; addresses that no NIC can have.",
@@ -271,7 +277,7 @@ var Table = []Capability{
 		Keys: []string{"tunnel-protocol=geneve", "ipam=eni", "ipam=multi-pool"},
 	},
 
-	{State: Absent, Topic: "Secondary networks", Text: "a gateway out of overlay networks, bond, OVS and SR-IOV, a first NIC by another plugin; care for virtual machines beyond the pods that they run in"},
+	{State: Absent, Topic: "Secondary networks", Text: "a gateway out of overlay networks, bond, OVS and SR-IOV, a first NIC by another plugin; DHCP for guests of virtual machines, a MAC address of their own behind macvlan, and their live migration"},
 	{
 		State: Absent, Topic: "Edges", Text: "egress gateways, BGP, L2 announcements, Ingress, Gateway API and other uses of Envoy",
 		Kinds: []string{"CiliumEgressGatewayPolicy", "CiliumBGPClusterConfig", "CiliumL2AnnouncementPolicy", "CiliumEnvoyConfig"},
