@@ -11,6 +11,7 @@ import (
 	kubevirtv1 "weftnet.io/weftnet/api/kubevirt/v1"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 	"weftnet.io/weftnet/internal/state"
+	"weftnet.io/weftnet/internal/table"
 	"weftnet.io/weftnet/internal/table/machine"
 )
 
@@ -54,22 +55,36 @@ func TestMachinesAreReadOnceTheirCRDIsThereAndOnlyThoseOfThisNodesPods(t *testin
 	w := start(t, server, nil)
 	synced(w, machine.Machines)
 	synced(w, machine.Instances)
-	const header, instances = "Namespace  Name  NICs  Labels\n", "Namespace  Name  Machine  NICs  Labels\n"
-	await(w, machine.Machines, header)
+	await := func(want string) {
+		t.Helper()
+		var have string
+		until(w, machine.Machines, func(s *state.Snapshot) bool {
+			var list []string
+			for m := range machine.Machines.All(s) {
+				list = append(list, m.Name+"="+m.Labels["app"])
+			}
+			have = strings.Join(list, " ")
+			return have == want
+		}, func() string { return have + ", want " + want })
+	}
+	await("")
 
 	server.Serve("virtualmachines", "virtualmachineinstances")
-	await(w, machine.Machines, header+"shop       db          app=db")
-	await(w, machine.Instances, instances+"shop       db    db")
+	await("db=db")
+	until(w, machine.Instances, func(s *state.Snapshot) bool {
+		i, _ := machine.Instances.One(s, table.ObjectKey("shop", "db"))
+		return i.Machine == "db" && machine.Instances.Len(s) == 1
+	}, func() string { return "want that of db alone" })
 	server.Put(virtual+"virtualmachines/db", machineWith("sql"))
-	await(w, machine.Machines, header+"shop       db          app=sql")
+	await("db=sql")
 
 	// A machine comes, and one moves away.
 	server.Put(podsPath+"virt-launcher-off-1", podOn("n1", guestLabels("off")))
-	await(w, machine.Machines, header+"shop       db          app=sql\nshop       off         app=off")
+	await("db=sql off=off")
 	server.Delete(podsPath + "virt-launcher-db-1")
-	await(w, machine.Machines, header+"shop       off         app=off")
+	await("off=off")
 	server.Delete(virtual + "virtualmachines/off")
-	await(w, machine.Machines, header)
+	await("")
 	mu.Lock()
 	defer mu.Unlock()
 	for path := range asked {
