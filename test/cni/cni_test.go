@@ -121,8 +121,6 @@ func TestCheckFindsWhatIsBroken(t *testing.T) {
 	check("as it was made", false)
 	change(netlink.AddrDel)
 	check("an address is gone", true)
-	change(netlink.AddrAdd)
-	check("it is there again", false)
 	if err := s.lib.DelNetworkList(t.Context(), list, rt); err != nil {
 		t.Error(err)
 	}
