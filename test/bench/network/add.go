@@ -77,9 +77,10 @@ func (v variant) asks(pod int) string {
 	return string(text)
 }
 
-// script waits until it is let go, and then calls the plugin $0 with the configuration $1, and the plugin $2 with each that follows. Without a
+// script enters the agent's control group, so that what it starts has no less of a CPU, waits until it is let go, and then calls the plugin $0 with the configuration $1, and the plugin $2 with each that follows. Without a
 // first plugin it calls only the others.
-const script = `echo >&4; exec 4>&-; read -r go <&3; exec 3<&-
+const script = `for f in $WEFT_GROUP; do echo $$ >"$f"; done
+echo >&4; exec 4>&-; read -r go <&3; exec 3<&-
 weft="$0"; first="$1"; delegate="$2"; shift 2
 [ -z "$weft" ] || "$weft" <"$first" || exit
 i=0
@@ -111,7 +112,7 @@ func (b Bench) call(n *nettest.Node, p *nettest.Pod, weft, command string, byHan
 	defer waiting.Close()
 	shell := exec.Command("/bin/sh", append([]string{"-c", script, weft, first, b.Find("macvlan")}, byHand...)...)
 	var out bytes.Buffer
-	shell.Env, shell.Stdout, shell.Stderr, shell.ExtraFiles = append(c.Env, "CNI_PATH="+strings.Join(b.Plugins, ":")), &out, &out, []*os.File{go1, waits}
+	shell.Env, shell.Stdout, shell.Stderr, shell.ExtraFiles = append(c.Env, "CNI_PATH="+strings.Join(b.Plugins, ":"), "WEFT_GROUP="+strings.Join(b.group, " ")), &out, &out, []*os.File{go1, waits}
 	err = n.Namespace.Start(shell)
 	go1.Close()
 	waits.Close()
@@ -140,6 +141,7 @@ func Adds(ctx context.Context, b Bench) (s report.Section, err error) {
 		return s, err
 	}
 	defer g.Close()
+	b.group = g.Procs()
 	c, n, err := b.Node("network-adds", g)
 	if err != nil {
 		return s, err

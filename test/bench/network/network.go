@@ -38,6 +38,8 @@ type Bench struct {
 	Kubeconfig string        // of an API server that claims use besides one in memory; empty: none
 	Node       func(name string, g *cgroup.Group) (*nettest.Cluster, *nettest.Node, error)
 	Progress   func(format string, args ...any)
+
+	group []string // cgroup.procs files of the control group that calls are made in
 }
 
 // plugins are those that the agent calls.
