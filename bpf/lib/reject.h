@@ -23,7 +23,7 @@ static __always_inline __be16 reject_fold(__s64 sum)
 	return ~sum;
 }
 
-/* What the error says. mtu 0: nobody listens at the port; else the packet is longer than that (RFC 1191 4, RFC 4443 3.2). */
+/* What the error says. mtu 0: no server is at the port; else the packet is longer than that (RFC 1191 4, RFC 4443 3.2). */
 static __always_inline int reject_write4(struct __sk_buff *skb, struct packet *p, __u32 quoted, __s64 sum, __u32 mtu)
 {
 	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = REJECT_TTL, .protocol = IPPROTO_ICMP };

@@ -40,7 +40,7 @@ type Derivation[R Row] struct {
 	db     *DB
 	feeds  []inputFeed
 	woken  *bell.Bell
-	rung   chan struct{} // who runs it waits for that; nil: nobody does
+	rung   chan struct{} // who runs it waits for that; nil: no loop does
 	last   *Snapshot     // up to which the inputs have been followed
 	rows   map[Key][]Key // derivation key -> Out keys it makes, sorted
 	makers map[Key][]Key // Out key -> derivation keys that make it, sorted; more than one is a conflict

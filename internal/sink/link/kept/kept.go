@@ -1,4 +1,4 @@
-// Package kept reads what an earlier agent has kept on disk, as facts that nobody repeats.
+// Package kept reads what an earlier agent has kept on disk, which no source tells once more.
 //
 // # Invariants
 //
