@@ -11,10 +11,10 @@ var Table = []Capability{
 	},
 	{
 		State: Works, Topic: "Addresses",
-		Text:    "pools carved by the operator, or `node.spec.podCIDRs`; dual-stack, IPv4 only, IPv6 only.",
+		Text:    "pools carved by the operator, or `node.spec.podCIDRs`; dual-stack, IPv4 only, IPv6 only; CiliumPodIPPools that pods or namespaces name.",
 		Keys:    []string{"ipam=cluster-pool", "ipam=kubernetes", "enable-ipv6=false", "enable-ipv4=false"},
-		Kinds:   []string{"CiliumNode"},
-		Scripts: []string{"a_cluster_may_have_one_family_only"},
+		Kinds:   []string{"CiliumNode", "CiliumPodIPPool"},
+		Scripts: []string{"a_cluster_may_have_one_family_only", "pods_have_addresses_of_the_pools_that_they_name"},
 	},
 	{
 		State: Works, Topic: "Connectivity",

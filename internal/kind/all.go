@@ -12,11 +12,11 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/cilium"
 	"weftnet.io/weftnet/internal/language/kubernetes"
 	"weftnet.io/weftnet/internal/language/kubevirt"
 	"weftnet.io/weftnet/internal/language/multi"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/language/redirect"
 	"weftnet.io/weftnet/internal/language/tiered"
 	"weftnet.io/weftnet/internal/state"
@@ -134,7 +134,7 @@ var All = []Kind{
 	{
 		Name: "CiliumPodIPPool", Group: alpha, Resource: v2alpha1.PodIPPoolResource, New: of[v2alpha1.CiliumPodIPPool](),
 		Readers: everywhere, Optional: true, gaps: poolGaps,
-		fill: one(func(*table.Tables) *state.Table[attachment.Pool] { return attachment.Pools }, attachment.PoolRow,
+		fill: one(func(*table.Tables) *state.Table[netobject.Pool] { return netobject.Pools }, netobject.PoolRow,
 			func(o *v2alpha1.CiliumPodIPPool) state.Key { return state.Join(o.Name) }),
 	},
 	{
@@ -143,21 +143,21 @@ var All = []Kind{
 		Conditions: status(func(o *v2.CiliumLoadBalancerIPPool) *[]metav1.Condition { return &o.Status.Conditions }),
 	},
 	{
-		Name: "NetworkAttachmentDefinition", Group: cncf, Resource: attachment.DefinitionResource, Namespaced: true,
-		New: of[attachment.NetworkAttachmentDefinition](), Readers: everywhere | Webhook, Optional: true, gaps: definitionGaps,
-		fill: one(func(*table.Tables) *state.Table[attachment.Named] { return attachment.Table }, attachment.Row, byName[*attachment.NetworkAttachmentDefinition]),
+		Name: "NetworkAttachmentDefinition", Group: cncf, Resource: netobject.DefinitionResource, Namespaced: true,
+		New: of[netobject.NetworkAttachmentDefinition](), Readers: everywhere | Webhook, Optional: true, gaps: definitionGaps,
+		fill: one(func(*table.Tables) *state.Table[netobject.Named] { return netobject.Table }, netobject.Row, byName[*netobject.NetworkAttachmentDefinition]),
 	},
 	{
-		Name: "OverlayNetwork", Group: weftnet, Resource: attachment.OverlayResource, New: of[attachment.OverlayNetwork](),
+		Name: "OverlayNetwork", Group: weftnet, Resource: netobject.OverlayResource, New: of[netobject.OverlayNetwork](),
 		Readers: everywhere, Optional: true, gaps: overlayGaps,
-		Conditions: status(func(o *attachment.OverlayNetwork) *[]metav1.Condition { return &o.Status.Conditions }),
-		fill: one(func(*table.Tables) *state.Table[attachment.Overlay] { return attachment.Overlays }, attachment.OverlayRow,
-			func(o *attachment.OverlayNetwork) state.Key { return state.Join(o.Name) }),
+		Conditions: status(func(o *netobject.OverlayNetwork) *[]metav1.Condition { return &o.Status.Conditions }),
+		fill: one(func(*table.Tables) *state.Table[netobject.Overlay] { return netobject.Overlays }, netobject.OverlayRow,
+			func(o *netobject.OverlayNetwork) state.Key { return state.Join(o.Name) }),
 	},
 	{
-		Name: "PodInterface", Group: weftnet, Resource: attachment.InterfaceResource, Namespaced: true, New: of[attachment.PodInterface](),
+		Name: "PodInterface", Group: weftnet, Resource: netobject.InterfaceResource, Namespaced: true, New: of[netobject.PodInterface](),
 		Readers: Agent, Optional: true,
-		fill: one(func(*table.Tables) *state.Table[attachment.Peer] { return attachment.Peers }, attachment.PeerRow, byName[*attachment.PodInterface]),
+		fill: one(func(*table.Tables) *state.Table[netobject.Peer] { return netobject.Peers }, netobject.PeerRow, byName[*netobject.PodInterface]),
 	},
 	{
 		Name: "VirtualMachine", Group: virtual, Resource: kubevirt.MachineResource, Namespaced: true, New: of[kubevirt.VirtualMachine](),

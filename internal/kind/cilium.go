@@ -11,7 +11,7 @@ import (
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	"weftnet.io/weftnet/internal/identity"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/language/redirect"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
@@ -59,15 +59,15 @@ func redirectGaps(o Object, w gap.World) []gap.Gap {
 }
 
 func poolGaps(o Object, w gap.World) []gap.Gap {
-	return attachment.PoolGaps(o.(*v2alpha1.CiliumPodIPPool), w)
+	return netobject.PoolGaps(o.(*v2alpha1.CiliumPodIPPool), w)
 }
 
 func overlayGaps(o Object, w gap.World) []gap.Gap {
-	return attachment.OverlayGaps(o.(*attachment.OverlayNetwork), w)
+	return netobject.OverlayGaps(o.(*netobject.OverlayNetwork), w)
 }
 
 func definitionGaps(o Object, w gap.World) []gap.Gap {
-	return attachment.Gaps(o.(*attachment.NetworkAttachmentDefinition), w)
+	return netobject.Gaps(o.(*netobject.NetworkAttachmentDefinition), w)
 }
 
 func endpointRow(o *v2.CiliumEndpoint) (table.Endpoint, bool) {

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/internal/language"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/table"
 )
 
@@ -25,7 +25,7 @@ const (
 var protocols = map[corev1.Protocol]uint8{"": 6, corev1.ProtocolTCP: 6, corev1.ProtocolUDP: 17, corev1.ProtocolSCTP: 132}
 
 func namespaceRow(o metav1.Object) (table.Namespace, bool) {
-	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations()), Pools: attachment.PoolsOf(o.GetAnnotations()), NICs: language.FurtherNICs(o.GetAnnotations())}, true
+	return table.Namespace{Name: o.GetName(), Labels: o.GetLabels(), Audit: language.Audits(o.GetAnnotations()), Pools: netobject.PoolsOf(o.GetAnnotations()), NICs: language.FurtherNICs(o.GetAnnotations())}, true
 }
 
 func podRow(p *corev1.Pod) (table.Pod, bool) {
@@ -34,16 +34,16 @@ func podRow(p *corev1.Pod) (table.Pod, bool) {
 		ServiceAccount: p.Spec.ServiceAccountName, Node: p.Spec.NodeName, HostNetwork: p.Spec.HostNetwork,
 		Finished:  p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed,
 		Addressed: p.Status.PodIP != "" && p.DeletionTimestamp == nil,
-		Networks:  attachment.Asked(p.Annotations),
-		Owner:     attachment.Owner(p),
-		Default:   attachment.AskedFirst(p.Annotations),
-		Pools:     attachment.PoolsOf(p.Annotations),
+		Networks:  netobject.Asked(p.Annotations),
+		Owner:     netobject.Owner(p),
+		Default:   netobject.AskedFirst(p.Annotations),
+		Pools:     netobject.PoolsOf(p.Annotations),
 		Ready: p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 			return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 		}),
 	}
 	if row.Networks != "" {
-		row.Joined = attachment.Joined(p.Annotations)
+		row.Joined = netobject.Joined(p.Annotations)
 	}
 	row.Made.Kind, row.Made.Name = madeBy(p)
 	containers := p.Spec.Containers

@@ -15,9 +15,9 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
-	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/language/kubevirt"
 	"weftnet.io/weftnet/internal/language/multi"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -57,8 +57,8 @@ var (
 	alpha        = &Group{v2alpha1.SchemeGroupVersion, true, v2alpha1.AddToScheme, false}
 	tiers        = &Group{schema.GroupVersion(v1alpha2.GroupVersion), true, v1alpha2.Install, false}
 	multiNetwork = &Group{multi.Version, true, multi.Install, false}
-	cncf         = &Group{attachment.DefinitionVersion, true, attachment.InstallDefinition, false}
-	weftnet      = &Group{attachment.InterfaceVersion, true, attachment.InstallInterface, false}
+	cncf         = &Group{netobject.DefinitionVersion, true, netobject.InstallDefinition, false}
+	weftnet      = &Group{netobject.InterfaceVersion, true, netobject.InstallInterface, false}
 	virtual      = &Group{kubevirt.Version, true, kubevirt.Install, true}
 )
 

@@ -12,6 +12,7 @@ import (
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/language/openshift"
 	"weftnet.io/weftnet/internal/operator/additional"
 	"weftnet.io/weftnet/internal/operator/claim"
@@ -27,7 +28,7 @@ func (k *kinds) addNetworks(m manager.Manager, log *slog.Logger) error {
 		k.late(m, func() error { return additional.Add(m, log) }, definitions, openshift.GroupVersion.WithResource(openshift.Resource)),
 		k.late(m, func() error { return claim.Add(m, log) }, definitions, attachment.ClaimVersion.WithResource(attachment.ClaimResource)),
 		k.late(m, func() error { return overlay.Add(m, log) },
-			attachment.InterfaceVersion.WithResource(attachment.OverlayResource), attachment.InterfaceVersion.WithResource(attachment.InterfaceResource)),
+			netobject.InterfaceVersion.WithResource(netobject.OverlayResource), netobject.InterfaceVersion.WithResource(netobject.InterfaceResource)),
 		k.late(m, func() error { return pool.Add(m, log) }, v2alpha1.SchemeGroupVersion.WithResource(v2alpha1.PodIPPoolResource)),
 	)
 }

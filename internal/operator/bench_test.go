@@ -19,6 +19,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/operator/condition"
+	"weftnet.io/weftnet/internal/operator/pace"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
 
@@ -48,7 +49,7 @@ func path(server *apitest.Server, writes int) (*rest.Config, *slow) {
 	c := server.Config()
 	c.QPS = 0
 	c.Wrap(func(next http.RoundTripper) http.RoundTripper { s.RoundTripper = next; return s })
-	return paced(c), s
+	return pace.Of(c), s
 }
 
 // BenchmarkAThousandStatuses is an operator that is new to a cluster with that many policies.

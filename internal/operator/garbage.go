@@ -20,6 +20,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/internal/operator/address"
+	"weftnet.io/weftnet/internal/operator/pace"
 	"weftnet.io/weftnet/internal/sink/kube"
 )
 
@@ -130,7 +131,7 @@ func (s *identities) sweep(ctx context.Context) error {
 func (s *identities) judgeAll(ctx context.Context, list []v2.CiliumIdentity, used map[string]bool) (deleted int, err error) {
 	gone, errs := make([]bool, len(list)), make([]error, len(list))
 	var all errgroup.Group
-	all.SetLimit(writers)
+	all.SetLimit(pace.Writers)
 	for i := range list {
 		all.Go(func() error {
 			o := &list[i]

@@ -35,6 +35,7 @@ import (
 	"weftnet.io/weftnet/internal/operator/claim"
 	"weftnet.io/weftnet/internal/operator/condition"
 	"weftnet.io/weftnet/internal/operator/hubble"
+	"weftnet.io/weftnet/internal/operator/pace"
 	"weftnet.io/weftnet/internal/settings"
 )
 
@@ -57,7 +58,7 @@ type Config struct {
 
 // Run works until ctx ends, which is no error, or until something makes it impossible, such as the loss of the Lease.
 func Run(ctx context.Context, c Config) error {
-	c.API = paced(c.API)
+	c.API = pace.Of(c.API)
 	logger := logr.FromSlogHandler(quiet{c.Log.Handler()})
 	log.SetLogger(logger)
 	klog.SetLogger(logger)

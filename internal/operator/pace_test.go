@@ -20,6 +20,7 @@ import (
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/language"
 	"weftnet.io/weftnet/internal/operator/condition"
+	"weftnet.io/weftnet/internal/operator/pace"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/source/kube/apitest"
 )
@@ -59,7 +60,7 @@ func operatorsClient(t *testing.T, w *world) client.Client {
 	free := rest.CopyConfig(api)
 	free.QPS = -1
 	var both [2]client.Client
-	for i, config := range []*rest.Config{paced(api), free} {
+	for i, config := range []*rest.Config{pace.Of(api), free} {
 		c, err := client.New(config, client.Options{Scheme: newScheme(), Mapper: mapper(), HTTPClient: &http.Client{Transport: far{w.Server}}})
 		if err != nil {
 			t.Fatal(err)
@@ -82,7 +83,7 @@ func TestAThousandStatusesTakeFiveSecondsAtMost(t *testing.T) {
 			return condition.Of(language.KindCilium, o, gap.Default())
 		}}}
 		var queue errgroup.Group
-		queue.SetLimit(many.MaxConcurrentReconciles)
+		queue.SetLimit(pace.Many.MaxConcurrentReconciles)
 		for i := range 1000 {
 			queue.Go(func() error {
 				_, err := s.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shop", Name: fmt.Sprintf("p%d", i)}})
@@ -124,7 +125,7 @@ func TestAHundredIdentitiesGoEachSecond(t *testing.T) {
 }
 
 func TestAPaceThatIsAskedForStands(t *testing.T) {
-	if c := paced(&rest.Config{QPS: 7, Burst: 9}); c.QPS != 7 || c.Burst != 9 {
+	if c := pace.Of(&rest.Config{QPS: 7, Burst: 9}); c.QPS != 7 || c.Burst != 9 {
 		t.Errorf("%v, %d", c.QPS, c.Burst)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"weftnet.io/weftnet/internal/settings"
 )
 
-func pool(bits int, prefixes ...string) settings.Pool {
+func poolOf(bits int, prefixes ...string) settings.Pool {
 	p := settings.Pool{NodeBits: bits}
 	for _, text := range prefixes {
 		p.Prefixes = append(p.Prefixes, netip.MustParsePrefix(text))
@@ -22,11 +22,11 @@ func pool(bits int, prefixes ...string) settings.Pool {
 }
 
 func node(name string, age int, prefixes ...string) holder {
-	return holder{name, time.Unix(int64(1000-age), 0), pool(0, prefixes...).Prefixes}
+	return holder{name, time.Unix(int64(1000-age), 0), poolOf(0, prefixes...).Prefixes}
 }
 
 func TestPrefixesAreAssigned(t *testing.T) {
-	v4, v6 := pool(24, "10.244.0.0/22"), pool(64, "fd00:244::/62")
+	v4, v6 := poolOf(24, "10.244.0.0/22"), poolOf(64, "fd00:244::/62")
 	for name, c := range map[string]struct {
 		pools   []settings.Pool
 		nodes   []holder
@@ -63,7 +63,7 @@ func TestPrefixesAreAssigned(t *testing.T) {
 			map[string]string{"a": "[10.244.2.0/24]", "b": "[10.244.3.0/24]", "c": "[10.244.0.0/24]", "d": "[10.244.1.0/24]"},
 		},
 		"a full pool says so, and what else there is is given": {
-			[]settings.Pool{pool(24, "10.244.0.0/24"), v6},
+			[]settings.Pool{poolOf(24, "10.244.0.0/24"), v6},
 			[]holder{node("n1", 1, "10.244.0.0/24", "fd00:244::/64"), node("n7", 1)},
 			nil,
 			map[string]string{
@@ -72,7 +72,7 @@ func TestPrefixesAreAssigned(t *testing.T) {
 			},
 		},
 		"the second prefix of a pool comes when the first is full": {
-			[]settings.Pool{pool(24, "10.1.0.0/24", "10.2.0.0/24")},
+			[]settings.Pool{poolOf(24, "10.1.0.0/24", "10.2.0.0/24")},
 			[]holder{node("a", 2), node("b", 1)},
 			nil,
 			map[string]string{"a": "[10.1.0.0/24]", "b": "[10.2.0.0/24]"},
@@ -81,7 +81,7 @@ func TestPrefixesAreAssigned(t *testing.T) {
 			[]settings.Pool{v4}, []holder{node("a", 1, "fd00::/64")}, nil, map[string]string{"a": "[fd00::/64 10.244.0.0/24]"},
 		},
 		"the last prefix of all addresses ends the search": {
-			[]settings.Pool{pool(24, "255.255.255.0/24")},
+			[]settings.Pool{poolOf(24, "255.255.255.0/24")},
 			[]holder{node("a", 2), node("b", 1)},
 			nil,
 			map[string]string{"a": "[255.255.255.0/24]", "b": "[] no free /24 in 255.255.255.0/24 for node b (1 in use)"},
@@ -89,7 +89,7 @@ func TestPrefixesAreAssigned(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			resting := map[netip.Prefix]bool{}
-			for _, p := range pool(0, c.resting...).Prefixes {
+			for _, p := range poolOf(0, c.resting...).Prefixes {
 				resting[p] = true
 			}
 			have := map[string]string{}
@@ -107,7 +107,7 @@ func TestPrefixesAreAssigned(t *testing.T) {
 }
 
 func TestAFamilyThatNoKeyNamesIsGivenWhereNodesHaveItOrNoneHasAnything(t *testing.T) {
-	v4, v6 := pool(24, "10.0.0.0/8"), pool(120, "fd00::/104")
+	v4, v6 := poolOf(24, "10.0.0.0/8"), poolOf(120, "fd00::/104")
 	said := v6
 	said.Said = true
 	for name, c := range map[string]struct {
@@ -127,7 +127,7 @@ func TestAFamilyThatNoKeyNamesIsGivenWhereNodesHaveItOrNoneHasAnything(t *testin
 
 func TestNoTwoNodesEverShareAnAddressAndNoNodeLosesItsOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		pools := []settings.Pool{pool(28, "10.0.0.0/24", "10.0.2.0/26"), pool(120, "fd00::/116")}
+		pools := []settings.Pool{poolOf(28, "10.0.0.0/24", "10.0.2.0/26"), poolOf(120, "fd00::/116")}
 		var nodes []holder
 		for i := range rapid.IntRange(1, 30).Draw(t, "nodes") {
 			n := node(fmt.Sprint("n", i), rapid.IntRange(0, 3).Draw(t, "age"))
@@ -163,7 +163,7 @@ func TestNoTwoNodesEverShareAnAddressAndNoNodeLosesItsOwn(t *testing.T) {
 }
 
 func TestASearchInAVastPoolEnds(t *testing.T) {
-	grants := assign([]settings.Pool{pool(120, "fd00::/8")}, []holder{node("a", 2, "fd00::/16"), node("b", 1)}, nil)
+	grants := assign([]settings.Pool{poolOf(120, "fd00::/8")}, []holder{node("a", 2, "fd00::/16"), node("b", 1)}, nil)
 	if p := grants["b"].prefixes; len(p) != 1 || p[0].String() != "fd01::/120" {
 		t.Errorf("b gets %v, want the first prefix behind fd00::/16", p)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"weftnet.io/weftnet/internal/kind"
 	"weftnet.io/weftnet/internal/operator/condition"
+	"weftnet.io/weftnet/internal/operator/pace"
 )
 
 // judgement is how objects of a kind are judged, and what has them judged again.
@@ -85,10 +86,10 @@ func addAllConditions(m manager.Manager, f condition.Facts) (err error) {
 func addConditions(m manager.Manager, f condition.Facts, k *kind.Kind) error {
 	j := judgementOf(m, f, k)
 	if k.Conditions != nil {
-		return j.watch(builder.ControllerManagedBy(m).For(k.New())).WithOptions(many).Complete(&statuses{m.GetClient(), j})
+		return j.watch(builder.ControllerManagedBy(m).For(k.New())).WithOptions(pace.Many).Complete(&statuses{m.GetClient(), j})
 	}
 	changes := predicate.GenerationChangedPredicate{}
-	return j.watch(builder.ControllerManagedBy(m).For(k.New(), builder.WithPredicates(changes))).WithOptions(many).
+	return j.watch(builder.ControllerManagedBy(m).For(k.New(), builder.WithPredicates(changes))).WithOptions(pace.Many).
 		Complete(&reports{m.GetClient(), m.GetEventRecorder("weft-operator"), j})
 }
 

@@ -11,8 +11,7 @@ import (
 
 // Pod is a pod of this node.
 type Pod struct {
-	Namespace        string
-	Name             string
+	Namespace, Name  string
 	UID, Mirrors     string // that of the API server; that of the runtime, if it mirrors a static pod, else empty
 	Labels           map[string]string
 	ServiceAccount   string

@@ -2,8 +2,7 @@ package v2
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// CiliumNode is what a node tells the others about itself, and which pod
-// prefixes the operator has given it. It has the name of its Kubernetes node.
+// CiliumNode is what a node tells the others about itself, and which pod prefixes the operator has given it. It has the name of its Kubernetes node.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:path=ciliumnodes,singular=ciliumnode,scope=Cluster,shortName={cn,ciliumn},categories=cilium
@@ -32,8 +31,7 @@ type CiliumNodeList struct {
 	Items []CiliumNode `json:"items"`
 }
 
-// NodeSpec describes a node. The agent of the node owns all but ipam.podCIDRs,
-// which the operator owns.
+// NodeSpec describes a node. The agent of the node owns all but ipam.podCIDRs, which the operator owns.
 type NodeSpec struct {
 	// InstanceID is the cloud provider's name of the machine.
 	// +optional
@@ -133,10 +131,8 @@ type NodePoolRequest struct {
 
 // NodePoolDemand counts addresses.
 type NodePoolDemand struct {
-	// +optional
-	IPv4Addrs int `json:"ipv4-addrs,omitempty"`
-	// +optional
-	IPv6Addrs int `json:"ipv6-addrs,omitempty"`
+	IPv4Addrs int `json:"ipv4-addrs,omitempty"` // +optional
+	IPv6Addrs int `json:"ipv6-addrs,omitempty"` // +optional
 }
 
 // NodePoolAllocation are the prefixes of a pool that a node has.

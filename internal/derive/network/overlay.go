@@ -22,7 +22,7 @@ func (d deriver) overlaid(r state.Reader, i *network.Interface, definition attac
 		return definition, &refusal{lacks: i.Definition + ": " + fmt.Sprintf(because, args...), advice: advice}
 	}
 	switch {
-	case !attachment.Overlaid(d.t.Config(r)):
+	case !overlay.Possible(d.t.Config(r).ClusterID):
 		return refuse("give the cluster another number", "there are no overlay networks in a cluster with cluster-id 255")
 	case !there:
 		return refuse("create it, or correct the definition", "network: there is no OverlayNetwork %s", name)

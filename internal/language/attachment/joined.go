@@ -1,19 +1,11 @@
 package attachment
 
 import (
-	"cmp"
 	"encoding/json"
 	"net"
 	"net/netip"
 	"strings"
-
-	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 )
-
-// Joined is the annotation by which a pod is told which networks it is in, by Multus or by an agent.
-func Joined(annotations map[string]string) string {
-	return cmp.Or(annotations[cncfv1.NetworkStatusAnnotation], annotations[cncfv1.OldNetworkStatusAnnotation])
-}
 
 // Join is a NIC beside the first one that such an annotation tells of.
 type Join struct {

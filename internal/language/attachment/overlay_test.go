@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/policy/gap"
 )
 
-func overlayOf(subnets ...string) *attachment.OverlayNetwork {
-	o := &attachment.OverlayNetwork{}
+func overlayOf(subnets ...string) *netobject.OverlayNetwork {
+	o := &netobject.OverlayNetwork{}
 	o.Name, o.Spec.Subnets, o.Status.Number = "blue", subnets, 3
 	return o
 }
@@ -31,14 +32,14 @@ func TestSubnetsOfAnOverlayNetworkMakeSense(t *testing.T) {
 		"127.0.0.0/8":                 "addresses that no NIC can have",
 		"fd66::/64 10.66.0.0/24 fd::": "no subnet",
 	} {
-		row, there := attachment.OverlayRow(overlayOf(strings.Fields(text)...))
+		row, there := netobject.OverlayRow(overlayOf(strings.Fields(text)...))
 		if !there || row.Number != 3 || (want == "") != (row.Lacks == "") || !strings.Contains(row.Lacks, want) {
 			t.Errorf("%q: got %+v, want %q", text, row, want)
 		}
 		if want == "" && !row.Subnets[0].Addr().Is4() {
 			t.Errorf("%q: %v, and IPv4 comes first", text, row.Subnets)
 		}
-		if gaps := attachment.OverlayGaps(overlayOf(strings.Fields(text)...), gap.Default()); gap.Text(gaps) != row.Lacks {
+		if gaps := netobject.OverlayGaps(overlayOf(strings.Fields(text)...), gap.Default()); gap.Text(gaps) != row.Lacks {
 			t.Errorf("%q: gaps %v", text, gaps)
 		}
 	}
@@ -46,13 +47,13 @@ func TestSubnetsOfAnOverlayNetworkMakeSense(t *testing.T) {
 
 func TestAClusterWithNumber255HasNoOverlayNetworks(t *testing.T) {
 	w := gap.NewWorld(func(key string) (string, bool) { return "255", key == "cluster-id" })
-	if gaps := attachment.OverlayGaps(overlayOf("10.66.0.0/24"), w); len(gaps) != 1 || !strings.Contains(gaps[0].String(), "cluster-id is 255") {
+	if gaps := netobject.OverlayGaps(overlayOf("10.66.0.0/24"), w); len(gaps) != 1 || !strings.Contains(gaps[0].String(), "cluster-id is 255") {
 		t.Errorf("got %v", gaps)
 	}
 }
 
 func TestANICInAnOverlayNetworkGetsAddressesOfItsSubnets(t *testing.T) {
-	row, _ := attachment.OverlayRow(overlayOf("10.66.0.0/24", "fd66::/64"))
+	row, _ := netobject.OverlayRow(overlayOf("10.66.0.0/24", "fd66::/64"))
 	for ipam, want := range map[string]string{
 		``:                          `{"ipam":{"ipRanges":[{"range":"10.66.0.0/24"},{"range":"fd66::/64"}],"network_name":"overlay/blue","type":"weft"},"network":"blue","type":"cilium-cni"}`,
 		`, "ipam": {"type":"weft"}`: `{"ipam":{"ipRanges":[{"range":"10.66.0.0/24"},{"range":"fd66::/64"}],"network_name":"overlay/blue","type":"weft"},"network":"blue","type":"cilium-cni"}`,
@@ -77,7 +78,7 @@ func TestANICInAnOverlayNetworkGetsAddressesOfItsSubnets(t *testing.T) {
 }
 
 func TestAddressesInAnOverlayNetworkLieInItsSubnets(t *testing.T) {
-	row, _ := attachment.OverlayRow(overlayOf("10.66.0.0/24", "fd66::/64"))
+	row, _ := netobject.OverlayRow(overlayOf("10.66.0.0/24", "fd66::/64"))
 	for text, want := range map[string]string{
 		"10.66.0.5/24 fd66::5/64":   "",
 		"10.66.0.5/32":              "",
@@ -97,10 +98,10 @@ func TestAddressesInAnOverlayNetworkLieInItsSubnets(t *testing.T) {
 }
 
 func TestADefinitionOfAnOverlayNetworkLeadsToNoWire(t *testing.T) {
-	o := &attachment.NetworkAttachmentDefinition{}
+	o := &netobject.NetworkAttachmentDefinition{}
 	o.Namespace, o.Name, o.Spec.Config = "shop", "blue", `{"type": "cilium-cni", "network": "blue"}`
 	o.Annotations = map[string]string{"weftnet.io/network": "ens192"}
-	row, _ := attachment.Row(o)
+	row, _ := netobject.Row(o)
 	if row.Overlay != "blue" || row.Wire != "" || row.Number != 0 || row.Plain != 0 {
 		t.Errorf("got %+v", row)
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
@@ -30,13 +31,13 @@ func (d *definition) title() string { return d.Namespace + "/" + d.Name }
 
 type checker struct {
 	definitions map[string]*definition
-	overlays    map[string]attachment.Overlay
+	overlays    map[string]netobject.Overlay
 	findings    []lint.Finding
 }
 
 // Check looks at all objects, which it takes together: as one cluster would have them. Problems are those that came with the objects.
 func Check(objects []*manifest.Object, problems []manifest.Problem) []lint.Finding {
-	c := &checker{definitions: map[string]*definition{}, overlays: map[string]attachment.Overlay{}}
+	c := &checker{definitions: map[string]*definition{}, overlays: map[string]netobject.Overlay{}}
 	for _, p := range problems {
 		if !p.Other {
 			c.findings = append(c.findings, lint.Finding{

@@ -7,26 +7,27 @@ import (
 	"strings"
 
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/lint"
 	"weftnet.io/weftnet/internal/manifest"
 	"weftnet.io/weftnet/internal/policy/gap"
 )
 
 func isOverlay(o *manifest.Object) bool {
-	return o.Kind == "OverlayNetwork" && strings.HasPrefix(o.APIVersion, attachment.InterfaceVersion.Group+"/")
+	return o.Kind == "OverlayNetwork" && strings.HasPrefix(o.APIVersion, netobject.InterfaceVersion.Group+"/")
 }
 
 // overlay reads an overlay network.
 func (c *checker) overlay(o *manifest.Object) {
-	var n attachment.OverlayNetwork
+	var n netobject.OverlayNetwork
 	if err := o.Decode(&n); err != nil {
 		c.add(o, lint.Error, "schema", "spec", "it cannot be read: "+err.Error(), "", "")
 		return
 	}
-	for _, g := range attachment.OverlayGaps(&n, gap.Default()) {
+	for _, g := range netobject.OverlayGaps(&n, gap.Default()) {
 		c.add(o, lint.Error, "rejected", g.Field, g.Message, "", "")
 	}
-	c.overlays[o.Name], _ = attachment.OverlayRow(&n)
+	c.overlays[o.Name], _ = netobject.OverlayRow(&n)
 }
 
 // overlaid looks at the overlay network that a definition names. Of one that is not among the objects nothing is said while none at all is.

@@ -13,7 +13,7 @@
 //
 // # Invariants
 //
-//   - A claim that is there is left alone, whoever made it: if it is another's, the agent refuses the NIC, with both names.
+//   - A claim that is there is left alone, by whatever it was made: if it is another's, the agent refuses the NIC, with both names.
 //   - A claim has an owner, so it goes with that. What has been made for a pod that a StatefulSet was scaled down by goes after a while (package address).
 //
 // # Example

@@ -23,6 +23,7 @@ import (
 	claimv1 "weftnet.io/weftnet/api/cncf/v1alpha1"
 	"weftnet.io/weftnet/internal/ipam/address"
 	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 )
 
 // No watch tells of machines and claims.
@@ -51,10 +52,10 @@ func Keep(slim func(any) (any, error)) func(any) (any, error) {
 		kept, err := slim(object)
 		pod, ok := object.(metav1.Object)
 		into, same := kept.(*metav1.PartialObjectMetadata)
-		if err != nil || !ok || !same || attachment.Asked(pod.GetAnnotations()) == "" {
+		if err != nil || !ok || !same || netobject.Asked(pod.GetAnnotations()) == "" {
 			return kept, err
 		}
-		into.Annotations, into.Labels = map[string]string{cncfv1.NetworksAnnotation: attachment.Asked(pod.GetAnnotations())}, pod.GetLabels()
+		into.Annotations, into.Labels = map[string]string{cncfv1.NetworksAnnotation: netobject.Asked(pod.GetAnnotations())}, pod.GetLabels()
 		into.OwnerReferences, into.DeletionTimestamp = pod.GetOwnerReferences(), pod.GetDeletionTimestamp()
 		return kept, nil
 	}
@@ -78,7 +79,7 @@ func (k *Keeper) asking(ctx context.Context) (list []reconcile.Request) {
 		k.Log.Warn("list pods that may need an IPAMClaim", "error", err)
 	}
 	for _, p := range pods.Items {
-		if attachment.Asked(p.Annotations) != "" {
+		if netobject.Asked(p.Annotations) != "" {
 			list = append(list, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: p.Namespace, Name: p.Name}})
 		}
 	}
@@ -92,7 +93,7 @@ func (k *Keeper) Reconcile(ctx context.Context, r reconcile.Request) (reconcile.
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	owner := attachment.Owner(&corev1.Pod{ObjectMeta: pod.ObjectMeta})
-	requests, gaps := attachment.Requests(attachment.Asked(pod.Annotations), pod.Namespace)
+	requests, gaps := attachment.Requests(netobject.Asked(pod.Annotations), pod.Namespace)
 	if owner == (address.Owner{}) || len(gaps) > 0 {
 		return reconcile.Result{}, nil
 	}

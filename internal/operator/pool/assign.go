@@ -10,7 +10,7 @@ import (
 	"go4.org/netipx"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 )
 
 // node is what of a CiliumNode counts here.
@@ -29,7 +29,7 @@ type answer struct {
 }
 
 // assign gives each node what it needs.
-func assign(pools map[string][]attachment.Part, nodes []node, resting []netip.Prefix) map[string]answer {
+func assign(pools map[string][]netobject.Part, nodes []node, resting []netip.Prefix) map[string]answer {
 	nodes = slices.Clone(nodes)
 	slices.SortFunc(nodes, func(a, b node) int { return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.name, b.name)) })
 	var used netipx.IPSetBuilder
@@ -83,11 +83,11 @@ func keep(n node, used *netipx.IPSetBuilder) (out []v2.NodePoolAllocation) {
 }
 
 // fill adds parts of a pool until there is an address for each that needs one, and says what is missing if there is none.
-func (a *answer) fill(name string, six bool, needed int, pools map[string][]attachment.Part, used *netipx.IPSetBuilder, resting []netip.Prefix) string {
+func (a *answer) fill(name string, six bool, needed int, pools map[string][]netobject.Part, used *netipx.IPSetBuilder, resting []netip.Prefix) string {
 	family := map[bool]string{false: "IPv4", true: "IPv6"}[six]
 	for needed > a.room(name, six) {
 		parts, there := pools[name]
-		at := slices.IndexFunc(parts, func(p attachment.Part) bool { return p.IPv6 == six && len(p.CIDRs) > 0 })
+		at := slices.IndexFunc(parts, func(p netobject.Part) bool { return p.IPv6 == six && len(p.CIDRs) > 0 })
 		switch {
 		case !there:
 			return fmt.Sprintf("pods ask for pool %s, and there is no CiliumPodIPPool of that name", name)
@@ -135,7 +135,7 @@ func (a *answer) room(name string, six bool) (n int) {
 }
 
 // free is the first part of a pool that none has; if all of those rest, one that does.
-func free(of attachment.Part, used *netipx.IPSetBuilder, resting []netip.Prefix) (netip.Prefix, bool) {
+func free(of netobject.Part, used *netipx.IPSetBuilder, resting []netip.Prefix) (netip.Prefix, bool) {
 	taken, err := used.IPSet()
 	if err != nil {
 		return netip.Prefix{}, false

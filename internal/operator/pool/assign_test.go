@@ -10,16 +10,16 @@ import (
 	"pgregory.net/rapid"
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 )
 
-func parts(bits int, cidrs ...string) (list []attachment.Part) {
-	p := attachment.Part{Bits: bits}
+func parts(bits int, cidrs ...string) (list []netobject.Part) {
+	p := netobject.Part{Bits: bits}
 	for _, c := range cidrs {
 		p.CIDRs = append(p.CIDRs, netip.MustParsePrefix(c))
 	}
 	p.IPv6 = p.CIDRs[0].Addr().Is6()
-	return []attachment.Part{p}
+	return []netobject.Part{p}
 }
 
 func needs(pool string, four, six int) v2.NodePoolRequest {
@@ -31,7 +31,7 @@ func has(pool string, cidrs ...string) v2.NodePoolAllocation {
 }
 
 func TestNodesGetWhatTheyNeedOfPools(t *testing.T) {
-	pools := map[string][]attachment.Part{
+	pools := map[string][]netobject.Part{
 		"blue":  append(parts(30, "10.20.0.0/28"), parts(126, "fd00:20::/124")...),
 		"small": parts(32, "10.30.0.0/31"),
 	}
@@ -80,7 +80,7 @@ func TestNodesGetWhatTheyNeedOfPools(t *testing.T) {
 // Whatever nodes need and have: none shares an address with another, each has room for what it needs or is told why not, and a second look changes nothing.
 func TestNoTwoNodesShareAnAddressOfPools(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		pools := map[string][]attachment.Part{"blue": parts(29, "10.20.0.0/26", "10.21.0.0/28"), "red": parts(31, "10.20.0.32/27")} // which overlap
+		pools := map[string][]netobject.Part{"blue": parts(29, "10.20.0.0/26", "10.21.0.0/28"), "red": parts(31, "10.20.0.32/27")} // which overlap
 		var nodes []node
 		for i := range rapid.IntRange(1, 5).Draw(t, "nodes") {
 			n := node{name: fmt.Sprint("n", i), created: time.Unix(int64(rapid.IntRange(0, 2).Draw(t, "created")), 0)}

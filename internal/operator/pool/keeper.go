@@ -19,7 +19,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/cilium/v2alpha1"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 )
 
 // rest is how long a prefix stays free that a node has given back: until packets for its pods have died out everywhere.
@@ -64,9 +64,9 @@ func (k *Keeper) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.
 		return reconcile.Result{}, fmt.Errorf("list CiliumNodes: %w", err)
 	}
 	k.note(nodes.Items)
-	parts := map[string][]attachment.Part{}
+	parts := map[string][]netobject.Part{}
 	for i := range pools.Items {
-		parts[pools.Items[i].Name] = attachment.Parts(&pools.Items[i])
+		parts[pools.Items[i].Name] = netobject.Parts(&pools.Items[i])
 	}
 	if len(k.changes(nodes.Items, assign(parts, read(nodes.Items), k.rests()))) == 0 {
 		return reconcile.Result{}, nil

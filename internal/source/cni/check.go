@@ -7,6 +7,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	agent "weftnet.io/weftnet/api/agent/v1"
+	"weftnet.io/weftnet/internal/source/cni/lack"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/table"
 )
@@ -29,7 +30,7 @@ func (s *Server) Check(ctx context.Context, r agent.Request) (any, error) {
 		return nil, err
 	}
 	if _, ok := s.Tables.Ready.One(snap, c.key()); !ok {
-		stage, advice := s.missing(snap, a)
+		stage, advice := lack.Of(snap, s.Tables, a)
 		return nil, later(fmt.Sprintf("%s is not connected: %s", c, stage), advice)
 	}
 	link, ok := s.Tables.Links.One(snap, state.Join(a.HostName))
@@ -81,7 +82,7 @@ func (s *Server) impaired(r *state.Snapshot) string {
 		if _, ok := s.Tables.Ready.One(r, key); ok {
 			continue
 		}
-		stage, _ := s.missing(r, a)
+		stage, _ := lack.Of(r, s.Tables, a)
 		return fmt.Sprintf("pod %s/%s %s: %s", a.Namespace, a.Pod, a.Interface, stage)
 	}
 	return ""

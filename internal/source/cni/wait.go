@@ -1,12 +1,11 @@
 package cni
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 
 	"weftnet.io/weftnet/internal/attach"
+	"weftnet.io/weftnet/internal/source/cni/lack"
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
@@ -23,32 +22,10 @@ func (s *Server) await(ctx context.Context, c *call, a table.Attachment) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			stage, advice := s.missing(s.DB.Snapshot(), a)
+			stage, advice := lack.Of(s.DB.Snapshot(), s.Tables, a)
 			return later(fmt.Sprintf("%s is not connected after %.0f s: %s", c, s.Now().Sub(began).Seconds(), stage), advice)
 		}
 	}
-}
-
-// missing tells which of its needs an attachment that does not work lacks, and what to do about it: a fact, else a row that
-// a sink could not put in place, else one that is on its way.
-func (s *Server) missing(r *state.Snapshot, a table.Attachment) (stage, advice string) {
-	needs := slices.Collect(s.Tables.Needs.Prefix(r, s.Tables.Attachments.Key(a)))
-	for _, n := range needs {
-		if n.Lacks != "" {
-			return n.Lacks, n.Advice
-		}
-	}
-	for _, n := range needs {
-		if st, ok := status.Statuses.One(r, n.Status()); ok && st.Err != "" {
-			return fmt.Sprintf("%s: %s (attempt %d)", n.What, st.Err, st.Attempts), cmp.Or(n.Advice, "the agent keeps trying")
-		}
-	}
-	for _, n := range needs {
-		if st, ok := status.Statuses.One(r, n.Status()); n.Key == "" || !ok || !st.Done {
-			return n.What + ": not done yet", cmp.Or(n.Advice, "weft status tells what the agent is busy with")
-		}
-	}
-	return "the agent has not come to it yet", "weft status tells what the agent is busy with"
 }
 
 // gone returns when nothing is left of an attachment whose row has been deleted: neither link nor the word that it is

@@ -8,7 +8,7 @@
 //
 // # Invariants
 //
-//   - Whoever may write the annotation may say no more by it than that a container is this pod's: its name is still what counts.
+//   - The annotation says no more than that a container is this pod's, whatever wrote it: its name is still what counts.
 //
 // # Example
 //

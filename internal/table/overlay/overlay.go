@@ -30,6 +30,9 @@ import (
 // Last is the highest number of a network: half of what rows of connections have room for (abi/ct.h). Wires have those beyond.
 const Last = 0x7fff
 
+// Possible tells whether a cluster with this number can have overlay networks: theirs in the tunnel are the identities of cluster 255.
+func Possible(cluster uint8) bool { return cluster != 255 }
+
 // Network is an OverlayNetwork.
 type Network struct {
 	Name    string

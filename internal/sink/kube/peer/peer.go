@@ -31,7 +31,7 @@ import (
 
 	v2 "weftnet.io/weftnet/api/cilium/v2"
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/reconcile"
 	"weftnet.io/weftnet/internal/sink/kube/object"
 	"weftnet.io/weftnet/internal/state"
@@ -73,7 +73,7 @@ func (s *Interfaces) Dump(ctx context.Context) (iter.Seq2[state.Key, peer.NIC], 
 }
 
 func rowOf(o *v1alpha1.PodInterface) peer.NIC {
-	p, _ := attachment.PeerRow(o)
+	p, _ := netobject.PeerRow(o)
 	for _, owner := range o.OwnerReferences {
 		p.PodUID = string(owner.UID)
 	}

@@ -1,10 +1,12 @@
-package attachment
+package netobject
 
 import (
+	"cmp"
 	"fmt"
 
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
 	"weftnet.io/weftnet/api/weftnet/v1alpha1"
+	"weftnet.io/weftnet/internal/language/attachment"
 	"weftnet.io/weftnet/internal/policy/gap"
 	settings "weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/table/network"
@@ -42,12 +44,12 @@ func Row(o *cncfv1.NetworkAttachmentDefinition) (Named, bool) {
 		Namespace: o.Namespace, Name: o.Name, UID: string(o.UID), Config: o.Spec.Config, Policy: o.Annotations[settings.PolicyAnnotation],
 		Resource: o.Annotations[cncfv1.ResourceNameAnnotation], Wire: o.Annotations[cncfv1.WireAnnotation],
 	}
-	d, _ := Define(o.Namespace, o.Name, o.Spec.Config)
+	d, _ := attachment.Define(o.Namespace, o.Name, o.Spec.Config)
 	if row.Overlay = d.Overlay(); row.Overlay != "" { // it has a name already
 		row.Wire = ""
 		return row, true
 	}
-	if segment := d.Segment(); (segment != Segment{Net: PodNetwork}) {
+	if segment := d.Segment(); (segment != attachment.Segment{Net: attachment.PodNetwork}) {
 		row.Plain = station.NetworkOf(segment.String())
 	}
 	if row.Number = row.Plain; row.Wire != "" {
@@ -61,7 +63,7 @@ func Asked(annotations map[string]string) string { return annotations[cncfv1.Net
 
 // Gaps says what keeps pods from being attached by a NetworkAttachmentDefinition, and what of it counts for nothing.
 func Gaps(o *cncfv1.NetworkAttachmentDefinition, w gap.World) []gap.Gap {
-	d, gaps := Define(o.Namespace, o.Name, o.Spec.Config)
+	d, gaps := attachment.Define(o.Namespace, o.Name, o.Spec.Config)
 	if len(gaps) == 0 {
 		gaps = d.Unfit()
 	}
@@ -94,3 +96,11 @@ func colon(field string) string {
 func AskedFirst(annotations map[string]string) string {
 	return annotations[cncfv1.DefaultNetworkAnnotation]
 }
+
+// Joined is the annotation by which a pod is told which networks it is in, by Multus or by an agent.
+func Joined(annotations map[string]string) string {
+	return cmp.Or(annotations[cncfv1.NetworkStatusAnnotation], annotations[cncfv1.OldNetworkStatusAnnotation])
+}
+
+// Owner is attachment.Owner.
+var Owner = attachment.Owner

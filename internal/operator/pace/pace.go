@@ -1,4 +1,7 @@
-package operator
+// Package pace says how fast the operator writes.
+//
+//	config = pace.Of(config)
+package pace
 
 import (
 	"k8s.io/client-go/rest"
@@ -11,11 +14,12 @@ import (
 const (
 	requestsPerSecond = 250
 	requestsAtOnce    = 500
-	writers           = 8 // of one kind: a write waits for a disk or three
+	// Writers are those of one kind at a time: a write waits for a disk or three.
+	Writers = 8
 )
 
-// paced is a way to the API server with room for a cluster's writes, unless it has a pace of its own.
-func paced(api *rest.Config) *rest.Config {
+// Of is a way to the API server with room for a cluster's writes, unless it has a pace of its own.
+func Of(api *rest.Config) *rest.Config {
 	c := rest.CopyConfig(api)
 	if c.QPS == 0 && c.RateLimiter == nil {
 		c.QPS, c.Burst = requestsPerSecond, requestsAtOnce
@@ -23,5 +27,5 @@ func paced(api *rest.Config) *rest.Config {
 	return c
 }
 
-// many lets a controller judge several objects at a time.
-var many = controller.Options{MaxConcurrentReconciles: writers}
+// Many lets a controller judge several objects at a time.
+var Many = controller.Options{MaxConcurrentReconciles: Writers}

@@ -1,22 +1,22 @@
-package attachment_test
+package netobject_test
 
 import (
 	"strings"
 	"testing"
 
 	cncfv1 "weftnet.io/weftnet/api/cncf/v1"
-	"weftnet.io/weftnet/internal/language/attachment"
+	"weftnet.io/weftnet/internal/language/netobject"
 	"weftnet.io/weftnet/internal/policy/gap"
 	"weftnet.io/weftnet/internal/settings/network"
 	"weftnet.io/weftnet/internal/table/station"
 )
 
 func TestTheNameOfAWireCountsWhereItMay(t *testing.T) {
-	var o attachment.NetworkAttachmentDefinition
+	var o cncfv1.NetworkAttachmentDefinition
 	o.Namespace, o.Name = "shop", "storage"
 	o.Annotations = map[string]string{cncfv1.WireAnnotation: "ens192"}
 	o.Spec.Config = `{"cniVersion": "1.0.0", "name": "storage", "type": "macvlan", "master": "ens192.4000"}`
-	row, _ := attachment.Row(&o)
+	row, _ := netobject.Row(&o)
 	if row.Number != station.NetworkOf("ens192") || row.Plain != station.NetworkOf("ens192, VLAN 4000") {
 		t.Errorf("networks %d and, without its name, %d", row.Number, row.Plain)
 	}
@@ -30,7 +30,7 @@ func TestTheNameOfAWireCountsWhereItMay(t *testing.T) {
 	} {
 		w := gap.Default()
 		w.Config.Networks = c.networks
-		if text := gap.Text(attachment.Gaps(&o, w)); (c.want == "") != (text == "") || !strings.HasPrefix(text, c.want) {
+		if text := gap.Text(netobject.Gaps(&o, w)); (c.want == "") != (text == "") || !strings.HasPrefix(text, c.want) {
 			t.Errorf("%+v: %s", c.networks, text)
 		}
 	}
