@@ -42,7 +42,7 @@ var (
 	Netkit  = Feature{Name: "netkit", Major: 6, Minor: 8, Option: "CONFIG_NETKIT"}
 	VLAN    = Feature{Name: "VLAN devices", Major: 2, Minor: 6, Option: "CONFIG_VLAN_8021Q"}
 	Geneve  = Feature{Name: "Geneve devices", Major: 3, Minor: 18, Option: "CONFIG_GENEVE"}
-	Bridge  = Feature{Name: "VLANs of bridges", Major: 3, Minor: 9, Option: "CONFIG_BRIDGE_VLAN_FILTERING"}
+	Bridge  = Feature{Name: "VLANs of bridges", Major: 3, Minor: 9, Option: "CONFIG_VLAN_8021Q"} // which filtering needs
 	IPVLAN  = Feature{Name: "ipvlan devices", Major: 3, Minor: 19, Option: "CONFIG_IPVLAN"}
 	VRF     = Feature{Name: "VRF devices", Major: 4, Minor: 3, Option: "CONFIG_NET_VRF"}
 	Dummy   = Feature{Name: "dummy devices", Major: 2, Minor: 6, Option: "CONFIG_DUMMY"}

@@ -19,6 +19,7 @@ import (
 	"weftnet.io/weftnet/internal/state"
 	"weftnet.io/weftnet/internal/status"
 	"weftnet.io/weftnet/internal/table"
+	"weftnet.io/weftnet/internal/table/grant"
 	"weftnet.io/weftnet/internal/table/network"
 )
 
@@ -146,6 +147,9 @@ func (b *bench) start() error {
 		}
 		tables.Devices.MarkSynced(tx)
 		network.Finished.MarkSynced(tx)
+		network.Found.MarkSynced(tx)
+		network.Files.MarkSynced(tx)
+		grant.TakenAddresses.MarkSynced(tx)
 		return nil
 	}); err != nil {
 		return err
