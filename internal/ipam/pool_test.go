@@ -130,8 +130,11 @@ func TestAnAddressMayBeOfSomePrefixesAlone(t *testing.T) {
 		return a.String()
 	}
 	for _, step := range [][2]string{
-		{take("a", blue), "10.20.0.0"}, {take("b", own), "10.0.0.2"}, {take("c", blue), "10.20.0.1"},
-		{take("d", blue), "no free IPv4 address in 10.20.0.0/31 (2 in use)"}, {take("d", own), "no free IPv4 address in 10.0.0.0/30 (2 in use)"},
+		{take("a", blue), "10.20.0.0"},
+		{take("b", own), "10.0.0.2"},
+		{take("c", blue), "10.20.0.1"},
+		{take("d", blue), "no free IPv4 address in 10.20.0.0/31 (2 in use)"},
+		{take("d", own), "no free IPv4 address in 10.0.0.0/30 (2 in use)"},
 	} {
 		if step[0] != step[1] {
 			t.Errorf("got %s, want %s", step[0], step[1])
