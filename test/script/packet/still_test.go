@@ -1,8 +1,10 @@
 package packet
 
 import (
+	"errors"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
@@ -24,15 +26,39 @@ func (b *bench) hold() error {
 	now := time.Now()
 	by := uint64(now.Sub(b.still.at))
 	b.still.at = now
-	err := rewrite(b.dp.Map("connections"), func(_ *abi.CtKey, v *abi.Ct) { v.Expires, v.Opened, v.Last = v.Expires+by, v.Opened+by, v.Last+by })
-	if err == nil {
-		err = rewrite(b.dp.Map("translations"), func(_ *abi.NatKey, v *abi.Nat) { v.Opened += by })
-	}
-	if err == nil {
-		err = rewrite(b.dp.Map("fragments"), func(_ *abi.FragmentKey, v *abi.Fragment) { v.Expires += by })
-	}
+	err := errors.Join(
+		together[abi.CtKey](b.dp.Map("connections"), func(v *abi.Ct) { v.Expires, v.Opened, v.Last = v.Expires+by, v.Opened+by, v.Last+by }),
+		together[abi.NatKey](b.dp.Map("translations"), func(v *abi.Nat) { v.Opened += by }),
+		together[abi.FragmentKey](b.dp.Map("fragments"), func(v *abi.Fragment) { v.Expires += by }),
+	)
 	b.still.cost = time.Since(now)
 	return err
+}
+
+// together changes all rows of a map, thousands with two calls of the kernel: one by one takes an emulated machine longer than what is to be held back.
+func together[K, V any](m *ebpf.Map, change func(*V)) error {
+	var (
+		at     ebpf.MapBatchCursor
+		keys   = make([]K, 4096)
+		values = make([]V, 4096)
+	)
+	for {
+		n, err := m.BatchLookup(&at, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+		for i := range n {
+			change(&values[i])
+		}
+		if n > 0 {
+			if _, err := m.BatchUpdate(keys[:n], values[:n], nil); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return nil // that was all
+		}
+	}
 }
 
 // moment is so short that nothing depends on it.
