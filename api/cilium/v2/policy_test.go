@@ -134,8 +134,8 @@ func TestSchemeKnowsEachKindAndItsList(t *testing.T) {
 			t.Errorf("%v has no list", gvk)
 		}
 	}
-	if ours != 26 {
-		t.Errorf("%d kinds and lists, want 26", ours)
+	if ours != 28 {
+		t.Errorf("%d kinds and lists, want 28", ours)
 	}
 }
 

@@ -14,7 +14,7 @@ spec: {config: '{"cniVersion": "0.3.1", "name": "storage", "type": "macvlan", "m
 apiVersion: k8s.cni.cncf.io/v1
 kind: NetworkAttachmentDefinition
 metadata: {name: bridge, namespace: shop}
-spec: {config: '{"cniVersion": "0.3.1", "name": "bridge", "type": "bridge", "bridge": "br0"}'}
+spec: {config: '{"cniVersion": "0.3.1", "name": "bridge", "type": "ptp"}'}
 ---
 apiVersion: v1
 kind: Pod

@@ -85,7 +85,8 @@ func TestANodeTellsOfTheNICsThatLeadToOtherNodes(t *testing.T) {
 	})
 	expect(b, peer.Published,
 		"shop/"+peer.NameOf("web", "u1", "net3")+" shop/web n1 net3 shop/storage lan 10.9.1.5 02:00:00:00:00:01",
-		"shop/"+peer.NameOf("web", "u1", "net4")+" shop/web n1 net4 shop/storage ens192 192.168.100.7 02:00:00:00:00:01", name+" shop/web n1 net1 shop/storage ens192 192.168.100.5 02:00:00:00:00:01")
+		name+" shop/web n1 net1 shop/storage ens192 192.168.100.5 02:00:00:00:00:01",
+		"shop/"+peer.NameOf("web", "u1", "net4")+" shop/web n1 net4 shop/storage ens192 192.168.100.7 02:00:00:00:00:01")
 	b.write(func(tx *state.Tx) {
 		network.Finished.Delete(tx, network.Finished.Key(lan))
 		network.Found.Delete(tx, table.AttachmentKey("c1", "net4"))
