@@ -135,7 +135,7 @@ func kindOf(p target) string {
 		"events": "Event", "endpointslices": "EndpointSlice", "networkpolicies": "NetworkPolicy", "ciliumnodes": "CiliumNode",
 		"ciliumidentities": "CiliumIdentity", "ciliumendpoints": "CiliumEndpoint", "ciliumnetworkpolicies": "CiliumNetworkPolicy",
 		"ciliumclusterwidenetworkpolicies": "CiliumClusterwideNetworkPolicy", "ciliumbandwidthpolicies": "CiliumBandwidthPolicy",
-		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup",
+		"ciliumloadbalancerippools": "CiliumLoadBalancerIPPool", "ciliumcidrgroups": "CiliumCIDRGroup", "ciliumpodippools": "CiliumPodIPPool",
 		tiered: "ClusterNetworkPolicy", "addressblocks": "AddressBlock", "stickyaddresses": "StickyAddress", "ipamclaims": "IPAMClaim",
 		"podinterfaces": "PodInterface", "overlaynetworks": "OverlayNetwork", "multi-networkpolicies": "MultiNetworkPolicy",
 		"ippools": "IPPool", "overlappingrangeipreservations": "OverlappingRangeIPReservation", "nodeslicepools": "NodeSlicePool",
