@@ -44,7 +44,7 @@ func equal(t *testing.T, what string, have, want map[string]bool) {
 // written are kinds that sinks look through before they write them: they list them now and then, and watch none.
 var written = map[string][]string{
 	"cilium":          {"weftnet.io/addressblocks", "whereabouts.cni.cncf.io/ippools"},
-	"cilium-operator": {"weftnet.io/addressblocks", "weftnet.io/stickyaddresses", "k8s.cni.cncf.io/ipamclaims", "whereabouts.cni.cncf.io/ippools"},
+	"cilium-operator": {"weftnet.io/addressblocks", "weftnet.io/stickyaddresses", "k8s.cni.cncf.io/ipamclaims", "weftnet.io/podinterfaces", "whereabouts.cni.cncf.io/ippools"},
 }
 
 func TestAgentAndOperatorMayReadTheKindsThatTheyReadAndNoOthers(t *testing.T) {
