@@ -71,4 +71,6 @@ func TestNodesSayWhatTheyNeedAndAreAnswered(t *testing.T) {
 	step("it needs none", "a", "[]")
 	put("b", needs("blue", 2, 0))
 	step("what rests is better than none", "b", "[{blue [10.20.0.4/30 10.20.0.0/30]}]")
+	server.Delete("/apis/cilium.io/v2alpha1/ciliumpodippools/blue")
+	step("the pool is gone, its pods are there", "b", "[{blue [10.20.0.4/30 10.20.0.0/30]}]")
 }

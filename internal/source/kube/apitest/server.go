@@ -36,6 +36,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/client-go/rest"
 )
 
@@ -160,13 +161,25 @@ func (s *Server) read(path string, object runtime.Object) *unstructured.Unstruct
 	if err != nil {
 		s.t.Errorf("store %s: %v", path, err)
 	}
-	u := &unstructured.Unstructured{Object: content}
+	u := &unstructured.Unstructured{}
+	if err := again(content, &u.Object); err != nil {
+		s.t.Errorf("store %s: %v", path, err)
+	}
 	p := parse(path)
 	u.SetName(p.name)
 	u.SetNamespace(p.namespace)
 	u.SetKind(kindOf(p))
 	u.SetAPIVersion(p.apiVersion())
 	return u
+}
+
+// again reads what has been converted as a server reads it: numbers that have no sign are none that it could copy.
+func again(content map[string]any, into *map[string]any) error {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	return utiljson.Unmarshal(text, into)
 }
 
 func (s *Server) store(path string, u, old *unstructured.Unstructured) {
