@@ -100,11 +100,13 @@ func (d *Delegates) status(ctx context.Context, n one) error {
 	return nil
 }
 
-// definitions name those that plugins may be asked about.
+// definitions name those that NICs here are of. No configuration is read for that: each NIC that is made asks for them.
 func (d *Delegates) definitions() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	names := map[string]bool{}
-	for _, n := range d.networks() {
-		names[n.definition] = true
+	for _, r := range d.have {
+		names[r.Made.Want.Definition] = true
 	}
 	return slices.Sorted(maps.Keys(names))
 }
