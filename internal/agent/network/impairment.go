@@ -15,31 +15,21 @@ import (
 
 // WarnOfImpairments tells of networks whose plugins could make no NIC on this node, in the log and, where to is not nil, as events of their definitions.
 func (n *Networks) WarnOfImpairments(ctx context.Context, to Events, node string) error {
-	feed := network.Impairments.Feed(n.Options.DB)
-	defer feed.Close()
-	for {
-		changes, _, more := feed.Next()
-		for _, c := range changes {
-			log := n.Options.Log.With("definition", c.Row.Definition)
-			if c.Deleted {
-				log.Info("its plugins make NICs again, or have none here any more")
-				continue
-			}
-			log.Warn("its plugins could make no NIC now", "why", c.Row.Says)
-			if to == nil {
-				continue
-			}
-			about := n.definition(c.Row.Definition)
-			if err := to.Warn(ctx, about, "ImpairedNetwork", "node "+node+": pods that ask for it may not start: "+c.Row.Says); err != nil && ctx.Err() == nil {
-				log.Warn("tell of a network whose plugins could make no NIC", "error", err)
-			}
+	return follow(ctx, n.Options.DB, network.Impairments, func(c state.Change[network.Impairment]) {
+		log := n.Options.Log.With("definition", c.Row.Definition)
+		if c.Deleted {
+			log.Info("its plugins make NICs again, or have none here any more")
+			return
 		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return ctx.Err()
+		log.Warn("its plugins could make no NIC now", "why", c.Row.Says)
+		if to == nil {
+			return
 		}
-	}
+		about := n.definition(c.Row.Definition)
+		if err := to.Warn(ctx, about, "ImpairedNetwork", "node "+node+": pods that ask for it may not start: "+c.Row.Says); err != nil && ctx.Err() == nil {
+			log.Warn("tell of a network whose plugins could make no NIC", "error", err)
+		}
+	})
 }
 
 // definition is a NetworkAttachmentDefinition (namespace/name), as events name it.

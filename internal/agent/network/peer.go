@@ -22,27 +22,17 @@ func FillsPeers(*table.Tables) []state.AnyTable {
 
 // WarnOfConflicts tells of addresses of this node's pods that other pods claim, too, in the log and, where to is not nil, as events of these pods.
 func WarnOfConflicts(ctx context.Context, db *state.DB, to Events, log *slog.Logger) error {
-	feed := peer.Conflicts.Feed(db)
-	defer feed.Close()
-	for {
-		changes, _, more := feed.Next()
-		for _, c := range changes {
-			if c.Deleted {
-				continue
-			}
-			log.Warn("two pods claim one address", "pod", c.Row.Namespace+"/"+c.Row.Pod, "why", c.Row.Text())
-			if to == nil {
-				continue
-			}
-			about := corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: c.Row.Namespace, Name: c.Row.Pod}
-			if err := to.Warn(ctx, about, "AddressConflict", c.Row.Text()); err != nil && ctx.Err() == nil {
-				log.Warn("tell of an address that two pods claim", "pod", about.Namespace+"/"+about.Name, "error", err)
-			}
+	return follow(ctx, db, peer.Conflicts, func(c state.Change[peer.Conflict]) {
+		if c.Deleted {
+			return
 		}
-		select {
-		case <-more:
-		case <-ctx.Done():
-			return ctx.Err()
+		log.Warn("two pods claim one address", "pod", c.Row.Namespace+"/"+c.Row.Pod, "why", c.Row.Text())
+		if to == nil {
+			return
 		}
-	}
+		about := corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: c.Row.Namespace, Name: c.Row.Pod}
+		if err := to.Warn(ctx, about, "AddressConflict", c.Row.Text()); err != nil && ctx.Err() == nil {
+			log.Warn("tell of an address that two pods claim", "pod", about.Namespace+"/"+about.Name, "error", err)
+		}
+	})
 }
