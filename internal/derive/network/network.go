@@ -78,9 +78,10 @@ func troubles(t *table.Tables) state.AnyDerivation {
 
 type deriver struct{ t *table.Tables }
 
-func (d deriver) inputs() []state.Input {
+// asked are the inputs that say which networks a pod is to be in.
+func (d deriver) asked() []state.Input {
 	t := d.t
-	return append(machine.Inputs(t, d.ofPod),
+	return []state.Input{
 		state.On(t.Attachments, func(r state.Reader, a table.Attachment) []state.Key {
 			if a.Further.First != "" {
 				return []state.Key{table.AttachmentKey(a.ContainerID, a.Further.First)}
@@ -90,6 +91,12 @@ func (d deriver) inputs() []state.Input {
 		state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return d.ofPod(r, t.Pods.Key(p)) }),
 		state.On(network.Definitions, func(r state.Reader, _ network.Definition) []state.Key { return d.asking(r) }),
 		state.On(network.Files, func(r state.Reader, _ network.File) []state.Key { return d.asking(r) }),
+	}
+}
+
+func (d deriver) inputs() []state.Input {
+	t := d.t
+	return append(append(machine.Inputs(t, d.ofPod), d.asked()...),
 		state.On(network.Finished, func(_ state.Reader, m network.Made) []state.Key {
 			return []state.Key{table.AttachmentKey(m.Want.ContainerID, m.Want.First)}
 		}),

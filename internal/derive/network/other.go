@@ -12,18 +12,8 @@ func others(t *table.Tables) state.AnyDerivation {
 	d := deriver{t}
 	return &state.Derivation[network.Other]{
 		Name: "interfaces-of-multus", Out: network.Others,
-		KeyOf: func(o network.Other) state.Key { return table.AttachmentKey(o.ContainerID, o.First) },
-		Inputs: []state.Input{
-			state.On(t.Attachments, func(_ state.Reader, a table.Attachment) []state.Key {
-				if a.Further.First != "" {
-					return []state.Key{table.AttachmentKey(a.ContainerID, a.Further.First)}
-				}
-				return []state.Key{t.Attachments.Key(a)}
-			}),
-			state.On(t.Pods, func(r state.Reader, p table.Pod) []state.Key { return d.ofPod(r, t.Pods.Key(p)) }),
-			state.On(network.Definitions, func(r state.Reader, _ network.Definition) []state.Key { return d.asking(r) }),
-			state.On(network.Files, func(r state.Reader, _ network.File) []state.Key { return d.asking(r) }),
-		},
+		KeyOf:   func(o network.Other) state.Key { return table.AttachmentKey(o.ContainerID, o.First) },
+		Inputs:  d.asked(),
 		Compute: d.others,
 	}
 }
