@@ -15,9 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,16 +50,11 @@ const (
 	remind = 50 * time.Minute // when an event is repeated: Kubernetes forgets events after an hour
 )
 
-// Recorder writes events.
-type Recorder interface {
-	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
-}
-
 // Keeper keeps the definitions.
 type Keeper struct {
 	Client client.Client
 	Live   client.Reader // not from a cache: of Deployments one is asked for
-	Events Recorder
+	Events events.EventRecorder
 	Log    *slog.Logger
 
 	yields bool // to OpenShift's operator, and has said so

@@ -40,6 +40,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	claimv1 "weftnet.io/weftnet/api/cncf/v1alpha1"
@@ -63,13 +64,8 @@ type Config struct {
 	Now    func() time.Time
 	Log    *slog.Logger
 
-	Events Recorder                                     // nil: there are none
+	Events events.EventRecorder                         // nil: there are none
 	Keep   func(context.Context) (time.Duration, error) // how long a pod that a StatefulSet was scaled down by keeps its addresses; 0: for ever
-}
-
-// Recorder writes events.
-type Recorder interface {
-	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
 }
 
 // Sweeper gives back addresses.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -25,16 +25,11 @@ import (
 // rest is how long a prefix stays free that a node has given back: until packets for its pods have died out everywhere.
 const rest = 10 * time.Minute
 
-// Recorder writes events.
-type Recorder interface {
-	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
-}
-
 // Keeper gives parts of pools to nodes. Every request is about all nodes.
 type Keeper struct {
 	Client client.Client // reads from the cache
 	Live   client.Reader // reads from the API server
-	Events Recorder
+	Events events.EventRecorder
 	Log    *slog.Logger
 	Now    func() time.Time
 
