@@ -8,6 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"weftnet.io/weftnet/internal/bpf/abi"
+	"weftnet.io/weftnet/internal/bpf/ktime"
 )
 
 var _ = declare("still", opened(func(b *bench, _ *testscript.TestScript, _ []string) { b.still.at = time.Now() }))
@@ -24,10 +25,13 @@ func (b *bench) hold() error {
 		return nil
 	}
 	now := time.Now()
-	by := uint64(now.Sub(b.still.at))
+	by, clock := uint64(now.Sub(b.still.at)), uint64(ktime.Now())
 	b.still.at = now
 	err := errors.Join(
-		together[abi.CtKey](b.dp.Map("connections"), func(v *abi.Ct) { v.Expires, v.Opened, v.Last = v.Expires+by, v.Opened+by, v.Last+by }),
+		together[abi.CtKey](b.dp.Map("connections"), func(v *abi.Ct) {
+			by := min(by, max(v.Last, clock)-v.Last) // nothing is later than now: what came meanwhile came now
+			v.Expires, v.Opened, v.Last = v.Expires+by, v.Opened+by, v.Last+by
+		}),
 		together[abi.NatKey](b.dp.Map("translations"), func(v *abi.Nat) { v.Opened += by }),
 		together[abi.FragmentKey](b.dp.Map("fragments"), func(v *abi.Fragment) { v.Expires += by }),
 	)
